@@ -1,0 +1,60 @@
+package elem
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// UnsupportedTypeError says that a Go type cannot be an element of shared memory.
+type UnsupportedTypeError struct {
+	Type   reflect.Type // the type that is refused: that of the field, when a field is
+	Path   string       // where it is: "Point.Name", with [] for the element of an array
+	Reason string       // why, and what to use instead; follows the name of the type in a sentence
+}
+
+// Error gives "Point.Name: string has no fixed size; use …".
+func (e *UnsupportedTypeError) Error() string {
+	if e.Type == nil || e.Type.String() == e.Path {
+		return fmt.Sprintf("%s %s", e.Path, e.Reason)
+	}
+	return fmt.Sprintf("%s: %s %s", e.Path, e.Type, e.Reason)
+}
+
+// Reasons of refusal that depend on more than the kind of the type.
+const (
+	noBytes       = "has no bytes to share; remove it or name it _"
+	oneProcess    = "works inside one process only; use the shared one of package shmsync"
+	tooDeep       = "has too many structs within structs"
+	tooLarge      = "is larger than 1 TiB"
+	tooManyFields = "has too many fields; use an array"
+)
+
+var reasons = map[reflect.Kind]string{
+	reflect.Int:           "has another size on other machines; use int64 or int32",
+	reflect.Uint:          "has another size on other machines; use uint64 or uint32",
+	reflect.Uintptr:       "holds an address, which means nothing in another process; use an offset in a uint64",
+	reflect.UnsafePointer: "holds an address, which means nothing in another process; use an offset in a uint64",
+	reflect.Pointer:       "holds an address, which means nothing in another process; use the index of an array element",
+	reflect.String:        "has no fixed size; use a byte array, such as [64]byte, and a length",
+	reflect.Slice:         "has no fixed size; use an array and a length",
+	reflect.Map:           "has no fixed size; use an array of structs of key and value",
+	reflect.Chan:          "works inside one process only; use a queue",
+	reflect.Func:          "is code of one process; use a number that selects it",
+	reflect.Interface:     "can hold a value of any type; use one fixed-size type",
+}
+
+// refusal says why t, which is not an array with elements, cannot be shared, or gives "" if it can. The
+// fields of a struct are not looked at.
+func refusal(t reflect.Type) string {
+	if reason := reasons[t.Kind()]; reason != "" {
+		return reason
+	}
+	if t.Size() == 0 {
+		return noBytes
+	}
+	// The locks of package sync have a fixed size, but sleep on memory of their own process.
+	if pkg := t.PkgPath(); pkg == "sync" || pkg == "internal/sync" {
+		return oneProcess
+	}
+	return ""
+}
