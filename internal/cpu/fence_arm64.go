@@ -1,0 +1,6 @@
+package cpu
+
+// LoadFence orders every load before it before every load after it. A reader of a sequence lock needs it between
+// copying the data and looking at the sequence again. The loads that it separates must be ones that the compiler
+// may not move, such as atomic loads, or copies in a function that is not inlined.
+func LoadFence()
