@@ -4,4 +4,6 @@ package crashpoint
 
 import "syscall"
 
-func raise(signal syscall.Signal) { panic("crashpoint: " + signal.String() + " is only raised on Linux") }
+func raise(signal syscall.Signal) {
+	panic("crashpoint: " + signal.String() + " is only raised on Linux")
+}

@@ -1,0 +1,19 @@
+// Package proctest lets a test work with real processes: the test binary, started again in a named role.
+//
+//	func TestMain(m *testing.M) { proctest.Main(m) }
+//
+//	var holder = proctest.Register("holder", func(args []string) {
+//		lock(args[0])
+//		proctest.Say("locked")
+//		proctest.Hear()
+//	})
+//
+//	func TestHolderDies(t *testing.T) {
+//		child := proctest.Start(t, holder, path)
+//		child.Expect("locked")
+//		child.Kill()
+//	}
+//
+// A [Child] talks by lines: it says them on its stdout and hears them on its stdin. It dies with the test process, in
+// whatever way that ends. [Main] fails the package when its tests leave a child, a descriptor or a file behind.
+package proctest

@@ -1,0 +1,110 @@
+package proctest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+// settleTime is how long cleanups of unreachable handles may take to run.
+const settleTime = 2 * time.Second
+
+// checks is what Main looks at after the tests.
+type checks struct {
+	descriptors map[string]string // those open before the tests: number to what it is
+	goroutines  bool
+	ignore      []goleak.Option
+}
+
+func newChecks(options []Option) *checks {
+	c := &checks{}
+	for _, option := range options {
+		option(c)
+	}
+	openPoller()
+	c.descriptors = descriptors()
+	return c
+}
+
+// openPoller has the runtime open the descriptors of its network poller, which it then keeps.
+func openPoller() {
+	if r, w, err := os.Pipe(); err == nil {
+		r.Close()
+		w.Close()
+	}
+}
+
+// leftovers returns a line for each thing that the tests left behind.
+func (c *checks) leftovers() []string {
+	left := leftChildren()
+	left = append(left, c.leftDescriptors()...)
+	dirs, _ := filepath.Glob(filepath.Join(memoryDir, dirPrefix()+"*")) // the pattern is well-formed
+	for _, dir := range dirs {
+		left = append(left, "the directory "+dir)
+	}
+	if c.goroutines {
+		ignore := append([]goleak.Option{goleak.IgnoreAnyFunction(startsFunction)}, c.ignore...)
+		if err := goleak.Find(ignore...); err != nil {
+			left = append(left, err.Error())
+		}
+	}
+	return left
+}
+
+// startsFunction is the goroutine which stays on purpose.
+const startsFunction = "github.com/shmkit/shmkit/internal/proctest.serveStarts"
+
+// leftChildren reports at most one child: the kernel does not list them.
+func leftChildren() []string {
+	var status unix.WaitStatus
+	switch pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil); {
+	case err == unix.ECHILD:
+		return nil
+	case err != nil:
+		return []string{"an unknown number of children: " + err.Error()}
+	case pid == 0:
+		return []string{"a running child"}
+	default:
+		return []string{fmt.Sprintf("child %d, which ended (status %#x) and was not waited for", pid, uint32(status))}
+	}
+}
+
+// leftDescriptors reports descriptors that were not open before the tests. A file that only a cleanup of the garbage
+// collector closes gets the time for it.
+func (c *checks) leftDescriptors() []string {
+	var left []string
+	for deadline := time.Now().Add(settleTime); ; time.Sleep(10 * time.Millisecond) {
+		left = left[:0]
+		for fd, target := range descriptors() {
+			if c.descriptors[fd] != target {
+				left = append(left, fmt.Sprintf("descriptor %s, %s", fd, target))
+			}
+		}
+		if len(left) == 0 || time.Now().After(deadline) {
+			return left
+		}
+		runtime.GC()
+	}
+}
+
+// descriptors returns what this process has open, or nothing where the system does not tell.
+func descriptors() map[string]string {
+	const table = "/proc/self/fd"
+	entries, err := os.ReadDir(table)
+	if err != nil {
+		return nil
+	}
+	open := make(map[string]string)
+	for _, entry := range entries {
+		// The descriptor that read the table is closed by now, and has no target.
+		if target, err := os.Readlink(filepath.Join(table, entry.Name())); err == nil {
+			open[entry.Name()] = target
+		}
+	}
+	return open
+}
