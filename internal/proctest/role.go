@@ -43,8 +43,14 @@ func Hear() string {
 func Exec(role string, args ...string) *exec.Cmd {
 	cmd := exec.Command(self(), args...)
 	cmd.Env = append(os.Environ(), roleEnv+"="+role)
+	if _, ok := os.LookupEnv(detectorEnv); !ok {
+		cmd.Env = append(cmd.Env, detectorEnv+"=atexit_sleep_ms=0")
+	}
 	return cmd
 }
+
+// detectorEnv configures the race detector, which by default makes each process take a second to exit.
+const detectorEnv = "GORACE"
 
 // self is the path of the running test binary, also when the file was replaced or deleted since.
 func self() string {
