@@ -1,0 +1,56 @@
+package mapping
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Byte locks are open-file-description locks: they belong to the descriptor, work
+// between PID namespaces, and end when the process ends, however it ends.
+
+func byteLock(off int64, kind int16) *unix.Flock_t {
+	return &unix.Flock_t{Type: kind, Whence: 0, Start: off, Len: 1}
+}
+
+// TryLockByte locks one byte of f for writing and reports whether it could.
+func TryLockByte(f *os.File, off int64) (bool, error) {
+	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, byteLock(off, unix.F_WRLCK))
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return false, nil
+	}
+	return err == nil, lockError(f, err)
+}
+
+// LockByte locks one byte of f for writing and waits until it can.
+func LockByte(f *os.File, off int64) error {
+	for {
+		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLKW, byteLock(off, unix.F_WRLCK))
+		if !errors.Is(err, unix.EINTR) {
+			return lockError(f, err)
+		}
+	}
+}
+
+// UnlockByte ends the lock on one byte of f.
+func UnlockByte(f *os.File, off int64) error {
+	return lockError(f, unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, byteLock(off, unix.F_UNLCK)))
+}
+
+// ByteLocked reports whether another descriptor than f holds a lock on the byte.
+func ByteLocked(f *os.File, off int64) (bool, error) {
+	l := byteLock(off, unix.F_WRLCK)
+	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, l); err != nil {
+		return false, lockError(f, err)
+	}
+	return l.Type != unix.F_UNLCK, nil
+}
+
+func lockError(f *os.File, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fs.PathError{Op: "lock a byte of", Path: f.Name(), Err: err}
+}

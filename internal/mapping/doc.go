@@ -1,0 +1,36 @@
+// Package mapping makes, links, opens, reserves and maps the files that segments
+// live in: files with a name, files built unnamed and linked into place complete,
+// and sealed anonymous ones.
+//
+// Every mapping goes through mmap-go. Offsets and lengths are in bytes.
+package mapping
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrUnsupported is returned on systems without an implementation.
+var ErrUnsupported = errors.New("shared-memory segments are not supported on this system: Linux is needed")
+
+// A NoSpaceError says that the file system cannot hold what was asked for.
+type NoSpaceError struct {
+	Path string // the file, or what it is called when it has no name
+	Need int64  // bytes that were to be reserved
+	Free int64  // bytes that the file system has left, -1 when unknown
+}
+
+func (e *NoSpaceError) Error() string {
+	return fmt.Sprintf("%s: no space: %d bytes needed, %d free: remove unused segments or enlarge the file system",
+		e.Path, e.Need, e.Free)
+}
+
+// Status is what the system knows of an open file.
+type Status struct {
+	SizeBytes int64
+	Links     int // 0: no name leads to the file any more
+	Regular   bool
+	UID       uint32
+	Device    uint64
+	Inode     uint64
+}

@@ -1,0 +1,71 @@
+//go:build !linux
+
+package mapping
+
+import (
+	"io/fs"
+	"os"
+)
+
+// DirEnv names the environment variable that replaces the default directory.
+const DirEnv = "SHMKIT_DIR"
+
+// Memory is a mapped file.
+type Memory struct{}
+
+// Unnamed is a new file without a name.
+type Unnamed struct{ File *os.File }
+
+// Bytes is nil here.
+func (m *Memory) Bytes() []byte { return nil }
+
+// Unmap fails here.
+func (m *Memory) Unmap() error { return ErrUnsupported }
+
+// Discard does nothing here.
+func (u *Unnamed) Discard() {}
+
+// LinkTo fails here.
+func (u *Unnamed) LinkTo(string) error { return ErrUnsupported }
+
+// OpenExisting fails here.
+func OpenExisting(string) (*os.File, error) { return nil, ErrUnsupported }
+
+// Stat fails here.
+func Stat(*os.File) (Status, error) { return Status{}, ErrUnsupported }
+
+// CreateUnnamed fails here.
+func CreateUnnamed(string, int64) (*Unnamed, error) { return nil, ErrUnsupported }
+
+// SetAccess fails here.
+func SetAccess(*os.File, fs.FileMode, int) error { return ErrUnsupported }
+
+// Map fails here.
+func Map(*os.File, int) (*Memory, error) { return nil, ErrUnsupported }
+
+// Anonymous fails here.
+func Anonymous(string, int64) (*os.File, error) { return nil, ErrUnsupported }
+
+// Reopen fails here.
+func Reopen(*os.File) (*os.File, error) { return nil, ErrUnsupported }
+
+// Reserve fails here.
+func Reserve(*os.File, int64, int64) error { return ErrUnsupported }
+
+// TryLockByte fails here.
+func TryLockByte(*os.File, int64) (bool, error) { return false, ErrUnsupported }
+
+// LockByte fails here.
+func LockByte(*os.File, int64) error { return ErrUnsupported }
+
+// UnlockByte fails here.
+func UnlockByte(*os.File, int64) error { return ErrUnsupported }
+
+// ByteLocked fails here.
+func ByteLocked(*os.File, int64) (bool, error) { return false, ErrUnsupported }
+
+// UserDir fails here.
+func UserDir() (string, error) { return "", ErrUnsupported }
+
+// BootID is zero here.
+func BootID() [16]byte { return [16]byte{} }

@@ -1,0 +1,109 @@
+package mapping
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strconv"
+
+	"github.com/edsrzf/mmap-go"
+	"golang.org/x/sys/unix"
+)
+
+// Memory is a mapped file. It stays where it is until Unmap.
+type Memory struct {
+	m mmap.MMap
+}
+
+// Map maps the first size bytes of f for reading and writing, shared with
+// everybody else who maps the file.
+func Map(f *os.File, size int) (*Memory, error) {
+	m, err := mmap.MapRegion(f, size, mmap.RDWR, 0, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "map", Path: f.Name(), Err: err}
+	}
+	return &Memory{m: m}, nil
+}
+
+// Bytes is the mapped memory. It must not be touched after Unmap.
+func (m *Memory) Bytes() []byte { return m.m }
+
+// Unmap ends the mapping.
+func (m *Memory) Unmap() error { return m.m.Unmap() }
+
+// Anonymous makes a file of size bytes that has no name and whose size nobody
+// can change. It ends with its last descriptor and mapping. The name is for people.
+func Anonymous(name string, size int64) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, &fs.PathError{Op: "create", Path: "memfd:" + name, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), "memfd:"+name)
+	err = f.Truncate(size)
+	if err == nil {
+		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
+	}
+	if err != nil {
+		f.Close()
+		return nil, &fs.PathError{Op: "seal", Path: "memfd:" + name, Err: err}
+	}
+	return f, nil
+}
+
+// Reopen opens the file behind f anew, so that locks on the new descriptor are
+// this process's own even when f was inherited.
+func Reopen(f *os.File) (*os.File, error) {
+	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(int(f.Fd())), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "reopen", Path: f.Name(), Err: err}
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
+// Reserve makes the bytes [off, off+n) of f real, so that touching them cannot
+// fail later. What was written there before stays.
+//
+// Errors: a [*NoSpaceError] when the file system is full.
+func Reserve(f *os.File, off, n int64) error {
+	for {
+		err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, off, n)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.ENOMEM), errors.Is(err, unix.EFBIG):
+			return &NoSpaceError{Path: f.Name(), Need: n, Free: free(f)}
+		case errors.Is(err, unix.EOPNOTSUPP):
+			return fillHoles(f, off, n)
+		default:
+			return &fs.PathError{Op: "reserve space in", Path: f.Name(), Err: err}
+		}
+	}
+}
+
+// fillHoles reserves space where the file system cannot: it writes back what it
+// reads, a byte per block. Callers reserve only what nobody uses yet.
+func fillHoles(f *os.File, off, n int64) error {
+	var b [1]byte
+	const block = 4096
+	for at := off; at < off+n; at = at - at%block + block {
+		if _, err := f.ReadAt(b[:], at); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(b[:], at); err != nil {
+			if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+				return &NoSpaceError{Path: f.Name(), Need: n, Free: free(f)}
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+func free(f *os.File) int64 {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
+		return -1
+	}
+	return int64(st.Bavail) * int64(st.Bsize)
+}
