@@ -1,0 +1,54 @@
+package proctab
+
+import (
+	"structs"
+	"sync/atomic"
+	"unsafe"
+)
+
+// SlotBytes is the size of a slot in the segment.
+const SlotBytes = 64
+
+const programBytes = 24
+
+// slot is one process's place in the table.
+//
+//	off  size  field    written by                            read by           initial
+//	  0     8  word     claimant (CAS), owner, kernel         all               0
+//	  8     8  next     owner; kernel reads it at its death   owner's kernel    0
+//	 16     8  started  owner, before anybody needs it        for people        0: nanoseconds since 1970
+//	 24     4  pid      owner                                 for people        0: in the owner's namespace
+//	 28    24  program  owner                                 for people        NUL-padded
+//	 52    12  -
+//
+// word: bits 0..31 liveness (the futex), bits 32..51 epoch, bit 63 byteLocked.
+// The kernel changes the liveness half only.
+type slot struct {
+	_       structs.HostLayout
+	word    atomic.Uint64
+	next    uint64
+	started int64
+	pid     uint32
+	program [programBytes]byte
+	_       [12]byte
+}
+
+// The layout is ABI between processes: each line stops compiling if it moves.
+var (
+	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.next)-nodeOffset]
+	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.started)-16]
+	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.pid)-24]
+	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.program)-28]
+	_ = [1]struct{}{}[unsafe.Sizeof(slot{})-SlotBytes]
+)
+
+// nodeOffset is where the slot's robust-list node lies, seen from its futex word.
+const nodeOffset = 8
+
+// slotsIn views mem, which must be aligned to 8 bytes, as slots.
+func slotsIn(mem []byte) []slot {
+	return unsafe.Slice((*slot)(unsafe.Pointer(unsafe.SliceData(mem))), len(mem)/SlotBytes)
+}
+
+// liveness is the futex half of the word. Both supported processors are little-endian.
+func (s *slot) liveness() *uint32 { return (*uint32)(unsafe.Pointer(&s.word)) }
