@@ -1,0 +1,178 @@
+package segment
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/mapping"
+)
+
+// Config says how a segment is made. The zero value gives a private one of the default size.
+type Config struct {
+	Size      int64       // capacity in bytes; 0: DefaultSize
+	Objects   int         // how many objects it can hold; 0: one for each 4 KiB of Size
+	Processes int         // how many processes can attach; 0: DefaultProcesses
+	Mode      fs.FileMode // permission bits; 0: 0600
+	Group     int         // group id that owns the file; 0: this process's
+}
+
+// Create makes the segment at path.
+//
+// Errors: [fs.ErrExist] when there is a file at path, a [*mapping.NoSpaceError], those of the file system.
+func Create(path string, c Config) (*Segment, error) {
+	g, err := plan(c.Size, c.Objects, c.Processes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	u, err := mapping.CreateUnnamed(filepath.Dir(path), int64(g.size))
+	if err != nil {
+		return nil, fmt.Errorf("create segment: %w", err)
+	}
+	crashpoint.Here("segment.unnamed")
+	s, err := build(u.File, path, g, c)
+	if err != nil {
+		u.Discard()
+		return nil, nameInNoSpace(err, path)
+	}
+	crashpoint.Here("segment.built")
+	// SYNC: birth: with the name the whole segment becomes visible.
+	if err := u.LinkTo(path); err != nil {
+		s.Close()
+		u.Discard()
+		if errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("%s: %w: open it, or remove it first", path, fs.ErrExist)
+		}
+		return nil, err
+	}
+	crashpoint.Here("segment.linked")
+	return s, nil
+}
+
+func build(f *os.File, path string, g geometry, c Config) (*Segment, error) {
+	mode, gid := c.Mode, c.Group
+	if mode == 0 {
+		mode = 0o600
+	}
+	if gid == 0 {
+		gid = -1
+	}
+	if err := mapping.SetAccess(f, mode.Perm(), gid); err != nil {
+		return nil, err
+	}
+	id, err := format(f, g)
+	if err != nil {
+		return nil, err
+	}
+	return attach(f, path, true, g, id)
+}
+
+// format reserves the regions that every process touches and writes the header.
+func format(f *os.File, g geometry) (Identity, error) {
+	var id Identity
+	rand.Read(id[:]) // never fails
+	if err := mapping.Reserve(f, 0, int64(g.entries)); err != nil {
+		return id, err
+	}
+	page := make([]byte, headerBytes)
+	g.encode(page, id)
+	h := headerIn(page)
+	h.boot = mapping.BootID()
+	h.brk, h.high = g.heap, g.heap
+	_, err := f.WriteAt(page, 0)
+	return id, err
+}
+
+func nameInNoSpace(err error, path string) error {
+	var full *mapping.NoSpaceError
+	if errors.As(err, &full) {
+		full.Path = path
+	}
+	return err
+}
+
+// Anonymous makes a segment without a name, whose size nobody can change. Others
+// get it by its descriptor. The name is for people.
+func Anonymous(name string, c Config) (*Segment, error) {
+	g, err := plan(c.Size, c.Objects, c.Processes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	f, err := mapping.Anonymous(name, int64(g.size))
+	if err != nil {
+		return nil, err
+	}
+	id, err := format(f, g)
+	if err == nil {
+		var s *Segment
+		if s, err = attach(f, f.Name(), false, g, id); err == nil {
+			return s, nil
+		}
+	}
+	f.Close()
+	return nil, err
+}
+
+// Open attaches to the segment at path.
+//
+// Errors: [fs.ErrNotExist], [fs.ErrPermission], [ErrFormat], [proctab.ErrTooManyProcesses].
+func Open(path string) (*Segment, error) {
+	f, err := mapping.OpenExisting(path)
+	if err != nil {
+		return nil, fmt.Errorf("open segment: %w", err)
+	}
+	return adopt(f, path, true)
+}
+
+// OpenFile attaches to the segment that f is open on, as after inheriting it. f
+// stays the caller's.
+func OpenFile(f *os.File) (*Segment, error) {
+	mine, err := mapping.Reopen(f)
+	if err != nil {
+		return nil, err
+	}
+	return adopt(mine, f.Name(), false)
+}
+
+func adopt(f *os.File, path string, named bool) (*Segment, error) {
+	s, err := func() (*Segment, error) {
+		st, err := mapping.Stat(f)
+		if err != nil {
+			return nil, err
+		}
+		page := make([]byte, headerBytes)
+		if n, err := f.ReadAt(page, 0); err != nil && n < len(page) {
+			return nil, fmt.Errorf("%s: %w", path, formatError("is too short for a segment (%d bytes): remove it", st.SizeBytes))
+		}
+		g, id, err := decode(page, st.SizeBytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return attach(f, path, named, g, id)
+	}()
+	if err != nil {
+		f.Close()
+	}
+	return s, err
+}
+
+// OpenOrCreate opens the segment at path and makes it when there is none. Of
+// several processes that do so at once, one makes it and all get it.
+func OpenOrCreate(path string, c Config) (s *Segment, created bool, err error) {
+	for range 100 { // a name that comes and goes ends some day
+		s, err := Open(path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return s, false, err
+		}
+		s, err = Create(path, c)
+		if !errors.Is(err, fs.ErrExist) {
+			return s, err == nil, err
+		}
+	}
+	return nil, false, fmt.Errorf("%s: is made and removed again and again: %w", path, lock.ErrLocked)
+}

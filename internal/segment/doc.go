@@ -1,0 +1,38 @@
+// Package segment is the file that processes share: a header, the process table, a
+// directory of named objects, and a heap that the objects live in.
+//
+//	header     4096 bytes: what the file is, the lock, the heap's state
+//	process table   64 bytes a slot
+//	buckets    4 bytes each: the directory's hash table
+//	entries    128 bytes each: one per object
+//	heap       blocks, the first bytes of which hold an object's name and type
+//
+// The unsafe files hold one struct per region, which is the only source of its
+// offsets. Offsets and lengths are in bytes from the start of the file.
+//
+// # Birth
+//
+// A segment is built in a file without a name and linked into place when it is
+// complete. A creator that is killed leaves nothing.
+//
+// # One lock, two truths
+//
+// One robust lock guards directory and heap against other writers. Two things are
+// the truth: the chain of block words, which a walk from the heap's start to its
+// break visits, and the state words of the entries. Each step of an
+// operation changes one of these words, by one store. Everything else (hash chains, free
+// lists, counters) is derived. When a process dies with the lock, the next one to
+// take it walks both truths, frees blocks that no entry names, and derives the rest anew.
+//
+// # Lookups
+//
+// A lookup takes no lock. An entry is complete before a bucket leads to it. The
+// change counter of the directory is odd while chains are being taken apart, and different
+// afterwards: a lookup that found nothing and sees the counter moved looks again.
+//
+// # Removal
+//
+// Removing an object frees its name at once and its memory when no process that
+// lives has it open. Every process shows what it has open as a bit in the entry. The bits of
+// a process that died are cleared by whoever reuses its slot, or ignored before that.
+package segment

@@ -1,0 +1,83 @@
+package segment
+
+// Which processes have an object open shows in the users bits of its entry.
+
+// use sets this process's bit, unless the object is another or was removed by now.
+func (s *Segment) use(i uint32, state uint64) bool {
+	word, bit := s.userBit(i, s.Me().Slot())
+	word.Or(bit)
+	// The remover sets the state before it looks at the bits; we do it the other
+	// way round, so that one of us sees the other.
+	if s.entry(i).state.Load() == state {
+		return true
+	}
+	if !s.objects.uses(i) {
+		word.And(^bit)
+	}
+	return false
+}
+
+// leave clears this process's bit.
+func (s *Segment) leave(i uint32) {
+	word, bit := s.userBit(i, s.Me().Slot())
+	word.And(^bit)
+}
+
+func (s *Segment) userBit(i uint32, slot int) (word interface {
+	Or(uint64) uint64
+	And(uint64) uint64
+	Load() uint64
+}, bit uint64) {
+	return s.userWord(i, slot), 1 << (slot % 64)
+}
+
+func (s *Segment) clearUsers(i uint32) {
+	for slot := 0; slot < int(s.geo.slots); slot += 64 {
+		s.userWord(i, slot).Store(0)
+	}
+}
+
+// used reports whether a living process has the object open.
+func (s *Segment) used(i uint32) bool {
+	for slot := 0; slot < int(s.geo.slots); slot += 64 {
+		bits := s.userWord(i, slot).Load()
+		for n := slot; bits != 0 && n < int(s.geo.slots); n++ {
+			if bits&1 != 0 && s.table.Alive(n) {
+				return true
+			}
+			bits >>= 1
+		}
+	}
+	return false
+}
+
+// forget clears the bits that a dead process left in the slot which is now this process's.
+func (s *Segment) forget(slot int) {
+	h := headerIn(s.mem)
+	for i := range min(h.used.Load(), s.geo.maxObjects) {
+		if word, bit := s.userBit(i, slot); word.Load()&bit != 0 {
+			word.And(^bit)
+		}
+	}
+}
+
+// sweep recycles removed objects that nobody uses any more, under the lock.
+func (s *Segment) sweep() error {
+	h := headerIn(s.mem)
+	if h.graves.Load() == 0 {
+		return nil
+	}
+	graves := uint32(0)
+	for i := range min(h.used.Load(), s.geo.maxObjects) {
+		if s.entry(i).state.Load()&stateMask != stateRemoved {
+			continue
+		}
+		if s.used(i) {
+			graves++
+		} else if err := s.recycle(i); err != nil {
+			return err
+		}
+	}
+	h.graves.Store(graves)
+	return nil
+}
