@@ -1,0 +1,246 @@
+package shm
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"runtime"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/segment"
+)
+
+// An Array is a lock and n elements of T in shared memory. Every change under the
+// lock happens as a whole or not at all: the elements are copied aside before they are changed, and
+// put back by the next one who locks when the process that was changing them is killed. An Array
+// therefore takes twice the memory of its elements; a [RawArray] does not.
+//
+// T is restricted as for [Value]. Goroutines and processes may use an Array at once.
+// It must not be copied. A change synchronizes before the next locked access, in any process.
+type Array[T any] struct {
+	object
+	m        *lock.Mutex
+	head     *arrayHead
+	elements []T // in the segment
+	undo     []T // in the segment
+}
+
+// NewArray finds the Array of that name with n elements, or makes it, all zero.
+//
+// Errors: those of [NewValue]; n is negative, or the array too large to be addressed.
+func NewArray[T any](seg *Segment, name string, n int) (*Array[T], error) {
+	t, err := elementOf[T]()
+	if err != nil {
+		return nil, err
+	}
+	bytes, err := arrayBytes(name, n, t.Size)
+	if err != nil {
+		return nil, err
+	}
+	a := new(Array[T])
+	err = find(a, seg, segment.Spec{
+		Name: name, Kind: segment.KindArray, Type: t.Format, Size: arrayHeadBytes + 2*bytes,
+		Init: func(mem []byte) { at[arrayHead](mem).count = uint64(n) },
+	})
+	return checked(a, withLength(err, n, t.Size, func(payload int64) int64 { return (payload - arrayHeadBytes) / 2 }))
+}
+
+// OpenArray finds the Array of that name, which must exist, whatever its length is.
+//
+// Errors: those of [OpenValue].
+func OpenArray[T any](seg *Segment, name string) (*Array[T], error) {
+	t, err := elementOf[T]()
+	if err != nil {
+		return nil, err
+	}
+	a := new(Array[T])
+	return checked(a, open(a, seg, segment.Spec{Name: name, Kind: segment.KindArray, Type: t.Format, Size: segment.AnySize}))
+}
+
+// UnmarshalBinary makes a a handle of the Array that another process's MarshalBinary wrote down.
+//
+// Errors: [ErrFormat], [ErrRemoved], those of [OpenArray] and [Open].
+func (a *Array[T]) UnmarshalBinary(b []byte) error {
+	t, err := elementOf[T]()
+	if err != nil {
+		return err
+	}
+	return unmarshal(a, b, segment.KindArray, t.Format)
+}
+
+func (a *Array[T]) bind(o *segment.Object) error {
+	t, err := elementOf[T]()
+	if err != nil {
+		return err
+	}
+	if len(o.Payload) < arrayHeadBytes {
+		return damaged(o)
+	}
+	head := at[arrayHead](o.Payload)
+	n, area := head.count, uint64(len(o.Payload)-arrayHeadBytes)/2
+	if n > area/uint64(t.Size) || roundToLine(n*uint64(t.Size)) != area {
+		return damaged(o)
+	}
+	a.o, a.m, a.head = o, guardOf(o).m, head
+	a.elements = sliceAt[T](o.Payload[arrayHeadBytes:], int(n))
+	a.undo = sliceAt[T](o.Payload[arrayHeadBytes+int(area):], int(n))
+	return nil
+}
+
+func roundToLine(n uint64) uint64 { return (n + 63) &^ 63 }
+
+// maxArrayBytes keeps sums and products of sizes far from overflow.
+const maxArrayBytes = 1 << 46
+
+// arrayBytes is the room for n elements, or says why there cannot be so many.
+func arrayBytes(name string, n, size int) (int64, error) {
+	if n < 0 {
+		return 0, fmt.Errorf("shm: array %q: length %d: must not be negative", name, n)
+	}
+	if n > maxArrayBytes/size {
+		return 0, fmt.Errorf("shm: array %q: length %d: %d elements of %d bytes are more than any segment holds", name, n, n, size)
+	}
+	return int64(roundToLine(uint64(n) * uint64(size))), nil
+}
+
+// Len is the number of elements.
+func (a *Array[T]) Len() int { return len(a.elements) }
+
+// At returns the i-th element, from 0. It waits for the lock until ctx ends.
+//
+// Errors: i out of range, [ErrClosed], the context's error.
+func (a *Array[T]) At(ctx context.Context, i int) (t T, err error) {
+	if err := a.inRange(i, i+1); err != nil {
+		return t, err
+	}
+	if err := a.m.LockRepair(ctx, a.rollBack); err != nil {
+		return t, err
+	}
+	t = a.elements[i]
+	a.m.Unlock()
+	runtime.KeepAlive(a)
+	return t, nil
+}
+
+// Set changes the i-th element, from 0. It waits for the lock until ctx ends.
+//
+// Errors: i out of range, [ErrClosed], the context's error; the element is as it was then.
+func (a *Array[T]) Set(ctx context.Context, i int, value T) error {
+	return a.UpdateRange(ctx, i, i+1, func(e []T) error {
+		e[0] = value
+		return nil
+	})
+}
+
+// Update lets f change the elements under the lock. The slice is valid until f
+// returns. When f returns an error, panics, or is killed with its process, nothing changes. It
+// costs a copy of all elements: use [Array.UpdateRange] for few of many. F must not use this Array's locking methods.
+//
+// Errors: that of f, [ErrClosed], the context's error; the elements are as they were then.
+func (a *Array[T]) Update(ctx context.Context, f func([]T) error) error {
+	return a.UpdateRange(ctx, 0, len(a.elements), f)
+}
+
+// UpdateRange is [Array.Update] for the elements [low, high).
+//
+// Errors: a range that is not in the array, and those of Update.
+func (a *Array[T]) UpdateRange(ctx context.Context, low, high int, f func([]T) error) error {
+	if err := a.inRange(low, high); err != nil {
+		return err
+	}
+	if err := a.m.LockRepair(ctx, a.rollBack); err != nil {
+		return err
+	}
+	defer a.m.Unlock()
+	a.arm(low, high)
+	done := false
+	defer func() {
+		if !done { // an error, a panic, or Goexit
+			a.rollBack()
+		}
+	}()
+	if err := f(a.elements[low:high:high]); err != nil {
+		return err
+	}
+	done = true
+	a.disarm()
+	runtime.KeepAlive(a)
+	return nil
+}
+
+// Read lets f read the elements while nobody changes them under the lock. The
+// slice is valid until f returns, and must not be written.
+//
+// Errors: that of f, [ErrClosed], the context's error.
+func (a *Array[T]) Read(ctx context.Context, f func([]T) error) error {
+	if err := a.m.LockRepair(ctx, a.rollBack); err != nil {
+		return err
+	}
+	defer a.m.Unlock()
+	err := f(a.elements)
+	runtime.KeepAlive(a)
+	return err
+}
+
+// Slice is the elements as they are in shared memory, past the lock: others may be
+// changing them, and a change that is taken back is visible for a while. It is valid until the segment
+// is closed, and as long as a is reachable.
+func (a *Array[T]) Slice() []T { return a.elements }
+
+// All iterates over the elements past the lock, as a loop over [Array.Slice] does.
+func (a *Array[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements) }
+
+// allOf iterates over elements while it keeps their handle reachable.
+func allOf[T any](handle any, elements []T) iter.Seq2[int, T] {
+	return func(yield func(int, T) bool) {
+		for i, e := range elements {
+			if !yield(i, e) {
+				break
+			}
+		}
+		runtime.KeepAlive(handle)
+	}
+}
+
+func (a *Array[T]) inRange(low, high int) error {
+	if low < 0 || low > high || high > len(a.elements) {
+		return fmt.Errorf("shm: array %q: elements [%d, %d): it has [0, %d)", a.o.Name, low, high, len(a.elements))
+	}
+	return nil
+}
+
+// arm copies aside what is about to change.
+//
+// What a death leaves behind: before the array is armed, untouched elements; after it, a copy for rollBack.
+func (a *Array[T]) arm(low, high int) {
+	copy(a.undo[low:high], a.elements[low:high])
+	a.head.low, a.head.high = uint64(low), uint64(high)
+	crashpoint.Here("array.copied")
+	// SYNC: array: the copies are written before the array is armed; and the array is armed before f changes anything.
+	a.head.armed.Store(1)
+	crashpoint.Here("array.armed")
+}
+
+// disarm makes the change final.
+func (a *Array[T]) disarm() {
+	crashpoint.Here("array.changed")
+	// SYNC: array: the new elements are written before the copies stop to count.
+	a.head.armed.Store(0)
+	crashpoint.Here("array.disarmed")
+}
+
+// rollBack puts back what an unfinished change had copied aside, under the lock. It may be killed and run again.
+func (a *Array[T]) rollBack() error {
+	if a.head.armed.Load() == 0 {
+		return nil
+	}
+	low, high := a.head.low, a.head.high
+	if low > high || high > uint64(len(a.elements)) {
+		return fmt.Errorf("shm: array %q: %w: what it should undo is not in it", a.o.Name, ErrCorrupt)
+	}
+	copy(a.elements[low:high], a.undo[low:high])
+	crashpoint.Here("array.rolledback")
+	a.head.armed.Store(0)
+	return nil
+}

@@ -1,0 +1,50 @@
+package shm
+
+import (
+	"github.com/shmkit/shmkit/internal/elem"
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/mapping"
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/segment"
+)
+
+var (
+	// ErrClosed says that this process has closed the segment. It is an [os.ErrClosed].
+	ErrClosed = lock.ErrClosed
+
+	// ErrFormat says that a file is not a segment that this program can use.
+	ErrFormat = segment.ErrFormat
+
+	// ErrMismatch says that an object is of another kind, type or size. It comes as a [*MismatchError].
+	ErrMismatch = segment.ErrMismatch
+
+	// ErrRemoved says that others cannot find the segment or object any more.
+	ErrRemoved = segment.ErrRemoved
+
+	// ErrCorrupt says that bytes of the segment make no sense: some process has overwritten them.
+	ErrCorrupt = segment.ErrCorrupt
+
+	// ErrTooManyProcesses says that the process table of the segment is full.
+	ErrTooManyProcesses = proctab.ErrTooManyProcesses
+
+	// ErrTooManyObjects says that the directory of the segment is full.
+	ErrTooManyObjects = segment.ErrTooManyObjects
+
+	// ErrUnsupported says that this system has no implementation.
+	ErrUnsupported = mapping.ErrUnsupported
+)
+
+type (
+	// A MismatchError is an [ErrMismatch] that says what differs.
+	MismatchError = segment.MismatchError
+
+	// A NoSpaceError says how many bytes were needed and how many are free, in the
+	// file system or in the segment.
+	NoSpaceError = mapping.NoSpaceError
+
+	// A HeldError says which locks a process held when it closed a segment.
+	HeldError = segment.HeldError
+
+	// An UnsupportedTypeError says which field of a Go type cannot be in shared memory, and why.
+	UnsupportedTypeError = elem.UnsupportedTypeError
+)

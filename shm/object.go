@@ -1,0 +1,112 @@
+package shm
+
+import (
+	"fmt"
+
+	"github.com/shmkit/shmkit/internal/elem"
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/race"
+	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
+)
+
+// object is what all handles have: one process's view of a named object.
+type object struct {
+	_ noCopy
+	o *segment.Object // immutable once bound
+}
+
+// Name is the object's name in its segment.
+func (h *object) Name() string { return h.o.Name }
+
+// MarshalBinary writes the handle down for another process of this machine, which
+// gets the same object with UnmarshalBinary. It needs the segment attached, or a path to it.
+//
+// Errors: [ErrRemoved] when others cannot find the segment, [ErrClosed].
+func (h *object) MarshalBinary() ([]byte, error) {
+	if h.o == nil {
+		return nil, fmt.Errorf("shm: marshal a handle: it has no object")
+	}
+	b, err := h.o.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("shm: marshal the handle of %q: %w", h.o.Name, err)
+	}
+	return b, nil
+}
+
+// binder is a handle that has not been bound to its object yet.
+type binder interface {
+	// bind points the handle at the object, whose kind and type are right.
+	bind(*segment.Object) error
+}
+
+// find makes or finds the object of a Spec and binds h to it.
+func find(h binder, seg *Segment, spec segment.Spec) error {
+	o, _, err := seg.s.New(spec)
+	return finish(h, o, err)
+}
+
+// open finds the object of a Spec, which must exist, and binds h to it.
+func open(h binder, seg *Segment, spec segment.Spec) error {
+	o, err := seg.s.Open(spec)
+	return finish(h, o, err)
+}
+
+// unmarshal binds h to the object that b names.
+func unmarshal(h binder, b []byte, kind segment.Kind, typ string) error {
+	o, err := segment.Unmarshal(b, kind, typ)
+	return finish(h, o, err)
+}
+
+func finish(h binder, o *segment.Object, err error) error {
+	if err == nil {
+		err = h.bind(o)
+	}
+	if err != nil {
+		return fmt.Errorf("shm: %w", err)
+	}
+	return nil
+}
+
+// elementOf describes T, or says why it cannot be shared.
+func elementOf[T any]() (*elem.Type, error) {
+	t, err := elem.Of[T]()
+	if err != nil {
+		return nil, fmt.Errorf("shm: %w", err)
+	}
+	return t, nil
+}
+
+// damaged says that an object's payload cannot be what its kind needs.
+func damaged(o *segment.Object) error {
+	return fmt.Errorf("object %q of %s: %w: its size is impossible", o.Name, o.Seg.Path(), segment.ErrCorrupt)
+}
+
+// checked returns h, or nil with the error.
+func checked[H any](h H, err error) (H, error) {
+	if err != nil {
+		var none H
+		return none, err
+	}
+	return h, nil
+}
+
+// orderOf tells the race detector, which does not see mapped memory, what an
+// object without a lock orders between goroutines of this process.
+func orderOf(o *segment.Object) *race.Shadow {
+	return o.Local(func() (any, func() bool) { return new(race.Shadow), nil }).(*race.Shadow)
+}
+
+// A guarded is what the handles of an object with a lock share within a process.
+type guarded struct {
+	m     *lock.Mutex
+	order race.Shadow // of what readers see without the lock
+}
+
+// guardOf is the lock at the start of an object's payload.
+func guardOf(o *segment.Object) *guarded {
+	return o.Local(func() (any, func() bool) {
+		g := &guarded{m: lock.NewMutex(o.Seg.Party(), o.Payload, wait.Adaptive)}
+		return g, g.m.Held
+	}).(*guarded)
+}

@@ -1,0 +1,101 @@
+package shm
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"runtime"
+
+	"github.com/shmkit/shmkit/internal/segment"
+)
+
+// A RawArray is n elements of T in shared memory, without a lock: whoever uses it
+// sees to it that nobody reads what another one is writing. T is restricted as for [Value].
+// A RawArray must not be copied.
+type RawArray[T any] struct {
+	object
+	elements []T // in the segment
+}
+
+// NewRawArray finds the RawArray of that name with n elements, or makes it, all zero.
+//
+// Errors: those of [NewArray].
+func NewRawArray[T any](seg *Segment, name string, n int) (*RawArray[T], error) {
+	t, err := elementOf[T]()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := arrayBytes(name, n, t.Size); err != nil {
+		return nil, err
+	}
+	a := new(RawArray[T])
+	err = find(a, seg, segment.Spec{Name: name, Kind: segment.KindRawArray, Type: t.Format, Size: int64(n) * int64(t.Size)})
+	return checked(a, withLength(err, n, t.Size, func(payload int64) int64 { return payload }))
+}
+
+// OpenRawArray finds the RawArray of that name, which must exist, whatever its length is.
+//
+// Errors: those of [OpenValue].
+func OpenRawArray[T any](seg *Segment, name string) (*RawArray[T], error) {
+	t, err := elementOf[T]()
+	if err != nil {
+		return nil, err
+	}
+	a := new(RawArray[T])
+	return checked(a, open(a, seg, segment.Spec{Name: name, Kind: segment.KindRawArray, Type: t.Format, Size: segment.AnySize}))
+}
+
+// UnmarshalBinary makes a a handle of the RawArray that another process's MarshalBinary wrote down.
+//
+// Errors: [ErrFormat], [ErrRemoved], those of [OpenRawArray] and [Open].
+func (a *RawArray[T]) UnmarshalBinary(b []byte) error {
+	t, err := elementOf[T]()
+	if err != nil {
+		return err
+	}
+	return unmarshal(a, b, segment.KindRawArray, t.Format)
+}
+
+func (a *RawArray[T]) bind(o *segment.Object) error {
+	t, err := elementOf[T]()
+	if err != nil {
+		return err
+	}
+	if len(o.Payload)%t.Size != 0 {
+		return damaged(o)
+	}
+	a.o, a.elements = o, sliceAt[T](o.Payload, len(o.Payload)/t.Size)
+	return nil
+}
+
+// Len is the number of elements.
+func (a *RawArray[T]) Len() int { return len(a.elements) }
+
+// At reads the i-th element, from 0. It panics when there is none, as a slice does.
+func (a *RawArray[T]) At(i int) T {
+	t := a.elements[i]
+	runtime.KeepAlive(a)
+	return t
+}
+
+// Set writes the i-th element, from 0. It panics when there is none, as a slice does.
+func (a *RawArray[T]) Set(i int, value T) {
+	a.elements[i] = value
+	runtime.KeepAlive(a)
+}
+
+// Slice is the elements as they are in shared memory. It is valid until the
+// segment is closed, and as long as a is reachable.
+func (a *RawArray[T]) Slice() []T { return a.elements }
+
+// All iterates over the elements.
+func (a *RawArray[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements) }
+
+// withLength says a mismatch of sizes in elements.
+func withLength(err error, n, size int, area func(payload int64) int64) error {
+	var m *MismatchError
+	if errors.As(err, &m) && m.Have != 0 {
+		m.Difference = fmt.Sprintf("it has room for %d elements, not for %d", area(m.Have)/int64(size), n)
+	}
+	return err
+}

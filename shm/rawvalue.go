@@ -1,0 +1,82 @@
+package shm
+
+import (
+	"runtime"
+
+	"github.com/shmkit/shmkit/internal/segment"
+)
+
+// A RawValue is one T in shared memory, without a lock: whoever uses it sees to it
+// that nobody reads what another one is writing, as with a lock of the package sync of this
+// module. T is restricted as for [Value]. A RawValue must not be copied.
+type RawValue[T any] struct {
+	object
+	p *T // in the segment
+}
+
+// NewRawValue finds the RawValue of that name, or makes it with the initial value.
+//
+// Errors: those of [NewValue].
+func NewRawValue[T any](seg *Segment, name string, initial T) (*RawValue[T], error) {
+	t, err := elementOf[T]()
+	if err != nil {
+		return nil, err
+	}
+	v := new(RawValue[T])
+	return checked(v, find(v, seg, segment.Spec{
+		Name: name, Kind: segment.KindRawValue, Type: t.Format, Size: int64(t.Size),
+		Init: func(mem []byte) { *at[T](mem) = initial },
+	}))
+}
+
+// OpenRawValue finds the RawValue of that name, which must exist.
+//
+// Errors: those of [OpenValue].
+func OpenRawValue[T any](seg *Segment, name string) (*RawValue[T], error) {
+	t, err := elementOf[T]()
+	if err != nil {
+		return nil, err
+	}
+	v := new(RawValue[T])
+	return checked(v, open(v, seg, segment.Spec{Name: name, Kind: segment.KindRawValue, Type: t.Format, Size: int64(t.Size)}))
+}
+
+// UnmarshalBinary makes v a handle of the RawValue that another process's MarshalBinary wrote down.
+//
+// Errors: [ErrFormat], [ErrRemoved], those of [OpenRawValue] and [Open].
+func (v *RawValue[T]) UnmarshalBinary(b []byte) error {
+	t, err := elementOf[T]()
+	if err != nil {
+		return err
+	}
+	return unmarshal(v, b, segment.KindRawValue, t.Format)
+}
+
+func (v *RawValue[T]) bind(o *segment.Object) error {
+	t, err := elementOf[T]()
+	if err != nil {
+		return err
+	}
+	if len(o.Payload) != t.Size {
+		return damaged(o)
+	}
+	v.o, v.p = o, at[T](o.Payload)
+	return nil
+}
+
+// Load reads the value. After Close it still reads the memory, which stays mapped.
+func (v *RawValue[T]) Load() T {
+	t := *v.p
+	runtime.KeepAlive(v)
+	return t
+}
+
+// Store writes the value.
+func (v *RawValue[T]) Store(value T) {
+	*v.p = value
+	runtime.KeepAlive(v)
+}
+
+// Pointer is where the value is. It is valid until the segment is closed, and as
+// long as v is reachable.
+func (v *RawValue[T]) Pointer() *T { return v.p }

@@ -1,0 +1,230 @@
+package shm
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/shmkit/shmkit/internal/mapping"
+	"github.com/shmkit/shmkit/internal/segment"
+)
+
+// Options say how a segment is made. The zero value gives a private segment of
+// the default size. They do not matter when a segment that exists is opened.
+type Options struct {
+	// Size is the capacity in bytes, the segment's own bookkeeping included;
+	// 0 means [DefaultSize]. Memory is taken only as objects are made.
+	Size int64
+
+	// Objects is how many objects there can be at once; 0 means one for each 4 KiB
+	// of Size. It is rounded up to a power of two.
+	Objects int
+
+	// Processes is how many processes can be attached at once, at most 1024; 0
+	// means [DefaultProcesses].
+	Processes int
+
+	// Mode holds the permission bits of the file; 0 means 0600. The umask does not
+	// matter. Others also need a way through the directory: give a path.
+	Mode fs.FileMode
+
+	// Group is the id of the group that the file belongs to; 0 means the process's own.
+	Group int
+}
+
+const (
+	// DefaultSize is the capacity of a segment in bytes, unless Options say otherwise.
+	DefaultSize = segment.DefaultSize
+	// DefaultProcesses is how many processes can attach, unless Options say otherwise.
+	DefaultProcesses = segment.DefaultProcesses
+)
+
+func (o Options) config() segment.Config { return segment.Config(o) }
+
+// A Segment is this process's attachment to a piece of shared memory with named
+// objects in it. It may be used by any number of goroutines.
+//
+// A Segment must not be copied.
+type Segment struct {
+	_ noCopy
+	s *segment.Segment
+}
+
+// noCopy makes go vet complain about copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
+
+// Create makes a segment. A plain name stands for a file in a directory of this
+// user's own, /dev/shm/shmkit-UID unless the environment variable SHMKIT_DIR names another;
+// a name with a slash is a path. The file appears under its name complete.
+//
+// Errors:
+//   - [fs.ErrExist]: there is a file of that name, which stays as it is.
+//   - a [*NoSpaceError]: the file system is full.
+//   - [fs.ErrPermission]: the directory is not this user's, or open to others.
+//   - [ErrUnsupported]: this system has no implementation.
+func Create(name string, o Options) (*Segment, error) {
+	path, err := resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	return wrap(segment.Create(path, o.config()))
+}
+
+// Open attaches to the segment of that name, which must exist. See [Create] for names.
+//
+// Errors:
+//   - [fs.ErrNotExist]: there is no file of that name.
+//   - [fs.ErrPermission]: this user may not read and write it.
+//   - [ErrFormat]: it is no segment, or of another version or word size, truncated or damaged; the text says which.
+//   - [ErrTooManyProcesses]: all slots belong to living processes.
+func Open(name string) (*Segment, error) {
+	path, err := resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	return wrap(segment.Open(path))
+}
+
+// OpenOrCreate attaches to the segment of that name and makes it when there is
+// none. Of several processes that do so at once, one makes it and all get the same.
+//
+// Errors: those of [Open] and [Create], but not for being there or not.
+func OpenOrCreate(name string, o Options) (*Segment, error) {
+	path, err := resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	s, _, err := segment.OpenOrCreate(path, o.config())
+	return wrap(s, err)
+}
+
+// Anonymous makes a segment without a name. It lives as long as a process has it:
+// nothing is left behind. Others get it as a descriptor, see [Segment.File] and [FromFile].
+//
+// Errors: those of [Create].
+func Anonymous(o Options) (*Segment, error) {
+	return wrap(segment.Anonymous("shmkit", o.config()))
+}
+
+// FromFile attaches to the segment that f is open on: one that this process has
+// inherited or received. The caller may close f.
+//
+// Errors: those of [Open].
+func FromFile(f *os.File) (*Segment, error) { return wrap(segment.OpenFile(f)) }
+
+// Remove takes away the name of a segment that need not be open. Processes that are attached go on.
+//
+// Errors: [fs.ErrNotExist], [fs.ErrPermission].
+func Remove(name string) error {
+	path, err := resolve(name)
+	if err != nil {
+		return err
+	}
+	return os.Remove(path)
+}
+
+func wrap(s *segment.Segment, err error) (*Segment, error) {
+	if err != nil {
+		return nil, fmt.Errorf("shm: %w", err)
+	}
+	return &Segment{s: s}, nil
+}
+
+// resolve turns the name of a segment into a path.
+func resolve(name string) (string, error) {
+	switch {
+	case name == "":
+		return "", errors.New("shm: the name of a segment must not be empty")
+	case strings.ContainsRune(name, 0):
+		return "", fmt.Errorf("shm: segment name %q: must not contain a NUL", name)
+	case strings.ContainsRune(name, '/'):
+		if len(filepath.Base(name)) > maxFileName {
+			return "", fmt.Errorf("shm: segment name %.40q…: its last part is longer than %d bytes", name, maxFileName)
+		}
+		return filepath.Abs(name)
+	case name == "." || name == "..":
+		return "", fmt.Errorf("shm: segment name %q: is a directory", name)
+	case len(name) > maxFileName:
+		return "", fmt.Errorf("shm: segment name %.40q…: has %d bytes, at most %d are allowed", name, len(name), maxFileName)
+	}
+	dir, err := mapping.UserDir()
+	if err != nil {
+		return "", fmt.Errorf("shm: %w", err)
+	}
+	return filepath.Join(dir, name), nil
+}
+
+const maxFileName = 255
+
+// Path is where the segment's file is, or what an anonymous one is called.
+func (s *Segment) Path() string { return s.s.Path() }
+
+// Size is the capacity in bytes, the segment's own bookkeeping included.
+func (s *Segment) Size() int64 { return s.s.Size() }
+
+// File is the segment's descriptor, to be passed on to another process, as in
+// [os/exec.Cmd.ExtraFiles]. It stays the segment's: do not close it.
+func (s *Segment) File() *os.File { return s.s.File() }
+
+// Close detaches this process. Goroutines that wait for an object of the segment
+// get [ErrClosed], and so does every later call that can report an error. Slices from Array.Slice and
+// the like must not be used any more. Objects and their contents stay for others. Close may be called again.
+//
+// Errors: a [*HeldError] names locks that this process still held. Whoever locks them
+// next is told that their owner died.
+func (s *Segment) Close() error {
+	if err := s.s.Close(); err != nil {
+		return fmt.Errorf("shm: %w", err)
+	}
+	return nil
+}
+
+// Remove takes away the segment's name, for everybody. Processes that are attached
+// go on and can still use the objects that they have; new objects cannot be made. An anonymous segment has no name to remove.
+//
+// Errors: [fs.ErrNotExist] when the name is gone already.
+func (s *Segment) Remove() error {
+	if err := s.s.Unlink(); err != nil {
+		return fmt.Errorf("shm: %w", err)
+	}
+	return nil
+}
+
+// RemoveObject frees an object's name at once, for everybody. Processes that have
+// the object open go on with it; its memory is reused when the last of them has let go of it.
+//
+// Errors: [fs.ErrNotExist], [ErrCorrupt], [ErrClosed].
+func (s *Segment) RemoveObject(name string) error {
+	if err := s.s.Remove(name); err != nil {
+		return fmt.Errorf("shm: %w", err)
+	}
+	return nil
+}
+
+// Objects iterates over the names and kinds of the objects, in no particular
+// order. Objects that come or go meanwhile may be missed.
+func (s *Segment) Objects() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		s.s.Names(func(name string, k segment.Kind) bool { return yield(name, k.String()) })
+	}
+}
+
+// Check walks the whole segment and compares its bookkeeping with itself.
+//
+// Errors: [ErrCorrupt] with the first thing that is wrong, [ErrClosed].
+func (s *Segment) Check() error {
+	if _, err := s.s.Check(); err != nil {
+		return fmt.Errorf("shm: %w", err)
+	}
+	return nil
+}
+
+// Internal is for the other packages of this module.
+func (s *Segment) Internal() *segment.Segment { return s.s }

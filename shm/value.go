@@ -1,0 +1,177 @@
+package shm
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/shmkit/shmkit/internal/cpu"
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/race"
+	"github.com/shmkit/shmkit/internal/segment"
+)
+
+// A Value is one T in shared memory, with a lock for writers and two copies of T:
+// a writer fills the idle one and then flips. Readers take no lock and always see a whole
+// T; a writer that is killed leaves the value that was there before.
+//
+// T must be of fixed size: numbers with a width in their name, bools, complex
+// numbers, and arrays and structs of them.
+//
+// Goroutines and processes may use a Value at once. It must not be copied. A
+// Store or Update synchronizes before any Load that sees its value, in any process.
+type Value[T any] struct {
+	object
+	m        *lock.Mutex
+	order    *race.Shadow
+	sequence *atomic.Uint64
+	copies   [2]*T // in the segment
+}
+
+// NewValue finds the Value of that name, or makes it with the initial value.
+//
+// Errors: a [*MismatchError], an [*UnsupportedTypeError], a [*NoSpaceError], [ErrTooManyObjects],
+// [ErrRemoved], [ErrCorrupt], [ErrClosed]; a bad name.
+func NewValue[T any](seg *Segment, name string, initial T) (*Value[T], error) {
+	t, err := elementOf[T]()
+	if err != nil {
+		return nil, err
+	}
+	v := new(Value[T])
+	return checked(v, find(v, seg, segment.Spec{
+		Name: name, Kind: segment.KindValue, Type: t.Format, Size: int64(valueHeadBytes + 2*stride(t.Size)),
+		Init: func(mem []byte) { *at[T](mem[valueHeadBytes:]) = initial },
+	}))
+}
+
+// OpenValue finds the Value of that name, which must exist.
+//
+// Errors: [fs.ErrNotExist], a [*MismatchError], an [*UnsupportedTypeError], [ErrCorrupt], [ErrClosed].
+func OpenValue[T any](seg *Segment, name string) (*Value[T], error) {
+	t, err := elementOf[T]()
+	if err != nil {
+		return nil, err
+	}
+	v := new(Value[T])
+	return checked(v, open(v, seg, segment.Spec{Name: name, Kind: segment.KindValue, Type: t.Format, Size: segment.AnySize}))
+}
+
+// UnmarshalBinary makes v a handle of the Value that another process's MarshalBinary wrote down.
+//
+// Errors: [ErrFormat], [ErrRemoved], those of [OpenValue] and [Open].
+func (v *Value[T]) UnmarshalBinary(b []byte) error {
+	t, err := elementOf[T]()
+	if err != nil {
+		return err
+	}
+	return unmarshal(v, b, segment.KindValue, t.Format)
+}
+
+func (v *Value[T]) bind(o *segment.Object) error {
+	t, err := elementOf[T]()
+	if err != nil {
+		return err
+	}
+	step := stride(t.Size)
+	if len(o.Payload) != valueHeadBytes+2*step {
+		return damaged(o)
+	}
+	v.o = o
+	g := guardOf(o)
+	v.m, v.order = g.m, &g.order
+	v.sequence = &at[valueHead](o.Payload).sequence
+	v.copies = [2]*T{at[T](o.Payload[valueHeadBytes:]), at[T](o.Payload[valueHeadBytes+step:])}
+	return nil
+}
+
+// stride is the distance of two copies of a type of that size.
+func stride(size int) int { return (size + 7) &^ 7 }
+
+// Load returns the value. It never waits for a writer, not even for one that was stopped or killed.
+//
+// Errors: [ErrClosed].
+func (v *Value[T]) Load() (T, error) {
+	for try := 1; ; try++ {
+		// SYNC: value: the copy that the sequence names is whole, and a writer
+		// touches it only after the sequence has moved.
+		s := v.sequence.Load()
+		t := *v.copies[s&1]
+		cpu.LoadFence() // the copy was read before the sequence is read again
+		if v.sequence.Load() == s {
+			return t, v.open()
+		}
+		if try%64 == 0 && v.consistent(v.m.TryLock()) == nil {
+			// Writers are faster than we can read: keep them out for once.
+			t := *v.copies[v.sequence.Load()&1]
+			v.m.Unlock()
+			return t, v.open()
+		}
+	}
+}
+
+func (v *Value[T]) open() error {
+	v.order.Acquire()
+	closed := v.o.Seg.Closed()
+	runtime.KeepAlive(v)
+	if closed {
+		return ErrClosed
+	}
+	return nil
+}
+
+// Store sets the value. It waits for other writers until ctx ends.
+//
+// Errors: [ErrClosed], the context's error; the value is as it was then.
+func (v *Value[T]) Store(ctx context.Context, value T) error {
+	if err := v.consistent(v.m.Lock(ctx)); err != nil {
+		return err
+	}
+	s := v.sequence.Load()
+	*v.copies[(s+1)&1] = value
+	v.flip(s)
+	v.m.Unlock()
+	runtime.KeepAlive(v)
+	return nil
+}
+
+// Update lets f change the value, while other writers wait and readers still see
+// the old one. The pointer is valid until f returns. When f returns an error, panics, or is killed with
+// its process, nothing changes. F must not use this Value's Store or Update.
+//
+// Errors: that of f, [ErrClosed], the context's error; the value is as it was then.
+func (v *Value[T]) Update(ctx context.Context, f func(*T) error) error {
+	if err := v.consistent(v.m.Lock(ctx)); err != nil {
+		return err
+	}
+	defer v.m.Unlock()
+	s := v.sequence.Load()
+	idle := v.copies[(s+1)&1]
+	*idle = *v.copies[s&1]
+	crashpoint.Here("value.copied")
+	if err := f(idle); err != nil {
+		return err
+	}
+	v.flip(s)
+	runtime.KeepAlive(v)
+	return nil
+}
+
+// consistent turns the death of a writer into success: it left only the idle copy half-written.
+func (v *Value[T]) consistent(err error) error {
+	if err != nil && errors.Is(err, lock.ErrOwnerDied) {
+		v.m.MarkConsistent()
+		return nil
+	}
+	return err
+}
+
+// flip makes the idle copy the valid one.
+func (v *Value[T]) flip(s uint64) {
+	crashpoint.Here("value.filled")
+	v.order.ReleaseMerge()
+	// SYNC: value: the idle copy is written before the sequence names it.
+	storeRelease(v.sequence, s+1)
+	crashpoint.Here("value.flipped")
+}
