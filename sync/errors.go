@@ -1,0 +1,36 @@
+package shmsync
+
+import (
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/wait"
+)
+
+var (
+	// ErrOwnerDied says that the holder of a lock died. The caller holds the lock now. It comes as an [*OwnerDiedError].
+	ErrOwnerDied = lock.ErrOwnerDied
+
+	// ErrNotRecoverable says that a lock was unlocked after [ErrOwnerDied] without
+	// being marked consistent. The caller does not hold it, and nobody ever will.
+	ErrNotRecoverable = lock.ErrNotRecoverable
+
+	// ErrLocked says that a living process holds the lock.
+	ErrLocked = lock.ErrLocked
+
+	// ErrClosed says that this process has closed the segment. It is an [os.ErrClosed].
+	ErrClosed = lock.ErrClosed
+)
+
+// An OwnerDiedError is an [ErrOwnerDied] that says which process died.
+type OwnerDiedError = lock.OwnerDiedError
+
+// A WaitPolicy says how blocking calls wait.
+type WaitPolicy = wait.Policy
+
+const (
+	// Adaptive, the default, spins for some microseconds and then sleeps.
+	Adaptive = wait.Adaptive
+	// Park sleeps at once: the least processor time.
+	Park = wait.Parking
+	// Spin never sleeps: the least latency, where each waiter has a processor of its own.
+	Spin = wait.Spinning
+)

@@ -1,0 +1,177 @@
+package shmsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// A Mutex is a lock that goroutines of all processes share, and that survives the
+// death of its holder.
+//
+// The holder is the process: as with [sync.Mutex], one goroutine may lock and
+// another of the same process unlock, and a second Lock by the same process waits like anyone else's. When a
+// process dies while it holds the lock, whoever waits gets it with [ErrOwnerDied]. A lock is never taken
+// from a living holder.
+//
+// A Mutex is made by [NewMutex] or [OpenMutex], or by UnmarshalBinary of what
+// another process's MarshalBinary wrote; the zero value is only for that. It must not be copied.
+//
+// The n'th Unlock synchronizes before the m'th return of Lock for n < m, in any process.
+type Mutex struct {
+	_      noCopy
+	m      *lock.Mutex
+	o      *segment.Object
+	repair func() error
+}
+
+// noCopy makes go vet complain about copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
+
+// MutexOptions belong to one handle, not to the lock: processes may use different ones.
+type MutexOptions struct {
+	// Wait says how Lock waits. The first handle that a process makes of a lock decides for all of them.
+	Wait WaitPolicy
+
+	// Repair, if set, mends what a dead holder left behind. It runs while the lock is
+	// held, in the goroutine that called Lock or TryLock, and spares the caller
+	// [ErrOwnerDied]. When it returns an error or panics, the lock is not held, and the next one to lock has the same task.
+	Repair func() error
+}
+
+// mutexBytes gives every lock a cache line of its own.
+const mutexBytes = 64
+
+// NewMutex finds the Mutex of that name in the segment, or makes it, unlocked.
+//
+// Errors: [shm.ErrMismatch] when the name belongs to another kind of object, [shm.NoSpaceError],
+// [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; a bad name.
+func NewMutex(seg *shm.Segment, name string, o MutexOptions) (*Mutex, error) {
+	obj, _, err := seg.Internal().New(segment.Spec{Name: name, Kind: segment.KindMutex, Size: mutexBytes})
+	return newHandle(obj, err, o)
+}
+
+// OpenMutex finds the Mutex of that name, which must exist.
+//
+// Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], [shm.ErrCorrupt], [shm.ErrClosed].
+func OpenMutex(seg *shm.Segment, name string, o MutexOptions) (*Mutex, error) {
+	obj, err := seg.Internal().Open(segment.Spec{Name: name, Kind: segment.KindMutex, Size: mutexBytes})
+	return newHandle(obj, err, o)
+}
+
+func newHandle(obj *segment.Object, err error, o MutexOptions) (*Mutex, error) {
+	if err != nil {
+		return nil, fmt.Errorf("shmsync: %w", err)
+	}
+	m := &Mutex{repair: o.Repair}
+	m.bind(obj, o.Wait)
+	return m, nil
+}
+
+func (m *Mutex) bind(obj *segment.Object, policy WaitPolicy) {
+	m.o = obj
+	m.m = obj.Local(func() (any, func() bool) {
+		l := lock.NewMutex(obj.Seg.Party(), obj.Payload, policy)
+		return l, l.Held
+	}).(*lock.Mutex)
+}
+
+// Name is the lock's name in its segment.
+func (m *Mutex) Name() string { return m.o.Name }
+
+// Lock locks m. It waits until m is free, its holder dies, or ctx ends. A lock
+// that is free at once is taken even when ctx has ended.
+//
+// Errors:
+//   - [ErrOwnerDied], as an [*OwnerDiedError] that says who: m IS held. What it guards
+//     may be half-written. Repair that and call [Mutex.MarkConsistent] before Unlock, or just Unlock to make
+//     m useless for everyone. Not with [MutexOptions.Repair].
+//   - [ErrNotRecoverable]: m is not held and never will be again.
+//   - the context's error, [ErrClosed], or that of the Repair function: m is not held.
+func (m *Mutex) Lock(ctx context.Context) error {
+	return m.mend(m.m.Lock(ctx))
+}
+
+// TryLock locks m if that is possible without waiting.
+//
+// Errors: [ErrLocked] when a living process holds m; otherwise those of [Mutex.Lock].
+func (m *Mutex) TryLock() error {
+	return m.mend(m.m.TryLock())
+}
+
+// mend runs the Repair function after the death of a holder.
+func (m *Mutex) mend(err error) error {
+	if err != nil && m.repair != nil && errors.Is(err, ErrOwnerDied) {
+		return m.m.Repair(m.repair)
+	}
+	return err
+}
+
+// Unlock unlocks m. Any goroutine of the process that holds it may call it. It does not wait.
+//
+// It panics when this process does not hold m, unless its segment is closed: then the
+// lock was given up with the close.
+func (m *Mutex) Unlock() { m.m.Unlock() }
+
+// MarkConsistent says, after [ErrOwnerDied], that what m guards is whole again.
+//
+// Preconditions: this process holds m.
+func (m *Mutex) MarkConsistent() { m.m.MarkConsistent() }
+
+// Locker returns m for interfaces that want a [sync.Locker]. Its Lock waits
+// without a context, and panics when it cannot return with the lock held and what it guards whole: use it with
+// [MutexOptions.Repair].
+func (m *Mutex) Locker() sync.Locker { return locker{m} }
+
+type locker struct{ m *Mutex }
+
+func (l locker) Lock() {
+	err := l.m.Lock(context.Background())
+	if errors.Is(err, ErrOwnerDied) {
+		l.m.m.Abandon()
+	}
+	if err != nil {
+		panic(fmt.Sprintf("shmsync.Mutex.Locker: lock %q: %v", l.m.o.Name, err))
+	}
+}
+
+func (l locker) Unlock() { l.m.Unlock() }
+
+// MarshalBinary writes the handle down for another process of this machine, which
+// gets the same lock with UnmarshalBinary. Options are not part of it.
+//
+// Errors: [shm.ErrRemoved] when others cannot find the segment, [ErrClosed].
+func (m *Mutex) MarshalBinary() ([]byte, error) {
+	if m.o == nil {
+		return nil, errors.New("shmsync: marshal a Mutex: the handle has no lock")
+	}
+	b, err := m.o.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("shmsync: marshal the handle of %q: %w", m.o.Name, err)
+	}
+	return b, nil
+}
+
+// UnmarshalBinary makes m a handle of the lock that another process's MarshalBinary
+// wrote down. Options that m has stay.
+//
+// Errors: [shm.ErrFormat], [shm.ErrRemoved], [shm.ErrMismatch], those of [shm.Open].
+func (m *Mutex) UnmarshalBinary(b []byte) error {
+	obj, err := segment.Unmarshal(b, segment.KindMutex, "")
+	if err != nil {
+		return fmt.Errorf("shmsync: %w", err)
+	}
+	if len(obj.Payload) < lock.RegionBytes {
+		return fmt.Errorf("shmsync: mutex %q: %w", obj.Name, shm.ErrCorrupt)
+	}
+	m.bind(obj, Adaptive)
+	return nil
+}
