@@ -1,0 +1,109 @@
+//go:build linux
+
+package bench
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+)
+
+func TestMain(m *testing.M) { proctest.Main(m) }
+
+// TestRows runs every row of every benchmark once, with few operations: the programs build, run, and do what
+// they say.
+func TestRows(t *testing.T) {
+	ps := newPeers(t)
+	for _, c := range []struct {
+		benchmark string
+		procs     int
+		rows      []row
+	}{
+		{"LockUncontended", 1, lockRows(ps, "empty")},
+		{"LockContended", 2, lockRows(ps, "increment")},
+		{"ValueIncrement", 1, valueRows(ps)},
+		{"CounterAdd/procs=1", 1, counterRows(ps)},
+		{"CounterAdd/procs=2", 2, counterRows(ps)},
+	} {
+		for _, r := range c.rows {
+			t.Run(c.benchmark+"/impl="+r.impl, func(t *testing.T) {
+				p := plan{rounds: 3, ops: 500, cpus: cores(t, c.procs)}
+				for i, round := range r.race(t, p).rounds(p) {
+					if round.ns <= 0 || round.share < 0 || round.share > float64(p.procs()) {
+						t.Errorf("round %d: impossible figures %+v", i, round)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestRecoverRows does the same for the kills.
+func TestRecoverRows(t *testing.T) {
+	for _, r := range recoverRows(newPeers(t)) {
+		t.Run("impl="+r.impl, func(t *testing.T) {
+			ns := r.kill(t, 3)
+			if len(ns) != 3 || slices.Min(ns) <= 0 {
+				t.Errorf("nanoseconds of 3 kills: %v", ns)
+			}
+		})
+	}
+}
+
+func TestRounds(t *testing.T) {
+	p := plan{rounds: 2, ops: 100, cpus: []int{0, 1}}
+	o := outcome{laps: []lap{
+		{round: 0, start: 1000, end: 3000, seen: 200},
+		{round: 0, start: 1100, end: 2000, seen: 150}, // first done: 100 of its own, 50 of the other
+		{round: 1, start: 5000, end: 6000, seen: 300, preempted: 1},
+		{round: 1, start: 6000, end: 7000, seen: 400},
+	}}
+	if err := o.complete(p); err != nil {
+		t.Fatal(err)
+	}
+	got := o.rounds(p)
+	want := []round{
+		{ns: 10, share: 50. / 75, quiet: true},
+		{ns: 10, share: 0, quiet: false},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("rounds: %+v, want %+v", got, want)
+	}
+	if err := (outcome{laps: o.laps[:3]}).complete(p); err == nil {
+		t.Error("a missing lap was not found")
+	}
+}
+
+func TestQuietRounds(t *testing.T) {
+	noisy, quiet := round{ns: 9}, round{ns: 1, quiet: true}
+	if got := quietRounds([]round{noisy, quiet, quiet}); len(got) != 3 {
+		t.Errorf("two quiet rounds are too few to stand alone, got %v", got)
+	}
+	if got := quietRounds([]round{noisy, quiet, quiet, quiet}); len(got) != 3 || got[0] != quiet {
+		t.Errorf("three quiet rounds stand alone, got %v", got)
+	}
+}
+
+func TestNewPlan(t *testing.T) {
+	for _, n := range []int{1, 1000, 1e6, 1e9} {
+		for _, cpus := range [][]int{{0}, {0, 1}} {
+			p := newPlan(n, nativeRound, cpus)
+			if p.rounds < minRounds || p.rounds > maxRounds {
+				t.Errorf("plan of %d operations: %d rounds", n, p.rounds)
+			}
+			if total := p.total(); total < minRounds*nativeRound || n > minRounds*nativeRound && (total < int64(n)*9/10 || total > int64(n)) {
+				t.Errorf("plan of %d operations on %d CPUs makes %d", n, len(cpus), total)
+			}
+		}
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	xs := []float64{5, 1, 4, 2, 3}
+	for _, c := range []struct{ q, want float64 }{{0, 1}, {0.5, 3}, {0.99, 5}, {1, 5}} {
+		if got := quantile(xs, c.q); got != c.want {
+			t.Errorf("quantile %v: %v, want %v", c.q, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+//go:build linux
+
+package bench
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// job is work of the toolkit that is timed: what a process opens and does, and how the result is checked.
+type job struct {
+	// open finds or creates the objects in seg and returns the leg over them.
+	open func(seg *shm.Segment, t *track) (leg, error)
+	// check fails unless the objects hold what total operations leave there.
+	check func(seg *shm.Segment, t *track, total int64) error
+}
+
+// jobs by the name under which a child finds its own.
+var jobs = map[string]job{}
+
+var racer = proctest.Register("racer", runChild)
+
+// raceJob does the job in this process where the plan has one process, which lets -cpuprofile see it, and
+// else in children.
+func raceJob(tb testing.TB, name string, p plan) outcome {
+	tb.Helper()
+	dir := proctest.Dir(tb)
+	seg, err := shm.Create(segmentIn(dir), shm.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer seg.Close()
+	t, unmap, err := mapTrack(trackIn(dir))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer unmap()
+	run, err := jobs[name].open(seg, t)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var o outcome
+	if p.procs() > 1 {
+		o = raceChildren(tb, name, dir, p)
+	} else if o, err = runLaps(p, p.cpus[0], nil, run); err != nil {
+		tb.Fatal(err)
+	}
+	if err := o.complete(p); err != nil {
+		tb.Fatal(err)
+	}
+	if err := jobs[name].check(seg, t, p.total()); err != nil {
+		tb.Fatal(err)
+	}
+	return o
+}
+
+func segmentIn(dir string) string { return filepath.Join(dir, "segment") }
+func trackIn(dir string) string   { return filepath.Join(dir, "track") }
+
+const allocsFormat = "allocs %d %d"
+
+// raceChildren starts a child for every CPU of p and collects what they say.
+func raceChildren(tb testing.TB, name, dir string, p plan) (o outcome) {
+	tb.Helper()
+	var children []*proctest.Child
+	for i := range p.cpus {
+		args := append([]string{name, dir, strconv.Itoa(i)}, p.args()...)
+		children = append(children, proctest.Start(tb, racer, args...))
+	}
+	for _, child := range children {
+		child.WaitOK()
+	}
+	for _, child := range children {
+		for range p.rounds {
+			line := child.Line()
+			l, err := parseLap(line)
+			if err != nil {
+				tb.Fatalf("child said %q: %v", line, err)
+			}
+			o.laps = append(o.laps, l)
+		}
+		var mallocs, mallocedBytes uint64
+		line := child.Line()
+		if _, err := fmt.Sscanf(line, allocsFormat, &mallocs, &mallocedBytes); err != nil {
+			tb.Fatalf("child said %q: %v", line, err)
+		}
+		o.mallocs += mallocs
+		o.mallocedBytes += mallocedBytes
+	}
+	return o
+}
+
+// runChild is a racing child: NAME DIR NUMBER ROUNDS OPS CPU...
+func runChild(args []string) {
+	o, err := runJob(args)
+	if err != nil {
+		panic(err)
+	}
+	for _, l := range o.laps {
+		proctest.Say("%v", l)
+	}
+	proctest.Say(allocsFormat, o.mallocs, o.mallocedBytes)
+}
+
+func runJob(args []string) (o outcome, err error) {
+	name, dir := args[0], args[1]
+	number, err := strconv.Atoi(args[2])
+	if err != nil {
+		return o, err
+	}
+	p, err := parsePlan(args[3:])
+	if err != nil {
+		return o, err
+	}
+	seg, err := shm.Open(segmentIn(dir))
+	if err != nil {
+		return o, err
+	}
+	defer seg.Close()
+	t, unmap, err := mapTrack(trackIn(dir))
+	if err != nil {
+		return o, err
+	}
+	defer unmap()
+	run, err := jobs[name].open(seg, t)
+	if err != nil {
+		return o, err
+	}
+	return runLaps(p, p.cpus[number], &startLine{track: t}, run)
+}

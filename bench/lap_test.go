@@ -1,0 +1,101 @@
+//go:build linux
+
+package bench
+
+import (
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// lap is what one process did in one round. Peers print laps, children of the test binary say them.
+type lap struct {
+	round      int
+	start, end int64 // nanoseconds of CLOCK_MONOTONIC, which all processes share
+	seen       int64 // the shared value just after the end
+	preempted  int64 // how often the kernel took the CPU away for somebody else
+}
+
+const lapFormat = "lap %d %d %d %d %d"
+
+func (l lap) String() string {
+	return fmt.Sprintf(lapFormat, l.round, l.start, l.end, l.seen, l.preempted)
+}
+
+func parseLap(line string) (l lap, err error) {
+	_, err = fmt.Sscanf(line, lapFormat, &l.round, &l.start, &l.end, &l.seen, &l.preempted)
+	return l, err
+}
+
+// outcome is a finished measurement.
+type outcome struct {
+	laps          []lap
+	mallocs       uint64 // of the measured processes, 0 for peers
+	mallocedBytes uint64
+}
+
+// complete fails unless o holds one lap of every process in every round of p.
+func (o outcome) complete(p plan) error {
+	laps := make([]int64, p.rounds)
+	for _, l := range o.laps {
+		if l.round < 0 || l.round >= p.rounds || l.end <= l.start {
+			return fmt.Errorf("impossible lap: %v", l)
+		}
+		laps[l.round]++
+	}
+	for round, n := range laps {
+		if n != p.procs() {
+			return fmt.Errorf("%d laps in round %d, want %d", n, round, p.procs())
+		}
+	}
+	return nil
+}
+
+// leg does n operations and returns the shared value it sees at the end.
+type leg func(n int64) (seen int64, err error)
+
+// runLaps runs the laps of one process, pinned to cpu. All processes of p meet at line before each round.
+func runLaps(p plan, cpu int, line *startLine, run leg) (outcome, error) {
+	unpin, err := pin(cpu)
+	if err != nil {
+		return outcome{}, err
+	}
+	defer unpin()
+	var before, after runtime.MemStats
+	laps := make([]lap, p.rounds)
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for round := range laps {
+		preempted := preemptions()
+		if err := line.meet(p.procs()); err != nil {
+			return outcome{}, err
+		}
+		start := now()
+		seen, err := run(p.ops)
+		end := now()
+		if err != nil {
+			return outcome{}, fmt.Errorf("round %d: %w", round, err)
+		}
+		laps[round] = lap{round, start, end, seen, preemptions() - preempted}
+	}
+	runtime.ReadMemStats(&after)
+	return outcome{laps, after.Mallocs - before.Mallocs, after.TotalAlloc - before.TotalAlloc}, nil
+}
+
+// now returns CLOCK_MONOTONIC in nanoseconds, which is the same clock in every process.
+func now() int64 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		panic("bench: no monotonic clock: " + err.Error())
+	}
+	return t.Nano()
+}
+
+func preemptions() int64 {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {
+		panic("bench: no usage of this thread: " + err.Error())
+	}
+	return u.Nivcsw
+}

@@ -1,0 +1,110 @@
+//go:build linux
+
+package bench
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+)
+
+// peers runs the programs in the directory peers. It builds those in C when they are first needed.
+type peers struct {
+	dir   string            // where the built programs are
+	built map[string]string // path by name
+}
+
+func newPeers(tb testing.TB) *peers {
+	return &peers{dir: tb.TempDir(), built: map[string]string{}}
+}
+
+// c returns the path of the C program of that name. It skips the test where there is no compiler.
+func (ps *peers) c(tb testing.TB, name string) string {
+	tb.Helper()
+	if path, ok := ps.built[name]; ok {
+		return path
+	}
+	compiler := cmp.Or(os.Getenv("CC"), "cc")
+	if _, err := exec.LookPath(compiler); err != nil {
+		missing(tb, "%s, a C compiler: %v", compiler, err)
+	}
+	path := filepath.Join(ps.dir, name)
+	source := filepath.Join("peers", name+".c")
+	out, err := exec.Command(compiler, "-std=gnu11", "-O2", "-pthread", "-Wall", "-Wextra", "-o", path, source).CombinedOutput()
+	if err != nil {
+		tb.Fatalf("build %s: %v\n%s", source, err, out)
+	}
+	ps.built[name] = path
+	return path
+}
+
+// python returns the path of the Python interpreter. It skips the test where there is none.
+func (ps *peers) python(tb testing.TB) string {
+	tb.Helper()
+	path, err := exec.LookPath("python3")
+	if err != nil {
+		missing(tb, "python3: %v", err)
+	}
+	return path
+}
+
+// race runs a peer that takes ROUNDS OPS CPU... after args, and checks what it prints: a lap of every
+// process and round, and the total want.
+func race(tb testing.TB, p plan, want int64, program string, args ...string) outcome {
+	tb.Helper()
+	var o outcome
+	total := int64(-1)
+	for _, line := range runPeer(tb, program, append(args, p.args()...)...) {
+		if rest, ok := strings.CutPrefix(line, "total "); ok {
+			n, err := strconv.ParseInt(rest, 10, 64)
+			if err != nil {
+				tb.Fatalf("%s printed %q: %v", program, line, err)
+			}
+			total = n
+			continue
+		}
+		l, err := parseLap(line)
+		if err != nil {
+			tb.Fatalf("%s printed %q: %v", program, line, err)
+		}
+		o.laps = append(o.laps, l)
+	}
+	if total != want {
+		tb.Fatalf("%s %v: total %d after %d operations, want %d", program, args, total, p.total(), want)
+	}
+	if err := o.complete(p); err != nil {
+		tb.Fatalf("%s %v: %v", program, args, err)
+	}
+	return o
+}
+
+// runPeer runs a program to its end and returns the lines it prints.
+func runPeer(tb testing.TB, program string, args ...string) []string {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	// A group of its own, so that the end of a stuck peer is also the end of its children.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	err := proctest.StartBound(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if err != nil {
+		tb.Fatalf("run %s %s: %v\n%s", program, strings.Join(args, " "), err, &stderr)
+	}
+	return strings.Split(strings.TrimSpace(stdout.String()), "\n")
+}

@@ -1,0 +1,70 @@
+//go:build linux
+
+package bench
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// track is the memory that the racing processes share besides what is measured: where they meet before a
+// round, and the integer that the measured lock guards, on a cache line of its own.
+type track struct {
+	arrived atomic.Int64
+	_       [120]byte
+	value   int64
+	_       [120]byte
+}
+
+// mapTrack maps the track in the file at path, which it makes when there is none. unmap ends it.
+func mapTrack(path string) (t *track, unmap func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	size := int(unsafe.Sizeof(track{}))
+	if err := f.Truncate(int64(size)); err != nil {
+		return nil, nil, err
+	}
+	b, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, nil, fmt.Errorf("map %s: %w", path, err)
+	}
+	return (*track)(unsafe.Pointer(unsafe.SliceData(b))), func() { unix.Munmap(b) }, nil
+}
+
+// startLine holds one process back until all have come. A nil startLine holds nobody.
+type startLine struct {
+	track *track
+	met   int64 // how often this process was here
+}
+
+// meetTimeout is how long a process waits for the others before it takes them for dead.
+const meetTimeout = int64(time.Minute)
+
+// meet spins until procs processes have come to it, so that all leave within a transfer of a cache line.
+func (s *startLine) meet(procs int64) error {
+	if s == nil {
+		return nil
+	}
+	s.met++
+	s.track.arrived.Add(1)
+	began := now()
+	for tries := 1; s.track.arrived.Load() < s.met*procs; tries++ {
+		if tries%(1<<20) != 0 {
+			continue
+		}
+		if now()-began > meetTimeout {
+			return fmt.Errorf("only %d arrivals at start %d of %d processes", s.track.arrived.Load(), s.met, procs)
+		}
+		runtime.Gosched() // lets the runtime stop this goroutine
+	}
+	return nil
+}
