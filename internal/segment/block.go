@@ -2,8 +2,10 @@ package segment
 
 import (
 	"fmt"
+	"runtime"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctab"
 )
 
 // Blocks are pieces of the heap without a name. One belongs to a process until
@@ -34,4 +36,37 @@ func (s *Segment) Free(off uint64) error {
 		return s.corrupt("a block to free is not in the heap")
 	}
 	return s.locked(func() error { return s.free(off-blockHeaderBytes, ownerTagOf(s.Me())) })
+}
+
+// Give makes a block of this process the property of another, as a result is
+// handed to who asked for it. Whoever dies in between, one of the two owns the block.
+//
+// Errors: [ErrCorrupt] when there is no such block.
+func (s *Segment) Give(off uint64, to proctab.Owner) error {
+	if off < blockHeaderBytes || !s.blockOK(off-blockHeaderBytes, lineBytes) {
+		return s.corrupt("a block to give away is not in the heap")
+	}
+	b := s.block(off - blockHeaderBytes)
+	if b.word.Load()&inUse == 0 || b.tag != ownerTagOf(s.Me()) {
+		return s.corrupt("a block to give away belongs to somebody else")
+	}
+	b.tag = ownerTagOf(to)
+	crashpoint.Here("block.given")
+	runtime.KeepAlive(s)
+	return nil
+}
+
+// Bytes is the memory of a block of at least n bytes, as another process has named it.
+//
+// Errors: [ErrCorrupt] when there is no such block.
+func (s *Segment) Bytes(off uint64, n int) ([]byte, error) {
+	if n < 0 || off < blockHeaderBytes || !s.blockOK(off-blockHeaderBytes, lineBytes) {
+		return nil, s.corrupt("a message names a block that is not in the heap")
+	}
+	w := s.block(off - blockHeaderBytes).word.Load()
+	size := w & sizeMask
+	if w&inUse == 0 || !s.blockOK(off-blockHeaderBytes, size) || uint64(n) > size-blockHeaderBytes {
+		return nil, s.corrupt("a message names a block that is too small")
+	}
+	return s.mem[off : off+uint64(n) : off+uint64(n)], nil
 }
