@@ -3,7 +3,9 @@
 package bench
 
 import (
+	"bytes"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/proctest"
@@ -54,9 +56,9 @@ func TestRecoverRows(t *testing.T) {
 func TestRounds(t *testing.T) {
 	p := plan{rounds: 2, ops: 100, cpus: []int{0, 1}}
 	o := outcome{laps: []lap{
-		{round: 0, start: 1000, end: 3000, seen: 200},
+		{round: 0, start: 1000, end: 3000, seen: 200, delay: 200},
 		{round: 0, start: 1100, end: 2000, seen: 150}, // first done: 100 of its own, 50 of the other
-		{round: 1, start: 5000, end: 6000, seen: 300, preempted: 1},
+		{round: 1, start: 5000, end: 6000, seen: 300, delay: 300},
 		{round: 1, start: 6000, end: 7000, seen: 400},
 	}}
 	if err := o.complete(p); err != nil {
@@ -64,8 +66,8 @@ func TestRounds(t *testing.T) {
 	}
 	got := o.rounds(p)
 	want := []round{
-		{ns: 10, share: 50. / 75, quiet: true},
-		{ns: 10, share: 0, quiet: false},
+		{ns: 10, share: 50. / 75, delay: 0.1},
+		{ns: 10, share: 0, delay: 0.15},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("rounds: %+v, want %+v", got, want)
@@ -76,12 +78,15 @@ func TestRounds(t *testing.T) {
 }
 
 func TestQuietRounds(t *testing.T) {
-	noisy, quiet := round{ns: 9}, round{ns: 1, quiet: true}
-	if got := quietRounds([]round{noisy, quiet, quiet}); len(got) != 3 {
-		t.Errorf("two quiet rounds are too few to stand alone, got %v", got)
-	}
-	if got := quietRounds([]round{noisy, quiet, quiet, quiet}); len(got) != 3 || got[0] != quiet {
-		t.Errorf("three quiet rounds stand alone, got %v", got)
+	quiet, noisy, worse := round{delay: quietDelay}, round{delay: 0.2}, round{delay: 0.3}
+	for _, c := range []struct{ rounds, want []round }{
+		{[]round{noisy, quiet, worse, quiet, quiet, quiet, quiet, quiet}, []round{quiet, quiet, quiet, quiet, quiet, quiet}},
+		{[]round{worse, quiet, noisy, worse, worse, worse}, []round{quiet, noisy, worse, worse, worse}},
+		{[]round{worse, quiet}, []round{quiet, worse}},
+	} {
+		if got := quietRounds(c.rounds); !slices.Equal(got, c.want) {
+			t.Errorf("of %v the quiet ones: %v, want %v", c.rounds, got, c.want)
+		}
 	}
 }
 
@@ -105,5 +110,27 @@ func TestQuantile(t *testing.T) {
 		if got := quantile(xs, c.q); got != c.want {
 			t.Errorf("quantile %v: %v, want %v", c.q, got, c.want)
 		}
+	}
+}
+
+func TestSchedstat(t *testing.T) {
+	unpin, err := pin(cores(t, 1)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unpin()
+	s := openSchedstat()
+	defer s.close()
+	if s.fd < 0 {
+		t.Skip("missing: /proc/thread-self/schedstat")
+	}
+	copy(s.text[:], "x")
+	before := s.delayed()
+	fields := bytes.Fields(s.text[:])
+	if len(fields) < 3 || string(fields[1]) != strconv.FormatInt(before, 10) {
+		t.Errorf("%d is not the second figure of %q", before, s.text)
+	}
+	if n := testing.AllocsPerRun(100, func() { s.delayed() }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

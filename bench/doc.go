@@ -1,7 +1,7 @@
 // Package bench measures the toolkit beside its peers: the same work done by hand in C with glibc, and by
 // Python's multiprocessing.
 //
-//	go test -bench . ./bench                      # everything, about a minute and a half
+//	go test -bench . ./bench                      # everything, less than a minute
 //	go test -bench Lock ./bench                   # the locks only
 //	go test -bench . -benchtime 1x ./bench        # everything once, in seconds
 //
@@ -17,9 +17,10 @@
 //   - ns/op is wall time divided by the operations of all processes together: the median of many short
 //     rounds. In BenchmarkRecoverAfterKill it is the same as p50-ms.
 //   - min-ns is the best round.
-//   - quiet-% is how many rounds were quiet: the kernel took the CPU from no process that took part. When
-//     three rounds or more were quiet, only those count, because a process that loses its CPU leaves the
-//     other one alone with the lock, and that round measures nothing.
+//   - quiet-% is how many rounds were quiet: no process waited for a CPU for more than a tenth of the round,
+//     which happens when the machine has other work. The other figures are those of the quiet rounds, but at
+//     least of the five quietest: a process without a CPU leaves the other one alone with the lock, and that is
+//     not what the row is about.
 //   - min-share, where processes contend, is how far the slower process had come, compared with an even
 //     share, when the faster one was done. 1 is even, 0 is one after the other.
 //   - allocs/op and B/op count the measured processes of the toolkit.

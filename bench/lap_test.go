@@ -14,17 +14,17 @@ type lap struct {
 	round      int
 	start, end int64 // nanoseconds of CLOCK_MONOTONIC, which all processes share
 	seen       int64 // the shared value just after the end
-	preempted  int64 // how often the kernel took the CPU away for somebody else
+	delay      int64 // nanoseconds in which the process could have run, but somebody else had the CPU
 }
 
 const lapFormat = "lap %d %d %d %d %d"
 
 func (l lap) String() string {
-	return fmt.Sprintf(lapFormat, l.round, l.start, l.end, l.seen, l.preempted)
+	return fmt.Sprintf(lapFormat, l.round, l.start, l.end, l.seen, l.delay)
 }
 
 func parseLap(line string) (l lap, err error) {
-	_, err = fmt.Sscanf(line, lapFormat, &l.round, &l.start, &l.end, &l.seen, &l.preempted)
+	_, err = fmt.Sscanf(line, lapFormat, &l.round, &l.start, &l.end, &l.seen, &l.delay)
 	return l, err
 }
 
@@ -62,12 +62,14 @@ func runLaps(p plan, cpu int, line *startLine, run leg) (outcome, error) {
 		return outcome{}, err
 	}
 	defer unpin()
+	stat := openSchedstat()
+	defer stat.close()
 	var before, after runtime.MemStats
 	laps := make([]lap, p.rounds)
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for round := range laps {
-		preempted := preemptions()
+		delay := stat.delayed()
 		if err := line.meet(p.procs()); err != nil {
 			return outcome{}, err
 		}
@@ -77,7 +79,7 @@ func runLaps(p plan, cpu int, line *startLine, run leg) (outcome, error) {
 		if err != nil {
 			return outcome{}, fmt.Errorf("round %d: %w", round, err)
 		}
-		laps[round] = lap{round, start, end, seen, preemptions() - preempted}
+		laps[round] = lap{round, start, end, seen, stat.delayed() - delay}
 	}
 	runtime.ReadMemStats(&after)
 	return outcome{laps, after.Mallocs - before.Mallocs, after.TotalAlloc - before.TotalAlloc}, nil
@@ -90,12 +92,4 @@ func now() int64 {
 		panic("bench: no monotonic clock: " + err.Error())
 	}
 	return t.Nano()
-}
-
-func preemptions() int64 {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {
-		panic("bench: no usage of this thread: " + err.Error())
-	}
-	return u.Nivcsw
 }

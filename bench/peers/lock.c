@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <string.h>
 
 struct guarded {
 	_Alignas(128) pthread_mutex_t mutex;

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <string.h>
 
 struct shared {
 	pthread_mutex_t mutex;
