@@ -38,6 +38,11 @@ func (s *Segment) Free(off uint64) error {
 	return s.locked(func() error { return s.free(off-blockHeaderBytes, ownerTagOf(s.Me())) })
 }
 
+// Reclaim frees the blocks of processes that are dead.
+//
+// Errors: [ErrCorrupt], [lock.ErrClosed].
+func (s *Segment) Reclaim() error { return s.locked(s.rebuildHeap) }
+
 // Give makes a block of this process the property of another, as a result is
 // handed to who asked for it. Whoever dies in between, one of the two owns the block.
 //
