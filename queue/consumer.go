@@ -1,0 +1,106 @@
+package queue
+
+import (
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// claimGet claims the oldest message, and returns its slot.
+//
+// Errors: [ErrEmpty], errHeld with the living process that has to finish first,
+// [ErrClosed], [shm.ErrClosed], errCorrupt; nothing is claimed.
+func (r *ring) claimGet() (s *slot, p uint64, held proctab.Owner, err error) {
+	if r.closer.Closed() {
+		return nil, 0, nobody, shm.ErrClosed
+	}
+	for range r.tries() {
+		p, held, err = r.front()
+		if err != nil {
+			return nil, 0, held, err
+		}
+		s = r.slot(p)
+		lap := r.lap(p)
+		// SYNC: filled: the value was written before the word that this CAS replaces.
+		if s.state.CompareAndSwap(wordOf(full, nobody, lap), wordOf(reading, r.me, lap)) { // #2 -> #3
+			crashpoint.Here("queue.taken")
+			r.filled.Acquire()
+			return s, p, nobody, nil
+		}
+	}
+	return nil, 0, nobody, errCorrupt
+}
+
+// front returns the position of the oldest message, which may be gone as soon as it
+// returns. On the way it skips what dead producers have left.
+//
+// Errors: [ErrEmpty], errHeld with the living process that is writing the message, [ErrClosed], errCorrupt.
+func (r *ring) front() (p uint64, held proctab.Owner, err error) {
+	closed := false
+	for range r.tries() {
+		p = r.head.get.Load()
+		s := r.slot(p)
+		w := s.state.Load()
+		switch stage := stageOf(w, r.lap(p)); {
+		case stage == isFull && ownerOf(w) == nobody:
+			return p, nobody, nil
+		case stage == isEmpty && ownerOf(w) == nobody || stage == isReading-perLap:
+			if closed {
+				return 0, nobody, ErrClosed
+			}
+			if r.head.closed.Load() == 0 {
+				return 0, nobody, ErrEmpty
+			}
+			closed = true // look again: a put that did not see the flag had claimed its slot before
+		case stage == isWriting:
+			if o := ownerOf(w); !r.gone(o) {
+				return 0, o, errHeld
+			}
+			r.abandon(s, w)
+		case isReading <= stage && stage <= isFull+perLap: // the position is done with
+			r.head.get.CompareAndSwap(p, p+1)
+			crashpoint.Here("queue.get.helped")
+		case r.head.get.Load() == p:
+			return 0, nobody, errCorrupt
+		}
+	}
+	return 0, nobody, errCorrupt
+}
+
+// abandon frees a slot whose owner is dead, or has withdrawn, and counts it.
+//
+// What a death leaves behind: a slot that is free but not counted.
+func (r *ring) abandon(s *slot, w uint64) {
+	if !s.state.CompareAndSwap(w, wordOf(empty, nobody, lapOf(w)+1)) { // #1, #3 -> #0
+		return
+	}
+	crashpoint.Here("queue.abandoned")
+	if ownerOf(w) != nobody {
+		r.head.abandoned.Add(1)
+	}
+	crashpoint.Here("queue.counted")
+	r.notFull.Notify()
+}
+
+// release frees the slot of a message that this process has taken and copied. It
+// returns an error when the copy cannot be trusted.
+func (r *ring) release(s *slot, p uint64) error {
+	crashpoint.Here("queue.read")
+	r.freed.ReleaseMerge()
+	lap := r.lap(p)
+	if r.closer.Closed() {
+		// If this process had detached before it took the message, others took it for dead, and
+		// somebody may have freed the slot. If not, the close waits for this.
+		if !s.state.CompareAndSwap(wordOf(reading, r.me, lap), wordOf(empty, nobody, lap+1)) {
+			return shm.ErrClosed
+		}
+	} else {
+		// SYNC: freed: the value is read before the word says so. A store does, as in publish.
+		storeRelease(&s.state, wordOf(empty, nobody, lap+1)) // #3 -> #0
+	}
+	crashpoint.Here("queue.released")
+	r.head.get.CompareAndSwap(p, p+1)
+	crashpoint.Here("queue.get.advanced")
+	r.notFull.Notify()
+	return nil
+}

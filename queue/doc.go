@@ -1,0 +1,2 @@
+// Package queue passes messages between processes through rings in shared memory.
+package queue

@@ -1,0 +1,71 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+)
+
+func TestMain(m *testing.M) { proctest.Main(m) }
+
+var background = context.Background()
+
+// soon is how long the survivors of a death may need to go on.
+const soon = 2 * time.Second
+
+// newSegment makes an anonymous segment that is closed at the end of the test.
+func newSegment(t testing.TB, o shm.Options) *shm.Segment {
+	t.Helper()
+	seg, err := shm.Anonymous(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := seg.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return seg
+}
+
+// newQueue makes a queue in a segment of its own.
+func newQueue[T any](t testing.TB, capacity int, o Options) *Queue[T] {
+	t.Helper()
+	q, err := NewQueue[T](newSegment(t, shm.Options{}), "q", capacity, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+// mustPut puts the values without waiting.
+func mustPut[T any](t testing.TB, q *Queue[T], values ...T) {
+	t.Helper()
+	for i, v := range values {
+		if err := q.TryPut(v); err != nil {
+			t.Fatalf("put %d of %d: %v", i+1, len(values), err)
+		}
+	}
+}
+
+// mustGet takes as many values as are wanted, without waiting.
+func mustGet[T comparable](t testing.TB, q *Queue[T], want ...T) {
+	t.Helper()
+	for i, w := range want {
+		v, err := q.TryGet()
+		if err != nil || v != w {
+			t.Fatalf("get %d of %d: %v, %v, want %v", i+1, len(want), v, err, w)
+		}
+	}
+}
+
+func wantErr(t testing.TB, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Fatalf("error %v, want %v", err, want)
+	}
+}

@@ -1,0 +1,107 @@
+package queue
+
+import (
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// claimPut claims the next position for a message, and returns its slot.
+//
+// Errors: [ErrFull], errHeld with the living process that has to finish first,
+// [ErrClosed], [shm.ErrClosed], errCorrupt; nothing is claimed.
+func (r *ring) claimPut() (s *slot, p uint64, held proctab.Owner, err error) {
+	if err := r.closedForPut(); err != nil {
+		return nil, 0, nobody, err
+	}
+	for range r.tries() {
+		p = r.head.put.Load()
+		s = r.slot(p)
+		lap := r.lap(p)
+		w := s.state.Load()
+		switch stage := stageOf(w, lap); {
+		case stage == isEmpty && ownerOf(w) == nobody:
+			// SYNC: freed: the last reader's copy comes before this CAS, which sees its word.
+			if s.state.CompareAndSwap(w, wordOf(writing, r.me, lap)) { // #0 -> #1
+				crashpoint.Here("queue.claimed")
+				if err := r.closedForPut(); err != nil {
+					r.withdraw(s, lap)
+					return nil, 0, nobody, err
+				}
+				r.freed.Acquire()
+				return s, p, nobody, nil
+			}
+		case isWriting <= stage && stage <= isEmpty+perLap: // the position is taken
+			r.head.put.CompareAndSwap(p, p+1)
+			crashpoint.Here("queue.put.helped")
+		case isWriting-perLap <= stage && stage <= isReading-perLap: // the last message of this slot is still there
+			held, err := r.blocked(s, w)
+			if err != nil {
+				return nil, 0, held, err
+			}
+		case r.head.put.Load() == p:
+			return nil, 0, nobody, errCorrupt
+		}
+	}
+	return nil, 0, nobody, errCorrupt
+}
+
+// closedForPut says whether, and why, nothing can be put any more.
+//
+// It is asked again when the claim is visible. Whoever closes sets the flag before he looks for
+// claims, so that either the producer sees the flag, or who has set it the claim.
+func (r *ring) closedForPut() error {
+	if r.closer.Closed() {
+		return shm.ErrClosed
+	}
+	if r.head.closed.Load() != 0 {
+		return ErrClosed
+	}
+	return nil
+}
+
+// blocked looks at a slot that is not free yet, and frees it when its owner is dead.
+// It returns nil when there is something new to see.
+//
+// What a death leaves behind: a slot that is free but not counted.
+func (r *ring) blocked(s *slot, w uint64) (proctab.Owner, error) {
+	switch phase := phaseOf(w); {
+	case phase == full:
+		return nobody, ErrFull
+	case !r.gone(ownerOf(w)):
+		return ownerOf(w), errHeld
+	case phase == reading:
+		r.abandon(s, w)
+		return nobody, nil
+	}
+	// A message that was never finished. It is the oldest, so that consumers come to it first; as
+	// they may all be waiting for something else, go there as one of them.
+	_, _, err := r.front()
+	if err == ErrEmpty || err == errHeld {
+		err = nil // the slot is free, or somebody else moves the queue
+	}
+	return nobody, err
+}
+
+// publish makes the message in a slot that this process has claimed visible.
+func (r *ring) publish(s *slot, p uint64) {
+	crashpoint.Here("queue.written")
+	r.filled.ReleaseMerge()
+	// SYNC: filled: the value is written before the word says so. A store does: nobody else
+	// changes the word while its owner is alive, and the owner's other goroutines leave a claim alone.
+	storeRelease(&s.state, wordOf(full, nobody, r.lap(p))) // #1 -> #2
+	crashpoint.Here("queue.published")
+	r.head.put.CompareAndSwap(p, p+1)
+	crashpoint.Here("queue.put.advanced")
+	r.notEmpty.Notify()
+}
+
+// withdraw gives up a claim: its position is skipped as that of a dead process is, but not counted.
+// The slot cannot become empty again, as others may have moved the position on. If this process has
+// detached meanwhile, it counts as dead, and the slot may be somebody else's by now.
+func (r *ring) withdraw(s *slot, lap uint32) {
+	s.state.CompareAndSwap(wordOf(writing, r.me, lap), wordOf(writing, nobody, lap))
+	crashpoint.Here("queue.withdrawn")
+	r.notEmpty.NotifyAll()
+	r.notFull.NotifyAll()
+}

@@ -1,0 +1,152 @@
+package queue
+
+import (
+	"context"
+	"iter"
+	"runtime"
+	"sync"
+
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/segment"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// A Queue passes values of type T between goroutines of all processes: any number
+// of them may put and get at once. Messages come out in the order in which they were put
+// in. The queue is bounded.
+//
+// T must be of fixed size, as for [shm.Value]. Messages are copied in and out.
+//
+// A Queue is made by [NewQueue] or [OpenQueue], or by UnmarshalBinary of what another
+// process's MarshalBinary wrote; the zero value is only for that. It must not be copied.
+//
+// A Put synchronizes before the return of the Get that takes its message, and the k'th Get
+// before the return of the k+Cap'th Put, in any process.
+type Queue[T any] struct {
+	_       noCopy
+	o       *segment.Object // immutable once bound
+	r       *ring           // immutable once bound
+	policy  shmsync.WaitPolicy
+	waiters sync.Pool // of *waiter[T]
+}
+
+// noCopy makes go vet complain about copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
+
+// Put appends a message. It waits for room until ctx ends. Where there is room at
+// once, the message is put even when ctx has ended.
+//
+// Errors:
+//   - [ErrClosed]: somebody has closed the queue.
+//   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
+//
+// The message is not in the queue then, and never will be.
+func (q *Queue[T]) Put(ctx context.Context, v T) error {
+	_, err := q.tryPut(v)
+	if err != ErrFull && err != errHeld {
+		return err
+	}
+	return q.putSlow(ctx, v)
+}
+
+func (q *Queue[T]) putSlow(ctx context.Context, v T) error {
+	w := q.newWaiter()
+	w.value = v
+	err := w.await(ctx, q.r.notFull, w.put)
+	q.r.passOn(q.r.notFull, err == nil && q.r.putReady())
+	q.waiters.Put(w)
+	runtime.KeepAlive(q)
+	return err
+}
+
+// TryPut is Put without waiting.
+//
+// Errors: [ErrFull], also when there will be room as soon as somebody who is taking a
+// message is done; otherwise those of [Queue.Put].
+func (q *Queue[T]) TryPut(v T) error {
+	_, err := q.tryPut(v)
+	if err == errHeld {
+		return ErrFull
+	}
+	return err
+}
+
+func (q *Queue[T]) tryPut(v T) (held proctab.Owner, err error) {
+	s, p, held, err := q.r.claimPut()
+	if err == nil {
+		*valueOf[T](s) = v
+		q.r.publish(s, p)
+	}
+	runtime.KeepAlive(q)
+	return held, err
+}
+
+// Get takes the oldest message. It waits for one until ctx ends. A message that is
+// there at once is taken even when ctx has ended.
+//
+// Errors:
+//   - [ErrClosed]: somebody has closed the queue, and all messages have been taken.
+//   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
+//
+// No message has been taken then. An exception is a Get that is still copying its message when its own process
+// is already detached from the segment; that message counts as abandoned.
+func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
+	_, err = q.tryGet(&v)
+	if err != ErrEmpty && err != errHeld {
+		return v, err
+	}
+	return q.getSlow(ctx)
+}
+
+func (q *Queue[T]) getSlow(ctx context.Context) (v T, err error) {
+	w := q.newWaiter()
+	err = w.await(ctx, q.r.notEmpty, w.get)
+	if err == nil {
+		v = w.value
+	}
+	q.r.passOn(q.r.notEmpty, err == nil && q.r.getReady())
+	q.waiters.Put(w)
+	runtime.KeepAlive(q)
+	return v, err
+}
+
+// TryGet is Get without waiting.
+//
+// Errors: [ErrEmpty], also when the oldest message is still being written, even if
+// later ones are complete; otherwise those of [Queue.Get].
+func (q *Queue[T]) TryGet() (v T, err error) {
+	_, err = q.tryGet(&v)
+	if err == errHeld {
+		err = ErrEmpty
+	}
+	return v, err
+}
+
+// tryGet sets *v when it returns no error.
+func (q *Queue[T]) tryGet(v *T) (held proctab.Owner, err error) {
+	s, p, held, err := q.r.claimGet()
+	if err == nil {
+		copied := *valueOf[T](s)
+		if err = q.r.release(s, p); err == nil {
+			*v = copied
+		}
+	}
+	runtime.KeepAlive(q)
+	return held, err
+}
+
+// All takes messages until the queue is closed and empty. It waits for them until ctx ends.
+// An error of [Queue.Get] other than [ErrClosed] is the last thing that it yields, with a zero T.
+func (q *Queue[T]) All(ctx context.Context) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for {
+			v, err := q.Get(ctx)
+			if err == ErrClosed || !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
+}

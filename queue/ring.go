@@ -1,0 +1,138 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/race"
+	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// A ring is one process's view of the slots of a Queue, whatever their values are.
+// All handles of the process share it. What it knows of the geometry is checked once,
+// and not read from shared memory again.
+type ring struct {
+	head   *ringHead
+	first  *byte  // of the slots
+	mask   uint64 // capacity - 1
+	shift  uint   // log2 of the capacity
+	stride uintptr
+	me     proctab.Owner
+	table  *proctab.Table
+	closer *wait.Closer // of this process's attachment to the segment
+
+	notEmpty *lock.EventCount // consumers sleep on it
+	notFull  *lock.EventCount // producers sleep on it
+
+	// For the race detector, which does not see mapped memory.
+	filled race.Shadow // a put comes before the get of its message
+	freed  race.Shadow // a get comes before the put that uses the slot next
+}
+
+// Why an operation could not be done now.
+var (
+	errCorrupt = fmt.Errorf("queue: %w: the words of a queue make no sense", shm.ErrCorrupt)
+	errHeld    = errors.New("queue: a process is at work on the slot that comes next") // never returned to callers
+)
+
+const (
+	// maxCapacity and maxBytes keep sums and products of sizes far from overflow.
+	maxCapacity = 1 << 30
+	maxBytes    = 1 << 46
+
+	// patience is how often an operation tries, beyond two times round the ring, while
+	// others are faster each time. Words that make sense never keep it busy for so long.
+	patience = 1 << 16
+)
+
+// strideOf is the distance of two slots with values of that size.
+func strideOf(size int) uintptr { return (uintptr(size) + slotHeadBytes + 7) &^ 7 }
+
+// slotsFor is the real capacity of a queue that must hold at least n messages.
+func slotsFor(n int) uint64 { return 1 << bits.Len64(uint64(n)-1) }
+
+// viewRing checks what an object's head says against the object's size.
+func viewRing(o *segment.Object, size int) (*ring, error) {
+	if len(o.Payload) < headBytes {
+		return nil, damaged(o)
+	}
+	head, stride := headIn(o.Payload), strideOf(size)
+	capacity := head.capacity
+	area := uint64(len(o.Payload) - headBytes)
+	if capacity == 0 || capacity > maxCapacity || capacity&(capacity-1) != 0 || area%uint64(stride) != 0 || area/uint64(stride) != capacity {
+		return nil, damaged(o)
+	}
+	party := o.Seg.Party()
+	return &ring{
+		head:     head,
+		first:    &o.Payload[headBytes],
+		mask:     capacity - 1,
+		shift:    uint(bits.TrailingZeros64(capacity)),
+		stride:   stride,
+		me:       o.Seg.Me(),
+		table:    o.Seg.Table(),
+		closer:   party.Closer,
+		notEmpty: lock.NewEventCount(party, head.notEmpty[:]),
+		notFull:  lock.NewEventCount(party, head.notFull[:]),
+	}, nil
+}
+
+func damaged(o *segment.Object) error {
+	return fmt.Errorf("object %q of %s: %w: its size is impossible", o.Name, o.Seg.Path(), shm.ErrCorrupt)
+}
+
+// fill makes a new queue whose first position is start.
+func fill(mem []byte, capacity uint64, stride uintptr, start uint64) {
+	h := headIn(mem)
+	h.capacity = capacity
+	h.put.Store(start)
+	h.get.Store(start)
+	r := ring{first: &mem[headBytes], mask: capacity - 1, shift: uint(bits.TrailingZeros64(capacity)), stride: stride}
+	for p := start; p != start+capacity; p++ {
+		r.slot(p).state.Store(wordOf(empty, nobody, r.lap(p)))
+	}
+}
+
+func (r *ring) capacity() uint64 { return r.mask + 1 }
+
+// slot is where the message of a position goes.
+func (r *ring) slot(p uint64) *slot { return slotAt(r.first, uintptr(p&r.mask)*r.stride) }
+
+// lap says which time round the ring a position is.
+func (r *ring) lap(p uint64) uint32 { return uint32(p >> r.shift) }
+
+// tries bounds the loops over positions.
+func (r *ring) tries() uint64 { return 2*r.capacity() + patience }
+
+// gone reports whether nobody is going to finish what the owner of a claim began.
+func (r *ring) gone(o proctab.Owner) bool {
+	return o == nobody || o != r.me && r.table.Dead(o)
+}
+
+// busy reports whether goroutines of this process have claimed slots. Such a claim
+// lasts as long as it takes to copy a message, so it waits for them to end; the limit is
+// for words that others have overwritten.
+func (r *ring) busy() bool {
+	for end := time.Now().Add(time.Second); r.owns(r.me); time.Sleep(100 * time.Microsecond) {
+		if time.Now().After(end) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *ring) owns(o proctab.Owner) bool {
+	for p := range r.capacity() {
+		w := r.slot(p).state.Load()
+		if phase := phaseOf(w); (phase == writing || phase == reading) && ownerOf(w) == o {
+			return true
+		}
+	}
+	return false
+}

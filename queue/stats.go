@@ -1,0 +1,54 @@
+package queue
+
+import "runtime"
+
+// Stats say what has happened to a queue since it was made, in all processes.
+type Stats struct {
+	// Put is how many messages were begun, the abandoned ones included. It wraps.
+	Put uint64
+	// Got is how many of those are not in the queue any more, the abandoned ones included. It wraps.
+	Got uint64
+	// Abandoned is how many messages died with their process: it was killed while it wrote or copied
+	// them. A process that is killed just when it frees the slot of another dead one may leave it uncounted.
+	Abandoned uint64
+}
+
+// Stats returns the counts. They cost the queue nothing: they are the positions of its ends.
+func (q *Queue[T]) Stats() Stats {
+	s := q.r.stats()
+	runtime.KeepAlive(q)
+	return s
+}
+
+// Len is how many messages are in the queue, those included that are being written.
+// While others are at work it is out of date when it is returned.
+func (q *Queue[T]) Len() int {
+	s := q.r.stats()
+	runtime.KeepAlive(q)
+	return int(s.Put - s.Got)
+}
+
+// Cap is how many messages the queue can hold: the capacity that was asked for, rounded up to a power of two.
+func (q *Queue[T]) Cap() int { return int(q.r.capacity()) }
+
+// stats reads the two ends so that they fit together.
+func (r *ring) stats() Stats {
+	for range patience {
+		got := r.settled(r.head.get.Load(), isReading)
+		put := r.settled(r.head.put.Load(), isWriting)
+		if n := put - got; n <= r.capacity() {
+			return Stats{Put: put, Got: got, Abandoned: r.head.abandoned.Load()}
+		}
+	}
+	// Others are too fast, or the positions make no sense.
+	put := r.head.put.Load()
+	return Stats{Put: put, Got: put, Abandoned: r.head.abandoned.Load()}
+}
+
+// settled returns the position that an end has really reached: whoever took the last one may not have moved it on.
+func (r *ring) settled(p uint64, taken stage) uint64 {
+	if stageOf(r.slot(p).state.Load(), r.lap(p)) >= taken {
+		p++
+	}
+	return p
+}
