@@ -1,0 +1,46 @@
+package pool
+
+import "github.com/shmkit/shmkit/internal/proctab"
+
+// The state of a slot: bits 0..29 the worker, bits 30..31 the phase, bits 32..63
+// the serial number, which is new for every attempt. Messages in the queues carry the
+// serial number, so that one which is late or doubled is recognised.
+//
+//	#  phase    worker  meaning                              next
+//	1  free     0       nobody's                             submit -> 2
+//	2  queued   0       argument is there                    worker takes it -> 3, withdraw -> 1
+//	3  running  w       w is at work                         w finishes -> 4, w dies -> 2 with a new serial, or 4
+//	4  done     w       result is there                      parent takes it -> 1
+const (
+	phaseFree    = 0 << phaseShift
+	phaseQueued  = 1 << phaseShift
+	phaseRunning = 2 << phaseShift
+	phaseDone    = 3 << phaseShift
+
+	phaseShift  = proctab.OwnerBits
+	phaseMask   = 3 << phaseShift
+	serialShift = 32
+)
+
+func stateOf(phase uint64, worker proctab.Owner, serial uint32) uint64 {
+	return uint64(serial)<<serialShift | phase | uint64(worker)
+}
+
+func phaseOf(s uint64) uint64              { return s & phaseMask }
+func workerOf(s uint64) proctab.Owner      { return proctab.Owner(s & proctab.OwnerMask) }
+func serialOf(s uint64) uint32             { return uint32(s >> serialShift) }
+func messageOf(slot, serial uint32) uint64 { return uint64(serial)<<32 | uint64(slot) }
+
+// The stages of a worker record.
+const (
+	stageStarted = 1 // the program runs, but has not called Main
+	stageReady   = 2 // it takes tasks
+)
+
+// The kinds of results.
+const (
+	kindValue  = 1
+	kindError  = 2 // the task function returned an error
+	kindPanic  = 3
+	kindFailed = 4 // the pool could not run the task, or send its result
+)
