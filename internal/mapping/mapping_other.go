@@ -49,6 +49,9 @@ func Anonymous(string, int64) (*os.File, error) { return nil, ErrUnsupported }
 // Reopen fails here.
 func Reopen(*os.File) (*os.File, error) { return nil, ErrUnsupported }
 
+// OpenOther fails here.
+func OpenOther(int, int) (*os.File, error) { return nil, ErrUnsupported }
+
 // Reserve fails here.
 func Reserve(*os.File, int64, int64) error { return ErrUnsupported }
 

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strconv"
@@ -58,6 +59,20 @@ func Reopen(f *os.File) (*os.File, error) {
 		return nil, &fs.PathError{Op: "reopen", Path: f.Name(), Err: err}
 	}
 	return os.NewFile(uintptr(fd), f.Name()), nil
+}
+
+// OpenOther opens anew the regular file that another process of this user has open
+// as descriptor fd.
+func OpenOther(pid, fd int) (*os.File, error) {
+	path := fmt.Sprintf("/proc/%d/fd/%d", pid, fd)
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, fmt.Errorf("%s: is not a regular file", path)
+	}
+	return os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
 }
 
 // Reserve makes the bytes [off, off+n) of f real, so that touching them cannot

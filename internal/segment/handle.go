@@ -4,12 +4,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
+
+	"github.com/shmkit/shmkit/internal/mapping"
 )
 
 // A handle in a message is the identity of the segment, the entry and the serial
-// number of the object, and the path. Whoever has the segment attached under
-// whatever name finds it by its identity; others open it by its path.
+// number of the object, and the way to the segment. Whoever has the segment attached under
+// whatever name finds it by its identity. Others open it by its path; or, when it is
+// anonymous, through the descriptor of the process that wrote the handle, for as long as that has it.
 //
 //	off  size  field
 //	  0     1  handleVersion
@@ -17,7 +21,7 @@ import (
 //	  2    16  identity
 //	 18     4  entry, little-endian
 //	 22     8  serial, little-endian
-//	 30        path
+//	 30        the path; or process id and descriptor, 4 bytes each
 const (
 	handleVersion = 1
 	handleBytes   = 30
@@ -41,9 +45,10 @@ func (o *Object) Marshal() ([]byte, error) {
 	binary.LittleEndian.PutUint64(b[22:], o.serial)
 	if s.named {
 		b[1] = 1
-		b = append(b, s.path...)
+		return append(b, s.path...), nil
 	}
-	return b, nil
+	b = binary.LittleEndian.AppendUint32(b, uint32(os.Getpid()))
+	return binary.LittleEndian.AppendUint32(b, uint32(s.file.Fd())), nil
 }
 
 // Unmarshal opens the object that a handle names, which must be of this kind and
@@ -55,7 +60,7 @@ func Unmarshal(b []byte, kind Kind, typ string) (*Object, error) {
 	if len(b) < handleBytes || b[0] != handleVersion || b[1] > 1 {
 		return nil, fmt.Errorf("handle of %d bytes: %w", len(b), formatError("is not a handle of this version"))
 	}
-	s, err := locate(Identity(b[2:18]), b[1] == 1, string(b[handleBytes:]))
+	s, err := locate(Identity(b[2:18]), b[1] == 1, b[handleBytes:])
 	if err != nil {
 		return nil, err
 	}
@@ -103,26 +108,55 @@ func dismiss(s *Segment) {
 	}
 }
 
+// locating makes sure that goroutines which need the same segment attach it once.
+var locating sync.Mutex
+
 // locate finds the attachment of the segment with this identity, and makes one when there is none.
-func locate(id Identity, named bool, path string) (*Segment, error) {
-	attachedMu.Lock()
-	for _, s := range attached {
-		if s.id == id && !s.Closed() {
-			attachedMu.Unlock()
-			return s, nil
-		}
+func locate(id Identity, named bool, way []byte) (*Segment, error) {
+	locating.Lock()
+	defer locating.Unlock()
+	if s := attachedAs(id); s != nil {
+		return s, nil
 	}
-	attachedMu.Unlock()
-	if !named {
-		return nil, fmt.Errorf("anonymous segment %v: this process does not have it: pass its file on and open that first", id)
-	}
-	s, err := Open(path)
+	s, err := follow(id, named, way)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, ErrRemoved), err)
+		return nil, err
 	}
 	if s.id != id {
 		s.Close()
-		return nil, fmt.Errorf("%s: %w: another segment has its name", path, ErrRemoved)
+		return nil, fmt.Errorf("%s: %w: another segment has its place", s.path, ErrRemoved)
 	}
 	return s, nil
+}
+
+func attachedAs(id Identity) *Segment {
+	attachedMu.Lock()
+	defer attachedMu.Unlock()
+	for _, s := range attached {
+		if s.id == id && !s.Closed() {
+			return s
+		}
+	}
+	return nil
+}
+
+// follow opens what a handle leads to.
+func follow(id Identity, named bool, way []byte) (*Segment, error) {
+	if named {
+		s, err := Open(string(way))
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", way, ErrRemoved), err)
+		}
+		return s, nil
+	}
+	if len(way) != 8 {
+		return nil, formatError("is not a handle of this version")
+	}
+	pid, fd := binary.LittleEndian.Uint32(way), binary.LittleEndian.Uint32(way[4:])
+	f, err := mapping.OpenOther(int(pid), int(fd))
+	if err != nil {
+		return nil, fmt.Errorf("anonymous segment %v: process %d, which wrote the handle, no longer has it, or may not be looked into; "+
+			"pass the segment's file on instead: %w: %w", id, pid, ErrRemoved, err)
+	}
+	return adopt(f, f.Name(), false)
 }
