@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -89,3 +90,16 @@ func EndGroup() {
 
 // CloseOnExec keeps a descriptor that this process has inherited from its own children.
 func CloseOnExec(fd int) { syscall.CloseOnExec(fd) }
+
+// OnTerminate calls f when this process is asked to end with SIGTERM, and has it
+// ignore a Ctrl-C, which is for the parent.
+func OnTerminate(f func()) {
+	signal.Ignore(os.Interrupt)
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM)
+	go func() {
+		for range asked {
+			f()
+		}
+	}()
+}

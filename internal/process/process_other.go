@@ -30,3 +30,6 @@ func EndGroup() { os.Exit(1) }
 
 // CloseOnExec does nothing here.
 func CloseOnExec(int) {}
+
+// OnTerminate does nothing here.
+func OnTerminate(func()) {}
