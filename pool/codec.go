@@ -20,7 +20,7 @@ var (
 	encoder = must(cbor.EncOptions{Time: cbor.TimeRFC3339NanoUTC}.EncMode())
 	decoder = must(cbor.DecOptions{
 		MaxNestedLevels: 256, MaxArrayElements: 1 << 30, MaxMapPairs: 1 << 30,
-		IntDec: cbor.IntDecConvertNone, DupMapKey: cbor.DupMapKeyQuiet,
+		UTF8: cbor.UTF8DecodeInvalid, // a Go string holds any bytes
 	}.DecMode())
 )
 
