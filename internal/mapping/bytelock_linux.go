@@ -15,9 +15,13 @@ func byteLock(off int64, kind int16) *unix.Flock_t {
 	return &unix.Flock_t{Type: kind, Whence: 0, Start: off, Len: 1}
 }
 
+func setLock(f *os.File, command int, l *unix.Flock_t) error {
+	return control(f, func(fd int) error { return unix.FcntlFlock(uintptr(fd), command, l) })
+}
+
 // TryLockByte locks one byte of f for writing and reports whether it could.
 func TryLockByte(f *os.File, off int64) (bool, error) {
-	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, byteLock(off, unix.F_WRLCK))
+	err := setLock(f, unix.F_OFD_SETLK, byteLock(off, unix.F_WRLCK))
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 		return false, nil
 	}
@@ -27,7 +31,7 @@ func TryLockByte(f *os.File, off int64) (bool, error) {
 // LockByte locks one byte of f for writing and waits until it can.
 func LockByte(f *os.File, off int64) error {
 	for {
-		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLKW, byteLock(off, unix.F_WRLCK))
+		err := setLock(f, unix.F_OFD_SETLKW, byteLock(off, unix.F_WRLCK))
 		if !errors.Is(err, unix.EINTR) {
 			return lockError(f, err)
 		}
@@ -36,13 +40,13 @@ func LockByte(f *os.File, off int64) error {
 
 // UnlockByte ends the lock on one byte of f.
 func UnlockByte(f *os.File, off int64) error {
-	return lockError(f, unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, byteLock(off, unix.F_UNLCK)))
+	return lockError(f, setLock(f, unix.F_OFD_SETLK, byteLock(off, unix.F_UNLCK)))
 }
 
 // ByteLocked reports whether another descriptor than f holds a lock on the byte.
 func ByteLocked(f *os.File, off int64) (bool, error) {
 	l := byteLock(off, unix.F_WRLCK)
-	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, l); err != nil {
+	if err := setLock(f, unix.F_OFD_GETLK, l); err != nil {
 		return false, lockError(f, err)
 	}
 	return l.Type != unix.F_UNLCK, nil

@@ -13,11 +13,14 @@ import (
 // ErrUnsupported is returned on systems without an implementation.
 var ErrUnsupported = errors.New("shared-memory segments are not supported on this system: Linux is needed")
 
-// A NoSpaceError says that the file system cannot hold what was asked for.
+// ErrNotFile is returned for what is there but is no regular file.
+var ErrNotFile = errors.New("not a regular file")
+
+// A NoSpaceError says that the file system, or a segment in it, cannot hold what was asked for.
 type NoSpaceError struct {
 	Path string // the file, or what it is called when it has no name
 	Need int64  // bytes that were to be reserved
-	Free int64  // bytes that the file system has left, -1 when unknown
+	Free int64  // bytes that are left, -1 when unknown
 }
 
 func (e *NoSpaceError) Error() string {
@@ -28,7 +31,8 @@ func (e *NoSpaceError) Error() string {
 // Status is what the system knows of an open file.
 type Status struct {
 	SizeBytes int64
-	Links     int // 0: no name leads to the file any more
+	RealBytes int64 // of them, how many have room in the file system: the others are holes
+	Links     int   // 0: no name leads to the file any more
 	Regular   bool
 	UID       uint32
 	Device    uint64

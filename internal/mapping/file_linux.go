@@ -17,9 +17,9 @@ func OpenExisting(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, unix.ELOOP):
-		return nil, fmt.Errorf("%s: is a symbolic link: name the file itself", path)
+		return nil, fmt.Errorf("%s: is a symbolic link: name the file that it leads to: %w", path, ErrNotFile)
 	case errors.Is(err, unix.EISDIR):
-		return nil, fmt.Errorf("%s: is a directory, not a segment", path)
+		return nil, fmt.Errorf("%s: is a directory: name a file in it: %w", path, ErrNotFile)
 	case errors.Is(err, unix.EROFS), errors.Is(err, unix.ETXTBSY):
 		return nil, fmt.Errorf("%s: cannot be written, and a segment must be: %w", path, fs.ErrPermission)
 	case errors.Is(err, fs.ErrPermission):
@@ -30,7 +30,7 @@ func OpenExisting(path string) (*os.File, error) {
 	}
 	st, err := Stat(f)
 	if err == nil && !st.Regular {
-		err = fmt.Errorf("%s: is not a regular file", path)
+		err = fmt.Errorf("%s: is a device, pipe or socket: name a file: %w", path, ErrNotFile)
 	}
 	if err != nil {
 		f.Close()
@@ -42,17 +42,32 @@ func OpenExisting(path string) (*os.File, error) {
 // Stat tells what the system knows of f.
 func Stat(f *os.File) (Status, error) {
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+	if err := control(f, func(fd int) error { return unix.Fstat(fd, &st) }); err != nil {
 		return Status{}, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
 	}
 	return Status{
 		SizeBytes: st.Size,
+		RealBytes: st.Blocks * 512, // that unit does not depend on the file system
 		Links:     int(st.Nlink),
 		Regular:   st.Mode&unix.S_IFMT == unix.S_IFREG,
 		UID:       st.Uid,
 		Device:    uint64(st.Dev),
 		Inode:     st.Ino,
 	}, nil
+}
+
+// control calls op with the descriptor of f, which stays open until op returns,
+// even when f is being closed at the same time.
+func control(f *os.File, op func(fd int) error) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return fs.ErrClosed
+	}
+	var opErr error
+	if err := c.Control(func(fd uintptr) { opErr = op(int(fd)) }); err != nil {
+		return fs.ErrClosed
+	}
+	return opErr
 }
 
 // Unnamed is a new file without a name, in the directory that it will be linked into.
@@ -109,8 +124,11 @@ func (u *Unnamed) LinkTo(path string) error {
 		os.Remove(u.temp)
 		u.temp = ""
 	} else {
-		self := "/proc/self/fd/" + strconv.Itoa(int(u.File.Fd()))
-		if err := unix.Linkat(unix.AT_FDCWD, self, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW); err != nil {
+		err := control(u.File, func(fd int) error {
+			self := "/proc/self/fd/" + strconv.Itoa(fd)
+			return unix.Linkat(unix.AT_FDCWD, self, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+		})
+		if err != nil {
 			return &fs.PathError{Op: "link", Path: path, Err: err}
 		}
 	}

@@ -19,6 +19,9 @@ type Unnamed struct{ File *os.File }
 // Bytes is nil here.
 func (m *Memory) Bytes() []byte { return nil }
 
+// Privatize fails here.
+func (m *Memory) Privatize(*os.File, int) error { return ErrUnsupported }
+
 // Unmap fails here.
 func (m *Memory) Unmap() error { return ErrUnsupported }
 
@@ -54,6 +57,9 @@ func OpenOther(int, int) (*os.File, error) { return nil, ErrUnsupported }
 
 // Reserve fails here.
 func Reserve(*os.File, int64, int64) error { return ErrUnsupported }
+
+// Refill fails here.
+func Refill(*os.File, int64, int64) error { return ErrUnsupported }
 
 // TryLockByte fails here.
 func TryLockByte(*os.File, int64) (bool, error) { return false, ErrUnsupported }

@@ -42,7 +42,7 @@ func Anonymous(name string, size int64) (*os.File, error) {
 	f := os.NewFile(uintptr(fd), "memfd:"+name)
 	err = f.Truncate(size)
 	if err == nil {
-		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
 	}
 	if err != nil {
 		f.Close()
@@ -54,11 +54,22 @@ func Anonymous(name string, size int64) (*os.File, error) {
 // Reopen opens the file behind f anew, so that locks on the new descriptor are
 // this process's own even when f was inherited.
 func Reopen(f *os.File) (*os.File, error) {
-	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(int(f.Fd())), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	st, err := Stat(f)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Regular {
+		return nil, fmt.Errorf("%s: is a directory, device, pipe or socket: %w", f.Name(), ErrNotFile)
+	}
+	var mine int
+	err = control(f, func(fd int) (err error) {
+		mine, err = unix.Open("/proc/self/fd/"+strconv.Itoa(fd), unix.O_RDWR|unix.O_CLOEXEC, 0)
+		return err
+	})
 	if err != nil {
 		return nil, &fs.PathError{Op: "reopen", Path: f.Name(), Err: err}
 	}
-	return os.NewFile(uintptr(fd), f.Name()), nil
+	return os.NewFile(uintptr(mine), f.Name()), nil
 }
 
 // OpenOther opens anew the regular file that another process of this user has open
@@ -70,30 +81,61 @@ func OpenOther(pid, fd int) (*os.File, error) {
 		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, fmt.Errorf("%s: is not a regular file", path)
+		return nil, fmt.Errorf("%s: %w", path, ErrNotFile)
 	}
 	return os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
 }
 
-// Reserve makes the bytes [off, off+n) of f real, so that touching them cannot
-// fail later. What was written there before stays.
+// Reserve makes the bytes [off, off+n) of f, which nobody uses yet, real, so that touching them cannot
+// fail later.
 //
 // Errors: a [*NoSpaceError] when the file system is full.
 func Reserve(f *os.File, off, n int64) error {
-	for {
-		err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, off, n)
+	err := allocate(f, off, n)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return fillHoles(f, off, n)
+	}
+	return reserveError(f, n, err)
+}
+
+// Refill is [Reserve] for bytes that others may be using: what is there stays. It
+// does nothing where the file system has no way to do that.
+func Refill(f *os.File, off, n int64) error {
+	err := allocate(f, off, n)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return nil
+	}
+	return reserveError(f, n, err)
+}
+
+func reserveError(f *os.File, n int64, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.ENOMEM), errors.Is(err, unix.EFBIG):
+		return &NoSpaceError{Path: f.Name(), Need: n, Free: free(f)}
+	}
+	return &fs.PathError{Op: "reserve space in", Path: f.Name(), Err: err}
+}
+
+// allocate makes bytes real. A signal makes tmpfs undo the whole call, so that a
+// process which gets one every few milliseconds, as under a profiler, would never finish a large one: an interrupted
+// call is repeated in pieces.
+func allocate(f *os.File, off, n int64) error {
+	const least = 1 << 20
+	for step := n; n > 0; {
+		step = min(step, n)
+		err := control(f, func(fd int) error { return unix.Fallocate(fd, unix.FALLOC_FL_KEEP_SIZE, off, step) })
 		switch {
 		case err == nil:
-			return nil
+			off, n = off+step, n-step
 		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.ENOMEM), errors.Is(err, unix.EFBIG):
-			return &NoSpaceError{Path: f.Name(), Need: n, Free: free(f)}
-		case errors.Is(err, unix.EOPNOTSUPP):
-			return fillHoles(f, off, n)
+			step = max(step/2, min(least, step))
 		default:
-			return &fs.PathError{Op: "reserve space in", Path: f.Name(), Err: err}
+			return err
 		}
 	}
+	return nil
 }
 
 // fillHoles reserves space where the file system cannot: it writes back what it
@@ -117,7 +159,7 @@ func fillHoles(f *os.File, off, n int64) error {
 
 func free(f *os.File) int64 {
 	var st unix.Statfs_t
-	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
+	if err := control(f, func(fd int) error { return unix.Fstatfs(fd, &st) }); err != nil {
 		return -1
 	}
 	return int64(st.Bavail) * int64(st.Bsize)
