@@ -112,7 +112,21 @@ func (m *Mutex) Unlock() {
 		runtime.KeepAlive(m)
 		return
 	}
-	m.unlockSlow()
+	if !m.unlockSlow() {
+		panic("lock.Mutex.Unlock: this process does not hold the lock")
+	}
+}
+
+// TryUnlock is Unlock for callers that are certain to hold the lock. Where Unlock panics
+// it reports false: somebody has overwritten the lock.
+func (m *Mutex) TryUnlock() bool {
+	m.shadow.Release()
+	if m.r.word.CompareAndSwap(m.me, 0) { // #2 -> #1
+		crashpoint.Here("lock.unlocked")
+		runtime.KeepAlive(m)
+		return true
+	}
+	return m.unlockSlow()
 }
 
 // LockRepair is Lock with a function that makes whole what a dead holder left; it
@@ -182,23 +196,21 @@ func (m *Mutex) Inconsistent() bool { return m.r.state.Load()&inconsistent != 0 
 // Owner is who holds the lock now, 0 when nobody does.
 func (m *Mutex) Owner() proctab.Owner { return proctab.Owner(ownerOf(m.r.word.Load())) }
 
-// unlockSlow frees a lock that somebody may wait for, or that is inconsistent.
-func (m *Mutex) unlockSlow() {
+// unlockSlow frees a lock that somebody may wait for, or that is inconsistent. It
+// reports false when this process does not hold the lock, and should.
+func (m *Mutex) unlockSlow() bool {
 	w := m.r.word.Load()
 	if !isHeldBy(w, m.me) {
-		if m.party.Closer.Closed() {
-			return // it was orphaned by the close, and perhaps taken over
-		}
-		panic("lock.Mutex.Unlock: this process does not hold the lock")
+		return m.party.Closer.Closed() // then it was orphaned by the close, and perhaps taken over
 	}
 	if m.r.state.Load()&inconsistent != 0 {
 		m.r.word.Store(unrecoverable) // #3 -> #6
 		crashpoint.Here("lock.poisoned")
 		futex.Wake(m.r.futex(), math.MaxInt32)
-		return
+		return true
 	}
 	if m.handOver() {
-		return
+		return true
 	}
 	w = m.r.word.Swap(0) // #3 -> #1
 	crashpoint.Here("lock.freed")
@@ -206,6 +218,7 @@ func (m *Mutex) unlockSlow() {
 		futex.Wake(m.r.futex(), 1)
 	}
 	runtime.KeepAlive(m)
+	return true
 }
 
 // handOver gives the lock to the process that starves, if there is one.

@@ -47,7 +47,10 @@ func (t *Table) Attach() (m *Member, crashed bool, err error) {
 		}
 		if ok {
 			m.introduce()
-			return m, w&livenessMask != 0, nil
+			if crashed = w&livenessMask != 0; crashed {
+				t.fence(n, ownerOf(n, epochOf(w))) // before the caller removes what that process left
+			}
+			return m, crashed, nil
 		}
 	}
 }

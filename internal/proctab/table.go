@@ -67,13 +67,18 @@ func (t *Table) lockGone(n int, w uint64) bool {
 	return int(t.own.Load()) != n+1 && t.slots[n].word.Load() == w
 }
 
-// Alive reports whether a living process has the slot.
-func (t *Table) Alive(n int) bool {
-	if n >= len(t.slots) {
-		return false
+// Gone reports whether no living process has the slot. When it reports true, no
+// thread of a process that died there executes any further instruction.
+func (t *Table) Gone(n int) bool {
+	if n < 0 || n >= len(t.slots) {
+		return true
 	}
 	w := t.slots[n].word.Load()
-	return alive(w) && !t.lockGone(n, w)
+	if alive(w) && !t.lockGone(n, w) {
+		return false
+	}
+	t.fence(n, ownerOf(n, epochOf(w)))
+	return true
 }
 
 func (t *Table) byteOf(n int) int64 { return t.base + int64(n)*SlotBytes }

@@ -42,7 +42,7 @@ func (s *Segment) used(i uint32) bool {
 	for slot := 0; slot < int(s.geo.slots); slot += 64 {
 		bits := s.userWord(i, slot).Load()
 		for n := slot; bits != 0 && n < int(s.geo.slots); n++ {
-			if bits&1 != 0 && s.table.Alive(n) {
+			if bits&1 != 0 && !s.table.Gone(n) {
 				return true
 			}
 			bits >>= 1
