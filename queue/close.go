@@ -25,9 +25,9 @@ func (r *ring) close() error {
 	// SYNC: closed: whoever sees the flag sees the claims of all puts that did not.
 	r.head.closed.Store(1)
 	crashpoint.Here("queue.closed")
-	r.notEmpty.NotifyAll()
+	r.consumers.event.NotifyAll()
 	crashpoint.Here("queue.close.told")
-	r.notFull.NotifyAll()
+	r.producers.event.NotifyAll()
 	return nil
 }
 

@@ -79,7 +79,7 @@ func (r *ring) abandon(s *slot, w uint64) {
 		r.head.abandoned.Add(1)
 	}
 	crashpoint.Here("queue.counted")
-	r.notFull.Notify()
+	r.producers.event.Notify()
 }
 
 // release frees the slot of a message that this process has taken and copied. It
@@ -101,6 +101,6 @@ func (r *ring) release(s *slot, p uint64) error {
 	crashpoint.Here("queue.released")
 	r.head.get.CompareAndSwap(p, p+1)
 	crashpoint.Here("queue.get.advanced")
-	r.notFull.Notify()
+	r.producers.event.Notify()
 	return nil
 }

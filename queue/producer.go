@@ -93,7 +93,7 @@ func (r *ring) publish(s *slot, p uint64) {
 	crashpoint.Here("queue.published")
 	r.head.put.CompareAndSwap(p, p+1)
 	crashpoint.Here("queue.put.advanced")
-	r.notEmpty.Notify()
+	r.consumers.event.Notify()
 }
 
 // withdraw gives up a claim: its position is skipped as that of a dead process is, but not counted.
@@ -102,6 +102,6 @@ func (r *ring) publish(s *slot, p uint64) {
 func (r *ring) withdraw(s *slot, lap uint32) {
 	s.state.CompareAndSwap(wordOf(writing, r.me, lap), wordOf(writing, nobody, lap))
 	crashpoint.Here("queue.withdrawn")
-	r.notEmpty.NotifyAll()
-	r.notFull.NotifyAll()
+	r.consumers.event.NotifyAll()
+	r.producers.event.NotifyAll()
 }

@@ -55,8 +55,8 @@ func (q *Queue[T]) Put(ctx context.Context, v T) error {
 func (q *Queue[T]) putSlow(ctx context.Context, v T) error {
 	w := q.newWaiter()
 	w.value = v
-	err := w.await(ctx, q.r.notFull, w.put)
-	q.r.passOn(q.r.notFull, err == nil && q.r.putReady())
+	err := w.await(ctx, &q.r.producers, &q.r.consumers, w.put)
+	q.r.waited(&q.r.producers, err, q.r.putReady())
 	q.waiters.Put(w)
 	runtime.KeepAlive(q)
 	return err
@@ -103,11 +103,11 @@ func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
 
 func (q *Queue[T]) getSlow(ctx context.Context) (v T, err error) {
 	w := q.newWaiter()
-	err = w.await(ctx, q.r.notEmpty, w.get)
+	err = w.await(ctx, &q.r.consumers, &q.r.producers, w.get)
 	if err == nil {
 		v = w.value
 	}
-	q.r.passOn(q.r.notEmpty, err == nil && q.r.getReady())
+	q.r.waited(&q.r.consumers, err, q.r.getReady())
 	q.waiters.Put(w)
 	runtime.KeepAlive(q)
 	return v, err

@@ -27,8 +27,8 @@ type ring struct {
 	table  *proctab.Table
 	closer *wait.Closer // of this process's attachment to the segment
 
-	notEmpty *lock.EventCount // consumers sleep on it
-	notFull  *lock.EventCount // producers sleep on it
+	producers side // wait for room
+	consumers side // wait for messages
 
 	// For the race detector, which does not see mapped memory.
 	filled race.Shadow // a put comes before the get of its message
@@ -70,16 +70,16 @@ func viewRing(o *segment.Object, size int) (*ring, error) {
 	}
 	party := o.Seg.Party()
 	return &ring{
-		head:     head,
-		first:    &o.Payload[headBytes],
-		mask:     capacity - 1,
-		shift:    uint(bits.TrailingZeros64(capacity)),
-		stride:   stride,
-		me:       o.Seg.Me(),
-		table:    o.Seg.Table(),
-		closer:   party.Closer,
-		notEmpty: lock.NewEventCount(party, head.notEmpty[:]),
-		notFull:  lock.NewEventCount(party, head.notFull[:]),
+		head:      head,
+		first:     &o.Payload[headBytes],
+		mask:      capacity - 1,
+		shift:     uint(bits.TrailingZeros64(capacity)),
+		stride:    stride,
+		me:        o.Seg.Me(),
+		table:     o.Seg.Table(),
+		closer:    party.Closer,
+		producers: side{event: lock.NewEventCount(party, head.notFull[:])},
+		consumers: side{event: lock.NewEventCount(party, head.notEmpty[:])},
 	}, nil
 }
 
