@@ -19,27 +19,25 @@ const (
 	// starvation is how long a leader competes before it asks to be handed the lock.
 	starvation = time.Millisecond
 
-	// dawdling is how long a lock that was handed to somebody stays reserved for it.
-	dawdling = 50 * time.Millisecond
-
-	// silentLook is how often a waiter looks after an owner whose death wakes nobody.
+	// silentLook is how often a sleeper looks for what may wake nobody.
 	silentLook = 5 * time.Millisecond
 )
 
+// newSpin starts a spin that ends, whatever the policy: there is more to look after
+// than a spin does.
+func newSpin(policy wait.Policy, first uint32) wait.Spin {
+	if policy == wait.Spinning {
+		policy = wait.Adaptive
+	}
+	return wait.NewSpin(policy, first, lastPause)
+}
+
 // lockSlow waits at the gate, then competes as this process's leader.
 func (m *Mutex) lockSlow(ctx context.Context) error {
-	select {
-	case m.gate <- struct{}{}:
-	default:
-		select {
-		case m.gate <- struct{}{}:
-		case <-ctx.Done(): // the caller no longer waits
-			return context.Cause(ctx)
-		case <-m.party.Closer.Done(): // the segment is being closed
-			return ErrClosed
-		}
+	if err := enter(ctx, m.gate, m.closer); err != nil {
+		return err
 	}
-	a := attempt{m: m, spin: wait.NewSpin(m.policy, firstPause, lastPause)}
+	a := attempt{m: m, spin: newSpin(m.policy, firstPause)}
 	err := a.run(ctx)
 	<-m.gate
 	runtime.KeepAlive(m)
@@ -48,163 +46,171 @@ func (m *Mutex) lockSlow(ctx context.Context) error {
 
 // An attempt is one leader's competition for the lock.
 type attempt struct {
-	m       *Mutex
-	spin    wait.Spin
-	keep    uint32    // waiters, once it has slept
-	began   time.Time // of the first sleep
-	starved bool      // its process's id was put into the starving word
-	offer   uint32    // the handed word that it waits behind, and since when
-	offered time.Time
+	m     *Mutex
+	spin  wait.Spin
+	began time.Time // when spinning had not helped
+	slept bool      // it may have used up a wake-up
 }
 
+// run spins for a while, then sleeps, until it has the lock or a reason to go without.
 func (a *attempt) run(ctx context.Context) error {
+	for {
+		if _, done, err := a.look(false); done {
+			return err
+		}
+		if a.spin.Pause() {
+			continue
+		}
+		if done, err := a.rest(ctx); done {
+			return err
+		}
+	}
+}
+
+// look takes the lock if it can. It reports true when the attempt is over, and else
+// the word that stands in the way. A thorough look finds out whether its owner is still interested.
+func (a *attempt) look(thorough bool) (w uint32, done bool, err error) {
 	m := a.m
 	for {
-		w := m.r.word.Load()
-		switch {
-		case isUnrecoverable(w):
-			a.withdraw()
-			return ErrNotRecoverable
-		case isFree(w):
-			if m.r.word.CompareAndSwap(w, m.me|a.keep) { // #1 -> #2 or #3
-				crashpoint.Here("lock.acquired")
-				a.withdraw()
-				return m.entered()
-			}
-		case isHandedTo(w, m.me):
-			if m.r.word.CompareAndSwap(w, m.me|waiters) { // #4 -> #3
-				crashpoint.Here("lock.taken")
-				return m.entered()
-			}
-		case a.spin.Pause():
-		default:
-			if done, err := a.park(ctx, w); done {
-				return err
-			}
+		w = m.r.word.Load()
+		if isUnrecoverable(w) {
+			return w, true, a.leave(ErrNotRecoverable, everybody)
+		}
+		next, ok := m.vacant(w)
+		if isHandedTo(w, m.me) {
+			next, ok = m.me, true // #3 -> #2
+		}
+		if !ok && thorough {
+			m.notice(w)
+			next, ok = m.forfeited(w)
+		}
+		if !ok {
+			return w, false, nil
+		}
+		if m.take(w, next) {
+			m.withdraw()
+			return w, true, m.entered(next)
 		}
 	}
 }
 
-// park looks after the owner of w, and sleeps until there is something to see.
-// It reports true when the attempt is over.
-func (a *attempt) park(ctx context.Context, w uint32) (done bool, err error) {
-	m, table := a.m, a.m.party.Member.Table()
-	owner := proctab.Owner(ownerOf(w))
-	live, ok := table.Liveness(owner)
-	if !ok || a.dawdles(w) {
-		if m.takeOver(w) {
-			a.withdraw()
-			return true, m.inherited()
-		}
-		return false, nil
+// rest lets time pass after a spin without success: it sleeps, or spins again if
+// that is the policy. It reports true when the attempt is over.
+func (a *attempt) rest(ctx context.Context) (done bool, err error) {
+	m := a.m
+	if m.closer.Closed() {
+		return true, a.leave(ErrClosed, enough)
 	}
-	if err := wait.Over(ctx, m.party.Closer); err != nil {
-		a.giveUp()
+	a.ask()
+	spinning := m.policy == wait.Spinning
+	var ticket uint32
+	sure := true
+	if !spinning || m.asks() { // who asks needs the holder to unlock the slow way
+		ticket, sure = m.r.bell.arm()
+	}
+	// SYNC: bell: this look comes after the arming. Whoever unlocks later rings.
+	w, done, err := a.look(true)
+	if done {
 		return true, err
 	}
-	if m.policy == wait.Spinning {
-		a.spin = wait.NewSpin(m.policy, firstPause, lastPause)
+	if ctx.Err() != nil {
+		return true, a.leave(context.Cause(ctx), enough)
+	}
+	if spinning {
+		a.spin = newSpin(m.policy, firstPause)
 		runtime.Gosched()
 		return false, nil
 	}
-	a.starve()
-	if w&waiters == 0 && !m.r.word.CompareAndSwap(w, w|waiters) { // #2 -> #3
-		return false, nil
-	}
-	crashpoint.Here("lock.announced")
-	wait.Park(ctx, m.party.Closer, a.limit(w, owner), futex.Word{Addr: m.r.futex(), Val: w | waiters}, live)
-	table.Spread(live)
-	a.keep = waiters
+	a.sleep(ctx, w, ticket, sure)
 	return false, nil
 }
 
-// limit bounds a sleep by what nobody would wake it for.
-func (a *attempt) limit(w uint32, owner proctab.Owner) time.Duration {
-	switch {
-	case a.m.party.Member.Table().Silent(owner):
-		return silentLook
-	case w&handed != 0:
-		return dawdling
-	case a.starved:
-		return wait.Backstop
-	case time.Since(a.began) < starvation:
-		return starvation // then it has to ask, and nobody wakes it for that
+// sleep waits until something may have changed since the bell was armed and the word was w.
+func (a *attempt) sleep(ctx context.Context, w, ticket uint32, sure bool) {
+	m, table := a.m, a.m.party.Member.Table()
+	words := [3]futex.Word{{Addr: m.r.bell.futex(), Val: ticket}}
+	n := 1
+	if m.asks() {
+		words[n] = futex.Word{Addr: address(&m.r.starving), Val: m.me}
+		n++
 	}
-	return silentLook // another process has asked first
-}
-
-// starve asks to be handed the lock, once this attempt has waited long enough.
-func (a *attempt) starve() {
-	g := a.m.r.starving.Load()
-	a.starved = a.starved && g == a.m.me // it may have been handed the lock, and have lost it by dawdling
-	switch {
-	case a.began.IsZero():
-		a.began = time.Now()
-	case !a.starved && time.Since(a.began) >= starvation:
-		if g == 0 || g&^proctab.OwnerMask != 0 || a.m.party.Member.Table().Dead(proctab.Owner(g)) {
-			a.starved = a.m.r.starving.CompareAndSwap(g, a.m.me)
-			crashpoint.Here("lock.starving")
+	owner := proctab.Owner(ownerOf(w))
+	var live futex.Word
+	// Nobody sleeps on the own liveness: the kernel wakes one sleeper of the word when
+	// the process dies, and that must not be a thread which is dying, too.
+	if uint32(owner) != m.me {
+		var ok bool
+		if live, ok = table.Liveness(owner); !ok {
+			return
 		}
+		words[n] = live
+		n++
+	}
+	limit := a.limit(w, sure)
+	if table.Silent(owner) {
+		limit = min(limit, silentLook)
+	}
+	a.slept = true
+	wait.Park(ctx, m.closer, limit, words[:n]...)
+	table.Spread(live)
+	crashpoint.Here("lock.woken")
+}
+
+// limit bounds a sleep by what nobody would wake it for.
+func (a *attempt) limit(w uint32, sure bool) time.Duration {
+	limit := wait.Backstop
+	if waited := time.Since(a.began); waited < starvation {
+		limit = starvation - waited // then it has to ask
+	}
+	if w&handed != 0 {
+		limit = min(limit, dawdling)
+	}
+	if !sure {
+		limit = min(limit, silentLook)
+	}
+	return limit
+}
+
+// ask asks to be handed the lock, once this attempt has waited long enough.
+func (a *attempt) ask() {
+	m := a.m
+	if a.began.IsZero() {
+		a.began = time.Now()
+		return
+	}
+	if m.asks() || time.Since(a.began) < starvation {
+		return
+	}
+	if g := m.r.starving.Load(); g == 0 || m.gone(g) {
+		m.r.starving.CompareAndSwap(g, m.me)
+		crashpoint.Here("lock.starving")
 	}
 }
 
-// dawdles reports whether w has been handed to a process which does not take it.
-func (a *attempt) dawdles(w uint32) bool {
-	if w&handed == 0 {
-		return false
-	}
-	if a.offer != w {
-		a.offer, a.offered = w, time.Now()
-	}
-	return time.Since(a.offered) >= dawdling
-}
+// asks reports whether the leader of this process asks to be handed the lock.
+func (m *Mutex) asks() bool { return m.r.starving.Load() == m.me }
 
 // withdraw ends the request to be handed the lock.
-func (a *attempt) withdraw() {
-	if a.starved {
-		a.m.r.starving.CompareAndSwap(a.m.me, 0)
+func (m *Mutex) withdraw() {
+	if m.asks() {
+		m.r.starving.CompareAndSwap(m.me, 0)
+		crashpoint.Here("lock.withdrawn")
 	}
 }
 
-// giveUp leaves without the lock, but passes on what the attempt may have been
-// given: a wake-up, or the lock itself. An offer that comes later is taken by
-// another waiter, see dawdles.
-func (a *attempt) giveUp() {
+// leave ends an attempt without the lock. It gives back the lock that it may have been handed, and wakes up to
+// n others in its place if it may have used up a wake-up. First the request goes, then comes the look at
+// the word: an offer that is made later finds the request gone, see handOver.
+func (a *attempt) leave(err error, n int) error {
 	m := a.m
-	a.withdraw()
-	for {
-		w := m.r.word.Load()
-		switch {
-		case isHandedTo(w, m.me):
-			if m.r.word.CompareAndSwap(w, m.me|waiters) {
-				m.unlockSlow()
-				return
-			}
-		case a.keep == 0 || isUnrecoverable(w):
-			return
-		case isFree(w):
-			futex.Wake(m.r.futex(), 1)
-			return
-		case w&waiters != 0 || m.r.word.CompareAndSwap(w, w|waiters):
-			return
-		}
+	m.withdraw()
+	refused := false
+	if w := m.r.word.Load(); isHandedTo(w, m.me) {
+		refused = m.r.word.CompareAndSwap(w, 0) // #3 -> #1
+		crashpoint.Here("lock.refused")
 	}
-}
-
-// takeOver takes the lock from w, whose owner is dead or does not take what it was
-// handed, and reports whether it could.
-//
-// What a death leaves behind: after the CAS, #5 again. The state word is only
-// for the holder's own Unlock.
-func (m *Mutex) takeOver(w uint32) bool {
-	if !m.r.word.CompareAndSwap(w, m.me|waiters) { // #4, #5 -> #3
-		return false
+	if a.slept || refused {
+		m.r.bell.ring(n)
 	}
-	crashpoint.Here("lock.inherited")
-	if w&handed == 0 {
-		m.r.dead.Store(ownerOf(w))
-		m.r.state.Store(m.r.state.Load() | inconsistent)
-		crashpoint.Here("lock.inconsistent")
-	}
-	return true
+	return err
 }

@@ -3,6 +3,7 @@ package lock
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/wait"
@@ -23,17 +24,19 @@ var (
 	ErrClosed = wait.ErrClosed
 )
 
-// An OwnerDiedError is an [ErrOwnerDied] that says who died.
+// An OwnerDiedError is an [ErrOwnerDied] that says who died. All fields are zero when that is not
+// known any more, because another process has taken the dead one's place in the segment.
 type OwnerDiedError struct {
-	Process proctab.Info // what is known about it
-	Known   bool         // false: another process has taken its slot in the table since
+	PID      int       // as it was in its own PID namespace
+	Program  string    // the name of its program, or the first 23 bytes of it
+	Attached time.Time // when it opened the segment
 }
 
 func (e *OwnerDiedError) Error() string {
-	if !e.Known {
+	if e.PID == 0 {
 		return ErrOwnerDied.Error()
 	}
-	return fmt.Sprintf("%v: %v", ErrOwnerDied, e.Process)
+	return fmt.Sprintf("%v: %v", ErrOwnerDied, proctab.Info{PID: e.PID, Program: e.Program})
 }
 
 // Unwrap makes [errors.Is] find [ErrOwnerDied].

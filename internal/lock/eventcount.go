@@ -2,9 +2,7 @@ package lock
 
 import (
 	"context"
-	"math"
 	"runtime"
-	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/futex"
@@ -13,12 +11,7 @@ import (
 
 // An EventCount lets goroutines of all processes sleep until something that they
 // look at has changed, and costs whoever changes it one plain load when nobody sleeps.
-// The idea is Dmitry Vyukov's and the eventcount of Reed and Kanodia (1979).
-//
-// Whoever is about to sleep pays for the ordering: it arms the event, issues a
-// membarrier on behalf of everybody, and looks again. A notifier therefore needs
-// no fence between its change and its look at the armed word: either it
-// sees the sleeper, or the sleeper sees the change.
+// The idea is Dmitry Vyukov's and the eventcount of Reed and Kanodia (1979); see bell for how it works.
 //
 // In each process one goroutine at a time waits on an EventCount in the kernel; the others queue at the gate.
 type EventCount struct {
@@ -33,33 +26,18 @@ func NewEventCount(p *Party, mem []byte) *EventCount {
 }
 
 // Notify wakes one sleeper, if there is any, after the caller has made its change
-// visible with a store or an atomic operation.
+// visible with a release store or an atomic operation.
 func (c *EventCount) Notify() {
-	// SYNC: event: the change comes before this load, or the sleeper's membarrier comes after the change.
-	if atomic.LoadUint32(&c.e.armed) != 0 {
-		c.notifySlow(1)
+	if c.e.bell.isArmed() {
+		c.e.bell.ring(1)
 	}
+	runtime.KeepAlive(c)
 }
 
 // NotifyAll wakes all sleepers, if there are any.
 func (c *EventCount) NotifyAll() {
-	if atomic.LoadUint32(&c.e.armed) != 0 {
-		c.notifySlow(math.MaxInt32)
-	}
-}
-
-// notifySlow disarms the event before it advances the sequence: who arms it later
-// sleeps on the new sequence, and who armed it earlier does not sleep on the old one.
-// When it woke somebody, others may sleep on, so that it arms the event again; when it
-// woke nobody, the sleepers have gone, or are dead, and cost nothing any more.
-func (c *EventCount) notifySlow(n int) {
-	atomic.StoreUint32(&c.e.armed, 0)
-	crashpoint.Here("event.disarmed")
-	c.e.sequence.Add(1)
-	crashpoint.Here("event.advanced")
-	if futex.Wake(c.e.futex(), n) == n {
-		crashpoint.Here("event.waking")
-		atomic.StoreUint32(&c.e.armed, 1)
+	if c.e.bell.isArmed() {
+		c.e.bell.ring(everybody)
 	}
 	runtime.KeepAlive(c)
 }
@@ -70,16 +48,8 @@ func (c *EventCount) notifySlow(n int) {
 //
 // Errors: [ErrClosed], the context's error; ready reported false then.
 func (c *EventCount) Await(ctx context.Context, policy wait.Policy, ready func() bool, extra func() futex.Word) error {
-	select {
-	case c.gate <- struct{}{}:
-	default:
-		select {
-		case c.gate <- struct{}{}:
-		case <-ctx.Done(): // the caller no longer waits
-			return context.Cause(ctx)
-		case <-c.party.Closer.Done(): // the segment is being closed
-			return ErrClosed
-		}
+	if err := enter(ctx, c.gate, c.party.Closer); err != nil {
+		return err
 	}
 	err := c.await(ctx, policy, ready, extra)
 	<-c.gate
@@ -87,10 +57,27 @@ func (c *EventCount) Await(ctx context.Context, policy wait.Policy, ready func()
 	return err
 }
 
+// enter waits at the gate through which one goroutine of the process passes at a time.
+func enter(ctx context.Context, gate chan<- struct{}, closer *wait.Closer) error {
+	select {
+	case gate <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case gate <- struct{}{}:
+		return nil
+	case <-ctx.Done(): // the caller no longer waits
+		return context.Cause(ctx)
+	case <-closer.Done(): // the segment is being closed
+		return ErrClosed
+	}
+}
+
 func (c *EventCount) await(ctx context.Context, policy wait.Policy, ready func() bool, extra func() futex.Word) error {
 	slept := false
 	for {
-		for spin := wait.NewSpin(policy, 1, lastPause); ; {
+		for spin := newSpin(policy, 1); ; {
 			if ready() {
 				return nil
 			}
@@ -98,10 +85,9 @@ func (c *EventCount) await(ctx context.Context, policy wait.Policy, ready func()
 				break
 			}
 		}
-		err := wait.Over(ctx, c.party.Closer)
-		if err != nil {
+		if err := wait.Over(ctx, c.party.Closer); err != nil {
 			if slept { // it may have consumed a wake-up without use
-				c.notifySlow(1)
+				c.e.bell.ring(1)
 			}
 			return err
 		}
@@ -119,20 +105,17 @@ func (c *EventCount) await(ctx context.Context, policy wait.Policy, ready func()
 // sleep announces itself, looks again, and sleeps until there may be something to
 // see. It reports true when ready did.
 //
-// What a death leaves behind: an armed word, which costs the next notifier one system call.
+// What a death leaves behind: an armed bell, which costs the next notifier one system call.
 func (c *EventCount) sleep(ctx context.Context, ready func() bool, extra func() futex.Word) bool {
-	seq := c.e.sequence.Load()
-	atomic.StoreUint32(&c.e.armed, 1)
-	crashpoint.Here("event.armed")
-	fenced := futex.Membarrier()
+	ticket, sure := c.e.bell.arm()
 	if ready() {
 		return true
 	}
 	limit := wait.Backstop
-	if !fenced {
-		limit = silentLook // a change may have slipped through between a notifier's store and load
+	if !sure {
+		limit = silentLook
 	}
-	words := [2]futex.Word{{Addr: c.e.futex(), Val: seq}}
+	words := [2]futex.Word{{Addr: c.e.bell.futex(), Val: ticket}}
 	n := 1
 	if extra != nil {
 		if w := extra(); w.Addr != nil {

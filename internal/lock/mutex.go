@@ -2,10 +2,11 @@ package lock
 
 import (
 	"context"
-	"errors"
-	"math"
 	"runtime"
+	"sync/atomic"
+	"time"
 
+	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -23,12 +24,16 @@ type Party struct {
 // A Mutex is one process's half of a robust lock in shared memory. Each process
 // has one Mutex for each lock: its goroutines share it. It must not be copied.
 type Mutex struct {
-	r      *region
-	me     uint32 // owner id of this process; immutable
-	policy wait.Policy
-	party  *Party
-	gate   chan struct{} // holds one token: the leader's
-	shadow race.Shadow
+	r         *region
+	me        uint32 // owner id of this process; immutable
+	releasing uint32 // 1 while the fast Unlock is about to free the lock, see settled
+	closer    *wait.Closer
+	party     *Party
+	gate      chan struct{} // holds one token: the leader's
+	policy    wait.Policy
+	born      time.Time
+	offer     atomic.Uint64 // see lies
+	shadow    race.Shadow
 }
 
 // NewMutex views the first [RegionBytes] of mem, which lie in the party's segment, as a lock.
@@ -36,9 +41,11 @@ func NewMutex(p *Party, mem []byte, policy wait.Policy) *Mutex {
 	return &Mutex{
 		r:      regionIn(mem),
 		me:     uint32(p.Member.ID()),
-		policy: policy,
+		closer: p.Closer,
 		party:  p,
 		gate:   make(chan struct{}, 1),
+		policy: policy,
+		born:   time.Now(),
 	}
 }
 
@@ -49,193 +56,120 @@ func NewMutex(p *Party, mem []byte, policy wait.Policy) *Mutex {
 //   - [ErrOwnerDied]: the lock IS held.
 //   - [ErrNotRecoverable], [ErrClosed], the context's error: the lock is not held.
 func (m *Mutex) Lock(ctx context.Context) error {
-	if m.r.word.CompareAndSwap(0, m.me) { // #1 -> #2
+	// After Close the lock is not even touched: others would take this process for one that died with it.
+	if !m.closer.Closed() && m.r.word.CompareAndSwap(0, m.me) { // #1 -> #2
 		crashpoint.Here("lock.locked")
-		return m.entered()
+		if !m.closer.Closed() {
+			m.shadow.Acquire()
+			runtime.KeepAlive(m)
+			return nil
+		}
+		return m.entered(m.me)
 	}
 	return m.lockSlow(ctx)
 }
 
 // TryLock is Lock without waiting. Further errors: [ErrLocked], and the lock is not held.
 func (m *Mutex) TryLock() error {
-	for {
+	defer runtime.KeepAlive(m)
+	for !m.closer.Closed() {
 		w := m.r.word.Load()
-		switch {
-		case isUnrecoverable(w):
+		if isUnrecoverable(w) {
 			return ErrNotRecoverable
-		case isFree(w):
-			if m.r.word.CompareAndSwap(w, m.me|w&waiters) {
-				return m.entered()
-			}
-		case m.party.Member.Table().Dead(proctab.Owner(ownerOf(w))):
-			if m.takeOver(w) {
-				return m.inherited()
-			}
-		default:
+		}
+		next, ok := m.vacant(w)
+		if !ok {
+			next, ok = m.forfeited(w)
+		}
+		if !ok {
 			return ErrLocked
 		}
+		if m.take(w, next) {
+			return m.entered(next)
+		}
 	}
+	return ErrClosed
 }
 
-// entered ends a successful acquisition. The order matters: this process either
-// sees here that it is closing, or the closing sees the word and waits for it.
-func (m *Mutex) entered() error {
-	if m.party.Closer.Closed() {
-		m.release()
+// entered ends an acquisition that made the word w. The order matters: this
+// process either sees here that it is closing, or the closing sees the word and waits.
+func (m *Mutex) entered(w uint32) error {
+	if m.closer.Closed() {
+		if w&suspect != 0 {
+			m.abandon()
+		} else {
+			m.unlockSlow()
+		}
 		return ErrClosed
 	}
 	m.shadow.Acquire()
+	if w&suspect != 0 {
+		return m.death()
+	}
 	return nil
-}
-
-// inherited ends an acquisition from a dead owner, or from one that it had been handed to.
-func (m *Mutex) inherited() error {
-	if !m.Inconsistent() {
-		return m.entered()
-	}
-	if m.party.Closer.Closed() {
-		m.orphan()
-		return ErrClosed
-	}
-	m.shadow.Acquire()
-	info, known := m.party.Member.Table().Info(proctab.Owner(m.r.dead.Load()))
-	return &OwnerDiedError{Process: info, Known: known}
 }
 
 // Unlock frees the lock. Any goroutine of the process that holds it may call it.
 // It panics when this process does not hold the lock, unless the segment is closed.
 func (m *Mutex) Unlock() {
-	m.shadow.Release()
-	// SYNC: unlock: what the holder wrote is visible to who takes the lock next.
-	if m.r.word.CompareAndSwap(m.me, 0) { // #2 -> #1
-		crashpoint.Here("lock.unlocked")
-		runtime.KeepAlive(m)
-		return
-	}
-	if !m.unlockSlow() {
+	if !m.TryUnlock() {
 		panic("lock.Mutex.Unlock: this process does not hold the lock")
 	}
 }
 
-// TryUnlock is Unlock for callers that are certain to hold the lock. Where Unlock panics
-// it reports false: somebody has overwritten the lock.
+// TryUnlock is Unlock that reports false where Unlock panics. Nothing has changed then.
+//
+// The usual case is one store, without a fence: see bell. It is a store and not a compare-and-swap, so
+// that the word must not change hands between the look at it and the store. No other process takes it from a
+// living holder, and none that was killed gets to its store, see proctab. There remains Close, which waits
+// while releasing says that a store is coming.
 func (m *Mutex) TryUnlock() bool {
-	m.shadow.Release()
-	if m.r.word.CompareAndSwap(m.me, 0) { // #2 -> #1
-		crashpoint.Here("lock.unlocked")
-		runtime.KeepAlive(m)
-		return true
+	r := m.r
+	if race.Enabled || !futex.Registered() || r.word.Load() != m.me {
+		return m.unlockSlow()
 	}
-	return m.unlockSlow()
-}
-
-// LockRepair is Lock with a function that makes whole what a dead holder left; it
-// runs while the lock is held. When it fails, or panics, the lock is left to the next locker
-// as it was found.
-//
-// Errors: those of Lock without [ErrOwnerDied], and that of repair; the lock is not held.
-func (m *Mutex) LockRepair(ctx context.Context, repair func() error) error {
-	err := m.Lock(ctx)
-	if !errors.Is(err, ErrOwnerDied) {
-		return err
+	m.releasing = 1
+	if m.closer.Closed() || r.bell.seemsArmed() {
+		m.releasing = 0
+		return m.unlockSlow()
 	}
-	return m.Repair(repair)
-}
-
-// Repair is the second half of [Mutex.LockRepair], for a lock that is held after [ErrOwnerDied].
-func (m *Mutex) Repair(repair func() error) (err error) {
-	whole := false
-	defer func() {
-		if !whole {
-			m.Abandon()
-		}
-	}()
-	if err := repair(); err != nil {
-		return err
-	}
-	m.MarkConsistent()
-	whole = true
-	return nil
-}
-
-// Abandon leaves a lock that is held after [ErrOwnerDied] to the next locker, as it was found.
-func (m *Mutex) Abandon() {
-	m.shadow.Release()
-	m.orphan()
-}
-
-// orphan puts an inherited lock back to #5.
-func (m *Mutex) orphan() {
-	m.r.word.Store(ownerOf(m.r.dead.Load()) | waiters)
-	crashpoint.Here("lock.orphaned")
-	futex.Wake(m.r.futex(), 1)
-	runtime.KeepAlive(m)
-}
-
-func (m *Mutex) release() {
-	if !m.r.word.CompareAndSwap(m.me, 0) {
-		m.unlockSlow()
-	}
-}
-
-// MarkConsistent says that what the lock guards is whole again after [ErrOwnerDied].
-//
-// Preconditions: this process holds the lock.
-func (m *Mutex) MarkConsistent() {
-	m.r.state.Store(m.r.state.Load() &^ inconsistent)
-	crashpoint.Here("lock.consistent")
-	runtime.KeepAlive(m)
-}
-
-// Held reports whether this process holds the lock.
-func (m *Mutex) Held() bool { return isHeldBy(m.r.word.Load(), m.me) }
-
-// Inconsistent reports whether a holder died and nobody has marked the lock consistent since.
-func (m *Mutex) Inconsistent() bool { return m.r.state.Load()&inconsistent != 0 }
-
-// Owner is who holds the lock now, 0 when nobody does.
-func (m *Mutex) Owner() proctab.Owner { return proctab.Owner(ownerOf(m.r.word.Load())) }
-
-// unlockSlow frees a lock that somebody may wait for, or that is inconsistent. It
-// reports false when this process does not hold the lock, and should.
-func (m *Mutex) unlockSlow() bool {
-	w := m.r.word.Load()
-	if !isHeldBy(w, m.me) {
-		return m.party.Closer.Closed() // then it was orphaned by the close, and perhaps taken over
-	}
-	if m.r.state.Load()&inconsistent != 0 {
-		m.r.word.Store(unrecoverable) // #3 -> #6
-		crashpoint.Here("lock.poisoned")
-		futex.Wake(m.r.futex(), math.MaxInt32)
-		return true
-	}
-	if m.handOver() {
-		return true
-	}
-	w = m.r.word.Swap(0) // #3 -> #1
-	crashpoint.Here("lock.freed")
-	if w&waiters != 0 {
-		futex.Wake(m.r.futex(), 1)
+	// SYNC: unlock: what the holder wrote is visible to whoever takes the lock next.
+	cpu.StoreRelease32(address(&r.word), 0) // #2 -> #1
+	crashpoint.Here("lock.unlocked")
+	m.releasing = 0
+	if r.bell.seemsArmed() {
+		r.bell.ring(enough)
 	}
 	runtime.KeepAlive(m)
 	return true
 }
 
-// handOver gives the lock to the process that starves, if there is one.
-func (m *Mutex) handOver() bool {
-	g := m.r.starving.Load()
-	if g == 0 {
-		return false
+// Held reports whether this process holds the lock. When the process is closing, a
+// false also says that none of its goroutines is about to write to the lock's word.
+func (m *Mutex) Held() bool {
+	held := isHeldBy(m.r.word.Load(), m.me)
+	if held && m.closer.Closed() {
+		m.settle()
+		held = isHeldBy(m.r.word.Load(), m.me)
 	}
-	if !m.r.starving.CompareAndSwap(g, 0) {
-		return false // it gave up, or another one takes its place: next time
+	runtime.KeepAlive(m)
+	return held
+}
+
+// settle waits until no goroutine is between the look and the store of TryUnlock. After the first
+// barrier an Unlock that has not announced itself sees that the segment is closed; after the
+// second, the store of one that has is visible.
+func (m *Mutex) settle() {
+	futex.Membarrier()
+	for atomic.LoadUint32(&m.releasing) != 0 {
+		runtime.Gosched()
 	}
-	crashpoint.Here("lock.handing")
-	if g&^proctab.OwnerMask != 0 || m.party.Member.Table().Dead(proctab.Owner(g)) {
-		return false
-	}
-	m.r.word.Store(g | handed | waiters) // #3 -> #4
-	crashpoint.Here("lock.handed")
-	futex.Wake(m.r.futex(), math.MaxInt32) // who it is for is somewhere among the sleepers
-	return true
+	futex.Membarrier()
+}
+
+// Owner is who holds the lock now, or has been handed it; 0 when nobody does.
+func (m *Mutex) Owner() proctab.Owner {
+	owner := proctab.Owner(ownerOf(m.r.word.Load()))
+	runtime.KeepAlive(m)
+	return owner
 }

@@ -6,30 +6,48 @@ import (
 	"unsafe"
 )
 
-// RegionBytes is how much shared memory a lock needs, aligned to 8 bytes. Zeros are a free lock.
-const RegionBytes = 16
+const (
+	// RegionBytes is how much shared memory a lock needs, aligned to 8 bytes. Zeros are a free lock.
+	RegionBytes = 16
+	// EventBytes is how much shared memory an event count needs, aligned to 8 bytes. Zeros are one without sleepers.
+	EventBytes = 16
+)
 
 // region is a lock in shared memory.
 //
-//	off  size  field     written by                read by        initial
-//	  0     4  word      everybody, CAS; holder    everybody      0
-//	  4     4  state     holder                    holder         0
-//	  8     4  starving  leaders, slow unlocker    slow unlocker  0: nobody, else an owner id
-//	 12     4  dead      who takes over            holder         0: owner id of the last who died holding
+//	off  size  field     written by                        read by        initial
+//	  0     4  word      takers, CAS; holder               everybody      0
+//	  4     4  bell      who is about to sleep, unlockers  unlockers      0; the futex
+//	  8     4  starving  leaders                           slow unlocker  0: nobody, else an owner id
+//	 12     4  dead      who takes over                    who is told    0: owner id of the last who died holding
 type region struct {
 	_        structs.HostLayout
 	word     atomic.Uint32
-	state    atomic.Uint32
+	bell     bell
 	starving atomic.Uint32
 	dead     atomic.Uint32
 }
 
+// event is an event count in shared memory.
+//
+//	off  size  field  written by                        read by
+//	  0     4  bell   who is about to sleep, notifiers  notifiers; the futex
+//	  4    12  -
+type event struct {
+	_    structs.HostLayout
+	bell bell
+	_    [12]byte
+}
+
 // The layout is ABI between processes: each line stops compiling if it moves.
 var (
-	_ = [1]struct{}{}[unsafe.Offsetof(region{}.state)-4]
+	_ = [1]struct{}{}[unsafe.Offsetof(region{}.word)]
+	_ = [1]struct{}{}[unsafe.Offsetof(region{}.bell)-4]
 	_ = [1]struct{}{}[unsafe.Offsetof(region{}.starving)-8]
 	_ = [1]struct{}{}[unsafe.Offsetof(region{}.dead)-12]
 	_ = [1]struct{}{}[unsafe.Sizeof(region{})-RegionBytes]
+	_ = [1]struct{}{}[unsafe.Offsetof(event{}.bell)]
+	_ = [1]struct{}{}[unsafe.Sizeof(event{})-EventBytes]
 )
 
 // regionIn views the first bytes of mem as a lock. It panics when mem is too short.
@@ -38,5 +56,11 @@ func regionIn(mem []byte) *region {
 	return (*region)(unsafe.Pointer(unsafe.SliceData(mem)))
 }
 
-// futex is the address of the word for the kernel.
-func (r *region) futex() *uint32 { return (*uint32)(unsafe.Pointer(&r.word)) }
+// eventIn views the first bytes of mem as an event count. It panics when mem is too short.
+func eventIn(mem []byte) *event {
+	_ = mem[EventBytes-1]
+	return (*event)(unsafe.Pointer(unsafe.SliceData(mem)))
+}
+
+// address is where a word lies, for the kernel and for [cpu.StoreRelease32].
+func address(word *atomic.Uint32) *uint32 { return (*uint32)(unsafe.Pointer(word)) }

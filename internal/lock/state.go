@@ -4,17 +4,14 @@ import "github.com/shmkit/shmkit/internal/proctab"
 
 // The bits of a lock's word; see the state table in the package's documentation.
 const (
-	waiters       = 1 << 31
-	handed        = 1 << 30
-	unrecoverable = proctab.OwnerMask
+	handed  = 1 << 31 // given to the owner, who has not taken it yet
+	suspect = 1 << 30 // a holder died, and nobody has said since that what the lock guards is whole
 
-	// The bits of the state word.
-	inconsistent = 1 << 0 // a holder died and nobody has marked the lock consistent since
+	unrecoverable = proctab.OwnerMask // in the owner's bits; no process has this id
 )
 
 func ownerOf(w uint32) uint32 { return w & proctab.OwnerMask }
 
-func isFree(w uint32) bool          { return w&(handed|proctab.OwnerMask) == 0 }
 func isUnrecoverable(w uint32) bool { return ownerOf(w) == unrecoverable }
 
 // isHandedTo reports whether the lock waits for p to take it.

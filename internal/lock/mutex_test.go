@@ -1,0 +1,235 @@
+//go:build linux
+
+package lock
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/race"
+	"github.com/shmkit/shmkit/internal/wait"
+)
+
+var background = context.Background()
+
+// soon is a context that ends after two seconds: no lock of a living or dead owner takes that long here.
+func soon(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(background, 2*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// holder locks cell 0 and waits to be told what to do with it.
+var holder = proctest.Register("holder", func(args []string) {
+	m := enterRoom(args[0]).mutex(0)
+	err := m.Lock(background)
+	if err != nil && !errors.Is(err, ErrOwnerDied) {
+		must(err)
+	}
+	proctest.Say("locked")
+	for {
+		switch proctest.Hear() {
+		case "unlock":
+			m.Unlock()
+			proctest.Say("unlocked")
+		case "end":
+			os.Exit(0)
+		}
+	}
+})
+
+func startHolder(t *testing.T, path string) *proctest.Child {
+	t.Helper()
+	c := proctest.Start(t, holder, path)
+	c.Expect("locked")
+	return c
+}
+
+func TestUncontended(t *testing.T) {
+	r := visit(t, newRoom(t))
+	m := r.mutex(0)
+	for range 1000 {
+		if err := m.Lock(background); err != nil {
+			t.Fatal(err)
+		}
+		if !m.Held() || m.Owner() != r.party.Member.ID() {
+			t.Fatalf("held %v by %v", m.Held(), m.Owner())
+		}
+		m.Unlock()
+		if m.Held() || m.Owner() != 0 {
+			t.Fatal("unlocked, and still held")
+		}
+	}
+	if *m.r != (region{}) {
+		t.Errorf("uncontended use left %+v", m.r)
+	}
+}
+
+// What TryLock says to each state of the word.
+func TestTryLockStates(t *testing.T) {
+	r := visit(t, newRoom(t))
+	me := uint32(r.party.Member.ID())
+	dead := deadOwner(t, r)
+	for _, c := range []struct {
+		name     string
+		word     uint32
+		starving uint32
+		want     error
+		then     uint32
+	}{
+		{"free", 0, 0, nil, me},
+		{"held", me, 0, ErrLocked, me},
+		{"handed to a sibling who waits", me | handed, me, ErrLocked, me | handed},
+		{"handed to a sibling who gave up", me | handed, 0, nil, me},
+		{"held by the dead", dead, 0, ErrOwnerDied, me | suspect},
+		{"handed to the dead", dead | handed, dead, nil, me},
+		{"suspect and held by the dead", dead | suspect, 0, ErrOwnerDied, me | suspect},
+		{"suspect and held", me | suspect, 0, ErrLocked, me | suspect},
+		{"abandoned", suspect, 0, ErrOwnerDied, me | suspect},
+		{"unrecoverable", unrecoverable, 0, ErrNotRecoverable, unrecoverable},
+		{"unrecoverable with stray bits", unrecoverable | handed | suspect, 0, ErrNotRecoverable, unrecoverable | handed | suspect},
+	} {
+		m := r.mutex(0)
+		m.r.word.Store(c.word)
+		m.r.starving.Store(c.starving)
+		if err := m.TryLock(); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+		if w := m.r.word.Load(); w != c.then {
+			t.Errorf("%s: the word became %#x, want %#x", c.name, w, c.then)
+		}
+		*m.r = region{}
+	}
+}
+
+// deadOwner returns the id of a process that was killed.
+func deadOwner(t *testing.T, r *room) uint32 {
+	t.Helper()
+	path := r.path
+	c := startHolder(t, path)
+	id := uint32(r.mutex(0).Owner())
+	c.Kill()
+	*r.mutex(0).r = region{}
+	return id
+}
+
+func TestUnlockByOthersPanics(t *testing.T) {
+	path := newRoom(t)
+	r := visit(t, path)
+	m := r.mutex(0)
+	for _, c := range []struct {
+		name string
+		word uint32
+	}{
+		{"free", 0}, {"abandoned", suspect}, {"unrecoverable", unrecoverable}, {"handed", m.me | handed}, {"another's", 12345},
+	} {
+		m.r.word.Store(c.word)
+		for what, f := range map[string]func(){"Unlock": m.Unlock, "MarkConsistent": m.MarkConsistent} {
+			if !panics(f) {
+				t.Errorf("%s of a lock that is %s does not panic", what, c.name)
+			}
+			if w := m.r.word.Load(); w != c.word {
+				t.Errorf("%s of a lock that is %s made it %#x", what, c.name, w)
+			}
+		}
+		if m.TryUnlock() {
+			t.Errorf("TryUnlock of a lock that is %s reports true", c.name)
+		}
+	}
+	m.r.word.Store(0)
+}
+
+func panics(f func()) (yes bool) {
+	defer func() { yes = recover() != nil }()
+	f()
+	return false
+}
+
+func TestAnyGoroutineUnlocks(t *testing.T) {
+	m := visit(t, newRoom(t)).mutex(0)
+	must(m.Lock(background))
+	var wg sync.WaitGroup
+	wg.Go(m.Unlock)
+	wg.Wait()
+	must(m.Lock(soon(t)))
+	m.Unlock()
+}
+
+func TestContextEnds(t *testing.T) {
+	for _, policy := range []wait.Policy{wait.Adaptive, wait.Parking, wait.Spinning} {
+		path := newRoom(t)
+		r := visit(t, path)
+		m := NewMutex(r.party, r.cell(0), policy)
+		other := startHolder(t, path)
+		cause := errors.New("enough")
+		ctx, cancel := context.WithCancelCause(background)
+		waits := proctest.MustBlock(t, func() {
+			if err := m.Lock(ctx); err != cause {
+				t.Errorf("policy %v: %v, want the cause", policy, err)
+			}
+		})
+		cancel(cause)
+		<-waits
+		if err := m.Lock(ctx); err != cause { // over before it began
+			t.Errorf("policy %v: %v, want the cause", policy, err)
+		}
+		other.Send("unlock")
+		other.Expect("unlocked")
+		if err := m.Lock(ctx); err != nil {
+			t.Errorf("policy %v: a free lock is not taken with an ended context: %v", policy, err)
+		}
+		m.Unlock()
+		other.Send("end")
+		other.WaitOK()
+	}
+}
+
+func TestClosedLock(t *testing.T) {
+	r := enterRoom(newRoom(t))
+	m, held := r.mutex(0), r.mutex(1)
+	must(held.Lock(background))
+	waiters := proctest.MustBlock(t, func() {
+		if err := held.Lock(background); err != ErrClosed {
+			t.Errorf("a waiter gets %v", err)
+		}
+	})
+	r.party.Closer.Close()
+	<-waiters
+	for _, err := range []error{m.Lock(background), m.TryLock(), held.TryLock()} {
+		if err != ErrClosed {
+			t.Errorf("after Close: %v", err)
+		}
+	}
+	if m.r.word.Load() != 0 || m.r.bell.word.Load() != 0 {
+		t.Error("a lock was touched after Close")
+	}
+	if !held.Held() {
+		t.Error("the lock that was held is not")
+	}
+	held.Unlock()
+	held.Unlock() // it is not held any more, which does not matter now
+	r.party.Member.Detach()
+}
+
+func TestNoAllocations(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector allocates")
+	}
+	m := visit(t, newRoom(t)).mutex(0)
+	if n := testing.AllocsPerRun(1000, func() {
+		must(m.Lock(background))
+		m.Unlock()
+		must(m.TryLock())
+		if m.TryLock() != ErrLocked {
+			panic("locked twice")
+		}
+		m.Unlock()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
