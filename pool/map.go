@@ -14,7 +14,7 @@ import (
 // that have not begun are dropped. The context's error; [ErrClosed].
 func Map[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) ([]R, error) {
 	results := make([]R, len(args))
-	for r, err := range run(ctx, p, t, slices.Values(args), len(args), false) {
+	for r, err := range run(ctx, p, t, slices.Values(args), max(len(args), 1), false) {
 		if err != nil {
 			return nil, err
 		}
