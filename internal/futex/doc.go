@@ -5,11 +5,6 @@
 // their words again and decide.
 package futex
 
-import "errors"
-
-// ErrUnsupported is returned where the system has no futexes.
-var ErrUnsupported = errors.New("futex: not supported on this system")
-
 // Result says why a wait ended.
 type Result int
 

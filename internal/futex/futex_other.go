@@ -16,6 +16,12 @@ func HasWaitAny() bool { return false }
 // HasMembarrier is false here.
 func HasMembarrier() bool { return false }
 
+// Register does nothing here.
+func Register() bool { return false }
+
+// Registered is false here.
+func Registered() bool { return false }
+
 // Membarrier does nothing here.
 func Membarrier() bool { return false }
 

@@ -43,31 +43,52 @@ func Wait(w Word, timeout time.Duration) Result {
 	if errno == unix.ETIMEDOUT {
 		return TimedOut
 	}
+	slowDown(errno)
 	return Woken
 }
 
 // A Vector is a reusable list of words for [Vector.Wait]. The zero value is empty.
 type Vector struct {
-	v [MaxWords]waitv
-	n int
+	v    [MaxWords]waitv
+	kept [MaxWords]*uint32 // the same addresses, for the garbage collector, which does not see those in v
+	n    int
 }
 
 // Reset empties the vector.
-func (v *Vector) Reset() { v.n = 0 }
+func (v *Vector) Reset() {
+	clear(v.kept[:v.n])
+	v.n = 0
+}
 
 // Len is the number of words in the vector.
 func (v *Vector) Len() int { return v.n }
 
-// Add appends a word. The caller keeps its memory alive until the wait is over.
-// It panics when the vector is full.
+// Add appends a word. The vector keeps memory of Go's heap alive until Reset;
+// mapped memory the caller keeps mapped until the wait is over. It panics when the vector is full.
 func (v *Vector) Add(w Word) {
+	escape(w.Addr)
 	v.v[v.n] = waitv{val: uint64(w.Val), addr: uint64(uintptr(unsafe.Pointer(w.Addr))), flags: waitvSize32}
+	v.kept[v.n] = w.Addr
 	v.n++
+}
+
+var escaped struct {
+	never bool
+	addr  *uint32
+}
+
+// escape makes the compiler put what addr points to on the heap: a stack may move
+// while the vector holds the address as a number.
+func escape(addr *uint32) {
+	if escaped.never {
+		escaped.addr = addr
+	}
 }
 
 // Wait sleeps until one of the words no longer has its value, one of them is
 // woken, or the time-out passes. It returns the index of the word that was
-// woken, or -1 when it does not know.
+// woken, or -1 when it does not know. When several words are woken before it
+// returns, it returns the last of them: the wake-ups of the others are used up all the same.
 //
 // Preconditions: [HasWaitAny] is true; the vector is not empty.
 func (v *Vector) Wait(timeout time.Duration) int {
@@ -75,18 +96,32 @@ func (v *Vector) Wait(timeout time.Duration) int {
 	if err := unix.ClockGettime(clockMonotonic, &now); err != nil {
 		return -1
 	}
-	until := unix.NsecToTimespec(now.Nano() + int64(timeout))
+	until := unix.NsecToTimespec(now.Nano() + int64(max(timeout, 0)))
 	i, _, errno := syscall.Syscall6(sysFutexWaitv, uintptr(unsafe.Pointer(&v.v[0])), uintptr(v.n), 0,
 		uintptr(unsafe.Pointer(&until)), clockMonotonic, 0)
 	runtime.KeepAlive(v)
 	if errno != 0 {
+		slowDown(errno)
 		return -1
 	}
 	return int(i)
 }
 
+// slowDown lets a moment pass after an error that no wait should meet, such as that of a word
+// whose memory is gone. The caller looks and waits again; it shall not do so as fast as it can.
+func slowDown(errno syscall.Errno) {
+	switch errno {
+	case 0, unix.EAGAIN, unix.EINTR, unix.ETIMEDOUT:
+	default:
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // Wake wakes at most n sleepers of the word and returns how many it woke.
 func Wake(addr *uint32, n int) int {
+	if n <= 0 {
+		return 0 // the kernel would wake one
+	}
 	r, _, errno := syscall.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(addr)), opWake, uintptr(n), 0, 0, 0)
 	if errno != 0 {
 		return 0
@@ -103,6 +138,6 @@ func probeWaitAny() bool {
 	var until unix.Timespec
 	_, _, errno := syscall.Syscall6(sysFutexWaitv, uintptr(unsafe.Pointer(&v.v[0])), 1, 0,
 		uintptr(unsafe.Pointer(&until)), clockMonotonic, 0)
-	runtime.KeepAlive(word)
+	runtime.KeepAlive(v)
 	return errno == unix.EAGAIN || errno == unix.ETIMEDOUT || errno == 0
 }
