@@ -32,61 +32,53 @@ var sleepers = sync.Pool{New: func() any { return new(sleeper) }}
 // closed, or limit (at most [Backstop]) has passed. It does not say which of them
 // it was, and may return for no reason: the caller looks at its words, at ctx and at c.
 //
-// At most [MaxWords] words; their memory must stay mapped until Park returns.
+// From one to [MaxWords] words; their memory must stay mapped until Park returns.
 func Park(ctx context.Context, c *Closer, limit time.Duration, words ...futex.Word) {
+	if len(words) == 0 || len(words) > MaxWords {
+		panic("wait.Park: a wait is for one to four words")
+	}
 	limit = min(limit, Backstop)
-	if changed(words) || c.Closed() {
+	if limit <= 0 || changed(words) || c.Closed() || ctx.Err() != nil {
 		return
+	}
+	thread := direct.Add(1) <= directMax
+	if !thread {
+		direct.Add(-1)
 	}
 	switch {
 	case !futex.HasWaitAny():
-		parkTimed(ctx, c, limit, words)
-	case direct.Add(1) <= directMax:
+		parkTimed(ctx, c, limit, words, thread)
+	case thread:
 		parkDirect(ctx, c, limit, words)
-		direct.Add(-1)
 	default:
-		direct.Add(-1)
 		parkPolled(ctx, c, limit, words)
+	}
+	if thread {
+		direct.Add(-1)
 	}
 }
 
 func parkDirect(ctx context.Context, c *Closer, limit time.Duration, words []futex.Word) {
 	s := sleepers.Get().(*sleeper)
-	s.vector.Reset()
 	for _, w := range words {
 		s.vector.Add(w)
 	}
 	s.vector.Add(futex.Word{Addr: &c.word, Val: 0})
+	reusable := true
 	if ctx.Done() == nil {
 		s.vector.Wait(limit)
-		sleepers.Put(s)
-		return
+	} else {
+		s.vector.Add(futex.Word{Addr: &s.cancel, Val: atomic.LoadUint32(&s.cancel)})
+		stop := context.AfterFunc(ctx, func() {
+			atomic.AddUint32(&s.cancel, 1)
+			futex.Wake(&s.cancel, 1)
+		})
+		s.vector.Wait(limit)
+		reusable = stop() // otherwise the function may still run, and needs the word
 	}
-	was := atomic.LoadUint32(&s.cancel)
-	s.vector.Add(futex.Word{Addr: &s.cancel, Val: was})
-	stop := context.AfterFunc(ctx, func() {
-		atomic.AddUint32(&s.cancel, 1)
-		futex.Wake(&s.cancel, 1)
-	})
-	s.vector.Wait(limit)
-	if stop() { // otherwise the function may still run: it keeps the sleeper
+	s.vector.Reset()
+	if reusable {
 		sleepers.Put(s)
-	}
-}
-
-// parkTimed serves where the kernel can wait for one word only: it sleeps on the
-// first, for a growing while, and looks at the others in between.
-func parkTimed(ctx context.Context, c *Closer, limit time.Duration, words []futex.Word) {
-	const longest = 16 * time.Millisecond
-	nap := 500 * time.Microsecond
-	for end := time.Now().Add(limit); ; nap = min(2*nap, longest) {
-		left := time.Until(end)
-		if left <= 0 || changed(words) || c.Closed() || ctx.Err() != nil {
-			return
-		}
-		if futex.Wait(words[0], min(nap, left)) == futex.Woken {
-			return
-		}
 	}
 }
 

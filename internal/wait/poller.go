@@ -10,22 +10,26 @@ import (
 	"github.com/shmkit/shmkit/internal/futex"
 )
 
-// perPoller is how many parked goroutines one poller serves: each may bring
-// MaxWords words and shares the kick word.
-const perPoller = (futex.MaxWords - 1) / MaxWords
-
-// A poller is one thread that sleeps for many goroutines.
+// A poller is one thread that sleeps for many goroutines. It ends when there are none.
 type poller struct {
-	kick    uint32 // futex; changed when entries were added
+	kick uint32 // futex; changed when the poller shall look at its entries
+
+	// Guarded by pollersMu.
 	entries []*entry
-	asleep  bool
+	words   int  // of all entries
+	asleep  bool // it sleeps, or is about to, and has not been kicked
+
+	// For the poller only.
+	vector futex.Vector
+	owners [futex.MaxWords]*entry // whose word is where in the vector
 }
 
-// An entry is one parked goroutine. Guarded by pollersMu until it is woken.
+// An entry is one parked goroutine.
 type entry struct {
 	words [MaxWords]futex.Word
 	n     int
 	until time.Time
+	over  bool          // the goroutine does not want to wait any longer; guarded by pollersMu
 	woken chan struct{} // buffered: one wake-up
 }
 
@@ -43,12 +47,12 @@ func parkPolled(ctx context.Context, c *Closer, limit time.Duration, words []fut
 	p := enlist(e)
 	select {
 	case <-e.woken: // a word changed or was woken, or the limit has passed
-	case <-ctx.Done():
+	case <-ctx.Done(): // the caller no longer waits
 		p.dismiss(e)
-	case <-c.Done():
+	case <-c.Done(): // the segment is being closed
 		p.dismiss(e)
 	}
-	e.words = [MaxWords]futex.Word{}
+	e.words, e.over = [MaxWords]futex.Word{}, false
 	entryPool.Put(e)
 }
 
@@ -57,87 +61,93 @@ func enlist(e *entry) *poller {
 	pollersMu.Lock()
 	defer pollersMu.Unlock()
 	for _, p := range pollers {
-		if len(p.entries) < perPoller {
-			p.entries = append(p.entries, e)
+		if 1+p.words+e.n <= futex.MaxWords { // one word is the kick
+			p.add(e)
 			p.wake()
 			return p
 		}
 	}
-	p := &poller{entries: []*entry{e}}
+	p := new(poller)
+	p.add(e)
 	pollers = append(pollers, p)
 	go p.run()
 	return p
 }
 
+func (p *poller) add(e *entry) {
+	p.entries = append(p.entries, e)
+	p.words += e.n
+}
+
 func (p *poller) wake() {
 	atomic.AddUint32(&p.kick, 1)
 	if p.asleep {
+		p.asleep = false // once is enough
 		futex.Wake(&p.kick, 1)
 	}
 }
 
-// dismiss takes e back. The poller may still sleep on its words: they belong to
-// shared pages, which the kernel identifies by file and offset, and the poller
-// does not look at them again.
+// dismiss takes e back, and waits until the poller does not sleep on its words any more. Until
+// then the kernel could give it a wake-up that is meant for one who still waits,
+// and that the caller, who is gone, could not pass on.
 func (p *poller) dismiss(e *entry) {
 	pollersMu.Lock()
-	defer pollersMu.Unlock()
-	if i := slices.Index(p.entries, e); i >= 0 {
-		p.entries = slices.Delete(p.entries, i, i+1)
-		p.wake()
-		return
-	}
-	<-e.woken // it was woken at the same time
+	e.over = true
+	p.wake()
+	pollersMu.Unlock()
+	<-e.woken
 }
 
 // run serves entries until there are none.
 func (p *poller) run() {
-	var v futex.Vector
-	var owner [futex.MaxWords]*entry
-	for {
+	for woken := -1; ; {
 		pollersMu.Lock()
 		p.asleep = false
-		p.release(nil)
+		p.release(woken)
 		if len(p.entries) == 0 {
 			pollers = slices.DeleteFunc(pollers, func(q *poller) bool { return q == p })
 			pollersMu.Unlock()
 			return
 		}
-		limit := p.load(&v, &owner)
+		limit := p.load()
 		p.asleep = true
 		pollersMu.Unlock()
-		i := v.Wait(limit)
-		if i > 0 {
-			pollersMu.Lock()
-			p.release(owner[i])
-			pollersMu.Unlock()
-		}
+		woken = p.vector.Wait(limit)
 	}
 }
 
 // load fills the vector with the words of all entries, the kick word first, and
 // returns how long the shortest of them may sleep.
-func (p *poller) load(v *futex.Vector, owner *[futex.MaxWords]*entry) time.Duration {
-	v.Reset()
-	v.Add(futex.Word{Addr: &p.kick, Val: atomic.LoadUint32(&p.kick)})
-	limit := Backstop
+func (p *poller) load() time.Duration {
+	clear(p.owners[:])
+	p.vector.Reset()
+	p.vector.Add(futex.Word{Addr: &p.kick, Val: atomic.LoadUint32(&p.kick)})
+	until := p.entries[0].until
 	for _, e := range p.entries {
 		for _, w := range e.words[:e.n] {
-			owner[v.Len()] = e
-			v.Add(w)
+			p.owners[p.vector.Len()] = e
+			p.vector.Add(w)
 		}
-		limit = min(limit, time.Until(e.until))
+		if e.until.Before(until) {
+			until = e.until
+		}
 	}
-	return max(limit, 0)
+	return time.Until(until)
 }
 
-// release wakes the entries that have something to see, and this one if it is still there.
-func (p *poller) release(this *entry) {
+// release lets go the entries that have something to see, and the one whose word
+// in the vector was woken.
+func (p *poller) release(woken int) {
+	var hit *entry // none for the kick word
+	if woken > 0 {
+		hit = p.owners[woken]
+	}
 	now := time.Now()
 	p.entries = slices.DeleteFunc(p.entries, func(e *entry) bool {
-		if e != this && !changed(e.words[:e.n]) && now.Before(e.until) {
+		if e != hit && !e.over && !changed(e.words[:e.n]) && now.Before(e.until) {
 			return false
 		}
+		p.words -= e.n
 		e.woken <- struct{}{}
 		return true
 	})

@@ -27,29 +27,47 @@ const spinTime = 30 * time.Microsecond
 
 // spinPauses is spinTime in pauses of this machine, which differ by a factor of
 // ten between processors.
-var spinPauses = sync.OnceValue(func() uint32 {
-	const sample = 2000
+var spinPauses = sync.OnceValue(func() uint32 { return pausesIn(spinTime, timePauses) })
+
+// timePauses is how long n pauses take.
+func timePauses(n uint32) time.Duration {
+	t := time.Now()
+	cpu.Pause(n)
+	return time.Since(t)
+}
+
+// fewestPauses and mostPauses bound what a measurement may lead to.
+const (
+	fewestPauses = 64
+	mostPauses   = 1 << 15
+)
+
+// pausesIn measures how many pauses fit into d. An interruption only lengthens a
+// sample, so the shortest counts; samples are short, so that on a busy machine one of them is whole.
+func pausesIn(d time.Duration, measure func(n uint32) time.Duration) uint32 {
+	const (
+		samples = 16
+		sample  = 256 // pauses
+	)
 	best := time.Hour
-	for range 3 { // the shortest of three: an interruption only lengthens it
-		t := time.Now()
-		cpu.Pause(sample)
-		best = min(best, time.Since(t))
+	for range samples {
+		best = min(best, measure(sample))
 	}
-	each := max(best/sample, 1)
-	return uint32(min(max(spinTime/each, 64), 1<<15))
-})
+	return uint32(min(max(sample*d/max(best, 1), fewestPauses), mostPauses))
+}
 
 // A Spin is the spinning part of one wait: pauses that double from first to last,
-// until the time for spinning is used up.
+// until the time for spinning is used up. An adaptive one yields once before it ends.
 type Spin struct {
 	pause, last, left uint32
 	endless           bool
+	yield             bool // look once more after other goroutines had a chance to run
 }
 
 // NewSpin starts the spinning part of a wait with this policy. The pauses, in
 // units of [cpu.Pause], begin with first and grow to last.
 func NewSpin(p Policy, first, last uint32) Spin {
-	s := Spin{pause: first, last: last, endless: p == Spinning}
+	s := Spin{pause: first, last: last, endless: p == Spinning, yield: p == Adaptive}
 	if p == Adaptive && cpu.Multi {
 		s.left = spinPauses()
 	}
@@ -61,11 +79,14 @@ func NewSpin(p Policy, first, last uint32) Spin {
 func (s *Spin) Pause() bool {
 	n := s.pause
 	if s.left < n {
-		if !s.endless {
+		if !s.endless && !s.yield {
 			return false
 		}
-		s.left = spinPauses()
-		runtime.Gosched() // others of this process may need the processor
+		if s.endless {
+			s.left = spinPauses()
+		}
+		s.yield = false
+		runtime.Gosched() // who shall end the wait may be a goroutine of this process
 		return true
 	}
 	s.left -= n
