@@ -13,23 +13,62 @@
 //
 // Where the kernel refuses robust lists, an open-file-description lock on a byte of
 // the segment's file takes their place. It ends with the process just as surely,
-// but does not wake anybody, so that waiters look from time to time.
+// but does not wake anybody, so that waiters look from time to time. So do the
+// attachments of a process beyond those that its list can hold. Both kinds share a table.
 //
 // # States of a slot
 //
 //	#  liveness                 epoch  meaning                       next
-//	1  0                        e      free                          claim -> 2
+//	1  0                        e      free                          claim -> 2 or 4
 //	2  tid|WAITERS              e+1    owned by a living process     detach -> 1, death -> 3
-//	3  OWNER_DIED (kernel)      e+1    its process died              claim -> 2 with epoch e+2
+//	3  OWNER_DIED (kernel)      e+1    its process died              claim -> 2 or 4 with epoch e+2
+//	4  tid|WAITERS, byteLocked  e+1    owned, if the byte is locked  detach -> 1; not locked: claim -> 2 or 4 with epoch e+2
 //
 // Liveness and epoch are one 64-bit word, so that no state lies between them. The
 // WAITERS bit is set all the time: the kernel then always wakes a sleeper.
 //
+// # Claim and release
+//
+// The keeper itself changes the list and the words that hang on it. Any other thread could run on for
+// a moment after the keeper of its dying process has gone, and leave a word that nobody marks any more.
+//
+// While a slot changes hands its byte is locked. The kernel tells the owner of a word by the
+// thread id alone, and two PID namespaces have equal ids: a process that dies while it claims a slot
+// must not mark the word of another which has claimed the slot meanwhile.
+// Nobody waits for the lock: who finds it taken leaves the slot alone.
+//
 // # Dying threads
 //
-// The keeper of a dying process may end before another of its threads has stopped.
-// When a process is killed, the kernel marks all its threads under one lock before any
-// of them can end; so a membarrier, which interrupts every processor that runs a
-// registered process, leaves none of them a further instruction. [Table.Dead] issues
-// it once for each death, before anybody acts on the death.
+// The keeper of a dying process may end before another of its threads has stopped. So [Table.Dead]
+// issues a membarrier, once for each death, before anybody acts on the death. Why that is enough:
+//
+//   - A process dies as a whole by exit_group, by a fatal signal or by exec. In each case the kernel
+//     makes a SIGKILL pending for all threads under one lock (siglock), which every thread passes
+//     on its way out. So when the keeper's word is marked, no thread is without the signal.
+//   - A thread with a fatal signal pending never returns from the kernel to its program. What is left are the
+//     threads that have not entered the kernel since: each is running on a processor at this moment.
+//   - The membarrier interrupts every processor that runs a thread of a registered process, and waits for
+//     the interrupts to be done. Each sends its thread through the kernel, and drains the stores
+//     that it made before. A processor that switches to a thread of the dying process at the same time passes a
+//     barrier after the switch and looks for signals after that: if the membarrier did not see
+//     the thread, the thread sees the signal.
+//   - The processor that issues the membarrier, and a machine with only one, run no other thread meanwhile.
+//
+// A process whose registration is not through, or was refused, says so in its slot. Then a short sleep takes
+// the place of the membarrier, and the proof rests on the interrupts of the kill itself, which arrive
+// within microseconds. A process that claims the slot of a dead one does the same before it does so.
+// A byte lock needs nothing of the kind: the kernel gives it up when the last thread has gone.
+//
+// # Caveats
+//
+// A system call that copies into the segment, such as a read into a shared array, is no
+// instruction of the process: the kernel may go on copying for a moment after the death. Read into private
+// memory and copy.
+//
+// The owners of slots that were detached live on: [Table.Dead] says of them only that they have left.
+//
+// The list runs through the slots. Who may write to a segment can cut it, so that later deaths
+// of the processes attached there go unannounced, also in their other segments.
+//
+// The process dumps core before its death is announced, if it does.
 package proctab

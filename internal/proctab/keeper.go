@@ -1,9 +1,11 @@
 package proctab
 
 import (
+	"math"
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/futex"
@@ -13,63 +15,125 @@ import (
 // There is one per process, from the first attachment on, and it never ends: its
 // end would look like the death of the process.
 type keeper struct {
-	mu     sync.Mutex // guards the list, so that the kernel finds it whole at any moment
-	head   *robustHead
-	linked []*slot // the list as it should be, first to last; the shared copy is never read back
-	tid    uint32  // immutable
-	robust bool    // immutable: the kernel took the list
+	tid    uint32       // immutable
+	robust bool         // immutable: the kernel took the list
+	places atomic.Int32 // of the list that are taken or spoken for
+	work   chan func()  // what the keeper's thread shall do
+	locks  sync.Map     // *os.File: the byte locks that the process lives by, lest the garbage collector closes one
+
+	// For the keeper's thread only.
+	head    *robustHead
+	linked  []*slot // the list as it should be, first to last; the shared copy is never read back
+	ordered bool    // the membarriers of others reach this process
 }
 
+// maxPlaces is how many nodes of a list the kernel looks at (ROBUST_LIST_LIMIT).
+const maxPlaces = 2048
+
 var theKeeper = sync.OnceValue(func() *keeper {
-	k := &keeper{head: new(robustHead)}
+	k := &keeper{work: make(chan func()), head: new(robustHead)}
 	ready := make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		k.tid = threadID()
-		k.robust = !futex.Disabled("robust") && k.head.register()
-		close(ready)
-		select {}
-	}()
+	go k.serve(ready)
 	<-ready
+	go func() {
+		if futex.Register() { // takes its time, so that nobody waits for it
+			k.do(k.setOrdered)
+		}
+	}()
 	return k
 })
+
+// serve is the life of the keeper.
+func (k *keeper) serve(ready chan<- struct{}) {
+	runtime.LockOSThread()
+	k.tid = threadID()
+	k.robust = !futex.Disabled("robust") && k.head.register()
+	close(ready)
+	for f := range k.work {
+		f()
+	}
+}
+
+// do runs f on the keeper's thread and returns when it is done.
+func (k *keeper) do(f func()) {
+	done := make(chan struct{})
+	k.work <- func() {
+		defer close(done)
+		f()
+	}
+	<-done
+}
+
+// takePlace reports whether the list has a place for one more slot. It is given back with givePlace.
+func (k *keeper) takePlace() bool {
+	if !k.robust {
+		return false
+	}
+	if k.places.Add(1) > maxPlaces {
+		k.givePlace()
+		return false
+	}
+	return true
+}
+
+func (k *keeper) givePlace() { k.places.Add(-1) }
 
 // claim makes the slot this process's when it still holds w, and reports whether it could.
 //
 // What a death leaves behind: before the CAS, nothing. After it, the slot is
 // found through pending, then also through the list, and is marked dead.
-func (k *keeper) claim(s *slot, w uint64) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.head.setPending(s.node())
-	crashpoint.Here("proctab.claim.pending")
-	// SYNC: claim: with this the process is alive for everybody, under a new epoch.
-	ok := s.word.CompareAndSwap(w, claimed(w, k.tid, false))
-	crashpoint.Here("proctab.claim.claimed")
-	if ok {
-		k.link(s)
-		crashpoint.Here("proctab.claim.linked")
-	}
-	k.head.setPending(0)
+func (k *keeper) claim(s *slot, w uint64) (ok bool) {
+	k.do(func() {
+		next := claimed(w, k.tid)
+		if !k.ordered {
+			next |= unordered
+		}
+		k.head.setPending(s.node())
+		crashpoint.Here("proctab.claim.pending")
+		// SYNC: claim: with this the process is alive for everybody, under a new epoch.
+		ok = s.word.CompareAndSwap(w, next)
+		crashpoint.Here("proctab.claim.claimed")
+		if ok {
+			k.link(s)
+			crashpoint.Here("proctab.claim.linked")
+		}
+		k.head.setPending(0)
+		crashpoint.Here("proctab.claim.done")
+	})
 	return ok
 }
 
-// release gives the slot back. A death before the word is freed is covered by pending.
+// release gives the slot back and wakes whoever waits for this process.
+//
+// What a death leaves behind: until pending is cleared the kernel marks the word, if it
+// is not free yet, and wakes a sleeper in any case.
 func (k *keeper) release(s *slot, free uint64) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.head.setPending(s.node())
-	crashpoint.Here("proctab.release.pending")
-	k.unlink(s)
-	crashpoint.Here("proctab.release.unlinked")
-	s.word.Store(free)
-	crashpoint.Here("proctab.release.freed")
-	k.head.setPending(0)
+	k.do(func() {
+		k.head.setPending(s.node())
+		crashpoint.Here("proctab.release.pending")
+		k.unlink(s)
+		crashpoint.Here("proctab.release.unlinked")
+		// SYNC: release: with this the owner has left.
+		s.word.Store(free)
+		crashpoint.Here("proctab.release.freed")
+		futex.Wake(s.liveness(), math.MaxInt32)
+		k.head.setPending(0)
+		crashpoint.Here("proctab.release.done")
+	})
+}
+
+// setOrdered notes that from now on a membarrier stops this process's threads.
+func (k *keeper) setOrdered() {
+	k.ordered = true
+	for _, s := range k.linked {
+		s.word.And(^uint64(unordered))
+	}
 }
 
 // link puts the slot first: its own link is whole before the head leads to it.
 func (k *keeper) link(s *slot) {
 	s.setNext(k.after(-1))
+	crashpoint.Here("proctab.link.next")
 	k.head.setNext(s.node())
 	k.linked = slices.Insert(k.linked, 0, s)
 }

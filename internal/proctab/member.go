@@ -1,24 +1,24 @@
 package proctab
 
 import (
+	"fmt"
 	"math"
 	"os"
-	"path/filepath"
+	"runtime"
 	"sync"
-	"sync/atomic"
-	"time"
 
+	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/mapping"
 )
 
 // A Member is this process's place in a table, from Attach to Detach.
 type Member struct {
-	t      *Table
-	n      int // slot; immutable
-	id     Owner
-	locked bool // lives by a byte lock; immutable
-	once   sync.Once
+	t    *Table
+	n    int      // slot; immutable
+	id   Owner    // immutable
+	lock *os.File // has the byte lock that it lives by; nil when it lives by the robust list
+	once sync.Once
 }
 
 // ID is the owner id of this attachment.
@@ -29,38 +29,63 @@ func (m *Member) Table() *Table { return m.t }
 
 // Attach takes a slot for this process: of those that are free or whose process
 // is dead the least used one, so that the dead can be named for as long as possible.
-// A Table can be attached to once. It reports crashed when the slot's last
-// process died without detaching, so that its traces may have to be removed.
+// It reports crashed when the slot's last process died without detaching, so that its traces may have to be removed.
 //
-// Errors: [ErrTooManyProcesses].
+// A Table has one Member at a time; a second call before Detach panics. To attach twice, make two Tables.
+//
+// Errors: [ErrTooManyProcesses]; without robust lists, those of locking the file.
 func (t *Table) Attach() (m *Member, crashed bool, err error) {
-	k := theKeeper()
-	for {
-		n, w := t.leastUsed()
-		if n < 0 {
-			return nil, false, ErrTooManyProcesses
-		}
-		m := &Member{t: t, n: n, locked: !k.robust}
-		ok, err := m.claim(k, w)
-		if err != nil {
+	if !t.attached.CompareAndSwap(false, true) {
+		panic("proctab.Table.Attach: this table is attached to already")
+	}
+	m = &Member{t: t}
+	if !theKeeper().takePlace() {
+		// The lock needs a descriptor of its own: children that inherit the segment's
+		// share its locks, and would keep this one when the process is dead.
+		if m.lock, err = mapping.Reopen(t.file); err != nil {
+			t.attached.Store(false)
 			return nil, false, err
 		}
+		theKeeper().locks.Store(m.lock, nil)
+	}
+	if crashed, err = m.claimAny(); err != nil {
+		m.leave()
+		return nil, false, err
+	}
+	t.slots[m.n].introduce(m.id.epoch())
+	runtime.KeepAlive(t)
+	return m, crashed, nil
+}
+
+// claimAny claims a slot, and reports whether the process that had it before has crashed.
+func (m *Member) claimAny() (crashed bool, err error) {
+	t := m.t
+	busy := make([]bool, len(t.slots))
+	for {
+		n, w := t.leastUsed(busy)
+		if n < 0 {
+			return false, ErrTooManyProcesses
+		}
+		if w&livenessMask != 0 {
+			t.bury(n, w) // with the next epoch in the slot nobody else will
+		}
+		ok, err := m.claim(n, w, busy)
+		if err != nil {
+			return false, fmt.Errorf("claim a process slot: %w", err)
+		}
 		if ok {
-			m.introduce()
-			if crashed = w&livenessMask != 0; crashed {
-				t.fence(n, ownerOf(n, epochOf(w))) // before the caller removes what that process left
-			}
-			return m, crashed, nil
+			m.n, m.id = n, ownerOf(n, nextEpoch(epochOf(w)))
+			return w&livenessMask != 0, nil
 		}
 	}
 }
 
 // leastUsed returns the number and word of the slot to claim next, or -1.
-func (t *Table) leastUsed() (best int, word uint64) {
+func (t *Table) leastUsed(busy []bool) (best int, word uint64) {
 	best = -1
 	for n := range t.slots {
 		w := t.slots[n].word.Load()
-		if alive(w) && !t.lockGone(n, w) {
+		if busy[n] || alive(w) && !t.lockGone(n, w) {
 			continue
 		}
 		if best < 0 || epochOf(w) < epochOf(word) {
@@ -70,37 +95,26 @@ func (t *Table) leastUsed() (best int, word uint64) {
 	return best, word
 }
 
-// claim reports whether the slot, which held w, is now this process's.
-func (m *Member) claim(k *keeper, w uint64) (bool, error) {
-	s := &m.t.slots[m.n]
-	m.id = ownerOf(m.n, nextEpoch(epochOf(w)))
-	if !m.locked {
-		ok := k.claim(s, w)
-		if ok {
-			m.t.own.Store(int32(m.n + 1))
-		}
-		return ok, nil
-	}
-	// The lock comes first: a claimed slot without one looks dead.
-	ok, err := mapping.TryLockByte(m.t.file, m.t.byteOf(m.n))
+// claim reports whether slot n, which held w, is this process's now. When another
+// one is just about to claim or to leave it, claim notes that in busy.
+func (m *Member) claim(n int, w uint64, busy []bool) (ok bool, err error) {
+	s := &m.t.slots[n]
+	unlock, ok, err := m.lockByte(n)
 	if err != nil || !ok {
+		busy[n] = true
 		return false, err
 	}
-	if !s.word.CompareAndSwap(w, claimed(w, k.tid, true)) {
-		return false, mapping.UnlockByte(m.t.file, m.t.byteOf(m.n))
+	crashpoint.Here("proctab.claim.locked")
+	if m.lock == nil {
+		defer unlock()
+		return theKeeper().claim(s, w), nil
 	}
-	m.t.own.Store(int32(m.n + 1))
-	return true, nil
-}
-
-// introduce writes down, for people, who this is.
-func (m *Member) introduce() {
-	s := &m.t.slots[m.n]
-	atomic.StoreUint32(&s.pid, uint32(os.Getpid()))
-	atomic.StoreInt64(&s.started, time.Now().UnixNano())
-	var name [programBytes]byte
-	copy(name[:programBytes-1], filepath.Base(os.Args[0]))
-	s.program = name
+	// SYNC: claim: with this the process is alive for everybody, as long as it has the lock.
+	if ok = s.word.CompareAndSwap(w, claimed(w, theKeeper().tid)|byteLocked); !ok {
+		unlock()
+	}
+	crashpoint.Here("proctab.claim.bylock")
+	return ok, nil
 }
 
 // Detach gives the slot back and wakes whoever waits for this process. What it
@@ -108,15 +122,50 @@ func (m *Member) introduce() {
 func (m *Member) Detach() {
 	m.once.Do(func() {
 		s := &m.t.slots[m.n]
-		free := uint64(m.id.epoch()) << epochShift
-		if m.locked {
-			s.word.Store(free)
-			m.t.own.Store(0)
-			mapping.UnlockByte(m.t.file, m.t.byteOf(m.n)) // the descriptor is about to be closed anyway
-		} else {
+		free := freed(m.id.epoch())
+		if m.lock == nil {
+			unlock, _, _ := m.lockByte(m.n) // whoever has it now will find the slot changed
 			theKeeper().release(s, free)
-			m.t.own.Store(0)
+			unlock()
+		} else {
+			// SYNC: release: with this the owner has left.
+			s.word.Store(free)
+			crashpoint.Here("proctab.release.bylock")
+			futex.Wake(s.liveness(), math.MaxInt32)
+			m.unlockByte(m.lock, m.n)
 		}
-		futex.Wake(s.liveness(), math.MaxInt32)
+		m.leave()
 	})
+	runtime.KeepAlive(m)
 }
+
+// leave gives back what the process has besides the slot.
+func (m *Member) leave() {
+	if m.lock == nil {
+		theKeeper().givePlace()
+	} else {
+		theKeeper().locks.Delete(m.lock)
+		m.lock.Close()
+	}
+	m.t.attached.Store(false)
+}
+
+// lockByte locks the byte of slot n and reports whether it could. A process that lives by the list
+// only keeps others away with it, and goes without where the file system has no such locks.
+func (m *Member) lockByte(n int) (unlock func(), ok bool, err error) {
+	f := m.lock
+	if f == nil {
+		f = m.t.file
+	}
+	ok, err = mapping.TryLockByte(f, m.t.byteOf(n))
+	if err != nil && m.lock == nil {
+		return func() {}, true, nil
+	}
+	if err != nil || !ok {
+		return func() {}, false, err
+	}
+	return func() { m.unlockByte(f, n) }, true, nil
+}
+
+// unlockByte has no error that anybody could act on: the lock ends with the descriptor.
+func (m *Member) unlockByte(f *os.File, n int) { _ = mapping.UnlockByte(f, m.t.byteOf(n)) }

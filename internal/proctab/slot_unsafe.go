@@ -9,28 +9,28 @@ import (
 // SlotBytes is the size of a slot in the segment.
 const SlotBytes = 64
 
-const programBytes = 24
-
 // slot is one process's place in the table.
 //
 //	off  size  field    written by                            read by           initial
 //	  0     8  word     claimant (CAS), owner, kernel         all               0
-//	  8     8  next     owner; kernel reads it at its death   owner's kernel    0
-//	 16     8  started  owner, before anybody needs it        for people        0: nanoseconds since 1970
+//	  8     8  next     owner's keeper                        owner's kernel    0
+//	 16     8  started  owner                                 for people        0: nanoseconds since 1970
 //	 24     4  pid      owner                                 for people        0: in the owner's namespace
-//	 28    24  program  owner                                 for people        NUL-padded
-//	 52    12  -
+//	 28     4  named    owner, after the others for people    for people        0: the epoch that they speak of
+//	 32    24  program  owner                                 for people        NUL-padded
+//	 56     8  -
 //
-// word: bits 0..31 liveness (the futex), bits 32..51 epoch, bit 63 byteLocked.
+// word: bits 0..31 liveness (the futex), bits 32..51 epoch, bit 62 unordered, bit 63 byteLocked.
 // The kernel changes the liveness half only.
 type slot struct {
 	_       structs.HostLayout
 	word    atomic.Uint64
-	next    uint64
-	started int64
-	pid     uint32
-	program [programBytes]byte
-	_       [12]byte
+	next    atomic.Uint64
+	started atomic.Int64
+	pid     atomic.Uint32
+	named   atomic.Uint32
+	program [programWords]atomic.Uint64
+	_       [8]byte
 }
 
 // The layout is ABI between processes: each line stops compiling if it moves.
@@ -38,7 +38,8 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.next)-nodeOffset]
 	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.started)-16]
 	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.pid)-24]
-	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.program)-28]
+	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.named)-28]
+	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.program)-32]
 	_ = [1]struct{}{}[unsafe.Sizeof(slot{})-SlotBytes]
 )
 

@@ -3,26 +3,27 @@ package proctab
 // The halves of a slot's word; see the state table in the package's documentation.
 const (
 	tidMask      = 0x3fffffff // FUTEX_TID_MASK
+	ownerDied    = 0x40000000 // FUTEX_OWNER_DIED: set by the kernel, which clears the thread id
 	waitersBit   = 0x80000000 // FUTEX_WAITERS: somebody may sleep on the word
-	byteLocked   = 1 << 63    // the owner's life shows in a byte lock, not in the liveness
-	epochShift   = 32
 	livenessMask = 1<<32 - 1
+	epochShift   = 32
+	unordered    = 1 << 62 // membarriers do not reach the owner's threads (yet)
+	byteLocked   = 1 << 63 // the owner's life shows in a byte lock, not in the liveness
 )
 
 // alive reports whether the word belongs to a process that the kernel has not
-// marked as dead. A byteLocked one may be dead all the same.
-func alive(w uint64) bool { return w&tidMask != 0 }
+// marked as dead. A byteLocked one may be dead all the same. What no claim writes is not alive.
+func alive(w uint64) bool {
+	e := epochOf(w)
+	return w&tidMask != 0 && w&ownerDied == 0 && e != 0 && e != epochMask
+}
 
 func epochOf(w uint64) uint32 { return uint32(w>>epochShift) & epochMask }
 
 // claimed is the word of a slot after w, owned by the process with this keeper thread.
-func claimed(w uint64, tid uint32, locked bool) uint64 {
-	n := uint64(nextEpoch(epochOf(w)))<<epochShift | waitersBit | uint64(tid&tidMask)
-	if locked {
-		n |= byteLocked
-	}
-	return n
+func claimed(w uint64, tid uint32) uint64 {
+	return freed(nextEpoch(epochOf(w))) | waitersBit | uint64(tid&tidMask)
 }
 
-// freed is the word of the slot after its owner left.
-func freed(w uint64) uint64 { return uint64(epochOf(w)) << epochShift }
+// freed is the word of a slot whose owner of this epoch has left.
+func freed(epoch uint32) uint64 { return uint64(epoch) << epochShift }

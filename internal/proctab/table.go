@@ -1,11 +1,10 @@
 package proctab
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -19,26 +18,26 @@ var ErrTooManyProcesses = errors.New("too many processes are attached")
 // A Table is this process's view of the process table of one segment. It may be
 // used by any number of goroutines.
 type Table struct {
-	slots []slot          // in the segment
-	keep  any             // keeps the slots mapped
-	file  *os.File        // of the segment, for byte locks; immutable
-	base  int64           // offset of the first slot in the file, in bytes
-	own   atomic.Int32    // 1 + the slot that this process has through this table, or 0
-	seen  []atomic.Uint32 // per slot: the owner whose death has been fenced
+	slots    []slot          // in the segment
+	keep     any             // keeps the slots mapped
+	file     *os.File        // of the segment, for byte locks; immutable
+	base     int64           // offset of the first slot in the file, in bytes
+	attached atomic.Bool     // there is a Member
+	buried   []atomic.Uint32 // per slot: the epoch whose owner's threads are known to have stopped
 }
 
 // New views mem, which begins at offset base of file, as a process table. It keeps
 // the value keep reachable as long as the table is.
 func New(mem []byte, file *os.File, base int64, keep any) *Table {
 	slots := slotsIn(mem)
-	return &Table{slots: slots, keep: keep, file: file, base: base, seen: make([]atomic.Uint32, len(slots))}
+	return &Table{slots: slots, keep: keep, file: file, base: base, buried: make([]atomic.Uint32, len(slots))}
 }
 
 // Len is the number of slots.
 func (t *Table) Len() int { return len(t.slots) }
 
 // Dead reports whether the owner's process is gone or has detached. When it
-// reports true, no thread of that process executes any further instruction.
+// reports true of a process that is gone, no thread of it executes any further instruction.
 //
 // An id that no process of this table can have is dead: the bytes it was read from are damaged.
 func (t *Table) Dead(o Owner) bool {
@@ -47,11 +46,10 @@ func (t *Table) Dead(o Owner) bool {
 		return true
 	}
 	w := t.slots[n].word.Load()
-	if epochOf(w) == o.epoch() && alive(w) && !t.lockGone(n, w) {
-		return false
+	if epochOf(w) != o.epoch() {
+		return true // who claimed the slot after it has seen to its threads
 	}
-	t.fence(n, o)
-	return true
+	return t.gone(n, w)
 }
 
 // lockGone reports whether the word's owner showed its life in a byte lock that is gone.
@@ -59,39 +57,51 @@ func (t *Table) lockGone(n int, w uint64) bool {
 	if w&byteLocked == 0 {
 		return false
 	}
+	// No process locks through the descriptor of its segment for longer than a claim takes, so that here it sees
+	// the lock of its own attachment, too.
 	locked, err := mapping.ByteLocked(t.file, t.byteOf(n))
 	if err != nil || locked {
 		return false
 	}
-	// A lock of this very descriptor does not show, and the slot may have changed hands since.
-	return int(t.own.Load()) != n+1 && t.slots[n].word.Load() == w
+	return t.slots[n].word.Load() == w // it may have changed hands since
 }
 
-// Gone reports whether no living process has the slot. When it reports true, no
+func (t *Table) byteOf(n int) int64 { return t.base + int64(n)*SlotBytes }
+
+// stopTime is how long the threads of a dying process have to stop where no membarrier reaches
+// them. The interrupts that stop them are on their way when the death is announced, and arrive within microseconds.
+const stopTime = 500 * time.Microsecond
+
+// bury makes sure, once for each death, that all threads of the process that died
+// with w in slot n have stopped, and wakes all who sleep on its liveness: the kernel wakes only one.
+func (t *Table) bury(n int, w uint64) {
+	if w&ownerDied == 0 || t.buried[n].Load() == epochOf(w) {
+		return // it detached, or lived by a byte lock, which outlives every thread
+	}
+	if w&unordered != 0 || !futex.Membarrier() {
+		time.Sleep(stopTime)
+	}
+	futex.Wake(t.slots[n].liveness(), math.MaxInt32)
+	t.buried[n].Store(epochOf(w))
+	runtime.KeepAlive(t)
+}
+
+// Gone reports whether no living process has slot n. When it reports true, no
 // thread of a process that died there executes any further instruction.
 func (t *Table) Gone(n int) bool {
 	if n < 0 || n >= len(t.slots) {
 		return true
 	}
-	w := t.slots[n].word.Load()
-	if alive(w) && !t.lockGone(n, w) {
-		return false
-	}
-	t.fence(n, ownerOf(n, epochOf(w)))
-	return true
+	return t.gone(n, t.slots[n].word.Load())
 }
 
-func (t *Table) byteOf(n int) int64 { return t.base + int64(n)*SlotBytes }
-
-// fence makes sure, once for each death, that the dying process's other threads have stopped.
-func (t *Table) fence(n int, o Owner) {
-	if t.seen[n].Load() == uint32(o) {
-		return
+// gone reports whether the process that has slot n while it holds w is gone.
+func (t *Table) gone(n int, w uint64) bool {
+	if alive(w) {
+		return t.lockGone(n, w)
 	}
-	if !futex.Membarrier() {
-		time.Sleep(2 * time.Millisecond) // long enough for an interrupt to reach every thread
-	}
-	t.seen[n].Store(uint32(o))
+	t.bury(n, w)
+	return true
 }
 
 // Liveness returns the word to sleep on while waiting for the owner, and false
@@ -120,31 +130,7 @@ func (t *Table) Spread(w futex.Word) {
 	if w.Addr != nil && atomic.LoadUint32(w.Addr) != w.Val {
 		futex.Wake(w.Addr, math.MaxInt32)
 	}
-}
-
-// Info describes a process to people.
-type Info struct {
-	PID     int // in its own PID namespace
-	Program string
-	Started time.Time // when it attached
-}
-
-func (i Info) String() string { return fmt.Sprintf("%s (pid %d)", i.Program, i.PID) }
-
-// Info returns what is known about the owner, dead or alive. It reports false
-// when another process has its slot by now.
-func (t *Table) Info(o Owner) (Info, bool) {
-	n := o.Slot()
-	if n >= len(t.slots) {
-		return Info{}, false
-	}
-	s := &t.slots[n]
-	i := Info{
-		PID:     int(atomic.LoadUint32(&s.pid)),
-		Program: string(bytes.TrimRight(bytes.Clone(s.program[:]), "\x00")),
-		Started: time.Unix(0, atomic.LoadInt64(&s.started)),
-	}
-	return i, epochOf(s.word.Load()) == o.epoch()
+	runtime.KeepAlive(t)
 }
 
 // Owners calls yield with every owner that is attached and not known to be dead.
@@ -152,9 +138,10 @@ func (t *Table) Owners(yield func(Owner) bool) {
 	for n := range t.slots {
 		w := t.slots[n].word.Load()
 		if alive(w) && !t.lockGone(n, w) && !yield(ownerOf(n, epochOf(w))) {
-			return
+			break
 		}
 	}
+	runtime.KeepAlive(t)
 }
 
 // Reset frees every slot. Only for a segment that no living process can have
@@ -162,6 +149,7 @@ func (t *Table) Owners(yield func(Owner) bool) {
 func (t *Table) Reset() {
 	for n := range t.slots {
 		s := &t.slots[n]
-		s.word.Store(freed(s.word.Load()))
+		s.word.Store(freed(epochOf(s.word.Load())))
 	}
+	runtime.KeepAlive(t)
 }

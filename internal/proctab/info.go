@@ -1,0 +1,80 @@
+package proctab
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// Info describes a process to people.
+type Info struct {
+	PID     int       // in its own PID namespace; 0: unknown
+	Program string    // base name of the program, cut to 23 bytes
+	Started time.Time // when it attached
+}
+
+func (i Info) String() string {
+	switch {
+	case i.PID == 0:
+		return "an unknown process"
+	case i.Program == "":
+		return fmt.Sprintf("process %d", i.PID)
+	}
+	return fmt.Sprintf("%s (pid %d)", i.Program, i.PID)
+}
+
+// Info returns what is known about the owner, dead or alive. It reports false
+// when nothing is: another process has its slot by now, or it has died too early to say who it was.
+func (t *Table) Info(o Owner) (Info, bool) {
+	n := o.Slot()
+	if n >= len(t.slots) {
+		return Info{}, false
+	}
+	i, epoch := t.slots[n].introduction()
+	runtime.KeepAlive(t)
+	if epoch != o.epoch() || epoch == 0 {
+		return Info{}, false
+	}
+	return i, true
+}
+
+// introduce writes down, for people, who the owner with this epoch is.
+//
+// Preconditions: the slot is this process's.
+func (s *slot) introduce(epoch uint32) {
+	s.named.Store(0)
+	s.pid.Store(uint32(os.Getpid()))
+	s.started.Store(time.Now().UnixNano())
+	for i, word := range packName(programName()) {
+		s.program[i].Store(word)
+	}
+	// SYNC: introduction: the fields above speak of this epoch's owner.
+	s.named.Store(epoch)
+}
+
+// introduction returns what the slot says, and of whom: 0 when it is just being written.
+func (s *slot) introduction() (i Info, epoch uint32) {
+	epoch = s.named.Load()
+	var name [programWords]uint64
+	for n := range name {
+		name[n] = s.program[n].Load()
+	}
+	i = Info{
+		PID:     int(s.pid.Load()),
+		Program: unpackName(name),
+		Started: time.Unix(0, s.started.Load()),
+	}
+	if s.named.Load() != epoch {
+		return Info{}, 0
+	}
+	return i, epoch
+}
+
+func programName() string {
+	if len(os.Args) == 0 {
+		return ""
+	}
+	return filepath.Base(os.Args[0])
+}
