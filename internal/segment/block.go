@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"fmt"
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
@@ -16,9 +15,9 @@ import (
 // Errors: a [*mapping.NoSpaceError], [lock.ErrClosed], [ErrCorrupt].
 func (s *Segment) Alloc(n int) (off uint64, mem []byte, err error) {
 	if n < 0 {
-		return 0, nil, fmt.Errorf("%s: block of %d bytes: must not be negative", s.path, n)
+		return 0, nil, Invalid("%s: block of %d bytes: must not be negative", s.path, n)
 	}
-	err = s.locked(func() error {
+	err = s.withRoom(func() error {
 		start, err := s.alloc(uint64(n), ownerTagOf(s.Me()))
 		off = start + blockHeaderBytes
 		return err
@@ -27,6 +26,7 @@ func (s *Segment) Alloc(n int) (off uint64, mem []byte, err error) {
 		return 0, nil, err
 	}
 	crashpoint.Here("block.allocated")
+	runtime.KeepAlive(s)
 	return off, s.mem[off : off+uint64(n) : off+uint64(n)], nil
 }
 
@@ -52,10 +52,10 @@ func (s *Segment) Give(off uint64, to proctab.Owner) error {
 		return s.corrupt("a block to give away is not in the heap")
 	}
 	b := s.block(off - blockHeaderBytes)
-	if b.word.Load()&inUse == 0 || b.tag != ownerTagOf(s.Me()) {
+	if b.word.Load()&inUse == 0 || b.tag.Load() != ownerTagOf(s.Me()) {
 		return s.corrupt("a block to give away belongs to somebody else")
 	}
-	b.tag = ownerTagOf(to)
+	b.tag.Store(ownerTagOf(to))
 	crashpoint.Here("block.given")
 	runtime.KeepAlive(s)
 	return nil

@@ -1,24 +1,29 @@
 package segment
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+	"runtime"
+)
 
 // A Report is what a walk through a segment found.
 type Report struct {
 	Objects  int   // live
 	Graves   int   // removed, but still in use
-	Blocks   int   // that belong to a process
+	Blocks   int   // that belong to a living process
+	Orphans  int   // blocks that belonged to a dead one, and are freed when space is needed
 	UsedFor  int64 // bytes in blocks in use
 	FreeIn   int64 // bytes in free blocks
 	Reserved int64 // bytes of the heap that the file system has set aside
 }
 
 // Check walks the whole segment under its lock and compares everything that is
-// derived with the truth. It first recycles what nobody uses any more.
+// derived with the truth. It first recycles removed objects that nobody uses any more.
 //
-// Errors: [ErrCorrupt] with the first thing that is wrong; a leaked byte, too.
+// Errors: [ErrCorrupt] with the first thing that is wrong; a leaked byte, too. [lock.ErrClosed].
 func (s *Segment) Check() (r Report, err error) {
 	err = s.locked(func() error {
-		if err := s.sweep(); err != nil {
+		if err := s.sweep(math.MaxUint32); err != nil {
 			return err
 		}
 		if err := s.checkHeap(&r); err != nil {
@@ -26,72 +31,105 @@ func (s *Segment) Check() (r Report, err error) {
 		}
 		return s.checkDirectory(&r)
 	})
+	runtime.KeepAlive(s)
 	return r, err
 }
 
+// checkHeap follows the free lists and walks the blocks.
 func (s *Segment) checkHeap(r *Report) error {
 	h := headerIn(s.mem)
-	r.Reserved = int64(h.heapReal)
-	listed := map[uint64]bool{}
-	for bin, off := range h.bins {
-		prev := uint64(0)
-		for ; off != 0; prev, off = off, s.block(off).next {
-			size := s.freeSize(off)
-			if size == 0 || listed[off] || binOf(size) != bin || s.block(off).prev != prev {
-				return s.corrupt(fmt.Sprintf("free list %d is damaged at %#x", bin, off))
-			}
-			listed[off] = true
-		}
+	r.Reserved = int64(min(h.heapReal.Load(), s.geo.size-s.geo.heap))
+	top, err := s.checkedTop()
+	if err != nil {
+		return err
+	}
+	listed, err := s.listedBlocks()
+	if err != nil {
+		return err
 	}
 	before, wasFree := uint64(0), false
-	for off := s.geo.heap; off < h.brk; off += before {
+	for off := s.geo.heap; off < top; off += before {
 		b := s.block(off)
 		w := b.word.Load()
-		size := w & sizeMask
-		used := w&inUse != 0
+		size, used := w&sizeMask, w&inUse != 0
 		switch {
-		case !s.blockOK(off, size):
+		case size < lineBytes || size > top-off:
 			return s.corrupt(fmt.Sprintf("block %#x has an impossible size", off))
 		case b.before != before:
 			return s.corrupt(fmt.Sprintf("block %#x does not know the one before it", off))
-		case used && !s.claimed(off, b.tag):
-			return s.corrupt(fmt.Sprintf("block %#x of %d bytes belongs to nobody: leaked", off, size))
 		case !used && !listed[off]:
 			return s.corrupt(fmt.Sprintf("free block %#x is in no list", off))
 		case !used && wasFree:
 			return s.corrupt(fmt.Sprintf("free block %#x has a free neighbour", off))
-		case used && b.tag&ownerTag != 0:
-			r.Blocks++
 		}
 		if used {
 			r.UsedFor += int64(size)
+			err = s.checkOwner(off, size, r)
 		} else {
 			r.FreeIn += int64(size)
 			delete(listed, off)
 		}
+		if err != nil {
+			return err
+		}
 		before, wasFree = size, !used
 	}
-	if len(listed) > 0 || before != h.last {
-		return s.corrupt("the free lists name blocks that are not there")
+	if len(listed) > 0 || before != h.last || uint64(r.FreeIn) != h.freeBytes {
+		return s.corrupt("what is noted about free blocks is not what is there")
+	}
+	return nil
+}
+
+// listedBlocks are the blocks in the free lists.
+func (s *Segment) listedBlocks() (map[uint64]bool, error) {
+	listed := map[uint64]bool{}
+	for bin, off := range headerIn(s.mem).bins {
+		prev := uint64(0)
+		for ; off != 0; prev, off = off, s.block(off).next {
+			size := s.freeSize(off)
+			if size == 0 || listed[off] || binOf(size) != bin || s.block(off).prev != prev {
+				return nil, s.corrupt(fmt.Sprintf("free list %d is damaged at %#x", bin, off))
+			}
+			listed[off] = true
+		}
+	}
+	return listed, nil
+}
+
+// checkOwner reports a block in use that nobody would ever free.
+func (s *Segment) checkOwner(off, size uint64, r *Report) error {
+	claimed := s.claimed(off)
+	switch {
+	case s.block(off).tag.Load()&ownerTag == 0 && claimed: // an object's
+	case claimed:
+		r.Blocks++
+	case s.block(off).tag.Load()&ownerTag != 0:
+		r.Orphans++
+	default:
+		return s.corrupt(fmt.Sprintf("block %#x of %d bytes belongs to nobody: leaked", off, size))
 	}
 	return nil
 }
 
 func (s *Segment) checkDirectory(r *Report) error {
 	h := headerIn(s.mem)
+	used := s.usedEntries()
 	if h.changes.Load()%2 != 0 {
 		return s.corrupt("the directory is marked as being taken apart")
 	}
-	free := 0
-	for i := h.freeEntry; i != 0; i = s.entry(i - 1).next.Load() {
-		if free++; free > int(h.used.Load()) || s.entry(i-1).state.Load()&stateMask != stateFree {
-			return s.corrupt("the free list of the directory is damaged")
-		}
+	if used != h.used.Load() {
+		return s.corrupt("more entries are in use than were reserved")
 	}
-	names := map[string]bool{}
-	for i := range h.used.Load() {
-		e := s.entry(i)
-		state := e.state.Load()
+	free, err := s.countFree(used)
+	if err != nil {
+		return err
+	}
+	graves, err := s.countGraves()
+	if err != nil {
+		return err
+	}
+	for i := range used {
+		state := s.entry(i).state.Load()
 		switch state & stateMask {
 		case stateFree:
 			free--
@@ -99,36 +137,73 @@ func (s *Segment) checkDirectory(r *Report) error {
 		case stateRemoved:
 			r.Graves++
 		case stateLive:
-			o, err := s.view(i, state>>serialShift)
-			if err != nil {
+			r.Objects++
+			if err := s.checkFound(i, state); err != nil {
 				return err
 			}
-			if at, _, err := s.search(o.Name, hashOf(o.Name)); err != nil || at != i || names[o.Name] {
-				return s.corrupt(fmt.Sprintf("object %q is not found by its name, or is there twice", o.Name))
-			}
-			names[o.Name] = true
-			r.Objects++
+		default:
+			return s.corrupt(fmt.Sprintf("entry %d is in no state", i))
 		}
-		if !s.owns(i, e.block) {
+		if !s.owns(i, s.entry(i).block) {
 			return s.corrupt(fmt.Sprintf("entry %d has lost its block", i))
 		}
 	}
-	if free != 0 || int(h.live.Load()) != r.Objects || int(h.graves.Load()) != r.Graves {
+	if free != 0 || graves != r.Graves || int(h.live.Load()) != r.Objects || int(h.graves.Load()) != r.Graves {
 		return s.corrupt("the counts of the directory are wrong")
 	}
 	return nil
 }
 
-// Names calls yield with the name of every object, until it reports false.
+// countFree is the length of the free list of entries.
+func (s *Segment) countFree(used uint32) (n int, err error) {
+	for i := headerIn(s.mem).freeEntry; i != 0; i = s.entry(i - 1).next.Load() {
+		if n++; i > used || n > int(used) || s.entry(i-1).state.Load()&stateMask != stateFree {
+			return 0, s.corrupt("the free list of the directory is damaged")
+		}
+	}
+	return n, nil
+}
+
+// countGraves is the length of the ring of graves.
+func (s *Segment) countGraves() (n int, err error) {
+	last := headerIn(s.mem).lastGrave
+	if last == 0 {
+		return 0, nil
+	}
+	for i := last; ; {
+		if n++; i == 0 || i > s.usedEntries() || n > int(s.usedEntries()) || s.entry(i-1).state.Load()&stateMask != stateRemoved {
+			return 0, s.corrupt("the ring of removed objects is damaged")
+		}
+		if i = s.entry(i - 1).grave; i == last {
+			return n, nil
+		}
+	}
+}
+
+// checkFound reports a live object that is not found by its name.
+func (s *Segment) checkFound(i uint32, state uint64) error {
+	o, err := s.view(i, state>>serialShift)
+	if err != nil {
+		return err
+	}
+	if at, found, err := s.search(o.Name); err != nil || at != i || found != state {
+		return s.corrupt(fmt.Sprintf("object %q is not found by its name, or is there twice", o.Name))
+	}
+	return nil
+}
+
+// Names calls yield with the name of every object, until it reports false. Objects
+// that come or go meanwhile may be missed.
 func (s *Segment) Names(yield func(name string, kind Kind) bool) {
-	for i := range min(headerIn(s.mem).used.Load(), s.geo.maxObjects) {
+	for i := range s.usedEntries() {
 		state := s.entry(i).state.Load()
 		if state&stateMask != stateLive {
 			continue
 		}
 		o, err := s.view(i, state>>serialShift)
 		if err == nil && s.entry(i).state.Load() == state && !yield(o.Name, o.Kind) {
-			return
+			break
 		}
 	}
+	runtime.KeepAlive(s)
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -30,9 +31,15 @@ func Create(path string, c Config) (*Segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if _, err := os.Lstat(path); err == nil {
+		return nil, exists(path)
+	}
 	u, err := mapping.CreateUnnamed(filepath.Dir(path), int64(g.size))
-	if err != nil {
-		return nil, fmt.Errorf("create segment: %w", err)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%s: this user may not make files in its directory: choose another: %w", path, fs.ErrPermission)
+	case err != nil:
+		return nil, fmt.Errorf("create segment %s: %w", path, err)
 	}
 	crashpoint.Here("segment.unnamed")
 	s, err := build(u.File, path, g, c)
@@ -46,12 +53,16 @@ func Create(path string, c Config) (*Segment, error) {
 		s.Close()
 		u.Discard()
 		if errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("%s: %w: open it, or remove it first", path, fs.ErrExist)
+			return nil, exists(path)
 		}
 		return nil, err
 	}
 	crashpoint.Here("segment.linked")
 	return s, nil
+}
+
+func exists(path string) error {
+	return fmt.Errorf("%s: %w: open it, or remove it first", path, fs.ErrExist)
 }
 
 func build(f *os.File, path string, g geometry, c Config) (*Segment, error) {
@@ -82,8 +93,9 @@ func format(f *os.File, g geometry) (Identity, error) {
 	page := make([]byte, headerBytes)
 	g.encode(page, id)
 	h := headerIn(page)
-	h.boot = mapping.BootID()
-	h.brk, h.high = g.heap, g.heap
+	h.setBoot(bootID())
+	h.brk.Store(g.heap)
+	h.high = g.heap
 	_, err := f.WriteAt(page, 0)
 	return id, err
 }
@@ -123,7 +135,12 @@ func Anonymous(name string, c Config) (*Segment, error) {
 // Errors: [fs.ErrNotExist], [fs.ErrPermission], [ErrFormat], [proctab.ErrTooManyProcesses].
 func Open(path string) (*Segment, error) {
 	f, err := mapping.OpenExisting(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, noSegment(path)
+	case errors.Is(err, mapping.ErrNotFile):
+		return nil, &describedError{err.Error(), ErrFormat}
+	case err != nil:
 		return nil, fmt.Errorf("open segment: %w", err)
 	}
 	return adopt(f, path, true)
@@ -133,32 +150,59 @@ func Open(path string) (*Segment, error) {
 // stays the caller's.
 func OpenFile(f *os.File) (*Segment, error) {
 	mine, err := mapping.Reopen(f)
-	if err != nil {
-		return nil, err
+	switch {
+	case errors.Is(err, mapping.ErrNotFile):
+		return nil, &describedError{err.Error(), ErrFormat}
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%s: no permission to read and write it: %w", f.Name(), fs.ErrPermission)
+	case err != nil:
+		return nil, fmt.Errorf("open segment: %w", err)
 	}
 	return adopt(mine, f.Name(), false)
 }
 
+// adopt attaches to the segment in f and takes f over.
 func adopt(f *os.File, path string, named bool) (*Segment, error) {
-	s, err := func() (*Segment, error) {
-		st, err := mapping.Stat(f)
-		if err != nil {
-			return nil, err
+	g, id, err := inspect(f)
+	if err == nil {
+		var s *Segment
+		if s, err = attach(f, path, named, g, id); err == nil {
+			return s, nil
 		}
-		page := make([]byte, headerBytes)
-		if n, err := f.ReadAt(page, 0); err != nil && n < len(page) {
-			return nil, fmt.Errorf("%s: %w", path, formatError("is too short for a segment (%d bytes): remove it", st.SizeBytes))
-		}
-		g, id, err := decode(page, st.SizeBytes)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		return attach(f, path, named, g, id)
-	}()
-	if err != nil {
-		f.Close()
+	} else {
+		err = fmt.Errorf("%s: %w", path, err)
 	}
-	return s, err
+	f.Close()
+	return nil, nameInNoSpace(err, path)
+}
+
+// inspect reads a segment's header, and makes sure that what should be real is: a
+// file that was copied may have holes, and touching one fails when the file system is full.
+func inspect(f *os.File) (g geometry, id Identity, err error) {
+	st, err := mapping.Stat(f)
+	if err != nil {
+		return g, id, err
+	}
+	page := make([]byte, headerBytes)
+	if n, err := f.ReadAt(page, 0); n < len(page) {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = formatError("is too short for a segment (%d bytes): remove it", st.SizeBytes)
+		}
+		return g, id, err
+	}
+	if g, id, err = decode(page, st.SizeBytes); err != nil {
+		return g, id, err
+	}
+	h := headerIn(page)
+	entries := g.entries + min(h.entriesReal.Load(), g.heap-g.entries)
+	heap := min(h.heapReal.Load(), g.size-g.heap)
+	if uint64(st.RealBytes) < entries+heap {
+		err = mapping.Refill(f, 0, int64(entries))
+		if err == nil && heap > 0 {
+			err = mapping.Refill(f, int64(g.heap), int64(heap))
+		}
+	}
+	return g, id, err
 }
 
 // OpenOrCreate opens the segment at path and makes it when there is none. Of

@@ -32,24 +32,27 @@ func hashOf(name string) uint32 { // FNV-1a, 32 bits
 	return h
 }
 
+// usedEntries is how many entries have been used, as far as that can be true: what
+// lies beyond was never reserved, so that touching it could fail.
+func (s *Segment) usedEntries() uint32 {
+	h := headerIn(s.mem)
+	room := h.entriesReal.Load() / uint64(s.geo.entryBytes)
+	return uint32(min(uint64(h.used.Load()), uint64(s.geo.maxObjects), room))
+}
+
 // find returns the entry of the object with this name, and its state word. It
-// takes no lock unless the directory is being taken apart.
+// takes no lock unless it finds nothing while chains are being taken apart.
 func (s *Segment) find(name string) (i uint32, state uint64, err error) {
 	h := headerIn(s.mem)
-	for range 1000 {
-		changes := h.changes.Load()
-		i, state, err = s.search(name, hashOf(name))
-		if state != 0 {
-			return i, state, nil
-		}
-		if h.changes.Load() == changes && changes%2 == 0 {
-			break
-		}
+	// SYNC: changes: who takes a chain apart makes the counter odd before, and even after.
+	// When it is even and has not moved, nobody has led this walk astray.
+	changes := h.changes.Load()
+	i, state, err = s.search(name)
+	if state == 0 && (err != nil || changes%2 != 0 || h.changes.Load() != changes) {
 		err = s.locked(func() (err error) {
-			i, state, err = s.search(name, hashOf(name))
+			i, state, err = s.search(name)
 			return err
 		})
-		break
 	}
 	if err == nil && state == 0 {
 		err = s.notFound(name)
@@ -58,10 +61,12 @@ func (s *Segment) find(name string) (i uint32, state uint64, err error) {
 }
 
 // search walks the chain that the name belongs to. The state is 0 when it is not there.
-func (s *Segment) search(name string, hash uint32) (uint32, uint64, error) {
+func (s *Segment) search(name string) (uint32, uint64, error) {
+	hash := hashOf(name)
+	room := headerIn(s.mem).entriesReal.Load()
 	next := s.bucket(hash & (s.geo.maxObjects - 1)).Load()
 	for steps := uint32(0); next != 0; steps++ {
-		if next > s.geo.maxObjects || steps > s.geo.maxObjects {
+		if next > s.geo.maxObjects || steps > s.geo.maxObjects || uint64(next)*uint64(s.geo.entryBytes) > room {
 			return 0, 0, s.corrupt("a chain of the directory leads nowhere")
 		}
 		e := s.entry(next - 1)
@@ -76,10 +81,21 @@ func (s *Segment) search(name string, hash uint32) (uint32, uint64, error) {
 
 func (s *Segment) nameIs(e *entry, name string) bool {
 	off, n := e.block+blockHeaderBytes, uint64(e.nameBytes)
-	if n != uint64(len(name)) || off < s.geo.heap || off > s.geo.size-n {
+	if top := s.top(); n != uint64(len(name)) || off < s.geo.heap || off > top || n > top-off {
 		return false
 	}
 	return string(s.mem[off:off+n]) == name
+}
+
+// disturb runs f, which takes chains apart, under the lock. Calls must not be nested.
+func (s *Segment) disturb(f func() error) error {
+	h := headerIn(s.mem)
+	odd := h.changes.Load() | 1
+	h.changes.Store(odd)
+	crashpoint.Here("directory.disturbed")
+	err := f()
+	h.changes.Store(odd + 1)
+	return err
 }
 
 // takeEntry finds a free entry, under the lock. Nothing leads to it yet.
@@ -94,19 +110,35 @@ func (s *Segment) takeEntry() (uint32, error) {
 	}
 	i := h.used.Load()
 	if i >= s.geo.maxObjects {
-		return 0, fmt.Errorf("%s: %w: it has room for %d: make it with room for more", s.path, ErrTooManyObjects, s.geo.maxObjects)
+		return 0, fmt.Errorf("%s: %w: the segment has room for %d: remove some, or make it with room for more", s.path, ErrTooManyObjects, s.geo.maxObjects)
 	}
-	end := uint64(i+1) * uint64(s.geo.entryBytes)
-	if end > h.entriesReal {
-		more := min(roundUp(end, 64<<10), s.geo.heap-s.geo.entries)
-		if err := mapping.Reserve(s.file, int64(s.geo.entries), int64(more)); err != nil {
-			return 0, nameInNoSpace(err, s.path)
-		}
-		h.entriesReal = more
+	if err := s.reserveEntries(uint64(i+1) * uint64(s.geo.entryBytes)); err != nil {
+		return 0, err
+	}
+	if s.entry(i).state.Load() != 0 {
+		return 0, s.corrupt("a new entry of the directory is not empty")
 	}
 	h.used.Store(i + 1)
 	crashpoint.Here("directory.used")
 	return i, nil
+}
+
+// reserveEntries makes the first n bytes of the entries region real.
+func (s *Segment) reserveEntries(n uint64) error {
+	const ahead = 64 << 10
+	h := headerIn(s.mem)
+	all := s.geo.heap - s.geo.entries
+	have := min(h.entriesReal.Load(), all)
+	if n <= have {
+		return nil
+	}
+	more := min(roundUp(n, ahead), all)
+	if err := mapping.Reserve(s.file, int64(s.geo.entries+have), int64(more-have)); err != nil {
+		return nameInNoSpace(err, s.path)
+	}
+	crashpoint.Here("directory.reserved")
+	h.entriesReal.Store(more)
+	return nil
 }
 
 // publish makes a complete entry visible under its name, under the lock.
@@ -114,12 +146,14 @@ func (s *Segment) publish(i uint32) {
 	h := headerIn(s.mem)
 	e := s.entry(i)
 	h.serial++
+	serial := h.serial
 	crashpoint.Here("directory.serial")
 	// From here on the object exists: whoever recovers the segment puts it into its chain.
-	e.state.Store(h.serial<<serialShift | stateLive)
+	e.state.Store(serial<<serialShift | stateLive)
 	crashpoint.Here("directory.live")
 	s.chain(i)
 	h.live.Add(1)
+	crashpoint.Here("directory.published")
 }
 
 // chain puts an entry first in its chain.
@@ -135,9 +169,9 @@ func (s *Segment) chain(i uint32) {
 
 // unchain takes an entry out of its chain, under the lock. Its own link stays, for
 // lookups that stand on it.
-func (s *Segment) unchain(i uint32) error {
+func (s *Segment) unchain(i, hash uint32) error {
 	e := s.entry(i)
-	link := s.bucket(e.hash & (s.geo.maxObjects - 1))
+	link := s.bucket(hash & (s.geo.maxObjects - 1))
 	for steps := uint32(0); ; steps++ {
 		next := link.Load()
 		if next == 0 || next > s.geo.maxObjects || steps > s.geo.maxObjects {
@@ -152,16 +186,15 @@ func (s *Segment) unchain(i uint32) error {
 	}
 }
 
-// recycle puts a removed entry that nobody uses, and its block, up for reuse, under the lock.
-func (s *Segment) recycle(i uint32) error {
+// freeEntryAt puts an entry first in the free list.
+func (s *Segment) freeEntryAt(i uint32) {
 	h := headerIn(s.mem)
-	h.changes.Add(1) // odd: who stands on this entry may be led astray
-	defer h.changes.Add(1)
-	if err := s.free(s.entry(i).block, uint64(i)+1); err != nil {
-		return err
-	}
-	crashpoint.Here("directory.blockfreed")
-	s.freeEntryAt(i)
+	e := s.entry(i)
+	s.clearUsers(i)
+	crashpoint.Here("directory.cleared")
+	e.next.Store(h.freeEntry)
+	crashpoint.Here("directory.listing")
+	e.state.Store(e.state.Load() &^ stateMask)
 	crashpoint.Here("directory.entryfree")
-	return nil
+	h.freeEntry = i + 1
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+
+	"github.com/shmkit/shmkit/internal/mapping"
 )
 
 var (
@@ -14,8 +16,8 @@ var (
 	// process has overwritten them.
 	ErrCorrupt = errors.New("the segment is corrupt")
 
-	// ErrRemoved says that the segment's file has no name any more, so that others cannot find it.
-	ErrRemoved = errors.New("the segment was removed")
+	// ErrRemoved says that a segment's file has no name any more, or an object none, so that others cannot find it.
+	ErrRemoved = errors.New("was removed")
 
 	// ErrMismatch says that an object has another kind, type or size than was asked for.
 	ErrMismatch = errors.New("the object is of another type")
@@ -27,6 +29,11 @@ var (
 // formatError says what a file is, so that it reads on after its path.
 func formatError(format string, args ...any) error {
 	return &describedError{fmt.Sprintf(format, args...), ErrFormat}
+}
+
+// Invalid describes an argument that can never be right: an [fs.ErrInvalid].
+func Invalid(format string, args ...any) error {
+	return &describedError{fmt.Sprintf(format, args...), fs.ErrInvalid}
 }
 
 // A describedError is a text of its own that is known by a sentinel.
@@ -42,7 +49,8 @@ func (e *describedError) Unwrap() error { return e.is }
 type MismatchError struct {
 	Segment, Name string
 	Difference    string // what is there and what was asked for
-	Have          int64  // the payload's size in bytes, when that is all that differs; else 0
+	SizeDiffers   bool   // only the payload's size differs
+	Have          int64  // the payload's size in bytes, when only that differs; else 0
 }
 
 func (e *MismatchError) Error() string {
@@ -57,5 +65,11 @@ func (s *Segment) corrupt(what string) error {
 }
 
 func (s *Segment) notFound(name string) error {
-	return fmt.Errorf("%s: object %q: %w", s.path, name, fs.ErrNotExist)
+	return &describedError{fmt.Sprintf("%s: there is no object %q: check the name, or make it", s.path, name), fs.ErrNotExist}
+}
+
+// lacksRoom reports whether an operation failed because something is full.
+func lacksRoom(err error) bool {
+	var full *mapping.NoSpaceError
+	return errors.Is(err, ErrTooManyObjects) || errors.As(err, &full)
 }

@@ -10,21 +10,24 @@ func (s *Segment) free(off, tag uint64) error {
 	b := s.block(off)
 	w := b.word.Load()
 	size := w & sizeMask
-	if w&inUse == 0 || b.tag != tag || !s.blockOK(off, size) {
+	if w&inUse == 0 || b.tag.Load() != tag || !s.blockOK(off, size) {
 		return s.corrupt("a block to free belongs to somebody else")
 	}
 	b.word.Store(size) // with this it is free
 	crashpoint.Here("heap.freed")
-	b.tag = 0
+	b.tag.Store(0)
+	crashpoint.Here("heap.untagged")
 	off, size, err := s.merge(off, size)
 	if err != nil {
 		return err
 	}
 	s.tellNext(off, size)
-	if h := headerIn(s.mem); off+size == h.brk {
-		h.brk = off // the last block goes back to the unused part
-		h.last = s.block(off).before
+	crashpoint.Here("heap.told")
+	if h := headerIn(s.mem); off+size == h.brk.Load() {
+		before := s.block(off).before
+		h.brk.Store(off) // the last block goes back to the unused part
 		crashpoint.Here("heap.shrunk")
+		h.last = before
 		return nil
 	}
 	s.listFree(off, size)
@@ -33,7 +36,7 @@ func (s *Segment) free(off, tag uint64) error {
 
 // merge joins the free block at off, which is in no list, with free neighbours.
 func (s *Segment) merge(off, size uint64) (uint64, uint64, error) {
-	if next := off + size; next < headerIn(s.mem).brk {
+	if next := off + size; next < headerIn(s.mem).brk.Load() {
 		if more := s.freeSize(next); more != 0 {
 			if err := s.unlinkFree(next, more); err != nil {
 				return 0, 0, err
@@ -59,7 +62,7 @@ func (s *Segment) merge(off, size uint64) (uint64, uint64, error) {
 // tellNext writes the size of the block at off where the one after it keeps it.
 func (s *Segment) tellNext(off, size uint64) {
 	h := headerIn(s.mem)
-	if next := off + size; next == h.brk {
+	if next := off + size; next == h.brk.Load() {
 		h.last = size
 	} else if s.blockOK(next, lineBytes) {
 		s.block(next).before = size
@@ -78,6 +81,8 @@ func (s *Segment) listFree(off, size uint64) {
 	}
 	crashpoint.Here("heap.listing")
 	h.bins[bin] = off
+	h.freeBytes += size
+	crashpoint.Here("heap.listed")
 }
 
 // unlinkFree takes a free block out of its bin.
@@ -99,5 +104,7 @@ func (s *Segment) unlinkFree(off, size uint64) error {
 		}
 		s.block(next).prev = prev
 	}
+	h.freeBytes -= size
+	crashpoint.Here("heap.unlisted")
 	return nil
 }

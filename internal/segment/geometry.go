@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"fmt"
 	"math/bits"
 
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -49,11 +48,11 @@ func plan(size int64, objects, processes int) (geometry, error) {
 	}
 	switch {
 	case size < 0 || size > maxSize:
-		return geometry{}, fmt.Errorf("segment size %d bytes: must be from 1 to %d", size, int64(maxSize))
+		return geometry{}, Invalid("segment size %d bytes: must be from 1 to %d", size, int64(maxSize))
 	case processes < 0 || processes > proctab.MaxSlots:
-		return geometry{}, fmt.Errorf("room for %d processes: must be from 1 to %d", processes, proctab.MaxSlots)
+		return geometry{}, Invalid("room for %d processes: must be from 1 to %d", processes, proctab.MaxSlots)
 	case objects < 0 || objects > maxObjects:
-		return geometry{}, fmt.Errorf("room for %d objects: must be from 1 to %d", objects, maxObjects)
+		return geometry{}, Invalid("room for %d objects: must be from 1 to %d", objects, maxObjects)
 	}
 	if objects == 0 {
 		objects = max(int(size/bytesPerObject), 64)
@@ -62,7 +61,7 @@ func plan(size int64, objects, processes int) (geometry, error) {
 	g := geometry{slots: uint32(processes), maxObjects: 1 << bits.Len(uint(objects-1)), size: roundUp(uint64(size), pageBytes)}
 	g.place()
 	if need := g.heap + minHeap; g.size < need {
-		return geometry{}, fmt.Errorf("segment size %d bytes: at least %d are needed for %d processes and %d objects",
+		return geometry{}, Invalid("segment size %d bytes: at least %d are needed for %d processes and %d objects",
 			size, need, processes, g.maxObjects)
 	}
 	return g, nil

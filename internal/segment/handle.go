@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"runtime"
 	"sync"
 
 	"github.com/shmkit/shmkit/internal/mapping"
@@ -29,7 +31,7 @@ const (
 
 // Marshal writes down where the object is, for another process of this machine.
 //
-// Errors: [ErrRemoved] when others could not find the segment, [lock.ErrClosed].
+// Errors: [ErrRemoved] when others could not find the segment or the object, [lock.ErrClosed].
 func (o *Object) Marshal() ([]byte, error) {
 	s := o.Seg
 	if s.Closed() {
@@ -37,6 +39,9 @@ func (o *Object) Marshal() ([]byte, error) {
 	}
 	if err := s.CheckNamed(); err != nil {
 		return nil, err
+	}
+	if s.entry(o.index).state.Load() != o.serial<<serialShift|stateLive {
+		return nil, o.removed()
 	}
 	b := make([]byte, handleBytes, handleBytes+len(s.path))
 	b[0] = handleVersion
@@ -48,7 +53,7 @@ func (o *Object) Marshal() ([]byte, error) {
 		return append(b, s.path...), nil
 	}
 	b = binary.LittleEndian.AppendUint32(b, uint32(os.Getpid()))
-	return binary.LittleEndian.AppendUint32(b, uint32(s.file.Fd())), nil
+	return binary.LittleEndian.AppendUint32(b, uint32(s.fd)), nil
 }
 
 // Unmarshal opens the object that a handle names, which must be of this kind and
@@ -64,25 +69,35 @@ func Unmarshal(b []byte, kind Kind, typ string) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	i, serial := binary.LittleEndian.Uint32(b[18:]), binary.LittleEndian.Uint64(b[22:])
-	if i >= s.geo.maxObjects {
-		return nil, fmt.Errorf("%s: %w", s.path, formatError("a handle names an impossible object"))
-	}
-	state := s.entry(i).state.Load()
-	if state != serial<<serialShift|stateLive {
-		return nil, fmt.Errorf("%s: the object of the handle was removed: %w", s.path, ErrRemoved)
-	}
-	o, err := s.open(i, state)
-	if err == nil && o == nil {
-		err = fmt.Errorf("%s: the object of the handle was removed: %w", s.path, ErrRemoved)
-	}
+	o, err := s.openAt(place{binary.LittleEndian.Uint32(b[18:]), binary.LittleEndian.Uint64(b[22:])})
 	if err != nil {
 		return nil, err
 	}
 	if err := o.matches(Spec{Name: o.Name, Kind: kind, Type: typ, Size: AnySize}); err != nil {
 		return nil, err
 	}
+	runtime.KeepAlive(s)
 	return o, nil
+}
+
+// openAt opens the object at a place, unless it was removed.
+func (s *Segment) openAt(p place) (*Object, error) {
+	if p.index >= s.usedEntries() {
+		return nil, fmt.Errorf("%s: %w", s.path, formatError("a handle names an impossible object"))
+	}
+	state := p.serial<<serialShift | stateLive
+	if s.entry(p.index).state.Load() != state {
+		return nil, (&Object{Seg: s, place: p}).removed()
+	}
+	o, err := s.open(p.index, state)
+	if err == nil && o == nil {
+		err = (&Object{Seg: s, place: p}).removed()
+	}
+	return o, err
+}
+
+func (o *Object) removed() error {
+	return fmt.Errorf("%s: object %q (number %d) %w: make a new one", o.Seg.path, o.Name, o.serial, ErrRemoved)
 }
 
 // The segments that this process has attached, in the order of attaching.
@@ -145,7 +160,10 @@ func follow(id Identity, named bool, way []byte) (*Segment, error) {
 	if named {
 		s, err := Open(string(way))
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("%s: %w", way, ErrRemoved), err)
+			if errors.Is(err, fs.ErrNotExist) {
+				err = fmt.Errorf("%w: the segment of the handle %w", err, ErrRemoved)
+			}
+			return nil, err
 		}
 		return s, nil
 	}

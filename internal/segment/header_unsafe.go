@@ -29,19 +29,21 @@ const (
 //	 72     8  heap          creator                opener     offset of the heap, which ends with the file
 //	 80     4  entryBytes    creator                opener     multiple of 64
 //	 84     4  checksum      creator                opener     CRC-32C of bytes 0..83
-//	128    16  boot          creator, first opener after a boot (under a byte lock)
+//	128    16  boot          creator, first opener after a boot (under a byte lock); zeros: unknown
 //	192    16  lock          package lock
 //	256     8  changes       lock holder            lookups    odd: chains are being taken apart
 //	264     8  serial        lock holder            -          of the newest object
 //	272     4  used          lock holder            all        entries [0, used) have been used
 //	276     4  freeEntry     lock holder            -          1 + first entry of the free list, or 0; derived
 //	280     4  live          lock holder            people     objects; derived
-//	284     4  graves        lock holder            all        removed objects still in use; derived
-//	288     8  entriesReal   lock holder            -          bytes of the entries region that are reserved
-//	320     8  brk           lock holder            -          end of the last block
+//	284     4  graves        lock holder            people     removed objects in the ring of graves; derived
+//	288     8  entriesReal   lock holder            all        bytes of the entries region that are reserved
+//	296     4  lastGrave     lock holder            -          1 + last entry of the ring of graves, or 0; derived
+//	320     8  brk           lock holder            all        end of the last block
 //	328     8  high          lock holder            -          beyond it the heap was never used: zeros
-//	336     8  heapReal      lock holder            -          bytes of the heap that are reserved, from its start
+//	336     8  heapReal      lock holder            all        bytes of the heap that are reserved, from its start
 //	344     8  last          lock holder            -          bytes of the last block; derived
+//	352     8  freeBytes     lock holder            -          bytes in the free lists; derived
 //	384   512  bins          lock holder            -          heads of the free lists; derived
 type header struct {
 	_           structs.HostLayout
@@ -59,7 +61,7 @@ type header struct {
 	entryBytes  uint32
 	checksum    uint32
 	_           [40]byte
-	boot        [16]byte
+	boot        [2]atomic.Uint64
 	_           [48]byte
 	lock        [16]byte
 	_           [48]byte
@@ -69,13 +71,15 @@ type header struct {
 	freeEntry   uint32
 	live        atomic.Uint32
 	graves      atomic.Uint32
-	entriesReal uint64
-	_           [24]byte
-	brk         uint64
+	entriesReal atomic.Uint64
+	lastGrave   uint32
+	_           [20]byte
+	brk         atomic.Uint64
 	high        uint64
-	heapReal    uint64
+	heapReal    atomic.Uint64
 	last        uint64
-	_           [32]byte
+	freeBytes   uint64
+	_           [24]byte
 	bins        [binCount]uint64
 }
 
@@ -85,7 +89,9 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.boot)-128]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.lock)-lockOffset]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.changes)-256]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.entriesReal)-288]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.brk)-320]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.freeBytes)-352]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.bins)-384]
 	_ = [1]struct{}{}[unsafe.Sizeof(header{})/(headerBytes+1)]
 )

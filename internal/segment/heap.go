@@ -2,6 +2,7 @@ package segment
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
@@ -16,10 +17,25 @@ const (
 	heapChunk = 256 << 10
 )
 
+// top is where the part of the heap ends that is in use and real.
+func (s *Segment) top() uint64 {
+	h := headerIn(s.mem)
+	return min(h.brk.Load(), s.geo.heap+min(h.heapReal.Load(), s.geo.size-s.geo.heap))
+}
+
+// checkedTop is [Segment.top], or an error when the heap cannot end there.
+func (s *Segment) checkedTop() (uint64, error) {
+	top := s.top()
+	if top != headerIn(s.mem).brk.Load() || top < s.geo.heap || top%lineBytes != 0 {
+		return 0, s.corrupt("the end of the heap is not in the heap")
+	}
+	return top, nil
+}
+
 // blockOK reports whether a block can begin at off and end within the used heap.
 func (s *Segment) blockOK(off, size uint64) bool {
-	brk := min(headerIn(s.mem).brk, s.geo.size)
-	return off >= s.geo.heap && off%lineBytes == 0 && size >= lineBytes && off < brk && size <= brk-off
+	top := s.top()
+	return off >= s.geo.heap && off%lineBytes == 0 && size >= lineBytes && off < top && size <= top-off
 }
 
 // binOf is the free list for blocks of size bytes: one per size up to 32 lines,
@@ -34,46 +50,63 @@ func binOf(size uint64) int {
 
 // alloc returns the offset of a block with room for n bytes after its header,
 // under the lock. Its memory is zero. Until something leads to it, its tag says whose it is.
+//
+// What a death leaves behind, for rebuild: a free block in no list, or one in use that nobody claims.
 func (s *Segment) alloc(n, tag uint64) (off uint64, err error) {
 	if n > s.geo.size {
 		return 0, s.noSpace(n)
 	}
 	need := roundUp(n+blockHeaderBytes, lineBytes)
-	off, size, err := s.takeFree(need)
+	off, size, err := s.takeFree(need, searchFew)
 	if err != nil {
 		return 0, err
 	}
 	if off == 0 {
-		return s.extend(need, tag)
+		off, err = s.extend(need, tag)
+		if !lacksRoom(err) {
+			return off, err
+		}
+		var damage error
+		if off, size, damage = s.takeFree(need, math.MaxUint64); damage != nil {
+			return 0, damage
+		}
+		if off == 0 {
+			return 0, err
+		}
 	}
 	if rest := size - need; rest > 0 {
 		s.split(off, need, rest)
 	}
 	b := s.block(off)
 	clear(s.mem[off+blockHeaderBytes : off+need])
-	b.tag = tag
+	b.tag.Store(tag)
 	crashpoint.Here("heap.tagged")
 	b.word.Store(need | inUse) // with this the block is allocated
 	crashpoint.Here("heap.allocated")
 	return off, nil
 }
 
-// takeFree unlinks a free block of at least need bytes; off is 0 when there is none.
-func (s *Segment) takeFree(need uint64) (off, size uint64, err error) {
+// searchFew is how many blocks of a bin with different sizes are looked at before a
+// larger bin, or the unused part of the heap, is taken instead.
+const searchFew = 64
+
+// takeFree unlinks a free block of at least need bytes; off is 0 when it finds
+// none among the first blocks of each bin, most of them at most.
+func (s *Segment) takeFree(need, most uint64) (off, size uint64, err error) {
 	h := headerIn(s.mem)
+	blocks := s.geo.size / lineBytes // more there cannot be: then a list goes in circles
 	for bin := binOf(need); bin < binCount; bin++ {
-		steps := 0
-		for off = h.bins[bin]; off != 0; off = s.block(off).next {
+		steps := uint64(0)
+		for off = h.bins[bin]; off != 0 && steps < most; off = s.block(off).next {
 			size = s.freeSize(off)
-			if size == 0 {
+			if size == 0 || blocks == 0 {
 				return 0, 0, s.corrupt("a free list of the heap is damaged")
 			}
 			if size >= need {
 				return off, size, s.unlinkFree(off, size)
 			}
-			if steps++; steps > 64 {
-				break // the next bin surely fits
-			}
+			steps++
+			blocks--
 		}
 	}
 	return 0, 0, nil
@@ -106,9 +139,9 @@ func (s *Segment) split(off, need, rest uint64) {
 // extend makes a new block at the break.
 func (s *Segment) extend(need, tag uint64) (uint64, error) {
 	h := headerIn(s.mem)
-	off := h.brk
-	if off < s.geo.heap || off > s.geo.size || off%lineBytes != 0 {
-		return 0, s.corrupt("the heap's end is not in the heap")
+	off, err := s.checkedTop()
+	if err != nil {
+		return 0, err
 	}
 	if need > s.geo.size-off {
 		return 0, s.noSpace(need)
@@ -119,14 +152,15 @@ func (s *Segment) extend(need, tag uint64) (uint64, error) {
 	if dirty := min(h.high, off+need); dirty > off {
 		clear(s.mem[off:dirty])
 	}
+	crashpoint.Here("heap.cleared")
 	h.high = max(h.high, off+need)
 	crashpoint.Here("heap.high")
 	b := s.block(off)
 	b.before = h.last
-	b.tag = tag
+	b.tag.Store(tag)
 	b.word.Store(need | inUse)
 	crashpoint.Here("heap.written")
-	h.brk = off + need // with this the block exists
+	h.brk.Store(off + need) // with this the block exists
 	crashpoint.Here("heap.extended")
 	h.last = need
 	return off, nil
@@ -140,10 +174,10 @@ func ownerOfTag(tag uint64) proctab.Owner { return proctab.Owner(tag & proctab.O
 // reserve makes the first n bytes of the heap real.
 func (s *Segment) reserve(n uint64) error {
 	h := headerIn(s.mem)
-	if n <= h.heapReal {
+	have := h.heapReal.Load()
+	if n <= have {
 		return nil
 	}
-	have := min(h.heapReal, n)
 	ahead := min(roundUp(n, heapChunk), s.geo.size-s.geo.heap)
 	err := mapping.Reserve(s.file, int64(s.geo.heap+have), int64(ahead-have))
 	if err != nil { // perhaps the part that is needed fits
@@ -154,13 +188,14 @@ func (s *Segment) reserve(n uint64) error {
 		return nameInNoSpace(err, s.path)
 	}
 	crashpoint.Here("heap.reserved")
-	h.heapReal = ahead
+	h.heapReal.Store(ahead)
 	return nil
 }
 
 func (s *Segment) noSpace(need uint64) error {
 	h := headerIn(s.mem)
-	free := s.geo.size - min(h.brk, s.geo.size)
-	return fmt.Errorf("the segment is full (%d bytes in all): make it larger: %w", s.geo.size,
+	free := s.geo.size - min(h.brk.Load(), s.geo.size)
+	free += min(h.freeBytes, s.geo.size-free)
+	return fmt.Errorf("the segment is full (%d bytes in all, what is free may lie scattered): remove objects, or make it larger: %w", s.geo.size,
 		&mapping.NoSpaceError{Path: s.path, Need: int64(min(need, 1<<62)), Free: int64(free)})
 }

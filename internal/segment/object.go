@@ -4,26 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
+	"runtime"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/lock"
 )
-
-// AnySize is a Spec.Size that accepts what is there.
-const AnySize = -1
-
-// A Spec says what object is wanted.
-type Spec struct {
-	Name string
-	Kind Kind
-	Type string // descriptor of the element type; empty: has none
-	Size int64  // of the payload, in bytes; AnySize when only opening
-
-	// Init fills the payload of a new object, which is zero, before anybody sees it. May be nil.
-	Init func(payload []byte)
-}
 
 // An Object is one process's view of a named object: all its handles share it.
 type Object struct {
@@ -33,21 +19,24 @@ type Object struct {
 	Type    string
 	Payload []byte // in the segment
 
-	index  uint32
+	place
+	party *lock.Party // keeps the memory mapped
+	local localState
+}
+
+// A place is where an object is: no other object of the segment ever has the same.
+type place struct {
+	index  uint32 // of the entry
 	serial uint64
-	party  *lock.Party // keeps the memory mapped
-	local  localState
 }
 
 // New finds the object or makes it.
 //
-// Errors: [ErrMismatch], [ErrTooManyObjects], a [*mapping.NoSpaceError], [ErrRemoved], [ErrCorrupt], [lock.ErrClosed].
+// Errors: [ErrMismatch], [ErrTooManyObjects], a [*mapping.NoSpaceError], [ErrRemoved], [ErrCorrupt], [lock.ErrClosed],
+// [fs.ErrInvalid].
 func (s *Segment) New(spec Spec) (o *Object, created bool, err error) {
-	if err := checkName(spec.Name); err != nil {
-		return nil, false, fmt.Errorf("%s: %w", s.path, err)
-	}
 	if spec.Size < 0 {
-		return nil, false, fmt.Errorf("%s: object %q: size %d bytes: must not be negative", s.path, spec.Name, spec.Size)
+		return nil, false, Invalid("%s: object %q: size %d bytes: must not be negative", s.path, spec.Name, spec.Size)
 	}
 	for {
 		o, err = s.Open(spec)
@@ -65,18 +54,18 @@ func (s *Segment) New(spec Spec) (o *Object, created bool, err error) {
 
 // create makes the object, and reports false when somebody else has made it meanwhile.
 func (s *Segment) create(spec Spec) (created bool, err error) {
-	err = s.locked(func() error {
-		_, state, err := s.search(spec.Name, hashOf(spec.Name))
+	err = s.withRoom(func() error {
+		_, state, err := s.search(spec.Name)
 		if err != nil || state != 0 {
 			return err
 		}
-		if err := s.sweep(); err != nil {
+		if err := s.build(spec); err != nil {
 			return err
 		}
 		created = true
-		return s.build(spec)
+		return nil
 	})
-	return created && err == nil, err
+	return created, err
 }
 
 // build makes the object, under the lock.
@@ -86,7 +75,7 @@ func (s *Segment) create(spec Spec) (created bool, err error) {
 func (s *Segment) build(spec Spec) error {
 	i, err := s.takeEntry()
 	if err != nil {
-		return err
+		return fmt.Errorf("object %q: %w", spec.Name, err)
 	}
 	head := roundUp(uint64(blockHeaderBytes+len(spec.Name)+len(spec.Type)), lineBytes)
 	off, err := s.alloc(head-blockHeaderBytes+uint64(spec.Size), uint64(i)+1)
@@ -112,10 +101,10 @@ func (s *Segment) build(spec Spec) error {
 
 // Open finds the object, which must exist.
 //
-// Errors: [fs.ErrNotExist], [ErrMismatch], [ErrCorrupt], [lock.ErrClosed].
+// Errors: [fs.ErrNotExist], [ErrMismatch], [ErrCorrupt], [lock.ErrClosed], [fs.ErrInvalid].
 func (s *Segment) Open(spec Spec) (*Object, error) {
-	if err := checkName(spec.Name); err != nil {
-		return nil, fmt.Errorf("%s: %w", s.path, err)
+	if err := s.checkName(spec); err != nil {
+		return nil, err
 	}
 	for {
 		if s.Closed() {
@@ -147,7 +136,7 @@ func (s *Segment) open(i uint32, state uint64) (*Object, error) {
 		return nil, s.closed()
 	}
 	serial := state >> serialShift
-	if o := s.objects.get(serial); o != nil {
+	if o := s.objects.get(place{i, serial}); o != nil {
 		return o, nil
 	}
 	if !s.use(i, state) {
@@ -155,10 +144,13 @@ func (s *Segment) open(i uint32, state uint64) (*Object, error) {
 	}
 	o, err := s.view(i, serial)
 	if err != nil {
-		s.leave(i)
+		if !s.objects.uses(i) {
+			s.leave(i)
+		}
 		return nil, err
 	}
-	s.objects.put(s, o)
+	s.objects.put(o)
+	runtime.AddCleanup(o, s.dropped, o.place)
 	return o, nil
 }
 
@@ -167,8 +159,10 @@ func (s *Segment) view(i uint32, serial uint64) (*Object, error) {
 	e := s.entry(i)
 	off, size, payload := e.block, e.size, uint64(e.payload)
 	name, typ := uint64(e.nameBytes), uint64(e.typeBytes)
-	if off < s.geo.heap || off > s.geo.size || payload > s.geo.size-off || size > s.geo.size-off-payload ||
-		payload%lineBytes != 0 || off%lineBytes != 0 || blockHeaderBytes+name+typ > payload {
+	top := s.top()
+	if off < s.geo.heap || off > top || payload > top-off || size > top-off-payload ||
+		payload%lineBytes != 0 || off%lineBytes != 0 || blockHeaderBytes+name+typ > payload ||
+		name > maxNameBytes || typ > elem.MaxFormat {
 		return nil, s.corrupt("an entry of the directory makes no sense")
 	}
 	text := off + blockHeaderBytes
@@ -179,68 +173,50 @@ func (s *Segment) view(i uint32, serial uint64) (*Object, error) {
 		Kind:    Kind(e.kind),
 		Type:    string(s.mem[text+name : text+name+typ]),
 		Payload: s.mem[start:end:end],
-		index:   i,
-		serial:  serial,
+		place:   place{i, serial},
 		party:   s.party,
 	}, nil
 }
 
-// matches compares what is there with what is wanted.
-func (o *Object) matches(spec Spec) error {
-	difference, have := "", 0
-	switch {
-	case o.Kind != spec.Kind:
-		difference = fmt.Sprintf("it is a %v, not a %v", o.Kind, spec.Kind)
-	case o.Type != spec.Type:
-		difference = elem.Diff(o.Type, spec.Type)
-	case spec.Size != AnySize && int64(len(o.Payload)) != spec.Size:
-		have = len(o.Payload)
-		difference = fmt.Sprintf("it has %d bytes, not %d", have, spec.Size)
-	}
-	if difference == "" {
-		return nil
-	}
-	return &MismatchError{Segment: o.Seg.path, Name: spec.Name, Difference: difference, Have: int64(have)}
-}
-
 // Remove frees the object's name at once, and its memory when no process has it open any more.
 //
-// Errors: [fs.ErrNotExist], [ErrCorrupt], [lock.ErrClosed].
+// Errors: [fs.ErrNotExist], [ErrCorrupt], [lock.ErrClosed], [fs.ErrInvalid].
 func (s *Segment) Remove(name string) error {
-	if err := checkName(name); err != nil {
-		return fmt.Errorf("%s: %w", s.path, err)
+	if err := s.checkName(Spec{Name: name}); err != nil {
+		return err
 	}
-	return s.locked(func() error {
-		i, state, err := s.search(name, hashOf(name))
+	err := s.locked(func() error {
+		i, state, err := s.search(name)
 		if err != nil {
 			return err
 		}
 		if state == 0 {
 			return s.notFound(name)
 		}
-		h := headerIn(s.mem)
-		h.changes.Add(1)
-		defer h.changes.Add(1)
-		s.entry(i).state.Store(state&^stateMask | stateRemoved) // with this the name is free
-		crashpoint.Here("object.removed")
-		if err := s.unchain(i); err != nil {
+		if err := s.unname(i, state, hashOf(name)); err != nil {
 			return err
 		}
-		h.live.Add(^uint32(0))
-		h.graves.Add(1)
-		crashpoint.Here("object.buried")
-		return s.sweep()
+		return s.sweep(sweepFew)
 	})
+	runtime.KeepAlive(s)
+	return err
 }
 
-func checkName(name string) error {
-	switch {
-	case name == "":
-		return errors.New("the name of an object must not be empty")
-	case len(name) > maxNameBytes:
-		return fmt.Errorf("object name %.20q…: has %d bytes, at most %d are allowed", name, len(name), maxNameBytes)
-	case strings.ContainsAny(name, "\x00/"):
-		return fmt.Errorf("object name %q: must not contain a NUL or a slash", name)
-	}
-	return nil
+// unname takes a live object's name away, under the lock.
+//
+// What a death leaves behind, for rebuild: a removed entry that may still be in its chain, and may not be in the ring of graves.
+func (s *Segment) unname(i uint32, state uint64, hash uint32) error {
+	return s.disturb(func() error {
+		// SYNC: users: whoever opens the object from here on sees that it was removed.
+		s.entry(i).state.Store(state&^stateMask | stateRemoved) // with this the name is free
+		crashpoint.Here("object.removed")
+		if err := s.unchain(i, hash); err != nil {
+			return err
+		}
+		headerIn(s.mem).live.Add(^uint32(0))
+		crashpoint.Here("object.discounted")
+		s.bury(i)
+		crashpoint.Here("object.buried")
+		return nil
+	})
 }

@@ -10,36 +10,31 @@ import "github.com/shmkit/shmkit/internal/crashpoint"
 // that was removed), an entry that is live but in no chain, or removed but still in one, a
 // break that is one block behind, and free lists in any condition.
 func (s *Segment) rebuild() error {
-	h := headerIn(s.mem)
-	if h.changes.Load()%2 == 0 {
-		h.changes.Add(1) // lookups now take the lock
-	}
-	crashpoint.Here("rebuild.begun")
-	if err := s.rebuildHeap(); err != nil {
-		return err
-	}
-	if err := s.rebuildDirectory(); err != nil {
-		return err
-	}
-	crashpoint.Here("rebuild.done")
-	h.changes.Add(1)
-	return nil
+	return s.disturb(func() error {
+		if err := s.rebuildHeap(); err != nil {
+			return err
+		}
+		return s.rebuildDirectory()
+	})
 }
 
 // rebuildHeap walks all blocks, frees those that belong to nobody, joins free
-// neighbours, and gives back the last block if it is free.
+// neighbours, and gives back the last block if it is free. Each step leaves a chain of blocks that is right.
 func (s *Segment) rebuildHeap() error {
 	h := headerIn(s.mem)
+	top, err := s.checkedTop()
+	if err != nil {
+		return err
+	}
 	run := uint64(0) // the free block that began right before this one, or 0
-	for off := s.geo.heap; off < h.brk; {
-		b := s.block(off)
-		w := b.word.Load()
+	for off := s.geo.heap; off < top; {
+		w := s.block(off).word.Load()
 		size := w & sizeMask
-		if !s.blockOK(off, size) {
+		if size < lineBytes || size > top-off {
 			return s.corrupt("a block of the heap has an impossible size")
 		}
-		if w&inUse != 0 && !s.claimed(off, b.tag) {
-			b.word.Store(size)
+		if w&inUse != 0 && !s.claimed(off) {
+			s.block(off).word.Store(size)
 			crashpoint.Here("rebuild.freed")
 			w = size
 		}
@@ -56,63 +51,75 @@ func (s *Segment) rebuildHeap() error {
 		off = next
 	}
 	if run != 0 {
-		h.brk = run
+		top = run
+		h.brk.Store(run)
 		crashpoint.Here("rebuild.shrunk")
 	}
-	s.relistHeap()
+	s.relistHeap(top)
 	return nil
 }
 
-// relistHeap derives the free lists and the sizes of neighbours from a heap whose blocks are right.
-func (s *Segment) relistHeap() {
+// relistHeap derives the free lists and the sizes of neighbours from a heap whose
+// blocks are right and end at top.
+func (s *Segment) relistHeap(top uint64) {
 	h := headerIn(s.mem)
 	clear(h.bins[:])
+	h.freeBytes = 0
+	crashpoint.Here("rebuild.unlisted")
 	before := uint64(0)
-	for off := s.geo.heap; off < h.brk; off += before {
+	for off := s.geo.heap; off < top; off += before {
 		b := s.block(off)
 		b.before = before
 		w := b.word.Load()
 		before = w & sizeMask
+		if before < lineBytes || before > top-off {
+			break // overwritten since it was checked: the next who uses the heap finds out
+		}
 		if w&inUse == 0 {
 			s.listFree(off, before)
 		}
 	}
 	h.last = before
+	crashpoint.Here("rebuild.relisted")
 }
 
-// claimed reports whether somebody owns the block at off that has this tag.
-func (s *Segment) claimed(off, tag uint64) bool {
+// claimed reports whether somebody owns the block at off.
+func (s *Segment) claimed(off uint64) bool {
+	tag := s.block(off).tag.Load()
 	if tag&ownerTag != 0 {
 		return !s.table.Dead(ownerOfTag(tag))
 	}
-	if tag == 0 || tag > uint64(s.geo.maxObjects) {
+	if tag == 0 || tag > uint64(s.usedEntries()) {
 		return false
 	}
 	e := s.entry(uint32(tag - 1))
 	return e.state.Load()&stateMask != stateFree && e.block == off
 }
 
-// rebuildDirectory puts every live entry into its chain and all others into the free list.
+// rebuildDirectory puts every live entry into its chain, every removed one that
+// has its block into the ring of graves, and all others into the free list.
 func (s *Segment) rebuildDirectory() error {
 	h := headerIn(s.mem)
 	for i := range s.geo.maxObjects {
 		s.bucket(i).Store(0)
 	}
 	crashpoint.Here("rebuild.unchained")
-	h.freeEntry = 0
-	live, graves := uint32(0), uint32(0)
-	used := min(h.used.Load(), s.geo.maxObjects)
+	h.freeEntry, h.lastGrave = 0, 0
+	h.graves.Store(0)
+	crashpoint.Here("rebuild.emptied")
+	live, used := uint32(0), s.usedEntries()
 	for n := range used {
 		i := used - 1 - n // so that low entries are reused first
 		e := s.entry(i)
-		switch e.state.Load() & stateMask {
+		state := e.state.Load()
+		switch state & stateMask {
 		case stateLive:
-			h.serial = max(h.serial, e.state.Load()>>serialShift)
+			h.serial = max(h.serial, state>>serialShift)
 			s.chain(i)
 			live++
 		case stateRemoved:
 			if s.owns(i, e.block) {
-				graves++ // the next sweep looks who uses it
+				s.bury(i) // the next sweep looks who uses it
 			} else {
 				s.freeEntryAt(i) // its block is free already: the dead was recycling it
 			}
@@ -121,7 +128,7 @@ func (s *Segment) rebuildDirectory() error {
 		}
 	}
 	h.live.Store(live)
-	h.graves.Store(graves)
+	crashpoint.Here("rebuild.counted")
 	return nil
 }
 
@@ -131,15 +138,5 @@ func (s *Segment) owns(i uint32, off uint64) bool {
 		return false
 	}
 	b := s.block(off)
-	return b.word.Load()&inUse != 0 && b.tag == uint64(i)+1
-}
-
-// freeEntryAt puts an entry first in the free list.
-func (s *Segment) freeEntryAt(i uint32) {
-	h := headerIn(s.mem)
-	e := s.entry(i)
-	s.clearUsers(i)
-	e.next.Store(h.freeEntry)
-	e.state.Store(e.state.Load() &^ stateMask)
-	h.freeEntry = i + 1
+	return b.word.Load()&inUse != 0 && b.tag.Load() == uint64(i)+1
 }

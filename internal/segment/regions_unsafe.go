@@ -18,6 +18,7 @@ import (
 //	 32     8  size       creator               all       bytes of the payload
 //	 40     4  typeBytes  creator               all
 //	 44     4  payload    creator               all       where the payload begins, from the block
+//	 48     4  grave      lock holder           -         removed: 1 + next entry of the ring of graves; derived
 //
 // The creator writes everything before state says live.
 type entry struct {
@@ -31,7 +32,8 @@ type entry struct {
 	size      uint64
 	typeBytes uint32
 	payload   uint32
-	_         [16]byte
+	grave     uint32
+	_         [12]byte
 }
 
 // block starts every piece of the heap.
@@ -39,14 +41,14 @@ type entry struct {
 //	off  size  field  written by    invariant
 //	  0     8  word   lock holder   bits 6..62 bytes of the block with its header, bit 0 in use
 //	  8     8  before lock holder   bytes of the block before this one, 0 for the first; derived
-//	 16     8  tag    allocator     who it belongs to: 1 + entry, or ownerTag with an owner id
+//	 16     8  tag    allocator     who it belongs to: 1 + entry, or ownerTag with an owner id, which may pass it on
 //	 24     8  next   lock holder   free: next block of the free list, an offset; derived
 //	 32     8  prev   lock holder   free: the one before it, or 0; derived. In use: payload
 type block struct {
 	_      structs.HostLayout
 	word   atomic.Uint64
 	before uint64
-	tag    uint64
+	tag    atomic.Uint64
 	next   uint64
 	prev   uint64
 	_      [24]byte
@@ -55,13 +57,13 @@ type block struct {
 const (
 	entryStructBytes = 64
 	blockStructBytes = 64
-	blockHeaderBytes = 32 // what an allocated block keeps: next and what follows are the user's
+	blockHeaderBytes = 32 // what an allocated block keeps: prev and what follows are the user's
 )
 
 // The layout is ABI between processes: each line stops compiling if it moves.
 var (
 	_ = [1]struct{}{}[unsafe.Sizeof(entry{})-entryStructBytes]
-	_ = [1]struct{}{}[unsafe.Offsetof(entry{}.payload)-44]
+	_ = [1]struct{}{}[unsafe.Offsetof(entry{}.grave)-48]
 	_ = [1]struct{}{}[unsafe.Sizeof(block{})-blockStructBytes]
 	_ = [1]struct{}{}[unsafe.Offsetof(block{}.prev)-blockHeaderBytes]
 )

@@ -6,67 +6,98 @@ import (
 	"weak"
 )
 
-// A registry knows the objects that this process has open, for as long as a handle of each is reachable.
+// A registry knows the objects that this process has open, for as long as a handle
+// of each is reachable. Its users hold Segment.mu.
+//
+// Invariant: entries[i] is the number of places in open whose index is i; while it
+// is not 0, this process's bit is set in entry i.
 type registry struct {
-	mu       sync.Mutex
-	bySerial map[uint64]weak.Pointer[Object]
-	indexes  map[uint32]uint64 // entry -> serial of what is open there
+	open    map[place]weak.Pointer[Object]
+	entries map[uint32]int
 }
 
 func (r *registry) init() {
-	r.bySerial = map[uint64]weak.Pointer[Object]{}
-	r.indexes = map[uint32]uint64{}
+	r.open = map[place]weak.Pointer[Object]{}
+	r.entries = map[uint32]int{}
 }
 
-func (r *registry) get(serial uint64) *Object {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.bySerial[serial].Value()
-}
+// get returns the view that other handles have, or nil.
+func (r *registry) get(p place) *Object { return r.open[p].Value() }
 
 // uses reports whether this process has something open at entry i.
-func (r *registry) uses(i uint32) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, ok := r.indexes[i]
-	return ok
+func (r *registry) uses(i uint32) bool { return r.entries[i] > 0 }
+
+func (r *registry) put(o *Object) {
+	if _, ok := r.open[o.place]; !ok {
+		r.entries[o.index]++
+	}
+	r.open[o.place] = weak.Make(o)
 }
 
-// put enters o, and sees to it that the process's bit goes when the last handle has gone.
-func (r *registry) put(s *Segment, o *Object) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.bySerial[o.serial] = weak.Make(o)
-	r.indexes[o.index] = o.serial
-	type place struct {
-		index  uint32
-		serial uint64
+// release takes out what has no handle any more, and reports whether nothing at that entry is open now.
+func (r *registry) release(p place) (last bool) {
+	w, ok := r.open[p]
+	if !ok || w.Value() != nil {
+		return false // it was opened again
 	}
-	runtime.AddCleanup(o, func(p place) { s.dropped(p.index, p.serial) }, place{o.index, o.serial})
+	delete(r.open, p)
+	if r.entries[p.index]--; r.entries[p.index] > 0 {
+		return false
+	}
+	delete(r.entries, p.index)
+	return true
 }
 
 // dropped is called when no handle of an object is reachable any more.
-func (s *Segment) dropped(i uint32, serial uint64) {
+func (s *Segment) dropped(p place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := &s.objects
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if s.Closed() || r.bySerial[serial].Value() != nil {
-		return // the bits went with the close; or it was opened again
+	if s.Closed() {
+		return // the bits go, or went, with the close
 	}
-	delete(r.bySerial, serial)
-	if r.indexes[i] == serial {
-		delete(r.indexes, i)
-		s.leave(i)
+	if s.objects.release(p) {
+		s.leave(p.index)
 	}
 }
 
+// dropUnreachable lets go of objects whose last handle in this process has gone
+// without the garbage collector having noticed. It does nothing, and reports false, when that would
+// free no memory: when this process has nothing open that was removed.
+func (s *Segment) dropUnreachable() bool {
+	if !s.keepsRemoved() {
+		return false
+	}
+	runtime.GC() // clears the weak pointers
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Closed() {
+		return false
+	}
+	for p := range s.objects.open {
+		if s.objects.release(p) {
+			s.leave(p.index)
+		}
+	}
+	return true
+}
+
+// keepsRemoved reports whether this process is said to have open what was removed.
+func (s *Segment) keepsRemoved() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p := range s.objects.open {
+		if s.entry(p.index).state.Load() != p.serial<<serialShift|stateLive {
+			return true
+		}
+	}
+	return false
+}
+
 // held returns the names of the objects whose lock this process holds.
-func (r *registry) held() (names []string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, w := range r.bySerial {
+func (s *Segment) held() (names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.objects.open {
 		if o := w.Value(); o != nil && o.local.held() {
 			names = append(names, o.Name)
 		}
@@ -78,9 +109,7 @@ func (r *registry) held() (names []string) {
 func (s *Segment) leaveObjects() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.objects.mu.Lock()
-	defer s.objects.mu.Unlock()
-	for i := range s.objects.indexes {
+	for i := range s.objects.entries {
 		s.leave(i)
 	}
 	s.objects.init()
@@ -88,7 +117,8 @@ func (s *Segment) leaveObjects() {
 
 // localState is what all handles of an object share within a process: its locks.
 type localState struct {
-	once  sync.Once
+	mu    sync.Mutex
+	made  bool
 	state any
 	locks func() bool // reports whether this process holds one of them
 }
@@ -96,8 +126,19 @@ type localState struct {
 // Local returns the process's state for the object, made by the first caller. The
 // function held tells Close whether the process holds a lock of it; it may be nil.
 func (o *Object) Local(make func() (state any, held func() bool)) any {
-	o.local.once.Do(func() { o.local.state, o.local.locks = make() })
-	return o.local.state
+	l := &o.local
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.made {
+		l.state, l.locks = make()
+		l.made = true
+	}
+	return l.state
 }
 
-func (l *localState) held() bool { return l.locks != nil && l.locks() }
+func (l *localState) held() bool {
+	l.mu.Lock()
+	locks := l.locks
+	l.mu.Unlock()
+	return locks != nil && locks()
+}

@@ -1,13 +1,16 @@
 package segment
 
-// Which processes have an object open shows in the users bits of its entry.
+import "sync/atomic"
 
-// use sets this process's bit, unless the object is another or was removed by now.
+// Which processes have an object open shows in the users bits of its entry: one for
+// each slot of the process table.
+
+// use sets this process's bit, unless the object is another or was removed by now. The caller holds s.mu.
 func (s *Segment) use(i uint32, state uint64) bool {
 	word, bit := s.userBit(i, s.Me().Slot())
+	// SYNC: users: the remover sets the state before it looks at the bits. We do it the
+	// other way round, so that one of us sees the other.
 	word.Or(bit)
-	// The remover sets the state before it looks at the bits; we do it the other
-	// way round, so that one of us sees the other.
 	if s.entry(i).state.Load() == state {
 		return true
 	}
@@ -17,17 +20,13 @@ func (s *Segment) use(i uint32, state uint64) bool {
 	return false
 }
 
-// leave clears this process's bit.
+// leave clears this process's bit. The caller holds s.mu.
 func (s *Segment) leave(i uint32) {
 	word, bit := s.userBit(i, s.Me().Slot())
 	word.And(^bit)
 }
 
-func (s *Segment) userBit(i uint32, slot int) (word interface {
-	Or(uint64) uint64
-	And(uint64) uint64
-	Load() uint64
-}, bit uint64) {
+func (s *Segment) userBit(i uint32, slot int) (word *atomic.Uint64, bit uint64) {
 	return s.userWord(i, slot), 1 << (slot % 64)
 }
 
@@ -37,7 +36,8 @@ func (s *Segment) clearUsers(i uint32) {
 	}
 }
 
-// used reports whether a living process has the object open.
+// used reports whether a living process has the object open. When it reports false,
+// no thread of a process that had it open and died touches its memory any more.
 func (s *Segment) used(i uint32) bool {
 	for slot := 0; slot < int(s.geo.slots); slot += 64 {
 		bits := s.userWord(i, slot).Load()
@@ -53,31 +53,9 @@ func (s *Segment) used(i uint32) bool {
 
 // forget clears the bits that a dead process left in the slot which is now this process's.
 func (s *Segment) forget(slot int) {
-	h := headerIn(s.mem)
-	for i := range min(h.used.Load(), s.geo.maxObjects) {
+	for i := range s.usedEntries() {
 		if word, bit := s.userBit(i, slot); word.Load()&bit != 0 {
 			word.And(^bit)
 		}
 	}
-}
-
-// sweep recycles removed objects that nobody uses any more, under the lock.
-func (s *Segment) sweep() error {
-	h := headerIn(s.mem)
-	if h.graves.Load() == 0 {
-		return nil
-	}
-	graves := uint32(0)
-	for i := range min(h.used.Load(), s.geo.maxObjects) {
-		if s.entry(i).state.Load()&stateMask != stateRemoved {
-			continue
-		}
-		if s.used(i) {
-			graves++
-		} else if err := s.recycle(i); err != nil {
-			return err
-		}
-	}
-	h.graves.Store(graves)
-	return nil
 }

@@ -1,0 +1,82 @@
+package segment
+
+import "github.com/shmkit/shmkit/internal/crashpoint"
+
+// Removed objects that somebody may still have open form a ring, so that finding out
+// which of them can be recycled costs the same however many objects there are. The
+// header leads to the last of the ring, and that to the first. It is derived from the states of the entries.
+
+// sweepFew is how many graves every operation that needs or gives memory looks at:
+// more than one, so that the ring shrinks while objects are being removed.
+const sweepFew = 4
+
+// bury puts a removed entry last into the ring of graves, under the lock.
+func (s *Segment) bury(i uint32) {
+	h := headerIn(s.mem)
+	e := s.entry(i)
+	if last := h.lastGrave; last != 0 && last <= s.geo.maxObjects {
+		before := s.entry(last - 1)
+		e.grave = before.grave
+		before.grave = i + 1
+	} else {
+		e.grave = i + 1
+	}
+	crashpoint.Here("graves.linked")
+	h.lastGrave = i + 1
+	h.graves.Add(1)
+}
+
+// sweep looks at the first graves, most of them at most, and recycles those that
+// nobody uses any more, under the lock. The others go to the end of the ring.
+func (s *Segment) sweep(most uint32) error {
+	h := headerIn(s.mem)
+	for range min(most, h.graves.Load(), s.geo.maxObjects) {
+		first, err := s.firstGrave()
+		if err != nil {
+			return err
+		}
+		if s.used(first) {
+			h.lastGrave = first + 1
+			continue
+		}
+		last := h.lastGrave
+		if last == first+1 {
+			h.lastGrave = 0
+		} else {
+			s.entry(last - 1).grave = s.entry(first).grave
+		}
+		h.graves.Add(^uint32(0))
+		crashpoint.Here("graves.unlinked")
+		if err := s.recycle(first); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstGrave returns the entry that has been in the ring for longest.
+func (s *Segment) firstGrave() (uint32, error) {
+	last := headerIn(s.mem).lastGrave
+	if last == 0 || last > s.geo.maxObjects {
+		return 0, s.corrupt("the ring of removed objects is damaged")
+	}
+	first := s.entry(last - 1).grave
+	if first == 0 || first > s.geo.maxObjects || s.entry(first-1).state.Load()&stateMask != stateRemoved {
+		return 0, s.corrupt("the ring of removed objects is damaged")
+	}
+	return first - 1, nil
+}
+
+// recycle puts a removed entry that nobody uses, and its block, up for reuse, under the lock.
+//
+// What a death leaves behind, for rebuild: a removed entry whose block is free, or a free entry in no list.
+func (s *Segment) recycle(i uint32) error {
+	return s.disturb(func() error {
+		if err := s.free(s.entry(i).block, uint64(i)+1); err != nil {
+			return err
+		}
+		crashpoint.Here("directory.blockfreed")
+		s.freeEntryAt(i)
+		return nil
+	})
+}

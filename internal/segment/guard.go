@@ -1,0 +1,84 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+
+	"github.com/shmkit/shmkit/internal/lock"
+)
+
+// locked runs f under the segment's lock, after mending what a dead holder left.
+func (s *Segment) locked(f func() error) (err error) {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer func() {
+		if !s.lock.TryUnlock() && err == nil {
+			err = s.corrupt("the lock of the directory was overwritten")
+		}
+		runtime.KeepAlive(s)
+	}()
+	return f()
+}
+
+// enter locks the directory.
+func (s *Segment) enter() error {
+	if s.Closed() {
+		return s.closed()
+	}
+	err := s.lock.TryLock()
+	if errors.Is(err, lock.ErrLocked) {
+		ctx, cancel := context.WithTimeout(context.Background(), s.patience)
+		defer cancel()
+		err = s.lock.Lock(ctx)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, lock.ErrOwnerDied):
+		return s.lock.Repair(s.rebuild)
+	case errors.Is(err, context.DeadlineExceeded):
+		owner, _ := s.table.Info(s.lock.Owner())
+		return fmt.Errorf("%s: the directory has been locked for %v by %v, which seems to be stopped: let it go on, or end it: %w",
+			s.path, s.patience, owner, lock.ErrLocked)
+	case errors.Is(err, lock.ErrClosed):
+		return s.closed()
+	case errors.Is(err, lock.ErrNotRecoverable):
+		return s.corrupt("the lock of the directory was overwritten")
+	default:
+		return fmt.Errorf("%s: lock the directory: %w", s.path, err)
+	}
+}
+
+// withRoom runs f under the lock. When f fails because something is full it makes
+// room, of what nobody uses any more, and runs f again.
+func (s *Segment) withRoom(f func() error) error {
+	for again := false; ; again = true {
+		err := s.locked(func() error {
+			if err := s.sweep(sweepFew); err != nil {
+				return err
+			}
+			err := f()
+			if !lacksRoom(err) {
+				return err
+			}
+			if err := s.sweep(math.MaxUint32); err != nil {
+				return err
+			}
+			if err := s.rebuildHeap(); err != nil { // frees blocks of the dead
+				return err
+			}
+			return f()
+		})
+		if again || !lacksRoom(err) || !s.dropUnreachable() {
+			return err
+		}
+	}
+}
+
+func (s *Segment) closed() error {
+	return fmt.Errorf("%s: %w", s.path, lock.ErrClosed)
+}

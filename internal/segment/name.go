@@ -1,0 +1,91 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+
+	"github.com/shmkit/shmkit/internal/mapping"
+)
+
+// CheckNamed returns [ErrRemoved] when the file of a named segment has lost its
+// name: what is made in it now, no other process could find.
+func (s *Segment) CheckNamed() error {
+	if !s.named {
+		return nil
+	}
+	st, err := mapping.Stat(s.file)
+	switch {
+	case err != nil && s.Closed():
+		return s.closed()
+	case err != nil || st.Links > 0:
+		return err
+	}
+	return fmt.Errorf("%s: %w (by a program, a cleaner, or the system at the end of a login session): make a new one", s.path, ErrRemoved)
+}
+
+// Unlink takes away the segment's name. Processes that are attached go on.
+//
+// Errors: [fs.ErrNotExist] when the name is gone; then, and when it now leads to
+// another file, which stays, also [ErrRemoved]. [lock.ErrClosed].
+func (s *Segment) Unlink() error {
+	if !s.named {
+		return nil
+	}
+	if s.Closed() {
+		return s.closed()
+	}
+	// Whoever removes a segment holds this lock of its file. So the name cannot be taken
+	// away and given to a new file between the look at it and the removal.
+	if err := s.lockByte(unlinkByte); err != nil {
+		return err
+	}
+	defer runtime.KeepAlive(s)
+	defer mapping.UnlockByte(s.file, unlinkByte)
+	if err := s.CheckNamed(); err != nil {
+		if errors.Is(err, ErrRemoved) {
+			err = fmt.Errorf("%w: %w", err, fs.ErrNotExist)
+		}
+		return err
+	}
+	mine, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Lstat(s.path)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(mine, there) {
+		return fmt.Errorf("%s: %w, and another file has its name: open and remove that", s.path, ErrRemoved)
+	}
+	return os.Remove(s.path)
+}
+
+// Remove takes away the name of the segment at path, also of one that is damaged.
+// Processes that are attached go on.
+//
+// Errors: [fs.ErrNotExist], [fs.ErrPermission]; [ErrFormat] for what is no file.
+func Remove(path string) error {
+	fi, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return noSegment(path)
+	case err != nil:
+		return err
+	case !fi.Mode().IsRegular():
+		return fmt.Errorf("%s: %w", path, formatError("is no file, and so no segment: check the path"))
+	}
+	s, err := Open(path)
+	if err != nil { // damaged, full or another user's: there is nothing to look after
+		return os.Remove(path)
+	}
+	defer s.Close()
+	return s.Unlink()
+}
+
+func noSegment(path string) error {
+	return &describedError{fmt.Sprintf("%s: there is no segment: check the name, or make one", path), fs.ErrNotExist}
+}
