@@ -1,0 +1,22 @@
+package main
+
+import (
+	"testing"
+	"time"
+)
+
+func TestEvery(t *testing.T) {
+	calls := 0 // only f uses it until stop has returned
+	third := make(chan struct{})
+	stop := every(time.Millisecond, func() {
+		if calls++; calls == 3 {
+			close(third)
+		}
+	})
+	<-third
+	stop()
+	// A call that comes after stop is a data race, which the detector reports.
+	if calls < 3 {
+		t.Errorf("%d calls", calls)
+	}
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/pool"
+)
+
+// programEnv makes the test binary behave as the program.
+const programEnv = "WORDCOUNT_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	pool.Main() // the workers are this binary too
+	if os.Getenv(programEnv) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// program is the program, in a process group of its own.
+func program(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), programEnv+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Stderr = new(bytes.Buffer)
+	return cmd
+}
+
+// countWith runs the program, which must succeed, and reads its JSON.
+func countWith(t *testing.T, args ...string) report {
+	t.Helper()
+	cmd := program(t, append([]string{"-json"}, args...)...)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, cmd.Stderr)
+	}
+	var r report
+	if err := json.Unmarshal(out, &r); err != nil {
+		t.Fatalf("%v in %q", err, out)
+	}
+	return r
+}
+
+func TestProgramIsFindAndWC(t *testing.T) {
+	root := filepath.Join(goroot(t), "src", "runtime")
+	want, wantTop := expected(t, root, 5)
+	for _, workers := range []int{1, 3} {
+		r := countWith(t, "-workers", strconv.Itoa(workers), "-top", "5", root)
+		if r.Totals != want || !slices.Equal(r.Top, wantTop) || r.Workers != workers || r.Killed != 0 {
+			t.Errorf("%d workers: got %+v, want %+v and %v", workers, r, want, wantTop)
+		}
+	}
+}
+
+// Workers are killed all the time, and nothing is lost or counted twice.
+func TestChaosChangesNothing(t *testing.T) {
+	root := filepath.Join(goroot(t), "src", "cmd")
+	want := countWith(t, "-workers", "2", root)
+	killed := 0
+	for range 20 { // a fast machine may be done before the first one is killed
+		got := countWith(t, "-workers", "3", "-chaos", root)
+		if got.Totals != want.Totals || !slices.Equal(got.Top, want.Top) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		if killed = got.Killed; killed > 0 {
+			break
+		}
+	}
+	if killed == 0 || want.Killed != 0 {
+		t.Errorf("%d workers were killed, and %d without chaos", killed, want.Killed)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		args []string
+		code int
+		text string
+	}{
+		{[]string{"-workers", "2", dir}, exitOK, ""},
+		{[]string{"-h"}, exitOK, "usage: wordcount"},
+		{[]string{filepath.Join(dir, "none")}, exitFailed, "no such file"},
+		{[]string{"-workers", "0", dir}, exitUsage, "-workers must be at least 1"},
+		{[]string{"-top", "-1", dir}, exitUsage, "-top must not be negative"},
+		{[]string{"-none"}, exitUsage, "usage: wordcount"},
+		{[]string{dir, dir}, exitUsage, "more than one directory"},
+	} {
+		cmd := program(t, c.args...)
+		err := cmd.Run()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		stderr := cmd.Stderr.(*bytes.Buffer).String()
+		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(stderr, c.text) {
+			t.Errorf("%v: exit code %d, want %d; it said %q", c.args, code, c.code, stderr)
+		}
+	}
+}
+
+// Ctrl-C ends the program and its workers, whether the terminal sends the signal to all of them or a
+// person to the program alone.
+func TestInterrupt(t *testing.T) {
+	for name, target := range map[string]func(pid int) int{
+		"program": func(pid int) int { return pid },
+		"group":   func(pid int) int { return -pid },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := program(t, "-workers", "2", goroot(t))
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			pid := cmd.Process.Pid
+			workers := awaitChildren(t, pid, 2)
+			start := time.Now()
+			if err := syscall.Kill(target(pid), syscall.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+			err := cmd.Wait()
+			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
+				t.Errorf("exit code %d, %v; it said %s", code, err, cmd.Stderr)
+			}
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("it took %v to end", took)
+			}
+			for _, w := range workers {
+				if err := syscall.Kill(w, 0); !errors.Is(err, syscall.ESRCH) {
+					t.Errorf("worker %d is still there: %v", w, err)
+				}
+			}
+		})
+	}
+}
+
+// awaitChildren waits until a process has n children and returns them.
+func awaitChildren(t *testing.T, pid, n int) []int {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		var children []int
+		lists, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, list := range lists {
+			text, _ := os.ReadFile(list) // the thread may be gone
+			for _, field := range strings.Fields(string(text)) {
+				if child, err := strconv.Atoi(field); err == nil {
+					children = append(children, child)
+				}
+			}
+		}
+		if len(children) >= n {
+			return children
+		}
+	}
+	t.Fatalf("process %d has no %d children", pid, n)
+	return nil
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// isTerminal reports whether f is one.
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// showProgress draws a progress bar on w, from what read returns, until the function that it returns is
+// called; that one removes the bar. How much there is to do is not known before the end.
+func showProgress(w io.Writer, read func() (files, lines, bytes int64)) (stop func()) {
+	bar := progressbar.NewOptions64(-1,
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetSpinnerChangeInterval(0), // else the bar draws itself too, in a goroutine
+	)
+	draw := func() {
+		files, lines, bytes := read()
+		bar.Describe(fmt.Sprintf("%d files, %d lines, %d MB", files, lines, bytes/1e6))
+	}
+	stopDrawing := every(tenthOfSecond, draw)
+	return func() {
+		stopDrawing()
+		bar.Finish()
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"github.com/shmkit/shmkit/shm"
+)
+
+// The two kinds of tasks. Each depends on nothing but its argument and the files: when a worker is
+// killed its task runs again, elsewhere, and nothing of it is counted twice.
+type (
+	// countTask counts pieces of files.
+	countTask struct {
+		Number int // of the task
+		Pieces []piece
+		Words  bool // whether the frequency of the words is wanted
+	}
+
+	// counted is its result.
+	counted struct {
+		Totals Totals
+		Failed []failure
+		Table  *sharedTable // nil if not wanted, or without words
+	}
+
+	// failure is a file that could not be read.
+	failure struct {
+		Path, Reason string
+	}
+
+	// topTask adds up one part of many tables, and wants the Limit most frequent words of it.
+	topTask struct {
+		Parts []part
+		Limit int
+	}
+)
+
+// sharedTable is an encoded table in shared memory. Only handles of it travel between processes.
+type sharedTable struct {
+	Bytes *shm.RawArray[byte]
+	Ends  []int // where each partition ends in Bytes
+}
+
+// part is a range of bytes of a sharedTable: one partition.
+type part struct {
+	Bytes    *shm.RawArray[byte]
+	From, To int
+}
+
+// tables are those that no task uses now: a large one is costly to grow.
+var tables = sync.Pool{New: func() any { return new(table) }}
+
+// countPieces runs a countTask. It calls done after each piece, with the number of files that begin in
+// it, and leaves the table in seg.
+func countPieces(ctx context.Context, t countTask, seg *shm.Segment, done func(files int64)) (counted, error) {
+	var words *table
+	if t.Words {
+		words = tables.Get().(*table)
+		defer tables.Put(words)
+		words.reset()
+	}
+	c := newCounter(words)
+	var r counted
+	for _, p := range t.Pieces {
+		if err := context.Cause(ctx); err != nil {
+			return counted{}, err
+		}
+		before := r.Totals.Files
+		if err := c.file(p, &r.Totals); err != nil {
+			r.Failed = append(r.Failed, failure{Path: p.Path, Reason: err.Error()})
+		}
+		done(r.Totals.Files - before)
+	}
+	var err error
+	if t.Words && words.used > 0 {
+		r.Table, err = share(words, seg, fmt.Sprintf("words of task %d", t.Number))
+	}
+	return r, err
+}
+
+// share encodes words into an array of that name. An array which is there already is of a worker that was
+// killed while it did the same.
+func share(words *table, seg *shm.Segment, name string) (*sharedTable, error) {
+	if err := seg.RemoveObject(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	ends := words.layOut()
+	a, err := shm.NewRawArray[byte](seg, name, ends[partitions-1])
+	if err != nil {
+		return nil, err
+	}
+	words.encode(a.Slice(), ends)
+	return &sharedTable{Bytes: a, Ends: ends}, nil
+}
+
+// topWords runs a topTask.
+func topWords(_ context.Context, t topTask) ([]WordCount, error) {
+	words := tables.Get().(*table)
+	defer tables.Put(words)
+	words.reset()
+	for _, p := range t.Parts {
+		bytes := p.Bytes.Slice()
+		if p.From < 0 || p.To < p.From || p.To > len(bytes) {
+			return nil, fmt.Errorf("%s: %w", p.Bytes.Name(), errDamaged)
+		}
+		if err := words.merge(bytes[p.From:p.To]); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Bytes.Name(), err)
+		}
+	}
+	return words.top(t.Limit), nil
+}
