@@ -19,6 +19,9 @@ type object struct {
 // Name is the object's name in its segment.
 func (h *object) Name() string { return h.o.Name }
 
+// Segment is the segment that the object is in.
+func (h *object) Segment() *Segment { return &Segment{s: h.o.Seg} }
+
 // MarshalBinary writes the handle down for another process of this machine, which
 // gets the same object with UnmarshalBinary. It needs the segment attached, or a path to it.
 //
