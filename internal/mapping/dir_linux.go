@@ -25,10 +25,17 @@ func UserDir() (string, error) {
 	if dir == "" {
 		dir = filepath.Join("/dev/shm", "shmkit-"+strconv.Itoa(os.Geteuid()))
 	}
+	dir, err := filepath.Abs(dir) // other processes are in other directories
+	if err != nil {
+		return "", err
+	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("make the directory for segments (%s chooses another): %w", DirEnv, err)
 	}
-	return dir, checkPrivate(dir)
+	if err := checkPrivate(dir); err != nil {
+		return "", err
+	}
+	return dir, nil
 }
 
 func checkPrivate(dir string) error {

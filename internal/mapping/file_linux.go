@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +19,8 @@ func OpenExisting(path string) (*os.File, error) {
 		return nil, fmt.Errorf("%s: is a symbolic link: name the file that it leads to: %w", path, ErrNotFile)
 	case errors.Is(err, unix.EISDIR):
 		return nil, fmt.Errorf("%s: is a directory: name a file in it: %w", path, ErrNotFile)
+	case errors.Is(err, unix.ENXIO): // a socket
+		return nil, fmt.Errorf("%s: is a device, pipe or socket: name a file: %w", path, ErrNotFile)
 	case errors.Is(err, unix.EROFS), errors.Is(err, unix.ETXTBSY):
 		return nil, fmt.Errorf("%s: cannot be written, and a segment must be: %w", path, fs.ErrPermission)
 	case errors.Is(err, fs.ErrPermission):
@@ -70,71 +71,6 @@ func control(f *os.File, op func(fd int) error) error {
 	return opErr
 }
 
-// Unnamed is a new file without a name, in the directory that it will be linked into.
-type Unnamed struct {
-	File *os.File
-	temp string // its temporary name, where the file system has no unnamed files
-}
-
-// CreateUnnamed makes a file of size bytes, all holes, in dir. Nobody else can find it.
-func CreateUnnamed(dir string, size int64) (*Unnamed, error) {
-	u, err := createUnnamed(dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := u.File.Truncate(size); err != nil {
-		u.Discard()
-		return nil, err
-	}
-	return u, nil
-}
-
-func createUnnamed(dir string) (*Unnamed, error) {
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
-	if err == nil {
-		return &Unnamed{File: os.NewFile(uintptr(fd), filepath.Join(dir, "(unnamed)"))}, nil
-	}
-	if err != unix.EOPNOTSUPP && err != unix.EISDIR && err != unix.EINVAL {
-		return nil, &fs.PathError{Op: "create", Path: dir, Err: err}
-	}
-	// Some file systems have no unnamed files. A creator that is killed leaves
-	// this one behind: it starts with a dot and is never opened by anybody.
-	f, err := os.CreateTemp(dir, ".shmkit-*")
-	if err != nil {
-		return nil, err
-	}
-	return &Unnamed{File: f, temp: f.Name()}, nil
-}
-
-// Discard closes the file and lets it vanish.
-func (u *Unnamed) Discard() {
-	u.File.Close()
-	if u.temp != "" {
-		os.Remove(u.temp)
-	}
-}
-
-// LinkTo gives the file its name, in one step. When the name is taken, the error
-// is [fs.ErrExist] and the file stays unnamed.
-func (u *Unnamed) LinkTo(path string) error {
-	if u.temp != "" {
-		if err := os.Link(u.temp, path); err != nil {
-			return err
-		}
-		os.Remove(u.temp)
-		u.temp = ""
-	} else {
-		err := control(u.File, func(fd int) error {
-			self := "/proc/self/fd/" + strconv.Itoa(fd)
-			return unix.Linkat(unix.AT_FDCWD, self, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
-		})
-		if err != nil {
-			return &fs.PathError{Op: "link", Path: path, Err: err}
-		}
-	}
-	return nil
-}
-
 // SetAccess gives the file its mode and, unless gid is negative, its group,
 // whatever the umask is.
 func SetAccess(f *os.File, mode fs.FileMode, gid int) error {
@@ -145,3 +81,41 @@ func SetAccess(f *os.File, mode fs.FileMode, gid int) error {
 	}
 	return f.Chmod(mode)
 }
+
+// Reopen opens the file behind f anew, so that locks on the new descriptor are
+// this process's own even when f was inherited.
+func Reopen(f *os.File) (*os.File, error) {
+	st, err := Stat(f)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Regular {
+		return nil, fmt.Errorf("%s: is a directory, device, pipe or socket: %w", f.Name(), ErrNotFile)
+	}
+	var mine int
+	err = control(f, func(fd int) (err error) {
+		mine, err = unix.Open(descriptorPath(fd), unix.O_RDWR|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return nil, &fs.PathError{Op: "reopen", Path: f.Name(), Err: err}
+	}
+	return os.NewFile(uintptr(mine), f.Name()), nil
+}
+
+// OpenOther opens anew the regular file that another process of this user has open
+// as descriptor fd.
+func OpenOther(pid, fd int) (*os.File, error) {
+	path := fmt.Sprintf("/proc/%d/fd/%d", pid, fd)
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, fmt.Errorf("%s: %w", path, ErrNotFile)
+	}
+	return os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
+}
+
+// descriptorPath leads to the file that this process has open as fd.
+func descriptorPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

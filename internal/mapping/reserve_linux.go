@@ -1,0 +1,85 @@
+package mapping
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Reserve makes the bytes [off, off+n) of f, which nobody uses yet, real, so that touching them cannot
+// fail later.
+//
+// Errors: a [*NoSpaceError] when the file system is full.
+func Reserve(f *os.File, off, n int64) error {
+	err := allocate(f, off, n)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return fillHoles(f, off, n)
+	}
+	return reserveError(f, n, err)
+}
+
+// Refill is [Reserve] for bytes that others may be using: what is there stays. It
+// does nothing where the file system has no way to do that.
+func Refill(f *os.File, off, n int64) error {
+	err := allocate(f, off, n)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return nil
+	}
+	return reserveError(f, n, err)
+}
+
+func reserveError(f *os.File, n int64, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.ENOMEM):
+		return &NoSpaceError{Path: f.Name(), Need: n, Free: free(f)}
+	}
+	return &fs.PathError{Op: "reserve space in", Path: f.Name(), Err: err}
+}
+
+// allocate makes bytes real. A signal makes tmpfs undo the whole call, so that a
+// process which gets one every few milliseconds, as under a profiler, would never finish a large one: an interrupted
+// call is repeated in pieces.
+func allocate(f *os.File, off, n int64) error {
+	const least = 1 << 20
+	for step := n; n > 0; {
+		step = min(step, n)
+		err := control(f, func(fd int) error { return unix.Fallocate(fd, unix.FALLOC_FL_KEEP_SIZE, off, step) })
+		switch {
+		case err == nil:
+			off, n = off+step, n-step
+		case errors.Is(err, unix.EINTR):
+			step = max(step/2, min(least, step))
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// fillHoles reserves space where the file system cannot: it writes back what it
+// reads, a byte per block. Callers reserve only what nobody uses yet.
+func fillHoles(f *os.File, off, n int64) error {
+	var b [1]byte
+	const block = 4096
+	for at := off; at < off+n; at += block - at%block {
+		if _, err := f.ReadAt(b[:], at); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(b[:], at); err != nil {
+			return reserveError(f, n, err)
+		}
+	}
+	return nil
+}
+
+func free(f *os.File) int64 {
+	var st unix.Statfs_t
+	if err := control(f, func(fd int) error { return unix.Fstatfs(fd, &st) }); err != nil {
+		return -1
+	}
+	return int64(st.Bavail) * int64(st.Bsize)
+}
