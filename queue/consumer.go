@@ -83,24 +83,30 @@ func (r *ring) abandon(s *slot, w uint64) {
 }
 
 // release frees the slot of a message that this process has taken and copied. It
-// returns an error when the copy cannot be trusted.
+// returns an error when somebody else may have the message.
 func (r *ring) release(s *slot, p uint64) error {
 	crashpoint.Here("queue.read")
 	r.freed.ReleaseMerge()
-	lap := r.lap(p)
 	if r.closer.Closed() {
-		// If this process had detached before it took the message, others took it for dead, and
-		// somebody may have freed the slot. If not, the close waits for this.
-		if !s.state.CompareAndSwap(wordOf(reading, r.me, lap), wordOf(empty, nobody, lap+1)) {
-			return shm.ErrClosed
-		}
-	} else {
-		// SYNC: freed: the value is read before the word says so. A store does, as in publish.
-		storeRelease(&s.state, wordOf(empty, nobody, lap+1)) // #3 -> #0
+		return r.releaseClosed(s, r.lap(p))
 	}
+	// SYNC: freed: the value is read before the word says so. A store does, as in publish.
+	storeRelease(&s.state, wordOf(empty, nobody, r.lap(p)+1)) // #3 -> #0
 	crashpoint.Here("queue.released")
 	r.head.get.CompareAndSwap(p, p+1)
 	crashpoint.Here("queue.get.advanced")
 	r.producers.event.Notify()
+	return nil
+}
+
+// releaseClosed is release while this process closes the segment. A close that saw the claim waits for
+// it to end. Otherwise the process may have been detached before the claim, which then nobody saw, or
+// before the end of the copy, so that others took it for dead and freed the slot.
+func (r *ring) releaseClosed(s *slot, lap uint32) error {
+	if r.seg.Detached() {
+		return shm.ErrClosed
+	}
+	s.state.CompareAndSwap(wordOf(reading, r.me, lap), wordOf(empty, nobody, lap+1))
+	r.producers.event.NotifyAll()
 	return nil
 }

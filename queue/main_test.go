@@ -69,3 +69,6 @@ func wantErr(t testing.TB, err, want error) {
 		t.Fatalf("error %v, want %v", err, want)
 	}
 }
+
+// bigSegment has room for many queues.
+var bigSegment = shm.Options{Size: 256 << 20}

@@ -91,8 +91,8 @@ func (q *Queue[T]) tryPut(v T) (held proctab.Owner, err error) {
 //   - [ErrClosed]: somebody has closed the queue, and all messages have been taken.
 //   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
 //
-// No message has been taken then. An exception is a Get that is still copying its message when its own process
-// is already detached from the segment; that message counts as abandoned.
+// No message has been taken then. The exception is a Get of a process that closes the segment in the same
+// instant: a message that it had claimed when the segment let go of it is lost, and counts as abandoned.
 func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
 	_, err = q.tryGet(&v)
 	if err != ErrEmpty && err != errHeld {

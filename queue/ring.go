@@ -25,6 +25,7 @@ type ring struct {
 	stride uintptr
 	me     proctab.Owner
 	table  *proctab.Table
+	seg    *segment.Segment
 	closer *wait.Closer // of this process's attachment to the segment
 
 	producers side // wait for room
@@ -77,6 +78,7 @@ func viewRing(o *segment.Object, size int) (*ring, error) {
 		stride:    stride,
 		me:        o.Seg.Me(),
 		table:     o.Seg.Table(),
+		seg:       o.Seg,
 		closer:    party.Closer,
 		producers: side{event: lock.NewEventCount(party, head.notFull[:])},
 		consumers: side{event: lock.NewEventCount(party, head.notEmpty[:])},
@@ -116,15 +118,16 @@ func (r *ring) gone(o proctab.Owner) bool {
 }
 
 // busy reports whether goroutines of this process have claimed slots. Such a claim
-// lasts as long as it takes to copy a message, so it waits for them to end; the limit is
-// for words that others have overwritten.
+// lasts as long as it takes to copy a message, so it waits for them to end. It gives up on words that others
+// have overwritten; it counts looks rather than time, which also passes while the process is stopped.
 func (r *ring) busy() bool {
-	for end := time.Now().Add(time.Second); r.owns(r.me); time.Sleep(100 * time.Microsecond) {
-		if time.Now().After(end) {
-			return true
+	for range 5000 {
+		if !r.owns(r.me) {
+			return false
 		}
+		time.Sleep(100 * time.Microsecond)
 	}
-	return false
+	return true
 }
 
 func (r *ring) owns(o proctab.Owner) bool {
