@@ -1,3 +1,5 @@
+//go:build linux
+
 package proctab
 
 import (
@@ -70,7 +72,7 @@ func dies(t *testing.T, f *file, path string, m mode, way string, w *proctest.Ch
 }
 
 func TestEveryDeathIsAnEvent(t *testing.T) {
-	rounds := 5
+	rounds := 3
 	if testing.Short() {
 		rounds = 1
 	}
@@ -93,7 +95,7 @@ func TestEveryDeathIsAnEvent(t *testing.T) {
 
 // The figure that users feel: a waiter in another process resumes after SIGKILL.
 func TestLatencyOfDeathBySIGKILL(t *testing.T) {
-	rounds := 50
+	rounds := 20
 	if testing.Short() {
 		rounds = 5
 	}

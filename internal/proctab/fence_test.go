@@ -1,3 +1,5 @@
+//go:build linux
+
 package proctab
 
 import (
@@ -46,7 +48,7 @@ func (f *file) moves() bool {
 
 // No thread of a process that Dead calls dead writes any more.
 func TestTheDeadDoNotWrite(t *testing.T) {
-	kills := 60
+	kills := 30
 	if testing.Short() {
 		kills = 10
 	}

@@ -1,3 +1,5 @@
+//go:build linux
+
 package wait
 
 import (
@@ -32,7 +34,7 @@ func TestPollerSeesAllOfSeveralChanges(t *testing.T) {
 	if !futex.HasWaitAny() {
 		t.Skip("the kernel has no futex_waitv")
 	}
-	for range rounds(500) {
+	for range rounds(300) {
 		words := make([]uint32, 5)
 		before := parked()
 		ended := make(chan struct{}, len(words))
@@ -65,7 +67,7 @@ func TestMissedWakeUpWithoutChangeIsBounded(t *testing.T) {
 	}
 	const limit = 100 * time.Millisecond
 	missed, seen := 0, 0
-	for range rounds(30) {
+	for range rounds(20) {
 		words := make([]uint32, 2)
 		before := parked()
 		took := make(chan time.Duration, len(words))
@@ -138,7 +140,7 @@ func TestWakeUpAndCancelAtOnce(t *testing.T) {
 		t.Skip("the kernel has no futex_waitv")
 	}
 	lost := 0
-	for range rounds(500) {
+	for range rounds(300) {
 		word := new(uint32)
 		ctx, cancel := context.WithCancel(context.Background())
 		before := parked()
