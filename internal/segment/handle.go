@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/shmkit/shmkit/internal/mapping"
@@ -115,12 +116,8 @@ func enroll(s *Segment) {
 func dismiss(s *Segment) {
 	attachedMu.Lock()
 	defer attachedMu.Unlock()
-	for i, t := range attached {
-		if t == s {
-			attached = append(attached[:i:i], attached[i+1:]...)
-			return
-		}
-	}
+	// Delete clears what it cuts off: nothing here may keep a closed segment mapped.
+	attached = slices.DeleteFunc(attached, func(t *Segment) bool { return t == s })
 }
 
 // locating makes sure that goroutines which need the same segment attach it once.

@@ -26,7 +26,7 @@ type Spec struct {
 func (o *Object) matches(spec Spec) error {
 	mismatch := &MismatchError{Segment: o.Seg.path, Name: spec.Name}
 	if o.Kind != spec.Kind {
-		mismatch.Difference = fmt.Sprintf("it is a %v, not a %v", o.Kind, spec.Kind)
+		mismatch.Difference = fmt.Sprintf("its kind is %v, not %v", o.Kind, spec.Kind)
 		return mismatch
 	}
 	if o.Type != spec.Type {
