@@ -1,0 +1,258 @@
+//go:build crashtest && linux
+
+package lock
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctest"
+)
+
+// A scene is an operation on the lock in cell 0 that a victim is killed in, at its first crash point, its second,
+// and so on until it completes; and what is around it. When the victim is about to act, the room looks like this:
+// first somebody died with the lock, if dead; then the victim did its before; then, if held, the test locked;
+// then the survivors went to sleep on the lock, each a process.
+type scene struct {
+	name        string
+	dead        bool
+	before, act func(m *Mutex)
+	held        bool // the test unlocks some milliseconds after the victim began
+	late        bool // the survivors come only after the victim has waited for some milliseconds
+	survivors   int
+	unheard     bool // the request of a survivor to be handed the lock gets lost
+}
+
+// asleep is how long a process is given to fall asleep on a lock, and to ask for it.
+const asleep = 4 * time.Millisecond
+
+func lockUnlock(m *Mutex) {
+	if err := m.Lock(background); errors.Is(err, ErrOwnerDied) {
+		m.MarkConsistent()
+	} else {
+		must(err)
+	}
+	m.Unlock()
+}
+
+// lockAnyway locks, whoever has died.
+func lockAnyway(m *Mutex) {
+	if err := m.Lock(background); err != nil && !errors.Is(err, ErrOwnerDied) {
+		must(err)
+	}
+}
+
+func nothing(*Mutex) {}
+
+var scenes = []scene{
+	{name: "lock and unlock", before: nothing, act: lockUnlock, survivors: 1, late: true},
+	{name: "unlock with sleepers", before: lockAnyway, act: (*Mutex).Unlock, survivors: 2, unheard: true},
+	{name: "hand over", before: lockAnyway, act: (*Mutex).Unlock, survivors: 1},
+	{name: "hand over before others", before: lockAnyway, act: (*Mutex).Unlock, survivors: 3},
+	{name: "wait for the lock", before: nothing, act: lockUnlock, held: true, survivors: 1},
+	{name: "wait for the lock behind others", before: nothing, act: lockUnlock, held: true, survivors: 3},
+	{name: "be handed the lock", before: nothing, act: lockUnlock, held: true, late: true, survivors: 2},
+	{name: "take over by Lock", dead: true, before: nothing, act: lockUnlock, survivors: 1, late: true},
+	{name: "take over by TryLock", dead: true, before: nothing, act: func(m *Mutex) {
+		if err := m.TryLock(); !errors.Is(err, ErrOwnerDied) {
+			must(err)
+			panic("TryLock did not notice the death")
+		}
+		m.MarkConsistent()
+		m.Unlock()
+	}, survivors: 1, late: true},
+	{name: "mark consistent", dead: true, before: lockAnyway, act: func(m *Mutex) {
+		m.MarkConsistent()
+		m.Unlock()
+	}, survivors: 2},
+	{name: "make unrecoverable", dead: true, before: lockAnyway, act: (*Mutex).Unlock, survivors: 2},
+	{name: "abandon", dead: true, before: lockAnyway, act: (*Mutex).Abandon, survivors: 2},
+	{name: "repair", dead: true, before: nothing, act: func(m *Mutex) {
+		must(m.LockRepair(background, func() error { return nil }))
+		m.Unlock()
+	}, survivors: 1, late: true},
+	{name: "give up", before: nothing, act: func(m *Mutex) {
+		ctx, cancel := context.WithTimeout(background, 2*asleep)
+		defer cancel()
+		if err := m.Lock(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			must(err)
+			m.Unlock() // it was unlocked in time
+		}
+	}, held: true, survivors: 2},
+}
+
+// The cells of a sweep, beside the lock in cell 0.
+const (
+	wordCell   = 1 // the lock's word at the victim's last point, but no later than when it had let go of the lock
+	victimCell = 2 // the victim's id
+	deadCell   = 3 // the id of who died before
+	pointCell  = 4 // the name of the victim's last point
+)
+
+// victim: ROOM SCENE POINT.
+var victim = proctest.Register("victim", func(args []string) {
+	r := enterRoom(args[0])
+	i := slices.IndexFunc(scenes, func(s scene) bool { return s.name == args[1] })
+	n, err := strconv.Atoi(args[2])
+	must(err)
+	m := r.mutex(0)
+	scenes[i].before(m)
+	r.counter(victimCell).Store(int64(m.me))
+	proctest.Say("ready")
+	proctest.Hear()
+	had, let := isHeldBy(m.r.word.Load(), m.me), false
+	note := func(point string) {
+		w := m.r.word.Load()
+		if !let {
+			r.counter(wordCell).Store(int64(w))
+		}
+		had = had || isHeldBy(w, m.me)
+		let = had && !isHeldBy(w, m.me)
+		clear(r.cell(pointCell))
+		copy(r.cell(pointCell), point)
+	}
+	crashpoint.Trace(note)
+	crashpoint.Arm(n)
+	scenes[i].act(m)
+	crashpoint.Disarm()
+	note("the end")
+})
+
+// survivor locks, says how that went, and unlocks.
+var survivor = proctest.Register("survivor", func(args []string) {
+	m := enterRoom(args[0]).mutex(0)
+	proctest.Say("locking")
+	began := time.Now()
+	err := m.Lock(background)
+	if err == nil || errors.Is(err, ErrOwnerDied) {
+		if err != nil {
+			m.MarkConsistent()
+		}
+		m.Unlock()
+	}
+	proctest.Say("%d %v", time.Since(began), err)
+})
+
+func TestCrashSweep(t *testing.T) {
+	for _, s := range scenes {
+		t.Run(strings.ReplaceAll(s.name, " ", "-"), func(t *testing.T) {
+			n := 1
+			for ; !s.crash(t, n); n++ {
+			}
+			t.Logf("%d crash points", n-1)
+			if n == 1 {
+				t.Error("no crash point was passed")
+			}
+		})
+	}
+}
+
+// crash plays the scene with a victim that dies at its n-th crash point, and reports whether it completed instead.
+func (s scene) crash(t *testing.T, n int) (completed bool) {
+	path := newRoom(t)
+	r := visit(t, path)
+	m := r.mutex(0)
+	if s.dead {
+		startHolder(t, path).Kill()
+		r.counter(deadCell).Store(int64(m.Owner()))
+	}
+	v := proctest.Start(t, victim, path, s.name, strconv.Itoa(n))
+	v.Expect("ready")
+	if s.held {
+		must(m.Lock(background))
+	}
+	var others []*proctest.Child
+	if !s.late {
+		others = s.startSurvivors(t, r)
+	}
+	v.Send("go")
+	if s.late && s.held {
+		time.Sleep(asleep)
+		others = s.startSurvivors(t, r)
+	}
+	if s.held {
+		time.Sleep(asleep)
+		m.Unlock()
+	}
+	state := v.Wait()
+	ended := time.Now()
+	if others == nil {
+		others = s.startSurvivors(t, r)
+	}
+	where := fmt.Sprintf("point %d, %s", n, bytes.TrimRight(r.cell(pointCell), "\x00"))
+	if completed = state.Success(); !completed && state.String() != "signal: killed" {
+		t.Fatalf("%s: the victim: %v\n%s", where, state, v.Stderr())
+	}
+	s.check(t, r, others, where)
+	if took := time.Since(ended); took > 2*time.Second {
+		t.Errorf("%s: the survivors needed %v", where, took)
+	}
+	return completed
+}
+
+func (s scene) startSurvivors(t *testing.T, r *room) (all []*proctest.Child) {
+	for range s.survivors {
+		c := proctest.Start(t, survivor, r.path)
+		c.Expect("locking")
+		all = append(all, c)
+	}
+	time.Sleep(asleep)
+	if s.unheard {
+		r.mutex(0).r.starving.Store(0)
+	}
+	return all
+}
+
+// check locks once more, as the last survivor, compares what all were told with the word at the victim's death, and
+// the lock with a free one.
+func (s scene) check(t *testing.T, r *room, survivors []*proctest.Child, where string) {
+	t.Helper()
+	w := uint32(r.counter(1).Load())
+	m := r.mutex(0)
+	told, refused := 0, 0
+	for _, c := range survivors {
+		c.WaitOK()
+		_, result, _ := strings.Cut(c.Line(), " ")
+		switch {
+		case strings.HasPrefix(result, ErrOwnerDied.Error()):
+			told++
+		case result == ErrNotRecoverable.Error():
+			refused++
+		case result != "<nil>":
+			t.Errorf("%s: a survivor got %s", where, result)
+		}
+	}
+	switch err := m.TryLock(); {
+	case errors.Is(err, ErrOwnerDied):
+		told++
+		m.MarkConsistent()
+		m.Unlock()
+	case err == ErrNotRecoverable:
+		refused++
+	default:
+		must(err)
+		m.Unlock()
+	}
+	wantTold, wantRefused := 0, 0
+	switch owner := int64(ownerOf(w)); {
+	case isUnrecoverable(w):
+		wantRefused = len(survivors) + 1
+	case w&handed == 0 && (w&suspect != 0 || owner == r.counter(victimCell).Load() || w != 0 && owner == r.counter(deadCell).Load()):
+		wantTold = 1
+	}
+	if told != wantTold || refused != wantRefused {
+		t.Errorf("%s, word %#x: %d were told of a death, want %d; %d that the lock is lost, want %d",
+			where, w, told, wantTold, refused, wantRefused)
+	}
+	if w := m.r.word.Load(); w != 0 && !isUnrecoverable(w) || m.r.starving.Load() != 0 {
+		t.Errorf("%s: in the end the lock is %#x, starving %#x", where, w, m.r.starving.Load())
+	}
+}

@@ -1,0 +1,97 @@
+//go:build linux
+
+package lock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/wait"
+)
+
+// FuzzGarbage writes the fuzzer's bytes over a lock, eight at a time, while goroutines use it. Whatever the bytes
+// are, every call ends, at the latest with its context, and nothing panics but an Unlock that says so.
+func FuzzGarbage(f *testing.F) {
+	for _, seed := range []string{
+		"", "\xff\xff\xff\xff\xff\xff\xff\xff", "\x00\x00\x00\x00\x01\x00\x00\x00", "\x01\x04\x00\x80\x00\x00\x00\x00",
+		"\x01\x04\x00\x40\x03\x00\x00\x00", "\xff\xff\xff\x3f\x00\x00\x00\x00", "\x00\x00\x00\xc0\xff\xff\xff\xff",
+	} {
+		f.Add([]byte(seed), uint8(0))
+		f.Add([]byte(seed+seed+seed), uint8(8))
+	}
+	f.Fuzz(func(t *testing.T, garbage []byte, at uint8) {
+		path := newRoom(t)
+		r := visit(t, path)
+		other := enterRoom(path)
+		defer other.leave()
+		var wg sync.WaitGroup
+		stop := make(chan struct{})
+		for i, m := range []*Mutex{r.mutex(0), other.mutex(0), NewMutex(other.party, other.cell(0), wait.Spinning)} {
+			wg.Go(func() { fumble(t, m, i, stop) })
+		}
+		for i := 0; i+8 <= len(garbage) && i < 128; i += 8 {
+			time.Sleep(200 * time.Microsecond)
+			scribble(r.cell(0)[at&8:], garbage[i:i+8])
+		}
+		time.Sleep(time.Millisecond)
+		close(stop)
+		wg.Wait()
+	})
+}
+
+// scribble writes as a stray pointer would, a byte at a time.
+func scribble(mem, garbage []byte) { copy(mem[:8], garbage) }
+
+// fumble uses m in all ways.
+func fumble(t *testing.T, m *Mutex, i int, stop <-chan struct{}) {
+	for n := i; !isClosed(stop); n++ {
+		within(t, "Lock", func() {
+			ctx, cancel := context.WithTimeout(background, 300*time.Microsecond)
+			defer cancel()
+			if err := m.Lock(ctx); err == nil || errors.Is(err, ErrOwnerDied) {
+				unlockOrPanic(t, m)
+			}
+		})
+		within(t, "TryLock", func() {
+			if err := m.TryLock(); err == nil || errors.Is(err, ErrOwnerDied) {
+				if n%2 == 0 {
+					unlockOrPanic(t, m)
+				}
+			}
+		})
+		within(t, "Unlock", func() { unlockOrPanic(t, m) })
+		runtime.Gosched()
+	}
+}
+
+func within(t *testing.T, what string, f func()) {
+	began := time.Now()
+	f()
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("%s took %v", what, took)
+	}
+}
+
+func unlockOrPanic(t *testing.T, m *Mutex) {
+	defer func() {
+		if p := recover(); p != nil && !strings.Contains(fmt.Sprint(p), "does not hold the lock") {
+			t.Errorf("panic: %v", p)
+		}
+	}()
+	m.Unlock()
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
