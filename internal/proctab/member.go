@@ -5,7 +5,9 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/futex"
@@ -57,14 +59,25 @@ func (t *Table) Attach() (m *Member, crashed bool, err error) {
 	return m, crashed, nil
 }
 
+// A process claims or leaves a slot in microseconds, unless it is stopped in the middle.
+const (
+	claimPatience = 200 * time.Millisecond
+	claimPause    = 100 * time.Microsecond
+)
+
 // claimAny claims a slot, and reports whether the process that had it before has crashed.
 func (m *Member) claimAny() (crashed bool, err error) {
 	t := m.t
 	busy := make([]bool, len(t.slots))
-	for {
+	for began := time.Now(); ; {
 		n, w := t.leastUsed(busy)
 		if n < 0 {
-			return false, ErrTooManyProcesses
+			if !slices.Contains(busy, true) || time.Since(began) > claimPatience {
+				return false, ErrTooManyProcesses
+			}
+			clear(busy) // who was about to claim or to leave a slot has done so in a moment
+			time.Sleep(claimPause)
+			continue
 		}
 		if w&livenessMask != 0 {
 			t.bury(n, w) // with the next epoch in the slot nobody else will
