@@ -2,8 +2,8 @@ package queue
 
 import (
 	"fmt"
-	"os"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/proctest"
@@ -30,29 +30,6 @@ var roleDrain = proctest.Register("drain", func(args []string) {
 	}
 	proctest.Say("done")
 })
-
-func exitOn(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(3)
-	}
-}
-
-// namedQueue makes a queue in a segment that other processes can open by its path.
-func namedQueue[T any](t testing.TB, capacity int, o Options) (q *Queue[T], path string) {
-	t.Helper()
-	path = proctest.Dir(t) + "/segment"
-	seg, err := shm.Create(path, shm.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { seg.Close() })
-	q, err = NewQueue[T](seg, "q", capacity, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return q, path
-}
 
 // BenchmarkStream is one producer and one consumer, as goroutines and as processes.
 func BenchmarkStream(b *testing.B) {
@@ -110,5 +87,46 @@ func putGet[T any](b *testing.B) {
 		if _, err := q.Get(background); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkRoundTrip is a message to another process and back.
+func BenchmarkRoundTrip(b *testing.B) {
+	there, back, child := echo(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := there.Put(background, line{}); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := back.Get(background); err != nil {
+			b.Fatal(err)
+		}
+	}
+	there.Close()
+	child.WaitOK()
+}
+
+// BenchmarkMany is several producers and consumers, all goroutines of one process.
+func BenchmarkMany(b *testing.B) {
+	for _, sides := range []int{2, 8} {
+		b.Run(fmt.Sprint("each=", sides), func(b *testing.B) {
+			b.ReportAllocs()
+			q := newQueue[line](b, 1024, Options{})
+			var producers, consumers sync.WaitGroup
+			for g := range sides {
+				producers.Go(func() {
+					for i := g; i < b.N; i += sides {
+						q.Put(background, line{})
+					}
+				})
+				consumers.Go(func() {
+					for range q.All(background) {
+					}
+				})
+			}
+			producers.Wait()
+			q.Close()
+			consumers.Wait()
+		})
 	}
 }

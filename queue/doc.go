@@ -1,2 +1,72 @@
-// Package queue passes messages between processes through rings in shared memory.
+// Package queue passes messages of fixed size between processes, through a ring in shared memory.
+//
+// A [Queue] is made once, by name, in a segment of the package shm, and opened by any number of
+// processes. Any number of goroutines in each of them may put and get at once.
+//
+//	seg, err := shm.OpenOrCreate("orders", shm.Options{})
+//	…
+//	q, err := queue.NewQueue[Order](seg, "incoming", 1024, queue.Options{})
+//	…
+//	err = q.Put(ctx, order) // waits for room
+//
+//	for order, err := range q.All(ctx) { … } // in another process
+//
+// # The ring
+//
+// Each message has a position, counted from the first that was ever put. The position tells its slot
+// in the ring, and its lap: which time round the ring it is. A slot has a state word, and who wants it
+// claims it there, by a compare-and-swap that writes down his owner id:
+//
+//	#  phase    owner  lap  meaning                          next
+//	0  empty    -      l    free for the message of lap l    a producer claims it -> 1
+//	1  writing  p      l    p copies the message in          p publishes it -> 2; p is dead: skipped -> 0, lap l+1
+//	2  full     -      l    the message waits                a consumer claims it -> 3
+//	3  reading  c      l    c copies the message out         c frees it -> 0, lap l+1; c is dead: freed -> 0, lap l+1
+//
+// A claim needs the compare-and-swap. What ends a claim is a plain release store: as long as its owner lives, nobody
+// else changes the word, and the other goroutines of the owner's process leave claims alone, too.
+//
+// The two ends of the queue, put and get, are only hints where to look. Who finds the slot at a hint
+// taken moves the hint on by one, whoever took it. As a slot is claimed only by somebody who has seen the
+// hint at its position, claims are made in the order of positions, and a hint lags behind by one at most. So each slot can
+// only be in a few states, seen from a hint; anything else is reported as [shm.ErrCorrupt].
+//
+// Laps have 32 bits and wrap; they are compared by their signed difference. Only a process that sleeps between two
+// instructions for a multiple of 2³² laps exactly could take one lap for another.
+//
+// # Waiting
+//
+// Put and Get first spin, unless spinning was in vain lately, and then sleep in the kernel. Who changes
+// the queue pays one load to find out that nobody sleeps. In a stream of messages those who wait let a few gather before they
+// look again; in a conversation they look at once. A sleeper that waits for a certain process to finish its copy sleeps
+// on that process's life, too.
+//
+// # Deaths
+//
+// A process may be killed at any instruction. What its death does to the others:
+//
+//	it is killed                              the others
+//	before it claims a slot                   notice nothing
+//	while it writes its message               skip the position, in its turn; count it as abandoned
+//	after it has published its message        get the message; who sleeps for it looks within a second
+//	while it copies a message out             have lost that one message; count it as abandoned when its slot is needed
+//	after it has freed the slot               never see that message: it was the dead one's; who sleeps for room looks within a second
+//	between a claim and moving the hint       move the hint for it
+//	while it waits                            notice nothing
+//	after it has freed a dead one's slot      may miss that one in the count
+//	while it closes the queue                 find it closed, within a second, or not
+//
+// A full queue whose oldest position belongs to a dead producer needs no consumer to go on: the next producer skips that position.
+//
+// A process that is stopped (SIGSTOP, a debugger) lives. Its claims are waited for: the messages behind
+// its own have to wait, and so has the producer that comes to its slot one lap later.
+//
+// # Caveats
+//
+// [Queue.TryGet] reports an empty queue while the oldest message is still being copied in, and
+// [Queue.TryPut] a full one while the oldest is being copied out. With one producer, and one consumer, that cannot be told
+// from the truth.
+//
+// Each slot is as large as the message and 8 bytes more. All processes see the same order, but two messages
+// that are put at the same time may come in either.
 package queue

@@ -3,6 +3,8 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -72,3 +74,38 @@ func wantErr(t testing.TB, err, want error) {
 
 // bigSegment has room for many queues.
 var bigSegment = shm.Options{Size: 256 << 20}
+
+// exitOn ends a role that cannot go on.
+func exitOn(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(3)
+	}
+}
+
+// namedQueue makes a queue in a segment that other processes can open by its path.
+func namedQueue[T any](t testing.TB, capacity int, o Options) (q *Queue[T], path string) {
+	t.Helper()
+	path = proctest.Dir(t) + "/segment"
+	seg, err := shm.Create(path, shm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { seg.Close() })
+	q, err = NewQueue[T](seg, "q", capacity, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q, path
+}
+
+// reopen attaches to the segment once more, as another process would.
+func reopen(t testing.TB, path string) *shm.Segment {
+	t.Helper()
+	seg, err := shm.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { seg.Close() })
+	return seg
+}

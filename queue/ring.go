@@ -119,13 +119,15 @@ func (r *ring) gone(o proctab.Owner) bool {
 
 // busy reports whether goroutines of this process have claimed slots. Such a claim
 // lasts as long as it takes to copy a message, so it waits for them to end. It gives up on words that others
-// have overwritten; it counts looks rather than time, which also passes while the process is stopped.
+// have overwritten, after a second; it counts looks, as time passes for a stopped process, too.
 func (r *ring) busy() bool {
-	for range 5000 {
+	pause := 50 * time.Microsecond
+	for range 110 {
 		if !r.owns(r.me) {
 			return false
 		}
-		time.Sleep(100 * time.Microsecond)
+		time.Sleep(pause)
+		pause = min(2*pause, 10*time.Millisecond)
 	}
 	return true
 }

@@ -1,0 +1,248 @@
+package queue
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// An event is one operation of a history, in shared memory, so that it survives whoever did it.
+type event struct {
+	Call, Return uint64 // times of the common clock; 0: has not happened
+	Value        uint64
+	Put          bool
+	Done         bool // neither full nor empty
+}
+
+const eventsEach = 40
+
+// A history is what its processes share.
+type history struct {
+	q         *Queue[uint64]
+	events    *shm.RawArray[event]
+	clock     *shm.Uint64
+	processes *shm.Uint64 // how many there are
+	running   *shm.Uint64 // how many of them have begun
+}
+
+func openHistory(seg *shm.Segment) (h history, err error) {
+	if h.q, err = OpenQueue[uint64](seg, "q", Options{}); err != nil {
+		return h, err
+	}
+	for name, u := range map[string]**shm.Uint64{"clock": &h.clock, "processes": &h.processes, "running": &h.running} {
+		if *u, err = shm.NewUint64(seg, name, 0); err != nil {
+			return h, err
+		}
+	}
+	h.events, err = shm.NewRawArray[event](seg, "events", 8*eventsEach)
+	return h, err
+}
+
+// begin waits until all processes of the history are running, but not for long: one may have been killed.
+func (h history) begin() {
+	h.running.Add(1)
+	for began := time.Now(); h.running.Load() < h.processes.Load() && time.Since(began) < 20*time.Millisecond; {
+	}
+}
+
+// roleHistory is process args[1] of the history in the segment args[0]. It puts, or gets, as args[2] says.
+var roleHistory = proctest.Register("history", func(args []string) {
+	seg, err := shm.Open(args[0])
+	exitOn(err)
+	h, err := openHistory(seg)
+	exitOn(err)
+	who, err := strconv.Atoi(args[1])
+	exitOn(err)
+	mine := h.events.Slice()[who*eventsEach:][:eventsEach]
+	proctest.Say("ready")
+	proctest.Hear()
+	h.begin()
+	for i := range mine {
+		e := &mine[i]
+		e.Put, e.Value = args[2] == "put", uint64(who*eventsEach+i+1)
+		e.Call = h.clock.Add(1)
+		if e.Put {
+			err = h.q.TryPut(e.Value)
+		} else {
+			e.Value, err = h.q.TryGet()
+		}
+		e.Done = err == nil
+		if err != ErrFull && err != ErrEmpty {
+			exitOn(err)
+		}
+		e.Return = h.clock.Add(1)
+	}
+	proctest.Say("done")
+	proctest.Hear()
+})
+
+// Rules say what a history of these processes must be like.
+type rules struct {
+	capacity             int
+	producers, consumers int
+	kill                 bool
+}
+
+// fifo is the queue as porcupine sees it. The state is a slice of values.
+//
+// With several producers, a get may find the queue empty although a message is complete, behind one that is being
+// written; with several consumers a put may find it full although a message has been taken.
+func (r rules) fifo() porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return []uint64(nil) },
+		Step: func(state, input, _ any) (bool, any) {
+			s, e := state.([]uint64), input.(event)
+			switch {
+			case e.Put && e.Done:
+				return len(s) < r.capacity, append(slices.Clone(s), e.Value)
+			case e.Put:
+				return len(s) == r.capacity || r.consumers > 1 || r.kill, s
+			case e.Done:
+				if len(s) == 0 || s[0] != e.Value {
+					return false, s
+				}
+				return true, slices.Clone(s[1:])
+			default:
+				return len(s) == 0 || r.producers > 1 || r.kill, s
+			}
+		},
+		Equal: func(a, b any) bool { return slices.Equal(a.([]uint64), b.([]uint64)) },
+	}
+}
+
+// A history of several processes is one of a queue, also when some of them are killed.
+func TestLinearizable(t *testing.T) {
+	for _, r := range []rules{
+		{capacity: 2, producers: 1, consumers: 3},
+		{capacity: 2, producers: 3, consumers: 1},
+		{capacity: 4, producers: 2, consumers: 2},
+		{capacity: 1, producers: 2, consumers: 2},
+		{capacity: 2, producers: 2, consumers: 2, kill: true},
+	} {
+		t.Run(fmt.Sprintf("%+v", r), func(t *testing.T) {
+			for round := range 10 {
+				r.play(t, round)
+			}
+		})
+	}
+}
+
+func (r rules) play(t *testing.T, round int) {
+	q, path := namedQueue[uint64](t, r.capacity, Options{}.startingAt(beforePositionWrap(uint64(r.capacity))))
+	h, err := openHistory(reopen(t, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var children []*proctest.Child
+	h.processes.Store(uint64(r.producers + r.consumers))
+	for i := range r.producers + r.consumers {
+		op := "get"
+		if i < r.producers {
+			op = "put"
+		}
+		c := proctest.Start(t, roleHistory, path, fmt.Sprint(i), op)
+		c.Expect("ready")
+		children = append(children, c)
+	}
+	for _, c := range children {
+		c.Send("go")
+	}
+	if r.kill { // the first producer and the last consumer
+		for began := time.Now(); h.clock.Load() < uint64(10*round+5) && time.Since(began) < soon; {
+		}
+		killed := []*proctest.Child{children[0], children[len(children)-1]}
+		children = children[1 : len(children)-1]
+		for _, c := range killed {
+			kill(t, c)
+		}
+	}
+	for _, c := range children {
+		c.Expect("done")
+		c.Send("end")
+		c.WaitOK()
+	}
+	ops := append(r.operations(h.events.Slice()), drain(t, h)...)
+	settle(t, ops, q.Stats().Abandoned)
+	var known []porcupine.Operation
+	for _, o := range ops {
+		if o.Return > 0 {
+			known = append(known, o)
+		}
+	}
+	if result := porcupine.CheckOperationsTimeout(r.fifo(), known, 20*time.Second); result != porcupine.Ok {
+		t.Fatalf("the history is %v: %v", result, known)
+	}
+}
+
+// operations are the events as porcupine wants them; of a process each, unfinished ones without return.
+func (r rules) operations(events []event) (ops []porcupine.Operation) {
+	for i, e := range events {
+		if e.Call > 0 {
+			ops = append(ops, porcupine.Operation{ClientId: i / eventsEach, Input: e, Call: int64(e.Call), Return: int64(e.Return)})
+		}
+	}
+	return ops
+}
+
+// drain takes what is left, as operations of a further process.
+func drain(t *testing.T, h history) (ops []porcupine.Operation) {
+	for {
+		call := h.clock.Add(1)
+		v, err := h.q.TryGet()
+		if err != nil {
+			wantErr(t, err, ErrEmpty)
+			return ops
+		}
+		ops = append(ops, porcupine.Operation{
+			ClientId: 8, Input: event{Value: v, Done: true}, Call: int64(call), Return: int64(h.clock.Add(1)),
+		})
+	}
+}
+
+// settle decides what the unfinished operations of the killed have done: a put, if its message came out, and a get, if
+// a message is missing. What has done nothing keeps no return.
+func settle(t *testing.T, ops []porcupine.Operation, abandoned uint64) {
+	t.Helper()
+	put, got := map[uint64]bool{}, map[uint64]bool{}
+	for _, o := range ops {
+		if e := o.Input.(event); o.Return > 0 && e.Done {
+			if e.Put {
+				put[e.Value] = true
+			} else {
+				got[e.Value] = true
+			}
+		}
+	}
+	var lost []uint64
+	for v := range put {
+		if !got[v] {
+			lost = append(lost, v)
+		}
+	}
+	for i := range ops {
+		o := &ops[i]
+		e := o.Input.(event)
+		switch {
+		case o.Return > 0:
+			continue
+		case e.Put && got[e.Value]:
+		case !e.Put && len(lost) > 0:
+			e.Value, lost = lost[0], lost[1:]
+		default:
+			continue
+		}
+		e.Done = true
+		o.Input, o.Return = e, math.MaxInt64
+	}
+	if len(lost) > 0 || abandoned > 2 {
+		t.Fatalf("messages %v are lost, %d abandoned", lost, abandoned)
+	}
+}
