@@ -4,6 +4,7 @@ package futex
 
 import (
 	"math"
+	"os"
 	"runtime"
 	"strconv"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
+	"golang.org/x/sys/unix"
 )
 
 // patience is what an event may take on a busy machine.
@@ -65,21 +67,56 @@ func TestTimeOutIsNeverEarly(t *testing.T) {
 	word := new(uint32)
 	for _, timeout := range []time.Duration{0, time.Microsecond, 20 * time.Millisecond} {
 		start := time.Now()
-		for Wait(Word{Addr: word}, timeout) != TimedOut { // a signal to the thread may end it
-			start = time.Now()
+		if got, took := Wait(Word{Addr: word}, timeout), time.Since(start); got != TimedOut || took < timeout {
+			t.Errorf("Wait for %v took %v: %v", timeout, took, got)
 		}
-		if took := time.Since(start); took < timeout {
-			t.Errorf("Wait for %v took %v", timeout, took)
+		var v Vector
+		v.Add(Word{Addr: word})
+		start = time.Now()
+		if i, took := v.Wait(timeout), time.Since(start); i != -1 || took < timeout {
+			t.Errorf("Vector.Wait for %v took %v: %d", timeout, took, i)
 		}
 	}
 	var v Vector
 	v.Add(Word{Addr: word})
-	proctest.Eventually(t, patience, func() bool {
-		start := time.Now()
-		return v.Wait(20*time.Millisecond) == -1 && time.Since(start) >= 20*time.Millisecond
-	}, "a wait of 20 ms that lasts as long")
 	if i := v.Wait(-time.Hour); i != -1 {
 		t.Errorf("wait until long ago: %d", i)
+	}
+}
+
+// The runtime sends signals to its threads to take them from their goroutines.
+func TestSignalsDoNotEndAWait(t *testing.T) {
+	const timeout = 50 * time.Millisecond
+	word := new(uint32)
+	for name, wait := range map[string]func() bool{
+		"Wait": func() bool { return Wait(Word{Addr: word}, timeout) == TimedOut },
+		"Vector.Wait": func() bool {
+			var v Vector
+			v.Add(Word{Addr: word})
+			return v.Wait(timeout) == -1
+		},
+	} {
+		thread := make(chan int)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			thread <- unix.Gettid()
+			start := time.Now()
+			if ok, took := wait(), time.Since(start); !ok || took < timeout {
+				t.Errorf("%s for %v took %v, timed out %t", name, timeout, took, ok)
+			}
+		}()
+		tid := <-thread
+		for signalling := true; signalling; {
+			select {
+			case <-done:
+				signalling = false
+			case <-time.After(time.Millisecond):
+				unix.Tgkill(os.Getpid(), tid, unix.SIGURG)
+			}
+		}
 	}
 }
 

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	opWait = 0 // FUTEX_WAIT
-	opWake = 1 // FUTEX_WAKE
+	opWake = 1          // FUTEX_WAKE
+	opWait = 9          // FUTEX_WAIT_BITSET: until a point in time of the monotonic clock
+	anyBit = 0xffffffff // FUTEX_BITSET_MATCH_ANY
 
 	sysFutexWaitv = 449 // the same on every architecture
 	waitvSize32   = 2   // FUTEX2_SIZE_U32, shared between processes
@@ -33,18 +34,35 @@ type waitv struct {
 // Wait sleeps while *w.Addr equals w.Val, at most for the time-out; a time-out
 // below zero means for ever. The sleep is visible to the Go scheduler.
 func Wait(w Word, timeout time.Duration) Result {
-	var ts *unix.Timespec
+	var until *unix.Timespec
 	if timeout >= 0 {
-		t := unix.NsecToTimespec(int64(timeout))
-		ts = &t
+		t, err := after(timeout)
+		if err != nil {
+			return Woken
+		}
+		until = &t
 	}
-	_, _, errno := syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(w.Addr)), opWait,
-		uintptr(w.Val), uintptr(unsafe.Pointer(ts)), 0, 0)
-	if errno == unix.ETIMEDOUT {
-		return TimedOut
+	for {
+		_, _, errno := syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(w.Addr)), opWait,
+			uintptr(w.Val), uintptr(unsafe.Pointer(until)), 0, anyBit)
+		switch errno {
+		case unix.EINTR: // the runtime sends signals to its threads
+		case unix.ETIMEDOUT:
+			return TimedOut
+		default:
+			slowDown(errno)
+			return Woken
+		}
 	}
-	slowDown(errno)
-	return Woken
+}
+
+// after is the time of the monotonic clock when timeout has passed.
+func after(timeout time.Duration) (unix.Timespec, error) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(clockMonotonic, &now); err != nil {
+		return now, err
+	}
+	return unix.NsecToTimespec(now.Nano() + int64(max(timeout, 0))), nil
 }
 
 // A Vector is a reusable list of words for [Vector.Wait]. The zero value is empty.
@@ -92,26 +110,30 @@ func escape(addr *uint32) {
 //
 // Preconditions: [HasWaitAny] is true; the vector is not empty.
 func (v *Vector) Wait(timeout time.Duration) int {
-	var now unix.Timespec
-	if err := unix.ClockGettime(clockMonotonic, &now); err != nil {
+	until, err := after(timeout)
+	if err != nil {
 		return -1
 	}
-	until := unix.NsecToTimespec(now.Nano() + int64(max(timeout, 0)))
-	i, _, errno := syscall.Syscall6(sysFutexWaitv, uintptr(unsafe.Pointer(&v.v[0])), uintptr(v.n), 0,
-		uintptr(unsafe.Pointer(&until)), clockMonotonic, 0)
-	runtime.KeepAlive(v)
-	if errno != 0 {
-		slowDown(errno)
-		return -1
+	for {
+		i, _, errno := syscall.Syscall6(sysFutexWaitv, uintptr(unsafe.Pointer(&v.v[0])), uintptr(v.n), 0,
+			uintptr(unsafe.Pointer(&until)), clockMonotonic, 0)
+		runtime.KeepAlive(v)
+		switch errno {
+		case 0:
+			return int(i)
+		case unix.EINTR:
+		default:
+			slowDown(errno)
+			return -1
+		}
 	}
-	return int(i)
 }
 
 // slowDown lets a moment pass after an error that no wait should meet, such as that of a word
 // whose memory is gone. The caller looks and waits again; it shall not do so as fast as it can.
 func slowDown(errno syscall.Errno) {
 	switch errno {
-	case 0, unix.EAGAIN, unix.EINTR, unix.ETIMEDOUT:
+	case 0, unix.EAGAIN, unix.ETIMEDOUT:
 	default:
 		time.Sleep(time.Millisecond)
 	}

@@ -68,17 +68,17 @@ func (r reason) check(n, i int) error {
 		r.cause(&values[i], cancel, c)
 	}
 	before := parked()
-	done := make(chan time.Duration, 1)
+	done := make(chan struct{})
 	start := time.Now()
 	go func() {
+		defer close(done)
 		Park(ctx, c, limit, words...)
-		done <- time.Since(start)
 	}()
 	if !r.ahead && r.cause != nil {
 		for futex.HasWaitAny() && parked() == before { // it may also be spurious and over
 			select {
-			case took := <-done:
-				return fmt.Errorf("returned after %v for no reason", took)
+			case <-done:
+				return fmt.Errorf("returned after %v for no reason", time.Since(start))
 			case <-time.After(10 * time.Microsecond):
 			}
 		}
@@ -86,8 +86,8 @@ func (r reason) check(n, i int) error {
 		start = time.Now()
 		r.cause(&values[i], cancel, c)
 	}
-	took := <-done
-	if took >= prompt || took < r.least {
+	<-done
+	if took := time.Since(start); took >= prompt || took < r.least {
 		return fmt.Errorf("returned after %v", took)
 	}
 	return nil
