@@ -97,34 +97,35 @@ func (m *Mutex) Name() string { return m.o.Name }
 //   - [ErrNotRecoverable]: m is not held and never will be again.
 //   - the context's error, [ErrClosed], or that of the Repair function: m is not held.
 func (m *Mutex) Lock(ctx context.Context) error {
-	return m.mend(m.m.Lock(ctx))
+	return m.m.LockRepair(ctx, m.repair)
 }
 
 // TryLock locks m if that is possible without waiting.
 //
 // Errors: [ErrLocked] when a living process holds m; otherwise those of [Mutex.Lock].
 func (m *Mutex) TryLock() error {
-	return m.mend(m.m.TryLock())
-}
-
-// mend runs the Repair function after the death of a holder.
-func (m *Mutex) mend(err error) error {
-	if err != nil && m.repair != nil && errors.Is(err, ErrOwnerDied) {
-		return m.m.Repair(m.repair)
-	}
-	return err
+	return m.m.TryLockRepair(m.repair)
 }
 
 // Unlock unlocks m. Any goroutine of the process that holds it may call it. It does not wait.
 //
-// It panics when this process does not hold m, unless its segment is closed: then the
-// lock was given up with the close.
-func (m *Mutex) Unlock() { m.m.Unlock() }
+// It panics, and changes nothing, when this process does not hold m. After its segment was closed it does
+// nothing: the lock was given up with the close.
+func (m *Mutex) Unlock() {
+	if !m.m.TryUnlock() {
+		panic("shmsync.Mutex.Unlock: this process does not hold the lock")
+	}
+}
 
-// MarkConsistent says, after [ErrOwnerDied], that what m guards is whole again.
+// MarkConsistent says, after [ErrOwnerDied], that what m guards is whole again. It
+// does nothing when m is consistent.
 //
-// Preconditions: this process holds m.
-func (m *Mutex) MarkConsistent() { m.m.MarkConsistent() }
+// It panics, and changes nothing, when this process does not hold m. After its segment was closed it does nothing.
+func (m *Mutex) MarkConsistent() {
+	if !m.m.TryMarkConsistent() {
+		panic("shmsync.Mutex.MarkConsistent: this process does not hold the lock")
+	}
+}
 
 // Locker returns m for interfaces that want a [sync.Locker]. Its Lock waits
 // without a context, and panics when it cannot return with the lock held and what it guards whole: use it with

@@ -56,22 +56,35 @@ func NewMutex(p *Party, mem []byte, policy wait.Policy) *Mutex {
 //   - [ErrOwnerDied]: the lock IS held.
 //   - [ErrNotRecoverable], [ErrClosed], the context's error: the lock is not held.
 func (m *Mutex) Lock(ctx context.Context) error {
-	// After Close the lock is not even touched: others would take this process for one that died with it.
-	if !m.closer.Closed() && m.r.word.CompareAndSwap(0, m.me) { // #1 -> #2
-		crashpoint.Here("lock.locked")
-		if !m.closer.Closed() {
-			m.shadow.Acquire()
-			runtime.KeepAlive(m)
-			return nil
-		}
-		return m.entered(m.me)
+	if m.lockFast() {
+		return nil
 	}
 	return m.lockSlow(ctx)
 }
 
+// lockFast takes a lock that is free, and reports whether it did.
+func (m *Mutex) lockFast() bool {
+	// After Close the lock is not even touched: others would take this process for one that died with it.
+	if m.closer.Closed() || !m.r.word.CompareAndSwap(0, m.me) { // #1 -> #2
+		return false
+	}
+	crashpoint.Here("lock.locked")
+	if m.closer.Closed() { // see entered
+		m.unlockSlow()
+		return false
+	}
+	m.shadow.Acquire()
+	return true
+}
+
 // TryLock is Lock without waiting. Further errors: [ErrLocked], and the lock is not held.
 func (m *Mutex) TryLock() error {
-	defer runtime.KeepAlive(m)
+	err := m.tryLock()
+	runtime.KeepAlive(m)
+	return err
+}
+
+func (m *Mutex) tryLock() error {
 	for !m.closer.Closed() {
 		w := m.r.word.Load()
 		if isUnrecoverable(w) {

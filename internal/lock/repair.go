@@ -13,22 +13,40 @@ import (
 // It does nothing when that was said before. It panics when this process does not hold the
 // lock, unless the segment is closed.
 func (m *Mutex) MarkConsistent() {
-	if m.r.word.CompareAndSwap(m.me|suspect, m.me) { // #5 -> #2
-		crashpoint.Here("lock.consistent")
-	} else if !isHeldBy(m.r.word.Load(), m.me) && !m.closer.Closed() {
+	if !m.TryMarkConsistent() {
 		panic("lock.Mutex.MarkConsistent: this process does not hold the lock")
 	}
-	runtime.KeepAlive(m)
+}
+
+// TryMarkConsistent is MarkConsistent that reports false where MarkConsistent panics. Nothing has changed then.
+func (m *Mutex) TryMarkConsistent() bool {
+	defer runtime.KeepAlive(m)
+	if m.r.word.CompareAndSwap(m.me|suspect, m.me) { // #5 -> #2
+		crashpoint.Here("lock.consistent")
+		return true
+	}
+	return isHeldBy(m.r.word.Load(), m.me) || m.closer.Closed()
 }
 
 // LockRepair is Lock with a function that makes whole what a dead holder left; it
 // runs while the lock is held. When it fails, or panics, the lock is left to the next locker
-// as it was found.
+// as it was found. Without a function it is Lock.
 //
-// Errors: those of Lock without [ErrOwnerDied], and that of repair; the lock is not held.
+// Errors: those of Lock, but not [ErrOwnerDied] if there is a function, and that of repair; the lock is not held.
 func (m *Mutex) LockRepair(ctx context.Context, repair func() error) error {
-	err := m.Lock(ctx)
-	if err == nil || !errors.Is(err, ErrOwnerDied) {
+	if m.lockFast() {
+		return nil
+	}
+	return m.mend(m.lockSlow(ctx), repair)
+}
+
+// TryLockRepair is LockRepair without waiting. Further errors: [ErrLocked], and the lock is not held.
+func (m *Mutex) TryLockRepair(repair func() error) error {
+	return m.mend(m.TryLock(), repair)
+}
+
+func (m *Mutex) mend(err error, repair func() error) error {
+	if err == nil || repair == nil || !errors.Is(err, ErrOwnerDied) {
 		return err
 	}
 	return m.Repair(repair)
