@@ -284,11 +284,15 @@ func TestGrandchildsDeathIsSeen(t *testing.T) {
 		f, path := openTable(t, 3)
 		w := startWaiter(t, robust, path)
 		child := m.start(t, roleParent, path)
-		var grandchild int
-		if line := child.Line(); !scan(line, "child %d", &grandchild) {
-			t.Fatal(line)
+		var grandchild, tid int
+		var o Owner
+		var crashed bool
+		for range 2 { // from two processes
+			if line := child.Line(); !scan(line, "child %d", &grandchild) &&
+				!scan(line, "attached %d %t %d", &o, &crashed, &tid) {
+				t.Fatal(line)
+			}
 		}
-		o, _, _ := attached(t, child)
 		expectWaiting(w, o)
 		if err := unix.Kill(grandchild, unix.SIGKILL); err != nil {
 			t.Fatal(err)
