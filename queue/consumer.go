@@ -48,6 +48,7 @@ func (r *ring) front() (p uint64, held proctab.Owner, err error) {
 			if closed {
 				return 0, nobody, ErrClosed
 			}
+			crashpoint.Here("queue.found.empty")
 			if r.head.closed.Load() == 0 {
 				return 0, nobody, ErrEmpty
 			}

@@ -371,7 +371,29 @@ func TestCrashInClose(t *testing.T) {
 	}
 }
 
-// stopped plays the operation once for each of its points and stops the child there. What the others do
+// A put that is complete before the close is delivered, also to who had looked just before both.
+func TestPutAndCloseAfterTheLook(t *testing.T) {
+	q := newQueue[int64](t, 2, Options{})
+	did := false
+	crashpoint.Trace(func(name string) {
+		if name == "queue.found.empty" && !did {
+			did = true
+			mustPut(t, q, 7)
+			if err := q.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	defer crashpoint.Trace(nil)
+	mustGet(t, q, 7)
+	_, err := q.TryGet()
+	wantErr(t, err, ErrClosed)
+	if !did {
+		t.Error("the point was not passed")
+	}
+}
+
+// The operation is played once for each of its points, and the child stopped there. What the others do
 // meanwhile is in order, and the child's operation is complete in the end.
 func TestStopAtEachPoint(t *testing.T) {
 	for _, op := range []string{"put", "get"} {

@@ -56,7 +56,7 @@ func TestHostileWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		runtime.GC() // Close waits for the claims in queues that are still reachable
+		runtime.GC()            // Close waits for the claims in queues that are still reachable
 		var held *shm.HeldError // by claims that nobody made
 		if err := seg.Close(); err != nil && !errors.As(err, &held) {
 			t.Error(err)
