@@ -35,7 +35,7 @@
 // While a slot changes hands its byte is locked. The kernel tells the owner of a word by the
 // thread id alone, and two PID namespaces have equal ids: a process that dies while it claims a slot
 // must not mark the word of another which has claimed the slot meanwhile.
-// Nobody waits for the lock: who finds it taken leaves the slot alone.
+// Who finds the byte locked takes another slot, and waits a moment only when there is none.
 //
 // # Dying threads
 //
