@@ -76,11 +76,13 @@ func (s *Segment) listFree(off, size uint64) {
 	bin := binOf(size)
 	b, first := s.block(off), h.bins[bin]
 	b.next, b.prev = first, 0
+	crashpoint.Here("heap.linking")
 	if s.freeSize(first) != 0 {
 		s.block(first).prev = off
 	}
 	crashpoint.Here("heap.listing")
 	h.bins[bin] = off
+	crashpoint.Here("heap.counting")
 	h.freeBytes += size
 	crashpoint.Here("heap.listed")
 }
@@ -98,11 +100,13 @@ func (s *Segment) unlinkFree(off, size uint64) error {
 	default:
 		return s.corrupt("a free list of the heap is damaged")
 	}
+	crashpoint.Here("heap.unlinking")
 	if next != 0 {
 		if s.freeSize(next) == 0 {
 			return s.corrupt("a free list of the heap is damaged")
 		}
 		s.block(next).prev = prev
+		crashpoint.Here("heap.unlinked")
 	}
 	h.freeBytes -= size
 	crashpoint.Here("heap.unlisted")

@@ -17,12 +17,14 @@ func (s *Segment) bury(i uint32) {
 	if last := h.lastGrave; last != 0 && last <= s.geo.maxObjects {
 		before := s.entry(last - 1)
 		e.grave = before.grave
+		crashpoint.Here("graves.linking")
 		before.grave = i + 1
 	} else {
 		e.grave = i + 1
 	}
 	crashpoint.Here("graves.linked")
 	h.lastGrave = i + 1
+	crashpoint.Here("graves.counting")
 	h.graves.Add(1)
 }
 
@@ -37,6 +39,7 @@ func (s *Segment) sweep(most uint32) error {
 		}
 		if s.used(first) {
 			h.lastGrave = first + 1
+			crashpoint.Here("graves.turned")
 			continue
 		}
 		last := h.lastGrave
@@ -45,6 +48,7 @@ func (s *Segment) sweep(most uint32) error {
 		} else {
 			s.entry(last - 1).grave = s.entry(first).grave
 		}
+		crashpoint.Here("graves.unlinking")
 		h.graves.Add(^uint32(0))
 		crashpoint.Here("graves.unlinked")
 		if err := s.recycle(first); err != nil {

@@ -79,6 +79,7 @@ func (s *Segment) alloc(n, tag uint64) (off uint64, err error) {
 	}
 	b := s.block(off)
 	clear(s.mem[off+blockHeaderBytes : off+need])
+	crashpoint.Here("heap.zeroed")
 	b.tag.Store(tag)
 	crashpoint.Here("heap.tagged")
 	b.word.Store(need | inUse) // with this the block is allocated
@@ -133,6 +134,7 @@ func (s *Segment) split(off, need, rest uint64) {
 	s.block(off).word.Store(need) // with this there are two blocks
 	crashpoint.Here("heap.split")
 	s.tellNext(off+need, rest)
+	crashpoint.Here("heap.resttold")
 	s.listFree(off+need, rest)
 }
 
@@ -158,6 +160,7 @@ func (s *Segment) extend(need, tag uint64) (uint64, error) {
 	b := s.block(off)
 	b.before = h.last
 	b.tag.Store(tag)
+	crashpoint.Here("heap.writing")
 	b.word.Store(need | inUse)
 	crashpoint.Here("heap.written")
 	h.brk.Store(off + need) // with this the block exists

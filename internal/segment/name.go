@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 
+	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/mapping"
 )
 
@@ -61,7 +62,10 @@ func (s *Segment) Unlink() error {
 	if !os.SameFile(mine, there) {
 		return fmt.Errorf("%s: %w, and another file has its name: open and remove that", s.path, ErrRemoved)
 	}
-	return os.Remove(s.path)
+	crashpoint.Here("name.locked")
+	err = os.Remove(s.path)
+	crashpoint.Here("name.unlinked")
+	return err
 }
 
 // Remove takes away the name of the segment at path, also of one that is damaged.

@@ -85,12 +85,13 @@ func (s *Segment) build(spec Spec) error {
 	}
 	n := copy(s.mem[off+blockHeaderBytes:], spec.Name)
 	copy(s.mem[off+blockHeaderBytes+uint64(n):], spec.Type)
+	crashpoint.Here("object.named")
 	if spec.Init != nil {
 		start := off + head
 		spec.Init(s.mem[start : start+uint64(spec.Size) : start+uint64(spec.Size)])
 	}
 	crashpoint.Here("object.filled")
-	e := s.entry(i)
+	e := s.entry(i) // is free, so that nobody cares for what is in it
 	e.hash, e.kind = hashOf(spec.Name), uint32(spec.Kind)
 	e.nameBytes, e.typeBytes = uint32(len(spec.Name)), uint32(len(spec.Type))
 	e.block, e.size, e.payload = off, uint64(spec.Size), uint32(head)

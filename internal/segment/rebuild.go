@@ -70,6 +70,7 @@ func (s *Segment) relistHeap(top uint64) {
 	for off := s.geo.heap; off < top; off += before {
 		b := s.block(off)
 		b.before = before
+		crashpoint.Here("rebuild.told")
 		w := b.word.Load()
 		before = w & sizeMask
 		if before < lineBytes || before > top-off {
@@ -79,6 +80,7 @@ func (s *Segment) relistHeap(top uint64) {
 			s.listFree(off, before)
 		}
 	}
+	crashpoint.Here("rebuild.walked")
 	h.last = before
 	crashpoint.Here("rebuild.relisted")
 }
@@ -115,6 +117,7 @@ func (s *Segment) rebuildDirectory() error {
 		switch state & stateMask {
 		case stateLive:
 			h.serial = max(h.serial, state>>serialShift)
+			crashpoint.Here("rebuild.serial")
 			s.chain(i)
 			live++
 		case stateRemoved:

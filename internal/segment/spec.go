@@ -24,22 +24,21 @@ type Spec struct {
 
 // matches compares what is there with what is wanted.
 func (o *Object) matches(spec Spec) error {
-	mismatch := &MismatchError{Segment: o.Seg.path, Name: spec.Name}
-	if o.Kind != spec.Kind {
-		mismatch.Difference = fmt.Sprintf("its kind is %v, not %v", o.Kind, spec.Kind)
-		return mismatch
-	}
-	if o.Type != spec.Type {
-		if mismatch.Difference = elem.Diff(o.Type, spec.Type); mismatch.Difference != "" {
-			return mismatch
+	difference := ""
+	switch have := int64(len(o.Payload)); {
+	case o.Kind != spec.Kind:
+		difference = fmt.Sprintf("its kind is %v, not %v", o.Kind, spec.Kind)
+	case o.Type != spec.Type && elem.Diff(o.Type, spec.Type) != "":
+		difference = elem.Diff(o.Type, spec.Type)
+	case spec.Size != AnySize && have != spec.Size:
+		return &MismatchError{
+			Segment: o.Seg.path, Name: spec.Name, SizeDiffers: true, Have: have,
+			Difference: fmt.Sprintf("it has %d bytes, not %d", have, spec.Size),
 		}
+	default:
+		return nil
 	}
-	if have := int64(len(o.Payload)); spec.Size != AnySize && have != spec.Size {
-		mismatch.SizeDiffers, mismatch.Have = true, have
-		mismatch.Difference = fmt.Sprintf("it has %d bytes, not %d", have, spec.Size)
-		return mismatch
-	}
-	return nil
+	return &MismatchError{Segment: o.Seg.path, Name: spec.Name, Difference: difference}
 }
 
 // checkName says what makes a Spec impossible.

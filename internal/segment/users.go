@@ -1,6 +1,10 @@
 package segment
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+)
 
 // Which processes have an object open shows in the users bits of its entry: one for
 // each slot of the process table.
@@ -11,6 +15,7 @@ func (s *Segment) use(i uint32, state uint64) bool {
 	// SYNC: users: the remover sets the state before it looks at the bits. We do it the
 	// other way round, so that one of us sees the other.
 	word.Or(bit)
+	crashpoint.Here("users.entered")
 	if s.entry(i).state.Load() == state {
 		return true
 	}
@@ -24,6 +29,7 @@ func (s *Segment) use(i uint32, state uint64) bool {
 func (s *Segment) leave(i uint32) {
 	word, bit := s.userBit(i, s.Me().Slot())
 	word.And(^bit)
+	crashpoint.Here("users.left")
 }
 
 func (s *Segment) userBit(i uint32, slot int) (word *atomic.Uint64, bit uint64) {
@@ -56,6 +62,7 @@ func (s *Segment) forget(slot int) {
 	for i := range s.usedEntries() {
 		if word, bit := s.userBit(i, slot); word.Load()&bit != 0 {
 			word.And(^bit)
+			crashpoint.Here("users.forgotten")
 		}
 	}
 }

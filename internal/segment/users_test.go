@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -205,8 +206,10 @@ func TestFullSegmentCollectsHandles(t *testing.T) {
 
 var roleBlocks = proctest.Register("blocks", func(args []string) {
 	s := mustOpen(args[0])
+	n, err := strconv.Atoi(args[1])
+	must(err)
 	for {
-		if _, _, err := s.Alloc(3000); err != nil {
+		if _, _, err := s.Alloc(n); err != nil {
 			if !lacksRoom(err) {
 				panic(err)
 			}
@@ -220,7 +223,7 @@ var roleBlocks = proctest.Register("blocks", func(args []string) {
 // The blocks of a killed process are free for others as soon as those need them.
 func TestBlocksOfTheDead(t *testing.T) {
 	s := fresh(t, small)
-	c := proctest.Start(t, roleBlocks, s.Path())
+	c := proctest.Start(t, roleBlocks, s.Path(), "3000")
 	c.Expect("full")
 	if _, _, err := s.Alloc(10000); !lacksRoom(err) {
 		t.Fatalf("allocated in a full segment: %v", err)

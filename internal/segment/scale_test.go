@@ -1,0 +1,173 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// crowded is a segment with n objects.
+func crowded(t testing.TB, n int) *Segment {
+	t.Helper()
+	s := fresh(t, Config{Size: 256 << 20, Objects: n + 1, Processes: 256})
+	for i := range n {
+		if err := s.locked(func() error { return s.build(rawSpec(strconv.Itoa(i), 8)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+const many = 100_000
+
+// Opening a segment and looking up an object cost the same however many objects there are. The
+// limits are far above what an idle machine needs: the benchmarks say how much.
+func TestManyObjects(t *testing.T) {
+	s := crowded(t, many)
+	best := func(f func()) time.Duration {
+		best := time.Hour
+		for range 20 {
+			began := time.Now()
+			f()
+			best = min(best, time.Since(began))
+		}
+		return best
+	}
+	open := best(func() {
+		o, err := Open(s.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Close()
+	})
+	if open > 5*time.Millisecond {
+		t.Errorf("opening and closing takes %v", open)
+	}
+	const batch = 1000
+	lookup := best(func() {
+		for i := range batch {
+			if _, _, err := s.find(strconv.Itoa(i * (many / batch))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}) / batch
+	if lookup > 5*time.Microsecond {
+		t.Errorf("a lookup takes %v", lookup)
+	}
+	// Somebody keeps a removed object open, and removing does not become slower by the number of objects.
+	kept := made(t, s, "0", 8)
+	if err := s.Remove("0"); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	const removed = 20_000
+	for i := range removed {
+		if err := s.Remove(strconv.Itoa(i + 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if each := time.Since(began) / removed; each > 50*time.Microsecond {
+		t.Errorf("a removal takes %v", each)
+	}
+	if _, err := s.Open(rawSpec("7", 8)); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	t.Logf("open %v, look up %v, remove %v", open, lookup, time.Since(began)/removed)
+	kept.Payload[0] = 1
+	if r := checked(t, s); r.Objects != many-removed-1 || r.Graves != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func BenchmarkOpenSegment(b *testing.B) {
+	for _, n := range []int{1, many} {
+		b.Run(fmt.Sprintf("objects=%d", n), func(b *testing.B) {
+			s := crowded(b, n)
+			for b.Loop() {
+				o, err := Open(s.Path())
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				o.Close()
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+func BenchmarkLookup(b *testing.B) {
+	for _, n := range []int{1, many} {
+		b.Run(fmt.Sprintf("objects=%d", n), func(b *testing.B) {
+			s := crowded(b, n)
+			specs := make([]Spec, min(n, 1024))
+			for i := range specs {
+				specs[i] = rawSpec(strconv.Itoa(i*(n/len(specs))), 8)
+			}
+			keep := make([]*Object, len(specs))
+			for i := range specs {
+				keep[i], _ = s.Open(specs[i])
+			}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				if _, err := s.Open(specs[i%len(specs)]); err != nil {
+					b.Fatal(err)
+				}
+				i++
+			}
+			runtime.KeepAlive(keep)
+		})
+	}
+}
+
+// BenchmarkFirstOpen is a lookup by a process that does not have the object open yet.
+func BenchmarkFirstOpen(b *testing.B) {
+	s := crowded(b, many)
+	i := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Open(rawSpec(strconv.Itoa(i%many), 8)); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
+}
+
+func BenchmarkCreateRemove(b *testing.B) {
+	for _, n := range []int{1, many} {
+		b.Run(fmt.Sprintf("objects=%d", n), func(b *testing.B) {
+			s := crowded(b, n)
+			for b.Loop() {
+				if err := s.locked(func() error { return s.build(rawSpec("x", 100)) }); err != nil {
+					b.Fatal(err)
+				}
+				if err := s.Remove("x"); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkAllocFree(b *testing.B) {
+	s := fresh(b, Config{})
+	for _, n := range []int{64, 4096, 1 << 20} {
+		b.Run(fmt.Sprintf("bytes=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				off, _, err := s.Alloc(n)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := s.Free(off); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
