@@ -43,7 +43,7 @@ func NewArray[T any](seg *Segment, name string, n int) (*Array[T], error) {
 		Name: name, Kind: segment.KindArray, Type: t.Format, Size: arrayHeadBytes + 2*bytes,
 		Init: func(mem []byte) { at[arrayHead](mem).count = uint64(n) },
 	})
-	return checked(a, withLength(err, n, t.Size, func(payload int64) int64 { return (payload - arrayHeadBytes) / 2 }))
+	return checked(a, exactly(n, seg, name, err, a, OpenArray[T]))
 }
 
 // OpenArray finds the Array of that name, which must exist, whatever its length is.

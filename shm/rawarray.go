@@ -30,7 +30,7 @@ func NewRawArray[T any](seg *Segment, name string, n int) (*RawArray[T], error) 
 	}
 	a := new(RawArray[T])
 	err = find(a, seg, segment.Spec{Name: name, Kind: segment.KindRawArray, Type: t.Format, Size: int64(n) * int64(t.Size)})
-	return checked(a, withLength(err, n, t.Size, func(payload int64) int64 { return payload }))
+	return checked(a, exactly(n, seg, name, err, a, OpenRawArray[T]))
 }
 
 // OpenRawArray finds the RawArray of that name, which must exist, whatever its length is.
@@ -91,11 +91,22 @@ func (a *RawArray[T]) Slice() []T { return a.elements }
 // All iterates over the elements.
 func (a *RawArray[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements) }
 
-// withLength says a mismatch of sizes in elements.
-func withLength(err error, n, size int, area func(payload int64) int64) error {
+// exactly turns the result of finding or making an array into an error that
+// counts in elements, unless the array has n of them. Its size alone does not tell: it is rounded up.
+func exactly[A interface{ Len() int }](n int, seg *Segment, name string, err error, a A, open func(*Segment, string) (A, error)) error {
 	var m *MismatchError
-	if errors.As(err, &m) && m.Have != 0 {
-		m.Difference = fmt.Sprintf("it has room for %d elements, not for %d", area(m.Have)/int64(size), n)
+	if errors.As(err, &m) && m.SizeDiffers {
+		there, errOpen := open(seg, name)
+		if errOpen != nil {
+			return err
+		}
+		a, err = there, nil
+	}
+	if err == nil && a.Len() != n {
+		return fmt.Errorf("shm: %w", &MismatchError{
+			Segment: seg.Path(), Name: name, SizeDiffers: true,
+			Difference: fmt.Sprintf("it has %d elements, not %d", a.Len(), n),
+		})
 	}
 	return err
 }
