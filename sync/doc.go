@@ -20,13 +20,27 @@
 //	its role                         the others
 //	holds the Mutex                  the next one to lock gets it at once, with ErrOwnerDied or repaired
 //	waits for the Mutex              notice nothing
-//	has unlocked, wakes a waiter     the kernel wakes the waiters in its place
-//	was woken, has not locked yet    are free to lock; who sleeps looks again within a second
+//	has unlocked, wakes waiters      the kernel wakes them in its place
+//	was woken, has not locked yet    nothing: another one was woken with it; should both die, the rest look again within a second
+//	is about to be given the lock    the next one gets it; it was not held
 //	was told of a death, not done    the next one to lock is told in turn
+//
+// What dies with its process is the attachment. A process that closes the segment while it holds a lock has died, for
+// everybody else.
+//
+// # Fairness
+//
+// A lock that is free goes to whoever comes first, which is what makes it fast. A process that has waited for a
+// millisecond asks for the next turn, and is given the lock by whoever unlocks it. It has 50 milliseconds to take it:
+// a process that is stopped just then does not hold up the others. Within a process waiters are served in the order
+// in which they came, but a goroutine that finds the lock free just then overtakes them.
 //
 // # Caveats
 //
 // A lock belongs to a process, not to a goroutine. A stopped process (SIGSTOP, a
 // debugger) is alive: its locks are waited for. A lock that is waited for without a
 // deadline while its holder waits for the caller is a deadlock, as with any lock.
+//
+// Two goroutines of one process that both unlock, at the same instant, what was locked once may
+// both succeed, and let others in two at a time. At any other time the second Unlock panics.
 package shmsync

@@ -141,6 +141,7 @@ var survivor = proctest.Register("survivor", func(args []string) {
 	proctest.Say("%d %v", time.Since(began), err)
 })
 
+// A24 is the first point of several of the scenes: the holder dies between taking the lock and all that follows.
 func TestCrashSweep(t *testing.T) {
 	for _, s := range scenes {
 		t.Run(strings.ReplaceAll(s.name, " ", "-"), func(t *testing.T) {

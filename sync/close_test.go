@@ -1,0 +1,211 @@
+//go:build linux
+
+package shmsync_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// openAgain attaches this process to the segment once more, until the end of the test.
+func openAgain(t *testing.T, seg *shm.Segment) *shm.Segment {
+	t.Helper()
+	again, err := shm.Open(seg.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { again.Close() }) // a test that expects an error has closed it itself
+	return again
+}
+
+// Waiters get ErrClosed, the leader that sleeps in the kernel as well as those behind it, and so does what comes later.
+func TestCloseEndsWaits(t *testing.T) {
+	seg := newSegment(t)
+	holder := startAgent(t, seg)
+	told(t, holder, "lock a", "ok")
+	mine := openAgain(t, seg)
+	m := newMutex(t, mine, "a")
+	got := make(chan error)
+	for range 20 {
+		go func() { got <- m.Lock(background) }()
+	}
+	time.Sleep(10 * time.Millisecond)
+	wantErr(t, "close", mine.Close(), nil)
+	for range 20 {
+		err := <-got
+		wantErr(t, "a waiter", err, shmsync.ErrClosed)
+		wantErr(t, "a waiter", err, os.ErrClosed)
+	}
+	for way, lock := range ways {
+		wantErr(t, way+" afterwards", lock(m), shmsync.ErrClosed)
+	}
+	_, err := m.MarshalBinary()
+	wantErr(t, "marshal afterwards", err, shmsync.ErrClosed)
+	wantErr(t, "close again", mine.Close(), nil)
+	told(t, holder, "unlock a", "ok")
+	told(t, holder, "try a", "ok")
+	holder.Kill()
+}
+
+// A lock that is held at Close is reported, and whoever locks it next in another process is told of a dead owner, also
+// one that sleeps. What the process does to the lock after that reaches nobody.
+func TestCloseWithHeldLock(t *testing.T) {
+	seg := newSegment(t)
+	mine := openAgain(t, seg)
+	locks := []*shmsync.Mutex{newMutex(t, mine, "a"), newMutex(t, mine, "b"), newMutex(t, mine, "free")}
+	for _, m := range locks[:2] {
+		wantErr(t, "lock", m.Lock(background), nil)
+	}
+	sleeper, later := startAgent(t, seg), startAgent(t, seg)
+	sleeper.Send("lock a")
+	time.Sleep(10 * time.Millisecond)
+
+	var held *shm.HeldError
+	if err := mine.Close(); !errors.As(err, &held) {
+		t.Fatalf("close: %v", err)
+	}
+	slices.Sort(held.Objects)
+	if !slices.Equal(held.Objects, []string{"a", "b"}) {
+		t.Errorf("held: %q", held.Objects)
+	}
+	sleeper.Expect("owner died")
+	for _, m := range locks {
+		m.MarkConsistent()
+		m.Unlock()
+		m.Unlock()
+	}
+	told(t, sleeper, "try a", "locked")
+	told(t, later, "try a", "locked")
+	told(t, later, "try b", "owner died")
+	told(t, later, "try free", "ok")
+	sleeper.Kill()
+	later.Kill()
+}
+
+// A holder that unlocks while Close waits for it has not lost the lock.
+func TestUnlockDuringClose(t *testing.T) {
+	seg := newSegment(t)
+	mine := openAgain(t, seg)
+	m := newMutex(t, mine, "a")
+	wantErr(t, "lock", m.Lock(background), nil)
+	time.AfterFunc(5*time.Millisecond, m.Unlock)
+	wantErr(t, "close", mine.Close(), nil)
+	wantErr(t, "lock by others", newMutex(t, seg, "a").TryLock(), nil)
+	newMutex(t, seg, "a").Unlock()
+}
+
+// closer: SEGMENT. Goroutines use a lock in all ways while the segment is closed under them, again and again; the
+// garbage collector runs all the time, so that what is closed is also unmapped.
+var closer = proctest.Register("closer", func(args []string) {
+	debug.SetGCPercent(1)
+	for end := time.Now().Add(longer(1500 * time.Millisecond)); time.Now().Before(end); {
+		seg, err := shm.Open(args[0])
+		must(err)
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() { useUntilClosed(seg) })
+		}
+		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
+		if err := seg.Close(); err != nil && !errors.As(err, new(*shm.HeldError)) {
+			panic(err)
+		}
+		if rand.IntN(2) == 0 {
+			wg.Wait() // otherwise the next round begins while goroutines of this one still end
+		}
+	}
+	proctest.Say("done")
+})
+
+func useUntilClosed(seg *shm.Segment) {
+	m, err := shmsync.NewMutex(seg, "a", shmsync.MutexOptions{Repair: func() error { return nil }})
+	for err == nil || errors.Is(err, shmsync.ErrLocked) {
+		switch rand.IntN(3) {
+		case 0:
+			err = m.TryLock()
+		case 1:
+			err = m.Lock(background)
+		default:
+			err = lockWithin(m, time.Duration(rand.IntN(100))*time.Microsecond)
+			if verdict(err) == "deadline" {
+				err = shmsync.ErrLocked
+			}
+		}
+		if err == nil {
+			if rand.IntN(10) == 0 {
+				runtime.Gosched()
+			}
+			m.Unlock()
+		}
+	}
+	if !errors.Is(err, shmsync.ErrClosed) {
+		panic(err)
+	}
+	if m == nil {
+		return
+	}
+	m.Unlock() // as late as this the memory must still be there
+	m.MarkConsistent()
+	if err := m.TryLock(); !errors.Is(err, shmsync.ErrClosed) {
+		panic(err)
+	}
+}
+
+// Operations that race with Close end without a fault. Two parties that stay meet nobody inside meanwhile, and have
+// the lock for themselves afterwards.
+func TestCloseRace(t *testing.T) {
+	seg := newSegment(t)
+	var children []*proctest.Child
+	for range 2 {
+		children = append(children, proctest.Start(t, closer, seg.Path()))
+	}
+	var inside atomic.Int32
+	var staying sync.WaitGroup
+	stop := make(chan struct{})
+	for _, seg := range []*shm.Segment{seg, openAgain(t, seg)} {
+		m := newMutex(t, seg, "a")
+		staying.Go(func() {
+			for !isClosed(stop) {
+				if err := lockWithin(m, soon); errors.Is(err, shmsync.ErrOwnerDied) {
+					m.MarkConsistent()
+				} else if err != nil {
+					t.Error(err)
+					return
+				}
+				if n := inside.Add(1); n != 1 {
+					t.Errorf("%d are inside", n)
+				}
+				runtime.Gosched()
+				inside.Add(-1)
+				m.Unlock()
+				time.Sleep(10 * time.Microsecond)
+			}
+		})
+	}
+	for _, c := range children {
+		c.Expect("done")
+		c.WaitOK()
+	}
+	close(stop)
+	staying.Wait()
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,124 @@
+//go:build crashtest && linux
+
+package shmsync_test
+
+import (
+	"errors"
+	"strconv"
+	"testing"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// What the victims of the sweep do. Inside is 1 while they are sure to hold the lock, and 2 once they have repaired
+// what a process left that died before them.
+var acts = map[string]func(m *shmsync.Mutex, inside *shm.Uint32) error{
+	"Lock": func(m *shmsync.Mutex, inside *shm.Uint32) error {
+		if err := m.Lock(background); errors.Is(err, shmsync.ErrOwnerDied) {
+			inside.Store(1)
+			m.MarkConsistent()
+		} else if err != nil {
+			return err
+		}
+		inside.Store(1)
+		inside.Store(2)
+		m.Unlock()
+		return nil
+	},
+	"Locker": func(m *shmsync.Mutex, inside *shm.Uint32) error {
+		l := m.Locker()
+		l.Lock()
+		inside.Store(1)
+		inside.Store(2)
+		l.Unlock()
+		return nil
+	},
+	"Locker without repair": func(m *shmsync.Mutex, inside *shm.Uint32) error {
+		defer func() { recover() }()
+		m.Locker().Lock() // panics and gives the lock back when a holder has died
+		inside.Store(1)
+		inside.Store(2)
+		m.Unlock()
+		return nil
+	},
+	"TryLock": func(m *shmsync.Mutex, inside *shm.Uint32) error {
+		if err := m.TryLock(); err != nil {
+			return err
+		}
+		inside.Store(1)
+		inside.Store(2)
+		m.Unlock()
+		return nil
+	},
+}
+
+// crasher: SEGMENT ACT POINT.
+var crasher = proctest.Register("crasher", func(args []string) {
+	seg, err := shm.Open(args[0])
+	must(err)
+	inside, err := shm.NewUint32(seg, "inside", 0)
+	must(err)
+	o := shmsync.MutexOptions{Repair: func() error { inside.Store(1); return nil }}
+	if args[1] == "Lock" || args[1] == "Locker without repair" {
+		o.Repair = nil
+	}
+	m, err := shmsync.NewMutex(seg, "a", o)
+	must(err)
+	n, err := strconv.Atoi(args[2])
+	must(err)
+	crashpoint.Arm(n)
+	must(acts[args[1]](m, inside))
+	crashpoint.Disarm()
+	inside.Store(0)
+})
+
+// A24, and every other point at which a process can die while it locks, repairs or unlocks: with a lock that was free
+// before, and with one that a dead process left. The next locker gets the lock in time, and is told if it must be.
+func TestCrashSweep(t *testing.T) {
+	for act := range acts {
+		for _, orphaned := range []bool{false, true} {
+			n := 1
+			for ; !crash(t, act, n, orphaned); n++ {
+			}
+			t.Logf("%s, orphaned %v: %d crash points", act, orphaned, n-1)
+			if n == 1 {
+				t.Errorf("%s: no crash point was passed", act)
+			}
+		}
+	}
+}
+
+func crash(t *testing.T, act string, n int, orphaned bool) (completed bool) {
+	seg := newSegment(t)
+	m := newMutex(t, seg, "a")
+	inside, err := shm.NewUint32(seg, "inside", 0)
+	must(err)
+	if orphaned {
+		dieHolding(t, seg, "a")
+	}
+	c := proctest.Start(t, crasher, seg.Path(), act, strconv.Itoa(n))
+	state := c.Wait()
+	if completed = state.Success(); !completed && state.String() != "signal: killed" {
+		t.Fatalf("%s, point %d: %v\n%s", act, n, state, c.Stderr())
+	}
+	err = lockWithin(m, soon)
+	if err != nil && !errors.Is(err, shmsync.ErrOwnerDied) {
+		t.Fatalf("%s, point %d: %v", act, n, err)
+	}
+	switch in := inside.Load(); {
+	case in == 1 && err == nil, orphaned && in == 0 && !completed && err == nil:
+		t.Errorf("%s, point %d: not told of a death", act, n)
+	case completed && act != "Locker without repair" && err != nil:
+		t.Errorf("%s, completed: %v", act, err)
+	}
+	if err != nil {
+		m.MarkConsistent()
+	}
+	m.Unlock()
+	wantErr(t, "in the end", m.TryLock(), nil)
+	m.Unlock()
+	return completed
+}
