@@ -76,8 +76,8 @@ func TestRaceDetectorIsSilent(t *testing.T) {
 	if race.Enabled {
 		t.Skip("the tests run with the detector already")
 	}
-	if testing.Short() {
-		t.Skip("builds the package with the detector")
+	if !long {
+		t.Skip("builds everything with the detector: SHMKIT_LONG=1, or run all tests with -race")
 	}
 	cmd := exec.Command("go", "test", "-race", "-short", "-count=1", "-run", "^(TestMutexOrders|TestFailedUnlockOrdersNothing)$", ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")

@@ -157,9 +157,12 @@ func TestLocker(t *testing.T) {
 	wantPanic(t, "Lock of a lost lock", "not recoverable", l.Lock)
 	wantPanic(t, "Unlock of a lock that is not held", "does not hold", l.Unlock)
 
-	mended := repairing(t, newSegment(t), func() error { return nil }).Locker()
-	mended.Lock()
-	mended.Unlock()
+	seg = newSegment(t)
+	mended := repairing(t, seg, func() error { return nil })
+	dieHolding(t, seg, "a")
+	mended.Locker().Lock()
+	wantErr(t, "locked by the Locker", mended.TryLock(), shmsync.ErrLocked)
+	mended.Locker().Unlock()
 }
 
 func wantPanic(t *testing.T, what, text string, f func()) {
