@@ -9,7 +9,7 @@ import (
 // claimGet claims the oldest message, and returns its slot.
 //
 // Errors: [ErrEmpty], errHeld with the living process that has to finish first,
-// [ErrClosed], [shm.ErrClosed], errCorrupt; nothing is claimed.
+// [ErrClosed], [shm.ErrClosed], [shm.ErrCorrupt]; nothing is claimed.
 func (r *ring) claimGet() (s *slot, p uint64, held proctab.Owner, err error) {
 	if r.closer.Closed() {
 		return nil, 0, nobody, shm.ErrClosed
@@ -28,13 +28,13 @@ func (r *ring) claimGet() (s *slot, p uint64, held proctab.Owner, err error) {
 			return s, p, nobody, nil
 		}
 	}
-	return nil, 0, nobody, errCorrupt
+	return nil, 0, nobody, r.corrupt()
 }
 
 // front returns the position of the oldest message, which may be gone as soon as it
 // returns. On the way it skips what dead producers have left.
 //
-// Errors: [ErrEmpty], errHeld with the living process that is writing the message, [ErrClosed], errCorrupt.
+// Errors: [ErrEmpty], errHeld with the living process that is writing the message, [ErrClosed], [shm.ErrCorrupt].
 func (r *ring) front() (p uint64, held proctab.Owner, err error) {
 	closed := false
 	for range r.tries() {
@@ -62,10 +62,10 @@ func (r *ring) front() (p uint64, held proctab.Owner, err error) {
 			r.head.get.CompareAndSwap(p, p+1)
 			crashpoint.Here("queue.get.helped")
 		case r.head.get.Load() == p:
-			return 0, nobody, errCorrupt
+			return 0, nobody, r.corrupt()
 		}
 	}
-	return 0, nobody, errCorrupt
+	return 0, nobody, r.corrupt()
 }
 
 // abandon frees a slot whose owner is dead, or has withdrawn, and counts it.

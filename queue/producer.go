@@ -9,7 +9,7 @@ import (
 // claimPut claims the next position for a message, and returns its slot.
 //
 // Errors: [ErrFull], errHeld with the living process that has to finish first,
-// [ErrClosed], [shm.ErrClosed], errCorrupt; nothing is claimed.
+// [ErrClosed], [shm.ErrClosed], [shm.ErrCorrupt]; nothing is claimed.
 func (r *ring) claimPut() (s *slot, p uint64, held proctab.Owner, err error) {
 	if err := r.closedForPut(); err != nil {
 		return nil, 0, nobody, err
@@ -40,10 +40,10 @@ func (r *ring) claimPut() (s *slot, p uint64, held proctab.Owner, err error) {
 				return nil, 0, held, err
 			}
 		case r.head.put.Load() == p:
-			return nil, 0, nobody, errCorrupt
+			return nil, 0, nobody, r.corrupt()
 		}
 	}
-	return nil, 0, nobody, errCorrupt
+	return nil, 0, nobody, r.corrupt()
 }
 
 // closedForPut says whether, and why, nothing can be put any more.

@@ -26,6 +26,7 @@ type ring struct {
 	me     proctab.Owner
 	table  *proctab.Table
 	seg    *segment.Segment
+	bad    error        // an [shm.ErrCorrupt] that names the queue
 	closer *wait.Closer // of this process's attachment to the segment
 
 	producers side // wait for room
@@ -36,11 +37,8 @@ type ring struct {
 	freed  race.Shadow // a get comes before the put that uses the slot next
 }
 
-// Why an operation could not be done now.
-var (
-	errCorrupt = fmt.Errorf("queue: %w: the words of a queue make no sense", shm.ErrCorrupt)
-	errHeld    = errors.New("queue: a process is at work on the slot that comes next") // never returned to callers
-)
+// errHeld says that a living process is at work on the slot that comes next. Callers of the package never see it.
+var errHeld = errors.New("queue: the next slot is held")
 
 const (
 	// maxCapacity and maxBytes keep sums and products of sizes far from overflow.
@@ -79,6 +77,7 @@ func viewRing(o *segment.Object, size int) (*ring, error) {
 		me:        o.Seg.Me(),
 		table:     o.Seg.Table(),
 		seg:       o.Seg,
+		bad:       fmt.Errorf("queue: object %q of %s: %w: its words make no sense", o.Name, o.Seg.Path(), shm.ErrCorrupt),
 		closer:    party.Closer,
 		producers: side{event: lock.NewEventCount(party, head.notFull[:])},
 		consumers: side{event: lock.NewEventCount(party, head.notEmpty[:])},
@@ -115,6 +114,15 @@ func (r *ring) tries() uint64 { return 2*r.capacity() + patience }
 // gone reports whether nobody is going to finish what the owner of a claim began.
 func (r *ring) gone(o proctab.Owner) bool {
 	return o == nobody || o != r.me && r.table.Dead(o)
+}
+
+// corrupt says what it means that words make no sense. When this process lets go of the segment, a part of what it
+// sees stands still while the rest moves on.
+func (r *ring) corrupt() error {
+	if r.closer.Closed() {
+		return shm.ErrClosed
+	}
+	return r.bad
 }
 
 // busy reports whether goroutines of this process have claimed slots. Such a claim

@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/lock"
@@ -32,6 +33,8 @@ const (
 	// After a spin in vain, waiters look only a few times, except for one of so many.
 	fewLooks   = 6
 	probeEvery = 16
+	// silentLook is how often a waiter looks after a process whose death wakes nobody.
+	silentLook = 5 * time.Millisecond
 )
 
 // A waiter is one blocked Put or Get. It is reused, with its functions, so that
@@ -80,10 +83,15 @@ func (w *waiter[T]) liveness() futex.Word {
 	if w.held == nobody || w.held == w.q.r.me { // nobody survives his own death
 		return futex.Word{}
 	}
+	lookAgain := futex.Word{Addr: &w.stale, Val: 1}
+	if w.q.r.table.Silent(w.held) {
+		time.Sleep(silentLook)
+		return lookAgain
+	}
 	if word, ok := w.q.r.table.Liveness(w.held); ok {
 		return word
 	}
-	return futex.Word{Addr: &w.stale, Val: 1} // it has died by now: look again
+	return lookAgain // it has died by now
 }
 
 // await waits until ready reports that w is over: it spins, then it sleeps.

@@ -18,6 +18,9 @@ const (
 	reading uint64 = 3 << phaseShift
 )
 
+// The phase has the two bits that the owner and the lap leave.
+var _ = [1]struct{}{}[phaseShift-62]
+
 // nobody owns a slot whose claim was withdrawn.
 const nobody proctab.Owner = 0
 
