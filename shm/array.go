@@ -28,7 +28,7 @@ type Array[T any] struct {
 
 // NewArray finds the Array of that name with n elements, or makes it, all zero.
 //
-// Errors: those of [NewValue]; n is negative, or the array too large to be addressed.
+// Errors: those of [NewValue]; n is negative or far too large, an [fs.ErrInvalid].
 func NewArray[T any](seg *Segment, name string, n int) (*Array[T], error) {
 	t, err := elementOf[T]()
 	if err != nil {
@@ -96,10 +96,10 @@ const maxArrayBytes = 1 << 46
 // arrayBytes is the room for n elements, or says why there cannot be so many.
 func arrayBytes(name string, n, size int) (int64, error) {
 	if n < 0 {
-		return 0, fmt.Errorf("shm: array %q: length %d: must not be negative", name, n)
+		return 0, segment.Invalid("shm: array %q: length %d: must not be negative", name, n)
 	}
-	if n > maxArrayBytes/size {
-		return 0, fmt.Errorf("shm: array %q: length %d: %d elements of %d bytes are more than any segment holds", name, n, n, size)
+	if int64(n) > maxArrayBytes/int64(size) {
+		return 0, segment.Invalid("shm: array %q: length %d: %d elements of %d bytes are more than any segment holds", name, n, n, size)
 	}
 	return int64(roundToLine(uint64(n) * uint64(size))), nil
 }
@@ -109,24 +109,28 @@ func (a *Array[T]) Len() int { return len(a.elements) }
 
 // At returns the i-th element, from 0. It waits for the lock until ctx ends.
 //
-// Errors: i out of range, [ErrClosed], the context's error.
+// Errors: an [fs.ErrInvalid] when there is no such element, [ErrClosed], [ErrCorrupt], the context's error.
 func (a *Array[T]) At(ctx context.Context, i int) (t T, err error) {
-	if err := a.inRange(i, i+1); err != nil {
+	if err := a.has(i); err != nil {
 		return t, err
 	}
-	if err := a.m.LockRepair(ctx, a.rollBack); err != nil {
+	if err := a.lock(ctx); err != nil {
 		return t, err
 	}
 	t = a.elements[i]
-	a.m.Unlock()
+	a.unlock(a.m, &err)
 	runtime.KeepAlive(a)
-	return t, nil
+	return t, err
 }
 
 // Set changes the i-th element, from 0. It waits for the lock until ctx ends.
 //
-// Errors: i out of range, [ErrClosed], the context's error; the element is as it was then.
+// Errors: an [fs.ErrInvalid] when there is no such element, [ErrClosed], [ErrCorrupt], the
+// context's error; the element is as it was then.
 func (a *Array[T]) Set(ctx context.Context, i int, value T) error {
+	if err := a.has(i); err != nil {
+		return err
+	}
 	return a.UpdateRange(ctx, i, i+1, func(e []T) error {
 		e[0] = value
 		return nil
@@ -137,27 +141,27 @@ func (a *Array[T]) Set(ctx context.Context, i int, value T) error {
 // returns. When f returns an error, panics, or is killed with its process, nothing changes. It
 // costs a copy of all elements: use [Array.UpdateRange] for few of many. F must not use this Array's locking methods.
 //
-// Errors: that of f, [ErrClosed], the context's error; the elements are as they were then.
+// Errors: that of f, [ErrClosed], [ErrCorrupt], the context's error; the elements are as they were then.
 func (a *Array[T]) Update(ctx context.Context, f func([]T) error) error {
 	return a.UpdateRange(ctx, 0, len(a.elements), f)
 }
 
 // UpdateRange is [Array.Update] for the elements [low, high).
 //
-// Errors: a range that is not in the array, and those of Update.
-func (a *Array[T]) UpdateRange(ctx context.Context, low, high int, f func([]T) error) error {
-	if err := a.inRange(low, high); err != nil {
+// Errors: an [fs.ErrInvalid] when the range is not in the array, and those of Update.
+func (a *Array[T]) UpdateRange(ctx context.Context, low, high int, f func([]T) error) (err error) {
+	if low < 0 || low > high || high > len(a.elements) {
+		return segment.Invalid("shm: array %q: elements [%d, %d): it has [0, %d)", a.o.Name, low, high, len(a.elements))
+	}
+	if err := a.lock(ctx); err != nil {
 		return err
 	}
-	if err := a.m.LockRepair(ctx, a.rollBack); err != nil {
-		return err
-	}
-	defer a.m.Unlock()
+	defer a.unlock(a.m, &err)
 	a.arm(low, high)
 	done := false
 	defer func() {
 		if !done { // an error, a panic, or Goexit
-			a.rollBack()
+			a.restore(low, high)
 		}
 	}()
 	if err := f(a.elements[low:high:high]); err != nil {
@@ -172,13 +176,13 @@ func (a *Array[T]) UpdateRange(ctx context.Context, low, high int, f func([]T) e
 // Read lets f read the elements while nobody changes them under the lock. The
 // slice is valid until f returns, and must not be written.
 //
-// Errors: that of f, [ErrClosed], the context's error.
-func (a *Array[T]) Read(ctx context.Context, f func([]T) error) error {
-	if err := a.m.LockRepair(ctx, a.rollBack); err != nil {
+// Errors: that of f, [ErrClosed], [ErrCorrupt], the context's error.
+func (a *Array[T]) Read(ctx context.Context, f func([]T) error) (err error) {
+	if err := a.lock(ctx); err != nil {
 		return err
 	}
-	defer a.m.Unlock()
-	err := f(a.elements)
+	defer a.unlock(a.m, &err)
+	err = f(a.elements)
 	runtime.KeepAlive(a)
 	return err
 }
@@ -203,9 +207,17 @@ func allOf[T any](handle any, elements []T) iter.Seq2[int, T] {
 	}
 }
 
-func (a *Array[T]) inRange(low, high int) error {
-	if low < 0 || low > high || high > len(a.elements) {
-		return fmt.Errorf("shm: array %q: elements [%d, %d): it has [0, %d)", a.o.Name, low, high, len(a.elements))
+func (a *Array[T]) has(i int) error {
+	if i < 0 || i >= len(a.elements) {
+		return segment.Invalid("shm: array %q: element %d: it has %d", a.o.Name, i, len(a.elements))
+	}
+	return nil
+}
+
+// lock locks the elements, after undoing what a dead process had begun.
+func (a *Array[T]) lock(ctx context.Context) error {
+	if err := a.m.LockRepair(ctx, a.rollBack); err != nil {
+		return a.failed(err)
 	}
 	return nil
 }
@@ -215,6 +227,7 @@ func (a *Array[T]) inRange(low, high int) error {
 // What a death leaves behind: before the array is armed, untouched elements; after it, a copy for rollBack.
 func (a *Array[T]) arm(low, high int) {
 	copy(a.undo[low:high], a.elements[low:high])
+	crashpoint.Here("array.aside")
 	a.head.low, a.head.high = uint64(low), uint64(high)
 	crashpoint.Here("array.copied")
 	// SYNC: array: the copies are written before the array is armed; and the array is armed before f changes anything.
@@ -237,10 +250,16 @@ func (a *Array[T]) rollBack() error {
 	}
 	low, high := a.head.low, a.head.high
 	if low > high || high > uint64(len(a.elements)) {
-		return fmt.Errorf("shm: array %q: %w: what it should undo is not in it", a.o.Name, ErrCorrupt)
+		return fmt.Errorf("%w: what should be undone is not in it: remove it and make it anew", ErrCorrupt)
 	}
+	a.restore(int(low), int(high))
+	return nil
+}
+
+func (a *Array[T]) restore(low, high int) {
 	copy(a.elements[low:high], a.undo[low:high])
 	crashpoint.Here("array.rolledback")
+	// SYNC: array: the old elements are back before the copies stop to count.
 	a.head.armed.Store(0)
-	return nil
+	crashpoint.Here("array.restored")
 }

@@ -85,7 +85,8 @@ func (b *Bool) Swap(value bool) bool {
 // CompareAndSwap sets the value if it is old, and reports whether it was.
 func (b *Bool) CompareAndSwap(old, value bool) bool {
 	b.order.ReleaseMerge()
-	ok := b.p.CompareAndSwap(wordOf(old), wordOf(value))
+	w := b.p.Load() // any word but 0 is true, also one that a stranger has written
+	ok := (w != 0) == old && b.p.CompareAndSwap(w, wordOf(value))
 	b.order.Acquire()
 	runtime.KeepAlive(b)
 	return ok

@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/shmkit/shmkit/internal/elem"
@@ -78,6 +79,38 @@ func elementOf[T any]() (*elem.Type, error) {
 		return nil, fmt.Errorf("shm: %w", err)
 	}
 	return t, nil
+}
+
+// failed says of which object an operation has failed.
+func (h *object) failed(err error) error {
+	if errors.Is(err, lock.ErrNotRecoverable) {
+		err = errOverwritten // nobody leaves the lock of an object of this package like that
+	}
+	return fmt.Errorf("shm: %v %q of %s: %w", h.o.Kind, h.o.Name, h.o.Seg.Path(), err)
+}
+
+var errOverwritten = fmt.Errorf("%w: its lock was overwritten: remove it and make it anew", ErrCorrupt)
+
+// closed is an error when this process has closed the segment.
+func (h *object) closed() error {
+	if h.o.Seg.Closed() {
+		return h.failed(ErrClosed)
+	}
+	return nil
+}
+
+// unlock ends a change under the object's lock. It sets err, if that is nil, when
+// others may not see the change: when the lock was overwritten, or Close has not waited for the change.
+func (h *object) unlock(m *lock.Mutex, err *error) {
+	// Close waits for who holds a lock. If it has gone on while we hold one, it has given up.
+	left := h.o.Seg.Closed() && h.o.Seg.Detached()
+	switch held := m.TryUnlock(); {
+	case *err != nil:
+	case left:
+		*err = h.failed(ErrClosed)
+	case !held:
+		*err = h.failed(errOverwritten)
+	}
 }
 
 // damaged says that an object's payload cannot be what its kind needs.

@@ -1,7 +1,6 @@
 package shm
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -68,6 +67,7 @@ func (*noCopy) Unlock() {}
 //   - [fs.ErrExist]: there is a file of that name, which stays as it is.
 //   - a [*NoSpaceError]: the file system is full.
 //   - [fs.ErrPermission]: the directory is not this user's, or open to others.
+//   - [fs.ErrInvalid]: the name or a number in the options is impossible.
 //   - [ErrUnsupported]: this system has no implementation.
 func Create(name string, o Options) (*Segment, error) {
 	path, err := resolve(name)
@@ -116,18 +116,26 @@ func Anonymous(o Options) (*Segment, error) {
 // FromFile attaches to the segment that f is open on: one that this process has
 // inherited or received. The caller may close f.
 //
-// Errors: those of [Open].
-func FromFile(f *os.File) (*Segment, error) { return wrap(segment.OpenFile(f)) }
+// Errors: those of [Open]; [fs.ErrInvalid] when f is nil.
+func FromFile(f *os.File) (*Segment, error) {
+	if f == nil {
+		return nil, invalid("the file of a segment must not be nil")
+	}
+	return wrap(segment.OpenFile(f))
+}
 
-// Remove takes away the name of a segment that need not be open. Processes that are attached go on.
+// Remove takes away the name of a segment that need not be open, and may be damaged. Processes that are attached go on.
 //
-// Errors: [fs.ErrNotExist], [fs.ErrPermission].
+// Errors: [fs.ErrNotExist], [fs.ErrPermission]; [ErrFormat] for what is no file.
 func Remove(name string) error {
 	path, err := resolve(name)
 	if err != nil {
 		return err
 	}
-	return os.Remove(path)
+	if err := segment.Remove(path); err != nil {
+		return fmt.Errorf("shm: %w", err)
+	}
+	return nil
 }
 
 func wrap(s *segment.Segment, err error) (*Segment, error) {
@@ -141,18 +149,18 @@ func wrap(s *segment.Segment, err error) (*Segment, error) {
 func resolve(name string) (string, error) {
 	switch {
 	case name == "":
-		return "", errors.New("shm: the name of a segment must not be empty")
+		return "", invalid("the name of a segment must not be empty")
 	case strings.ContainsRune(name, 0):
-		return "", fmt.Errorf("shm: segment name %q: must not contain a NUL", name)
+		return "", invalid("segment name %q: must not contain a NUL", name)
 	case strings.ContainsRune(name, '/'):
 		if len(filepath.Base(name)) > maxFileName {
-			return "", fmt.Errorf("shm: segment name %.40q…: its last part is longer than %d bytes", name, maxFileName)
+			return "", invalid("segment name %.40q…: its last part is longer than %d bytes", name, maxFileName)
 		}
 		return filepath.Abs(name)
 	case name == "." || name == "..":
-		return "", fmt.Errorf("shm: segment name %q: is a directory", name)
+		return "", invalid("segment name %q: is a directory", name)
 	case len(name) > maxFileName:
-		return "", fmt.Errorf("shm: segment name %.40q…: has %d bytes, at most %d are allowed", name, len(name), maxFileName)
+		return "", invalid("segment name %.40q…: has %d bytes, at most %d are allowed", name, len(name), maxFileName)
 	}
 	dir, err := mapping.UserDir()
 	if err != nil {
@@ -162,6 +170,11 @@ func resolve(name string) (string, error) {
 }
 
 const maxFileName = 255
+
+// invalid describes an argument that can never be right: an [fs.ErrInvalid].
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("shm: %w", segment.Invalid(format, args...))
+}
 
 // Path is where the segment's file is, or what an anonymous one is called.
 func (s *Segment) Path() string { return s.s.Path() }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/crashpoint"
@@ -33,7 +34,7 @@ type Value[T any] struct {
 // NewValue finds the Value of that name, or makes it with the initial value.
 //
 // Errors: a [*MismatchError], an [*UnsupportedTypeError], a [*NoSpaceError], [ErrTooManyObjects],
-// [ErrRemoved], [ErrCorrupt], [ErrClosed]; a bad name.
+// [ErrRemoved], [ErrCorrupt], [ErrClosed]; [fs.ErrInvalid] for a bad name.
 func NewValue[T any](seg *Segment, name string, initial T) (*Value[T], error) {
 	t, err := elementOf[T]()
 	if err != nil {
@@ -89,7 +90,7 @@ func (v *Value[T]) bind(o *segment.Object) error {
 // stride is the distance of two copies of a type of that size.
 func stride(size int) int { return (size + 7) &^ 7 }
 
-// Load returns the value. It never waits for a writer, not even for one that was stopped or killed.
+// Load returns the value. It never waits for a writer that was stopped or killed.
 //
 // Errors: [ErrClosed].
 func (v *Value[T]) Load() (T, error) {
@@ -100,52 +101,67 @@ func (v *Value[T]) Load() (T, error) {
 		t := *v.copies[s&1]
 		cpu.LoadFence() // the copy was read before the sequence is read again
 		if v.sequence.Load() == s {
-			return t, v.open()
+			return v.loaded(t)
 		}
-		if try%64 == 0 && v.consistent(v.m.TryLock()) == nil {
-			// Writers are faster than we can read: keep them out for once.
-			t := *v.copies[v.sequence.Load()&1]
-			v.m.Unlock()
-			return t, v.open()
+		if try%patience == 0 {
+			// Writers are faster than we can read. Keep them out for once; if that
+			// does not succeed soon one of them holds the lock and does nothing, so that we can read.
+			if t, ok := v.loadLocked(); ok {
+				return v.loaded(t)
+			}
 		}
 	}
 }
 
-func (v *Value[T]) open() error {
-	v.order.Acquire()
-	closed := v.o.Seg.Closed()
-	runtime.KeepAlive(v)
-	if closed {
-		return ErrClosed
+const (
+	patience  = 64                   // how often Load tries before it locks
+	loadLimit = 5 * time.Millisecond // how long it then waits
+)
+
+func (v *Value[T]) loadLocked() (t T, ok bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), loadLimit)
+	defer cancel()
+	if v.lock(ctx) != nil {
+		return t, false
 	}
-	return nil
+	t = *v.copies[v.sequence.Load()&1]
+	v.m.TryUnlock()
+	return t, true
+}
+
+// loaded ends a Load.
+func (v *Value[T]) loaded(t T) (T, error) {
+	v.order.Acquire()
+	err := v.closed()
+	runtime.KeepAlive(v)
+	return t, err
 }
 
 // Store sets the value. It waits for other writers until ctx ends.
 //
-// Errors: [ErrClosed], the context's error; the value is as it was then.
-func (v *Value[T]) Store(ctx context.Context, value T) error {
-	if err := v.consistent(v.m.Lock(ctx)); err != nil {
+// Errors: [ErrClosed], [ErrCorrupt], the context's error; the value is as it was then.
+func (v *Value[T]) Store(ctx context.Context, value T) (err error) {
+	if err := v.lock(ctx); err != nil {
 		return err
 	}
 	s := v.sequence.Load()
 	*v.copies[(s+1)&1] = value
 	v.flip(s)
-	v.m.Unlock()
+	v.unlock(v.m, &err)
 	runtime.KeepAlive(v)
-	return nil
+	return err
 }
 
 // Update lets f change the value, while other writers wait and readers still see
 // the old one. The pointer is valid until f returns. When f returns an error, panics, or is killed with
 // its process, nothing changes. F must not use this Value's Store or Update.
 //
-// Errors: that of f, [ErrClosed], the context's error; the value is as it was then.
-func (v *Value[T]) Update(ctx context.Context, f func(*T) error) error {
-	if err := v.consistent(v.m.Lock(ctx)); err != nil {
+// Errors: that of f, [ErrClosed], [ErrCorrupt], the context's error; the value is as it was then.
+func (v *Value[T]) Update(ctx context.Context, f func(*T) error) (err error) {
+	if err := v.lock(ctx); err != nil {
 		return err
 	}
-	defer v.m.Unlock()
+	defer v.unlock(v.m, &err)
 	s := v.sequence.Load()
 	idle := v.copies[(s+1)&1]
 	*idle = *v.copies[s&1]
@@ -158,13 +174,13 @@ func (v *Value[T]) Update(ctx context.Context, f func(*T) error) error {
 	return nil
 }
 
-// consistent turns the death of a writer into success: it left only the idle copy half-written.
-func (v *Value[T]) consistent(err error) error {
-	if err != nil && errors.Is(err, lock.ErrOwnerDied) {
-		v.m.MarkConsistent()
+// lock locks out other writers. The death of one is no error: it left only the idle copy half-written.
+func (v *Value[T]) lock(ctx context.Context) error {
+	err := v.m.Lock(ctx)
+	if err == nil || errors.Is(err, lock.ErrOwnerDied) && v.m.TryMarkConsistent() {
 		return nil
 	}
-	return err
+	return v.failed(err)
 }
 
 // flip makes the idle copy the valid one.

@@ -393,7 +393,7 @@ func TestContextsEndWaiting(t *testing.T) {
 	cancelled, cancel := context.WithCancelCause(background)
 	cancel(errMine)
 	for name, wait := range waits {
-		if err := wait(cancelled); !errors.Is(err, context.Canceled) && err != errMine {
+		if err := wait(cancelled); !errors.Is(err, context.Canceled) && !errors.Is(err, errMine) {
 			t.Errorf("%s with a cancelled context: %v", name, err)
 		}
 		if err := within(20*time.Millisecond, wait); !errors.Is(err, context.DeadlineExceeded) {
