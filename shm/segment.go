@@ -66,7 +66,7 @@ func (*noCopy) Unlock() {}
 // Errors:
 //   - [fs.ErrExist]: there is a file of that name, which stays as it is.
 //   - a [*NoSpaceError]: the file system is full.
-//   - [fs.ErrPermission]: the directory is not this user's, or open to others.
+//   - [fs.ErrPermission]: the directory may not be written, or is the default one and not private.
 //   - [fs.ErrInvalid]: the name or a number in the options is impossible.
 //   - [ErrUnsupported]: this system has no implementation.
 func Create(name string, o Options) (*Segment, error) {
@@ -187,11 +187,15 @@ func (s *Segment) Size() int64 { return s.s.Size() }
 func (s *Segment) File() *os.File { return s.s.File() }
 
 // Close detaches this process. Goroutines that wait for an object of the segment
-// get [ErrClosed], and so does every later call that can report an error. Slices from Array.Slice and
-// the like must not be used any more. Objects and their contents stay for others. Close may be called again.
+// get [ErrClosed], and so does every later call that can report an error. Objects and their contents stay for
+// others. Close may be called again.
 //
-// Errors: a [*HeldError] names locks that this process still held. Whoever locks them
-// next is told that their owner died.
+// Close waits up to 50 ms for operations that are under way. What this process writes after that, by whatever
+// means, is seen by nobody else: atomics that are stored to, Counters that are added to, slices
+// from Array.Slice and the like, a function that Update runs for too long.
+//
+// Errors: a [*HeldError] names what this process still had locked. Whoever locks it
+// next is told that the owner died, or finds a Value or Array as it was before.
 func (s *Segment) Close() error {
 	if err := s.s.Close(); err != nil {
 		return fmt.Errorf("shm: %w", err)
@@ -202,7 +206,7 @@ func (s *Segment) Close() error {
 // Remove takes away the segment's name, for everybody. Processes that are attached
 // go on and can still use the objects that they have; new objects cannot be made. An anonymous segment has no name to remove.
 //
-// Errors: [fs.ErrNotExist] when the name is gone already.
+// Errors: [fs.ErrNotExist] when the name is gone already, [ErrRemoved] when it leads to another file, which stays; [ErrClosed].
 func (s *Segment) Remove() error {
 	if err := s.s.Unlink(); err != nil {
 		return fmt.Errorf("shm: %w", err)
@@ -213,7 +217,7 @@ func (s *Segment) Remove() error {
 // RemoveObject frees an object's name at once, for everybody. Processes that have
 // the object open go on with it; its memory is reused when the last of them has let go of it.
 //
-// Errors: [fs.ErrNotExist], [ErrCorrupt], [ErrClosed].
+// Errors: [fs.ErrNotExist], [ErrCorrupt], [ErrClosed]; [fs.ErrInvalid] for an impossible name.
 func (s *Segment) RemoveObject(name string) error {
 	if err := s.s.Remove(name); err != nil {
 		return fmt.Errorf("shm: %w", err)
@@ -222,10 +226,10 @@ func (s *Segment) RemoveObject(name string) error {
 }
 
 // Objects iterates over the names and kinds of the objects, in no particular
-// order. Objects that come or go meanwhile may be missed.
+// order. Objects that come or go meanwhile may be missed. There are none after Close.
 func (s *Segment) Objects() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
-		s.s.Names(func(name string, k segment.Kind) bool { return yield(name, k.String()) })
+		s.s.Names(func(name string, k segment.Kind) bool { return !s.s.Closed() && yield(name, k.String()) })
 	}
 }
 
