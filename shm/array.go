@@ -188,8 +188,8 @@ func (a *Array[T]) Read(ctx context.Context, f func([]T) error) (err error) {
 }
 
 // Slice is the elements as they are in shared memory, past the lock: others may be
-// changing them, and a change that is taken back is visible for a while. It is valid until the segment
-// is closed, and as long as a is reachable.
+// changing them, and a change that is taken back is visible for a while. It is valid as long as a is
+// reachable; what is written there after the segment is closed is not seen by others.
 func (a *Array[T]) Slice() []T { return a.elements }
 
 // All iterates over the elements past the lock, as a loop over [Array.Slice] does.

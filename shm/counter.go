@@ -12,8 +12,8 @@ import (
 // cache line of its own, so that adding costs the same whatever the others do. What a process has counted
 // stays counted when it ends, however it ends.
 //
-// Goroutines and processes may use a Counter at once. It must not be copied. Its
-// methods can be used after Close, as long as it is reachable.
+// Goroutines and processes may use a Counter at once. It must not be copied. After
+// Close its methods still work, but for this process alone.
 type Counter struct {
 	object
 	mine  *cell // of this process

@@ -12,7 +12,7 @@ import (
 const floatFormat = "<d"
 
 // A Float64 is a float64 in shared memory with methods as those of [sync/atomic.Int64].
-// It must not be copied. Its methods can be used after Close, as long as it is reachable.
+// It must not be copied. After Close its methods still work, but for this process alone.
 type Float64 struct {
 	object
 	p     *atomic.Uint64 // in the segment; the bits

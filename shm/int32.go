@@ -9,7 +9,7 @@ import (
 )
 
 // An Int32 is an int32 in shared memory with the methods of [sync/atomic.Int32], which
-// have the same meaning between processes. It must not be copied. Its methods can be used after Close, as long as it is reachable.
+// have the same meaning between processes. It must not be copied. After Close its methods still work, but for this process alone.
 type Int32 struct {
 	object
 	p     *atomic.Int32 // in the segment

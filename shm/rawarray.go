@@ -11,7 +11,7 @@ import (
 
 // A RawArray is n elements of T in shared memory, without a lock: whoever uses it
 // sees to it that nobody reads what another one is writing. T is restricted as for [Value].
-// A RawArray must not be copied.
+// A RawArray must not be copied. After Close its methods still work, but for this process alone.
 type RawArray[T any] struct {
 	object
 	elements []T // in the segment
@@ -84,8 +84,8 @@ func (a *RawArray[T]) Set(i int, value T) {
 	runtime.KeepAlive(a)
 }
 
-// Slice is the elements as they are in shared memory. It is valid until the
-// segment is closed, and as long as a is reachable.
+// Slice is the elements as they are in shared memory. It is valid as long as a is
+// reachable; what is written there after the segment is closed is not seen by others.
 func (a *RawArray[T]) Slice() []T { return a.elements }
 
 // All iterates over the elements.

@@ -8,7 +8,8 @@ import (
 
 // A RawValue is one T in shared memory, without a lock: whoever uses it sees to it
 // that nobody reads what another one is writing, as with a lock of the package sync of this
-// module. T is restricted as for [Value]. A RawValue must not be copied.
+// module. T is restricted as for [Value]. A RawValue must not be copied. After Close
+// its methods still work, but for this process alone.
 type RawValue[T any] struct {
 	object
 	p *T // in the segment
@@ -64,7 +65,7 @@ func (v *RawValue[T]) bind(o *segment.Object) error {
 	return nil
 }
 
-// Load reads the value. After Close it still reads the memory, which stays mapped.
+// Load reads the value.
 func (v *RawValue[T]) Load() T {
 	t := *v.p
 	runtime.KeepAlive(v)
@@ -77,6 +78,6 @@ func (v *RawValue[T]) Store(value T) {
 	runtime.KeepAlive(v)
 }
 
-// Pointer is where the value is. It is valid until the segment is closed, and as
-// long as v is reachable.
+// Pointer is where the value is. It is valid as long as v is reachable; what is
+// written there after the segment is closed is not seen by others.
 func (v *RawValue[T]) Pointer() *T { return v.p }
