@@ -230,8 +230,9 @@ func (a *Array[T]) arm(low, high int) {
 	crashpoint.Here("array.aside")
 	a.head.low, a.head.high = uint64(low), uint64(high)
 	crashpoint.Here("array.copied")
-	// SYNC: array: the copies are written before the array is armed; and the array is armed before f changes anything.
-	a.head.armed.Store(1)
+	// SYNC: array: the copies are written before the array is armed, and then f changes
+	// the elements. Who finds them half-changed has waited for the death of this process, and so sees all three.
+	storeRelease32(&a.head.armed, 1)
 	crashpoint.Here("array.armed")
 }
 
@@ -239,7 +240,7 @@ func (a *Array[T]) arm(low, high int) {
 func (a *Array[T]) disarm() {
 	crashpoint.Here("array.changed")
 	// SYNC: array: the new elements are written before the copies stop to count.
-	a.head.armed.Store(0)
+	storeRelease32(&a.head.armed, 0)
 	crashpoint.Here("array.disarmed")
 }
 
@@ -260,6 +261,6 @@ func (a *Array[T]) restore(low, high int) {
 	copy(a.elements[low:high], a.undo[low:high])
 	crashpoint.Here("array.rolledback")
 	// SYNC: array: the old elements are back before the copies stop to count.
-	a.head.armed.Store(0)
+	storeRelease32(&a.head.armed, 0)
 	crashpoint.Here("array.restored")
 }

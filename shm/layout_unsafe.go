@@ -69,5 +69,7 @@ func sliceAt[T any](mem []byte, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(mem))), n)
 }
 
-// storeRelease stores v after everything that was written before, without a full fence.
+// storeRelease and storeRelease32 store v after everything that was written before, without a full fence.
 func storeRelease(a *atomic.Uint64, v uint64) { cpu.StoreRelease64((*uint64)(unsafe.Pointer(a)), v) }
+
+func storeRelease32(a *atomic.Uint32, v uint32) { cpu.StoreRelease32((*uint32)(unsafe.Pointer(a)), v) }
