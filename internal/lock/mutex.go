@@ -26,7 +26,7 @@ type Party struct {
 type Mutex struct {
 	r         *region
 	me        uint32 // owner id of this process; immutable
-	releasing uint32 // 1 while the fast Unlock is about to free the lock, see settled
+	releasing uint32 // 1 from when the fast Unlock is about to free the lock until it is held again; written by the holder only, see settle
 	closer    *wait.Closer
 	party     *Party
 	gate      chan struct{} // holds one token: the leader's
@@ -69,6 +69,7 @@ func (m *Mutex) lockFast() bool {
 		return false
 	}
 	crashpoint.Here("lock.locked")
+	m.holds()
 	if m.closer.Closed() { // see entered
 		m.unlockSlow()
 		return false
@@ -135,7 +136,8 @@ func (m *Mutex) Unlock() {
 // The usual case is one store, without a fence: see bell. It is a store and not a compare-and-swap, so
 // that the word must not change hands between the look at it and the store. No other process takes it from a
 // living holder, and none that was killed gets to its store, see proctab. There remains Close, which waits
-// while releasing says that a store is coming.
+// while releasing says that a store is coming. It says so until the lock is held again: whoever clears
+// it must hold the lock, or it could be the announcement of the next holder that is cleared.
 func (m *Mutex) TryUnlock() bool {
 	r := m.r
 	if race.Enabled || !futex.Registered() || r.word.Load() != m.me {
@@ -149,7 +151,6 @@ func (m *Mutex) TryUnlock() bool {
 	// SYNC: unlock: what the holder wrote is visible to whoever takes the lock next.
 	cpu.StoreRelease32(address(&r.word), 0) // #2 -> #1
 	crashpoint.Here("lock.unlocked")
-	m.releasing = 0
 	if r.bell.seemsArmed() {
 		r.bell.ring(enough)
 	}
@@ -169,12 +170,19 @@ func (m *Mutex) Held() bool {
 	return held
 }
 
+// holds notes that this process has just taken the lock: no store of TryUnlock is coming.
+func (m *Mutex) holds() {
+	if !race.Enabled { // there TryUnlock never stores
+		m.releasing = 0
+	}
+}
+
 // settle waits until no goroutine is between the look and the store of TryUnlock. After the first
 // barrier an Unlock that has not announced itself sees that the segment is closed; after the
 // second, the store of one that has is visible.
 func (m *Mutex) settle() {
 	futex.Membarrier()
-	for atomic.LoadUint32(&m.releasing) != 0 {
+	for atomic.LoadUint32(&m.releasing) != 0 && isHeldBy(m.r.word.Load(), m.me) {
 		runtime.Gosched()
 	}
 	futex.Membarrier()

@@ -44,6 +44,7 @@ func (m *Mutex) take(w, next uint32) bool {
 		return false
 	}
 	crashpoint.Here("lock.taken")
+	m.holds()
 	if owner := ownerOf(w); next&suspect != 0 && owner != 0 {
 		m.r.dead.Store(owner)
 		crashpoint.Here("lock.named")
