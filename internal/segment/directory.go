@@ -102,7 +102,7 @@ func (s *Segment) disturb(f func() error) error {
 func (s *Segment) takeEntry() (uint32, error) {
 	h := headerIn(s.mem)
 	if i := h.freeEntry; i != 0 {
-		if i > s.geo.maxObjects || s.entry(i-1).state.Load()&stateMask != stateFree {
+		if i > s.usedEntries() || s.entry(i-1).state.Load()&stateMask != stateFree {
 			return 0, s.corrupt("the free list of the directory is damaged")
 		}
 		h.freeEntry = s.entry(i - 1).next.Load()

@@ -14,7 +14,7 @@ const sweepFew = 4
 func (s *Segment) bury(i uint32) {
 	h := headerIn(s.mem)
 	e := s.entry(i)
-	if last := h.lastGrave; last != 0 && last <= s.geo.maxObjects {
+	if last := h.lastGrave; last != 0 && last <= s.usedEntries() {
 		before := s.entry(last - 1)
 		e.grave = before.grave
 		crashpoint.Here("graves.linking")
@@ -61,11 +61,11 @@ func (s *Segment) sweep(most uint32) error {
 // firstGrave returns the entry that has been in the ring for longest.
 func (s *Segment) firstGrave() (uint32, error) {
 	last := headerIn(s.mem).lastGrave
-	if last == 0 || last > s.geo.maxObjects {
+	if last == 0 || last > s.usedEntries() {
 		return 0, s.corrupt("the ring of removed objects is damaged")
 	}
 	first := s.entry(last - 1).grave
-	if first == 0 || first > s.geo.maxObjects || s.entry(first-1).state.Load()&stateMask != stateRemoved {
+	if first == 0 || first > s.usedEntries() || s.entry(first-1).state.Load()&stateMask != stateRemoved {
 		return 0, s.corrupt("the ring of removed objects is damaged")
 	}
 	return first - 1, nil
