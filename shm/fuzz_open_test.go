@@ -30,7 +30,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		s := hurry(seg)
 		p := &player{t: t, v: v, seg: seg, s: s, me: uint64(s.Me()), held: make([]toy, len(toys))}
-		p.doAll()
+		p.doAll(steps)
 		for _, s := range steps {
 			p.do(s, func() {})
 		}
@@ -71,14 +71,16 @@ func (v *victim) damage(t *testing.T, steps []step) (cut bool) {
 // lengthen gives the file its length again.
 func (v *victim) lengthen(t *testing.T) { wantOK(t, v.f.Truncate(victimBytes)) }
 
-// doAll does every operation with every object.
-func (p *player) doAll() {
+// doAll does every operation, and opens and uses every object.
+func (p *player) doAll(steps []step) {
 	nothing := func() {}
 	for i := range toys {
 		s := step{0, byte(i), 0, 0, 0, byte(i), 0, 0, 0, 0, 0, 0, 0}
 		p.open(s, over, nothing)
 		p.use(s, over, nothing)
-		p.marshal(s, over, nothing)
+		if i < 2 || i == len(steps) { // not all: it costs system calls
+			p.marshal(s, over, nothing)
+		}
 	}
 	s := step{0, 0, 0, 0, 0, 200, 0, 0, 0, 0, 0, 0, 0}
 	p.look(s, over, nothing)
