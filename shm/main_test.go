@@ -4,7 +4,6 @@ package shm_test
 
 import (
 	"context"
-	"encoding/hex"
 	"path/filepath"
 	"testing"
 	"time"
@@ -87,5 +86,3 @@ func held(t testing.TB, seg *shm.Segment) (*shm.Value[int64], *shm.Array[int64],
 	c.Expect("held")
 	return v, a, c
 }
-
-func unhex(s string) []byte { return need(hex.DecodeString(s)) }
