@@ -97,7 +97,7 @@ func fills(args []string) {
 	if !mounts(args[0], "tmpfs", "size=64k") {
 		return
 	}
-	u, err := CreateUnnamed(args[0], 1<<20)
+	u, err := CreateUnnamed(filepath.Join(args[0], "a"), 1<<20)
 	if err != nil {
 		panic(err)
 	}
@@ -137,7 +137,7 @@ func plain(args []string) {
 		return
 	}
 	path := filepath.Join(args[0], "segment")
-	u, err := CreateUnnamed(args[0], 1<<16)
+	u, err := CreateUnnamed(path, 1<<16)
 	if err != nil {
 		panic(err)
 	}

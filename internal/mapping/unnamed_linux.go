@@ -17,9 +17,10 @@ type Unnamed struct {
 // openFlag has the kernel make an unnamed file. Tests change it to what it refuses, as some file systems do.
 var openFlag = unix.O_TMPFILE
 
-// CreateUnnamed makes a file of size bytes, all holes, in dir. Nobody else can find it.
-func CreateUnnamed(dir string, size int64) (*Unnamed, error) {
-	u, err := createUnnamed(dir)
+// CreateUnnamed makes a file of size bytes, all holes, that can be linked to path. Nobody
+// else can find it; errors name it by path.
+func CreateUnnamed(path string, size int64) (*Unnamed, error) {
+	u, err := createUnnamed(path)
 	if err != nil {
 		return nil, err
 	}
@@ -30,10 +31,11 @@ func CreateUnnamed(dir string, size int64) (*Unnamed, error) {
 	return u, nil
 }
 
-func createUnnamed(dir string) (*Unnamed, error) {
+func createUnnamed(path string) (*Unnamed, error) {
+	dir := filepath.Dir(path)
 	fd, err := unix.Open(dir, openFlag|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err == nil {
-		return &Unnamed{File: os.NewFile(uintptr(fd), filepath.Join(dir, "(unnamed)"))}, nil
+		return &Unnamed{File: os.NewFile(uintptr(fd), path)}, nil
 	}
 	if err != unix.EOPNOTSUPP && err != unix.EISDIR && err != unix.EINVAL {
 		return nil, &fs.PathError{Op: "create a file in", Path: dir, Err: err}

@@ -37,7 +37,7 @@ func inBothWays(t *testing.T, test func(t *testing.T, unnamed bool)) {
 
 func mustCreate(t *testing.T, dir string, size int64) *Unnamed {
 	t.Helper()
-	u, err := CreateUnnamed(dir, size)
+	u, err := CreateUnnamed(filepath.Join(dir, "a"), size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestDiscardedFileVanishes(t *testing.T) {
 		if all := names(t, dir); len(all) > 0 {
 			t.Errorf("left %q", all)
 		}
-		if _, err := CreateUnnamed(dir, -1); err == nil {
+		if _, err := CreateUnnamed(filepath.Join(dir, "a"), -1); err == nil {
 			t.Error("made a file of negative size")
 		}
 	})
@@ -121,7 +121,7 @@ func TestTakenNameStays(t *testing.T) {
 
 func TestCreateInNoDirectory(t *testing.T) {
 	inBothWays(t, func(t *testing.T, _ bool) {
-		if _, err := CreateUnnamed(filepath.Join(proctest.Dir(t), "missing"), 1); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := CreateUnnamed(filepath.Join(proctest.Dir(t), "missing", "a"), 1); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%v", err)
 		}
 	})
@@ -132,7 +132,7 @@ func creates(args []string) {
 	if args[1] == "temporary name" {
 		openFlag = refused
 	}
-	u, err := CreateUnnamed(filepath.Dir(args[0]), 4096)
+	u, err := CreateUnnamed(args[0], 4096)
 	if err != nil {
 		panic(err)
 	}
@@ -211,7 +211,7 @@ func showsAccess(args []string) {
 		openFlag = refused
 	}
 	unix.Umask(0o077)
-	u, err := CreateUnnamed(args[0], 1)
+	u, err := CreateUnnamed(filepath.Join(args[0], "a"), 1)
 	if err != nil {
 		panic(err)
 	}

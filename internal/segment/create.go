@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/lock"
@@ -34,7 +33,7 @@ func Create(path string, c Config) (*Segment, error) {
 	if _, err := os.Lstat(path); err == nil {
 		return nil, exists(path)
 	}
-	u, err := mapping.CreateUnnamed(filepath.Dir(path), int64(g.size))
+	u, err := mapping.CreateUnnamed(path, int64(g.size))
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%s: this user may not make files in its directory: choose another: %w", path, fs.ErrPermission)

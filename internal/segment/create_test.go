@@ -1,3 +1,5 @@
+//go:build linux
+
 package segment
 
 import (
@@ -32,6 +34,9 @@ func TestCreateOpenRemove(t *testing.T) {
 	defer o.Close()
 	if o.Identity() != s.Identity() || o.Me() == s.Me() || o.Size() != small.Size {
 		t.Errorf("opened %v as %v with %d bytes, made %v as %v", o.Identity(), o.Me(), o.Size(), s.Identity(), s.Me())
+	}
+	if inherited := again(t, s); inherited.Path() != path || inherited.Named() {
+		t.Errorf("through its file it is %q, named %v", inherited.Path(), inherited.Named())
 	}
 	if err := o.Unlink(); err != nil {
 		t.Fatal(err)

@@ -4,7 +4,7 @@
 //	header     4096 bytes: what the file is, the lock, the heap's state
 //	process table   64 bytes a slot
 //	buckets    4 bytes each: the directory's hash table
-//	entries    128 bytes each: one per object
+//	entries    128 bytes each, or more when many processes can attach: one per object
 //	heap       blocks, the first bytes of which hold an object's name and type
 //
 // The unsafe files hold one struct per region, which is the only source of its
@@ -34,5 +34,21 @@
 //
 // Removing an object frees its name at once and its memory when no process that
 // lives has it open. Every process shows what it has open as a bit in the entry. The bits of
-// a process that died are cleared by whoever reuses its slot, or ignored before that.
+// a process that died are cleared by whoever reuses its slot, or ignored before that. Removed objects that
+// are in use form a ring; whoever creates or removes something looks at a few of them.
+//
+// Blocks without a name belong to the process that allocated them, or that it gave
+// them to. Those of the dead are freed when somebody needs space.
+//
+// # Closing
+//
+// Close waits a moment for whoever holds a lock, and then makes the heap private in
+// place: what the process writes there afterwards, others do not see. Only then are its bits cleared and its
+// slot given back, so that nobody takes over a lock, or reuses memory, that this process still writes to. The mapping ends when no handle
+// is reachable.
+//
+// # Boots
+//
+// The header names the boot of the machine that the process table belongs to. The
+// first to open the file after another boot clears the table and all users bits, under a lock of the file.
 package segment
