@@ -45,16 +45,16 @@ func (*noCopy) Unlock() {}
 //
 // The message is not in the queue then, and never will be.
 func (q *Queue[T]) Put(ctx context.Context, v T) error {
-	_, err := q.tryPut(v)
+	_, err := q.tryPut(&v)
 	if err != ErrFull && err != errHeld {
 		return err
 	}
-	return q.putSlow(ctx, v)
+	return q.putSlow(ctx, &v)
 }
 
-func (q *Queue[T]) putSlow(ctx context.Context, v T) error {
+func (q *Queue[T]) putSlow(ctx context.Context, v *T) error {
 	w := q.newWaiter()
-	w.value = v
+	w.value = *v
 	err := w.await(ctx, &q.r.producers, &q.r.consumers, w.put)
 	q.r.waited(&q.r.producers, err, q.r.putReady())
 	q.waiters.Put(w)
@@ -67,17 +67,17 @@ func (q *Queue[T]) putSlow(ctx context.Context, v T) error {
 // Errors: [ErrFull], also when there will be room as soon as somebody who is taking a
 // message is done; otherwise those of [Queue.Put].
 func (q *Queue[T]) TryPut(v T) error {
-	_, err := q.tryPut(v)
+	_, err := q.tryPut(&v)
 	if err == errHeld {
 		return ErrFull
 	}
 	return err
 }
 
-func (q *Queue[T]) tryPut(v T) (held proctab.Owner, err error) {
+func (q *Queue[T]) tryPut(v *T) (held proctab.Owner, err error) {
 	s, p, held, err := q.r.claimPut()
 	if err == nil {
-		*valueOf[T](s) = v
+		*valueOf[T](s) = *v
 		q.r.publish(s, p)
 	}
 	runtime.KeepAlive(q)
@@ -125,13 +125,13 @@ func (q *Queue[T]) TryGet() (v T, err error) {
 	return v, err
 }
 
-// tryGet sets *v when it returns no error.
+// tryGet sets *v, which is zero, when it returns no error.
 func (q *Queue[T]) tryGet(v *T) (held proctab.Owner, err error) {
 	s, p, held, err := q.r.claimGet()
 	if err == nil {
-		copied := *valueOf[T](s)
-		if err = q.r.release(s, p); err == nil {
-			*v = copied
+		*v = *valueOf[T](s)
+		if err = q.r.release(s, p); err != nil {
+			*v = *new(T)
 		}
 	}
 	runtime.KeepAlive(q)

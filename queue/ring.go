@@ -94,6 +94,9 @@ func fill(mem []byte, capacity uint64, stride uintptr, start uint64) {
 	h.capacity = capacity
 	h.put.Store(start)
 	h.get.Store(start)
+	if start == 0 {
+		return // zeros are empty slots of lap 0
+	}
 	r := ring{first: &mem[headBytes], mask: capacity - 1, shift: uint(bits.TrailingZeros64(capacity)), stride: stride}
 	for p := start; p != start+capacity; p++ {
 		r.slot(p).state.Store(wordOf(empty, nobody, r.lap(p)))

@@ -4,9 +4,9 @@ import "runtime"
 
 // Stats say what has happened to a queue since it was made, in all processes.
 type Stats struct {
-	// Put is how many messages were begun, the abandoned ones included. It wraps.
+	// Put is how many messages were begun, the abandoned ones included.
 	Put uint64
-	// Got is how many of those are not in the queue any more, the abandoned ones included. It wraps.
+	// Got is how many of those are not in the queue any more, the abandoned ones included.
 	Got uint64
 	// Abandoned is how many messages died with their process: it was killed while it wrote or copied
 	// them. A process that is killed just when it frees the slot of another dead one may leave it uncounted.

@@ -61,7 +61,7 @@ func (q *Queue[T]) newWaiter() *waiter[T] {
 }
 
 // tryPut reports whether the wait to put is over.
-func (w *waiter[T]) tryPut() bool { return w.over(w.q.tryPut(w.value)) }
+func (w *waiter[T]) tryPut() bool { return w.over(w.q.tryPut(&w.value)) }
 
 // tryGet reports whether the wait to get is over.
 func (w *waiter[T]) tryGet() bool {
