@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
@@ -93,5 +94,27 @@ func isClosed(c <-chan struct{}) bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// Who writes this process's id over a lock that it has just freed makes it look held, and not Held wait for its Unlock.
+func TestHeldOfOverwrittenLock(t *testing.T) {
+	r := visit(t, newRoom(t))
+	m := r.mutex(0)
+	for end := time.Now().Add(time.Second); !futex.Registered() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // where membarriers work, the fast Unlock comes then
+	}
+	if err := m.Lock(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	m.Unlock()
+	m.r.word.Store(m.me)
+	r.party.Closer.Close()
+	began := time.Now()
+	if !m.Held() {
+		t.Error("the lock names this process, and does not count as held")
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("took %v", took)
 	}
 }

@@ -177,12 +177,16 @@ func (m *Mutex) holds() {
 	}
 }
 
+// settleTime is how long settle waits for a store that is nanoseconds away, unless its goroutine has no processor.
+const settleTime = time.Millisecond
+
 // settle waits until no goroutine is between the look and the store of TryUnlock. After the first
 // barrier an Unlock that has not announced itself sees that the segment is closed; after the
-// second, the store of one that has is visible.
+// second, the store of one that has is visible. When none comes, the lock counts as held: who asks
+// for longer asks again, and who wrote this process's id over a free lock cannot make it wait forever.
 func (m *Mutex) settle() {
 	futex.Membarrier()
-	for atomic.LoadUint32(&m.releasing) != 0 && isHeldBy(m.r.word.Load(), m.me) {
+	for began := time.Now(); atomic.LoadUint32(&m.releasing) != 0 && isHeldBy(m.r.word.Load(), m.me) && time.Since(began) < settleTime; {
 		runtime.Gosched()
 	}
 	futex.Membarrier()
