@@ -270,7 +270,7 @@ func TestDirectoryLockedByAStoppedProcess(t *testing.T) {
 	}
 	s.SetPatience(blink, closePatience)
 	_, _, err := s.New(rawSpec("a", 1))
-	wantError(t, err, lock.ErrLocked, s.Path(), "segment.test", fmt.Sprint(os.Getpid()), "let it go on")
+	wantError(t, err, lock.ErrLocked, s.Path(), filepath.Base(os.Args[0])[:8], fmt.Sprint(os.Getpid()), "let it go on")
 	other.lock.Unlock()
 	made(t, s, "a", 1)
 }
