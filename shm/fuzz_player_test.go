@@ -24,7 +24,10 @@ type player struct {
 	held    []toy // by kind; nil: could not be opened
 	handles [][]byte
 	blocks  []uint64
+	quit    bool // the program wants the segment closed now
 }
+
+const opQuit = 239 // rare, as attaching anew costs much
 
 // operations are what a step can do with argument n and its value.
 var operations = []func(p *player, s step, ctx context.Context, tamper func()){
@@ -35,6 +38,10 @@ var operations = []func(p *player, s step, ctx context.Context, tamper func()){
 // do does the operation of the step, during which tamper may be called.
 func (p *player) do(s step, tamper func()) {
 	ctx := over
+	if s[0] == opQuit {
+		p.quit = true
+		return
+	}
 	if s[0] >= 240 { // worth the time now and then
 		p.s.SetPatience(time.Millisecond, time.Millisecond)
 		defer p.s.SetPatience(0, 0)

@@ -50,9 +50,10 @@ func FuzzScribble(f *testing.F) {
 					steps[i+1].overwrite(v, p.me)
 				}
 			})
-		}
-		if len(program) > 0 && program[len(program)-1] == 255 {
-			detach(t)
+			if p.quit {
+				detach(t)
+				break
+			}
 		}
 		runtime.KeepAlive(attached)
 	})

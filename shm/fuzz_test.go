@@ -16,6 +16,7 @@ import (
 
 	"github.com/edsrzf/mmap-go"
 
+	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
@@ -31,7 +32,7 @@ type victim struct {
 }
 
 // newVictim makes the file. Nobody is attached to it when newVictim returns.
-func newVictim(f *testing.F) *victim {
+func newVictim(f testing.TB) *victim {
 	v := &victim{path: newPath(f)}
 	seg := need(shm.Create(v.path, shm.Options{Size: victimBytes, Objects: 64, Processes: 4}))
 	for _, k := range toys {
@@ -42,6 +43,9 @@ func newVictim(f *testing.F) *victim {
 	v.f = need(os.OpenFile(v.path, os.O_RDWR, 0))
 	v.mem = need(mmap.Map(v.f, mmap.RDWR, 0))
 	v.keep()
+	for end := time.Now().Add(time.Second); !futex.Registered() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // then every input takes the same ways through the locks
+	}
 	f.Cleanup(func() {
 		must(v.mem.Unmap())
 		must(v.f.Close())
@@ -103,16 +107,26 @@ const (
 
 func (s step) region() int { return int(s[2] & 7) }
 
+func (s step) how() int { return int(s[2] >> 5) }
+
+// target is where the step overwrites how many bytes.
+func (s step) target() (off, width int) {
+	r := regions[s.region()]
+	width = 1 << (s[2] >> 3 & 3)
+	off = r[0] + int(binary.LittleEndian.Uint16(s[3:]))%(r[1]-r[0]-width+1)
+	if s.how() >= 3 {
+		off &^= width - 1
+	}
+	return off, width
+}
+
 // overwrite does the first half of the step. Me is the owner id of the attachment that it shall confuse.
 func (s step) overwrite(v *victim, me uint64) {
-	r, width, how := regions[s.region()], 1<<(s[2]>>3&3), s[2]>>5
+	how := s.how()
 	if how == 7 {
 		return
 	}
-	off := r[0] + int(binary.LittleEndian.Uint16(s[3:]))%(r[1]-r[0]-width+1)
-	if how >= 3 {
-		off &^= width - 1
-	}
+	off, width := s.target()
 	var old [8]byte
 	copy(old[:], v.mem[off:])
 	value := s.value()
@@ -173,7 +187,7 @@ type watchdog struct{ timer *time.Timer }
 // watchTime is far more than any program of steps needs, on a machine with other work, too.
 const watchTime = 5 * time.Second
 
-func newWatchdog(f *testing.F) watchdog {
+func newWatchdog(f testing.TB) watchdog {
 	w := watchdog{time.AfterFunc(time.Hour, func() {
 		debug.SetTraceback("all")
 		panic(fmt.Sprintf("an input takes longer than %v", watchTime))
@@ -199,7 +213,8 @@ func hurry(seg *shm.Segment) *segment.Segment {
 	return s
 }
 
-// seed adds programs that damage each region in several ways, and the locks of the first objects while they are held.
+// seed adds programs that damage each region in several ways, the locks of the first objects while they are held,
+// and those that a closing process seems to hold.
 func seed(f *testing.F) {
 	f.Add([]byte{})
 	for region := range byte(8) {
@@ -213,10 +228,9 @@ func seed(f *testing.F) {
 	for kind := range byte(4) {
 		for line := range byte(20) {
 			off := uint16(line) * 64
-			f.Add([]byte{
-				0, kind, nothing, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0,
-				0, kind, 5 | 2<<3 | 5<<5, byte(off), byte(off >> 8), 9, 0, 0, 0, 0, 0, 0, 0,
-			})
+			use := []byte{0, kind, nothing, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0}
+			f.Add(append(use, 0, kind, 5|2<<3|5<<5, byte(off), byte(off>>8), 9, 0, 0, 0, 0, 0, 0, 0))
+			f.Add(append(use, opQuit, 0, 5|2<<3|5<<5, byte(off), byte(off>>8), 15, 0, 0, 0, 0, 0, 0, 0))
 		}
 	}
 }
