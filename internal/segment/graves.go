@@ -33,7 +33,7 @@ func (s *Segment) bury(i uint32) {
 func (s *Segment) sweep(most uint32) error {
 	h := headerIn(s.mem)
 	for range min(most, h.graves.Load(), s.geo.maxObjects) {
-		first, err := s.firstGrave()
+		first, last, err := s.firstGrave()
 		if err != nil {
 			return err
 		}
@@ -42,7 +42,6 @@ func (s *Segment) sweep(most uint32) error {
 			crashpoint.Here("graves.turned")
 			continue
 		}
-		last := h.lastGrave
 		if last == first+1 {
 			h.lastGrave = 0
 		} else {
@@ -58,17 +57,17 @@ func (s *Segment) sweep(most uint32) error {
 	return nil
 }
 
-// firstGrave returns the entry that has been in the ring for longest.
-func (s *Segment) firstGrave() (uint32, error) {
-	last := headerIn(s.mem).lastGrave
+// firstGrave returns the entry that has been in the ring for longest, and 1 + the last entry of the ring.
+func (s *Segment) firstGrave() (first, last uint32, err error) {
+	last = headerIn(s.mem).lastGrave
 	if last == 0 || last > s.usedEntries() {
-		return 0, s.corrupt("the ring of removed objects is damaged")
+		return 0, 0, s.corrupt("the ring of removed objects is damaged")
 	}
-	first := s.entry(last - 1).grave
+	first = s.entry(last - 1).grave
 	if first == 0 || first > s.usedEntries() || s.entry(first-1).state.Load()&stateMask != stateRemoved {
-		return 0, s.corrupt("the ring of removed objects is damaged")
+		return 0, 0, s.corrupt("the ring of removed objects is damaged")
 	}
-	return first - 1, nil
+	return first - 1, last, nil
 }
 
 // recycle puts a removed entry that nobody uses, and its block, up for reuse, under the lock.
