@@ -67,6 +67,9 @@ func (v *victim) restore() { copy(v.mem, v.image) }
 //	  2     1  bits 0..2 region, bits 3..4 log2 of the bytes to overwrite, bits 5..7 how
 //	  3     2  where in the region
 //	  5     8  value
+//
+// How: 0 and 6 write the value, 1 xors it, 2 and 3 add it, 4 copies from the place that it names, 5 writes a telling
+// word, 7 overwrites nothing; from 3 on the place is aligned.
 type step []byte
 
 const (
