@@ -99,7 +99,7 @@ func elementOf[T any]() (*elem.Type, error) {
 // withCapacity lets a mismatch of sizes speak of messages.
 func withCapacity(err error, n uint64, stride uintptr) error {
 	var m *shm.MismatchError
-	if errors.As(err, &m) && m.Have != 0 {
+	if errors.As(err, &m) && m.SizeDiffers {
 		m.Difference = fmt.Sprintf("its capacity is %d messages, not %d", (m.Have-headBytes)/int64(stride), n)
 	}
 	return err
