@@ -36,12 +36,14 @@ func TestStorm(t *testing.T) {
 				v.flicker(storm, p.me)
 			}
 		})
-		p.doAll(nil)
-		for range 300 {
-			p.do(randomStep(r), nothing)
-		}
-		stop.Store(true)
-		wg.Wait()
+		func() {
+			defer wg.Wait()
+			defer stop.Store(true)
+			p.doAll(nil)
+			for range 300 {
+				p.do(randomStep(r), nothing)
+			}
+		}()
 		known(t, "close", seg.Close())
 	}
 	dog.stop()
