@@ -31,7 +31,7 @@
 // # Fairness
 //
 // A lock that is free goes to whoever comes first, which is what makes it fast. A process that has waited for a
-// millisecond asks for the next turn, and is given the lock by whoever unlocks it. It has 50 milliseconds to take it:
+// millisecond asks for the next turn, and is given the lock by whoever unlocks it. It has five milliseconds to take it:
 // a process that is stopped just then does not hold up the others. Within a process waiters are served in the order
 // in which they came, but a goroutine that finds the lock free just then overtakes them.
 //

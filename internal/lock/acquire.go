@@ -117,11 +117,11 @@ func (a *attempt) rest(ctx context.Context) (done bool, err error) {
 		return true, a.leave(context.Cause(ctx), enough)
 	}
 	if spinning {
-		a.spin = newSpin(m.policy, firstPause)
 		runtime.Gosched()
-		return false, nil
+	} else {
+		a.sleep(ctx, w, ticket, sure)
 	}
-	a.sleep(ctx, w, ticket, sure)
+	a.spin = newSpin(m.policy, firstPause) // who wakes finds the lock held more often than not, but not for long
 	return false, nil
 }
 

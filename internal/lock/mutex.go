@@ -180,9 +180,10 @@ func (m *Mutex) holds() {
 // settleTime is how long settle waits for a store that is nanoseconds away, unless its goroutine has no processor.
 const settleTime = time.Millisecond
 
-// settle waits until no goroutine is between the look and the store of TryUnlock. After the first
-// barrier an Unlock that has not announced itself sees that the segment is closed; after the
-// second, the store of one that has is visible. When none comes, the lock counts as held: who asks
+// settle waits until no goroutine is between the look and the store of TryUnlock. After the
+// barrier, an Unlock that has not announced itself sees that the segment is closed. What it
+// announced stays there after the store, when the word says that it has come: whoever unlocked does not touch what
+// belongs to the next holder of the same process. When the store does not come, the lock counts as held: who asks
 // for longer asks again, and who wrote this process's id over a free lock cannot make it wait forever.
 func (m *Mutex) settle() {
 	futex.Membarrier()

@@ -5,10 +5,12 @@ import (
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/race"
 )
 
-// dawdling is how long a lock that was handed to somebody stays reserved for it.
-const dawdling = 50 * time.Millisecond
+// dawdling is how long a lock that was handed to somebody stays reserved for it: longer than
+// a sleeper needs to wake up, and no longer, for nobody else has the lock meanwhile.
+const dawdling = 5 * time.Millisecond
 
 // vacant returns what the word w becomes when this process takes the lock, if nobody has it.
 func (m *Mutex) vacant(w uint32) (next uint32, ok bool) {
@@ -44,6 +46,9 @@ func (m *Mutex) take(w, next uint32) bool {
 		return false
 	}
 	crashpoint.Here("lock.taken")
+	if !race.Enabled {
+		m.releasing = 0
+	}
 	m.holds()
 	if owner := ownerOf(w); next&suspect != 0 && owner != 0 {
 		m.r.dead.Store(owner)
@@ -68,16 +73,16 @@ func (m *Mutex) lies(w uint32) bool {
 }
 
 // dawdles reports whether this process has seen the word w, which says handed, for too long. It remembers
-// the word and the time in milliseconds at which it was first seen. That another offer of the same kind came in
+// the word and the time in microseconds at which it was first seen. That another offer of the same kind came in
 // between may escape it; then a turn is taken too early, and has to be asked for again.
 func (m *Mutex) dawdles(w uint32) bool {
-	now := uint32(time.Since(m.born).Milliseconds())
+	now := uint32(time.Since(m.born).Microseconds())
 	seen := m.offer.Load()
 	if uint32(seen) != w {
 		m.offer.Store(uint64(now)<<32 | uint64(w))
 		return false
 	}
-	return now-uint32(seen>>32) >= uint32(dawdling.Milliseconds())
+	return now-uint32(seen>>32) >= uint32(dawdling.Microseconds())
 }
 
 // notice forgets an offer that is over.
