@@ -1,0 +1,45 @@
+// Package model checks the protocols of internal/lock and internal/proctab: it holds models of them
+// in Promela, and a test that lets spin search every interleaving of every step.
+//
+// # What is modelled
+//
+// mutex.pml, with world.pml and unlock.pml, is the robust mutex: the fast paths, the leader's slow path, the bell, handing
+// over, taking over from the dead, suspect and unrecoverable, cancelling, closing. Each atomic block is one
+// access to shared memory; a comment names the Go function that it mirrors. A process may be killed between any two of them.
+// Then the kernel marks its liveness word, and in a step of its own wakes one sleeper of it, which may be a thread of the
+// dead process itself. The plain stores of TryUnlock go through a store buffer, which drains late, as on amd64.
+//
+// proctab.pml is one slot of the process table and the robust lists of those who claim and leave it.
+//
+// # What is checked
+//
+//   - Nobody owns the lock together with another; no store frees what somebody else has locked.
+//   - Who gets the lock after a holder died is told, until somebody has repaired; nobody is told without a death.
+//   - What was unlocked without repair is never owned again.
+//   - What is handed over is taken by the leader of the addressee, or when that is dead, without being told, or has given up.
+//   - Nobody sleeps for ever. Without a death no sleeper may need the backstop; after one it may,
+//     where BACKSTOP is given. With a single death of anybody, or with deaths of owners only, none needs it.
+//   - No execution is endless: the checks named "ends" search for cycles.
+//   - The kernel never marks a living process dead, and leaves no slot of a dead one alive, even when thread ids
+//     are equal, as they are in several PID namespaces.
+//
+// Every mistake BROKEN_* that the models can be built with must be found; else the test fails.
+//
+// # What is abstracted
+//
+//   - Spinning, which is only more looks at the word, and time: a waiter may starve, or dawdle, at any moment.
+//   - The turn of the bell: who moved it last stands for its value. Wrapping around is not modelled.
+//   - The identity of the dead for the error's text, and pids.
+//   - Loads are in order, and only the stores of TryUnlock are delayed. Go's atomic operations are sequentially consistent.
+//   - The gate: a process has one leader, and in some configurations one goroutine more on the fast path.
+//   - The fallbacks without robust lists, membarrier or futex_waitv.
+//
+// # How to run
+//
+//	apt-get install spin gcc
+//	go test ./internal/model                                       # the smallest
+//	SHMKIT_MODEL=normal go test ./internal/model                   # some minutes
+//	SHMKIT_MODEL=full go test -timeout 2h ./internal/model         # all; 12 GB of memory
+//
+// Without spin or a C compiler the test is skipped, and fails where the variable CI is set.
+package model

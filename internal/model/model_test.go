@@ -1,0 +1,154 @@
+package model
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// With these the models have no error.
+var sound = []check{
+	// Without a death, nobody needs the backstop.
+	{model: mutex, flags: "PROCS=3"},
+	{model: mutex, flags: "PROCS=3 CANCELS=1"},
+	{model: mutex, flags: "PROCS=2 ROUNDS=2 STARVE CANCELS=1"},
+	{model: mutex, flags: "PROCS=3 CANCELS=1 WAKES=1"},
+	{model: mutex, flags: "PROCS=2 STARVE SIBLING CANCELS=1", size: normal},
+	{model: mutex, flags: "PROCS=3 STARVE", size: normal},
+	{model: mutex, flags: "PROCS=3 STARVE CANCELS=1", size: full},
+	{model: mutex, flags: "PROCS=2 ROUNDS=2 STARVE SIBLING", size: full},
+
+	// Nor with a single death, or with deaths of owners only.
+	{model: mutex, flags: "PROCS=2 DEATHS=1 BYSTANDER"},
+	{model: mutex, flags: "PROCS=3 DEATHS=1", size: normal},
+	{model: mutex, flags: "PROCS=2 DEATHS=1 SIBLING", size: normal},
+	{model: mutex, flags: "PROCS=3 DEATHS=2 OWNERS_DIE", size: normal},
+
+	// With it, nothing is ever stuck.
+	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP STARVE CANCELS=1"},
+	{model: mutex, flags: "PROCS=2 ROUNDS=2 DEATHS=2 BACKSTOP STARVE CANCELS=1", size: normal},
+	{model: mutex, flags: "PROCS=2 ROUNDS=2 DEATHS=1 SPURIOUS STARVE DAWDLE", size: normal},
+	{model: mutex, flags: "PROCS=3 DEATHS=1 BACKSTOP STARVE", size: full},
+
+	// Threads that run on after the death of their process, and slots that are used again.
+	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP LATE STARVE CANCELS=1"},
+	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP LATE SIBLING", size: normal},
+	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP LATE REUSE", size: normal},
+	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP LATE SIBLING STARVE", size: full},
+
+	// Closing.
+	{model: mutex, flags: "PROCS=2 ROUNDS=2 CLOSE"},
+	{model: mutex, flags: "PROCS=2 CLOSE SIBLING", size: normal},
+	{model: mutex, flags: "PROCS=2 ROUNDS=2 CLOSE SIBLING", size: full},
+
+	{model: mutex, flags: "PROCS=2 ROUNDS=2 STARVE CANCELS=1", ends: true},
+	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP STARVE CANCELS=1", ends: true},
+
+	{model: proctab, flags: "PROCS=2 ROUNDS=2"},
+	{model: proctab, flags: "PROCS=3", size: normal},
+}
+
+// Each of these mistakes is found.
+var broken = []check{
+	// Lost wake-ups.
+	{model: mutex, flags: "BROKEN_UNLOCK_NO_WAKE PROCS=2", want: stuck},
+	{model: mutex, flags: "BROKEN_UNLOCK_NO_LOOK PROCS=2", want: stuck},
+	{model: mutex, flags: "BROKEN_ARM_NO_MEMBARRIER PROCS=2", want: stuck},
+	{model: mutex, flags: "BROKEN_DISARM_STORE PROCS=3", want: stuck},
+	{model: mutex, flags: "BROKEN_SLEEP_NO_COMPARE PROCS=2", want: stuck},
+	{model: mutex, flags: "BROKEN_SLEEP_NO_LIVENESS PROCS=2 DEATHS=1", want: stuck},
+	{model: mutex, flags: "BROKEN_LEAVE_SWALLOWS_WAKE PROCS=3 CANCELS=1 WAKES=1", want: stuck},
+	{model: mutex, flags: "BROKEN_SPREAD_FORGOTTEN PROCS=2 DEATHS=1 BYSTANDER", want: stuck},
+	{model: mutex, flags: "BROKEN_OWN_LIVENESS PROCS=2 DEATHS=1 SIBLING", want: stuck},
+	{model: mutex, flags: "BROKEN_EPOCH PROCS=2 DEATHS=1 BACKSTOP REUSE", want: stuck},
+	{model: mutex, flags: "WAKES=1 PROCS=3 DEATHS=1", want: stuck}, // this is why Unlock wakes two
+
+	{model: mutex, flags: "BROKEN_TAKEOVER_WAKES_NOBODY PROCS=4 DEATHS=2 OWNERS_DIE", want: stuck, size: full},
+
+	// Two owners.
+	{model: mutex, flags: "BROKEN_TAKEOVER_STORE PROCS=3 DEATHS=1 BACKSTOP", want: violated},
+	{model: mutex, flags: "BROKEN_DEAD_NO_MEMBARRIER PROCS=2 DEATHS=1 BACKSTOP LATE", want: "(hold==0)"},
+	{model: mutex, flags: "BROKEN_CLAIM_NO_MEMBARRIER PROCS=2 DEATHS=1 BACKSTOP LATE REUSE", want: "(hold==0)", size: normal},
+	{model: mutex, flags: "BROKEN_UNLOCK_IGNORES_CLOSE PROCS=2 CLOSE", want: "(hold==0)"},
+	{model: mutex, flags: "BROKEN_CLOSE_NOT_SETTLED PROCS=2 CLOSE", want: "(hold==0)"},
+	{model: mutex, flags: "BROKEN_RELEASING_CLEARED_LATE PROCS=2 CLOSE SIBLING", want: "(hold==0)"},
+	{model: mutex, flags: "BROKEN_CLOSED_NOT_SEEN PROCS=2 CLOSE", want: violated},
+
+	// Deaths that nobody is told of, or that nobody died.
+	{model: mutex, flags: "BROKEN_TAKEOVER_SILENT PROCS=2 DEATHS=1 BACKSTOP", want: "!(damaged)"},
+	{model: mutex, flags: "BROKEN_NO_POISON PROCS=2 DEATHS=1 BACKSTOP", want: "!(damaged)"},
+	{model: mutex, flags: "BROKEN_HANDED_IS_SUSPECT PROCS=2 ROUNDS=2 DEATHS=1 BACKSTOP STARVE", want: "||lost"},
+
+	// Handing over.
+	{model: mutex, flags: "BROKEN_SIBLING_TAKES_HANDED PROCS=2 ROUNDS=2 STARVE SIBLING", want: violated, size: normal},
+	{model: mutex, flags: "BROKEN_HAND_CLEARS_G BROKEN_VOID_NOT_TAKEN PROCS=2 ROUNDS=2 STARVE CANCELS=1", want: stuck},
+	{model: mutex, flags: "BROKEN_VOID_NOT_TAKEN PROCS=2 ROUNDS=2 DEATHS=1 BACKSTOP STARVE CANCELS=1", want: stuck},
+	{model: mutex, flags: "BROKEN_LEAVE_KEEPS_G PROCS=2 ROUNDS=2 STARVE CANCELS=1", want: stuck},
+
+	{model: mutex, flags: "BROKEN_DEAD_NOT_TAKEN PROCS=2 DEATHS=1 BACKSTOP", want: "non-progress cycle", ends: true},
+
+	{model: proctab, flags: "BROKEN_NO_FILE_LOCK PROCS=2", want: "(occupant==p)"},
+	{model: proctab, flags: "BROKEN_CLAIM_NO_PENDING PROCS=2", want: violated},
+	{model: proctab, flags: "BROKEN_DETACH_NO_PENDING PROCS=2", want: violated},
+}
+
+const (
+	mutex    = "mutex.pml"
+	proctab  = "proctab.pml"
+	stuck    = "invalid end state"
+	violated = "assertion violated"
+)
+
+func TestSound(t *testing.T) {
+	for _, c := range sound {
+		t.Run(c.name(), c.run)
+	}
+}
+
+func TestBroken(t *testing.T) {
+	for _, c := range broken {
+		t.Run(c.name(), c.run)
+	}
+}
+
+func (c check) name() string {
+	name := strings.TrimSuffix(c.model, ".pml")
+	if c.ends {
+		name += " ends"
+	}
+	return name + " " + c.flags
+}
+
+// A flag that the models do not know, and a mistake that no check makes, would prove nothing.
+func TestFlags(t *testing.T) {
+	known := map[string]bool{}
+	condition := regexp.MustCompile(`(?m)^#(?:if|ifdef|ifndef|elif) .*`)
+	for _, file := range []string{"mutex.pml", "world.pml", "unlock.pml", "proctab.pml"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range condition.FindAllString(string(text), -1) {
+			for _, word := range regexp.MustCompile(`[A-Z][A-Z_]+`).FindAllString(line, -1) {
+				known[word] = true
+			}
+		}
+	}
+	used := map[string]bool{}
+	for _, c := range slices.Concat(sound, broken) {
+		for flag := range strings.FieldsSeq(c.flags) {
+			flag, _, _ = strings.Cut(flag, "=")
+			used[flag] = true
+			if !known[flag] {
+				t.Errorf("%s: the models do not know %s", c.name(), flag)
+			}
+		}
+	}
+	for flag := range known {
+		if strings.HasPrefix(flag, "BROKEN_") && !used[flag] {
+			t.Errorf("no check makes the mistake %s", flag)
+		}
+	}
+}

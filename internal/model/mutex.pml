@@ -1,0 +1,576 @@
+/*
+ * The robust mutex of internal/lock on the process table of internal/proctab.
+ *
+ * One atomic block is one access to shared memory together with the local
+ * decision that follows from it. Between two blocks any other goroutine may
+ * run, and the process may die. "Mirrors f" names the Go function whose steps
+ * follow. doc.go says what is checked and what is abstracted.
+ */
+
+#include "world.pml"
+#include "unlock.pml"
+
+/* In a waiter's copy of W: what was handed is not wanted any more. */
+#define VOID 32
+
+#define watched (onLive[slotOf(owner(w))] & bit(self))
+#ifdef BROKEN_OWN_LIVENESS
+#define watches (owner(w) != 0)
+#else
+#define watches (owner(w) != me) /* nobody sleeps on his own liveness */
+#endif
+
+#define woken (!(onBell & bit(self)) || (askedG && !(onG & bit(self))) || (watches && !watched))
+
+/* A waiter that looked again without being woken would find a change; in vain it would only go back to sleep. */
+#define sawNew (W != w || isDead(owner(w)) || ((w & HANDED) && G != owner(w)))
+
+/* The end of a futex_waitv: off all queues. */
+inline dequeue() {
+	onBell = onBell & ~bit(self);
+	onG = onG & ~bit(self);
+	onLive[slotOf(owner(w))] = onLive[slotOf(owner(w))] & ~bit(self);
+	askedG = false
+}
+
+proctype leader(byte self) {
+	byte me = idOf(self, 0);
+	byte w, g, next, round, after;
+	bool slept, all, askedG, sure;
+	{
+		true;
+#ifdef REUSE
+		/* Mirrors claimAny. The newcomer that finds no slot goes away. Who had the slot has been fenced. */
+		if
+		:: self == NEWCOMER ->
+			atomic {
+				if
+				:: live[0] != ALIVE -> w = 0
+				:: live[1] != ALIVE -> w = 1
+#if PROCS > 2
+				:: live[2] != ALIVE -> w = 2
+#endif
+				:: true -> goto through
+				fi
+			}
+#ifndef BROKEN_CLAIM_NO_MEMBARRIER
+			atomic { membarrier() }
+#endif
+			atomic { /* one 64-bit CAS; a dying claimer is covered by the pending entry of the robust list */
+				live[w] = ALIVE;
+				epoch[w] = 1;
+				newSlot = w + 1;
+				me = idOf(w, 1);
+				w = 0
+			}
+		:: else
+		fi;
+#endif
+
+lock: /* Mirrors Lock. Whether it is closing may change between the look and the CAS. */
+		atomic {
+			if
+			:: closing -> goto released
+			:: W == 0 -> flush(self); own(0); W = me; goto entered
+			:: W != 0 && !closing -> flush(self); goto rest
+			fi
+		}
+
+glance: /* Mirrors look, not thorough. */
+		atomic {
+			w = W;
+			if
+			:: owner(w) == 0 -> next = me | (w & SUSPECT); goto take
+			:: w == (me | HANDED) -> next = me; goto take
+			:: w == UNRECOVERABLE || (owner(w) != 0 && w != (me | HANDED)) -> w = 0; goto rest
+			fi
+		}
+
+rest: /* Mirrors rest and ask. */
+		if
+		:: closing -> goto leaves
+		:: !closing -> goto arm
+#ifdef STARVE
+		:: atomic { !closing && G != me ->
+			g = G;
+			if
+			:: g == 0 -> goto askTurn
+			:: else -> goto otherGone
+			fi }
+#endif
+		fi;
+#ifdef STARVE
+otherGone:
+		atomic {
+			if
+			:: isDead(g) -> goto askTurn
+			:: else -> g = 0; goto arm
+			fi
+		}
+askTurn:
+		atomic {
+			if
+			:: G == g -> G = me
+			:: else
+			fi;
+			g = 0;
+			goto arm
+		}
+#endif
+
+arm: /* Mirrors bell.arm. */
+		atomic {
+			armed = true;
+			current = self;
+			sure = fenced;
+			if
+			:: sure -> sure = false; goto look
+			:: else -> goto fence
+			fi
+		}
+fence:
+#ifndef BROKEN_ARM_NO_MEMBARRIER
+		atomic { membarrier() }
+#endif
+		atomic {
+			if
+			:: current == self -> fenced = true
+			:: else
+			fi;
+			goto look
+		}
+
+look: /* Mirrors look, thorough, with vacant and forfeited. */
+		atomic {
+			w = W;
+			assert(!poisoned || w == UNRECOVERABLE);
+			if
+			:: w == UNRECOVERABLE -> all = true; goto leaves
+			:: w != UNRECOVERABLE && owner(w) == 0 -> next = me | (w & SUSPECT); goto take
+			:: owner(w) == me ->
+				if
+				:: w & HANDED -> next = me; goto take
+				:: else -> goto cancel /* held by another goroutine of this process */
+				fi
+			:: w != UNRECOVERABLE && owner(w) != 0 && owner(w) != me -> goto ownerAlive
+			fi
+		}
+ownerAlive: /* Mirrors Dead: a process that is gone is fenced; who claimed its slot has done so before. */
+		atomic {
+			if
+			:: isDead(owner(w)) && epoch[slotOf(owner(w))] != epochOf(owner(w)) -> goto ringAll
+			:: isDead(owner(w)) && epoch[slotOf(owner(w))] == epochOf(owner(w)) -> goto fenceDead
+			:: !isDead(owner(w)) ->
+				if
+				:: w & HANDED -> goto offer
+				:: else -> goto cancel
+				fi
+			fi
+		}
+fenceDead:
+#ifndef BROKEN_DEAD_NO_MEMBARRIER
+		atomic { membarrier() }
+#endif
+ringAll: /* before the CAS, so that each sleeps again on the liveness of the new owner, however soon that dies too */
+		atomic {
+			if
+			:: w & HANDED -> next = me /* it never held the lock */
+			:: else -> next = me | SUSPECT
+			fi;
+#ifdef BROKEN_HANDED_IS_SUSPECT
+			next = me | SUSPECT;
+#endif
+#ifdef BROKEN_TAKEOVER_SILENT
+			next = me;
+#endif
+#ifdef BROKEN_DEAD_NOT_TAKEN
+			next = 0;
+			goto look
+#elif defined(BROKEN_TAKEOVER_WAKES_NOBODY)
+			goto take
+#else
+			after = TAKES; all = true; goto ring
+#endif
+		}
+offer: /* Mirrors lies. */
+		atomic {
+			if
+#ifndef BROKEN_VOID_NOT_TAKEN
+			:: G != owner(w) -> next = me; w = w | VOID; goto take
+#endif
+#ifdef DAWDLE
+			:: G == owner(w) -> goto dawdled
+#endif
+			:: G == owner(w) -> goto cancel
+			fi
+		}
+#ifdef DAWDLE
+dawdled:
+		atomic {
+			if
+			:: G == owner(w) -> G = 0
+			:: else
+			fi;
+			next = me;
+			w = w | VOID;
+			goto take
+		}
+#endif
+
+take: /* Mirrors take. */
+		atomic {
+			if
+#ifdef BROKEN_TAKEOVER_STORE
+			:: true ->
+#else
+			:: W == (w & ~VOID) ->
+#endif
+				if
+				:: w & VOID -> own(0) /* an offer that was void: made or not since, the addressee just waits on */
+				:: else -> own(w)
+				fi;
+				W = next;
+				goto withdraw
+#ifndef BROKEN_TAKEOVER_STORE
+			:: else -> next = 0; w = 0; goto look
+#endif
+			fi
+		}
+withdraw: /* Mirrors withdraw. */
+		atomic {
+			w = 0;
+			if
+			:: G == me -> G = 0
+			:: else
+			fi;
+			goto entered
+		}
+entered: /* Mirrors entered: looks once more whether it is closing, now that it owns the word. */
+		atomic {
+			slept = false;
+			clearReleasing();
+			if
+#ifndef BROKEN_CLOSED_NOT_SEEN
+			:: closing && (next & SUSPECT) -> next = 0; goto abandon
+			:: closing && !(next & SUSPECT) -> next = 0; goto unlockSlow
+#endif
+			:: else ->
+				enter(next & SUSPECT);
+				if
+				:: next & SUSPECT -> next = 0; goto repair
+				:: else -> next = 0; goto unlock
+				fi
+			fi
+		}
+repair:
+		if
+		:: goto markConsistent
+		:: goto abandon
+		:: goto unlock /* without repair: poisons */
+		fi;
+markConsistent: /* Mirrors MarkConsistent. */
+		atomic {
+			if
+			:: W == (me | SUSPECT) -> W = me; lost = false; damaged = false
+			:: else -> assert(orphan)
+			fi;
+			goto unlock
+		}
+abandon: /* Mirrors abandon. */
+		atomic {
+			w = W;
+			if
+			:: owner(w) == me && !(w & HANDED) -> goto abandonCAS
+			:: else -> assert(orphan); goto released
+			fi
+		}
+abandonCAS:
+		atomic {
+			if
+			:: W == w -> W = SUSPECT; leave(); after = LEFT; all = false; goto ring
+			:: else -> goto abandon
+			fi
+		}
+
+cancel: /* the context of some ends before the sleep */
+#if CANCELS > 0
+		if
+		:: atomic { cancels < CANCELS -> cancels++; goto leaves }
+		:: goto park
+		fi;
+#endif
+
+park: /* Mirrors sleep. */
+		atomic {
+			if
+			:: watches && isDead(owner(w)) -> w = 0; goto glance
+			:: else -> slept = true; goto parkBell
+			fi
+		}
+parkBell: /* Mirrors Park: the kernel compares and queues on one word after the other. */
+		atomic {
+			if
+#ifdef BROKEN_SLEEP_NO_COMPARE
+			:: true ->
+#else
+			:: current == self && armed ->
+#endif
+				onBell = onBell | bit(self);
+				goto parkG
+#ifndef BROKEN_SLEEP_NO_COMPARE
+			:: else -> goto spread
+#endif
+			fi
+		}
+parkG: /* asked before the sleep; the leader alone changes that to true */
+		atomic {
+			if
+			:: G == me -> askedG = true; onG = onG | bit(self)
+			:: else
+			fi;
+			if
+			:: watches -> goto parkLive
+			:: else -> goto asleep
+			fi
+		}
+parkLive:
+		atomic {
+			if
+#ifdef BROKEN_SLEEP_NO_LIVENESS
+			:: true ->
+#else
+			:: live[slotOf(owner(w))] == ALIVE ->
+#endif
+				onLive[slotOf(owner(w))] = onLive[slotOf(owner(w))] | bit(self);
+				goto asleep
+			:: live[slotOf(owner(w))] != ALIVE -> dequeue(); goto spread
+			fi
+		}
+asleep:
+		atomic {
+			if
+			:: woken -> dequeue(); goto spread
+			:: closing -> dequeue(); goto spread
+#if CANCELS > 0
+			:: cancels < CANCELS -> cancels++; dequeue(); goto spreadLeave
+#endif
+#ifdef BACKSTOP
+			:: deaths > 0 && sawNew -> dequeue(); goto spread
+#endif
+#ifdef SPURIOUS
+			:: sawNew -> dequeue(); goto spread
+#endif
+			fi
+		}
+spread: /* Mirrors Spread. */
+		atomic {
+			if
+#ifndef BROKEN_SPREAD_FORGOTTEN
+			:: owner(w) != me && live[slotOf(owner(w))] != ALIVE -> goto spreadWake
+#endif
+			:: else -> w = 0; goto glance
+			fi
+		}
+spreadWake:
+		atomic { onLive[slotOf(owner(w))] = 0; w = 0; goto glance }
+#if CANCELS > 0
+spreadLeave:
+		atomic {
+			if
+			:: owner(w) != me && live[slotOf(owner(w))] != ALIVE -> onLive[slotOf(owner(w))] = 0
+			:: else
+			fi;
+			goto leaves
+		}
+#endif
+
+leaves: /* Mirrors leave. First G, then W: an offer made after that finds the request gone. */
+		atomic {
+#ifndef BROKEN_LEAVE_KEEPS_G
+			if
+			:: G == me -> G = 0
+			:: else
+			fi;
+#endif
+			goto leaveLook
+		}
+leaveLook:
+		atomic {
+			after = LEFT;
+			w = W;
+			if
+			:: w == (me | HANDED) -> goto refuse
+			:: else ->
+				if
+#ifndef BROKEN_LEAVE_SWALLOWS_WAKE
+				:: slept -> goto ring
+#endif
+				:: else -> all = false; goto released
+				fi
+			fi
+		}
+refuse:
+		atomic {
+			if
+			:: W == w -> W = 0; goto ring
+			:: else ->
+				if
+				:: slept -> goto ring
+				:: else -> all = false; goto released
+				fi
+			fi
+		}
+
+		unlockSteps();
+
+released:
+		atomic {
+			w = 0;
+			slept = false;
+			round++;
+			if
+			:: round < ROUNDS && !closing -> goto lock
+			:: else
+			fi
+		}
+#ifdef REUSE
+		/* Mirrors Detach. */
+		atomic {
+			if
+#if defined(CLOSE) || defined(SIBLING)
+			:: self == 0 -> goto through /* left to Close, and to the other goroutine */
+#endif
+			:: true -> live[slotOf(me)] = FREE
+			fi
+		}
+		atomic { onLive[slotOf(me)] = 0 }
+#endif
+through:
+		atomic { done = done | bit(self); round = 0; me = 0 }
+	} unless {
+		atomic {
+			gone & bit(self) ->
+			w = 0; g = 0; next = 0; round = 0; after = 0; me = 0;
+			slept = false; all = false; askedG = false; sure = false
+		}
+	}
+}
+
+#ifdef SIBLING
+/* Another goroutine of process 0. It is not the leader: no slow path, no HANDED. */
+proctype sibling() {
+	byte self = SIB, me = idOf(0, 0);
+	byte w, g, round, after;
+	bool all;
+	{
+		true;
+lock:
+		atomic {
+			flush(self);
+			if
+			:: W == 0 -> own(0); W = me; goto entered
+#ifdef BROKEN_SIBLING_TAKES_HANDED
+			:: W == (me | HANDED) -> own(W); W = me; goto entered
+#endif
+			:: else -> goto released
+			fi
+		}
+entered:
+		atomic {
+			clearReleasing();
+			if
+			:: closing -> goto unlockSlow
+			:: else -> enter(false); goto unlock
+			fi
+		}
+
+take:
+		atomic { assert(false); goto released } /* siblings never take over */
+
+		unlockSteps();
+
+released:
+		atomic {
+			w = 0;
+			round++;
+			if
+			:: round < ROUNDS -> goto lock
+			:: else
+			fi;
+			done = done | bit(self);
+			round = 0
+		}
+	} unless {
+		atomic { gone & bit(0) -> w = 0; g = 0; round = 0; after = 0; all = false }
+	}
+}
+#endif
+
+#ifdef BYSTANDER
+/* A waiter of another lock, held by process 0: only the liveness word can wake it. */
+proctype bystander() {
+	byte self = BY;
+	if
+	:: atomic { live[0] == ALIVE -> onLive[0] = onLive[0] | bit(self) }
+		if
+		:: atomic { live[0] == ALIVE -> onLive[0] = onLive[0] & ~bit(self) } /* got the other lock */
+		:: !(onLive[0] & bit(self)) -> onLive[0] = 0
+		fi
+	:: live[0] != ALIVE
+	fi
+}
+#endif
+
+#ifdef CLOSE
+/* Mirrors Close of a segment, Held and Detach, for process 0. What it still owns is orphaned. */
+proctype closer() {
+	{
+		closed = true;
+		if
+		:: atomic { W == idOf(0, 0) || W == (idOf(0, 0) | SUSPECT) -> skip };
+#ifndef BROKEN_CLOSE_NOT_SETTLED
+			atomic { membarrier() };
+			atomic { !releasing || !(W == idOf(0, 0) || W == (idOf(0, 0) | SUSPECT)) -> skip };
+			atomic { membarrier() }
+#endif
+		:: atomic { !(W == idOf(0, 0) || W == (idOf(0, 0) | SUSPECT)) -> skip }
+		fi;
+		atomic {
+			!(late & bit(0)) ->
+			live[0] = FREE;
+			detached = true;
+			disown(goroutinesOf(0))
+		}
+		onLive[0] = 0
+	} unless { gone & bit(0) }
+}
+#endif
+
+init {
+	atomic {
+		run leader(0);
+		run leader(1);
+#if PROCS > 2
+		run leader(2);
+#endif
+#if PROCS > 3
+		run leader(3);
+#endif
+#ifdef REUSE
+		run leader(NEWCOMER);
+#endif
+#ifdef SIBLING
+		run sibling();
+#endif
+#ifdef CLOSE
+		run closer();
+#endif
+#ifdef BYSTANDER
+		run bystander();
+#endif
+#if DEATHS > 0
+		run kernel();
+#endif
+		run memory()
+	}
+}
