@@ -5,7 +5,6 @@ import (
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctab"
-	"github.com/shmkit/shmkit/internal/race"
 )
 
 // dawdling is how long a lock that was handed to somebody stays reserved for it: longer than
@@ -46,9 +45,6 @@ func (m *Mutex) take(w, next uint32) bool {
 		return false
 	}
 	crashpoint.Here("lock.taken")
-	if !race.Enabled {
-		m.releasing = 0
-	}
 	m.holds()
 	if owner := ownerOf(w); next&suspect != 0 && owner != 0 {
 		m.r.dead.Store(owner)
