@@ -32,6 +32,8 @@
 //   - The identity of the dead for the error's text, and pids.
 //   - Loads are in order, and only the stores of TryUnlock are delayed. Go's atomic operations are sequentially consistent.
 //   - The gate: a process has one leader, and in some configurations one goroutine more on the fast path.
+//   - Close waits without a limit for a store that TryUnlock has announced. That it gives up at last, and makes its memory
+//     private before it detaches, is not modelled; giving up alone is the mistake BROKEN_CLOSE_NOT_SETTLED.
 //   - The fallbacks without robust lists, membarrier or futex_waitv.
 //
 // # How to run
