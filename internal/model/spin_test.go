@@ -27,7 +27,7 @@ type costs int
 
 const (
 	small  costs = iota // always
-	normal              // with SHMKIT_MODEL=normal, as on every change, or full
+	normal              // with SHMKIT_MODEL=normal or full
 	full                // with SHMKIT_MODEL=full only
 )
 
