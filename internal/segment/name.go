@@ -41,6 +41,9 @@ func (s *Segment) Unlink() error {
 	// Whoever removes a segment holds this lock of its file. So the name cannot be taken
 	// away and given to a new file between the look at it and the removal.
 	if err := s.lockByte(unlinkByte); err != nil {
+		if s.Closed() {
+			err = s.closed()
+		}
 		return err
 	}
 	defer runtime.KeepAlive(s)

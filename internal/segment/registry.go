@@ -93,12 +93,19 @@ func (s *Segment) keepsRemoved() bool {
 	return false
 }
 
-// held returns the names of the objects whose lock this process holds.
+// held returns the names of the objects whose lock this process holds. It asks
+// them without s.mu, as some wait a moment before they answer.
 func (s *Segment) held() (names []string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	var open []*Object
 	for _, w := range s.objects.open {
-		if o := w.Value(); o != nil && o.local.held() {
+		if o := w.Value(); o != nil {
+			open = append(open, o)
+		}
+	}
+	s.mu.Unlock()
+	for _, o := range open {
+		if o.local.held() {
 			names = append(names, o.Name)
 		}
 	}
