@@ -53,8 +53,8 @@ func (s *Segment) surviveBoot() error {
 	crashpoint.Here("boot.reset")
 	for i := range s.usedEntries() {
 		s.clearUsers(i)
+		crashpoint.Here("boot.clearing")
 	}
-	crashpoint.Here("boot.cleared")
 	h.setBoot(boot)
 	crashpoint.Here("boot.done")
 	return nil
