@@ -5,9 +5,7 @@ import (
 	"math"
 	"runtime"
 	"sync/atomic"
-	"time"
 
-	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/wait"
@@ -33,8 +31,6 @@ const (
 	// After a spin in vain, waiters look only a few times, except for one of so many.
 	fewLooks   = 6
 	probeEvery = 16
-	// silentLook is how often a waiter looks after a process whose death wakes nobody.
-	silentLook = 5 * time.Millisecond
 )
 
 // A waiter is one blocked Put or Get. It is reused, with its functions, so that
@@ -44,17 +40,16 @@ type waiter[T any] struct {
 	value T                 // to put, or what was got
 	held  proctab.Owner     // who has to finish first, or nobody
 	err   error             // why it is over without success
-	stale uint32            // stays 0: a word that differs from 1, so that nobody sleeps on it
 	put   func() bool       // w.tryPut
 	get   func() bool       // w.tryGet
-	extra func() futex.Word // w.liveness
+	extra func(*lock.Watch) // w.watch
 }
 
 func (q *Queue[T]) newWaiter() *waiter[T] {
 	w, ok := q.waiters.Get().(*waiter[T])
 	if !ok {
 		w = &waiter[T]{q: q}
-		w.put, w.get, w.extra = w.tryPut, w.tryGet, w.liveness
+		w.put, w.get, w.extra = w.tryPut, w.tryGet, w.watch
 	}
 	w.held, w.err = nobody, nil
 	return w
@@ -78,21 +73,8 @@ func (w *waiter[T]) over(held proctab.Owner, err error) bool {
 	return true
 }
 
-// liveness is the word to sleep on, beside the event, for the death of who has to finish first.
-func (w *waiter[T]) liveness() futex.Word {
-	if w.held == nobody || w.held == w.q.r.me { // nobody survives his own death
-		return futex.Word{}
-	}
-	lookAgain := futex.Word{Addr: &w.stale, Val: 1}
-	if w.q.r.table.Silent(w.held) {
-		time.Sleep(silentLook)
-		return lookAgain
-	}
-	if word, ok := w.q.r.table.Liveness(w.held); ok {
-		return word
-	}
-	return lookAgain // it has died by now
-}
+// watch has the sleep end with the death of who has to finish first.
+func (w *waiter[T]) watch(l *lock.Watch) { l.Process(w.held) }
 
 // await waits until ready reports that w is over: it spins, then it sleeps.
 func (w *waiter[T]) await(ctx context.Context, s, other *side, ready func() bool) error {

@@ -24,17 +24,11 @@ import (
 //
 // The n'th Unlock synchronizes before the m'th return of Lock for n < m, in any process.
 type Mutex struct {
-	_      noCopy
+	handle
 	m      *lock.Mutex
-	o      *segment.Object
 	repair func() error
+	policy WaitPolicy
 }
-
-// noCopy makes go vet complain about copies.
-type noCopy struct{}
-
-func (*noCopy) Lock()   {}
-func (*noCopy) Unlock() {}
 
 // MutexOptions belong to one handle, not to the lock: processes may use different ones.
 type MutexOptions struct {
@@ -55,37 +49,33 @@ const mutexBytes = 64
 // Errors: [shm.ErrMismatch] when the name belongs to another kind of object, [shm.NoSpaceError],
 // [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; a bad name.
 func NewMutex(seg *shm.Segment, name string, o MutexOptions) (*Mutex, error) {
-	obj, _, err := seg.Internal().New(segment.Spec{Name: name, Kind: segment.KindMutex, Size: mutexBytes})
-	return newHandle(obj, err, o)
+	return find(&Mutex{repair: o.Repair, policy: o.Wait}, seg, segment.Spec{Name: name, Kind: segment.KindMutex, Size: mutexBytes})
 }
 
 // OpenMutex finds the Mutex of that name, which must exist.
 //
 // Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], [shm.ErrCorrupt], [shm.ErrClosed].
 func OpenMutex(seg *shm.Segment, name string, o MutexOptions) (*Mutex, error) {
-	obj, err := seg.Internal().Open(segment.Spec{Name: name, Kind: segment.KindMutex, Size: mutexBytes})
-	return newHandle(obj, err, o)
+	return open(&Mutex{repair: o.Repair, policy: o.Wait}, seg, segment.Spec{Name: name, Kind: segment.KindMutex, Size: mutexBytes})
 }
 
-func newHandle(obj *segment.Object, err error, o MutexOptions) (*Mutex, error) {
-	if err != nil {
-		return nil, fmt.Errorf("shmsync: %w", err)
+// UnmarshalBinary makes m a handle of the lock that another process's MarshalBinary
+// wrote down. Options that m has stay.
+//
+// Errors: [shm.ErrFormat], [shm.ErrRemoved], [shm.ErrMismatch], those of [shm.Open].
+func (m *Mutex) UnmarshalBinary(b []byte) error { return unmarshal(m, b, segment.KindMutex) }
+
+func (m *Mutex) bind(o *segment.Object) error {
+	if err := sized(o, lock.RegionBytes); err != nil {
+		return err
 	}
-	m := &Mutex{repair: o.Repair}
-	m.bind(obj, o.Wait)
-	return m, nil
-}
-
-func (m *Mutex) bind(obj *segment.Object, policy WaitPolicy) {
-	m.o = obj
-	m.m = obj.Local(func() (any, func() bool) {
-		l := lock.NewMutex(obj.Seg.Party(), obj.Payload, policy)
+	m.o = o
+	m.m = o.Local(func() (any, func() bool) {
+		l := lock.NewMutex(o.Seg.Party(), o.Payload, m.policy)
 		return l, l.Held
 	}).(*lock.Mutex)
+	return nil
 }
-
-// Name is the lock's name in its segment.
-func (m *Mutex) Name() string { return m.o.Name }
 
 // Lock locks m. It waits until m is free, its holder dies, or ctx ends. A lock
 // that is free at once is taken even when ctx has ended.
@@ -145,34 +135,3 @@ func (l locker) Lock() {
 }
 
 func (l locker) Unlock() { l.m.Unlock() }
-
-// MarshalBinary writes the handle down for another process of this machine, which
-// gets the same lock with UnmarshalBinary. Options are not part of it.
-//
-// Errors: [shm.ErrRemoved] when others cannot find the segment, [ErrClosed].
-func (m *Mutex) MarshalBinary() ([]byte, error) {
-	if m.o == nil {
-		return nil, errors.New("shmsync: marshal a Mutex: the handle has no lock")
-	}
-	b, err := m.o.Marshal()
-	if err != nil {
-		return nil, fmt.Errorf("shmsync: marshal the handle of %q: %w", m.o.Name, err)
-	}
-	return b, nil
-}
-
-// UnmarshalBinary makes m a handle of the lock that another process's MarshalBinary
-// wrote down. Options that m has stay.
-//
-// Errors: [shm.ErrFormat], [shm.ErrRemoved], [shm.ErrMismatch], those of [shm.Open].
-func (m *Mutex) UnmarshalBinary(b []byte) error {
-	obj, err := segment.Unmarshal(b, segment.KindMutex, "")
-	if err != nil {
-		return fmt.Errorf("shmsync: %w", err)
-	}
-	if len(obj.Payload) < lock.RegionBytes {
-		return fmt.Errorf("shmsync: mutex %q: %w", obj.Name, shm.ErrCorrupt)
-	}
-	m.bind(obj, Adaptive)
-	return nil
-}

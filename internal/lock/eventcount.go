@@ -18,6 +18,7 @@ type EventCount struct {
 	e     *event
 	party *Party
 	gate  chan struct{}
+	watch Watch // of who is past the gate
 }
 
 // NewEventCount views the first [EventBytes] of mem, which lie in the party's segment, as an event count.
@@ -44,10 +45,10 @@ func (c *EventCount) NotifyAll() {
 
 // Await returns nil once ready reports true. Ready is called by one goroutine of a process
 // at a time; it may have effects, such as taking what it waited for. Extra is asked before every
-// sleep for one more word to sleep on, such as the liveness of a process; it may be nil.
+// sleep for what else ends it, such as the death of a process; it may be nil.
 //
 // Errors: [ErrClosed], the context's error; ready reported false then.
-func (c *EventCount) Await(ctx context.Context, policy wait.Policy, ready func() bool, extra func() futex.Word) error {
+func (c *EventCount) Await(ctx context.Context, policy wait.Policy, ready func() bool, extra func(*Watch)) error {
 	if err := enter(ctx, c.gate, c.party.Closer); err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func enter(ctx context.Context, gate chan<- struct{}, closer *wait.Closer) error
 	}
 }
 
-func (c *EventCount) await(ctx context.Context, policy wait.Policy, ready func() bool, extra func() futex.Word) error {
+func (c *EventCount) await(ctx context.Context, policy wait.Policy, ready func() bool, extra func(*Watch)) error {
 	slept := false
 	for {
 		for spin := newSpin(policy, 1); ; {
@@ -106,7 +107,7 @@ func (c *EventCount) await(ctx context.Context, policy wait.Policy, ready func()
 // see. It reports true when ready did.
 //
 // What a death leaves behind: an armed bell, which costs the next notifier one system call.
-func (c *EventCount) sleep(ctx context.Context, ready func() bool, extra func() futex.Word) bool {
+func (c *EventCount) sleep(ctx context.Context, ready func() bool, extra func(*Watch)) bool {
 	ticket, sure := c.e.bell.arm()
 	if ready() {
 		return true
@@ -115,17 +116,13 @@ func (c *EventCount) sleep(ctx context.Context, ready func() bool, extra func() 
 	if !sure {
 		limit = silentLook
 	}
-	words := [2]futex.Word{{Addr: c.e.bell.futex(), Val: ticket}}
-	n := 1
+	w := &c.watch
+	w.begin(c.party, futex.Word{Addr: c.e.bell.futex(), Val: ticket}, limit)
 	if extra != nil {
-		if w := extra(); w.Addr != nil {
-			words[1], n = w, 2
-		}
+		extra(w)
 	}
-	wait.Park(ctx, c.party.Closer, limit, words[:n]...)
-	if n == 2 {
-		c.party.Member.Table().Spread(words[1])
-	}
+	wait.Park(ctx, c.party.Closer, w.limit, w.words[:w.n]...)
+	w.spread()
 	crashpoint.Here("event.woken")
 	return false
 }

@@ -64,3 +64,8 @@ func eventIn(mem []byte) *event {
 
 // address is where a word lies, for the kernel and for [cpu.StoreRelease32].
 func address(word *atomic.Uint32) *uint32 { return (*uint32)(unsafe.Pointer(word)) }
+
+// seatsIn views mem, which must be aligned to 8 bytes, as seats of a roster.
+func seatsIn(mem []byte) []atomic.Uint64 {
+	return unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem))), len(mem)/seatBytes)
+}

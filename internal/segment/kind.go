@@ -17,19 +17,35 @@ const (
 	KindMutex
 	KindQueue
 	KindTasks
+	KindRWMutex
+	KindSemaphore
+	KindCond
+	KindEvent
+	KindBarrier
+	KindRecursiveMutex
+	KindOnce
+	KindWaitGroup
 )
 
 var kindNames = [...]string{
-	KindValue:    "Value",
-	KindRawValue: "RawValue",
-	KindArray:    "Array",
-	KindRawArray: "RawArray",
-	KindAtomic:   "atomic",
-	KindBool:     "Bool",
-	KindCounter:  "Counter",
-	KindMutex:    "Mutex",
-	KindQueue:    "Queue",
-	KindTasks:    "task table",
+	KindValue:          "Value",
+	KindRawValue:       "RawValue",
+	KindArray:          "Array",
+	KindRawArray:       "RawArray",
+	KindAtomic:         "atomic",
+	KindBool:           "Bool",
+	KindCounter:        "Counter",
+	KindMutex:          "Mutex",
+	KindQueue:          "Queue",
+	KindTasks:          "task table",
+	KindRWMutex:        "RWMutex",
+	KindSemaphore:      "Semaphore",
+	KindCond:           "Cond",
+	KindEvent:          "Event",
+	KindBarrier:        "Barrier",
+	KindRecursiveMutex: "RecursiveMutex",
+	KindOnce:           "Once",
+	KindWaitGroup:      "WaitGroup",
 }
 
 func (k Kind) String() string {

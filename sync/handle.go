@@ -1,0 +1,85 @@
+package shmsync
+
+import (
+	"fmt"
+
+	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// handle is what all handles have: one process's view of a named object.
+type handle struct {
+	_ noCopy
+	o *segment.Object // immutable once bound
+}
+
+// noCopy makes go vet complain about copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
+
+// Name is the object's name in its segment.
+func (h *handle) Name() string { return h.o.Name }
+
+// MarshalBinary writes the handle down for another process of this machine, which
+// gets the same object with UnmarshalBinary. Options are not part of it.
+//
+// Errors: [shm.ErrRemoved] when others cannot find the segment or the object, [ErrClosed].
+func (h *handle) MarshalBinary() ([]byte, error) {
+	if h.o == nil {
+		return nil, fmt.Errorf("shmsync: marshal a handle: it has no object")
+	}
+	b, err := h.o.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("shmsync: marshal the handle of %q: %w", h.o.Name, err)
+	}
+	return b, nil
+}
+
+// binder is a handle that has not been bound to its object yet.
+type binder interface {
+	// bind points the handle at the object, whose kind is right. Its size may be anything.
+	bind(*segment.Object) error
+}
+
+// find makes or finds the object of a Spec and binds h to it.
+func find[H binder](h H, seg *shm.Segment, spec segment.Spec) (H, error) {
+	o, _, err := seg.Internal().New(spec)
+	return bound(h, o, err)
+}
+
+// open finds the object of a Spec, which must exist, and binds h to it.
+func open[H binder](h H, seg *shm.Segment, spec segment.Spec) (H, error) {
+	o, err := seg.Internal().Open(spec)
+	return bound(h, o, err)
+}
+
+// unmarshal binds h to the object of that kind that b names.
+func unmarshal[H binder](h H, b []byte, kind segment.Kind) error {
+	o, err := segment.Unmarshal(b, kind, "")
+	_, err = bound(h, o, err)
+	return err
+}
+
+func bound[H binder](h H, o *segment.Object, err error) (H, error) {
+	if err == nil {
+		err = h.bind(o)
+	}
+	if err != nil {
+		var none H
+		return none, fmt.Errorf("shmsync: %w", err)
+	}
+	return h, nil
+}
+
+// sized is an error when the object is smaller than its kind needs.
+func sized(o *segment.Object, bytes int) error {
+	if len(o.Payload) < bytes {
+		return fmt.Errorf("%v %q of %s: %w: its size is impossible", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt)
+	}
+	return nil
+}
+
+// slotsOf is how many processes can use objects of the segment at once.
+func slotsOf(seg *segment.Segment) int { return seg.Table().Len() }
