@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -13,9 +14,13 @@ import (
 type HeldError struct {
 	Segment string
 	Objects []string // their names
+	Kept    bool     // the locks stay held until the process ends: the system does not let it leave without a trace
 }
 
 func (e *HeldError) Error() string {
+	if e.Kept {
+		return fmt.Sprintf("%s: closed while this process held %q: nobody gets them before this process ends", e.Segment, e.Objects)
+	}
 	return fmt.Sprintf("%s: closed while this process held %q: whoever locks them next is told that their owner died", e.Segment, e.Objects)
 }
 
@@ -24,7 +29,7 @@ func (e *HeldError) Error() string {
 // reachable, but what is written into objects from now on stays in this process. It may be called
 // again, then it does nothing.
 //
-// Errors: a [*HeldError] names the locks that were still held; they count as orphaned.
+// Errors: a [*HeldError] names the locks that were still held; they count as orphaned, unless it says that they are kept.
 func (s *Segment) Close() error {
 	s.mu.Lock()
 	if s.Closed() {
@@ -40,8 +45,12 @@ func (s *Segment) Close() error {
 	s.detached.Store(true)
 	// Goroutines that were not waited for may still write into objects: into one whose
 	// lock another process is about to take over, or whose memory is about to be reused. From here on
-	// nobody sees that. Where the system refuses, it remains that Close has waited.
-	memory.Privatize(s.file, int(s.geo.heap))
+	// nobody sees that.
+	if err := memory.Privatize(s.file, int(s.geo.heap)); err != nil && len(held) > 0 {
+		// Nobody may have what a goroutine that is late could still write to: until this process
+		// ends it stays attached, and the locks that it holds are waited for.
+		return errors.Join(&HeldError{Segment: s.path, Objects: held, Kept: true}, err, s.file.Close())
+	}
 	s.leaveObjects()
 	crashpoint.Here("segment.left")
 	s.party.Member.Detach()

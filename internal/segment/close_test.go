@@ -154,6 +154,35 @@ func TestCloseNamesHeldLocks(t *testing.T) {
 	lockOf(other, "free").Unlock()
 }
 
+// Where the pages cannot be made private, what is still held stays held: a goroutine that is late may still write.
+func TestCloseKeepsWhatItCannotLeave(t *testing.T) {
+	s := fresh(t, small)
+	other := again(t, s)
+	lockOf := func(s *Segment) *lock.Mutex {
+		o := made(t, s, "held", 64)
+		return o.Local(func() (any, func() bool) {
+			m := lock.NewMutex(s.Party(), o.Payload, 0)
+			return m, m.Held
+		}).(*lock.Mutex)
+	}
+	if err := lockOf(s).Lock(second(t)); err != nil {
+		t.Fatal(err)
+	}
+	s.File().Close() // nothing can be mapped through it now
+	err := s.Close()
+	var h *HeldError
+	if !errors.As(err, &h) || !h.Kept {
+		t.Errorf("%v", err)
+	}
+	wantError(t, err, err, s.Path(), `"held"`, "before this process ends")
+	if err := lockOf(other).TryLock(); !errors.Is(err, lock.ErrLocked) {
+		t.Errorf("the lock is not kept: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("the second Close: %v", err)
+	}
+}
+
 // Close waits for a change of the directory that is under way, longer than for others.
 func TestCloseWaitsForTheDirectory(t *testing.T) {
 	s := fresh(t, small)
