@@ -15,6 +15,9 @@ import (
 //
 // In each process one goroutine at a time waits on an EventCount in the kernel; the others queue at the gate.
 type EventCount struct {
+	// Subject is what sleepers are reported to wait for; set before the first use.
+	Subject Subject
+
 	e     *event
 	party *Party
 	gate  chan struct{}

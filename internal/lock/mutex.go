@@ -24,6 +24,9 @@ type Party struct {
 // A Mutex is one process's half of a robust lock in shared memory. Each process
 // has one Mutex for each lock: its goroutines share it. It must not be copied.
 type Mutex struct {
+	// Subject is what waiters for the lock are reported to wait for; set before the first use.
+	Subject Subject
+
 	r         *region
 	me        uint32 // owner id of this process; immutable
 	releasing uint32 // 1 from when the fast Unlock is about to free the lock until it is held again; written by the holder only, see settle

@@ -1,0 +1,72 @@
+package lock
+
+import "fmt"
+
+// A Subject says what a wait is for: one object of the segment, and one way of waiting for it. 0 is a wait
+// that is not reported.
+//
+//	bits  0..31  the low bits of the object's serial number
+//	bits 32..55  the number of its entry in the directory
+//	bits 56..63  Role
+type Subject uint64
+
+const (
+	serialBits = 32
+	indexBits  = 24
+)
+
+// NewSubject is the wait in a role for the object with that serial number at entry index of the directory.
+func NewSubject(role Role, index uint32, serial uint64) Subject {
+	return Subject(role)<<(serialBits+indexBits) | Subject(index&(1<<indexBits-1))<<serialBits | Subject(uint32(serial))
+}
+
+// Role is the way of waiting.
+func (s Subject) Role() Role { return Role(s >> (serialBits + indexBits)) }
+
+// Index is the number of the object's entry.
+func (s Subject) Index() uint32 { return uint32(s>>serialBits) & (1<<indexBits - 1) }
+
+// Serial is the low half of the object's serial number.
+func (s Subject) Serial() uint32 { return uint32(s) }
+
+// A Role is a way of waiting for an object. The numbers are part of the format.
+type Role uint8
+
+// The roles of those who wait.
+const (
+	RoleLock      Role = 1 + iota // to have the lock alone
+	RoleRLock                     // to read-lock
+	RoleDrain                     // has the write lock, waits for the readers to leave
+	RoleAcquire                   // for units of a Semaphore
+	RoleCond                      // for a Signal
+	RoleEvent                     // for a Set
+	RoleBarrier                   // for the other parties
+	RoleOnce                      // for the one who runs the function
+	RoleWaitGroup                 // for the count to become 0
+	RolePut                       // for room in a queue
+	RoleGet                       // for a message in a queue
+	RoleDirectory                 // for the segment's own lock; the Subject names no object
+	roleEnd
+)
+
+var roleNames = [roleEnd]string{
+	RoleLock:      "lock",
+	RoleRLock:     "read lock",
+	RoleDrain:     "write lock, behind readers",
+	RoleAcquire:   "acquire",
+	RoleCond:      "signal",
+	RoleEvent:     "event",
+	RoleBarrier:   "barrier",
+	RoleOnce:      "once",
+	RoleWaitGroup: "wait group",
+	RolePut:       "put",
+	RoleGet:       "get",
+	RoleDirectory: "directory",
+}
+
+func (r Role) String() string {
+	if r == 0 || r >= roleEnd {
+		return fmt.Sprintf("unknown role %d", uint8(r))
+	}
+	return roleNames[r]
+}
