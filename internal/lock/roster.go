@@ -56,11 +56,11 @@ func (r *roster) len() int { return int(min(r.high.Load(), uint32(len(r.seats)))
 // ownerOfSeat is whose seat holds w.
 func ownerOfSeat(w uint64) proctab.Owner { return proctab.Owner(w >> seatOwnerShift) }
 
-// all calls yield with each seat that was handed out, its owner and what it counts.
-func (r *roster) all(yield func(seat *atomic.Uint64, owner proctab.Owner, count uint64) bool) {
+// all calls yield with each seat that was handed out and what it holds; see ownerOfSeat and seatMask.
+func (r *roster) all(yield func(seat *atomic.Uint64, w uint64) bool) {
 	for n := range r.len() {
 		s := r.seat(n)
-		if w := s.Load(); w != 0 && !yield(s, ownerOfSeat(w), w&seatMask) {
+		if w := s.Load(); w != 0 && !yield(s, w) {
 			return
 		}
 	}
