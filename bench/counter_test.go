@@ -13,7 +13,7 @@ func init() {
 	jobs["counter-add"] = job{open: openCounter, check: checkCounter}
 }
 
-func openCounter(seg *shm.Segment, _ *track) (leg, error) {
+func openCounter(seg *shm.Segment, _ *lane) (leg, error) {
 	c, err := shm.NewCounter(seg, "counter")
 	if err != nil {
 		return nil, err

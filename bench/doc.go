@@ -1,13 +1,16 @@
 // Package bench measures the toolkit beside its peers: the same work done by hand in C with glibc, and by
 // Python's multiprocessing.
 //
-//	go test -bench . ./bench                      # everything, less than a minute
-//	go test -bench Lock ./bench                   # the locks only
+//	go test -bench . ./bench                      # everything, less than three minutes
+//	go test -bench Lock ./bench                   # the mutexes only
+//	go test -bench 'RoundTrip|Barrier' ./bench    # how processes wait for each other
 //	go test -bench . -benchtime 1x ./bench        # everything once, in seconds
 //
-// A row is named by what differs, as key=value: impl is who does the work (shmkit, glibc and glibc-robust
-// for the two kinds of glibc mutex, c for other code in C, python), procs is how many processes do it at
-// once. So benchstat puts the implementations beside each other:
+// A row is named by what differs, as key=value: op is what is done where there is a choice, procs is how many
+// processes do it at once, impl is who does the work (shmkit; glibc and glibc-robust for the two kinds of glibc
+// mutex, which are shared between processes as all of glibc's here; glibc-pshared for its other objects; posix
+// for sem_wait and sem_post; c for other code in C; python). An impl that begins with shmkit- is the toolkit with other
+// options than it comes with. So benchstat puts the implementations beside each other:
 //
 //	go test -bench . -count 6 ./bench >rows
 //	benchstat -col /impl rows
@@ -15,7 +18,8 @@
 // # Reading a row
 //
 //   - ns/op is wall time divided by the operations of all processes together: the median of many short
-//     rounds. In BenchmarkRecoverAfterKill it is the same as p50-ms.
+//     rounds. A round trip, and a crossing of a barrier, is one operation of both processes. In
+//     BenchmarkRecoverAfterKill ns/op is the same as p50-ms.
 //   - min-ns is the best round.
 //   - quiet-% is how many rounds were quiet: no process waited for a CPU for more than a tenth of the round,
 //     which happens when the machine has other work. The other figures are those of the quiet rounds, but at
@@ -23,12 +27,18 @@
 //     not what the row is about.
 //   - min-share, where processes contend, is how far the slower process had come, compared with an even
 //     share, when the faster one was done. 1 is even, 0 is one after the other.
+//   - p50-ns and p99-ns, where processes wait for each other, are of single operations, as the process saw them
+//     that sets the first event, has the first turn, or just counts.
 //   - allocs/op and B/op count the measured processes of the toolkit.
 //   - p50-ms and p99-ms count from just before the SIGKILL of the holder until the waiter has the lock.
 //
 // Compare rows of one run; figures of two machines, or of one machine at two times, say little. Each
 // process is pinned to a core of its own in every implementation alike. Each row checks its result: a
-// counter that does not hold the number of operations done fails it.
+// counter that does not hold the number of operations done fails it, as does a lock that lets in too many, or a
+// process that crosses a barrier before the other one has come.
+//
+// Peers do what their users do: glibc's condition variables and barriers sleep in the kernel as soon as they must
+// wait, which costs a wake-up on another core each way, and the toolkit spins for a moment before.
 //
 // # Requirements
 //

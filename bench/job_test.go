@@ -14,10 +14,19 @@ import (
 
 // job is work of the toolkit that is timed: what a process opens and does, and how the result is checked.
 type job struct {
-	// open finds or creates the objects in seg and returns the leg over them.
-	open func(seg *shm.Segment, t *track) (leg, error)
+	// open finds or creates the objects in seg and returns the leg of a process over them.
+	open func(seg *shm.Segment, l *lane) (leg, error)
 	// check fails unless the objects hold what total operations leave there.
 	check func(seg *shm.Segment, t *track, total int64) error
+	// together says that each operation takes all processes.
+	together bool
+}
+
+// lane is where one process runs.
+type lane struct {
+	number int // of the process
+	track  *track
+	trips  *trips // nil where operations do not take all processes
 }
 
 // jobs by the name under which a child finds its own.
@@ -35,12 +44,12 @@ func raceJob(tb testing.TB, name string, p plan) outcome {
 		tb.Fatal(err)
 	}
 	defer seg.Close()
-	t, unmap, err := mapTrack(trackIn(dir))
+	l, unmap, err := openLane(dir, 0, p)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	defer unmap()
-	run, err := jobs[name].open(seg, t)
+	run, err := jobs[name].open(seg, l)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -50,10 +59,11 @@ func raceJob(tb testing.TB, name string, p plan) outcome {
 	} else if o, err = runLaps(p, p.cpus[0], nil, run); err != nil {
 		tb.Fatal(err)
 	}
+	o.trips = l.trips.rounds(p)
 	if err := o.complete(p); err != nil {
 		tb.Fatal(err)
 	}
-	if err := jobs[name].check(seg, t, p.total()); err != nil {
+	if err := jobs[name].check(seg, l.track, p.total()); err != nil {
 		tb.Fatal(err)
 	}
 	return o
@@ -61,6 +71,20 @@ func raceJob(tb testing.TB, name string, p plan) outcome {
 
 func segmentIn(dir string) string { return filepath.Join(dir, "segment") }
 func trackIn(dir string) string   { return filepath.Join(dir, "track") }
+
+// openLane maps what process number shares with the others besides the segment. unmap ends it.
+func openLane(dir string, number int, p plan) (l *lane, unmap func(), err error) {
+	l = &lane{number: number}
+	var unmapTrack, unmapTrips func()
+	if l.track, unmapTrack, err = mapTrack(trackIn(dir)); err != nil {
+		return nil, nil, err
+	}
+	if l.trips, unmapTrips, err = mapTrips(filepath.Join(dir, "trips"), p); err != nil {
+		unmapTrack()
+		return nil, nil, err
+	}
+	return l, func() { unmapTrips(); unmapTrack() }, nil
+}
 
 const allocsFormat = "allocs %d %d"
 
@@ -117,19 +141,20 @@ func runJob(args []string) (o outcome, err error) {
 	if err != nil {
 		return o, err
 	}
+	p.together = jobs[name].together
 	seg, err := shm.Open(segmentIn(dir))
 	if err != nil {
 		return o, err
 	}
 	defer seg.Close()
-	t, unmap, err := mapTrack(trackIn(dir))
+	l, unmap, err := openLane(dir, number, p)
 	if err != nil {
 		return o, err
 	}
 	defer unmap()
-	run, err := jobs[name].open(seg, t)
+	run, err := jobs[name].open(seg, l)
 	if err != nil {
 		return o, err
 	}
-	return runLaps(p, p.cpus[number], &startLine{track: t}, run)
+	return runLaps(p, p.cpus[number], &startLine{track: l.track}, run)
 }

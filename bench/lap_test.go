@@ -5,6 +5,7 @@ package bench
 import (
 	"fmt"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,9 +14,12 @@ import (
 type lap struct {
 	round      int
 	start, end int64 // nanoseconds of CLOCK_MONOTONIC, which all processes share
-	seen       int64 // the shared value just after the end
+	seen       int64 // the shared value just after the end, or uncounted
 	delay      int64 // nanoseconds in which the process could have run, but somebody else had the CPU
 }
+
+// uncounted is what a process has seen whose operations are not counted in one place.
+const uncounted = -1
 
 const lapFormat = "lap %d %d %d %d %d"
 
@@ -31,7 +35,8 @@ func parseLap(line string) (l lap, err error) {
 // outcome is a finished measurement.
 type outcome struct {
 	laps          []lap
-	mallocs       uint64 // of the measured processes, 0 for peers
+	trips         [][]uint32 // nanoseconds of each operation, by round; where operations take all processes
+	mallocs       uint64     // of the measured processes, 0 for peers
 	mallocedBytes uint64
 }
 
@@ -49,10 +54,21 @@ func (o outcome) complete(p plan) error {
 			return fmt.Errorf("%d laps in round %d, want %d", n, round, p.procs())
 		}
 	}
+	if !p.together {
+		return nil
+	}
+	if len(o.trips) != p.rounds {
+		return fmt.Errorf("trips of %d rounds, want %d", len(o.trips), p.rounds)
+	}
+	for round, trips := range o.trips {
+		if int64(len(trips)) != p.ops || slices.Min(trips) == 0 {
+			return fmt.Errorf("%d trips in round %d, want %d that take time", len(trips), round, p.ops)
+		}
+	}
 	return nil
 }
 
-// leg does n operations and returns the shared value it sees at the end.
+// leg does n operations and returns the shared value it sees at the end, or uncounted.
 type leg func(n int64) (seen int64, err error)
 
 // runLaps runs the laps of one process, pinned to cpu. All processes of p meet at line before each round.
@@ -82,7 +98,11 @@ func runLaps(p plan, cpu int, line *startLine, run leg) (outcome, error) {
 		laps[round] = lap{round, start, end, seen, stat.delayed() - delay}
 	}
 	runtime.ReadMemStats(&after)
-	return outcome{laps, after.Mallocs - before.Mallocs, after.TotalAlloc - before.TotalAlloc}, nil
+	return outcome{
+		laps:          laps,
+		mallocs:       after.Mallocs - before.Mallocs,
+		mallocedBytes: after.TotalAlloc - before.TotalAlloc,
+	}, nil
 }
 
 // now returns CLOCK_MONOTONIC in nanoseconds, which is the same clock in every process.

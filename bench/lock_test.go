@@ -20,7 +20,7 @@ func newMutex(seg *shm.Segment) (*shmsync.Mutex, error) {
 	return shmsync.NewMutex(seg, "lock", shmsync.MutexOptions{})
 }
 
-func openLock(seg *shm.Segment, _ *track) (leg, error) {
+func openLock(seg *shm.Segment, _ *lane) (leg, error) {
 	m, err := newMutex(seg)
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func openLock(seg *shm.Segment, _ *track) (leg, error) {
 	}, nil
 }
 
-func openLockIncrement(seg *shm.Segment, t *track) (leg, error) {
+func openLockIncrement(seg *shm.Segment, l *lane) (leg, error) {
 	m, err := newMutex(seg)
 	if err != nil {
 		return nil, err
@@ -48,10 +48,10 @@ func openLockIncrement(seg *shm.Segment, t *track) (leg, error) {
 			if err := m.Lock(ctx); err != nil {
 				return 0, err
 			}
-			t.value++
+			l.track.value++
 			m.Unlock()
 		}
-		return t.value, nil
+		return l.track.value, nil
 	}, nil
 }
 
@@ -104,7 +104,7 @@ func lockRows(ps *peers, work string) []row {
 			return race(tb, p, guarded(work, p), ps.c(tb, "lock"), "plain", work)
 		}},
 		{"python", pythonRound, func(tb testing.TB, p plan) outcome {
-			return race(tb, p, guarded(work, p), ps.python(tb), "peers/lock.py", "lock", work)
+			return ps.runPython(tb, p, guarded(work, p), "lock", "lock", work)
 		}},
 	}
 }

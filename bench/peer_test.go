@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,6 +59,12 @@ func (ps *peers) python(tb testing.TB) string {
 	return path
 }
 
+// runPython runs a Python peer as race does. It leaves no compiled modules in the source tree.
+func (ps *peers) runPython(tb testing.TB, p plan, want int64, script string, args ...string) outcome {
+	tb.Helper()
+	return race(tb, p, want, ps.python(tb), append([]string{"-B", filepath.Join("peers", script+".py")}, args...)...)
+}
+
 // race runs a peer that takes ROUNDS OPS CPU... after args, and checks what it prints: a lap of every
 // process and round, and the total want.
 func race(tb testing.TB, p plan, want int64, program string, args ...string) outcome {
@@ -73,6 +80,12 @@ func race(tb testing.TB, p plan, want int64, program string, args ...string) out
 			total = n
 			continue
 		}
+		if rest, ok := strings.CutPrefix(line, "trip "); ok {
+			if err := o.addTrip(rest, p); err != nil {
+				tb.Fatalf("%s printed %q: %v", program, line, err)
+			}
+			continue
+		}
 		l, err := parseLap(line)
 		if err != nil {
 			tb.Fatalf("%s printed %q: %v", program, line, err)
@@ -86,6 +99,24 @@ func race(tb testing.TB, p plan, want int64, program string, args ...string) out
 		tb.Fatalf("%s %v: %v", program, args, err)
 	}
 	return o
+}
+
+// addTrip takes in what a peer says of one trip: "ROUND NANOSECONDS".
+func (o *outcome) addTrip(text string, p plan) error {
+	roundText, nsText, _ := strings.Cut(text, " ")
+	round, err := strconv.Atoi(roundText)
+	if err != nil || round < 0 || round >= p.rounds {
+		return fmt.Errorf("not one of %d rounds: %q", p.rounds, roundText)
+	}
+	ns, err := strconv.ParseInt(nsText, 10, 64)
+	if err != nil {
+		return err
+	}
+	if o.trips == nil {
+		o.trips = make([][]uint32, p.rounds)
+	}
+	o.trips[round] = append(o.trips[round], clampTrip(ns))
+	return nil
 }
 
 // runPeer runs a program to its end and returns the lines it prints.

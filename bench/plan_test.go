@@ -9,9 +9,10 @@ import (
 
 // plan says how much work a measurement does: one process per CPU, ops operations of each in each round.
 type plan struct {
-	rounds int
-	ops    int64
-	cpus   []int
+	rounds   int
+	ops      int64
+	cpus     []int
+	together bool // each operation takes all processes, and counts once
 }
 
 const (
@@ -28,15 +29,27 @@ func newPlan(n int, perRound int64, cpus []int) plan {
 	return plan{rounds: int(rounds), ops: ops, cpus: cpus}
 }
 
+// newTripPlan returns a plan of about n operations that each take all processes.
+func newTripPlan(n int, perRound int64, cpus []int) plan {
+	p := newPlan(n, perRound, cpus[:1])
+	p.cpus, p.together = cpus, true
+	return p
+}
+
 func (p plan) procs() int64 { return int64(len(p.cpus)) }
 
 // perRound is the number of operations of all processes in one round.
-func (p plan) perRound() int64 { return p.ops * p.procs() }
+func (p plan) perRound() int64 {
+	if p.together {
+		return p.ops
+	}
+	return p.ops * p.procs()
+}
 
 // total is the number of operations of all processes in all rounds.
 func (p plan) total() int64 { return int64(p.rounds) * p.perRound() }
 
-// args returns p as every program that races takes it: ROUNDS OPS CPU...
+// args returns p as every program that races takes it: ROUNDS OPS CPU... Whether operations are common is up to the program.
 func (p plan) args() []string {
 	args := []string{fmt.Sprint(p.rounds), fmt.Sprint(p.ops)}
 	for _, cpu := range p.cpus {

@@ -10,10 +10,14 @@ import (
 
 // round is one round of all processes together.
 type round struct {
-	ns    float64 // per operation
-	share float64 // of the slower processes when the first was done; 1 is even
-	delay float64 // part of the round in which a process could have run, but had no CPU
+	number int
+	ns     float64 // per operation
+	share  float64 // of the slower processes when the first was done; 1 is even; unknown where nobody counts
+	delay  float64 // part of the round in which a process could have run, but had no CPU
 }
+
+// unknown is a share that is not.
+const unknown = -1
 
 // rounds puts the laps of all processes together. o must hold a lap of every process and round of p.
 func (o outcome) rounds(p plan) []round {
@@ -26,6 +30,7 @@ func (o outcome) rounds(p plan) []round {
 			}
 		}
 		rs[i] = joinLaps(ls, p)
+		rs[i].number = i
 	}
 	return rs
 }
@@ -40,7 +45,11 @@ func joinLaps(ls []lap, p plan) round {
 		r.delay = max(r.delay, float64(l.delay)/float64(end-start))
 	}
 	r.ns = float64(end-start) / float64(p.perRound())
-	if p.procs() > 1 {
+	switch {
+	case p.procs() == 1:
+	case seen == uncounted:
+		r.share = unknown
+	default:
 		// seen counts from the first round on. When the first process was done, so many operations of this
 		// round were done; all but its own p.ops belong to the others.
 		done := float64(seen - int64(ls[0].round)*p.perRound())
@@ -86,9 +95,24 @@ func (o outcome) report(b *testing.B, p plan) {
 	b.ReportMetric(median(ns), "ns/op")
 	b.ReportMetric(slices.Min(ns), "min-ns")
 	b.ReportMetric(100*float64(countQuiet(all))/float64(len(all)), "quiet-%")
-	if p.procs() > 1 {
-		b.ReportMetric(median(shares), "min-share")
+	if share := median(shares); p.procs() > 1 && share != unknown {
+		b.ReportMetric(share, "min-share")
 	}
+	if p.together {
+		o.reportTrips(b, p)
+	}
+}
+
+// reportTrips gives b how long single operations of the quiet rounds took.
+func (o outcome) reportTrips(b *testing.B, p plan) {
+	var ns []float64
+	for _, r := range quietRounds(o.rounds(p)) {
+		for _, trip := range o.trips[r.number] {
+			ns = append(ns, float64(trip))
+		}
+	}
+	b.ReportMetric(median(ns), "p50-ns")
+	b.ReportMetric(quantile(ns, 0.99), "p99-ns")
 }
 
 // reportAllocs gives b the allocations of the measured processes.

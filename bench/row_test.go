@@ -4,6 +4,7 @@ package bench
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -23,13 +24,25 @@ const (
 func bench(b *testing.B, procs int, rows []row) {
 	for _, r := range rows {
 		b.Run("impl="+r.impl, func(b *testing.B) {
-			p := newPlan(b.N, r.perRound, cores(b, procs))
-			o := r.race(b, p)
-			o.report(b, p)
-			if r.impl == "shmkit" {
-				o.reportAllocs(b, p)
-			}
+			r.measure(b, newPlan(b.N, r.perRound, cores(b, procs)))
 		})
+	}
+}
+
+// benchTrips runs the rows as sub-benchmarks of two processes on a core each, which do every operation together.
+func benchTrips(b *testing.B, rows []row) {
+	for _, r := range rows {
+		b.Run("impl="+r.impl, func(b *testing.B) {
+			r.measure(b, newTripPlan(b.N, r.perRound, cores(b, 2)))
+		})
+	}
+}
+
+func (r row) measure(b *testing.B, p plan) {
+	o := r.race(b, p)
+	o.report(b, p)
+	if strings.HasPrefix(r.impl, "shmkit") {
+		o.reportAllocs(b, p)
 	}
 }
 

@@ -14,30 +14,46 @@ import (
 )
 
 // track is the memory that the racing processes share besides what is measured: where they meet before a
-// round, and the integer that the measured lock guards, on a cache line of its own.
+// round, and what the measured objects guard or order, each on cache lines of its own.
 type track struct {
 	arrived atomic.Int64
 	_       [120]byte
-	value   int64
+	value   int64 // guarded by a lock, or by whose turn it is
 	_       [120]byte
+	sum     atomic.Int64 // of what readers have read
+	_       [120]byte
+	turn    int64 // number of a process; guarded by a lock
+	_       [120]byte
+	counts  [2]struct { // how often each of two processes has come to a barrier
+		atomic.Int64
+		_ [120]byte
+	}
 }
 
 // mapTrack maps the track in the file at path, which it makes when there is none. unmap ends it.
 func mapTrack(path string) (t *track, unmap func(), err error) {
+	b, unmap, err := mapFile(path, int(unsafe.Sizeof(track{})))
+	if err != nil {
+		return nil, nil, err
+	}
+	return (*track)(unsafe.Pointer(unsafe.SliceData(b))), unmap, nil
+}
+
+// mapFile maps the file at path, which gets the size, and the memory for it. unmap ends it.
+func mapFile(path string, size int) (b []byte, unmap func(), err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close()
-	size := int(unsafe.Sizeof(track{}))
 	if err := f.Truncate(int64(size)); err != nil {
 		return nil, nil, err
 	}
-	b, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	b, err = unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
 	if err != nil {
 		return nil, nil, fmt.Errorf("map %s: %w", path, err)
 	}
-	return (*track)(unsafe.Pointer(unsafe.SliceData(b))), func() { unix.Munmap(b) }, nil
+	return b, func() { unix.Munmap(b) }, nil
 }
 
 // startLine holds one process back until all have come. A nil startLine holds nobody.

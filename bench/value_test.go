@@ -14,7 +14,7 @@ func init() {
 	jobs["value-increment"] = job{open: openValue, check: checkValue}
 }
 
-func openValue(seg *shm.Segment, _ *track) (leg, error) {
+func openValue(seg *shm.Segment, _ *lane) (leg, error) {
 	v, err := shm.NewValue[int64](seg, "value", 0)
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func valueRows(ps *peers) []row {
 			return race(tb, p, p.total(), ps.c(tb, "lock"), "robust", "increment")
 		}},
 		{"python", pythonRound, func(tb testing.TB, p plan) outcome {
-			return race(tb, p, p.total(), ps.python(tb), "peers/lock.py", "value", "increment")
+			return ps.runPython(tb, p, p.total(), "lock", "value", "increment")
 		}},
 	}
 }

@@ -7,8 +7,9 @@ struct counter {
 	_Alignas(128) atomic_long value;
 };
 
-static long add(void *shared, long ops) {
+static long add(void *shared, int proc, long ops) {
 	struct counter *c = shared;
+	(void)proc;
 	for (long i = 0; i < ops; i++)
 		atomic_fetch_add(&c->value, 1);
 	return atomic_load(&c->value);

@@ -8,8 +8,9 @@
 //	total VALUE
 //
 // START and END are nanoseconds of CLOCK_MONOTONIC, SEEN is the shared value just after the
-// process finished its leg, DELAY is for how many nanoseconds of the round the process could
-// have run but had no CPU, because somebody else had it.
+// process finished its leg, or -1 when its operations are not counted in one place, DELAY is for
+// how many nanoseconds of the round the process could have run but had no CPU, because somebody
+// else had it.
 #ifndef LAPS_H
 #define LAPS_H
 
@@ -42,14 +43,29 @@ struct race {
 	char pad[128 - sizeof(atomic_long)];
 };
 
-// A leg does ops operations and returns the shared value it sees at the end.
-typedef long leg_func(void *shared, long ops);
+// A leg does ops operations as process number proc, and returns SEEN.
+typedef long leg_func(void *shared, int proc, long ops);
+
+enum { uncounted = -1 };
 
 static void check(int failed, const char *what) {
 	if (failed) {
 		perror(what);
 		exit(1);
 	}
+}
+
+// must ends the program unless err, an error number as pthread functions return it, is 0.
+static inline void must(int err, const char *what) {
+	if (err) {
+		fprintf(stderr, "%s: %s\n", what, strerror(err));
+		exit(1);
+	}
+}
+
+static inline void fail(const char *what) {
+	fprintf(stderr, "%s\n", what);
+	exit(1);
 }
 
 static void *map_shared(size_t size) {
@@ -105,7 +121,7 @@ static inline void run_laps(struct race *r, int proc, leg_func *leg, void *share
 		long delay = delayed(schedstat);
 		start_line(r, round);
 		long start = now();
-		long seen = leg(shared, r->ops);
+		long seen = leg(shared, proc, r->ops);
 		long end = now();
 		delay = delayed(schedstat) - delay;
 		r->laps[round][proc] = (struct lap){start, end, seen, delay};

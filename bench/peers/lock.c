@@ -15,15 +15,9 @@ struct guarded {
 
 _Static_assert(sizeof(pthread_mutex_t) + sizeof(long) <= 64, "mutex and value on one cache line");
 
-static void must(int err, const char *what) {
-	if (err) {
-		fprintf(stderr, "%s: %s\n", what, strerror(err));
-		exit(1);
-	}
-}
-
-static long lock_unlock(void *shared, long ops) {
+static long lock_unlock(void *shared, int proc, long ops) {
 	struct guarded *g = shared;
+	(void)proc;
 	for (long i = 0; i < ops; i++) {
 		must(pthread_mutex_lock(&g->mutex), "lock");
 		must(pthread_mutex_unlock(&g->mutex), "unlock");
@@ -31,8 +25,9 @@ static long lock_unlock(void *shared, long ops) {
 	return 0;
 }
 
-static long lock_increment_unlock(void *shared, long ops) {
+static long lock_increment_unlock(void *shared, int proc, long ops) {
 	struct guarded *g = shared;
+	(void)proc;
 	for (long i = 0; i < ops; i++) {
 		must(pthread_mutex_lock(&g->mutex), "lock");
 		g->value++;
@@ -55,10 +50,8 @@ static struct guarded *new_guarded(int robust) {
 // check_exclusive fails unless the lock was left free and lets in one at a time.
 static void check_exclusive(struct guarded *g) {
 	must(pthread_mutex_trylock(&g->mutex), "trylock of the free lock");
-	if (pthread_mutex_trylock(&g->mutex) != EBUSY) {
-		fprintf(stderr, "trylock took a held lock\n");
-		exit(1);
-	}
+	if (pthread_mutex_trylock(&g->mutex) != EBUSY)
+		fail("trylock took a held lock");
 	must(pthread_mutex_unlock(&g->mutex), "unlock");
 }
 

@@ -20,7 +20,7 @@ struct shared {
 	atomic_long taken_at; // when
 };
 
-static void must(int err, int want, const char *what) {
+static void expect(int err, int want, const char *what) {
 	if (err != want) {
 		fprintf(stderr, "%s: %s\n", what, strerror(err));
 		exit(1);
@@ -45,7 +45,7 @@ static void await_from(pid_t child, atomic_long *word, long value) {
 
 static void hold(struct shared *s, long number, int cpu) {
 	pin(cpu);
-	must(pthread_mutex_lock(&s->mutex), 0, "lock of the holder");
+	must(pthread_mutex_lock(&s->mutex), "lock of the holder");
 	atomic_store(&s->held, number);
 	for (;;)
 		pause();
@@ -56,10 +56,10 @@ static void wait_for_deaths(struct shared *s, long kills, int cpu) {
 	for (long k = 1; k <= kills; k++) {
 		await(&s->held, k);
 		atomic_store(&s->waiting, k);
-		must(pthread_mutex_lock(&s->mutex), EOWNERDEAD, "lock of the waiter");
+		expect(pthread_mutex_lock(&s->mutex), EOWNERDEAD, "lock of the waiter");
 		atomic_store(&s->taken_at, now());
-		must(pthread_mutex_consistent(&s->mutex), 0, "consistent");
-		must(pthread_mutex_unlock(&s->mutex), 0, "unlock");
+		must(pthread_mutex_consistent(&s->mutex), "consistent");
+		must(pthread_mutex_unlock(&s->mutex), "unlock");
 		atomic_store(&s->taken, k);
 	}
 	for (;;)
@@ -115,10 +115,10 @@ int main(int argc, char **argv) {
 	long kills = atol(argv[1]);
 	struct shared *s = map_shared(sizeof *s);
 	pthread_mutexattr_t attr;
-	must(pthread_mutexattr_init(&attr), 0, "mutexattr_init");
-	must(pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED), 0, "setpshared");
-	must(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST), 0, "setrobust");
-	must(pthread_mutex_init(&s->mutex, &attr), 0, "mutex_init");
+	must(pthread_mutexattr_init(&attr), "mutexattr_init");
+	must(pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED), "setpshared");
+	must(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST), "setrobust");
+	must(pthread_mutex_init(&s->mutex, &attr), "mutex_init");
 
 	pid_t waiter = start();
 	if (waiter == 0)

@@ -1,0 +1,55 @@
+//go:build linux
+
+package bench
+
+import (
+	"math"
+	"time"
+	"unsafe"
+)
+
+// trips are the nanoseconds of each operation of a measurement whose operations take all processes, as
+// process 0 saw it, in memory that all share. The others do not write there. A nil trips notes nothing.
+type trips struct {
+	ns   []uint32
+	made int
+	then time.Time
+}
+
+// mapTrips maps room for the operations of p in the file at path. The result is nil where p counts none. unmap ends it.
+func mapTrips(path string, p plan) (t *trips, unmap func(), err error) {
+	if !p.together {
+		return nil, func() {}, nil
+	}
+	n := int(p.total())
+	b, unmap, err := mapFile(path, n*int(unsafe.Sizeof(uint32(0))))
+	if err != nil {
+		return nil, nil, err
+	}
+	return &trips{ns: unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(b))), n)}, unmap, nil
+}
+
+// start begins the first trip of a round.
+func (t *trips) start() { t.then = time.Now() }
+
+// add ends a trip and begins the next one.
+func (t *trips) add() {
+	end := time.Now()
+	t.ns[t.made] = clampTrip(int64(end.Sub(t.then)))
+	t.made++
+	t.then = end
+}
+
+// clampTrip returns ns, or the nearest that a trip can be.
+func clampTrip(ns int64) uint32 { return uint32(max(0, min(ns, math.MaxUint32))) }
+
+// rounds returns a copy of what was noted, by the rounds of p.
+func (t *trips) rounds(p plan) (rs [][]uint32) {
+	if t == nil {
+		return nil
+	}
+	for round := range int64(p.rounds) {
+		rs = append(rs, append([]uint32(nil), t.ns[round*p.ops:][:p.ops]...))
+	}
+	return rs
+}
