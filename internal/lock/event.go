@@ -1,0 +1,114 @@
+package lock
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/race"
+	"github.com/shmkit/shmkit/internal/wait"
+)
+
+// An Event is one process's half of a flag in shared memory that goroutines of all
+// processes wait for. Each process has one Event for each flag. It must not be copied.
+//
+//	bit 0       set
+//	bits 1..31  how often it was set, modulo 2^31
+//
+//	#  set  meaning   next
+//	1  0    not set   set -> 2, and one more
+//	2  1    set       clear -> 1
+//
+// A waiter remembers the number with which it began. So it notices that the event was set even
+// when it looks only after it was cleared again.
+//
+// What a death leaves behind: before the CAS, nothing. After it, an event that is set, whose sleepers were not woken
+// yet: they look again within the backstop. A waiter leaves an armed bell, see [EventCount].
+type Event struct {
+	f      *eventFlag
+	party  *Party
+	count  *EventCount
+	policy wait.Policy
+	shadow race.Shadow
+}
+
+const (
+	eventSet  = 1 << 0
+	eventOnce = 1 << 1 // what the word grows by when it is set once more
+)
+
+// NewEvent views the first [EventFlagBytes] of mem, which lie in the party's segment, as an event.
+func NewEvent(p *Party, mem []byte, policy wait.Policy) *Event {
+	return &Event{f: eventFlagIn(mem), party: p, count: NewEventCount(p, mem[eventCountAt:]), policy: policy}
+}
+
+// IsSet reports whether the event is set.
+func (e *Event) IsSet() bool {
+	set := e.f.word.Load()&eventSet != 0
+	if set {
+		e.shadow.Acquire()
+	}
+	runtime.KeepAlive(e)
+	return set
+}
+
+// Set sets the event and wakes all who wait. It does nothing when the event is set already.
+func (e *Event) Set() {
+	defer runtime.KeepAlive(e)
+	if e.party.Closer.Closed() {
+		return
+	}
+	e.shadow.ReleaseMerge()
+	for {
+		w := e.f.word.Load()
+		if w&eventSet != 0 {
+			return // who set it wakes the sleepers, or they look again within the backstop
+		}
+		// SYNC: event: what was done before Set is visible to whoever sees the event set, or the number moved on.
+		if e.f.word.CompareAndSwap(w, w&^eventSet+eventOnce|eventSet) { // #1 -> #2
+			crashpoint.Here("event.set")
+			e.count.NotifyAll()
+			return
+		}
+	}
+}
+
+// Clear makes the event one that is not set. It does nothing when it is not.
+func (e *Event) Clear() {
+	defer runtime.KeepAlive(e)
+	for !e.party.Closer.Closed() {
+		w := e.f.word.Load()
+		if w&eventSet == 0 || e.f.word.CompareAndSwap(w, w&^eventSet) { // #2 -> #1
+			crashpoint.Here("event.cleared")
+			return
+		}
+	}
+}
+
+// Wait returns nil when the event is set, or has been set since the call began.
+//
+// Errors: [ErrClosed], the context's error.
+func (e *Event) Wait(ctx context.Context) error {
+	began := e.f.word.Load()
+	if e.party.Closer.Closed() {
+		return ErrClosed
+	}
+	var err error
+	if began&eventSet == 0 {
+		err = e.wait(ctx, began)
+	}
+	if err == nil {
+		e.shadow.Acquire()
+	}
+	runtime.KeepAlive(e)
+	return err
+}
+
+func (e *Event) wait(ctx context.Context, began uint32) error {
+	ready := func() bool { return e.f.word.Load() != began } // when it is not set, only a Set changes it
+	err := e.count.Await(ctx, e.policy, ready, nil)
+	if err != nil && !e.party.Closer.Closed() && ready() {
+		return nil // it was set while this goroutine queued behind others
+	}
+	return err
+}

@@ -1,0 +1,104 @@
+//go:build linux
+
+package shmsync_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// A waiter that was killed costs the others nothing, wherever it stood: they return from the next Set as ever.
+func TestEventWaiterDies(t *testing.T) {
+	for name, policy := range policies {
+		t.Run(name, func(t *testing.T) {
+			seg := newSegment(t)
+			e := newEvent(t, seg, "a")
+			survivors := []*proctest.Child{startEventAgent(t, seg, policy), startEventAgent(t, seg, policy)}
+			for range 5 {
+				victim := startEventAgent(t, seg, policy)
+				victim.Send("wait")
+				for _, c := range survivors {
+					c.Send("wait")
+				}
+				time.Sleep(2 * time.Millisecond)
+				victim.Kill()
+				began := time.Now()
+				e.Set()
+				for _, c := range survivors {
+					c.Expect("ok")
+				}
+				if took := time.Since(began); took >= soon/2 {
+					t.Errorf("the others returned after %v", took)
+				}
+				e.Clear()
+			}
+			for _, c := range survivors {
+				c.Kill()
+			}
+		})
+	}
+}
+
+// An event that a process has set stays set when it dies, and one that it has cleared stays cleared.
+func TestEventSetterDies(t *testing.T) {
+	seg := newSegment(t)
+	e := newEvent(t, seg, "a")
+	waiter := startEventAgent(t, seg, shmsync.Park)
+	for range 5 {
+		setter := startEventAgent(t, seg, shmsync.Adaptive)
+		waiter.Send("wait")
+		time.Sleep(time.Millisecond)
+		setter.Send("set") // it is killed on the way, or afterwards
+		time.Sleep(50 * time.Microsecond)
+		setter.Kill()
+		if !e.IsSet() {
+			e.Set()
+		}
+		waiter.Expect("ok")
+		clearer := startEventAgent(t, seg, shmsync.Adaptive)
+		told(t, clearer, "clear", "ok")
+		clearer.Kill()
+		if e.IsSet() {
+			t.Error("cleared by one that died, and set")
+		}
+	}
+	waiter.Kill()
+}
+
+// Processes that pulse an event die all the time; those who wait for its pulses never wait for longer than a second more
+// than until the next pulse.
+func TestEventSettersDieAllTheTime(t *testing.T) {
+	seg := newSegment(t)
+	waiters := []*proctest.Child{startEventAgent(t, seg, shmsync.Park), startEventAgent(t, seg, shmsync.Adaptive)}
+	for i := range 10 {
+		for _, c := range waiters {
+			c.Send(fmt.Sprint("timed ", 2*soon))
+		}
+		pulser := proctest.Start(t, eventPulser, seg.Path())
+		pulser.Expect("ready")
+		time.Sleep(time.Duration(i) * 300 * time.Microsecond)
+		pulser.Kill()
+		for _, c := range waiters {
+			c.Expect("ok")
+		}
+	}
+	for _, c := range waiters {
+		c.Kill()
+	}
+}
+
+var eventPulser = proctest.Register("event-pulser", func(args []string) {
+	e := eventOf(args[0])
+	for n := 0; ; n++ {
+		if n == 10 {
+			proctest.Say("ready")
+		}
+		e.Set()
+		e.Clear()
+		time.Sleep(50 * time.Microsecond)
+	}
+})
