@@ -20,7 +20,7 @@ def at(format, offset):
     return struct.unpack_from('<' + format, data, offset)[0]
 
 def find(name):
-    entries, entry_bytes, used = at('Q', 64), at('I', 80), at('I', 272)
+    entries, entry_bytes, used = at('Q', 72), at('I', 88), at('I', 272)
     for entry in range(entries, entries + used * entry_bytes, entry_bytes):
         block = at('Q', entry + 24)
         text, type_text = block + 32, block + 32 + at('I', entry + 20)

@@ -33,12 +33,21 @@ func newSpin(policy wait.Policy, first uint32) wait.Spin {
 }
 
 // lockSlow waits at the gate, then competes as this process's leader.
-func (m *Mutex) lockSlow(ctx context.Context) error {
+func (m *Mutex) lockSlow(ctx context.Context) error { return m.compete(ctx, nil) }
+
+// compete is lockSlow with a function that makes an error of the cycle of waits that this one would close; nil: nobody looks for one.
+func (m *Mutex) compete(ctx context.Context, deadlock func([]Posting) error) error {
+	if deadlock != nil && len(m.gate) > 0 { // behind the leader, whose wait is on the board, nobody looks
+		if err := m.closesCycle(deadlock); err != nil {
+			return err
+		}
+	}
 	if err := enter(ctx, m.gate, m.closer); err != nil {
 		return err
 	}
-	a := attempt{m: m, spin: newSpin(m.policy, firstPause)}
+	a := attempt{m: m, spin: newSpin(m.policy, firstPause), deadlock: deadlock}
 	err := a.run(ctx)
+	m.party.Board.withdraw(a.posted)
 	<-m.gate
 	runtime.KeepAlive(m)
 	return err
@@ -50,6 +59,9 @@ type attempt struct {
 	spin  wait.Spin
 	began time.Time // when spinning had not helped
 	slept bool      // it may have used up a wake-up
+
+	posted   posting
+	deadlock func([]Posting) error // see compete
 }
 
 // run spins for a while, then sleeps, until it has the lock or a reason to go without.
@@ -116,6 +128,9 @@ func (a *attempt) rest(ctx context.Context) (done bool, err error) {
 	if ctx.Err() != nil {
 		return true, a.leave(context.Cause(ctx), enough)
 	}
+	if err := a.post(); err != nil {
+		return true, a.leave(err, enough)
+	}
 	if spinning {
 		runtime.Gosched()
 	} else {
@@ -123,6 +138,26 @@ func (a *attempt) rest(ctx context.Context) (done bool, err error) {
 	}
 	a.spin = newSpin(m.policy, firstPause) // who wakes finds the lock held more often than not, but not for long
 	return false, nil
+}
+
+// post puts the wait on the board before its first sleep. It returns an error when that has closed a cycle.
+func (a *attempt) post() error {
+	if a.posted != 0 {
+		return nil
+	}
+	a.posted = a.m.party.Board.post(a.m.Subject)
+	if a.posted == 0 || a.deadlock == nil {
+		return nil
+	}
+	return a.m.closesCycle(a.deadlock)
+}
+
+// closesCycle returns what deadlock makes of the cycle that a wait of this process for the lock closes; nil when there is none.
+func (m *Mutex) closesCycle(deadlock func([]Posting) error) error {
+	if cycle := m.party.Board.cycle(m.Subject); cycle != nil {
+		return deadlock(cycle)
+	}
+	return nil
 }
 
 // sleep waits until something may have changed since the bell was armed and the word was w.

@@ -15,13 +15,15 @@ import (
 //
 // In each process one goroutine at a time waits on an EventCount in the kernel; the others queue at the gate.
 type EventCount struct {
-	// Subject is what sleepers are reported to wait for; set before the first use.
-	Subject Subject
-
 	e     *event
 	party *Party
 	gate  chan struct{}
 	watch Watch // of who is past the gate
+
+	posted posting // of who is past the gate
+
+	// Subject is what sleepers are reported to wait for; set before the first use.
+	Subject Subject
 }
 
 // NewEventCount views the first [EventBytes] of mem, which lie in the party's segment, as an event count.
@@ -56,6 +58,8 @@ func (c *EventCount) Await(ctx context.Context, policy wait.Policy, ready func()
 		return err
 	}
 	err := c.await(ctx, policy, ready, extra)
+	c.party.Board.withdraw(c.posted)
+	c.posted = 0
 	<-c.gate
 	runtime.KeepAlive(c)
 	return err
@@ -96,6 +100,7 @@ func (c *EventCount) await(ctx context.Context, policy wait.Policy, ready func()
 			return err
 		}
 		if policy == wait.Spinning {
+			c.post()
 			runtime.Gosched()
 			continue
 		}
@@ -103,6 +108,13 @@ func (c *EventCount) await(ctx context.Context, policy wait.Policy, ready func()
 			return nil
 		}
 		slept = true
+	}
+}
+
+// post puts the wait on the board before its first sleep.
+func (c *EventCount) post() {
+	if c.posted == 0 {
+		c.posted = c.party.Board.post(c.Subject)
 	}
 }
 
@@ -124,6 +136,7 @@ func (c *EventCount) sleep(ctx context.Context, ready func() bool, extra func(*W
 	if extra != nil {
 		extra(w)
 	}
+	c.post()
 	wait.Park(ctx, c.party.Closer, w.limit, w.words[:w.n]...)
 	w.spread()
 	crashpoint.Here("event.woken")

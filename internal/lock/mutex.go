@@ -19,14 +19,12 @@ type Party struct {
 	Member *proctab.Member
 	Closer *wait.Closer // closed when the process is about to detach
 	Keep   any          // keeps the segment mapped
+	Board  *Board       // where its waits are posted; nil: nowhere
 }
 
 // A Mutex is one process's half of a robust lock in shared memory. Each process
 // has one Mutex for each lock: its goroutines share it. It must not be copied.
 type Mutex struct {
-	// Subject is what waiters for the lock are reported to wait for; set before the first use.
-	Subject Subject
-
 	r         *region
 	me        uint32 // owner id of this process; immutable
 	releasing uint32 // 1 from when the fast Unlock is about to free the lock until it is held again; written by the holder only, see settle
@@ -37,6 +35,9 @@ type Mutex struct {
 	born      time.Time
 	offer     atomic.Uint64 // see lies
 	shadow    race.Shadow
+
+	// Subject is what waiters for the lock are reported to wait for; set before the first use.
+	Subject Subject
 }
 
 // NewMutex views the first [RegionBytes] of mem, which lie in the party's segment, as a lock.

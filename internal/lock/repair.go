@@ -40,6 +40,17 @@ func (m *Mutex) LockRepair(ctx context.Context, repair func() error) error {
 	return m.mend(m.lockSlow(ctx), repair)
 }
 
+// LockDetect is LockRepair with a function that makes an error of the cycle of waits that this one would close, before it has slept.
+// The first of them is this process's, and what each waits for the next one holds. Without a function it is LockRepair.
+//
+// Errors: those of LockRepair, and that of deadlock; the lock is not held.
+func (m *Mutex) LockDetect(ctx context.Context, repair func() error, deadlock func([]Posting) error) error {
+	if m.lockFast() {
+		return nil
+	}
+	return m.mend(m.compete(ctx, deadlock), repair)
+}
+
 // TryLockRepair is LockRepair without waiting. Further errors: [ErrLocked], and the lock is not held.
 func (m *Mutex) TryLockRepair(repair func() error) error {
 	return m.mend(m.TryLock(), repair)

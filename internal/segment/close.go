@@ -53,6 +53,7 @@ func (s *Segment) Close() error {
 	}
 	s.leaveObjects()
 	crashpoint.Here("segment.left")
+	s.party.Board.Leave()
 	s.party.Member.Detach()
 	// Handles reach the memory through the party. When the last has gone, so may the mapping.
 	runtime.AddCleanup(s.party, func(m *mapping.Memory) { m.Unmap() }, memory)

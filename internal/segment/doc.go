@@ -3,6 +3,7 @@
 //
 //	header     4096 bytes: what the file is, the lock, the heap's state
 //	process table   64 bytes a slot
+//	board      512 bytes a slot: what its process waits for
 //	buckets    4 bytes each: the directory's hash table
 //	entries    128 bytes each, or more when many processes can attach: one per object
 //	heap       blocks, the first bytes of which hold an object's name and type

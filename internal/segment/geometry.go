@@ -3,6 +3,7 @@ package segment
 import (
 	"math/bits"
 
+	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
@@ -31,6 +32,7 @@ type geometry struct {
 	entryBytes uint32
 	size       uint64
 	table      uint64
+	board      uint64
 	buckets    uint64
 	entries    uint64
 	heap       uint64
@@ -71,7 +73,8 @@ func plan(size int64, objects, processes int) (geometry, error) {
 func (g *geometry) place() {
 	g.entryBytes = entryStructBytes + uint32(roundUp(uint64(g.slots), lineBytes*8)/8)
 	g.table = headerBytes
-	g.buckets = roundUp(g.table+uint64(g.slots)*proctab.SlotBytes, pageBytes)
+	g.board = roundUp(g.table+uint64(g.slots)*proctab.SlotBytes, pageBytes)
+	g.buckets = roundUp(g.board+uint64(g.slots)*lock.RowBytes, pageBytes)
 	g.entries = roundUp(g.buckets+uint64(g.maxObjects)*4, pageBytes)
 	g.heap = roundUp(g.entries+uint64(g.maxObjects)*uint64(g.entryBytes), pageBytes)
 }

@@ -8,7 +8,7 @@ import (
 
 const (
 	headerBytes    = 4096
-	immutableBytes = 88 // the checksum covers what lies before it
+	immutableBytes = 96 // the checksum covers what lies before it
 	binCount       = 64
 	lockOffset     = 192
 )
@@ -24,11 +24,12 @@ const (
 //	 24     8  size          creator                opener     bytes of the file
 //	 32    16  identity      creator                opener     random
 //	 48     8  table         creator                opener     offset of the process table
-//	 56     8  buckets       creator                opener     offset of the hash table
-//	 64     8  entries       creator                opener     offset of the entries
-//	 72     8  heap          creator                opener     offset of the heap, which ends with the file
-//	 80     4  entryBytes    creator                opener     multiple of 64
-//	 84     4  checksum      creator                opener     CRC-32C of bytes 0..83
+//	 56     8  board         creator                opener     offset of the board of waits
+//	 64     8  buckets       creator                opener     offset of the hash table
+//	 72     8  entries       creator                opener     offset of the entries
+//	 80     8  heap          creator                opener     offset of the heap, which ends with the file
+//	 88     4  entryBytes    creator                opener     multiple of 64
+//	 92     4  checksum      creator                opener     CRC-32C of bytes 0..91
 //	128    16  boot          creator, first opener after a boot (under a byte lock); zeros: unknown
 //	192    16  lock          package lock
 //	256     8  changes       lock holder            lookups    odd: chains are being taken apart
@@ -55,12 +56,13 @@ type header struct {
 	size        uint64
 	identity    Identity
 	table       uint64
+	board       uint64
 	buckets     uint64
 	entries     uint64
 	heap        uint64
 	entryBytes  uint32
 	checksum    uint32
-	_           [40]byte
+	_           [32]byte
 	boot        [2]atomic.Uint64
 	_           [48]byte
 	lock        [16]byte

@@ -9,7 +9,7 @@ import (
 
 const (
 	magic   = 0x31_74_69_6b_6d_68_73_89 // "\x89shmkit1" as bytes
-	version = 1
+	version = 2
 	little  = 1 << 8 // byte order, in the header's word field
 )
 
@@ -21,7 +21,7 @@ func (g geometry) encode(mem []byte, id Identity) {
 	h.magic, h.version, h.word = magic, version, wordBytes|little
 	h.slots, h.maxObjects, h.entryBytes = g.slots, g.maxObjects, g.entryBytes
 	h.size, h.identity = g.size, id
-	h.table, h.buckets, h.entries, h.heap = g.table, g.buckets, g.entries, g.heap
+	h.table, h.board, h.buckets, h.entries, h.heap = g.table, g.board, g.buckets, g.entries, g.heap
 	h.checksum = crc32.Checksum(mem[:immutableBytes-4], castagnoli)
 }
 
@@ -48,7 +48,7 @@ func decode(page []byte, fileSize int64) (geometry, Identity, error) {
 		return geometry{}, Identity{}, formatError("has a header that makes no sense: remove it")
 	}
 	g.place()
-	if g.table != h.table || g.buckets != h.buckets || g.entries != h.entries || g.heap != h.heap ||
+	if g.table != h.table || g.board != h.board || g.buckets != h.buckets || g.entries != h.entries || g.heap != h.heap ||
 		g.entryBytes != h.entryBytes || g.size < g.heap+minHeap {
 		return geometry{}, Identity{}, formatError("has a header that makes no sense: remove it")
 	}

@@ -1,0 +1,55 @@
+package lock
+
+import (
+	"structs"
+	"sync/atomic"
+	"unsafe"
+)
+
+const (
+	// RowBytes is how much shared memory the board needs for each slot of the process table, aligned to 8 bytes.
+	// Zeros are the row of nobody.
+	RowBytes = 512
+
+	recordsPerRow = 31
+)
+
+// row is what the process in one slot of the process table waits for.
+//
+//	off  size  field     written by        read by  invariant
+//	  0     4  owner     process, at join  all      whose row it is; 0, or another one than has the slot: the rest means nothing
+//	  4     4  unlisted  process           people   waits that found no record free
+//	  8     8  -
+//	 16   496  records   process           all
+type row struct {
+	_        structs.HostLayout
+	owner    atomic.Uint32
+	unlisted atomic.Uint32
+	_        [8]byte
+	records  [recordsPerRow]record
+}
+
+// record is one wait.
+//
+//	off  size  field    written by  read by  invariant
+//	  0     8  subject  process     all      0: none, else a Subject
+//	  8     8  since    process     all      nanoseconds since 1970; written before the subject
+type record struct {
+	_       structs.HostLayout
+	subject atomic.Uint64
+	since   atomic.Int64
+}
+
+// The layout is ABI between processes: each line stops compiling if it moves.
+var (
+	_ = [1]struct{}{}[unsafe.Offsetof(row{}.unlisted)-4]
+	_ = [1]struct{}{}[unsafe.Offsetof(row{}.records)-16]
+	_ = [1]struct{}{}[unsafe.Sizeof(row{})-RowBytes]
+	_ = [1]struct{}{}[unsafe.Offsetof(record{}.since)-8]
+	_ = [1]struct{}{}[unsafe.Sizeof(record{})-16]
+)
+
+// rowsIn views mem, which must be aligned to 8 bytes, as rows of a board.
+func rowsIn(mem []byte) []row {
+	return unsafe.Slice((*row)(unsafe.Pointer(unsafe.SliceData(mem))), len(mem)/RowBytes)
+}
