@@ -102,14 +102,29 @@ func (h *object) closed() error {
 // unlock ends a change under the object's lock. It sets err, if that is nil, when
 // others may not see the change: when the lock was overwritten, or Close has not waited for the change.
 func (h *object) unlock(m *lock.Mutex, err *error) {
+	if h.o.Seg.Closed() {
+		h.unlockClosing(m, err)
+	} else if !m.TryUnlock() {
+		h.blame(errOverwritten, err)
+	}
+}
+
+// unlockClosing is unlock while this process closes the segment.
+func (h *object) unlockClosing(m *lock.Mutex, err *error) {
 	// Close waits for who holds a lock. If it has gone on while we hold one, it has given up.
-	left := h.o.Seg.Closed() && h.o.Seg.Detached()
-	switch held := m.TryUnlock(); {
-	case *err != nil:
-	case left:
-		*err = h.failed(ErrClosed)
-	case !held:
-		*err = h.failed(errOverwritten)
+	left := h.o.Seg.Detached()
+	held := m.TryUnlock()
+	if left {
+		h.blame(ErrClosed, err)
+	} else if !held {
+		h.blame(errOverwritten, err)
+	}
+}
+
+// blame sets err, if that is nil.
+func (h *object) blame(cause error, err *error) {
+	if *err == nil {
+		*err = h.failed(cause)
 	}
 }
 
@@ -143,6 +158,7 @@ type guarded struct {
 func guardOf(o *segment.Object) *guarded {
 	return o.Local(func() (any, func() bool) {
 		g := &guarded{m: lock.NewMutex(o.Seg.Party(), o.Payload, wait.Adaptive)}
+		g.m.Subject = o.Subject(lock.RoleLock)
 		return g, g.m.Held
 	}).(*guarded)
 }

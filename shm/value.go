@@ -24,11 +24,8 @@ import (
 // Goroutines and processes may use a Value at once. It must not be copied. A
 // Store or Update synchronizes before any Load that sees its value, in any process.
 type Value[T any] struct {
-	object
-	m        *lock.Mutex
-	order    *race.Shadow
-	sequence *atomic.Uint64
-	copies   [2]*T // in the segment
+	flipper
+	copies [2]*T // in the segment
 }
 
 // NewValue finds the Value of that name, or makes it with the initial value.
@@ -158,14 +155,16 @@ func (v *Value[T]) Store(ctx context.Context, value T) (err error) {
 //
 // Errors: that of f, [ErrClosed], [ErrCorrupt], the context's error; the value is as it was then.
 func (v *Value[T]) Update(ctx context.Context, f func(*T) error) (err error) {
-	if err := v.lock(ctx); err != nil {
-		return err
+	if err := v.m.Lock(ctx); err != nil {
+		if err := v.inherit(err); err != nil {
+			return err
+		}
 	}
 	defer v.unlock(v.m, &err)
 	s := v.sequence.Load()
 	idle := v.copies[(s+1)&1]
 	*idle = *v.copies[s&1]
-	crashpoint.Here("value.copied")
+	v.copied()
 	if err := f(idle); err != nil {
 		return err
 	}
@@ -174,17 +173,36 @@ func (v *Value[T]) Update(ctx context.Context, f func(*T) error) (err error) {
 	return nil
 }
 
-// lock locks out other writers. The death of one is no error: it left only the idle copy half-written.
-func (v *Value[T]) lock(ctx context.Context) error {
-	err := v.m.Lock(ctx)
-	if err == nil || errors.Is(err, lock.ErrOwnerDied) && v.m.TryMarkConsistent() {
+// A flipper is what of a Value is the same for all types. Its methods are compiled in this package, where calls of
+// crash points are nothing; the code of a Value for a type of another package would make them.
+type flipper struct {
+	object
+	m        *lock.Mutex
+	order    *race.Shadow
+	sequence *atomic.Uint64
+}
+
+// lock locks out other writers.
+func (v *flipper) lock(ctx context.Context) error {
+	if err := v.m.Lock(ctx); err != nil {
+		return v.inherit(err)
+	}
+	return nil
+}
+
+// inherit ends a lock that did not just succeed. The death of a writer is no error: it left only the idle copy half-written.
+func (v *flipper) inherit(err error) error {
+	if errors.Is(err, lock.ErrOwnerDied) && v.m.TryMarkConsistent() {
 		return nil
 	}
 	return v.failed(err)
 }
 
+// copied notes that the idle copy has the value.
+func (v *flipper) copied() { crashpoint.Here("value.copied") }
+
 // flip makes the idle copy the valid one.
-func (v *Value[T]) flip(s uint64) {
+func (v *flipper) flip(s uint64) {
 	crashpoint.Here("value.filled")
 	v.order.ReleaseMerge()
 	// SYNC: value: the idle copy is written before the sequence names it.
