@@ -30,7 +30,10 @@
 //   - p50-ns and p99-ns, where processes wait for each other, are of single operations, as the process saw them
 //     that sets the first event, has the first turn, or just counts.
 //   - allocs/op and B/op count the measured processes of the toolkit.
-//   - p50-ms and p99-ms count from just before the SIGKILL of the holder until the waiter has the lock.
+//   - p50-ms and p99-ms count from just before the SIGKILL of the holder until the waiter has the lock. The holder has
+//     had it for 50 milliseconds, but in the row shmkit-young it had just started: the kernel takes some 13
+//     milliseconds to let membarriers reach a new process, and until then whoever takes over has to wait longer to be sure
+//     that no thread of the dead one still runs.
 //
 // Compare rows of one run; figures of two machines, or of one machine at two times, say little. Each
 // process is pinned to a core of its own in every implementation alike. Each row checks its result: a

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
@@ -32,6 +33,11 @@ type recoverRow struct {
 	kill func(tb testing.TB, kills int) []float64
 }
 
+// grownUp is how old a holder is when it is killed, at least, as holders in real life are. In the first 13 milliseconds
+// or so after a process has come, membarriers do not reach it yet, and whoever takes over from it gives its
+// threads half a millisecond to stop.
+const grownUp = 50 * time.Millisecond
+
 // BenchmarkRecoverAfterKill measures how soon a process that sleeps on a lock has it after the holder, in
 // another process, was ended by SIGKILL. Each operation is one kill.
 func BenchmarkRecoverAfterKill(b *testing.B) {
@@ -48,10 +54,11 @@ func BenchmarkRecoverAfterKill(b *testing.B) {
 
 func recoverRows(ps *peers) []recoverRow {
 	return []recoverRow{
-		{"shmkit", killHolders},
+		{"shmkit", func(tb testing.TB, kills int) []float64 { return killHolders(tb, kills, grownUp) }},
+		{"shmkit-young", func(tb testing.TB, kills int) []float64 { return killHolders(tb, kills, 0) }},
 		{"glibc-robust", func(tb testing.TB, kills int) []float64 {
 			cpus := cores(tb, 2)
-			lines := runPeer(tb, ps.c(tb, "recover"), fmt.Sprint(kills), fmt.Sprint(cpus[0]), fmt.Sprint(cpus[1]))
+			lines := runPeer(tb, ps.c(tb, "recover"), fmt.Sprint(kills), fmt.Sprint(grownUp.Microseconds()), fmt.Sprint(cpus[0]), fmt.Sprint(cpus[1]))
 			ns := make([]float64, len(lines))
 			for i, line := range lines {
 				if _, err := fmt.Sscanf(line, "recovered %f", &ns[i]); err != nil {
@@ -66,8 +73,9 @@ func recoverRows(ps *peers) []recoverRow {
 	}
 }
 
-// killHolders starts one waiter and, for every kill, a new holder. The waiter sleeps before the kill.
-func killHolders(tb testing.TB, kills int) []float64 {
+// killHolders starts one waiter and, for every kill, a new holder, which gets at least that old. The waiter sleeps
+// before the kill.
+func killHolders(tb testing.TB, kills int, age time.Duration) []float64 {
 	tb.Helper()
 	cpus := cores(tb, 2)
 	dir := proctest.Dir(tb)
@@ -81,8 +89,10 @@ func killHolders(tb testing.TB, kills int) []float64 {
 	for i := range ns {
 		holder := proctest.Start(tb, lockHolder, dir, fmt.Sprint(cpus[1]))
 		holder.Expect("held")
+		grown := time.After(age)
 		waiter.Send("wait")
 		waiter.Expect("waiting")
+		<-grown
 		awaitParked(tb, waiter.PID())
 		killedAt := now()
 		state := holder.Kill()

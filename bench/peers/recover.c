@@ -1,10 +1,10 @@
 // Times how soon a process that waits for a robust glibc mutex holds it after the holder was
 // killed with SIGKILL.
 //
-//	recover KILLS WAITER_CPU HOLDER_CPU
+//	recover KILLS AGE WAITER_CPU HOLDER_CPU
 //
-// Every kill has a new holder; the waiter lives through all of them and is asleep before the
-// kill. Prints the nanoseconds from before the kill until the waiter holds the lock:
+// Every kill has a new holder, which has held the lock for AGE microseconds; the waiter lives
+// through all of them and is asleep before the kill. Prints the nanoseconds from before the kill until the waiter holds the lock:
 //
 //	recovered NANOSECONDS
 #include "laps.h"
@@ -93,12 +93,13 @@ static pid_t start(void) {
 	return pid;
 }
 
-static void kill_holder(struct shared *s, long k, pid_t waiter, int cpu) {
+static void kill_holder(struct shared *s, long k, long age, pid_t waiter, int cpu) {
 	pid_t holder = start();
 	if (holder == 0)
 		hold(s, k, cpu);
 	await_from(holder, &s->held, k);
 	await_from(waiter, &s->waiting, k);
+	usleep(age);
 	await_parked(waiter);
 	long killed_at = now();
 	check(kill(holder, SIGKILL), "kill");
@@ -108,8 +109,8 @@ static void kill_holder(struct shared *s, long k, pid_t waiter, int cpu) {
 }
 
 int main(int argc, char **argv) {
-	if (argc != 4) {
-		fprintf(stderr, "usage: recover KILLS WAITER_CPU HOLDER_CPU\n");
+	if (argc != 5) {
+		fprintf(stderr, "usage: recover KILLS AGE WAITER_CPU HOLDER_CPU\n");
 		return 2;
 	}
 	long kills = atol(argv[1]);
@@ -122,8 +123,8 @@ int main(int argc, char **argv) {
 
 	pid_t waiter = start();
 	if (waiter == 0)
-		wait_for_deaths(s, kills, atoi(argv[2]));
+		wait_for_deaths(s, kills, atoi(argv[3]));
 	for (long k = 1; k <= kills; k++)
-		kill_holder(s, k, waiter, atoi(argv[3]));
+		kill_holder(s, k, atol(argv[2]), waiter, atoi(argv[4]));
 	return 0;
 }
