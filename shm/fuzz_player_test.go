@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -132,6 +133,13 @@ func (p *player) look(s step, _ context.Context, _ func()) {
 	for o := range p.s.Table().Owners {
 		p.s.Table().Info(o)
 	}
+	p.s.Party().Board.All(func(w lock.Posting) bool {
+		if o, ok := p.s.Awaited(w.Subject); ok {
+			o.Holders(w.Subject.Role())
+		}
+		return true
+	})
+	p.s.DirectoryHolders()
 }
 
 // block allocates, hands on, reads and frees memory without a name, as the packages above do.

@@ -76,6 +76,7 @@ const (
 	stepBytes   = 13
 	maxSteps    = 24
 	victimBytes = 64 << 10
+	heapStart   = 24576
 )
 
 // stepsIn takes the fuzzer's bytes apart.
@@ -94,12 +95,12 @@ func (s step) value() uint64 { return binary.LittleEndian.Uint64(s[5:]) }
 // The regions of a victim, in bytes: see the header of package segment.
 var regions = [8][2]int{
 	{128, 896}, // what changes in the header
-	{0, 88},    // what does not
+	{0, 96},    // what does not
 	{4096, 4096 + 4*64},
-	{8192, 8192 + 64*4},
-	{12288, 12288 + 16*128},
-	{20480, 20480 + 4096},
-	{20480, 20480 + 1024},
+	{12288, 12288 + 64*4},
+	{16384, 16384 + 16*128},
+	{heapStart, heapStart + 4096},
+	{8192, 8192 + 4*512}, // the board
 	{0, victimBytes},
 }
 
@@ -155,15 +156,16 @@ func telling(n, me uint64) uint64 {
 		0, 1, 2, 3, 4, 1<<62 - 1, 1 << 62, 1<<63 - 1, 1 << 63, ^uint64(0), 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 0x5555555555555555,
 		me, me | 1<<30, me | 1<<31, me | 1<<32, 1<<30 - 1, 1 << 30, 1<<30 - 1 | 1<<31, // words of locks, tags
 		1<<10 | 3, 1<<10 | 3 | 1<<31, 1 << 40, 1<<32 | 1<<30, 1<<32 | 1<<31 | 1, 2<<32 | 1<<30 | 1<<62, // words of slots
-		64, 128, 65, 129, 20480, 20480 + 128, victimBytes, victimBytes - 64, victimBytes - 32, // sizes, places
+		1 << 56, 1<<56 | 1, 1<<56 | 1<<32 | 2, 2<<56 | 2<<32 | 3, 255<<56 | 7, 1<<56 | 1<<55, // waits
+		64, 128, 65, 129, heapStart, heapStart + 128, victimBytes, victimBytes - 64, victimBytes - 32, // sizes, places
 	}
 	return words[n%uint64(len(words))]
 }
 
 // sign makes the checksum of the header right.
 func (v *victim) sign() {
-	sum := crc32.Checksum(v.mem[:84], crc32.MakeTable(crc32.Castagnoli))
-	binary.NativeEndian.PutUint32(v.mem[84:], sum)
+	sum := crc32.Checksum(v.mem[:92], crc32.MakeTable(crc32.Castagnoli))
+	binary.NativeEndian.PutUint32(v.mem[92:], sum)
 }
 
 // known fails the test when err is not among those that the documentation allows.

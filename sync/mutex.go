@@ -25,9 +25,11 @@ import (
 // The n'th Unlock synchronizes before the m'th return of Lock for n < m, in any process.
 type Mutex struct {
 	handle
-	m      *lock.Mutex
-	repair func() error
-	policy WaitPolicy
+	m        *lock.Mutex
+	repair   func() error
+	deadlock func([]lock.Posting) error // set by bind if detect is
+	policy   WaitPolicy
+	detect   bool
 }
 
 // MutexOptions belong to one handle, not to the lock: processes may use different ones.
@@ -39,6 +41,10 @@ type MutexOptions struct {
 	// held, in the goroutine that called Lock or TryLock, and spares the caller
 	// [ErrOwnerDied]. When it returns an error or panics, the lock is not held, and the next one to lock has the same task.
 	Repair func() error
+
+	// DetectDeadlock has Lock return [ErrDeadlock] instead of closing a cycle of processes that wait for each other. See
+	// the package's documentation for what it sees. It costs nothing while the lock is free.
+	DetectDeadlock bool
 }
 
 // mutexBytes gives every lock a cache line of its own.
@@ -49,14 +55,14 @@ const mutexBytes = 64
 // Errors: [shm.ErrMismatch] when the name belongs to another kind of object, [shm.NoSpaceError],
 // [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; a bad name.
 func NewMutex(seg *shm.Segment, name string, o MutexOptions) (*Mutex, error) {
-	return find(&Mutex{repair: o.Repair, policy: o.Wait}, seg, segment.Spec{Name: name, Kind: segment.KindMutex, Size: mutexBytes})
+	return find(&Mutex{repair: o.Repair, policy: o.Wait, detect: o.DetectDeadlock}, seg, segment.Spec{Name: name, Kind: segment.KindMutex, Size: mutexBytes})
 }
 
 // OpenMutex finds the Mutex of that name, which must exist.
 //
 // Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], [shm.ErrCorrupt], [shm.ErrClosed].
 func OpenMutex(seg *shm.Segment, name string, o MutexOptions) (*Mutex, error) {
-	return open(&Mutex{repair: o.Repair, policy: o.Wait}, seg, segment.Spec{Name: name, Kind: segment.KindMutex, Size: mutexBytes})
+	return open(&Mutex{repair: o.Repair, policy: o.Wait, detect: o.DetectDeadlock}, seg, segment.Spec{Name: name, Kind: segment.KindMutex, Size: mutexBytes})
 }
 
 // UnmarshalBinary makes m a handle of the lock that another process's MarshalBinary
@@ -70,8 +76,10 @@ func (m *Mutex) bind(o *segment.Object) error {
 		return err
 	}
 	m.o = o
+	m.deadlock = detector(o.Seg, m.detect)
 	m.m = o.Local(func() (any, func() bool) {
 		l := lock.NewMutex(o.Seg.Party(), o.Payload, m.policy)
+		l.Subject = o.Subject(lock.RoleLock)
 		return l, l.Held
 	}).(*lock.Mutex)
 	return nil
@@ -85,9 +93,10 @@ func (m *Mutex) bind(o *segment.Object) error {
 //     may be half-written. Repair that and call [Mutex.MarkConsistent] before Unlock, or just Unlock to make
 //     m useless for everyone. Not with [MutexOptions.Repair].
 //   - [ErrNotRecoverable]: m is not held and never will be again.
+//   - [ErrDeadlock], as a [*DeadlockError] that says who waits for whom: m is not held. Only with [MutexOptions.DetectDeadlock].
 //   - the context's error, [ErrClosed], or that of the Repair function: m is not held.
 func (m *Mutex) Lock(ctx context.Context) error {
-	return m.m.LockRepair(ctx, m.repair)
+	return m.m.LockDetect(ctx, m.repair, m.deadlock)
 }
 
 // TryLock locks m if that is possible without waiting.

@@ -22,6 +22,12 @@ const looks = 100
 // isExclusive reports whether a wait ends only when the one process acts that has alone what it is for.
 func (r Role) isExclusive() bool { return r == RoleLock || r == RoleRLock || r == RoleOnce }
 
+// NeedsAll reports whether a wait goes on for as long as any of those who hold what it is for does nothing, so
+// that each of them can be part of a cycle.
+func (r Role) NeedsAll() bool {
+	return r.isExclusive() || r == RoleDrain || r == RoleBarrier || r == RoleWaitGroup
+}
+
 // cycle returns the chain of waits from this process's wait for s back to this process; nil when there is none. The
 // first is this process's own, whose time is not known; what each waits for the next one holds.
 func (b *Board) cycle(s Subject) []Posting {

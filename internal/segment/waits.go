@@ -2,6 +2,7 @@ package segment
 
 import (
 	"runtime"
+	"slices"
 
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -48,4 +49,20 @@ func (o *Object) exclusiveHolder(role lock.Role) (holder proctab.Owner) {
 	}
 	runtime.KeepAlive(o)
 	return holder
+}
+
+// Holders are the living processes that are known to hold what a wait in this role for the object is for, each once.
+func (o *Object) Holders(role lock.Role) []proctab.Owner {
+	return o.Seg.living(o.exclusiveHolder(role))
+}
+
+// DirectoryHolders is who has the segment's own lock.
+func (s *Segment) DirectoryHolders() []proctab.Owner { return s.living(s.lock.Owner()) }
+
+// living are those of the owners that can be, and live. What they were read from may be garbage.
+func (s *Segment) living(owners ...proctab.Owner) []proctab.Owner {
+	slices.Sort(owners)
+	return slices.DeleteFunc(slices.Compact(owners), func(o proctab.Owner) bool {
+		return o == 0 || o&^proctab.OwnerMask != 0 || s.table.Dead(o)
+	})
 }

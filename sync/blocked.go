@@ -1,0 +1,168 @@
+package shmsync
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// A BlockedReport says which processes wait for what in a segment.
+type BlockedReport struct {
+	Waits    []BlockedWait   // the longest first
+	Cycles   [][]BlockedWait // each wait is for what the process of the next one holds, and the last one for what the first holds
+	Unlisted int             // waits that are not in the report: no more than 31 of a process are
+}
+
+// A BlockedWait is one process's wait for one object. However many goroutines of the process wait for it, it is one wait.
+type BlockedWait struct {
+	Process Process
+	Object  string    // the name of what it waits for
+	Kind    string    // what that is: "Mutex", "Barrier", …
+	Role    string    // what it wants of it: "lock", "read lock", "put", …
+	Since   time.Time // when it stopped spinning
+
+	// Holders are those for whom it waits, as far as that is known: who has the lock, read-locks it, holds units of a Semaphore
+	// with Undo, has not arrived at the Barrier, has not done what it added to a WaitGroup with Undo.
+	Holders []Process
+}
+
+// A Process is an attachment of a process to a segment. The fields are zero when nothing is known about it any more.
+type Process struct {
+	PID      int       // as it is in its own PID namespace
+	Program  string    // the name of its program, or the first 23 bytes of it
+	Attached time.Time // when it opened the segment
+
+	owner proctab.Owner
+}
+
+func (p Process) String() string { return proctab.Info{PID: p.PID, Program: p.Program}.String() }
+
+func processOf(s *segment.Segment, o proctab.Owner) Process {
+	who, _ := s.Table().Info(o)
+	return Process{PID: who.PID, Program: who.Program, Attached: who.Started, owner: o}
+}
+
+// Blocked lists who waits for what in the segment, in all processes, and where that goes in a circle. It locks
+// nothing, and disturbs nobody. Waits that have not slept yet are not in it; nor are those for
+// objects that other packages made without telling which.
+//
+// A cycle is one of processes, and may yet come apart: when one of them gives up waiting, or another of its goroutines
+// lets go of what it holds.
+//
+// Errors: [ErrClosed].
+func Blocked(seg *shm.Segment) (*BlockedReport, error) {
+	s := seg.Internal()
+	if s.Closed() {
+		return nil, fmt.Errorf("shmsync: list what processes of %s wait for: %w", s.Path(), ErrClosed)
+	}
+	r := &BlockedReport{}
+	before, _ := postings(s)
+	found := make([]link, 0, len(before))
+	for _, p := range before {
+		if w, ok := describe(s, p); ok {
+			found = append(found, w)
+		}
+	}
+	// Only what goes on is in the report: who waits before and after the look at the holders has not taken
+	// anything meanwhile, and what belongs together is in it together.
+	after, unlisted := postings(s)
+	found = slices.DeleteFunc(found, func(w link) bool { return !slices.Contains(after, w.posting) })
+	slices.SortStableFunc(found, func(a, b link) int { return a.Since.Compare(b.Since) })
+	for _, w := range found {
+		r.Waits = append(r.Waits, w.BlockedWait)
+	}
+	r.Cycles, r.Unlisted = cyclesIn(found), unlisted
+	return r, nil
+}
+
+func postings(s *segment.Segment) (all []lock.Posting, unlisted int) {
+	unlisted = s.Party().Board.All(func(p lock.Posting) bool {
+		all = append(all, p)
+		return true
+	})
+	return all, unlisted
+}
+
+// A link is a BlockedWait with what the program needs to know about it.
+type link struct {
+	BlockedWait
+	posting lock.Posting
+	needed  []proctab.Owner // it goes on for as long as one of them does nothing
+}
+
+// describe says what a posting is about; false when that is not known, as the object is gone, or the board damaged.
+func describe(s *segment.Segment, p lock.Posting) (w link, ok bool) {
+	role := p.Subject.Role()
+	w.posting = p
+	w.BlockedWait = BlockedWait{Process: processOf(s, p.Owner), Role: role.String(), Since: p.Since}
+	var holders []proctab.Owner
+	if role == lock.RoleDirectory {
+		w.Object, w.Kind = "(directory)", "directory"
+		holders = s.DirectoryHolders()
+	} else {
+		o, ok := s.Awaited(p.Subject)
+		if !ok {
+			return w, false
+		}
+		w.Object, w.Kind = o.Name, o.Kind.String()
+		holders = o.Holders(role)
+	}
+	for _, h := range holders {
+		w.Holders = append(w.Holders, processOf(s, h))
+	}
+	if len(holders) == 1 || role.NeedsAll() {
+		w.needed = holders
+	}
+	return w, true
+}
+
+// String is the report for people, a line for each wait and each cycle.
+func (r *BlockedReport) String() string {
+	var b strings.Builder
+	if len(r.Waits) == 0 {
+		b.WriteString("nobody waits\n")
+	}
+	for _, w := range r.Waits {
+		fmt.Fprintf(&b, "%v waits %v for %v\n", w.Process, time.Since(w.Since).Round(time.Millisecond), w.wanted())
+	}
+	if r.Unlisted > 0 {
+		fmt.Fprintf(&b, "%d further waits\n", r.Unlisted)
+	}
+	for _, c := range r.Cycles {
+		fmt.Fprintf(&b, "cycle: %s\n", circle(c))
+	}
+	return b.String()
+}
+
+// wanted is what the wait is for, and who has it.
+func (w BlockedWait) wanted() string {
+	text := fmt.Sprintf("%s %q (%s)", w.Kind, w.Object, w.Role)
+	if len(w.Holders) == 0 {
+		return text
+	}
+	names := make([]string, len(w.Holders))
+	for i, h := range w.Holders {
+		names[i] = h.String()
+	}
+	return text + " of " + strings.Join(names, ", ")
+}
+
+// circle says who waits for whom.
+func circle(c []BlockedWait) string {
+	var b strings.Builder
+	for i, w := range c {
+		fmt.Fprintf(&b, "%v waits for %s %q (%s) of ", w.Process, w.Kind, w.Object, w.Role)
+		if i < len(c)-1 {
+			fmt.Fprintf(&b, "%v; ", c[i+1].Process)
+		} else {
+			fmt.Fprintf(&b, "%v", c[0].Process)
+		}
+	}
+	return b.String()
+}
