@@ -25,6 +25,27 @@
 //	is about to be given the lock    the next one gets it; it was not held
 //	was told of a death, not done    the next one to lock is told in turn
 //
+// Barrier:
+//
+//	its role                         the others
+//	has not come yet                 who waits and who comes later gets ErrBroken at once, until a Reset
+//	waits                            the same
+//	runs the action                  the same
+//	was the last to come, goes on    return from the round; the next one breaks
+//	has aborted, wakes waiters       get ErrBroken; the kernel wakes them in its place
+//	resets                           find the barrier broken or whole; who waited gets ErrBroken
+//	is no party, looks on            notice nothing; if it was waking those it broke it for, they look again within a second
+//
+// Once:
+//
+//	its role                         the others
+//	runs the function                one of those who wait runs it again, at once; or the next to come
+//	waits                            notice nothing
+//	has run it, has not said so      the function is run again
+//	has said so, wakes waiters       return: it is done
+//
+// RecursiveMutex: as a Mutex, however often its holder has locked it.
+//
 // What dies with its process is the attachment. A process that closes the segment while it holds a lock has died, for
 // everybody else.
 //

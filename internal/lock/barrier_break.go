@@ -1,0 +1,107 @@
+package lock
+
+import (
+	"runtime"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctab"
+)
+
+// Abort breaks the barrier: whoever waits, and whoever comes, gets a [*BrokenError] until a Reset.
+func (b *Barrier) Abort() {
+	if !b.party.Closer.Closed() {
+		b.breakUp(b.load().generation(), BrokenByAbort, b.party.Member.ID())
+	}
+	runtime.KeepAlive(b)
+}
+
+// Broken reports whether the barrier is broken. It looks for dead parties.
+func (b *Barrier) Broken() bool {
+	broken := false
+	if !b.party.Closer.Closed() {
+		b.mourn(b.load().generation())
+		broken = b.load().broken()
+	}
+	runtime.KeepAlive(b)
+	return broken
+}
+
+// Reset makes the barrier whole, with nobody waiting, and forgets dead parties. Whoever waits gets a [*BrokenError].
+//
+// What a death leaves behind: after the first step, a barrier that is broken, for the next Reset. Dead parties are
+// forgotten only while it is broken, so that no generation counts one of them that nobody will see any more.
+func (b *Barrier) Reset() {
+	if b.party.Closer.Closed() {
+		return
+	}
+	s := b.load()
+	g := s.generation()
+	if !b.mourn(g) && s.arrived() > 0 {
+		b.breakUp(g, BrokenByReset, b.party.Member.ID())
+	}
+	b.forget()
+	for s = b.load(); s.broken(); s = b.load() {
+		if b.swap(s, s.next(true)) { // #2 -> #1'
+			crashpoint.Here("barrier.reset")
+			b.herd.event.NotifyAll()
+			break
+		}
+	}
+	runtime.KeepAlive(b)
+}
+
+// mourn looks for a party that has died, and breaks generation g if there is one. It reports whether there is.
+func (b *Barrier) mourn(g uint32) bool {
+	table, me := b.party.Member.Table(), b.party.Member.ID()
+	for _, w := range b.seats.all {
+		if owner := ownerOfSeat(w); owner != me && table.Dead(owner) {
+			b.breakUp(g, BrokenByDeath, owner)
+			return true
+		}
+	}
+	return false
+}
+
+// forget frees the seats of dead parties.
+func (b *Barrier) forget() {
+	table := b.party.Member.Table()
+	for seat, w := range b.seats.all {
+		if table.Dead(ownerOfSeat(w)) {
+			seat.CompareAndSwap(w, 0) // fails when the seat has found another owner meanwhile
+			crashpoint.Here("barrier.forgotten")
+		}
+	}
+}
+
+// breakUp breaks generation g, and reports whether it did: false when that is over.
+// The cause comes first, so that it is there for whoever sees the state.
+func (b *Barrier) breakUp(g uint32, why BrokenCause, who proctab.Owner) bool {
+	s := b.load()
+	if s.generation() != g {
+		return false
+	}
+	b.blame(newBarrierCause(g, why, who))
+	for ; !s.isOver(g); s = b.load() {
+		if b.swap(s, s|brokenBit) { // #1, #3 -> #2
+			crashpoint.Here("barrier.broken")
+			b.herd.event.NotifyAll()
+			return true
+		}
+	}
+	return false
+}
+
+// blame notes why the present generation breaks. The first cause stays, unless it turns
+// out that somebody died, which may be the cause of the other.
+func (b *Barrier) blame(c barrierCause) {
+	for {
+		old := barrierCause(b.h.cause.Load())
+		if old.generation() == c.generation() && old.why() != BrokenUnknown && (c.why() != BrokenByDeath || old.why() == BrokenByDeath) {
+			return
+		}
+		if b.h.cause.CompareAndSwap(uint64(old), uint64(c)) {
+			crashpoint.Here("barrier.blamed")
+			return
+		}
+	}
+}
