@@ -33,9 +33,9 @@ func TestRows(t *testing.T) {
 		{"RWMutex/op=wlock/procs=1", 1, rwmutexRows(ps, "wlock"), false},
 		{"RWMutex/op=wlock/procs=2", 2, rwmutexRows(ps, "wlock"), false},
 		{"Semaphore", 1, semaphoreRows(ps), false},
-		{"EventRoundTrip", 2, eventRows(ps), true},
-		{"CondRoundTrip", 2, condRows(ps), true},
-		{"Barrier/procs=2", 2, barrierRows(ps), true},
+		{"EventRoundTrip", 2, tripRows(ps, "event"), true},
+		{"CondRoundTrip", 2, tripRows(ps, "cond")[2:], true},
+		{"Barrier/procs=2", 2, tripRows(ps, "barrier")[2:], true},
 	} {
 		for _, r := range c.rows {
 			t.Run(c.benchmark+"/impl="+r.impl, func(t *testing.T) {

@@ -24,10 +24,13 @@ type job struct {
 
 // lane is where one process runs.
 type lane struct {
-	number int // of the process
+	number int // of the process, or nobody
 	track  *track
 	trips  *trips // nil where operations do not take all processes
 }
+
+// nobody is the number of a process that makes the objects, and does not use them.
+const nobody = -1
 
 // jobs by the name under which a child finds its own.
 var jobs = map[string]job{}
@@ -44,7 +47,11 @@ func raceJob(tb testing.TB, name string, p plan) outcome {
 		tb.Fatal(err)
 	}
 	defer seg.Close()
-	l, unmap, err := openLane(dir, 0, p)
+	number := 0
+	if p.procs() > 1 {
+		number = nobody // its children have the numbers
+	}
+	l, unmap, err := openLane(dir, number, p)
 	if err != nil {
 		tb.Fatal(err)
 	}

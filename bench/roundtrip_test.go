@@ -4,32 +4,27 @@ package bench
 
 import (
 	"testing"
+
+	shmsync "github.com/shmkit/shmkit/sync"
 )
 
 const (
-	spinningRound = 5_000 // trips that cost less than a microsecond
+	spinningRound = 5_000 // trips of processes that spin, 1 to 5 ms
 	parkedRound   = 100   // trips of processes that sleep, 1 to 20 ms
 )
 
-// BenchmarkEventRoundTrip sets an event that the other process awaits, and awaits the one that the other sets.
-func BenchmarkEventRoundTrip(b *testing.B) { benchTrips(b, eventRows(newPeers(b))) }
+// policies by the ending of a job's name.
+var policies = map[string]shmsync.WaitPolicy{"": shmsync.Adaptive, "-parked": shmsync.Park}
 
-// BenchmarkCondRoundTrip passes a turn to the other process and awaits its own, under one lock and with one
-// condition variable.
-func BenchmarkCondRoundTrip(b *testing.B) { benchTrips(b, condRows(newPeers(b))) }
-
-// BenchmarkBarrier crosses a barrier together with the other process.
-func BenchmarkBarrier(b *testing.B) {
-	b.Run("procs=2", func(b *testing.B) { benchTrips(b, barrierRows(newPeers(b))) })
-}
-
-func eventRows(ps *peers) []row   { return tripRows(ps, "event") }
-func condRows(ps *peers) []row    { return tripRows(ps, "cond") }
-func barrierRows(ps *peers) []row { return tripRows(ps, "barrier") }
-
-// tripRows are the rows of one kind of object. Every process counts its part, so that the total is twice the trips.
+// tripRows are the rows of one kind of object. Each process counts its part of every trip.
 func tripRows(ps *peers, object string) []row {
 	return []row{
+		{"shmkit", spinningRound, func(tb testing.TB, p plan) outcome {
+			return raceJob(tb, object, p)
+		}},
+		{"shmkit-parked", parkedRound, func(tb testing.TB, p plan) outcome {
+			return raceJob(tb, object+"-parked", p)
+		}},
 		{"glibc-pshared", parkedRound, func(tb testing.TB, p plan) outcome {
 			return race(tb, p, 2*p.total(), ps.c(tb, "trips"), object)
 		}},
