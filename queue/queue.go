@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/shmkit/shmkit/internal/proctab"
-	"github.com/shmkit/shmkit/internal/segment"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
@@ -23,18 +22,11 @@ import (
 // A Put synchronizes before the return of the Get that takes its message, and the k'th Get
 // before the return of the k+Cap'th Put, in any process.
 type Queue[T any] struct {
-	_       noCopy
-	o       *segment.Object // immutable once bound
-	r       *ring           // immutable once bound
+	object
+	r       *ring // immutable once bound
 	policy  shmsync.WaitPolicy
 	waiters sync.Pool // of *waiter[T]
 }
-
-// noCopy makes go vet complain about copies.
-type noCopy struct{}
-
-func (*noCopy) Lock()   {}
-func (*noCopy) Unlock() {}
 
 // Put appends a message. It waits for room until ctx ends. Where there is room at
 // once, the message is put even when ctx has ended.

@@ -53,8 +53,15 @@ const (
 // strideOf is the distance of two slots with values of that size.
 func strideOf(size int) uintptr { return (uintptr(size) + slotHeadBytes + 7) &^ 7 }
 
-// slotsFor is the real capacity of a queue that must hold at least n messages.
-func slotsFor(n int) uint64 { return 1 << bits.Len64(uint64(n)-1) }
+// slotsFor is the real capacity of a queue that must hold at least n messages, which lie stride bytes apart: a power of two.
+func slotsFor(name string, n int, stride uintptr) (uint64, error) {
+	most := min(maxCapacity, maxBytes/uint64(stride))
+	slots := uint64(1) << bits.Len64(uint64(max(n, 1))-1)
+	if n < 1 || slots > most {
+		return 0, segment.Invalid("queue: %q: capacity %d: must be from 1 to %d messages", name, n, most)
+	}
+	return slots, nil
+}
 
 // viewRing checks what an object's head says against the object's size.
 func viewRing(o *segment.Object, size int) (*ring, error) {
@@ -82,10 +89,6 @@ func viewRing(o *segment.Object, size int) (*ring, error) {
 		producers: side{event: lock.NewEventCount(party, head.notFull[:])},
 		consumers: side{event: lock.NewEventCount(party, head.notEmpty[:])},
 	}, nil
-}
-
-func damaged(o *segment.Object) error {
-	return fmt.Errorf("object %q of %s: %w: its size is impossible", o.Name, o.Seg.Path(), shm.ErrCorrupt)
 }
 
 // fill makes a new queue whose first position is start.

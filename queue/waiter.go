@@ -2,35 +2,10 @@ package queue
 
 import (
 	"context"
-	"math"
-	"runtime"
-	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/wait"
-)
-
-// A side is how the producers, or the consumers, of this process wait.
-type side struct {
-	event    *lock.EventCount
-	spinning atomic.Bool   // one goroutine of the process spins at a time
-	used     atomic.Bool   // somebody in this process has waited on this side
-	vain     atomic.Uint32 // how many spins in a row were in vain
-	pause    atomic.Uint32 // how long the next spin waits before its first look, in units of cpu.Pause; 0 counts as 1
-}
-
-const (
-	// maxFirstPause is how long a stream lets the other side gather messages, or room, before it looks again.
-	maxFirstPause = 32
-	// lastPause bounds how much later than it could a spinning waiter sees that its wait is over.
-	lastPause = 64
-	// spins is how many times the usual spinning a waiter does before it sleeps. Where a wake-up takes longer
-	// than the other side spins, both would sleep for each round of the ring.
-	spins = 2
-	// After a spin in vain, waiters look only a few times, except for one of so many.
-	fewLooks   = 6
-	probeEvery = 16
 )
 
 // A waiter is one blocked Put or Get. It is reused, with its functions, so that
@@ -91,59 +66,20 @@ func (w *waiter[T]) await(ctx context.Context, s, other *side, ready func() bool
 	return w.err
 }
 
-// spin looks a bounded number of times, and reports whether ready did.
-//
-// Spinning pays only while the other side runs on another processor. When it was in vain,
-// the next waits are short, but for one now and then that finds out whether things have changed.
-func (s *side) spin(other *side, ready func() bool) bool {
-	if !s.used.Load() {
-		s.used.Store(true)
-	}
-	if other.used.Load() { // the other side may be a goroutine that needs this processor
-		if runtime.Gosched(); ready() {
-			return true
-		}
-	}
-	if !s.spinning.CompareAndSwap(false, true) {
-		return false
-	}
-	defer s.spinning.Store(false)
-	vain := s.vain.Load()
-	looks := fewLooks
-	if vain%probeEvery == 0 {
-		looks = math.MaxInt
-	}
-	first := max(s.pause.Load(), 1)
-	for range spins {
-		for spin := wait.NewSpin(wait.Adaptive, first, lastPause); looks > 0 && spin.Pause(); looks-- {
-			if ready() {
-				s.vain.Store(0)
-				return true
-			}
-		}
-	}
-	s.vain.Store(vain + 1)
-	return false
-}
-
 // waited ends a wait. More says that the next put, or get, would not have to wait.
-//
-// It adapts the next spin. Several messages, or rooms, at once are a stream: to fetch each
-// as it comes would move the cache lines to and fro for each. A single one is a conversation, where each pause is felt.
 //
 // It also wakes another sleeper when this one may have used up a wake-up that was meant for both: two slots
 // may be claimed in one order and become usable in the other, and the end of the queue is for everybody.
 func (r *ring) waited(s *side, err error, more bool) {
-	first := max(s.pause.Load(), 1)
 	switch {
 	case r.head.closed.Load() != 0:
 		s.event.NotifyAll()
 	case err != nil:
 	case more:
 		s.event.Notify()
-		s.pause.Store(min(2*first, maxFirstPause))
+		s.learn(true)
 	default:
-		s.pause.Store(first / 2)
+		s.learn(false)
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	KindRecursiveMutex
 	KindOnce
 	KindWaitGroup
+	KindSPSC
 )
 
 var kindNames = [...]string{
@@ -46,6 +47,7 @@ var kindNames = [...]string{
 	KindRecursiveMutex: "RecursiveMutex",
 	KindOnce:           "Once",
 	KindWaitGroup:      "WaitGroup",
+	KindSPSC:           "SPSC",
 }
 
 func (k Kind) String() string {

@@ -1,0 +1,90 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/shmkit/shmkit/internal/elem"
+	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// object is what all handles have: one process's view of a named object.
+type object struct {
+	_ noCopy
+	o *segment.Object // immutable once bound
+}
+
+// noCopy makes go vet complain about copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
+
+// Name is the object's name in its segment.
+func (h *object) Name() string { return h.o.Name }
+
+// MarshalBinary writes the handle down for another process of this machine, which
+// gets the same object with UnmarshalBinary. Options are not part of it.
+//
+// Errors: [shm.ErrRemoved] when others cannot find the segment, [shm.ErrClosed].
+func (h *object) MarshalBinary() ([]byte, error) {
+	if h.o == nil {
+		return nil, errors.New("queue: marshal a handle: it has no object")
+	}
+	b, err := h.o.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("queue: marshal the handle of %q: %w", h.o.Name, err)
+	}
+	return b, nil
+}
+
+// binder is a handle that has not been bound to its object yet.
+type binder interface {
+	// bind points the handle at the object, whose kind and type are right. Its size may be anything.
+	bind(*segment.Object) error
+}
+
+// find makes or finds the object of a Spec and binds h to it.
+func find[H binder](h H, seg *shm.Segment, spec segment.Spec) (H, error) {
+	o, _, err := seg.Internal().New(spec)
+	return bound(h, o, err)
+}
+
+// open finds the object of a Spec, which must exist, and binds h to it.
+func open[H binder](h H, seg *shm.Segment, spec segment.Spec) (H, error) {
+	spec.Size = segment.AnySize
+	o, err := seg.Internal().Open(spec)
+	return bound(h, o, err)
+}
+
+// unmarshal binds h to the object that b names.
+func unmarshal[H binder](h H, b []byte, kind segment.Kind, typ string) error {
+	o, err := segment.Unmarshal(b, kind, typ)
+	_, err = bound(h, o, err)
+	return err
+}
+
+func bound[H binder](h H, o *segment.Object, err error) (H, error) {
+	if err == nil {
+		err = h.bind(o)
+	}
+	if err != nil {
+		var none H
+		return none, fmt.Errorf("queue: %w", err)
+	}
+	return h, nil
+}
+
+// elementOf describes T, or says why it cannot be shared.
+func elementOf[T any]() (*elem.Type, error) {
+	t, err := elem.Of[T]()
+	if err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	return t, nil
+}
+
+func damaged(o *segment.Object) error {
+	return fmt.Errorf("%v %q of %s: %w: its size is impossible", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt)
+}

@@ -1,0 +1,133 @@
+package queue
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/shmkit/shmkit/shm"
+)
+
+// PutBatch appends all messages of vs, in this order, and returns how many it has appended. It waits
+// for room until ctx ends. The consumer sees them in groups, each as large as there is room for at once.
+//
+// Errors: those of [SPSC.Put]; n messages are in the queue then.
+func (q *SPSC[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
+	r := q.r
+	for n < len(vs) {
+		if r.put.next == r.put.until || r.closer.Closed() {
+			if err := r.awaitRoom(ctx, q.policy); err != nil {
+				return n, err
+			}
+		}
+		at := r.put.next
+		k := min(r.put.until-at, uint64(len(vs)-n))
+		if !r.begin(at + k) {
+			return n, r.refuse()
+		}
+		for i := range k {
+			*spscValue[T](r, at+i) = vs[n+int(i)]
+		}
+		r.publish(at + k)
+		n += int(k)
+	}
+	runtime.KeepAlive(q)
+	return n, nil
+}
+
+// GetBatch takes as many of the oldest messages as there are, up to len(vs), and returns how many it has
+// taken. It waits for the first until ctx ends. For an empty vs it does nothing.
+//
+// Errors: those of [SPSC.Get]; no message has been taken then.
+func (q *SPSC[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
+	if len(vs) == 0 {
+		return 0, nil
+	}
+	r := q.r
+	if r.get.until-r.get.next < uint64(len(vs)) || r.closer.Closed() {
+		if err := r.awaitMessage(ctx, q.policy); err != nil {
+			return 0, err
+		}
+	}
+	at := r.get.next
+	k := min(r.get.until-at, uint64(len(vs)))
+	for i := range k {
+		vs[i] = *spscValue[T](r, at+i)
+	}
+	r.finish(at + k)
+	runtime.KeepAlive(q)
+	return int(k), nil
+}
+
+// Reserve gives the place of the next message, to write it there; see [Reservation]. It waits for room
+// until ctx ends. Until the reservation is over nothing else can be put.
+//
+// Errors: those of [SPSC.Put]; nothing is reserved then.
+func (q *SPSC[T]) Reserve(ctx context.Context) (Reservation[T], error) {
+	r := q.r
+	if r.put.next == r.put.until || r.closer.Closed() {
+		if err := r.awaitRoom(ctx, q.policy); err != nil {
+			return Reservation[T]{}, err
+		}
+	}
+	at := r.put.next
+	if !r.begin(at + 1) {
+		return Reservation[T]{}, r.refuse()
+	}
+	r.put.open, r.put.until = true, at // whoever wants room has to ask, and is refused
+	return Reservation[T]{Value: spscValue[T](r, at), at: place{position: at}, owner: r, keep: q}, nil
+}
+
+func (r *spsc) commit(p place) error {
+	if err := r.endReservation(p); err != nil {
+		return err
+	}
+	r.put.until = p.position + 1
+	r.publish(p.position + 1)
+	return nil
+}
+
+// endReservation makes room for the next put.
+func (r *spsc) endReservation(p place) error {
+	switch {
+	case r.closer.Closed():
+		return shm.ErrClosed
+	case !r.put.open || p.position != r.put.next:
+		return ErrNotHeld
+	}
+	r.put.open = false
+	return nil
+}
+
+func (r *spsc) abandonPlace(p place) error {
+	if err := r.endReservation(p); err != nil {
+		return err
+	}
+	r.abort()
+	return nil
+}
+
+// Peek waits until there is a message, and lets the caller look at it; see [Peeked]. A second Peek, or a Get,
+// before Release has the same message.
+//
+// Errors: those of [SPSC.Get].
+func (q *SPSC[T]) Peek(ctx context.Context) (Peeked[T], error) {
+	r := q.r
+	if r.get.next == r.get.until || r.closer.Closed() {
+		if err := r.awaitMessage(ctx, q.policy); err != nil {
+			return Peeked[T]{}, err
+		}
+	}
+	at := r.get.next
+	return Peeked[T]{Value: spscValue[T](r, at), at: place{position: at}, owner: r, keep: q}, nil
+}
+
+func (r *spsc) releasePlace(p place) error {
+	switch {
+	case r.closer.Closed():
+		return shm.ErrClosed
+	case p.position != r.get.next:
+		return ErrNotHeld
+	}
+	r.finish(p.position + 1)
+	return nil
+}

@@ -1,0 +1,71 @@
+package queue
+
+import (
+	"structs"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/shmkit/shmkit/internal/lock"
+)
+
+// spscHead starts the payload of an SPSC; the values follow it.
+//
+//	off  size  field      written by                      read by               initial
+//	  0     8  capacity   creator                         opener                a power of two
+//	  8     4  closed     Close                           everybody             0; 1: closed, for good
+//	 12     4  producer   who takes the role, CAS         who takes the role    0: nobody, else an owner id
+//	 16     4  consumer   who takes the role, CAS         who takes the role    0
+//	 20     4  -
+//	 24     8  abandoned  who takes the producer's role   Stats                 0
+//	 32    16  notEmpty   package lock
+//	 48    16  notFull    package lock
+//	128     8  tail       producer                        consumer              start: earlier positions are published
+//	256     8  freed      consumer, now and then          producer              start: earlier positions are free again
+//	384     8  begun      producer                        closing consumer      start: earlier positions are published or being written
+//	512     8  read       consumer                        producer, when full   start: earlier positions have been read
+//
+// tail and freed are each on a pair of cache lines that moves between the processors. begun
+// and read stay where they are written: nobody looks at them before it comes to the worst.
+type spscHead struct {
+	_         structs.HostLayout
+	capacity  uint64
+	closed    atomic.Uint32
+	producer  atomic.Uint32
+	consumer  atomic.Uint32
+	_         [4]byte
+	abandoned atomic.Uint64
+	notEmpty  [lock.EventBytes]byte
+	notFull   [lock.EventBytes]byte
+	_         [64]byte
+	tail      atomic.Uint64
+	_         [120]byte
+	freed     atomic.Uint64
+	_         [120]byte
+	begun     atomic.Uint64
+	_         [120]byte
+	read      atomic.Uint64
+	_         [120]byte
+}
+
+const spscHeadBytes = 640
+
+// The layout is ABI between processes: each line stops compiling if it moves.
+var (
+	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.abandoned)-24]
+	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.notFull)-48]
+	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.tail)-128]
+	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.freed)-256]
+	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.begun)-384]
+	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.read)-512]
+	_ = [1]struct{}{}[unsafe.Sizeof(spscHead{})-spscHeadBytes]
+)
+
+func spscHeadIn(mem []byte) *spscHead {
+	_ = mem[spscHeadBytes-1]
+	return (*spscHead)(unsafe.Pointer(unsafe.SliceData(mem)))
+}
+
+// spscValue views the value of a position as a T.
+func spscValue[T any](r *spsc, p uint64) *T {
+	return (*T)(unsafe.Add(unsafe.Pointer(r.first), uintptr(p&r.mask)*r.stride))
+}

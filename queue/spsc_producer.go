@@ -1,0 +1,90 @@
+package queue
+
+import (
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// How closely a producer that finds no room looks for some. The consumer says only now and then which
+// places it has read. Where it may be asleep, or busy with something else, the exact look is needed; it costs the consumer a cache miss.
+const (
+	roughly = false
+	exactly = true
+)
+
+// room finds out up to which position there is room.
+//
+// Errors: [ErrFull], [ErrClosed], [ErrRoleTaken], [ErrReserved], [shm.ErrClosed], [shm.ErrCorrupt].
+func (r *spsc) room(exact bool) error {
+	p := &r.put
+	if r.closer.Closed() {
+		return shm.ErrClosed
+	}
+	if p.open {
+		return ErrReserved
+	}
+	if !p.owned {
+		if err := r.takePut(); err != nil {
+			return err
+		}
+	}
+	// SYNC: freed, read: what lies before them has been copied.
+	p.learn(r.head.freed.Load() + r.capacity())
+	if p.until == p.next && exact {
+		p.learn(r.head.read.Load() + r.capacity())
+	}
+	switch left := p.until - p.next; {
+	case left > r.capacity():
+		p.until = p.next // what the words say makes no sense
+		return r.bad
+	case left > 0:
+		r.freed.Acquire()
+		return nil
+	case r.head.closed.Load() != 0:
+		return ErrClosed
+	default:
+		return ErrFull
+	}
+}
+
+// learn notes up to which position there is room. An exact look has seen more than the consumer has said.
+func (p *putEnd) learn(until uint64) {
+	if int64(until-p.until) > 0 {
+		p.until = until
+	}
+}
+
+// begin announces the messages before end, for which there is room. It reports false when the queue is closed.
+//
+// It speaks before it looks. Who has closed the queue issues a membarrier, and so does the consumer
+// that finds it closed. So either the producer sees that it is closed, or the consumer that a message is on its way.
+func (r *spsc) begin(end uint64) bool {
+	storeRelease(&r.head.begun, end)
+	crashpoint.Here("spsc.begun")
+	return r.head.closed.Load() == 0
+}
+
+// refuse takes back what begin has announced.
+func (r *spsc) refuse() error {
+	r.abort()
+	return ErrClosed
+}
+
+func (r *spsc) abort() {
+	storeRelease(&r.head.begun, r.put.next)
+	crashpoint.Here("spsc.aborted")
+	r.get.event.Notify() // a consumer that finds the queue closed may wait for this
+}
+
+// publish makes the messages before end, which have been begun, visible.
+func (r *spsc) publish(end uint64) {
+	crashpoint.Here("spsc.written")
+	r.filled.ReleaseMerge()
+	r.put.next = end
+	// SYNC: tail: the values are written before it says so.
+	storeRelease(&r.head.tail, end)
+	crashpoint.Here("spsc.published")
+	if !r.get.event.Quiet() {
+		r.get.event.Notify()
+	}
+}

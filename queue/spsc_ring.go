@@ -1,0 +1,116 @@
+package queue
+
+import (
+	"fmt"
+
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/race"
+	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// An spsc is one process's view of an SPSC, whatever its values are. All handles of
+// the process share it.
+//
+// A position counts messages from the first that was ever put; it may wrap. A message is
+// begun, then published by the tail, then read. Its place in the ring is free again when the consumer says
+// so, which it does every few dozen messages, or when the producer sleeps for it.
+//
+//	freed <= read <= tail <= begun,  tail - read <= capacity
+type spsc struct {
+	head   *spscHead
+	first  *byte  // of the values
+	mask   uint64 // capacity - 1
+	stride uintptr
+	batch  uint64 // how many places the consumer gathers before it gives them back
+	me     proctab.Owner
+	table  *proctab.Table
+	closer *wait.Closer
+	bad    error // an [shm.ErrCorrupt] that names the queue
+
+	put putEnd
+	get getEnd
+
+	// For the race detector, which does not see mapped memory.
+	filled race.Shadow // a put comes before the get of its message
+	freed  race.Shadow // a get comes before the put that uses the place next
+}
+
+// A putEnd is what the process knows as the producer. One goroutine at a time uses it.
+type putEnd struct {
+	next  uint64 // position of the next message
+	until uint64 // there is room for earlier positions, and this process is the producer
+	owned bool   // this process has the role
+	open  bool   // a place is reserved
+	err   error  // what the last look has found
+	side
+
+	look, stare func() bool // report whether a wait is over, roughly and exactly
+}
+
+// A getEnd is what the process knows as the consumer. One goroutine at a time uses it.
+type getEnd struct {
+	next  uint64 // position of the next message
+	until uint64 // earlier positions are published, and this process is the consumer
+	given uint64 // earlier positions have been said to be free
+	owned bool   // this process has the role
+	err   error  // what the last look has found
+	side
+
+	look func() bool // reports whether a wait is over
+}
+
+// viewSPSC checks what an object's head says against the object's size.
+func viewSPSC(o *segment.Object, stride uintptr) (*spsc, error) {
+	if len(o.Payload) < spscHeadBytes {
+		return nil, damaged(o)
+	}
+	head := spscHeadIn(o.Payload)
+	capacity := head.capacity
+	area := uint64(len(o.Payload) - spscHeadBytes)
+	if capacity == 0 || capacity > maxCapacity || capacity&(capacity-1) != 0 || area%uint64(stride) != 0 || area/uint64(stride) != capacity {
+		return nil, damaged(o)
+	}
+	party := o.Seg.Party()
+	r := &spsc{
+		head:   head,
+		first:  &o.Payload[spscHeadBytes:][:1][0],
+		mask:   capacity - 1,
+		stride: stride,
+		me:     o.Seg.Me(),
+		table:  o.Seg.Table(),
+		closer: party.Closer,
+		bad:    fmt.Errorf("queue: %v %q of %s: %w: its words make no sense", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt),
+	}
+	r.put.event = lock.NewEventCount(party, head.notFull[:])
+	r.get.event = lock.NewEventCount(party, head.notEmpty[:])
+	r.batch = min(giveBack, r.capacity()/2+1)
+	r.put.look = func() bool { r.put.err = r.room(roughly); return r.put.err != ErrFull }
+	r.put.stare = func() bool { r.put.err = r.room(exactly); return r.put.err != ErrFull }
+	r.get.look = func() bool { r.get.err = r.messages(); return r.get.err != ErrEmpty }
+	return r, nil
+}
+
+// fillSPSC makes a new queue whose first position is start.
+func fillSPSC(mem []byte, capacity, start uint64) {
+	h := spscHeadIn(mem)
+	h.capacity = capacity
+	h.tail.Store(start)
+	h.freed.Store(start)
+	h.begun.Store(start)
+	h.read.Store(start)
+}
+
+func (r *spsc) capacity() uint64 { return r.mask + 1 }
+
+// length is how many messages there are, which is garbage when the words are.
+func (r *spsc) length() (uint64, error) {
+	read := r.head.read.Load()
+	n := r.head.tail.Load() - read
+	if n > r.capacity() && r.head.read.Load() == read { // otherwise others were faster
+		return 0, r.bad
+	}
+	return min(n, r.capacity()), nil
+}

@@ -1,0 +1,68 @@
+package queue
+
+import (
+	"context"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/wait"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// awaitRoom waits until there is room for a message.
+func (r *spsc) awaitRoom(ctx context.Context, policy wait.Policy) error {
+	p := &r.put
+	if p.look() {
+		return p.err
+	}
+	if policy == wait.Adaptive {
+		if p.spin(&r.get.side, p.look) {
+			return p.err
+		}
+		policy = wait.Parking
+	}
+	if err := p.event.Await(ctx, policy, p.stare, nil); err != nil {
+		return err
+	}
+	return p.err
+}
+
+// awaitMessage waits until there is a message to take.
+func (r *spsc) awaitMessage(ctx context.Context, policy wait.Policy) error {
+	c := &r.get
+	if c.look() {
+		return c.err
+	}
+	if policy == wait.Adaptive {
+		if c.spin(&r.put.side, c.look) {
+			return r.gathered()
+		}
+		policy = wait.Parking
+	}
+	if err := c.event.Await(ctx, policy, c.look, r.watch); err != nil {
+		return err
+	}
+	return r.gathered()
+}
+
+// gathered ends a wait for messages.
+func (r *spsc) gathered() error {
+	c := &r.get
+	if c.err == nil {
+		c.learn(c.until-c.next > 1)
+	}
+	return c.err
+}
+
+func (r *spsc) close() error {
+	if r.closer.Closed() {
+		return shm.ErrClosed
+	}
+	// SYNC: closed: whoever sees the flag sees after a barrier the puts that have not seen it; see begin.
+	r.head.closed.Store(1)
+	crashpoint.Here("spsc.closed")
+	barrier()
+	r.get.event.NotifyAll()
+	crashpoint.Here("spsc.close.told")
+	r.put.event.NotifyAll()
+	return nil
+}
