@@ -1,0 +1,222 @@
+package lock
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/race"
+	"github.com/shmkit/shmkit/internal/wait"
+)
+
+// A Cond is one process's half of a condition variable in shared memory. Each process
+// has one Cond for each condition variable. It must not be copied.
+//
+// Each process that waits has a seat, which counts its waiters and how many of them were
+// notified, and a bell of its own. A notifier chooses a seat, grants one of its waiters the return, and rings
+// its bell. So exactly one waiter returns for each Signal, and no other process wakes up.
+//
+// Within the process waiters queue in the order in which they came. One of them, the leader, sleeps on the bell,
+// and passes what is granted on to the front of the queue.
+//
+// A grant stays in the seat until its waiter has the lock again. So the grants of a
+// process that dies can be seen by others, which have them instead, see condRescue. What the death of a process
+// leaves behind:
+//
+//	waits                             a seat that notifiers pass over
+//	was granted the return            the grant goes to another waiter: of those who watch it, or within the backstop
+//	granted, but has not rung         the waiter looks again within the backstop
+//	is in the middle of a broadcast   the others know from its number that they are meant, within the backstop
+//	gives a dead one's grant away     one waiter too many returns
+type Cond struct {
+	head   *condHead
+	seats  *roster
+	mem    []byte
+	lock   *Mutex // for seats
+	party  *Party
+	policy wait.Policy
+	shadow race.Shadow
+	place  atomic.Pointer[condPlace] // nil until this process waits for the first time
+	gate   chan struct{}             // holds one token: the leader's
+	queue  condQueue
+}
+
+// A condPlace is where a process waits.
+type condPlace struct {
+	number   int
+	seat     *atomic.Uint64
+	sleepers *EventCount
+}
+
+// A Lockable is what a waiter of a [Cond] gives up while it waits. When Lock returns nil or an [ErrOwnerDied] it is held.
+type Lockable interface {
+	Lock(context.Context) error
+	Unlock()
+}
+
+// ErrTooManyWaiters says that as many goroutines of this process wait for a [Cond] as can be counted.
+var ErrTooManyWaiters = errors.New("too many goroutines of this process wait")
+
+// ErrNoSeat says that an object has no room for this process, which can only be when its memory was overwritten.
+var ErrNoSeat = errors.New("the object has no room for this process: it was overwritten")
+
+// NewCond views the first [CondBytes] of mem, which lie in the party's segment, as a condition variable.
+func NewCond(p *Party, mem []byte, policy wait.Policy) *Cond {
+	slots := p.Member.Table().Len()
+	head := condHeadIn(mem)
+	return &Cond{
+		head:   head,
+		seats:  newRoster(p, &head.high, mem[condHeadBytes:condHeadBytes+rosterBytes(slots)]),
+		mem:    mem[:CondBytes(slots)],
+		lock:   NewMutex(p, mem, wait.Adaptive),
+		party:  p,
+		policy: policy,
+		gate:   make(chan struct{}, 1),
+	}
+}
+
+// Held reports whether this process is in the middle of changing who has which seat.
+func (c *Cond) Held() bool { return c.lock.Held() }
+
+// Wait gives l up, waits until it is notified or ctx ends, and takes l again.
+//
+// It returns two errors: why it was not notified, if it was not, and that of taking l again. L is not held when
+// over is an [ErrClosed], nor when again is neither nil nor an [ErrOwnerDied].
+//
+// Errors: the context's error, [ErrClosed], [ErrTooManyWaiters], [ErrNoSeat]; those of l.Lock. When l.Unlock panics, Wait does, and
+// nothing has changed.
+//
+// Preconditions: l is held.
+func (c *Cond) Wait(ctx context.Context, l Lockable) (over, again error) {
+	defer runtime.KeepAlive(c)
+	place, err := c.enter(ctx)
+	if errors.Is(err, ErrClosed) {
+		l.Unlock() // so that it never is held after this error
+	}
+	if err != nil {
+		return err, nil
+	}
+	w := condWaiters.Get().(*condWaiter)
+	if !c.queue.join(place.seat, w, &c.head.storms) {
+		condWaiters.Put(w)
+		return ErrTooManyWaiters, nil
+	}
+	crashpoint.Here("cond.waiting")
+	t := condStay{c: c, place: place, w: w}
+	defer t.end()
+	l.Unlock()
+	if over = t.await(ctx); errors.Is(over, ErrClosed) {
+		return over, nil
+	}
+	if ctx.Done() != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	again = l.Lock(ctx)
+	t.locked = again == nil || errors.Is(again, ErrOwnerDied)
+	if t.locked {
+		c.shadow.Acquire()
+	}
+	return over, again
+}
+
+// enter returns where this process waits.
+func (c *Cond) enter(ctx context.Context) (*condPlace, error) {
+	if err := wait.Over(ctx, c.party.Closer); err != nil {
+		return nil, err
+	}
+	if p := c.place.Load(); p != nil {
+		return p, nil
+	}
+	return c.claim(ctx)
+}
+
+// A condStay is what is left to do for a waiter in the queue when its Wait returns or panics.
+type condStay struct {
+	c       *Cond
+	place   *condPlace
+	w       *condWaiter
+	awaited bool // Unlock has returned
+	gone    bool // it has given up, and is counted no more
+	locked  bool // it has the lock again
+}
+
+// await waits until the waiter was granted the return. When it has an error, the waiter is not counted any more.
+func (t *condStay) await(ctx context.Context) error {
+	t.awaited = true
+	err := t.c.pass(ctx, t.place, t.w)
+	if err != nil && t.leave() {
+		return err
+	}
+	return nil
+}
+
+// leave gives up. It reports false when the waiter was granted the return by now.
+func (t *condStay) leave() bool {
+	t.gone = t.c.queue.leave(t.place.seat, t.w, t.c.party.Closer.Closed())
+	crashpoint.Here("cond.left")
+	return t.gone
+}
+
+// end takes the grant from the seat. One that did not lead to the lock goes to another waiter.
+//
+// What a death leaves behind: before it, a grant of the dead, though its waiter may have had the lock.
+func (t *condStay) end() {
+	c := t.c
+	if !t.awaited { // Unlock has panicked
+		t.leave()
+	}
+	if !t.gone {
+		c.queue.end(t.place.seat, !t.locked && c.party.Closer.Closed())
+		crashpoint.Here("cond.returned")
+		if !t.locked {
+			c.Notify(1)
+		}
+	}
+	t.w.reset()
+	condWaiters.Put(t.w)
+}
+
+// pass waits until the waiter was granted the return: behind the leader, or as the leader.
+func (c *Cond) pass(ctx context.Context, p *condPlace, w *condWaiter) error {
+	select {
+	case c.gate <- struct{}{}:
+	default:
+		select {
+		case c.gate <- struct{}{}: // there is no leader
+		case <-w.woken: // the leader has passed a grant on
+			return nil
+		case <-ctx.Done(): // the caller no longer waits
+			return context.Cause(ctx)
+		case <-c.party.Closer.Done(): // the segment is being closed
+			return ErrClosed
+		}
+	}
+	defer func() { <-c.gate }()
+	if len(w.woken) > 0 { // the last leader has passed a grant on
+		return nil
+	}
+	return c.lead(ctx, p, w)
+}
+
+// lead sleeps on the bell of this process until the leader w itself was granted the return.
+func (c *Cond) lead(ctx context.Context, p *condPlace, w *condWaiter) error {
+	looks := 0
+	ready := func() bool {
+		if c.queue.distribute(p.seat, w) {
+			return true
+		}
+		if looks++; looks%spinLooks == 0 && c.policy == wait.Spinning { // who never sleeps has to look all the same
+			c.look(p, nil)
+		}
+		return false
+	}
+	return p.sleepers.Await(ctx, c.policy, ready, func(watch *Watch) { c.look(p, watch) })
+}
+
+// spinLooks is after how many looks at its seat one who spins looks for the dead: some milliseconds.
+const spinLooks = 1 << 10
+
+var condWaiters = sync.Pool{New: func() any { return &condWaiter{woken: make(chan struct{}, 1)} }}

@@ -1,0 +1,160 @@
+package shmsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// A Cond is a condition variable: goroutines of all processes, each of which holds a lock, give
+// it up to wait until one of them, or one that holds no lock, notifies them.
+//
+// What they wait for is for the program to say, and for the lock to guard: whoever returns from Wait looks again.
+// As with [sync.Cond], a notification reaches only those who wait already, and nobody returns without one, unless a process
+// dies: then it is possible that one waiter too many returns.
+//
+// The waiters of one Cond should all use the same lock. It need not be in the same segment. A Cond is made
+// by [NewCond] or [OpenCond], or by UnmarshalBinary of what another process's MarshalBinary wrote; the zero value is only
+// for that. It must not be copied.
+//
+// Signal, Notify and Broadcast synchronize before the return of each Wait that they let go, in any process.
+type Cond struct {
+	handle
+	c      *lock.Cond
+	policy WaitPolicy
+}
+
+// CondOptions belong to one handle, not to the condition variable: processes may use different ones.
+type CondOptions struct {
+	// Wait says how Wait waits. The first handle that a process makes of a Cond decides for all of them.
+	Wait WaitPolicy
+}
+
+// A Lockable is what [Cond.Wait] gives up while it waits, such as a [Mutex]. When Lock returns nil or an [ErrOwnerDied] it
+// is held, and otherwise it is not.
+type Lockable interface {
+	Lock(ctx context.Context) error
+	Unlock()
+}
+
+// ErrTooManyWaiters says that 131,071 goroutines of this process wait for a [Cond] already.
+var ErrTooManyWaiters = lock.ErrTooManyWaiters
+
+// NewCond finds the Cond of that name in the segment, or makes it.
+//
+// Errors: [shm.ErrMismatch] when the name belongs to another kind of object, [shm.NoSpaceError],
+// [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; a bad name.
+func NewCond(seg *shm.Segment, name string, o CondOptions) (*Cond, error) {
+	return find(&Cond{policy: o.Wait}, seg, condSpec(seg, name))
+}
+
+// OpenCond finds the Cond of that name, which must exist.
+//
+// Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], [shm.ErrCorrupt], [shm.ErrClosed].
+func OpenCond(seg *shm.Segment, name string, o CondOptions) (*Cond, error) {
+	return open(&Cond{policy: o.Wait}, seg, condSpec(seg, name))
+}
+
+func condSpec(seg *shm.Segment, name string) segment.Spec {
+	return segment.Spec{Name: name, Kind: segment.KindCond, Size: int64(lock.CondBytes(slotsOf(seg.Internal())))}
+}
+
+// UnmarshalBinary makes c a handle of the Cond that another process's MarshalBinary
+// wrote down. Options that c has stay.
+//
+// Errors: [shm.ErrFormat], [shm.ErrRemoved], [shm.ErrMismatch], those of [shm.Open].
+func (c *Cond) UnmarshalBinary(b []byte) error { return unmarshal(c, b, segment.KindCond) }
+
+func (c *Cond) bind(o *segment.Object) error {
+	if err := sized(o, lock.CondBytes(slotsOf(o.Seg))); err != nil {
+		return err
+	}
+	c.o = o
+	c.c = o.Local(func() (any, func() bool) {
+		l := lock.NewCond(o.Seg.Party(), o.Payload, c.policy)
+		return l, l.Held
+	}).(*lock.Cond)
+	return nil
+}
+
+// Wait unlocks l, waits until c is notified or ctx ends, and locks l again before it returns. Whoever notifies after
+// l was unlocked finds this goroutine waiting. The locking cannot be cancelled. Waiters of
+// one process are notified in the order in which they came.
+//
+// When ctx has ended already, Wait returns at once, without unlocking l.
+//
+// Preconditions: l is held.
+//
+// Errors:
+//   - the context's error: c was not notified; l is held.
+//   - [ErrOwnerDied]: l is held, but a process died while it held it, see [Mutex.Lock]. The context's error may come with it.
+//   - [ErrTooManyWaiters], and [io/fs.ErrInvalid] when l is nil: l was not unlocked.
+//   - [shm.ErrCorrupt]: l was not unlocked.
+//   - [ErrClosed], also when only c's segment was closed: l is not held.
+//   - [ErrNotRecoverable], and any other error of l.Lock: l is not held.
+//
+// When l.Unlock panics, as it does when l is not held, Wait does.
+func (c *Cond) Wait(ctx context.Context, l Lockable) error {
+	if l == nil {
+		return segment.Invalid("shmsync: wait for %q: the lock must not be nil", c.o.Name)
+	}
+	over, again := c.c.Wait(ctx, l)
+	return c.wrap(over, again)
+}
+
+// WaitFor waits as [Cond.Wait] does until pred returns true. Pred is called while l is held. It is called at least
+// once, and for a last time when ctx has ended. WaitFor returns nil when it has returned true, and l is held then.
+//
+// Preconditions: l is held.
+//
+// Errors: those of Wait; pred must not be nil.
+func (c *Cond) WaitFor(ctx context.Context, l Lockable, pred func() bool) error {
+	if l == nil || pred == nil {
+		return segment.Invalid("shmsync: wait for %q: neither the lock nor the function may be nil", c.o.Name)
+	}
+	for !pred() {
+		over, again := c.c.Wait(ctx, l)
+		if over != nil && again == nil && ctx.Err() != nil && !errors.Is(over, ErrClosed) && pred() {
+			return nil
+		}
+		if err := c.wrap(over, again); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wrap makes one error of why a waiter was not notified and that of locking again.
+func (c *Cond) wrap(over, again error) error {
+	switch {
+	case errors.Is(over, lock.ErrNoSeat):
+		over = fmt.Errorf("shmsync: wait for %q: %w: %w", c.o.Name, shm.ErrCorrupt, over)
+	case errors.Is(over, ErrTooManyWaiters):
+		over = fmt.Errorf("shmsync: wait for %q: %w", c.o.Name, over)
+	}
+	switch {
+	case over == nil:
+		return again
+	case again == nil:
+		return over
+	}
+	return errors.Join(over, again)
+}
+
+// Signal lets one goroutine go that waits, if there is any. The lock may be held, or not. It does not wait. After its
+// segment was closed it does nothing.
+func (c *Cond) Signal() { c.c.Notify(1) }
+
+// Notify lets n goroutines go that wait, or as many as there are; none when n is not positive. Otherwise it is like [Cond.Signal].
+func (c *Cond) Notify(n int) { c.c.Notify(n) }
+
+// Broadcast lets all goroutines go that wait. Otherwise it is like [Cond.Signal].
+func (c *Cond) Broadcast() { c.c.Broadcast() }
+
+// Waiting is how many goroutines of all processes wait and were not notified yet. It may have changed by the time that
+// it is looked at.
+func (c *Cond) Waiting() int { return c.c.Waiting() }
