@@ -19,6 +19,10 @@ var (
 	// ErrBroken says that a [Barrier] is broken. It comes as a [*BrokenError].
 	ErrBroken = lock.ErrBroken
 
+	// ErrOverRelease says that more units of a [Semaphore] were to be released than may be free, or than the
+	// process has. None was released.
+	ErrOverRelease = lock.ErrOverRelease
+
 	// ErrClosed says that this process has closed the segment. It is an [os.ErrClosed].
 	ErrClosed = lock.ErrClosed
 )

@@ -1,0 +1,283 @@
+//go:build linux
+
+package shmsync_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// The units of a holder that dies come back with undo, exactly those, to who waits as well as who comes later, and are
+// lost without.
+func TestSemaphoreHolderDies(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		for _, way := range []string{"acquire", "try", "available"} {
+			seg := newSegment(t)
+			s := newSemaphore(t, seg, "s", 10, shmsync.SemaphoreOptions{Undo: undo})
+			dying, living := startSemaphoreAgent(t, seg, "s"), startSemaphoreAgent(t, seg, "s")
+			told(t, living, "acquire 2", "ok")
+			told(t, dying, "acquire 3", "ok")
+			told(t, dying, "acquire 2", "ok")
+			told(t, dying, "release 1", "ok")
+			wantErr(t, "acquire", s.Acquire(background, 3), nil)
+			wantAvailable(t, s, 1)
+			dying.Kill()
+			if !undo {
+				wantAvailable(t, s, 1)
+				wantErr(t, "more than there are", s.TryAcquire(2), shmsync.ErrLocked)
+				living.Kill()
+				wantAvailable(t, s, 1)
+				continue
+			}
+			switch way {
+			case "acquire":
+				wantErr(t, "acquire all that came back", acquireWithin(s, 5, soon), nil)
+			case "try":
+				wantErr(t, "try all that came back", s.TryAcquire(5), nil)
+			case "available":
+				wantAvailable(t, s, 5)
+				wantErr(t, "acquire", s.TryAcquire(5), nil)
+			}
+			wantErr(t, "one more", s.TryAcquire(1), shmsync.ErrLocked)
+			told(t, living, "release 2", "ok")
+			wantErr(t, "release", s.Release(8), nil)
+			wantAvailable(t, s, 10)
+			living.Kill()
+		}
+	})
+}
+
+// Whoever sleeps is woken by the death of a holder, in this and in other processes.
+func TestSemaphoreDeathWakesSleepers(t *testing.T) {
+	seg := newSegment(t)
+	s := newSemaphore(t, seg, "s", 8, shmsync.SemaphoreOptions{Undo: true})
+	var times []time.Duration
+	for range 10 {
+		dying := startSemaphoreAgent(t, seg, "s")
+		told(t, dying, "acquire 8", "ok")
+		others := []*proctest.Child{startSemaphoreAgent(t, seg, "s"), startSemaphoreAgent(t, seg, "s")}
+		for _, c := range others {
+			c.Send("timed 2")
+		}
+		got := make(chan error, 4)
+		for range 4 {
+			go func() { got <- s.Acquire(background, 1) }()
+		}
+		time.Sleep(10 * time.Millisecond)
+		began := time.Now()
+		dying.Kill()
+		for range 4 {
+			wantErr(t, "a waiter in this process", <-got, nil)
+		}
+		for _, c := range others {
+			c.Expect("ok")
+		}
+		times = append(times, time.Since(began))
+		for _, c := range others {
+			c.Kill()
+		}
+		wantErr(t, "release", s.Release(4), nil)
+		wantAvailable(t, s, 8)
+	}
+	slices.Sort(times)
+	t.Logf("all had their units %v after the kill, at most %v", times[len(times)/2], times[len(times)-1])
+	if times[len(times)/2] > 200*time.Millisecond || times[len(times)-1] > soon {
+		t.Errorf("all had their units %v after the kill, at most %v", times[len(times)/2], times[len(times)-1])
+	}
+}
+
+// More holders than a sleeper can watch: the death of any of them is noticed.
+func TestSemaphoreManyHolders(t *testing.T) {
+	seg := newSegment(t)
+	s := newSemaphore(t, seg, "s", 6, shmsync.SemaphoreOptions{Undo: true})
+	var holders []*proctest.Child
+	for range 6 {
+		c := startSemaphoreAgent(t, seg, "s")
+		told(t, c, "acquire 1", "ok")
+		holders = append(holders, c)
+	}
+	for i := range holders {
+		got := make(chan error)
+		go func() { got <- acquireWithin(s, 1, soon) }()
+		time.Sleep(5 * time.Millisecond)
+		holders[len(holders)-1-i].Kill()
+		wantErr(t, "after a death", <-got, nil)
+	}
+	wantErr(t, "release", s.Release(6), nil)
+}
+
+// A waiter that dies costs nobody anything: not when it sleeps, not when it has the turn with more units wanted than
+// there are.
+func TestSemaphoreWaiterDies(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		s := newSemaphore(t, seg, "s", 4, shmsync.SemaphoreOptions{Undo: undo})
+		wantErr(t, "acquire", s.Acquire(background, 3), nil)
+		for _, order := range []string{"acquire 2", "acquire 4"} {
+			waiter, other := startSemaphoreAgent(t, seg, "s"), startSemaphoreAgent(t, seg, "s")
+			waiter.Send(order)
+			proctest.Eventually(t, soon, func() bool { // it has the turn: what is free is not to be had
+				err := s.TryAcquire(1)
+				if err == nil {
+					must(s.Release(1))
+				}
+				return errors.Is(err, shmsync.ErrLocked)
+			}, "the waiter does not come to have the turn")
+			other.Send("timed 1")
+			time.Sleep(20 * time.Millisecond)
+			began := time.Now()
+			waiter.Kill()
+			other.Expect("ok")
+			if took := time.Since(began); took > soon/2 {
+				t.Errorf("the other needed %v", took)
+			}
+			told(t, other, "release 1", "ok")
+			wantErr(t, "after its death", s.TryAcquire(1), nil)
+			wantErr(t, "give it back", s.Release(1), nil)
+			other.Kill()
+		}
+		wantErr(t, "release", s.Release(3), nil)
+		wantAvailable(t, s, 4)
+	})
+}
+
+// Who was woken for a unit and dies before it takes it does not keep it from the others: of three sleepers two are
+// killed at the moment of a release, again and again.
+func TestSemaphoreWokenDies(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		s := newSemaphore(t, seg, "s", 1, shmsync.SemaphoreOptions{Undo: undo})
+		for round := range 15 {
+			wantErr(t, "acquire", acquireWithin(s, 1, soon), nil)
+			var all []*proctest.Child
+			for range 3 {
+				c := startSemaphoreAgent(t, seg, "s")
+				c.Send("timed 1")
+				all = append(all, c)
+			}
+			time.Sleep(10 * time.Millisecond)
+			for _, c := range all[:2] {
+				c.Signal(syscall.SIGSTOP) // so that they are woken, and do nothing
+				c.WaitStopped()
+			}
+			wantErr(t, "release", s.Release(1), nil)
+			for _, c := range all[:2] {
+				c.Kill()
+			}
+			all[2].Expect("ok")
+			told(t, all[2], "release 1", "ok")
+			all[2].Kill()
+			if round == 14 {
+				wantAvailable(t, s, 1)
+			}
+		}
+	})
+}
+
+// A process that is stopped while it has the turn does not hold up others for long, and gets its units when it goes on.
+func TestSemaphoreStoppedWithTurn(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		s := newSemaphore(t, seg, "s", 2, shmsync.SemaphoreOptions{Undo: undo})
+		stopped, other := startSemaphoreAgent(t, seg, "s"), startSemaphoreAgent(t, seg, "s")
+		wantErr(t, "acquire", s.Acquire(background, 2), nil)
+		stopped.Send("acquire 2")
+		time.Sleep(20 * time.Millisecond)
+		stopped.Signal(syscall.SIGSTOP)
+		stopped.WaitStopped()
+		other.Send("timed 1")
+		time.Sleep(5 * time.Millisecond)
+		began := time.Now()
+		wantErr(t, "release", s.Release(2), nil)
+		other.Expect("ok")
+		first := time.Since(began)
+		for range 100 {
+			told(t, other, "release 1", "ok")
+			told(t, other, "timed 1", "ok")
+		}
+		rest := time.Since(began) - first
+		t.Logf("the other waited for %v, and for 100 further rounds %v", first, rest)
+		if first > time.Second || rest > time.Second {
+			t.Errorf("the other waited for %v, and for 100 further rounds %v", first, rest)
+		}
+		told(t, other, "release 1", "ok")
+		stopped.Signal(syscall.SIGCONT)
+		stopped.Expect("ok")
+		wantErr(t, "it has them", s.TryAcquire(1), shmsync.ErrLocked)
+		stopped.Kill()
+		other.Kill()
+	})
+}
+
+// What a process holds at Close is reported and comes back with undo; operations that come later fail.
+func TestSemaphoreClose(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		s := newSemaphore(t, seg, "s", 3, shmsync.SemaphoreOptions{Undo: undo})
+		mine := openAgain(t, seg)
+		m := newSemaphore(t, mine, "s", 3, shmsync.SemaphoreOptions{Undo: undo})
+		wantErr(t, "acquire", m.Acquire(background, 2), nil)
+		got := make(chan error)
+		for range 10 {
+			go func() { got <- m.Acquire(background, 3) }()
+		}
+		sleeper := make(chan error)
+		if undo {
+			go func() { sleeper <- acquireWithin(s, 3, soon) }()
+		}
+		time.Sleep(10 * time.Millisecond)
+		err := mine.Close()
+		var held *shm.HeldError
+		if undo != (errors.As(err, &held) && slices.Equal(held.Objects, []string{"s"})) {
+			t.Errorf("close: %v", err)
+		}
+		for range 10 {
+			wantErr(t, "a waiter", <-got, shmsync.ErrClosed)
+		}
+		wantErr(t, "acquire afterwards", m.Acquire(background, 1), shmsync.ErrClosed)
+		wantErr(t, "try afterwards", m.TryAcquire(1), shmsync.ErrClosed)
+		wantErr(t, "release afterwards", m.Release(1), shmsync.ErrClosed)
+		m.Available()
+		if _, err := m.MarshalBinary(); !errors.Is(err, shmsync.ErrClosed) {
+			t.Errorf("marshal afterwards: %v", err)
+		}
+		if undo {
+			wantErr(t, "who slept", <-sleeper, nil)
+			wantErr(t, "release", s.Release(3), nil)
+		} else {
+			wantAvailable(t, s, 1)
+		}
+	})
+}
+
+// Who gives up while it has the turn lets those in who waited behind it.
+func TestSemaphoreGiveUpTurn(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		s := newSemaphore(t, seg, "s", 3, shmsync.SemaphoreOptions{Undo: undo})
+		wantErr(t, "acquire", s.Acquire(background, 2), nil)
+		other := startSemaphoreAgent(t, seg, "s")
+		ctx, cancel := context.WithTimeout(background, 50*time.Millisecond)
+		defer cancel()
+		got := make(chan error)
+		go func() { got <- s.Acquire(ctx, 3) }()
+		time.Sleep(20 * time.Millisecond)
+		began := time.Now()
+		other.Send("timed 1")
+		wantErr(t, "the one that has the turn", <-got, context.DeadlineExceeded)
+		other.Expect("ok")
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("the other needed %v", took)
+		}
+		other.Kill()
+		wantErr(t, "release", s.Release(2), nil)
+	})
+}
