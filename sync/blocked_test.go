@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -409,6 +410,7 @@ func TestBlockedClosed(t *testing.T) {
 	if err := seg.Close(); !errors.As(err, &held) {
 		t.Errorf("close: %v", err)
 	}
+	runtime.KeepAlive(m)
 	if r := report(t, again); len(r.Waits) != 0 {
 		t.Errorf("who has closed the segment waits:\n%v", r)
 	}

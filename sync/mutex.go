@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/shmkit/shmkit/internal/lock"
@@ -96,14 +97,18 @@ func (m *Mutex) bind(o *segment.Object) error {
 //   - [ErrDeadlock], as a [*DeadlockError] that says who waits for whom: m is not held. Only with [MutexOptions.DetectDeadlock].
 //   - the context's error, [ErrClosed], or that of the Repair function: m is not held.
 func (m *Mutex) Lock(ctx context.Context) error {
-	return m.m.LockDetect(ctx, m.repair, m.deadlock)
+	err := m.m.LockDetect(ctx, m.repair, m.deadlock)
+	runtime.KeepAlive(m)
+	return err
 }
 
 // TryLock locks m if that is possible without waiting.
 //
 // Errors: [ErrLocked] when a living process holds m; otherwise those of [Mutex.Lock].
 func (m *Mutex) TryLock() error {
-	return m.m.TryLockRepair(m.repair)
+	err := m.m.TryLockRepair(m.repair)
+	runtime.KeepAlive(m)
+	return err
 }
 
 // Unlock unlocks m. Any goroutine of the process that holds it may call it. It does not wait.
@@ -114,6 +119,7 @@ func (m *Mutex) Unlock() {
 	if !m.m.TryUnlock() {
 		panic("shmsync.Mutex.Unlock: this process does not hold the lock")
 	}
+	runtime.KeepAlive(m)
 }
 
 // MarkConsistent says, after [ErrOwnerDied], that what m guards is whole again. It
@@ -124,6 +130,7 @@ func (m *Mutex) MarkConsistent() {
 	if !m.m.TryMarkConsistent() {
 		panic("shmsync.Mutex.MarkConsistent: this process does not hold the lock")
 	}
+	runtime.KeepAlive(m)
 }
 
 // Locker returns m for interfaces that want a [sync.Locker]. Its Lock waits

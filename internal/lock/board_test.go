@@ -1,0 +1,249 @@
+//go:build linux
+
+package lock
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/race"
+)
+
+const (
+	boardSlots = tableBytes / proctab.SlotBytes
+	boardStart = roomBytes - boardSlots*RowBytes // in the room, behind the cells
+)
+
+// pinUp gives a room a board, whose waits are for the locks in the cells: the index of a subject is the number of one.
+func (r *room) pinUp() *Board {
+	mem := r.mem[boardStart:]
+	r.party.Board = NewBoard(r.party, mem, func(s Subject) proctab.Owner {
+		if s.Index() < 100 {
+			return HolderIn(r.cell(int(s.Index())))
+		}
+		return 0
+	})
+	return r.party.Board
+}
+
+func waitFor(cell uint32) Subject { return NewSubject(RoleLock, cell, 1) }
+
+// posted are the subjects on the board.
+func posted(b *Board) (all []Subject, unlisted int) {
+	unlisted = b.All(func(p Posting) bool {
+		all = append(all, p.Subject)
+		return true
+	})
+	return all, unlisted
+}
+
+func wantPosted(t *testing.T, b *Board, unlisted int, want ...Subject) {
+	t.Helper()
+	if all, n := posted(b); !slices.Equal(all, want) || n != unlisted {
+		t.Errorf("on the board: %x and %d, want %x and %d", all, n, want, unlisted)
+	}
+}
+
+func TestSubject(t *testing.T) {
+	s := NewSubject(RoleGet, 1<<24-1, 1<<40|7)
+	if s.Role() != RoleGet || s.Index() != 1<<24-1 || s.Serial() != 7 {
+		t.Errorf("%x is %v, %d, %d", s, s.Role(), s.Index(), s.Serial())
+	}
+	for r := RoleLock; r < roleEnd; r++ {
+		if r.String() == "" {
+			t.Errorf("role %d has no name", r)
+		}
+	}
+	if Role(0).String() != "unknown role 0" || roleEnd.String() == "" {
+		t.Error("unknown roles have no name")
+	}
+}
+
+// Postings come and go in any order; those that find no record are counted; a row that was left stays empty.
+func TestBoardPosting(t *testing.T) {
+	r := visit(t, newRoom(t))
+	b := r.pinUp()
+	wantPosted(t, b, 0)
+	if p := b.post(0); p != 0 {
+		t.Errorf("a wait without subject was posted: %d", p)
+	}
+	if p := (*Board)(nil).post(waitFor(1)); p != 0 {
+		t.Errorf("a wait was posted nowhere: %d", p)
+	}
+	var all []posting
+	var want []Subject
+	for i := range uint32(recordsPerRow) {
+		all, want = append(all, b.post(waitFor(i))), append(want, waitFor(i))
+	}
+	wantPosted(t, b, 0, want...)
+	further := []posting{b.post(waitFor(50)), b.post(waitFor(51))}
+	wantPosted(t, b, 2, want...)
+	b.withdraw(all[7])
+	b.withdraw(further[0])
+	wantPosted(t, b, 1, slices.Delete(slices.Clone(want), 7, 8)...)
+	all[7] = b.post(waitFor(60))
+	want[7] = waitFor(60)
+	wantPosted(t, b, 1, want...)
+	for _, p := range append(all, further[1]) {
+		b.withdraw(p)
+	}
+	wantPosted(t, b, 0)
+	last := b.post(waitFor(1))
+	b.Leave()
+	wantPosted(t, b, 0)
+	b.withdraw(last)
+	if p := b.post(waitFor(2)); p != 0 {
+		t.Errorf("a wait was posted after the leave: %d", p)
+	}
+	if b.mine.owner.Load() != 0 || b.mine.unlisted.Load() != 0 {
+		t.Error("the row was touched after the leave")
+	}
+}
+
+func TestBoardStops(t *testing.T) {
+	b := visit(t, newRoom(t)).pinUp()
+	defer b.withdraw(b.post(waitFor(1)))
+	defer b.withdraw(b.post(waitFor(2)))
+	n := 0
+	b.All(func(Posting) bool { n++; return false })
+	if n != 1 {
+		t.Errorf("went on %d times", n)
+	}
+}
+
+func TestBoardAllocatesNothing(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector allocates")
+	}
+	b := visit(t, newRoom(t)).pinUp()
+	if n := testing.AllocsPerRun(1000, func() { b.withdraw(b.post(waitFor(1))) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// cycleBoards are n attachments, number i of which holds the lock in cell i and waits for that in cell i+1, but the last.
+func cycleBoards(t *testing.T, n int) (rooms []*room) {
+	path := newRoom(t)
+	for i := range n {
+		r := visit(t, path)
+		r.pinUp()
+		if err := r.mutex(i).TryLock(); err != nil {
+			t.Fatal(err)
+		}
+		if i+1 < n {
+			r.party.Board.post(waitFor(uint32(i + 1)))
+		}
+		rooms = append(rooms, r)
+	}
+	return rooms
+}
+
+// Every length of a cycle is found, and its parts are in order; one that does not come back is none.
+func TestCycle(t *testing.T) {
+	for _, n := range []int{2, 3, 10} {
+		rooms := cycleBoards(t, n)
+		last := rooms[n-1].party.Board
+		if c := last.cycle(waitFor(uint32(n - 1))); c != nil {
+			t.Errorf("%d: who waits for itself is in the cycle %v", n, c)
+		}
+		if c := rooms[0].party.Board.cycle(waitFor(1)); c != nil {
+			t.Errorf("%d: cycle before the last one waits: %v", n, c)
+		}
+		c := last.cycle(waitFor(0))
+		if len(c) != n {
+			t.Fatalf("%d: cycle %v", n, c)
+		}
+		for i, p := range c {
+			if want := rooms[(i+n-1)%n].party.Member.ID(); p.Owner != want || p.Subject != waitFor(uint32(i)) {
+				t.Errorf("%d: number %d of the cycle is %v, want %v", n, i, p, want)
+			}
+		}
+		last.post(waitFor(0))
+		if c := rooms[0].party.Board.cycle(waitFor(1)); len(c) != n {
+			t.Errorf("%d: cycle seen by the first: %v", n, c)
+		}
+	}
+}
+
+// What is not an exclusive wait, or has been handed but not taken, or is of one who left, closes no cycle.
+func TestNoCycle(t *testing.T) {
+	rooms := cycleBoards(t, 3)
+	b := rooms[2].party.Board
+	middle := rooms[1].party.Board
+	middle.withdraw(1)
+	for _, role := range []Role{RoleDrain, RoleAcquire, RoleCond, RoleEvent, RoleBarrier, RoleWaitGroup, RolePut, RoleGet, RoleDirectory, 0, 200} {
+		p := middle.post(NewSubject(role, 2, 1))
+		if c := b.cycle(waitFor(0)); c != nil {
+			t.Errorf("%v: cycle %v", role, c)
+		}
+		middle.withdraw(p)
+	}
+	middle.post(waitFor(2))
+	if c := b.cycle(waitFor(0)); len(c) != 3 {
+		t.Errorf("cycle %v", c)
+	}
+	word := &rooms[0].mutex(1).r.word
+	w := word.Load()
+	word.Store(w | handed)
+	if c := b.cycle(waitFor(0)); c != nil {
+		t.Errorf("handed: cycle %v", c)
+	}
+	word.Store(w)
+	rooms[1].leave()
+	if c := b.cycle(waitFor(0)); c != nil {
+		t.Errorf("after one has left: cycle %v", c)
+	}
+}
+
+// Among many waits of each process those that lead back are found.
+func TestCycleAmongManyWaits(t *testing.T) {
+	rooms := cycleBoards(t, 4)
+	for i, r := range rooms {
+		for range 12 {
+			r.party.Board.post(waitFor(uint32(i))) // for itself
+			r.party.Board.post(waitFor(3))
+			r.party.Board.post(waitFor(90)) // for nobody
+		}
+	}
+	if c := rooms[3].party.Board.cycle(waitFor(0)); len(c) < 2 || c[len(c)-1].Subject != waitFor(3) {
+		t.Errorf("cycle %v", c)
+	}
+}
+
+// FuzzBoard fills the board and some locks with the fuzzer's bytes. Whatever they are, nobody panics or walks for ever.
+func FuzzBoard(f *testing.F) {
+	f.Add(uint64(1), []byte{1, 2, 3})
+	f.Add(uint64(2), []byte{255})
+	f.Fuzz(func(t *testing.T, seed uint64, garbage []byte) {
+		path := newRoom(t)
+		r, other := visit(t, path), visit(t, path)
+		b := r.pinUp()
+		other.pinUp()
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		words := []uint64{0, uint64(r.party.Member.ID()), uint64(other.party.Member.ID()), 1<<64 - 1, 1 << 30, 1<<30 - 1, uint64(waitFor(0)), uint64(waitFor(1)), uint64(waitFor(2))}
+		for range 50 {
+			for i := range b.rows {
+				b.rows[i].owner.Store(uint32(words[rnd.IntN(6)]))
+				for k := range b.rows[i].records {
+					b.rows[i].records[k].subject.Store(words[rnd.IntN(len(words))])
+				}
+			}
+			if len(garbage) > 0 {
+				copy(r.mem[boardStart+rnd.IntN(boardSlots*RowBytes):], garbage)
+			}
+			for i := range 3 {
+				r.mutex(i).r.word.Store(uint32(words[rnd.IntN(6)]))
+			}
+			began := time.Now()
+			b.cycle(waitFor(uint32(rnd.IntN(4))))
+			posted(b)
+			b.withdraw(b.post(waitFor(1)))
+			if took := time.Since(began); took > 5*time.Second {
+				t.Fatalf("took %v", took)
+			}
+		}
+	})
+}
