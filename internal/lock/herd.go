@@ -64,8 +64,10 @@ func (h *herd) follow() <-chan struct{} {
 	return h.left
 }
 
-// leave ends the lead of the caller.
+// leave ends the lead of the caller, and the wait that it has posted for all.
 func (h *herd) leave() {
+	h.event.party.Board.withdraw(h.event.posted)
+	h.event.posted = 0
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.led = false

@@ -1,0 +1,184 @@
+//go:build crashtest && linux
+
+package shmsync_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// barrierActs is what the victims of the sweep do. Each has two others at the barrier's side, of whom it knows nothing:
+// it is for three.
+var barrierActs = map[string]func(seg *shm.Segment, b *shmsync.Barrier){
+	"join": nil, // before it has a handle
+	"wait": func(_ *shm.Segment, b *shmsync.Barrier) { b.Wait(background) },
+	"wait and act": func(seg *shm.Segment, _ *shmsync.Barrier) {
+		b, err := shmsync.NewBarrier(seg, "b", 3, shmsync.BarrierOptions{Action: func() error {
+			crashpoint.Here("the action")
+			return nil
+		}})
+		must(err)
+		b.Wait(background)
+	},
+	"wait and fail to act": func(seg *shm.Segment, _ *shmsync.Barrier) {
+		b, err := shmsync.NewBarrier(seg, "b", 3, shmsync.BarrierOptions{Action: func() error { return errAction }})
+		must(err)
+		b.Wait(background)
+	},
+	"give up": func(_ *shm.Segment, b *shmsync.Barrier) {
+		ctx, cancel := context.WithTimeout(background, time.Millisecond)
+		defer cancel()
+		b.Wait(ctx)
+	},
+	"abort":           func(_ *shm.Segment, b *shmsync.Barrier) { b.Abort() },
+	"reset":           func(_ *shm.Segment, b *shmsync.Barrier) { b.Reset() },
+	"abort and reset": func(_ *shm.Segment, b *shmsync.Barrier) { b.Abort(); b.Reset() },
+	"close":           func(seg *shm.Segment, _ *shmsync.Barrier) { must(seg.Close()) },
+}
+
+// barrier-victim: SEGMENT ACT POINT ROLE. ROLE is "party" or "spectator".
+var barrierVictim = proctest.Register("barrier-victim", func(args []string) {
+	seg, err := shm.Open(args[0])
+	must(err)
+	n, err := strconv.Atoi(args[2])
+	must(err)
+	act := barrierActs[args[1]]
+	if act == nil {
+		crashpoint.Arm(n)
+	}
+	b, err := shmsync.NewBarrier(seg, "b", 3, shmsync.BarrierOptions{Spectator: args[3] == "spectator", Wait: shmsync.Park})
+	must(err)
+	if act != nil {
+		proctest.Say("ready")
+		proctest.Hear()
+		crashpoint.Arm(n)
+		act(seg, b)
+	}
+	crashpoint.Disarm()
+})
+
+// A process is killed at every point of everything that it can do with a barrier: while nobody waits, one other, or
+// both, and after a party has died without anybody noticing. The others get through, or are told, in time; after a Reset the
+// barrier works for three, one of them new.
+func TestBarrierCrashSweep(t *testing.T) {
+	for act := range barrierActs {
+		for _, c := range []barrierCrash{
+			{act: act}, {act: act, waiting: 1}, {act: act, waiting: 2}, {act: act, dead: true},
+			{act: act, waiting: 1, spectator: true}, {act: act, dead: true, spectator: true},
+		} {
+			if c.spectator && act != "abort" && act != "reset" && act != "abort and reset" {
+				continue
+			}
+			for c.point = 1; !c.run(t); c.point++ {
+			}
+			t.Logf("%+v: that was one more than there are crash points", c)
+			if c.point == 1 && (act != "reset" || c.waiting > 0 || c.dead) {
+				t.Errorf("%+v: no crash point was passed", c)
+			}
+		}
+	}
+}
+
+// A barrierCrash is one death, in one situation.
+type barrierCrash struct {
+	act       string
+	point     int
+	waiting   int  // how many of the two others wait when it begins
+	dead      bool // another party has died before
+	spectator bool
+}
+
+// run kills a victim at the point, and reports whether it has completed its act before.
+func (c barrierCrash) run(t *testing.T) (completed bool) {
+	seg := newSegment(t)
+	parties := make([]*shmsync.Barrier, 2)
+	for i := range parties {
+		parties[i] = newBarrier(t, openAgain(t, seg), 3, shmsync.BarrierOptions{Wait: shmsync.Park})
+	}
+	role := "party"
+	if c.spectator {
+		role = "spectator"
+	}
+	v := proctest.Start(t, barrierVictim, seg.Path(), c.act, strconv.Itoa(c.point), role)
+	if barrierActs[c.act] != nil {
+		v.Expect("ready")
+	}
+	if c.dead {
+		startBarrierAgent(t, seg, 3, "none").Kill()
+	}
+	got := make(chan error, len(parties))
+	come := func(b *shmsync.Barrier) { _, err := waitBarrier(b); got <- err }
+	for _, b := range parties[:c.waiting] {
+		go come(b)
+	}
+	if barrierActs[c.act] != nil {
+		arrived(t, parties[0], c.waiting)
+		v.Send("go")
+	}
+	time.Sleep(2 * time.Millisecond)
+	for _, b := range parties[c.waiting:] {
+		go come(b)
+	}
+	state := v.Wait()
+	if completed = state.Success(); !completed && state.String() != "signal: killed" {
+		t.Fatalf("%+v: %v\n%s", c, state, v.Stderr())
+	}
+	c.await(t, parties[0], got)
+	c.works(t, seg, parties)
+	return completed
+}
+
+// await checks that both others return in time.
+func (c barrierCrash) await(t *testing.T, b *shmsync.Barrier, got <-chan error) {
+	missed := time.After(soon / 2)
+	if !c.spectator && c.act != "join" { // it was a party when it died
+		missed = nil
+	}
+	late := time.After(2 * soon)
+	for range 2 {
+		select {
+		case <-missed: // nobody misses it
+			b.Abort()
+			wantErr(t, fmt.Sprintf("%+v, after an abort", c), <-got, shmsync.ErrBroken)
+			missed = nil
+		case err := <-got:
+			if err != nil {
+				wantErr(t, fmt.Sprintf("%+v", c), err, shmsync.ErrBroken)
+			}
+		case <-late:
+			t.Fatalf("%+v: who waits is stuck", c)
+		}
+	}
+}
+
+// works checks that after a Reset the barrier works for three, one of them a newcomer, for some rounds.
+func (c barrierCrash) works(t *testing.T, seg *shm.Segment, parties []*shmsync.Barrier) {
+	parties[0].Reset()
+	all := append(parties, newBarrier(t, openAgain(t, seg), 3, shmsync.BarrierOptions{}))
+	for round := range 3 {
+		got := make(chan int)
+		for _, b := range all {
+			go func() {
+				index, err := waitBarrier(b)
+				if err != nil {
+					t.Errorf("%+v, round %d after: %v", c, round, err)
+				}
+				got <- index
+			}()
+		}
+		if sum := <-got + <-got + <-got; sum != 0+1+2 {
+			t.Errorf("%+v, round %d after: the indices add up to %d", c, round, sum)
+		}
+	}
+	if all[0].Broken() || all[0].Waiting() != 0 {
+		t.Errorf("%+v, in the end: broken %v, %d waiting", c, all[0].Broken(), all[0].Waiting())
+	}
+}
