@@ -247,3 +247,37 @@ func FuzzBoard(f *testing.F) {
 		}
 	})
 }
+
+// A holder that unlocks, and only then waits for what this process has, closes no cycle, even when it does so between
+// two looks; nor does one whose wait ends and begins anew meanwhile.
+func TestCycleThatNeverWas(t *testing.T) {
+	rooms := cycleBoards(t, 2)
+	first, second := rooms[0].party.Board, rooms[1].party.Board
+	first.withdraw(1)
+	free, looked := rooms[1].mutex(1), 0
+	holder := first.holder
+	first.holder = func(s Subject) proctab.Owner {
+		o := holder(s)
+		if looked++; looked == 1 {
+			free.Unlock()
+			second.post(waitFor(0))
+		}
+		return o
+	}
+	if c := first.cycle(waitFor(1)); c != nil || looked < 2 {
+		t.Errorf("cycle %v after %d looks", c, looked)
+	}
+	if err := free.TryLock(); err != nil {
+		t.Fatal(err)
+	}
+	looked = 0
+	first.holder = func(s Subject) proctab.Owner {
+		if looked++; looked == 3 { // after the first search: the wait that it saw is over
+			second.withdraw(1)
+		}
+		return holder(s)
+	}
+	if c := first.cycle(waitFor(1)); c != nil || looked < 3 {
+		t.Errorf("cycle %v after %d looks", c, looked)
+	}
+}
