@@ -9,8 +9,9 @@
 // A row is named by what differs, as key=value: op is what is done where there is a choice, procs is how many
 // processes do it at once, impl is who does the work (shmkit; glibc and glibc-robust for the two kinds of glibc
 // mutex, which are shared between processes as all of glibc's here; glibc-pshared for its other objects; posix
-// for sem_wait and sem_post; c for other code in C; python). An impl that begins with shmkit- is the toolkit with other
-// options than it comes with. So benchstat puts the implementations beside each other:
+// for sem_wait and sem_post; c for other code in C; python). An impl that begins with shmkit- is the toolkit in
+// another case: shmkit-parked where waits do not spin, shmkit-undo where the units of the dead come back, shmkit-young where
+// who dies had just begun. So benchstat puts the implementations beside each other:
 //
 //	go test -bench . -count 6 ./bench >rows
 //	benchstat -col /impl rows
@@ -31,7 +32,7 @@
 //     that sets the first event, has the first turn, or just counts.
 //   - allocs/op and B/op count the measured processes of the toolkit.
 //   - p50-ms and p99-ms count from just before the SIGKILL of the holder until the waiter has the lock. The holder has
-//     had it for 50 milliseconds, but in the row shmkit-young it had just started: the kernel takes some 13
+//     had it for 50 milliseconds; in the row shmkit-young it had just started: the kernel takes some 13
 //     milliseconds to let membarriers reach a new process, and until then whoever takes over has to wait longer to be sure
 //     that no thread of the dead one still runs.
 //
