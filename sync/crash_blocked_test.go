@@ -1,0 +1,121 @@
+//go:build crashtest && linux
+
+package shmsync_test
+
+import (
+	"errors"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// blocked-crasher: SEGMENT ACT POINT. It waits for the lock "held", which another process has.
+var blockedCrasher = proctest.Register("blocked-crasher", func(args []string) {
+	n, err := strconv.Atoi(args[2])
+	must(err)
+	if args[1] == "open" {
+		crashpoint.Arm(n)
+	}
+	seg, err := shm.Open(args[0])
+	must(err)
+	crashpoint.Disarm()
+	m, err := shmsync.NewMutex(seg, "held", shmsync.MutexOptions{DetectDeadlock: true, Wait: shmsync.Park})
+	must(err)
+	wanted, err := shmsync.NewMutex(seg, "wanted", shmsync.MutexOptions{})
+	must(err)
+	switch args[1] {
+	case "wait":
+		crashpoint.Arm(n)
+		if err := lockWithin(m, 20*time.Millisecond); verdict(err) != "deadline" {
+			panic(err)
+		}
+	case "deadlock": // the other process waits for what this one holds
+		must(wanted.Lock(background))
+		for len(must1(shmsync.Blocked(seg)).Waits) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		crashpoint.Arm(n)
+		if err := m.Lock(background); !errors.Is(err, shmsync.ErrDeadlock) {
+			panic(err)
+		}
+		wanted.Unlock()
+	case "close":
+		go m.Lock(background)
+		for len(must1(shmsync.Blocked(seg)).Waits) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		crashpoint.Arm(n)
+		must(seg.Close())
+	}
+	crashpoint.Disarm()
+})
+
+func must1[T any](v T, err error) T {
+	must(err)
+	return v
+}
+
+// A process may die at any step of posting a wait, looking for a cycle, withdrawing the wait, taking its row or leaving it. The
+// others see nothing of its waits, get what it held, and the next process in its slot starts clean.
+func TestCrashBlocked(t *testing.T) {
+	for _, act := range []string{"open", "wait", "deadlock", "close"} {
+		n := 1
+		for ; !crashBlocked(t, act, n); n++ {
+		}
+		t.Logf("%s: %d crash points", act, n-1)
+		if n == 1 {
+			t.Errorf("%s: no crash point was passed", act)
+		}
+	}
+}
+
+func crashBlocked(t *testing.T, act string, n int) (completed bool) {
+	seg, err := shm.Create(filepath.Join(proctest.Dir(t), "segment"), shm.Options{Processes: 2})
+	must(err)
+	defer seg.Close()
+	held, wanted := newMutex(t, seg, "held"), newMutex(t, seg, "wanted")
+	must(held.Lock(background))
+	c := proctest.Start(t, blockedCrasher, seg.Path(), act, strconv.Itoa(n))
+	if act == "deadlock" {
+		proctest.Eventually(t, soon, func() bool {
+			err := wanted.TryLock()
+			if err == nil {
+				wanted.Unlock()
+			}
+			return errors.Is(err, shmsync.ErrLocked)
+		}, "the victim should lock")
+		if err := lockWithin(wanted, soon); err != nil && !errors.Is(err, shmsync.ErrOwnerDied) {
+			t.Fatalf("%s, point %d: %v", act, n, err)
+		}
+		wanted.MarkConsistent()
+		wanted.Unlock()
+	}
+	state := c.Wait()
+	if completed = state.Success(); !completed && state.String() != "signal: killed" {
+		t.Fatalf("%s, point %d: %v\n%s", act, n, state, c.Stderr())
+	}
+	nobodyWaits(t, seg, act, n)
+	next := blockedAgents(t, seg, 1)[0]
+	nobodyWaits(t, seg, act, n)
+	next.Send("lock held")
+	if r := reportOf(t, seg, 1); len(r.Waits[0].Holders) != 1 || r.Unlisted != 0 {
+		t.Errorf("%s, point %d: the next process:\n%v", act, n, r)
+	}
+	held.Unlock()
+	next.Expect("ok")
+	exit(next)
+	return completed
+}
+
+func nobodyWaits(t *testing.T, seg *shm.Segment, act string, n int) {
+	t.Helper()
+	if r := report(t, seg); len(r.Waits)+r.Unlisted+len(r.Cycles) != 0 {
+		t.Errorf("%s, point %d: the dead waits:\n%v", act, n, r)
+	}
+}
