@@ -61,6 +61,17 @@
 // A process that is stopped (SIGSTOP, a debugger) lives. Its claims are waited for: the messages behind
 // its own have to wait, and so has the producer that comes to its slot one lap later.
 //
+// # Broadcast
+//
+// The writer of a [Broadcast] goes round the ring and asks nobody. Each slot has a sequence number, odd while the message is
+// being written; a reader copies the message and then looks whether it was overwritten meanwhile. Each reader knows its
+// own position, and finds out by itself how many messages it has lost.
+//
+//	it is killed                                     the others
+//	the writer, while it writes a message            do not see that message; the next writer counts it as abandoned
+//	the writer, when the message is complete         see it; those who sleep look within a second
+//	a reader, or one that waits                      notice nothing
+//
 // # Caveats
 //
 // [Queue.TryGet] reports an empty queue while the oldest message is still being copied in, and

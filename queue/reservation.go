@@ -8,7 +8,7 @@ import (
 // ErrNotHeld says that a reservation, or a look at a message, is over: committed, aborted or released before.
 var ErrNotHeld = errors.New("queue: it is over already")
 
-// ErrReserved says that a place of an [SPSC] is reserved: it has to be committed, or aborted, before the next put.
+// ErrReserved says that a place of an [SPSC] or a [Broadcast] is reserved: it has to be committed, or aborted, before the next put.
 var ErrReserved = errors.New("queue: a place is reserved: commit it or abort it first")
 
 // A Reservation is a place in a queue for a message that is written there, without a copy. It must be
@@ -29,7 +29,7 @@ type Reservation[T any] struct {
 // A place is where a queue has put a message.
 type place struct {
 	position uint64
-	slot     *slot // nil in an SPSC
+	slot     *slot // of a Queue
 }
 
 // A reserver is a queue that has given out places.

@@ -29,3 +29,8 @@ TEXT ·StoreRelease64(SB), NOSPLIT, $0-16
 TEXT ·LoadFence(SB), NOSPLIT, $0-0
 	DMB	$0x9 // ISHLD: earlier loads before later loads and stores
 	RET
+
+// func StoreFence()
+TEXT ·StoreFence(SB), NOSPLIT, $0-0
+	DMB	$0xa // ISHST: earlier stores before later stores
+	RET

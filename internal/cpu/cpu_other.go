@@ -26,3 +26,7 @@ var fence atomic.Uint32
 // LoadFence orders every load before it before every load after it. A reader of a sequence lock needs it between
 // copying the data and looking at the sequence again.
 func LoadFence() { fence.Add(1) }
+
+// StoreFence orders every store before it before every store after it. A writer of a sequence lock needs it between
+// saying that the data is about to change and changing it.
+func StoreFence() { fence.Add(1) }

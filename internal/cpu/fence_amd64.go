@@ -5,3 +5,8 @@ package cpu
 // call is empty. It is no barrier for the compiler: the loads that it separates must be ones that the compiler
 // may not move, such as atomic loads, or copies in a function that is not inlined.
 func LoadFence() {}
+
+// StoreFence orders every store before it before every store after it. A writer of a sequence lock needs it between
+// saying that the data is about to change and changing it. Here the processor keeps stores in order by itself, and the
+// call is empty.
+func StoreFence() {}

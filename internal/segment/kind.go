@@ -26,6 +26,7 @@ const (
 	KindOnce
 	KindWaitGroup
 	KindSPSC
+	KindBroadcast
 )
 
 var kindNames = [...]string{
@@ -48,6 +49,7 @@ var kindNames = [...]string{
 	KindOnce:           "Once",
 	KindWaitGroup:      "WaitGroup",
 	KindSPSC:           "SPSC",
+	KindBroadcast:      "Broadcast",
 }
 
 func (k Kind) String() string {

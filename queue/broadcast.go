@@ -1,0 +1,147 @@
+package queue
+
+import (
+	"runtime"
+
+	"github.com/shmkit/shmkit/internal/elem"
+	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// A Broadcast passes values of type T from one process, the writer, to any number of
+// readers, each of which sees every message. It keeps the last Cap messages. The writer never
+// waits: a reader that is too slow is told how many messages it has lost.
+//
+// The first process that puts is the writer, until it dies or closes the segment: then another one can take over.
+// Within it one goroutine at a time may put; the race detector notices when that is broken. A reader that only wants the latest
+// value, as on a blackboard, uses [Broadcast.Latest].
+//
+// T must be of fixed size, as for [shm.Value].
+//
+// A Broadcast is made by [NewBroadcast] or [OpenBroadcast], or by UnmarshalBinary of what another process's
+// MarshalBinary wrote; the zero value is only for that. It must not be copied.
+//
+// A Put synchronizes before the return of each Get or Latest that sees its message, in any process.
+type Broadcast[T any] struct {
+	object
+	r      *broadcast // immutable once bound
+	policy shmsync.WaitPolicy
+}
+
+// NewBroadcast finds the Broadcast of that name in the segment, or makes it, empty. Its capacity,
+// how many messages it keeps, is rounded up to a power of two from 2 to 2³⁰.
+//
+// Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to one of another type or
+// capacity; a [*shm.UnsupportedTypeError]; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved],
+// [shm.ErrCorrupt], [shm.ErrClosed]; [io/fs.ErrInvalid] for a bad name or capacity.
+func NewBroadcast[T any](seg *shm.Segment, name string, capacity int, o Options) (*Broadcast[T], error) {
+	t, err := elementOf[T]()
+	if err != nil {
+		return nil, err
+	}
+	stride := broadcastStride(t.Size)
+	if capacity == 1 {
+		capacity = 2 // the latest message is there while the next one is written
+	}
+	n, err := slotsFor(name, capacity, stride)
+	if err != nil {
+		return nil, err
+	}
+	b, err := find(&Broadcast[T]{policy: o.Wait}, seg, segment.Spec{
+		Name: name, Kind: segment.KindBroadcast, Type: t.Format, Size: int64(broadcastHeadBytes + n*uint64(stride)),
+		Init: func(mem []byte) { fillBroadcast(mem, n, stride, o.start) },
+	})
+	return b, withCapacity(err, n, broadcastHeadBytes, stride)
+}
+
+// OpenBroadcast finds the Broadcast of that name, which must exist, whatever its capacity is.
+//
+// Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], a [*shm.UnsupportedTypeError], [shm.ErrCorrupt], [shm.ErrClosed].
+func OpenBroadcast[T any](seg *shm.Segment, name string, o Options) (*Broadcast[T], error) {
+	t, err := elementOf[T]()
+	if err != nil {
+		return nil, err
+	}
+	return open(&Broadcast[T]{policy: o.Wait}, seg, segment.Spec{Name: name, Kind: segment.KindBroadcast, Type: t.Format})
+}
+
+// UnmarshalBinary makes b a handle of the Broadcast that another process's MarshalBinary
+// wrote down. It must not have been used before.
+//
+// Errors: [shm.ErrFormat], [shm.ErrRemoved], [shm.ErrMismatch], those of [shm.Open].
+func (b *Broadcast[T]) UnmarshalBinary(data []byte) error {
+	t, err := elementOf[T]()
+	if err != nil {
+		return err
+	}
+	return unmarshal(b, data, segment.KindBroadcast, t.Format)
+}
+
+func (b *Broadcast[T]) bind(o *segment.Object) error {
+	t, err := elem.Of[T]()
+	if err != nil {
+		return err
+	}
+	r, err := viewBroadcast(o, broadcastStride(t.Size))
+	if err != nil {
+		return err
+	}
+	b.o, b.r = o, o.Local(func() (any, func() bool) { return r, nil }).(*broadcast)
+	return nil
+}
+
+// Put appends a message, in the place of the oldest when there are Cap. It does not wait.
+//
+// Errors: [ErrClosed], [ErrRoleTaken], [ErrReserved], [shm.ErrClosed]; nobody sees the message then.
+func (b *Broadcast[T]) Put(v T) error {
+	s, err := b.r.begin()
+	if err != nil {
+		return err
+	}
+	*broadcastValue[T](s) = v
+	b.r.publish(s)
+	runtime.KeepAlive(b)
+	return nil
+}
+
+// Reserve gives the place of the next message, to write it there; see [Reservation]. The oldest message, whose place it
+// is when there are Cap, is lost with that, also when the reservation is aborted.
+//
+// Errors: those of [Broadcast.Put].
+func (b *Broadcast[T]) Reserve() (Reservation[T], error) {
+	s, err := b.r.begin()
+	if err != nil {
+		return Reservation[T]{}, err
+	}
+	b.r.open = true
+	return Reservation[T]{Value: broadcastValue[T](s), at: place{position: b.r.next}, owner: b.r, keep: b}, nil
+}
+
+// Close says that nothing will be put any more. Readers get what is there, and then [ErrClosed]. Any
+// process may close it, and again. A Put that is under way at the same time may or may not be seen.
+//
+// Errors: [shm.ErrClosed].
+func (b *Broadcast[T]) Close() error {
+	err := b.r.close()
+	runtime.KeepAlive(b)
+	return err
+}
+
+// Closed reports whether somebody has closed it. There may still be messages to read.
+func (b *Broadcast[T]) Closed() bool {
+	closed := b.r.head.closed.Load() != 0
+	runtime.KeepAlive(b)
+	return closed
+}
+
+// Cap is how many messages are kept: the capacity that was asked for, rounded up to a power of two.
+func (b *Broadcast[T]) Cap() int { return int(b.r.capacity()) }
+
+// Stats returns the counts. Got and Len have no meaning where each reader sees every message.
+func (b *Broadcast[T]) Stats() Stats {
+	h := b.r.head
+	s := Stats{Put: h.next.Load() - h.first, Abandoned: h.abandoned.Load()}
+	runtime.KeepAlive(b)
+	return s
+}

@@ -1,0 +1,175 @@
+package queue
+
+import (
+	"context"
+	"iter"
+	"runtime"
+
+	"github.com/shmkit/shmkit/internal/cpu"
+	"github.com/shmkit/shmkit/internal/wait"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// A Start says where a reader begins.
+type Start int
+
+const (
+	// FromNewest begins with the first message that is put after the reader was made.
+	FromNewest Start = iota
+	// FromOldest begins with the oldest message that is kept.
+	FromOldest
+)
+
+// A Reader reads the messages of a [Broadcast] in order, from a position of its own. One goroutine at a time may
+// use it; there can be any number of them.
+type Reader[T any] struct {
+	b    *Broadcast[T]
+	next uint64
+	err  error       // what the last look has found
+	v    T           // what the last look has read
+	look func() bool // reports whether a wait is over
+}
+
+// Reader returns a new reader of b.
+func (b *Broadcast[T]) Reader(from Start) *Reader[T] {
+	r := &Reader[T]{b: b, next: b.r.head.next.Load()}
+	if from == FromOldest {
+		r.next = b.r.oldest(r.next)
+	}
+	r.look = func() bool {
+		r.v, r.err = r.TryGet()
+		return r.err != ErrEmpty
+	}
+	return r
+}
+
+// oldest is the position of the oldest message that is kept while next is that of the next one. The one
+// before it may be about to be overwritten.
+func (r *broadcast) oldest(next uint64) uint64 {
+	return next - min(next-r.head.first, r.mask)
+}
+
+// Get returns the next message. It waits for one until ctx ends. A message that is there at once is returned even
+// when ctx has ended.
+//
+// Errors:
+//   - [ErrLapped], as a [*LappedError]: messages are lost, and the next Get returns the oldest that was kept.
+//   - [ErrClosed]: all messages have been read, and there will be no more.
+//   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
+func (r *Reader[T]) Get(ctx context.Context) (v T, err error) {
+	v, err = r.TryGet()
+	if err != ErrEmpty {
+		return v, err
+	}
+	return r.wait(ctx)
+}
+
+func (r *Reader[T]) wait(ctx context.Context) (v T, err error) {
+	s, policy := &r.b.r.news, r.b.policy
+	if policy == wait.Adaptive {
+		if s.spin(&r.b.r.puts, r.look) {
+			s.learn(r.more())
+			return r.v, r.err
+		}
+		policy = wait.Parking
+	}
+	if err := s.event.Await(ctx, policy, r.look, nil); err != nil {
+		return v, err
+	}
+	s.learn(r.more())
+	return r.v, r.err
+}
+
+// more reports whether the message after the last one is there, too.
+func (r *Reader[T]) more() bool {
+	return r.b.r.slot(r.next).sequence.Load() == complete(r.next)
+}
+
+// TryGet is Get without waiting.
+//
+// Errors: [ErrEmpty] when all messages have been read; otherwise those of [Reader.Get].
+func (r *Reader[T]) TryGet() (v T, err error) {
+	b := r.b.r
+	if b.closer.Closed() {
+		return v, shm.ErrClosed
+	}
+	s := b.slot(r.next)
+	want := complete(r.next)
+	// SYNC: sequence: the value that belongs to the number was written before it.
+	seen := s.sequence.Load()
+	if seen == want {
+		v = *broadcastValue[T](s)
+		cpu.LoadFence() // the copy was made before the number is looked at again
+		if seen = s.sequence.Load(); seen == want {
+			b.filled.Acquire()
+			r.next++
+			runtime.KeepAlive(r)
+			return v, nil
+		}
+	}
+	err = r.behind(seen)
+	runtime.KeepAlive(r)
+	return *new(T), err
+}
+
+// behind says why the slot of the next message, whose number was seen, does not hold it.
+func (r *Reader[T]) behind(seen uint64) error {
+	b := r.b.r
+	if int64(seen-complete(r.next)) < 0 { // an earlier message, or this one that is being written
+		if b.head.closed.Load() == 0 || r.more() {
+			return ErrEmpty
+		}
+		return ErrClosed
+	}
+	kept := b.oldest(b.head.next.Load())
+	lost := kept - r.next
+	if int64(lost) <= 0 {
+		return b.bad
+	}
+	r.next = kept
+	return &LappedError{Lost: lost}
+}
+
+// All yields messages until the Broadcast is closed and all have been read. It waits for them until ctx ends. An [ErrLapped]
+// is yielded with a zero T, and then it goes on; any other error but [ErrClosed] is the last thing that it yields.
+func (r *Reader[T]) All(ctx context.Context) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for {
+			v, err := r.Get(ctx)
+			if err == ErrClosed || !yield(v, err) {
+				return
+			}
+			if _, lapped := err.(*LappedError); err != nil && !lapped {
+				return
+			}
+		}
+	}
+}
+
+// Latest returns the newest message, whoever has read it. It does not wait.
+//
+// Errors: [ErrEmpty] when nothing was ever put, [shm.ErrClosed], [shm.ErrCorrupt].
+func (b *Broadcast[T]) Latest() (v T, err error) {
+	h := b.r.head
+	for range patience {
+		if b.r.closer.Closed() {
+			return v, shm.ErrClosed
+		}
+		next := h.next.Load()
+		if next == h.first {
+			return v, ErrEmpty
+		}
+		s := b.r.slot(next - 1)
+		if s.sequence.Load() != complete(next-1) {
+			continue // it was overwritten: there is a newer one
+		}
+		v = *broadcastValue[T](s)
+		cpu.LoadFence()
+		if s.sequence.Load() == complete(next-1) {
+			b.r.filled.Acquire()
+			runtime.KeepAlive(b)
+			return v, nil
+		}
+	}
+	return *new(T), b.r.bad
+}
