@@ -25,6 +25,18 @@
 //	is about to be given the lock    the next one gets it; it was not held
 //	was told of a death, not done    the next one to lock is told in turn
 //
+// RWMutex:
+//
+//	its role                         the others
+//	holds a read lock                a writer that waits for it gets the lock; nobody is told
+//	waits to read, or has its turn   notice nothing; a writer may wait five milliseconds for the turn
+//	is about to come in or go out    as if it had been inside
+//	holds the write lock             who locks next for writing gets it at once, with ErrOwnerDied or repaired; readers get
+//	                                 ErrOwnerDied without the lock until that is done, or repair it themselves
+//	waits to write                   notice nothing; readers whom it already kept out go on at once
+//	has unlocked, wakes waiters      the kernel wakes them in its place, or they look again within a second
+//	was told of a death, not done    the next one to lock is told in turn
+//
 // Barrier:
 //
 //	its role                         the others

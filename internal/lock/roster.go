@@ -13,7 +13,7 @@ import (
 //	bits 34..63  owner id of the process that has the seat; 0: nobody ever had it
 //	bits  0..33  what the object counts
 //
-// Seats are handed out from the first on, under a lock of the object, so that a look at
+// Seats are handed out from the first on, so that a look at
 // all of them is as short as the number of processes that ever used the object at once. The seat of
 // a dead process is handed out again. Owner and count are one word: a change that was meant
 // for a process which has lost its seat meanwhile fails.
@@ -21,7 +21,7 @@ import (
 // Neighbours in number are not neighbours in memory: the first processes, and most
 // objects have no more, find their seats on cache lines of their own.
 type roster struct {
-	high  *atomic.Uint32 // seats [0, high) have been handed out; changed under the lock of the object
+	high  *atomic.Uint32 // seats [0, high) have been handed out; only grows
 	seats []atomic.Uint64
 	lines int
 	party *Party
@@ -47,6 +47,9 @@ func newRoster(p *Party, high *atomic.Uint32, mem []byte) *roster {
 
 // seat is the n-th seat in the order in which they are handed out.
 func (r *roster) seat(n int) *atomic.Uint64 {
+	if n < r.lines { // the usual case, without a division
+		return &r.seats[n*seatsPerLine]
+	}
 	return &r.seats[n%r.lines*seatsPerLine+n/r.lines]
 }
 
@@ -70,46 +73,57 @@ func (r *roster) all(yield func(seat *atomic.Uint64, w uint64) bool) {
 // which says that the roster is damaged. When the seat was a dead process's, lost is told what
 // that had counted, before it is overwritten; it may be nil.
 //
-// Preconditions: the lock of the object is held.
+// Preconditions:
+//   - when lost is not nil, a lock of the object is held: without it several may be told of the same loss.
 //
 // What a death leaves behind: a seat of the dead, which goes to the next.
 func (r *roster) claim(first uint64, lost func(count uint64)) *atomic.Uint64 {
-	if s := r.mine.Load(); s != nil {
-		return s
-	}
 	me := r.party.Member.ID()
-	n, known := r.vacant(me)
-	if n == len(r.seats) {
-		return nil
-	}
-	s := r.seat(n)
-	for w := s.Load(); !known; w = s.Load() {
-		if lost != nil && w&seatMask != 0 {
-			lost(w & seatMask)
+	for r.mine.Load() == nil {
+		n, w := r.vacant(me)
+		if n < 0 {
+			return nil
 		}
-		known = s.CompareAndSwap(w, uint64(me)<<seatOwnerShift|first&seatMask)
+		s := r.seat(n)
+		if ownerOfSeat(w) != me {
+			if lost != nil && w&seatMask != 0 {
+				lost(w & seatMask)
+			}
+			if !s.CompareAndSwap(w, uint64(me)<<seatOwnerShift|first&seatMask) {
+				continue // somebody else was faster
+			}
+			crashpoint.Here("roster.seated")
+		}
+		r.raise(uint32(n + 1))
+		r.mine.Store(s)
 	}
-	crashpoint.Here("roster.seated")
-	if r.len() <= n {
-		// SYNC: roster: who looks at all seats from here on sees this one. Its first use comes later.
-		r.high.Store(uint32(n + 1))
-		crashpoint.Here("roster.raised")
-	}
-	r.mine.Store(s)
-	return s
+	return r.mine.Load()
 }
 
-// vacant returns the number of a seat for this process, and whether it is its own already, because all its handles of
-// the object had gone in between.
-func (r *roster) vacant(me proctab.Owner) (n int, own bool) {
-	n = r.len()
-	for i := n - 1; i >= 0; i-- {
-		switch owner := ownerOfSeat(r.seat(i).Load()); {
-		case owner == me:
-			return i, true
-		case r.party.Member.Table().Dead(owner): // nobody is dead, too
-			n = i
+// raise has the seats below n count as handed out.
+func (r *roster) raise(n uint32) {
+	for high := r.high.Load(); high < n; high = r.high.Load() {
+		// SYNC: roster: who looks at all seats from here on sees this one. Its first use comes later.
+		r.high.CompareAndSwap(high, n)
+		crashpoint.Here("roster.raised")
+	}
+}
+
+// vacant returns the number of a seat for this process and what it holds. It is its own if it has one already, because all
+// its handles of the object had gone in between, or else the first one of nobody or of a dead process; -1 when there is none.
+func (r *roster) vacant(me proctab.Owner) (n int, w uint64) {
+	n = -1
+	for i := range r.seats {
+		if n >= 0 && i >= r.len() {
+			break // beyond are only those that are being claimed just now
+		}
+		have := r.seat(i).Load()
+		if ownerOfSeat(have) == me {
+			return i, have
+		}
+		if n < 0 && r.party.Member.Table().Dead(ownerOfSeat(have)) { // nobody is dead, too
+			n, w = i, have
 		}
 	}
-	return n, false
+	return n, w
 }

@@ -1,0 +1,66 @@
+package lock
+
+import (
+	"errors"
+	"runtime"
+
+	"github.com/shmkit/shmkit/internal/proctab"
+)
+
+// isForsaken reports whether no living process has writers, or only an offer of it that it may not take.
+func (l *RWMutex) isForsaken() bool {
+	w := l.writers.r.word.Load()
+	owner := proctab.Owner(ownerOf(w))
+	return w&handed != 0 || owner == 0 || owner != l.me && l.party.Member.Table().Dead(owner)
+}
+
+// inherit takes writers' place to open the seats, if that is possible at once, and lets the caller in.
+//
+// Errors: those of RLock; [ErrLocked] when somebody else has writers.
+func (l *RWMutex) inherit(repair func() error) error {
+	err := l.writers.TryLock() // #1 -> #5, #6 -> #5, #7 -> #8, #9 -> #8
+	died := errors.Is(err, ErrOwnerDied)
+	switch {
+	case err != nil && !died:
+		return err
+	case died && l.r.state.Load() == rwOwned:
+		if repair == nil {
+			l.Abandon() // #8 -> #9
+			return err
+		}
+		if err := l.repair(repair); err != nil { // #8 -> #4
+			return err
+		}
+	case died:
+		l.writers.TryMarkConsistent()
+	}
+	l.open() // #4 -> #5
+	l.restore()
+	in := l.enter(1)
+	l.writers.TryUnlock()
+	if !in {
+		return ErrLocked // the bytes are damaged, or this process is closing
+	}
+	return nil
+}
+
+// unsettledLooks is how often restore looks at a seat that counts less than nobody.
+const unsettledLooks = 1000
+
+// restore puts the seat of this process right that others have overwritten.
+//
+// Preconditions: writers is held, and the seats are open.
+func (l *RWMutex) restore() {
+	w := l.seat.Load()
+	for looks := 0; ownerOfSeat(w) == l.me && !isWhole(w, l.me) && looks < unsettledLooks; looks++ {
+		runtime.Gosched() // it is more likely that a RUnlock too many is about to be taken back
+		w = l.seat.Load()
+	}
+	if !isOpen(w, l.me) && !l.party.Closer.Closed() {
+		fresh := uint64(l.me)<<seatOwnerShift | seatGuard
+		if isWhole(w, l.me) {
+			fresh |= w & seatCount
+		}
+		l.seat.CompareAndSwap(w, fresh)
+	}
+}

@@ -1,0 +1,198 @@
+package shmsync
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/race"
+	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// An RWMutex is a lock that any number of goroutines of all processes share for reading, or that one has for writing, and
+// that survives the death of any of them.
+//
+// The holder is the process, as with [Mutex]. Each process counts its readers for itself, so that readers
+// of several processes do not slow each other down. What a dead process has read-locked is free at once. When
+// a process dies that has locked for writing, the next one to lock is told with [ErrOwnerDied].
+//
+// A writer that waits lets no more readers in, and a reader waits for one writer at most, so that neither
+// kind starves the other. It follows that a goroutine which holds a read lock must not ask for another one: if a writer
+// has come in between, both wait for ever.
+//
+// An RWMutex is made by [NewRWMutex] or [OpenRWMutex], or by UnmarshalBinary of what
+// another process's MarshalBinary wrote; the zero value is only for that. It must not be copied.
+//
+// The n'th Unlock synchronizes before the m'th return of Lock for n < m, in any process. For each RLock there is an n
+// such that the n'th Unlock synchronizes before its return, and its RUnlock before the return of the n+1'th Lock.
+type RWMutex struct {
+	handle
+	seat     *atomic.Uint64 // where this process counts its readers; immutable, in shared memory
+	key      uint64         // what the seat says above the count when there is no more to do
+	l        *lock.RWMutex
+	repair   func() error
+	deadlock func([]lock.Posting) error // set by bind if detect is
+	policy   WaitPolicy
+	detect   bool
+}
+
+// RWMutexOptions belong to one handle, not to the lock: processes may use different ones.
+type RWMutexOptions struct {
+	// Wait says how Lock and RLock wait. The first handle that a process makes of a lock decides for all of them.
+	Wait WaitPolicy
+
+	// Repair, if set, mends what a writer left behind that died inside. It runs while the lock is
+	// held for writing, in the goroutine that called Lock, TryLock, RLock or TryRLock, and spares the caller
+	// [ErrOwnerDied]. When it returns an error or panics, the lock is not held, and the next one to lock has the same task.
+	Repair func() error
+
+	// DetectDeadlock has Lock return [ErrDeadlock] instead of closing a cycle of processes that wait for each other. See
+	// the package's documentation for what it sees. Locks for reading are not part of it.
+	DetectDeadlock bool
+}
+
+// NewRWMutex finds the RWMutex of that name in the segment, or makes it, unlocked.
+//
+// Errors: [shm.ErrMismatch] when the name belongs to another kind of object, [shm.NoSpaceError],
+// [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; a bad name.
+func NewRWMutex(seg *shm.Segment, name string, o RWMutexOptions) (*RWMutex, error) {
+	return find(rwMutexWith(o), seg, rwMutexSpec(seg, name))
+}
+
+// OpenRWMutex finds the RWMutex of that name, which must exist.
+//
+// Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], [shm.ErrCorrupt], [shm.ErrClosed].
+func OpenRWMutex(seg *shm.Segment, name string, o RWMutexOptions) (*RWMutex, error) {
+	return open(rwMutexWith(o), seg, rwMutexSpec(seg, name))
+}
+
+// UnmarshalBinary makes m a handle of the lock that another process's MarshalBinary
+// wrote down. Options that m has stay.
+//
+// Errors: [shm.ErrFormat], [shm.ErrRemoved], [shm.ErrMismatch], those of [shm.Open].
+func (m *RWMutex) UnmarshalBinary(b []byte) error { return unmarshal(m, b, segment.KindRWMutex) }
+
+func rwMutexWith(o RWMutexOptions) *RWMutex {
+	return &RWMutex{repair: o.Repair, policy: o.Wait, detect: o.DetectDeadlock}
+}
+
+func rwMutexSpec(seg *shm.Segment, name string) segment.Spec {
+	return segment.Spec{Name: name, Kind: segment.KindRWMutex, Size: int64(lock.RWMutexBytes(slotsOf(seg.Internal())))}
+}
+
+func (m *RWMutex) bind(o *segment.Object) error {
+	if err := sized(o, lock.RWMutexBytes(slotsOf(o.Seg))); err != nil {
+		return err
+	}
+	l := o.Local(func() (any, func() bool) {
+		l := lock.NewRWMutex(o.Seg.Party(), o.Payload, m.policy)
+		if l == nil {
+			return l, nil
+		}
+		l.Subjects(o.Subject(lock.RoleLock), o.Subject(lock.RoleRLock), o.Subject(lock.RoleDrain))
+		return l, l.Held
+	}).(*lock.RWMutex)
+	if l == nil {
+		return fmt.Errorf("%v %q of %s: %w: it has no room for this process", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt)
+	}
+	m.o, m.l = o, l
+	m.seat, m.key = l.Seat()
+	m.deadlock = detector(o.Seg, m.detect)
+	return nil
+}
+
+// RLock locks m for reading. It waits until no writer is inside, and none that came first waits, until
+// a writer that is inside dies, or ctx ends. When there is no writer it locks even when ctx has ended.
+//
+// Errors:
+//   - [ErrOwnerDied], as an [*OwnerDiedError] that says who: a writer died inside, and m is NOT held, for a reader cannot
+//     mend what is broken. [RWMutex.Lock] and do it there. Not with [RWMutexOptions.Repair].
+//   - [ErrNotRecoverable]: m is not held and never will be again.
+//   - the context's error, [ErrClosed], or that of the Repair function: m is not held.
+func (m *RWMutex) RLock(ctx context.Context) error {
+	// Counted, and the way in was open at this moment: the lock is held. This is small enough to be inlined. The key is read
+	// after the addition, so that m keeps the memory mapped until then.
+	if m.seat.Add(1)>>lock.ReaderBits == m.key && !rwSlowly {
+		return nil
+	}
+	return m.rlock(ctx)
+}
+
+// rwSlowly has every RLock take the long way in builds that watch what is done.
+const rwSlowly = race.Enabled || crashpoint.Enabled
+
+// rlock is apart, and stays so, so that RLock can be inlined.
+//
+//go:noinline
+func (m *RWMutex) rlock(ctx context.Context) error { return m.l.RLock(ctx, m.repair) }
+
+// TryRLock locks m for reading if that is possible without waiting.
+//
+// Errors: [ErrLocked] when a living process holds m for writing or waits to do so; otherwise those of [RWMutex.RLock].
+func (m *RWMutex) TryRLock() error { return m.l.TryRLock(m.repair) }
+
+// RUnlock ends one RLock. Any goroutine of the process that holds m may call it. It does not wait.
+//
+// It panics, and changes nothing, when this process does not hold m for reading. After its segment was closed it does
+// nothing: the lock was given up with the close.
+func (m *RWMutex) RUnlock() {
+	if race.Enabled {
+		m.l.Leaves()
+	}
+	w := m.seat.Add(^uint64(0)) // see RLock
+	if crashpoint.Enabled {
+		crashpoint.Here("rwmutex.uncounted")
+	}
+	if w>>lock.ReaderBits != m.key {
+		m.runlock(w)
+	}
+}
+
+// runlock is apart, and stays so, so that RUnlock can be inlined.
+//
+//go:noinline
+func (m *RWMutex) runlock(w uint64) {
+	if !m.l.RUnlock(w) {
+		panic("shmsync.RWMutex.RUnlock: this process does not hold the lock for reading")
+	}
+}
+
+// Lock locks m for writing. It waits until nobody else holds m, its holders die, or ctx ends. A lock
+// that is free at once is taken even when ctx has ended.
+//
+// Errors:
+//   - [ErrOwnerDied], as an [*OwnerDiedError] that says who: a writer died inside, and m IS held. What it guards
+//     may be half-written. Repair that and call [RWMutex.MarkConsistent] before Unlock, or just Unlock to make
+//     m useless for everyone. Not with [RWMutexOptions.Repair]. A reader that dies is nobody's concern.
+//   - [ErrNotRecoverable]: m is not held and never will be again.
+//   - [ErrDeadlock], as a [*DeadlockError] that says who waits for whom: m is not held. Only with [RWMutexOptions.DetectDeadlock].
+//   - the context's error, [ErrClosed], or that of the Repair function: m is not held.
+func (m *RWMutex) Lock(ctx context.Context) error { return m.l.Lock(ctx, m.repair, m.deadlock) }
+
+// TryLock locks m for writing if that is possible without waiting. It does not heed whose turn it would be.
+//
+// Errors: [ErrLocked] when living processes hold m or one waits to write; otherwise those of [RWMutex.Lock].
+func (m *RWMutex) TryLock() error { return m.l.TryLock(m.repair) }
+
+// Unlock ends Lock. Any goroutine of the process that holds m may call it. It does not wait.
+//
+// It panics, and changes nothing, when this process does not hold m for writing. After its segment was closed it does
+// nothing: the lock was given up with the close.
+func (m *RWMutex) Unlock() {
+	if !m.l.Unlock() {
+		panic("shmsync.RWMutex.Unlock: this process does not hold the lock for writing")
+	}
+}
+
+// MarkConsistent says, after [ErrOwnerDied], that what m guards is whole again. It
+// does nothing when m is consistent.
+//
+// It panics, and changes nothing, when this process does not hold m for writing. After its segment was closed it does nothing.
+func (m *RWMutex) MarkConsistent() {
+	if !m.l.MarkConsistent() {
+		panic("shmsync.RWMutex.MarkConsistent: this process does not hold the lock for writing")
+	}
+}

@@ -1,0 +1,40 @@
+package shmsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// Locker returns m for interfaces that want a [sync.Locker]. Its Lock locks for writing. It waits
+// without a context, and panics when it cannot return with the lock held and what it guards whole: use it with
+// [RWMutexOptions.Repair].
+func (m *RWMutex) Locker() sync.Locker { return rwLocker{m} }
+
+// RLocker is Locker for reading: its Lock is RLock, and its Unlock is RUnlock.
+func (m *RWMutex) RLocker() sync.Locker { return rwReadLocker{m} }
+
+type rwLocker struct{ m *RWMutex }
+
+func (l rwLocker) Lock() {
+	err := l.m.Lock(context.Background())
+	if errors.Is(err, ErrOwnerDied) {
+		l.m.l.Abandon()
+	}
+	if err != nil {
+		panic(fmt.Sprintf("shmsync.RWMutex.Locker: lock %q: %v", l.m.o.Name, err))
+	}
+}
+
+func (l rwLocker) Unlock() { l.m.Unlock() }
+
+type rwReadLocker struct{ m *RWMutex }
+
+func (l rwReadLocker) Lock() {
+	if err := l.m.RLock(context.Background()); err != nil {
+		panic(fmt.Sprintf("shmsync.RWMutex.RLocker: lock %q: %v", l.m.o.Name, err))
+	}
+}
+
+func (l rwReadLocker) Unlock() { l.m.RUnlock() }
