@@ -1,0 +1,115 @@
+//go:build crashtest && linux
+
+package shmsync_test
+
+import (
+	"errors"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// once-victim: SEGMENT FUNCTION POINT. Steps counts how far functions have come.
+var onceVictim = proctest.Register("once-victim", func(args []string) {
+	seg, err := shm.Open(args[0])
+	must(err)
+	o, err := shmsync.NewOnce(seg, "o", shmsync.OnceOptions{Wait: shmsync.Park})
+	must(err)
+	steps, err := shm.NewUint32(seg, "steps", 0)
+	must(err)
+	n, err := strconv.Atoi(args[2])
+	must(err)
+	proctest.Say("ready")
+	proctest.Hear()
+	crashpoint.Arm(n)
+	err = o.Do(background, func() error {
+		steps.Store(1)
+		crashpoint.Here("the function")
+		time.Sleep(5 * time.Millisecond) // for others to come and wait
+		steps.Store(2)
+		if args[1] == "fail" {
+			return errOnce
+		}
+		return nil
+	})
+	crashpoint.Disarm()
+	if err != nil && !errors.Is(err, errOnce) {
+		panic(err)
+	}
+})
+
+// A process is killed at every point of a Do, whose function fails or does not; nobody else is there, another waits, or
+// a runner has died before, or is about to die. The function is run, whole, and nobody waits for the dead.
+func TestOnceCrashSweep(t *testing.T) {
+	for _, function := range []string{"succeed", "fail"} {
+		for _, situation := range []string{"alone", "with waiters", "after a death", "waits for one who dies"} {
+			n := 1
+			for ; !crashOnce(t, function, situation, n); n++ {
+			}
+			t.Logf("%s, %s: %d crash points", function, situation, n-1)
+			if n == 1 {
+				t.Errorf("%s, %s: no crash point was passed", function, situation)
+			}
+		}
+	}
+}
+
+func crashOnce(t *testing.T, function, situation string, n int) (completed bool) {
+	seg := newSegment(t)
+	o := newOnce(t, seg)
+	steps, err := shm.NewUint32(seg, "steps", 0)
+	must(err)
+	v := proctest.Start(t, onceVictim, seg.Path(), function, strconv.Itoa(n))
+	v.Expect("ready")
+	runs := 0
+	got := make(chan error, 1)
+	do := func() { got <- o.Do(background, func() error { runs++; steps.Store(2); return nil }) }
+	var first *proctest.Child
+	if situation == "after a death" || situation == "waits for one who dies" {
+		first = startOnceAgent(t, seg)
+		first.Send("stall")
+		first.Expect("running")
+	}
+	if situation == "after a death" {
+		first.Kill()
+	}
+	v.Send("go")
+	switch situation {
+	case "with waiters":
+		for end := time.Now().Add(10 * time.Millisecond); steps.Load() == 0 && time.Now().Before(end); {
+			time.Sleep(100 * time.Microsecond) // until the victim is at it, or has died before
+		}
+		go do()
+	case "waits for one who dies":
+		time.Sleep(5 * time.Millisecond)
+		go do()
+		first.Kill()
+	}
+	state := v.Wait()
+	if completed = state.Success(); !completed && state.String() != "signal: killed" {
+		t.Fatalf("%s, %s, point %d: %v\n%s", function, situation, n, state, v.Stderr())
+	}
+	if situation == "alone" || situation == "after a death" {
+		go do()
+	}
+	select {
+	case err := <-got:
+		if err != nil || !o.Done() || steps.Load() != 2 {
+			t.Errorf("%s, %s, point %d: %v, done %v, step %d", function, situation, n, err, o.Done(), steps.Load())
+		}
+		if must := function == "fail"; must && runs == 0 {
+			t.Errorf("%s, %s, point %d: done by a function that failed", function, situation, n)
+		}
+		if completed && function == "succeed" && situation == "alone" && runs != 0 {
+			t.Errorf("%s, %s, completed: run again", function, situation)
+		}
+	case <-time.After(soon):
+		t.Fatalf("%s, %s, point %d: stuck", function, situation, n)
+	}
+	return completed
+}
