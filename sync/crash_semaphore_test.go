@@ -1,0 +1,183 @@
+//go:build crashtest && linux
+
+package shmsync_test
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// A unitScene is an operation on a semaphore of four units that a victim is killed in, at each crash point in turn,
+// and what is around it. Each survivor wants two units.
+type unitScene struct {
+	name        string
+	before, act func(s *shmsync.Semaphore) error
+	dead        bool  // a process died with all units, which only makes sense with undo
+	held        int64 // the test has so many units while the victim acts
+	lets        bool  // and releases them some milliseconds after
+	survivors   int   // sleep for units when the victim begins; one comes later anyway
+	late        bool  // they come some milliseconds after the victim began
+}
+
+const (
+	allUnits   = 4
+	victimHas  = 2
+	unitsSleep = 5 * time.Millisecond // a process is given so long to fall asleep, and to take the turn
+)
+
+func acquireUnits(s *shmsync.Semaphore) error { return s.Acquire(background, victimHas) }
+func releaseUnits(s *shmsync.Semaphore) error { return s.Release(victimHas) }
+func noUnits(*shmsync.Semaphore) error        { return nil }
+func acquireAndRelease(s *shmsync.Semaphore) error {
+	return errors.Join(acquireUnits(s), releaseUnits(s))
+}
+
+func tryAndRelease(s *shmsync.Semaphore) error {
+	return errors.Join(s.TryAcquire(victimHas), releaseUnits(s))
+}
+
+func giveUp(s *shmsync.Semaphore) error {
+	if err := acquireWithin(s, victimHas, 2*unitsSleep); verdict(err) == "deadline" {
+		return nil
+	}
+	return releaseUnits(s)
+}
+
+var unitScenes = []unitScene{
+	{name: "acquire and release", before: noUnits, act: acquireAndRelease},
+	{name: "try and release", before: noUnits, act: tryAndRelease},
+	{name: "release to sleepers", before: acquireUnits, act: releaseUnits, held: 2, survivors: 2},
+	{name: "wait", before: noUnits, act: acquireAndRelease, held: 4, lets: true, survivors: 1},
+	{name: "wait before others", before: noUnits, act: acquireAndRelease, held: 4, lets: true, survivors: 2, late: true},
+	{name: "give up", before: noUnits, act: giveUp, held: 3, survivors: 1, late: true, lets: true},
+	{name: "acquire what the dead had", before: noUnits, act: acquireAndRelease, dead: true},
+	{name: "try what the dead had", before: noUnits, act: tryAndRelease, dead: true},
+	{name: "look what the dead had", before: noUnits, act: func(s *shmsync.Semaphore) error {
+		if n := s.Available(); n != allUnits {
+			return fmt.Errorf("%d units are available", n)
+		}
+		return nil
+	}, dead: true},
+}
+
+// semaphore-crasher: SEGMENT SCENE POINT.
+var semaphoreCrasher = proctest.Register("semaphore-crasher", func(args []string) {
+	s := openUnits(args[0])
+	scene, err := strconv.Atoi(args[1])
+	must(err)
+	n, err := strconv.Atoi(args[2])
+	must(err)
+	must(unitScenes[scene].before(s))
+	proctest.Say("ready")
+	proctest.Hear()
+	crashpoint.Arm(n)
+	must(unitScenes[scene].act(s))
+	crashpoint.Disarm()
+})
+
+// semaphore-survivor: SEGMENT. It acquires, releases, and says how that went.
+var semaphoreSurvivor = proctest.Register("semaphore-survivor", func(args []string) {
+	s := openUnits(args[0])
+	proctest.Say("waiting")
+	err := acquireWithin(s, victimHas, soon)
+	if err == nil {
+		err = s.Release(victimHas)
+	}
+	proctest.Say("%s", unitsVerdict(err))
+})
+
+func openUnits(path string) *shmsync.Semaphore {
+	seg, err := shm.Open(path)
+	must(err)
+	s, err := shmsync.OpenSemaphore(seg, "s", shmsync.SemaphoreOptions{})
+	must(err)
+	return s
+}
+
+// Wherever a process dies while it acquires, waits, releases or counts what the dead had, the others get the units that
+// are there in time, and with undo all of them.
+func TestSemaphoreCrashSweep(t *testing.T) {
+	for i, scene := range unitScenes {
+		for _, undo := range []bool{false, true} {
+			if scene.dead && !undo {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/undo=%v", scene.name, undo), func(t *testing.T) {
+				n := 1
+				for ; !scene.crash(t, i, undo, n); n++ {
+				}
+				t.Logf("%d crash points", n-1)
+				if n == 1 {
+					t.Error("no crash point was passed")
+				}
+			})
+		}
+	}
+}
+
+func (x unitScene) crash(t *testing.T, scene int, undo bool, n int) (completed bool) {
+	seg := newSegment(t)
+	s := newSemaphore(t, seg, "s", allUnits, shmsync.SemaphoreOptions{Undo: undo})
+	if x.dead {
+		c := startSemaphoreAgent(t, seg, "s")
+		told(t, c, "acquire 4", "ok")
+		c.Kill()
+	}
+	v := proctest.Start(t, semaphoreCrasher, seg.Path(), fmt.Sprint(scene), fmt.Sprint(n))
+	v.Expect("ready")
+	if x.held > 0 {
+		wantErr(t, "acquire", acquireWithin(s, x.held, soon), nil)
+	}
+	var others []*proctest.Child
+	survive := func(k int) {
+		for range k {
+			c := proctest.Start(t, semaphoreSurvivor, seg.Path())
+			c.Expect("waiting")
+			others = append(others, c)
+		}
+		time.Sleep(unitsSleep)
+	}
+	if !x.late {
+		survive(x.survivors)
+	}
+	v.Send("go")
+	if x.late {
+		time.Sleep(unitsSleep)
+		survive(x.survivors)
+	}
+	if x.lets {
+		time.Sleep(unitsSleep)
+		wantErr(t, "release", s.Release(x.held), nil)
+	}
+	state := v.Wait()
+	if completed = state.Success(); !completed && state.String() != "signal: killed" {
+		t.Fatalf("point %d: %v\n%s", n, state, v.Stderr())
+	}
+	survive(1)
+	for _, c := range others {
+		if line := c.Line(); line != "ok" {
+			t.Errorf("point %d: a survivor: %s", n, line)
+		}
+		c.WaitOK()
+	}
+	if x.held > 0 && !x.lets {
+		wantErr(t, "release", s.Release(x.held), nil)
+	}
+	switch got := s.Available(); {
+	case got == allUnits:
+	case undo, completed, got != allUnits-victimHas:
+		t.Errorf("point %d: %d units are available in the end", n, got)
+	}
+	rest := s.Available()
+	wantErr(t, "acquire all that are there", s.TryAcquire(rest), nil)
+	wantErr(t, "release them", s.Release(rest), nil)
+	return completed
+}

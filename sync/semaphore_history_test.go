@@ -1,0 +1,231 @@
+//go:build linux
+
+package shmsync_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/shmkit/shmkit/internal/cpu"
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// A deed is one operation of a history. It lies in shared memory, so that it survives whoever did it.
+type deed struct {
+	Call, Return uint64 // times of the common clock; 0: has not happened
+	Kind         int64
+	Units        int64 // how many were acquired or released, or seen to be free
+}
+
+const (
+	deedAcquire = 1 + iota
+	deedRelease
+	deedLook
+	deedNothing // an Acquire that gave up
+	deedDeath
+
+	deedsEach  = 60
+	deedUnits  = 3
+	unitDoers  = 4
+	deedWaits  = 5 * time.Millisecond
+	theirGuard = unitDoers // the test itself, as one more doer
+)
+
+// unitLog is what the processes of a history share.
+type unitLog struct {
+	s     *shmsync.Semaphore
+	deeds *shm.RawArray[deed]
+	clock *shm.Uint64
+}
+
+func openUnitLog(seg *shm.Segment) (l unitLog) {
+	var err error
+	l.s, err = shmsync.OpenSemaphore(seg, "s", shmsync.SemaphoreOptions{})
+	must(err)
+	l.deeds, err = shm.NewRawArray[deed](seg, "deeds", unitDoers*deedsEach)
+	must(err)
+	l.clock, err = shm.NewUint64(seg, "clock", 0)
+	must(err)
+	return l
+}
+
+// do does one operation and writes down how it went. The kind is there before the call is.
+func (l unitLog) do(d *deed, kind, units int64) (ok bool) {
+	d.Kind, d.Units = kind, units
+	d.Call = l.clock.Add(1)
+	switch kind {
+	case deedAcquire:
+		if err := acquireWithin(l.s, units, deedWaits); err != nil {
+			if verdict(err) != "deadline" {
+				panic(err)
+			}
+			d.Kind = deedNothing
+		}
+	case deedRelease:
+		must(l.s.Release(units))
+	case deedLook:
+		d.Units = l.s.Available()
+	}
+	d.Return = l.clock.Add(1)
+	return d.Kind != deedNothing
+}
+
+// isDoing reports whether a historian is about to do something.
+func (l unitLog) isDoing(who int) bool {
+	for i := range deedsEach {
+		d := &l.deeds.Slice()[who*deedsEach+i]
+		if atomic.LoadUint64(&d.Call) != 0 && atomic.LoadUint64(&d.Return) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// semaphore-historian: SEGMENT NUMBER. It acquires, looks, and releases.
+var semaphoreHistorian = proctest.Register("semaphore-historian", func(args []string) {
+	seg, err := shm.Open(args[0])
+	must(err)
+	who, err := strconv.Atoi(args[1])
+	must(err)
+	l := openUnitLog(seg)
+	mine := l.deeds.Slice()[who*deedsEach:][:deedsEach]
+	proctest.Say("ready")
+	proctest.Hear()
+	for i := 0; i+2 < len(mine); i += 3 {
+		n := 1 + rand.Int64N(2)
+		if l.do(&mine[i], deedAcquire, n) {
+			l.do(&mine[i+1], deedLook, 0)
+			cpu.Pause(uint32(rand.IntN(10_000))) // so that others come to wait
+			l.do(&mine[i+2], deedRelease, n)
+		}
+	}
+})
+
+// doing is a deed and who did it, as porcupine is told.
+type doing struct {
+	deed
+	who int
+}
+
+// unitState is a semaphore as porcupine sees it.
+type unitState struct {
+	free int64
+	has  [unitDoers + 1]int64
+	dead [unitDoers + 1]bool
+}
+
+// unitModel is the semaphore. An operation that did not return may have happened at any time after its call, or not at all:
+// then it comes last, when it is seen by nobody.
+var unitModel = porcupine.Model{
+	Init: func() any { return unitState{free: deedUnits} },
+	Step: func(state, input, _ any) (bool, any) {
+		s, d := state.(unitState), input.(doing)
+		if d.Return == 0 && s.dead[d.who] {
+			return true, s // it did not happen before the death, so it never did
+		}
+		switch d.Kind {
+		case deedAcquire:
+			if s.free < d.Units {
+				return d.Return == 0, s
+			}
+			s.free -= d.Units
+			s.has[d.who] += d.Units
+		case deedRelease:
+			s.free += d.Units
+			s.has[d.who] -= d.Units
+		case deedLook:
+			return d.Return == 0 || s.free == d.Units, s
+		case deedDeath:
+			s.free += s.has[d.who]
+			s.has[d.who] = 0
+			s.dead[d.who] = true
+		}
+		return true, s
+	},
+}
+
+// A history of processes that acquire, look and release is one of an atomic number of units, also when some of them are
+// killed at any time: with undo their units come back, all at once; without they are lost.
+func TestSemaphoreLinearizable(t *testing.T) {
+	rounds := 20
+	if long {
+		rounds = 200
+	}
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		ended := 0
+		for round := range rounds {
+			ended += playUnits(t, undo, round%3) // nobody is killed, one, or two
+		}
+		t.Logf("%d operations were interrupted by a death", ended)
+		if ended == 0 {
+			t.Error("no operation was interrupted in any round")
+		}
+	})
+}
+
+func playUnits(t *testing.T, undo bool, kills int) (interrupted int) {
+	seg := newSegment(t)
+	s := newSemaphore(t, seg, "s", deedUnits, shmsync.SemaphoreOptions{Undo: undo})
+	l := openUnitLog(seg)
+	var children []*proctest.Child
+	for i := range unitDoers {
+		c := proctest.Start(t, semaphoreHistorian, seg.Path(), fmt.Sprint(i))
+		c.Expect("ready")
+		children = append(children, c)
+	}
+	for _, c := range children {
+		c.Send("go")
+	}
+	var all []doing
+	for who := range kills {
+		at := l.clock.Load() + uint64(rand.IntN(unitDoers*deedsEach/4))
+		for began := time.Now(); (l.clock.Load() < at || !l.isDoing(who)) && time.Since(began) < 10*time.Millisecond; {
+		}
+		death := deed{Call: l.clock.Add(1), Kind: deedDeath}
+		if state := children[who].Kill(); state.Success() {
+			continue // it had come to its end
+		}
+		death.Return = l.clock.Add(1)
+		if undo {
+			all = append(all, doing{death, who})
+		}
+	}
+	for _, c := range children[kills:] {
+		c.WaitOK()
+	}
+	var last deed
+	l.do(&last, deedLook, 0)
+	all = append(all, doing{last, theirGuard})
+	if undo {
+		wantAvailable(t, s, deedUnits)
+	}
+	for i, d := range l.deeds.Slice() {
+		if d.Call > 0 {
+			all = append(all, doing{d, i / deedsEach})
+			if d.Return == 0 {
+				interrupted++
+			}
+		}
+	}
+	var ops []porcupine.Operation
+	for _, d := range all {
+		end := int64(d.Return)
+		if end == 0 {
+			end = math.MaxInt64
+		}
+		ops = append(ops, porcupine.Operation{ClientId: d.who, Input: d, Call: int64(d.Call), Return: end})
+	}
+	if result := porcupine.CheckOperationsTimeout(unitModel, ops, 20*time.Second); result != porcupine.Ok {
+		t.Fatalf("the history is %v: %v", result, ops)
+	}
+	return interrupted
+}

@@ -1,0 +1,261 @@
+//go:build linux
+
+package shmsync_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/race"
+	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// semaphore-crowd: SEGMENT. It blocks a crowd of goroutines on one semaphore, says how many threads it has, and cancels
+// every other of them when it is told to.
+var semaphoreCrowd = proctest.Register("semaphore-crowd", func(args []string) {
+	seg, err := shm.Open(args[0])
+	must(err)
+	s, err := shmsync.OpenSemaphore(seg, "s", shmsync.SemaphoreOptions{})
+	must(err)
+	ctx, cancel := context.WithCancel(background)
+	var wg sync.WaitGroup
+	var began, had, canceled atomic.Int64
+	for i := range crowd {
+		wg.Go(func() {
+			began.Add(1)
+			c := background
+			if i%2 == 1 {
+				c = ctx
+			}
+			switch err := s.Acquire(c, int64(1+i%3)); {
+			case err == nil:
+				had.Add(1)
+				must(s.Release(int64(1 + i%3)))
+			case errors.Is(err, context.Canceled):
+				canceled.Add(1)
+			default:
+				must(err)
+			}
+		})
+	}
+	for began.Load() < crowd {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond)
+	proctest.Say("%d", threads())
+	proctest.Hear()
+	cancel()
+	for canceled.Load() < crowd/2 {
+		time.Sleep(time.Millisecond)
+	}
+	proctest.Say("%d", threads())
+	wg.Wait()
+	proctest.Say("%d %d", had.Load(), canceled.Load())
+})
+
+// 10,000 goroutines of one process that wait for units which another one has need few threads. Half of them are
+// cancelled; all others get units in the end, when the other dies or releases.
+func TestSemaphoreCrowd(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		s := newSemaphore(t, seg, "s", 4, shmsync.SemaphoreOptions{Undo: undo})
+		wantErr(t, "acquire", s.Acquire(background, 4), nil)
+		c := proctest.Start(t, semaphoreCrowd, seg.Path())
+		checkThreads := func(when string) {
+			var n int
+			if fmt.Sscan(c.Line(), &n); n < 1 || n > 16 {
+				t.Errorf("%s the process has %d threads", when, n)
+			}
+		}
+		checkThreads("while all wait")
+		c.Send("cancel")
+		checkThreads("after half of them left")
+		wantErr(t, "release", s.Release(4), nil)
+		c.Expect(fmt.Sprint(crowd/2, " ", crowd/2))
+		c.WaitOK()
+		wantAvailable(t, s, 4)
+	})
+}
+
+func TestSemaphoreNoAllocations(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector allocates")
+	}
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		s := newSemaphore(t, newSegment(t), "s", 2, shmsync.SemaphoreOptions{Undo: undo})
+		must(s.Acquire(background, 1))
+		if n := testing.AllocsPerRun(1000, func() {
+			must(s.Acquire(background, 1))
+			if s.TryAcquire(1) != shmsync.ErrLocked {
+				panic("no units were left")
+			}
+			must(s.Release(1))
+			must(s.TryAcquire(1))
+			must(s.Release(1))
+			s.Available()
+		}); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+		must(s.Release(1))
+	})
+}
+
+// semaphore-frugal: SEGMENT. Two goroutines acquire and release while those of another process do the same, and sleep for it.
+// It says how many allocations that took.
+var semaphoreFrugal = proctest.Register("semaphore-frugal", func(args []string) {
+	seg, err := shm.Open(args[0])
+	must(err)
+	s, err := shmsync.OpenSemaphore(seg, "s", shmsync.SemaphoreOptions{Wait: shmsync.Park})
+	must(err)
+	use := func(rounds int) {
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				for range rounds {
+					must(s.Acquire(background, 2))
+					runtime.Gosched() // so that the others come to wait
+					must(s.Release(2))
+				}
+			})
+		}
+		wg.Wait()
+	}
+	proctest.Say("ready")
+	proctest.Hear()
+	use(allocRounds / 10) // to fill the pools
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	use(allocRounds)
+	runtime.ReadMemStats(&after)
+	proctest.Say("%d", after.Mallocs-before.Mallocs)
+	use(allocRounds / 10) // for the other to contend with
+})
+
+// Waiting allocates nothing either. What the runtime itself allocates meanwhile is allowed for.
+func TestSemaphoreNoAllocationsContended(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector allocates")
+	}
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		newSemaphore(t, seg, "s", 2, shmsync.SemaphoreOptions{Undo: undo})
+		children := []*proctest.Child{proctest.Start(t, semaphoreFrugal, seg.Path()), proctest.Start(t, semaphoreFrugal, seg.Path())}
+		for _, c := range children {
+			c.Expect("ready")
+		}
+		for _, c := range children {
+			c.Send("go")
+		}
+		for _, c := range children {
+			var n int
+			if _, err := fmt.Sscan(c.Line(), &n); err != nil || n > allocRounds/50 {
+				t.Errorf("%d allocations in %d rounds of two goroutines", n, allocRounds)
+			}
+			t.Logf("%d allocations", n)
+			c.WaitOK()
+		}
+	})
+}
+
+// A program that guards an ordinary variable with one unit has no race, whichever handle it uses and however it
+// acquires, and the detector reports none. In a build without the detector this only checks the number.
+func TestSemaphoreOrders(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		o := shmsync.SemaphoreOptions{Undo: undo}
+		handles := []*shmsync.Semaphore{newSemaphore(t, seg, "s", 3, o), newSemaphore(t, seg, "s", 3, o)}
+		n := 0
+		const goroutines, rounds = 6, 300
+		var wg sync.WaitGroup
+		for i := range goroutines {
+			s := handles[i%2]
+			wg.Go(func() {
+				for range rounds {
+					if i == 0 {
+						for s.TryAcquire(3) != nil {
+							runtime.Gosched()
+						}
+					} else {
+						must(s.Acquire(background, 3))
+					}
+					n++
+					must(s.Release(int64(1 + i%2)))
+					must(s.Release(int64(2 - i%2)))
+				}
+			})
+		}
+		wg.Wait()
+		if n != goroutines*rounds {
+			t.Errorf("counted to %d, want %d", n, goroutines*rounds)
+		}
+	})
+}
+
+// Whatever is written over a semaphore while it is used, every call ends, at the latest with its context, and nothing
+// panics.
+func TestSemaphoreGarbage(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		for round := range 30 {
+			seg := newSegment(t)
+			newSemaphore(t, seg, "s", 3, shmsync.SemaphoreOptions{Undo: undo, Max: 5})
+			o, err := seg.Internal().Open(segment.Spec{Name: "s", Kind: segment.KindSemaphore, Size: segment.AnySize})
+			must(err)
+			var wg sync.WaitGroup
+			stop := make(chan struct{})
+			for _, seg := range []*shm.Segment{openAgain(t, seg), openAgain(t, seg)} {
+				s, err := shmsync.OpenSemaphore(seg, "s", shmsync.SemaphoreOptions{})
+				must(err)
+				for range 2 {
+					wg.Go(func() { fumbleUnits(t, s, stop) })
+				}
+			}
+			random := rand.New(rand.NewPCG(uint64(round), 1))
+			for range 40 {
+				time.Sleep(50 * time.Microsecond)
+				overwrite(random, o.Payload)
+			}
+			close(stop)
+			wg.Wait()
+			if late, err := shmsync.OpenSemaphore(openAgain(t, seg), "s", shmsync.SemaphoreOptions{}); err != nil {
+				wantErr(t, "open", err, shm.ErrCorrupt)
+			} else {
+				late.Available()
+			}
+		}
+	})
+}
+
+// overwrite writes zeros, ones or anything over eight bytes of mem, mostly near its beginning.
+func overwrite(random *rand.Rand, mem []byte) {
+	at := random.IntN(len(mem)/8) * 8
+	if random.IntN(4) > 0 {
+		at = random.IntN(min(len(mem)/8, 24)) * 8
+	}
+	kind := random.IntN(4)
+	for i := range 8 {
+		mem[at+i] = [...]byte{0, 0xff, byte(random.Uint32()), byte(1 - min(i, 1))}[kind]
+	}
+}
+
+func fumbleUnits(t *testing.T, s *shmsync.Semaphore, stop <-chan struct{}) {
+	for n := int64(1); !isClosed(stop); n++ {
+		began := time.Now()
+		acquireWithin(s, n%4, 300*time.Microsecond)
+		s.TryAcquire(n % 3)
+		s.Release(n % 3)
+		s.Available()
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("took %v", took)
+		}
+	}
+}
