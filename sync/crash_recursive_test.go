@@ -1,0 +1,125 @@
+//go:build crashtest && linux
+
+package shmsync_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// recursive-victim: SEGMENT WAY POINT. It locks three times and unlocks as often. Inside is 1 while it is sure to have
+// the lock, and 2 once it has mended what a process left that died before it.
+var recursiveVictim = proctest.Register("recursive-victim", func(args []string) {
+	seg, err := shm.Open(args[0])
+	must(err)
+	inside, err := shm.NewUint32(seg, "inside", 0)
+	must(err)
+	var o shmsync.MutexOptions
+	if args[1] == "repair" {
+		o.Repair = func() error { inside.Store(2); return nil }
+	}
+	m, err := shmsync.NewRecursiveMutex(seg, "r", o)
+	must(err)
+	n, err := strconv.Atoi(args[2])
+	must(err)
+	proctest.Say("ready")
+	proctest.Hear()
+	crashpoint.Arm(n)
+	h := shmsync.NewHolder()
+	lock := func() error { return m.Lock(background, h) }
+	if args[1] == "try" {
+		lock = func() error { return m.TryLock(h) }
+	}
+	if err := lock(); errors.Is(err, shmsync.ErrOwnerDied) {
+		m.MarkConsistent(h)
+		inside.Store(2)
+	} else {
+		must(err)
+	}
+	must(lock())
+	inside.Store(1)
+	must(lock())
+	crashpoint.Here("at depth 3")
+	m.Unlock(h)
+	m.Unlock(h)
+	crashpoint.Here("at depth 1")
+	inside.Store(2)
+	m.Unlock(h)
+	crashpoint.Disarm()
+})
+
+// A process is killed at every point of what it does with a lock that is free, waited for, or was left by a dead one.
+// The next one has the lock in time, and is told when it must be.
+func TestRecursiveCrashSweep(t *testing.T) {
+	for _, way := range []string{"lock", "try", "repair"} {
+		for _, situation := range []string{"alone", "waited for", "orphaned"} {
+			n := 1
+			for ; !crashRecursive(t, way, situation, n); n++ {
+			}
+			t.Logf("%s, %s: %d crash points", way, situation, n-1)
+			if n <= 2 {
+				t.Errorf("%s, %s: no crash point was passed", way, situation)
+			}
+		}
+	}
+}
+
+func crashRecursive(t *testing.T, way, situation string, n int) (completed bool) {
+	seg := newSegment(t)
+	m, h := newRecursive(t, seg), shmsync.NewHolder()
+	inside, err := shm.NewUint32(seg, "inside", 0)
+	must(err)
+	if situation == "orphaned" {
+		c := startRecursiveAgent(t, seg)
+		told(t, c, "deep 3", "ok")
+		c.Kill()
+	}
+	v := proctest.Start(t, recursiveVictim, seg.Path(), way, strconv.Itoa(n))
+	v.Expect("ready")
+	got := make(chan error)
+	lock := func() {
+		ctx, cancel := context.WithTimeout(background, soon)
+		defer cancel()
+		got <- m.Lock(ctx, h)
+	}
+	v.Send("go")
+	if situation == "waited for" {
+		for end := time.Now().Add(10 * time.Millisecond); inside.Load() == 0 && time.Now().Before(end); {
+			time.Sleep(10 * time.Microsecond)
+		}
+		go lock()
+	}
+	state := v.Wait()
+	if completed = state.Success(); !completed && state.String() != "signal: killed" {
+		t.Fatalf("%s, %s, point %d: %v\n%s", way, situation, n, state, v.Stderr())
+	}
+	if situation != "waited for" {
+		go lock()
+	}
+	err = <-got
+	if err != nil && !errors.Is(err, shmsync.ErrOwnerDied) {
+		t.Fatalf("%s, %s, point %d: %v", way, situation, n, err)
+	}
+	in := inside.Load()
+	if in == 1 && err == nil || in == 0 && situation == "orphaned" && err == nil {
+		t.Errorf("%s, %s, point %d: not told of a death", way, situation, n)
+	}
+	if completed && err != nil {
+		t.Errorf("%s, %s, completed: %v", way, situation, err)
+	}
+	if err != nil {
+		m.MarkConsistent(h)
+	}
+	m.Unlock(h)
+	wantErr(t, "in the end", m.TryLock(h), nil)
+	m.Unlock(h)
+	return completed
+}
