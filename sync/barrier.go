@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/segment"
@@ -124,6 +125,7 @@ func (b *Barrier) Wait(ctx context.Context) (index int, err error) {
 		return 0, fmt.Errorf("shmsync: %w", segment.Invalid("barrier %q: Wait on a handle with the option Spectator: open it without", b.Name()))
 	}
 	index, err = b.b.Wait(ctx, b.options.Action)
+	runtime.KeepAlive(b)
 	if _, broken := err.(*lock.BrokenError); broken {
 		err = fmt.Errorf("shmsync: barrier %q: %w", b.Name(), err)
 	}
@@ -132,18 +134,32 @@ func (b *Barrier) Wait(ctx context.Context) (index int, err error) {
 
 // Abort breaks the barrier: whoever waits, and whoever comes, gets [ErrBroken] until a [Barrier.Reset]. It does not
 // wait. After its segment was closed it does nothing.
-func (b *Barrier) Abort() { b.b.Abort() }
+func (b *Barrier) Abort() {
+	b.b.Abort()
+	runtime.KeepAlive(b)
+}
 
 // Reset makes the barrier whole, with nobody waiting. Whoever waits gets [ErrBroken]. Dead parties are forgotten: the
 // barrier is for as many as before, so processes have to take their places. It does not wait.
 // After its segment was closed it does nothing.
-func (b *Barrier) Reset() { b.b.Reset() }
+func (b *Barrier) Reset() {
+	b.b.Reset()
+	runtime.KeepAlive(b)
+}
 
 // Parties is how many have to come.
 func (b *Barrier) Parties() int { return b.b.Parties() }
 
 // Waiting is how many have come and wait at this moment.
-func (b *Barrier) Waiting() int { return b.b.Waiting() }
+func (b *Barrier) Waiting() int {
+	n := b.b.Waiting()
+	runtime.KeepAlive(b)
+	return n
+}
 
 // Broken reports whether b is broken: whether a Wait would fail at once. After its segment was closed it is false.
-func (b *Barrier) Broken() bool { return b.b.Broken() }
+func (b *Barrier) Broken() bool {
+	broken := b.b.Broken()
+	runtime.KeepAlive(b)
+	return broken
+}

@@ -115,6 +115,7 @@ func (o *Once) doSlow(ctx context.Context, f func() error) error {
 	if f == nil {
 		return fmt.Errorf("shmsync: %w", segment.Invalid("once %q: the function must not be nil", o.Name()))
 	}
+	defer runtime.KeepAlive(o)
 	m := o.shared.m
 	if err := m.Lock(ctx); errors.Is(err, ErrOwnerDied) {
 		m.MarkConsistent() // it guards nothing but the function's turn
