@@ -42,6 +42,9 @@ type Cond struct {
 	place  atomic.Pointer[condPlace] // nil until this process waits for the first time
 	gate   chan struct{}             // holds one token: the leader's
 	queue  condQueue
+
+	// Subject is what those who wait are reported to wait for; set before the first use.
+	Subject Subject
 }
 
 // A condPlace is where a process waits.

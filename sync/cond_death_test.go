@@ -1,0 +1,220 @@
+//go:build linux
+
+package shmsync_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// A waiter that was killed is not notified in the place of others, nor counted.
+func TestCondWaiterDies(t *testing.T) {
+	for name, policy := range policies {
+		t.Run(name, func(t *testing.T) {
+			seg := newSegment(t)
+			c := newCond(t, seg, "c")
+			survivors := []*proctest.Child{startCondAgent(t, seg, policy), startCondAgent(t, seg, policy)}
+			for range 4 {
+				victim := startCondAgent(t, seg, policy)
+				for _, a := range append(survivors, victim) {
+					a.Send("wait 1")
+				}
+				waiting(t, c, 3)
+				victim.Kill()
+				waiting(t, c, 2)
+				began := time.Now()
+				c.Notify(2)
+				for _, a := range survivors {
+					a.Expect("ok")
+				}
+				if took := time.Since(began); took >= soon/2 {
+					t.Errorf("the others returned after %v", took)
+				}
+				waiting(t, c, 0)
+			}
+			for _, a := range survivors {
+				a.Kill()
+			}
+		})
+	}
+}
+
+// stopWaiting has a new process wait n times, and stops it.
+func stopWaiting(t *testing.T, seg *shm.Segment, c *shmsync.Cond, n int) *proctest.Child {
+	t.Helper()
+	victim := startCondAgent(t, seg, shmsync.Park)
+	before := c.Waiting()
+	victim.Send(fmt.Sprint("wait ", n))
+	waiting(t, c, before+n)
+	victim.Signal(syscall.SIGSTOP)
+	victim.WaitStopped()
+	return victim
+}
+
+// A signal to a process that dies before it runs reaches another waiter: one that came before the signal, or after
+// it, or after the death; whatever its policy.
+func TestCondSignalledWaiterDies(t *testing.T) {
+	for name, policy := range policies {
+		t.Run(name, func(t *testing.T) {
+			seg := newSegment(t)
+			c := newCond(t, seg, "c")
+			other := startCondAgent(t, seg, policy)
+			for round := range 4 {
+				when := []string{"before the signal", "after the signal"}[round%2]
+				if when == "before the signal" {
+					other.Send("wait 1")
+					waiting(t, c, 1)
+				}
+				victim := stopWaiting(t, seg, c, 2)
+				if when == "before the signal" { // processes take turns: three signals reach the victim's both, and the other's
+					c.Notify(3)
+					other.Expect("ok")
+				} else {
+					c.Notify(2)
+				}
+				waiting(t, c, 0)
+				other.Send("wait 3")
+				waiting(t, c, 3)
+				silent(t, other)
+				began := time.Now()
+				victim.Kill()
+				other.Expect("ok")
+				other.Expect("ok")
+				took := time.Since(began)
+				if took > soon {
+					t.Errorf("the signal arrived after %v", took)
+				}
+				t.Logf("waited %s: %v after the death", when, took)
+				waiting(t, c, 1)
+				silent(t, other)
+				c.Signal()
+				other.Expect("ok")
+			}
+			other.Kill()
+		})
+	}
+}
+
+// A process that came back from the signal, but has not the lock yet, is no exception.
+func TestCondSignalledWaiterDiesWaitingForLock(t *testing.T) {
+	seg := newSegment(t)
+	c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")
+	other := startCondAgent(t, seg, shmsync.Park)
+	for range 3 {
+		victim := startCondAgent(t, seg, shmsync.Park)
+		victim.Send("wait 1")
+		waiting(t, c, 1)
+		other.Send("wait 2")
+		waiting(t, c, 3)
+		wantErr(t, "lock", m.Lock(background), nil)
+		c.Notify(2) // processes take turns: each is signalled once
+		waiting(t, c, 1)
+		time.Sleep(5 * time.Millisecond) // both wait for the lock
+		victim.Kill()
+		waiting(t, c, 0) // the other has been granted two
+		m.Unlock()
+		other.Expect("ok")
+		other.Expect("ok")
+	}
+	other.Kill()
+}
+
+// A signal that nobody waits for but a process that dies is lost, and not kept for those who come after others have
+// seen the death.
+func TestCondLastWaiterDies(t *testing.T) {
+	seg := newSegment(t)
+	c := newCond(t, seg, "c")
+	victim := stopWaiting(t, seg, c, 1)
+	c.Signal()
+	victim.Kill()
+	c.Signal() // sees the death
+	waiting(t, c, 0)
+	other := startCondAgent(t, seg, shmsync.Adaptive)
+	told(t, other, "timed 20ms", "deadline")
+	other.Kill()
+}
+
+// A process that dies while it holds the lock of the waiters is the lock's affair: they do not notice, and the one that
+// is notified then is told, with the lock held.
+func TestCondHolderDies(t *testing.T) {
+	seg := newSegment(t)
+	c := newCond(t, seg, "c")
+	other := startCondAgent(t, seg, shmsync.Adaptive)
+	other.Send("wait 2")
+	waiting(t, c, 2)
+	holder := startCondAgent(t, seg, shmsync.Adaptive)
+	told(t, holder, "hold", "ok")
+	holder.Kill()
+	silent(t, other)
+	waiting(t, c, 2)
+	c.Notify(2)
+	other.Expect("owner died")
+	other.Expect("ok")
+
+	other.Send("wait 1")
+	waiting(t, c, 1)
+	holder = startCondAgent(t, seg, shmsync.Adaptive)
+	told(t, holder, "hold", "ok")
+	c.Signal() // the waiter waits for the lock now
+	silent(t, other)
+	holder.Kill()
+	other.Expect("owner died")
+	other.Kill()
+}
+
+// Who signals, or broadcasts, is killed at a random moment, again and again. All that wait return with the broadcast that
+// follows, at the latest, and the waiters of a whole broadcast need no other.
+func TestCondNotifierDies(t *testing.T) {
+	seg := newSegment(t)
+	c := newCond(t, seg, "c")
+	others := []*proctest.Child{startCondAgent(t, seg, shmsync.Park), startCondAgent(t, seg, shmsync.Adaptive)}
+	for i := range 12 {
+		for _, a := range others {
+			a.Send("wait 3")
+		}
+		waiting(t, c, 6)
+		notifier := startCondAgent(t, seg, shmsync.Park)
+		notifier.Send([]string{"broadcast", "signal", "notify 4"}[i%3])
+		time.Sleep(time.Duration(rand.IntN(200)) * time.Microsecond)
+		notifier.Kill()
+		began := time.Now()
+		c.Broadcast()
+		waiting(t, c, 0)
+		for _, a := range others {
+			for range 3 {
+				a.Expect("ok")
+			}
+		}
+		if took := time.Since(began); took > soon {
+			t.Errorf("all returned after %v", took)
+		}
+	}
+	for _, a := range others {
+		a.Kill()
+	}
+}
+
+// As many processes as the segment has room for wait and die, twice: their seats are used again.
+func TestCondSeatsAreReused(t *testing.T) {
+	seg := newSegment(t)
+	c := newCond(t, seg, "c")
+	size := func() int { return len(payload(t, seg, condKind, "c")) }
+	was := size()
+	for range 40 {
+		victim := startCondAgent(t, seg, shmsync.Park)
+		victim.Send("wait 1")
+		waiting(t, c, 1)
+		victim.Kill()
+		waiting(t, c, 0)
+	}
+	if high := seats(t, seg); high > 2 || size() != was {
+		t.Errorf("%d seats were handed out", high)
+	}
+}

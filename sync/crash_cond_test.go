@@ -1,0 +1,204 @@
+//go:build crashtest && linux
+
+package shmsync_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// A condScene is an operation that a victim is killed in, at its first crash point, its second, and so on until it
+// completes; and what is around it. Six goroutines of two other processes wait already.
+type condScene struct {
+	name    string
+	before  func(v *condVictim) // what the victim does before it is armed
+	act     func(v *condVictim) error
+	granted int  // waiters of a dead process that had been notified
+	waits   bool // the test signals until the victim has ended
+	least   int  // how many others return when the victim completes, and nobody dies but it
+	most    int
+	all     bool // if more than none, then all
+}
+
+type condVictim struct {
+	c *shmsync.Cond
+	m *shmsync.Mutex
+}
+
+func (v *condVictim) wait(d time.Duration) error {
+	ctx, cancel := context.WithTimeout(background, d)
+	defer cancel()
+	must(v.m.Lock(background))
+	err := v.c.Wait(ctx, v.m)
+	v.m.Unlock()
+	return err
+}
+
+// sit takes a seat.
+func (v *condVictim) sit() { v.wait(time.Microsecond) }
+
+var condScenes = []condScene{
+	{name: "first wait", act: func(v *condVictim) error { return v.wait(time.Minute) }, waits: true},
+	{name: "wait", before: (*condVictim).sit, act: func(v *condVictim) error { return v.wait(time.Minute) }, waits: true},
+	{name: "timed wait", before: (*condVictim).sit, act: func(v *condVictim) error { v.wait(time.Millisecond); return nil }},
+	{name: "signal", act: func(v *condVictim) error { v.c.Signal(); return nil }, least: 1, most: 1},
+	{name: "notify", act: func(v *condVictim) error { v.c.Notify(4); return nil }, least: 4, most: 4},
+	{name: "broadcast", act: func(v *condVictim) error { v.c.Broadcast(); return nil }, least: 6, most: 6, all: true},
+	{name: "inherit by signal", granted: 2, act: func(v *condVictim) error { v.c.Signal(); return nil }, least: 1, most: 1},
+	{name: "inherit by wait", granted: 2, before: (*condVictim).sit, act: func(v *condVictim) error { return v.wait(time.Minute) }, waits: true},
+	{name: "inherit by first wait", granted: 2, act: func(v *condVictim) error { return v.wait(time.Minute) }, waits: true},
+}
+
+// cond-crasher: SEGMENT SCENE POINT.
+var condCrasher = proctest.Register("cond-crasher", func(args []string) {
+	seg, err := shm.Open(args[0])
+	must(err)
+	c, err := shmsync.NewCond(seg, "c", shmsync.CondOptions{Wait: shmsync.Park})
+	must(err)
+	m, err := shmsync.NewMutex(seg, "m", shmsync.MutexOptions{Repair: func() error { return nil }})
+	must(err)
+	i, err := strconv.Atoi(args[1])
+	must(err)
+	n, err := strconv.Atoi(args[2])
+	must(err)
+	v, s := &condVictim{c, m}, condScenes[i]
+	if s.before != nil {
+		s.before(v)
+	}
+	returned, err := shm.NewBool(seg, "returned", false)
+	must(err)
+	proctest.Say("ready")
+	proctest.Hear()
+	crashpoint.Trace(func(name string) {
+		if name == "cond.returned" {
+			returned.Store(true)
+		}
+	})
+	crashpoint.Arm(n)
+	must(s.act(v))
+	crashpoint.Disarm()
+})
+
+// No signal is lost at any point: whoever is left gets it within two seconds. At most one waiter too many returns for a death.
+func TestCondCrashSweep(t *testing.T) {
+	for i, s := range condScenes {
+		t.Run(s.name, func(t *testing.T) {
+			n := 1
+			for ; !s.crash(t, i, n); n++ {
+			}
+			t.Logf("%d crash points", n-1)
+			if n == 1 {
+				t.Error("no crash point was passed")
+			}
+		})
+	}
+}
+
+const condSleepers = 6
+
+func (s condScene) crash(t *testing.T, i, n int) (completed bool) {
+	seg := newSegment(t)
+	c, err := shmsync.NewCond(seg, "c", shmsync.CondOptions{})
+	wantErr(t, "make it", err, nil)
+	others := []*proctest.Child{startCondAgent(t, seg, shmsync.Park), startCondAgent(t, seg, shmsync.Adaptive)}
+	for _, a := range others {
+		a.Send(fmt.Sprint("wait ", condSleepers/len(others)))
+	}
+	waiting(t, c, condSleepers)
+	v := proctest.Start(t, condCrasher, seg.Path(), fmt.Sprint(i), fmt.Sprint(n))
+	v.Expect("ready")
+	signals := s.grant(t, seg, c, others)
+	v.Send("go")
+	ended := make(chan struct{})
+	sent := make(chan int)
+	go func() { sent <- s.signal(c, ended) }()
+	state := v.Wait()
+	close(ended)
+	signals += <-sent
+	if completed = state.Success(); !completed && state.String() != "signal: killed" {
+		t.Fatalf("point %d: %v\n%s", n, state, v.Stderr())
+	}
+	returned, err := shm.NewBool(seg, "returned", false)
+	wantErr(t, "see whether it had returned", err, nil)
+	if s.waits && returned.Load() {
+		signals-- // the victim's own
+	}
+	s.check(t, c, n, signals, completed)
+	c.Broadcast()
+	waiting(t, c, 0)
+	for _, a := range others {
+		for range condSleepers / len(others) {
+			if line := a.Line(); line != "ok" && line != "owner died" {
+				t.Errorf("point %d: a waiter returned with %s", n, line)
+			}
+		}
+		a.Kill()
+	}
+	return completed
+}
+
+// grant has a process die that was notified, if the scene wants that, and nobody have seen it yet.
+func (s condScene) grant(t *testing.T, seg *shm.Segment, c *shmsync.Cond, others []*proctest.Child) (signals int) {
+	t.Helper()
+	if s.granted == 0 {
+		return 0
+	}
+	dead := stopWaiting(t, seg, c, s.granted)
+	seatOf := payload(t, seg, condKind, "c")[64:]
+	number := seats(t, seg) - 1
+	word := seatOf[number*64 : number*64+8]
+	binary.NativeEndian.PutUint64(word, binary.NativeEndian.Uint64(word)+uint64(s.granted))
+	dead.Kill()
+	return s.granted
+}
+
+// signal sends signals for as long as the victim waits for one, and returns how many.
+func (s condScene) signal(c *shmsync.Cond, ended <-chan struct{}) (signals int) {
+	for s.waits && !isClosed(ended) && signals < condSleepers-2 {
+		time.Sleep(3 * time.Millisecond)
+		if !isClosed(ended) {
+			c.Signal()
+			signals++
+		}
+	}
+	return signals
+}
+
+// check counts how many of the others have returned in the end.
+func (s condScene) check(t *testing.T, c *shmsync.Cond, n, signals int, completed bool) {
+	t.Helper()
+	least, most := signals+s.least, signals+s.most
+	if !completed && !s.waits { // it may have done nothing
+		least = s.granted
+	}
+	if !completed || s.granted > 0 {
+		most++ // one too many
+	}
+	least, most = min(least, condSleepers), min(most, condSleepers)
+	returned := func() int { return condSleepers - c.Waiting() }
+	began := time.Now()
+	proctest.Eventually(t, soon, func() bool { return returned() >= least }, fmt.Sprintf("point %d: %d of the others return", n, least))
+	if took := time.Since(began); took > time.Millisecond {
+		t.Logf("point %d: %v", n, took)
+	}
+	if s.all && !completed { // it may have announced itself
+		time.Sleep(1200 * time.Millisecond)
+		if r := returned(); r != 0 && r != condSleepers {
+			t.Errorf("point %d: %d of %d were reached by the broadcast", n, r, condSleepers)
+		}
+		return
+	}
+	time.Sleep(10 * time.Millisecond)
+	if r := returned(); r < least || r > most {
+		t.Errorf("point %d, completed %v: %d of the others returned, want %d to %d", n, completed, r, least, most)
+	}
+}
