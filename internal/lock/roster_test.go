@@ -97,11 +97,13 @@ func TestRosterClaims(t *testing.T) {
 	if r.len() != 3 || n != 3 || sum != 7+3+7 {
 		t.Errorf("%d seats, %d counted, sum %d", r.len(), n, sum)
 	}
-	for i := range r.all {
-		if i == r.seat(1) {
+	for s := range r.all {
+		if s == r.seat(1) {
 			break // the loop can be left
 		}
 	}
+	children[0].Kill()
+	children[2].Kill()
 }
 
 // Many attachments that claim at once without a lock get seats of their own.
