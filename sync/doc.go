@@ -58,6 +58,23 @@
 //
 // RecursiveMutex: as a Mutex, however often its holder has locked it.
 //
+// Cond:
+//
+//	its role                         the others
+//	waits                            notice nothing: notifications pass it over
+//	was notified, has not the lock   another waiter gets its notification; at once if it watches that process, else within a second
+//	has the lock again               as with that lock; perhaps one waiter more returns
+//	notifies                         those that it has notified return, the last one within a second
+//	broadcasts                       all return within a second, or none
+//	holds the lock of the waiters    notice nothing before they are notified; who returns first is told then
+//
+// Event:
+//
+//	its role                         the others
+//	waits                            notice nothing
+//	sets it                          all return, within a second, or it is not set
+//	clears it                        find it cleared or not
+//
 // What dies with its process is the attachment. A process that closes the segment while it holds a lock has died, for
 // everybody else.
 //
