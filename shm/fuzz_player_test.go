@@ -135,7 +135,7 @@ func (p *player) look(s step, _ context.Context, _ func()) {
 	}
 	p.s.Party().Board.All(func(w lock.Posting) bool {
 		if o, ok := p.s.Awaited(w.Subject); ok {
-			o.Holders(w.Subject.Role())
+			p.s.Holders(o, w.Subject)
 		}
 		return true
 	})

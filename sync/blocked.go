@@ -111,7 +111,7 @@ func describe(s *segment.Segment, p lock.Posting) (w link, ok bool) {
 			return w, false
 		}
 		w.Object, w.Kind = o.Name, o.Kind.String()
-		holders = o.Holders(role)
+		holders = s.Holders(o, p.Subject)
 	}
 	for _, h := range holders {
 		w.Holders = append(w.Holders, processOf(s, h))

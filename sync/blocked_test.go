@@ -442,3 +442,8 @@ func TestBlockedWaitEnds(t *testing.T) {
 		exit(c)
 	}
 }
+
+func must1[T any](v T, err error) T {
+	must(err)
+	return v
+}

@@ -56,11 +56,6 @@ var blockedCrasher = proctest.Register("blocked-crasher", func(args []string) {
 	crashpoint.Disarm()
 })
 
-func must1[T any](v T, err error) T {
-	must(err)
-	return v
-}
-
 // A process may die at any step of posting a wait, looking for a cycle, withdrawing the wait, taking its row or leaving it. The
 // others see nothing of its waits, get what it held, and the next process in its slot starts clean.
 func TestCrashBlocked(t *testing.T) {

@@ -58,7 +58,9 @@ func (e *Event) bind(o *segment.Object) error {
 	}
 	e.o = o
 	e.e = o.Local(func() (any, func() bool) {
-		return lock.NewEvent(o.Seg.Party(), o.Payload, e.policy), nil
+		l := lock.NewEvent(o.Seg.Party(), o.Payload, e.policy)
+		l.SetSubject(o.Subject(lock.RoleEvent))
+		return l, nil
 	}).(*lock.Event)
 	return nil
 }

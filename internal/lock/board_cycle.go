@@ -19,13 +19,13 @@ import (
 // looks is how often the search begins anew when the cycle that it found has gone.
 const looks = 100
 
-// isExclusive reports whether a wait ends only when the one process acts that has alone what it is for.
-func (r Role) isExclusive() bool { return r == RoleLock || r == RoleRLock || r == RoleOnce }
+// IsExclusive reports whether a wait ends only when the one process acts that has alone what it is for.
+func (r Role) IsExclusive() bool { return r == RoleLock || r == RoleRLock || r == RoleOnce }
 
 // NeedsAll reports whether a wait goes on for as long as any of those who hold what it is for does nothing, so
 // that each of them can be part of a cycle.
 func (r Role) NeedsAll() bool {
-	return r.isExclusive() || r == RoleDrain || r == RoleBarrier || r == RoleWaitGroup
+	return r.IsExclusive() || r == RoleDrain || r == RoleBarrier || r == RoleWaitGroup
 }
 
 // cycle returns the chain of waits from this process's wait for s back to this process; nil when there is none. The
@@ -67,7 +67,7 @@ func (c *chase) follow(p Posting) bool {
 		r := &c.b.rows[holder.Slot()]
 		for i := range r.records {
 			next, ok := r.read(i, holder)
-			if !ok || !next.Subject.Role().isExclusive() {
+			if !ok || !next.Subject.Role().IsExclusive() {
 				continue
 			}
 			c.at = append(c.at, i)
@@ -112,14 +112,4 @@ func (c *chase) stands() bool {
 		}
 	}
 	return true
-}
-
-// HolderIn is who holds the lock in the first [RegionBytes] of mem; 0 when nobody does, or it has been given to somebody who
-// has not taken it yet.
-func HolderIn(mem []byte) proctab.Owner {
-	w := regionIn(mem).word.Load()
-	if w&handed != 0 || isUnrecoverable(w) {
-		return 0
-	}
-	return proctab.Owner(ownerOf(w))
 }

@@ -42,6 +42,9 @@ func NewEvent(p *Party, mem []byte, policy wait.Policy) *Event {
 	return &Event{f: eventFlagIn(mem), party: p, count: NewEventCount(p, mem[eventCountAt:]), policy: policy}
 }
 
+// SetSubject says what those who wait are reported to wait for; before the first use.
+func (e *Event) SetSubject(subject Subject) { e.count.Subject = subject }
+
 // IsSet reports whether the event is set.
 func (e *Event) IsSet() bool {
 	set := e.f.word.Load()&eventSet != 0

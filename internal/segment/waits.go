@@ -41,19 +41,52 @@ func (s *Segment) exclusiveHolder(sub lock.Subject) proctab.Owner {
 
 // exclusiveHolder is who has alone what a wait in this role for the object is for, or 0.
 func (o *Object) exclusiveHolder(role lock.Role) (holder proctab.Owner) {
-	switch role {
-	case lock.RoleLock, lock.RoleRLock, lock.RoleOnce: // each object with such a role begins with its lock
-		if len(o.Payload) >= lock.RegionBytes {
-			holder = lock.HolderIn(o.Payload)
-		}
+	if at, ok := o.lockFor(role); ok && len(o.Payload) > at {
+		holder = lock.HolderIn(o.Payload[at:])
 	}
 	runtime.KeepAlive(o)
 	return holder
 }
 
-// Holders are the living processes that are known to hold what a wait in this role for the object is for, each once.
-func (o *Object) Holders(role lock.Role) []proctab.Owner {
-	return o.Seg.living(o.exclusiveHolder(role))
+// onceLockAt is where the lock of a Once lies in its payload; all other objects begin with theirs.
+const onceLockAt = 8
+
+// lockFor is where in the payload the lock lies that such a wait is for; false when that is none for a lock.
+func (o *Object) lockFor(role lock.Role) (at int, ok bool) {
+	switch o.Kind {
+	case KindMutex, KindRecursiveMutex, KindValue, KindArray:
+		return 0, role == lock.RoleLock
+	case KindRWMutex:
+		return 0, role == lock.RoleLock || role == lock.RoleRLock
+	case KindOnce:
+		return onceLockAt, role == lock.RoleOnce
+	}
+	return 0, false
+}
+
+// Holders are the living processes for whom a wait goes on, as far as that is known, each once.
+func (s *Segment) Holders(o *Object, sub lock.Subject) (all []proctab.Owner) {
+	switch role := sub.Role(); {
+	case role.IsExclusive():
+		all = []proctab.Owner{o.exclusiveHolder(role)}
+	case role == lock.RoleAcquire && o.Kind == KindSemaphore:
+		all = lock.UnitsIn(o.Payload)
+	case role == lock.RoleBarrier && o.Kind == KindBarrier:
+		all = s.absent(lock.PartiesIn(o.Payload), sub)
+	}
+	runtime.KeepAlive(o)
+	return s.living(all...)
+}
+
+// absent are those of the owners that do not wait for sub themselves.
+func (s *Segment) absent(owners []proctab.Owner, sub lock.Subject) []proctab.Owner {
+	s.party.Board.All(func(p lock.Posting) bool {
+		if p.Subject == sub {
+			owners = slices.DeleteFunc(owners, func(o proctab.Owner) bool { return o == p.Owner })
+		}
+		return true
+	})
+	return owners
 }
 
 // DirectoryHolders is who has the segment's own lock.
