@@ -37,6 +37,23 @@
 //	has unlocked, wakes waiters      the kernel wakes them in its place, or they look again within a second
 //	was told of a death, not done    the next one to lock is told in turn
 //
+// Semaphore:
+//
+//	its role                         the others
+//	has units                        with Undo get exactly those back at once; without Undo they are lost
+//	waits for units                  notice nothing
+//	has released, wakes waiters      with Undo the kernel wakes them in its place; without, they look again within a second
+//	was woken, has nothing yet       nothing: another one was woken with it; should both die, the rest look again within a second
+//	has the turn                     the next ones acquire at once what is free
+//	is stopped while it has the turn acquire five milliseconds later what is free
+//
+// WaitGroup:
+//
+//	its role                         the others
+//	has not done what it added       with Undo that counts as done, at once; without Undo it never is
+//	waits                            notice nothing
+//	was the last, wakes waiters      with Undo the kernel wakes them in its place; without, they look again within a second
+//
 // Barrier:
 //
 //	its role                         the others
