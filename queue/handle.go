@@ -10,10 +10,17 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// Options belong to one handle, not to the queue: processes may use different ones.
+// Options belong to one handle, unless they say otherwise: processes may use different ones.
 type Options struct {
 	// Wait says how Put and Get wait.
 	Wait shmsync.WaitPolicy
+
+	// WhenFull says what Put does when there is no room.
+	WhenFull WhenFull
+
+	// Joinable lets who takes messages from a [Queue] report that he is done with them, see [Queue.TaskDone]. This one
+	// belongs to the queue: it is decided when that is made, and NewQueue refuses to find one of the other sort. [OpenQueue] ignores it.
+	Joinable bool
 
 	start uint64 // first position of a new queue
 }

@@ -19,7 +19,8 @@ import (
 //	 24     8  -
 //	 32    16  notEmpty   package lock
 //	 48    16  notFull    package lock
-//	 64    64  -
+//	 64    32  tally      see there
+//	 96    32  -
 //	128     8  put        everybody, CAS    everybody   0        every earlier position has been claimed by a producer
 //	136   120  -
 //	256     8  get        everybody, CAS    everybody   0        every earlier position has been claimed by a consumer, or skipped
@@ -36,7 +37,8 @@ type ringHead struct {
 	_         [8]byte
 	notEmpty  [lock.EventBytes]byte
 	notFull   [lock.EventBytes]byte
-	_         [64]byte
+	tally     tally
+	_         [64 - tallyBytes]byte
 	put       atomic.Uint64 // alone on its pair of cache lines
 	_         [120]byte
 	get       atomic.Uint64 // alone on its pair of cache lines
@@ -64,6 +66,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.abandoned)-16]
 	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.notEmpty)-32]
 	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.notFull)-48]
+	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.tally)-64]
 	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.put)-128]
 	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.get)-256]
 	_ = [1]struct{}{}[unsafe.Sizeof(ringHead{})-headBytes]

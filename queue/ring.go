@@ -133,17 +133,22 @@ func (r *ring) corrupt() error {
 
 // busy reports whether goroutines of this process have claimed slots. Such a claim
 // lasts as long as it takes to copy a message, so it waits for them to end. It gives up on words that others
-// have overwritten, after a second; it counts looks, as time passes for a stopped process, too.
+// have overwritten, after a second.
 func (r *ring) busy() bool {
+	return !comesToRest(func() bool { return !r.owns(r.me) })
+}
+
+// comesToRest waits for about a second until resting reports true. It counts looks, as time passes for a stopped process, too.
+func comesToRest(resting func() bool) bool {
 	pause := 50 * time.Microsecond
 	for range 110 {
-		if !r.owns(r.me) {
-			return false
+		if resting() {
+			return true
 		}
 		time.Sleep(pause)
 		pause = min(2*pause, 10*time.Millisecond)
 	}
-	return true
+	return false
 }
 
 func (r *ring) owns(o proctab.Owner) bool {

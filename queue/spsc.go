@@ -30,6 +30,7 @@ type SPSC[T any] struct {
 	object
 	r      *spsc // immutable once bound
 	policy shmsync.WaitPolicy
+	full   WhenFull
 }
 
 // NewSPSC finds the SPSC of that name in the segment, or makes it, empty. Its capacity is
@@ -37,8 +38,11 @@ type SPSC[T any] struct {
 //
 // Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to a queue of another type or
 // capacity; a [*shm.UnsupportedTypeError]; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved],
-// [shm.ErrCorrupt], [shm.ErrClosed]; [io/fs.ErrInvalid] for a bad name or capacity.
+// [shm.ErrCorrupt], [shm.ErrClosed]; [io/fs.ErrInvalid] for a bad name or capacity, or options that an SPSC cannot have.
 func NewSPSC[T any](seg *shm.Segment, name string, capacity int, o Options) (*SPSC[T], error) {
+	if err := o.check(name, segment.KindSPSC); err != nil {
+		return nil, err
+	}
 	t, err := elementOf[T]()
 	if err != nil {
 		return nil, err
@@ -48,7 +52,7 @@ func NewSPSC[T any](seg *shm.Segment, name string, capacity int, o Options) (*SP
 	if err != nil {
 		return nil, err
 	}
-	q, err := find(&SPSC[T]{policy: o.Wait}, seg, segment.Spec{
+	q, err := find(&SPSC[T]{policy: o.Wait, full: o.WhenFull}, seg, segment.Spec{
 		Name: name, Kind: segment.KindSPSC, Type: t.Format, Size: int64(spscHeadBytes + n*uint64(stride)),
 		Init: func(mem []byte) { fillSPSC(mem, n, o.start) },
 	})
@@ -57,13 +61,16 @@ func NewSPSC[T any](seg *shm.Segment, name string, capacity int, o Options) (*SP
 
 // OpenSPSC finds the SPSC of that name, which must exist, whatever its capacity is.
 //
-// Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], a [*shm.UnsupportedTypeError], [shm.ErrCorrupt], [shm.ErrClosed].
+// Errors: [io/fs.ErrNotExist], [io/fs.ErrInvalid], [shm.ErrMismatch], a [*shm.UnsupportedTypeError], [shm.ErrCorrupt], [shm.ErrClosed].
 func OpenSPSC[T any](seg *shm.Segment, name string, o Options) (*SPSC[T], error) {
+	if err := o.check(name, segment.KindSPSC); err != nil {
+		return nil, err
+	}
 	t, err := elementOf[T]()
 	if err != nil {
 		return nil, err
 	}
-	return open(&SPSC[T]{policy: o.Wait}, seg, segment.Spec{Name: name, Kind: segment.KindSPSC, Type: t.Format})
+	return open(&SPSC[T]{policy: o.Wait, full: o.WhenFull}, seg, segment.Spec{Name: name, Kind: segment.KindSPSC, Type: t.Format})
 }
 
 // UnmarshalBinary makes q a handle of the SPSC that another process's MarshalBinary
@@ -90,11 +97,11 @@ func (q *SPSC[T]) bind(o *segment.Object) error {
 	if err != nil {
 		return err
 	}
-	q.o, q.r = o, o.Local(func() (any, func() bool) { return r, nil }).(*spsc)
+	q.o, q.r = o, o.Local(func() (any, func() bool) { return r, r.busy }).(*spsc)
 	return nil
 }
 
-// Put appends a message. It waits for room until ctx ends. Where there is room at
+// Put appends a message. It waits for room until ctx ends, unless [Options.WhenFull] says otherwise. Where there is room at
 // once, the message is put even when ctx has ended.
 //
 // Errors:
@@ -105,13 +112,12 @@ func (q *SPSC[T]) bind(o *segment.Object) error {
 // The message is not in the queue then, and never will be.
 func (q *SPSC[T]) Put(ctx context.Context, v T) error {
 	r := q.r
-	at := r.put.next
-	if at == r.put.until || r.closer.Closed() {
-		if err := r.awaitRoom(ctx, q.policy); err != nil {
-			return err
+	if r.put.next == r.put.until {
+		if err := q.makeRoom(ctx); err != nil {
+			return unlessDropped(err)
 		}
-		at = r.put.next
 	}
+	at := r.put.next
 	if !r.begin(at + 1) {
 		return r.refuse()
 	}
@@ -126,7 +132,7 @@ func (q *SPSC[T]) Put(ctx context.Context, v T) error {
 // Errors: [ErrFull]; otherwise those of [SPSC.Put].
 func (q *SPSC[T]) TryPut(v T) error {
 	r := q.r
-	if r.put.next == r.put.until || r.closer.Closed() {
+	if r.put.next == r.put.until {
 		if err := r.room(exactly); err != nil {
 			return err
 		}
@@ -152,12 +158,15 @@ func (q *SPSC[T]) TryPut(v T) error {
 // No message has been taken then.
 func (q *SPSC[T]) Get(ctx context.Context) (v T, err error) {
 	r := q.r
-	if r.get.next == r.get.until || r.closer.Closed() {
+	if r.get.next == r.get.until {
 		if err := r.awaitMessage(ctx, q.policy); err != nil {
 			return v, err
 		}
 	}
 	at := r.get.next
+	if !r.beginGet() {
+		return v, shm.ErrClosed
+	}
 	v = *spscValue[T](r, at)
 	r.finish(at + 1)
 	runtime.KeepAlive(q)
@@ -169,12 +178,15 @@ func (q *SPSC[T]) Get(ctx context.Context) (v T, err error) {
 // Errors: [ErrEmpty]; otherwise those of [SPSC.Get].
 func (q *SPSC[T]) TryGet() (v T, err error) {
 	r := q.r
-	if r.get.next == r.get.until || r.closer.Closed() {
+	if r.get.next == r.get.until {
 		if err := r.messages(); err != nil {
 			return v, err
 		}
 	}
 	at := r.get.next
+	if !r.beginGet() {
+		return v, shm.ErrClosed
+	}
 	v = *spscValue[T](r, at)
 	r.finish(at + 1)
 	runtime.KeepAlive(q)

@@ -8,15 +8,16 @@ import (
 )
 
 // PutBatch appends all messages of vs, in this order, and returns how many it has appended. It waits
-// for room until ctx ends. The consumer sees them in groups, each as large as there is room for at once.
+// for room until ctx ends. The consumer sees them in groups, each as large as there is room for at once. With
+// [DropNewest], those for which there is no room are dropped, and n is less than len(vs) without an error.
 //
 // Errors: those of [SPSC.Put]; n messages are in the queue then.
 func (q *SPSC[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
 	r := q.r
 	for n < len(vs) {
-		if r.put.next == r.put.until || r.closer.Closed() {
-			if err := r.awaitRoom(ctx, q.policy); err != nil {
-				return n, err
+		if r.put.next == r.put.until {
+			if err := q.makeRoom(ctx); err != nil {
+				return n, q.droppedRest(err, len(vs)-n)
 			}
 		}
 		at := r.put.next
@@ -43,12 +44,15 @@ func (q *SPSC[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
 		return 0, nil
 	}
 	r := q.r
-	if r.get.until-r.get.next < uint64(len(vs)) || r.closer.Closed() {
+	if r.get.until-r.get.next < uint64(len(vs)) {
 		if err := r.awaitMessage(ctx, q.policy); err != nil {
 			return 0, err
 		}
 	}
 	at := r.get.next
+	if !r.beginGet() {
+		return 0, shm.ErrClosed
+	}
 	k := min(r.get.until-at, uint64(len(vs)))
 	for i := range k {
 		vs[i] = *spscValue[T](r, at+i)
@@ -61,19 +65,20 @@ func (q *SPSC[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
 // Reserve gives the place of the next message, to write it there; see [Reservation]. It waits for room
 // until ctx ends. Until the reservation is over nothing else can be put.
 //
-// Errors: those of [SPSC.Put]; nothing is reserved then.
+// Errors: [ErrReserved]; [ErrFull], with [DropNewest], and a message is counted as dropped; those of [SPSC.Put]. Nothing is reserved then.
 func (q *SPSC[T]) Reserve(ctx context.Context) (Reservation[T], error) {
 	r := q.r
-	if r.put.next == r.put.until || r.closer.Closed() {
-		if err := r.awaitRoom(ctx, q.policy); err != nil {
-			return Reservation[T]{}, err
+	if r.put.next == r.put.until {
+		if err := q.makeRoom(ctx); err != nil {
+			return Reservation[T]{}, fullIfDropped(err)
 		}
 	}
 	at := r.put.next
 	if !r.begin(at + 1) {
 		return Reservation[T]{}, r.refuse()
 	}
-	r.put.open, r.put.until = true, at // whoever wants room has to ask, and is refused
+	r.put.limit, r.put.until = r.put.until, at // whoever wants room has to ask, and is refused
+	storeRelease(&r.put.open, 1)
 	return Reservation[T]{Value: spscValue[T](r, at), at: place{position: at}, owner: r, keep: q}, nil
 }
 
@@ -81,20 +86,21 @@ func (r *spsc) commit(p place) error {
 	if err := r.endReservation(p); err != nil {
 		return err
 	}
-	r.put.until = p.position + 1
 	r.publish(p.position + 1)
 	return nil
 }
 
-// endReservation makes room for the next put.
+// endReservation makes room for the next put. When it returns nil, a close of the segment waits until the place is published or given back.
 func (r *spsc) endReservation(p place) error {
-	switch {
-	case r.closer.Closed():
-		return shm.ErrClosed
-	case !r.put.open || p.position != r.put.next:
+	if r.put.open.Load() == 0 || p.position != r.put.next {
 		return ErrNotHeld
 	}
-	r.put.open = false
+	announce(&r.put.open, 0)
+	if r.closer.Closed() {
+		storeRelease(&r.put.open, 1) // nobody has to wait for it: it dies with the attachment
+		return shm.ErrClosed
+	}
+	r.put.until = r.put.limit
 	return nil
 }
 
@@ -122,11 +128,11 @@ func (q *SPSC[T]) Peek(ctx context.Context) (Peeked[T], error) {
 }
 
 func (r *spsc) releasePlace(p place) error {
-	switch {
-	case r.closer.Closed():
-		return shm.ErrClosed
-	case p.position != r.get.next:
+	if p.position != r.get.next || p.position == r.get.until {
 		return ErrNotHeld
+	}
+	if !r.beginGet() {
+		return shm.ErrClosed
 	}
 	r.finish(p.position + 1)
 	return nil

@@ -1,10 +1,7 @@
 package queue
 
 import (
-	"time"
-
 	"github.com/shmkit/shmkit/internal/crashpoint"
-	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/shm"
@@ -34,6 +31,10 @@ func (r *spsc) messages() error {
 		c.until = c.next // what the words say makes no sense
 		return r.bad
 	case n > 0:
+		if n > c.high {
+			c.high = n
+			r.head.tally.saw(n)
+		}
 		r.filled.Acquire()
 		return nil
 	default:
@@ -50,17 +51,13 @@ func (r *spsc) vacant() error {
 	// A put that has not seen the flag has begun, and shows that after the barrier.
 	barrier()
 	begun := r.head.begun.Load()
-	if r.head.tail.Load() != r.get.next || begun != r.get.next && !r.table.Dead(r.producer()) {
+	switch tail := r.head.tail.Load(); {
+	case begun-r.get.next > r.capacity():
+		return r.bad
+	case tail != r.get.next || begun != tail && !r.table.Dead(r.producer()):
 		return ErrEmpty // it is going to end
 	}
 	return ErrClosed
-}
-
-// barrier makes what all other processes have written before it visible to what this one reads after it.
-func barrier() {
-	if !futex.Membarrier() {
-		time.Sleep(500 * time.Microsecond) // stores do not linger for so long
-	}
 }
 
 func (r *spsc) producer() proctab.Owner {
@@ -74,6 +71,18 @@ func (r *spsc) watch(w *lock.Watch) {
 	}
 }
 
+// beginGet says that messages are being copied out. It reports false when this process closes the segment: who closes it
+// either sees that and waits for [spsc.finish], or is seen here.
+func (r *spsc) beginGet() bool {
+	announce(&r.get.busy, 1)
+	if r.closer.Closed() {
+		storeRelease(&r.get.busy, 0)
+		r.get.until = r.get.next // the next one asks first
+		return false
+	}
+	return true
+}
+
 // finish notes that the messages before end have been read.
 func (r *spsc) finish(end uint64) {
 	c := &r.get
@@ -83,6 +92,7 @@ func (r *spsc) finish(end uint64) {
 	// SYNC: read: the values have been copied before it says so.
 	storeRelease(&r.head.read, end)
 	crashpoint.Here("spsc.read")
+	storeRelease(&c.busy, 0)
 	if end-c.given >= r.batch {
 		r.free()
 	}

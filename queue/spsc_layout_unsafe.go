@@ -19,6 +19,7 @@ import (
 //	 24     8  abandoned  who takes the producer's role   Stats                 0
 //	 32    16  notEmpty   package lock
 //	 48    16  notFull    package lock
+//	 64    32  tally      see there
 //	128     8  tail       producer                        consumer              start: earlier positions are published
 //	256     8  freed      consumer, now and then          producer              start: earlier positions are free again
 //	384     8  begun      producer                        closing consumer      start: earlier positions are published or being written
@@ -36,7 +37,8 @@ type spscHead struct {
 	abandoned atomic.Uint64
 	notEmpty  [lock.EventBytes]byte
 	notFull   [lock.EventBytes]byte
-	_         [64]byte
+	tally     tally
+	_         [64 - tallyBytes]byte
 	tail      atomic.Uint64
 	_         [120]byte
 	freed     atomic.Uint64
@@ -53,6 +55,8 @@ const spscHeadBytes = 640
 var (
 	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.abandoned)-24]
 	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.notFull)-48]
+	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.tally)-64]
+	_ = [1]struct{}{}[unsafe.Sizeof(tally{})-tallyBytes]
 	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.tail)-128]
 	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.freed)-256]
 	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.begun)-384]

@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"context"
+
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -20,7 +22,7 @@ func (r *spsc) room(exact bool) error {
 	if r.closer.Closed() {
 		return shm.ErrClosed
 	}
-	if p.open {
+	if p.open.Load() != 0 {
 		return ErrReserved
 	}
 	if !p.owned {
@@ -31,7 +33,11 @@ func (r *spsc) room(exact bool) error {
 	// SYNC: freed, read: what lies before them has been copied.
 	p.learn(r.head.freed.Load() + r.capacity())
 	if p.until == p.next && exact {
-		p.learn(r.head.read.Load() + r.capacity())
+		read := r.head.read.Load()
+		if p.next-read > r.capacity() {
+			return r.bad
+		}
+		p.learn(read + r.capacity())
 	}
 	switch left := p.until - p.next; {
 	case left > r.capacity():
@@ -43,8 +49,34 @@ func (r *spsc) room(exact bool) error {
 	case r.head.closed.Load() != 0:
 		return ErrClosed
 	default:
+		if exact && !p.filled {
+			p.filled = true
+			r.head.tally.saw(r.capacity())
+		}
 		return ErrFull
 	}
+}
+
+// makeRoom waits for room, or says that the message is dropped.
+func (q *SPSC[T]) makeRoom(ctx context.Context) error {
+	if q.full != DropNewest {
+		return q.r.awaitRoom(ctx, q.policy)
+	}
+	err := q.r.room(exactly)
+	if err == ErrFull {
+		q.r.head.tally.dropped.Add(1)
+		return errDropped
+	}
+	return err
+}
+
+// droppedRest ends a batch of which n messages have no room: one is counted already when err says so.
+func (q *SPSC[T]) droppedRest(err error, n int) error {
+	if err == errDropped {
+		q.r.head.tally.dropped.Add(uint64(n - 1))
+		return nil
+	}
+	return err
 }
 
 // learn notes up to which position there is room. An exact look has seen more than the consumer has said.
@@ -54,19 +86,24 @@ func (p *putEnd) learn(until uint64) {
 	}
 }
 
-// begin announces the messages before end, for which there is room. It reports false when the queue is closed.
+// begin announces the messages before end, for which there is room. It reports false when the queue or the segment is closed.
 //
 // It speaks before it looks. Who has closed the queue issues a membarrier, and so does the consumer
-// that finds it closed. So either the producer sees that it is closed, or the consumer that a message is on its way.
+// that finds it closed. So either the producer sees that it is closed, or the consumer that a message is on its way. In the same
+// way a close of the segment waits for the message, or the producer sees it.
 func (r *spsc) begin(end uint64) bool {
-	storeRelease(&r.head.begun, end)
+	announce(&r.head.begun, end)
 	crashpoint.Here("spsc.begun")
-	return r.head.closed.Load() == 0
+	return r.head.closed.Load() == 0 && !r.closer.Closed()
 }
 
 // refuse takes back what begin has announced.
 func (r *spsc) refuse() error {
 	r.abort()
+	r.put.until = r.put.next // the next one asks first
+	if r.closer.Closed() {
+		return shm.ErrClosed
+	}
 	return ErrClosed
 }
 

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -43,8 +44,11 @@ type putEnd struct {
 	next  uint64 // position of the next message
 	until uint64 // there is room for earlier positions, and this process is the producer
 	owned bool   // this process has the role
-	open  bool   // a place is reserved
 	err   error  // what the last look has found
+
+	open   atomic.Uint64 // 1: a place is reserved
+	limit  uint64        // until, as it was before the place was reserved
+	filled bool          // the queue was seen full
 	side
 
 	look, stare func() bool // report whether a wait is over, roughly and exactly
@@ -57,6 +61,9 @@ type getEnd struct {
 	given uint64 // earlier positions have been said to be free
 	owned bool   // this process has the role
 	err   error  // what the last look has found
+
+	busy atomic.Uint64 // 1: a message is being copied out
+	high uint64        // the most messages that were seen at once
 	side
 
 	look func() bool // reports whether a wait is over
@@ -101,6 +108,16 @@ func fillSPSC(mem []byte, capacity, start uint64) {
 	h.freed.Store(start)
 	h.begun.Store(start)
 	h.read.Store(start)
+}
+
+// busy reports whether goroutines of this process are putting or getting just now, and do not come to an end. A place that is
+// reserved is no reason to wait: who has it may be waiting himself.
+func (r *spsc) busy() bool { return !comesToRest(r.resting) }
+
+func (r *spsc) resting() bool {
+	barrier()
+	putting := r.head.producer.Load() == uint32(r.me) && r.put.open.Load() == 0 && r.head.begun.Load() != r.head.tail.Load()
+	return !putting && r.get.busy.Load() == 0
 }
 
 func (r *spsc) capacity() uint64 { return r.mask + 1 }

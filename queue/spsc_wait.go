@@ -20,6 +20,7 @@ func (r *spsc) awaitRoom(ctx context.Context, policy wait.Policy) error {
 		}
 		policy = wait.Parking
 	}
+	r.head.tally.waits.Add(1)
 	if err := p.event.Await(ctx, policy, p.stare, nil); err != nil {
 		return err
 	}
@@ -38,6 +39,7 @@ func (r *spsc) awaitMessage(ctx context.Context, policy wait.Policy) error {
 		}
 		policy = wait.Parking
 	}
+	r.head.tally.waits.Add(1)
 	if err := c.event.Await(ctx, policy, c.look, r.watch); err != nil {
 		return err
 	}

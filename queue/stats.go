@@ -1,6 +1,9 @@
 package queue
 
-import "runtime"
+import (
+	"reflect"
+	"runtime"
+)
 
 // Stats say what has happened to a queue since it was made, in all processes.
 type Stats struct {
@@ -11,11 +14,29 @@ type Stats struct {
 	// Abandoned is how many messages died with their process: it was killed while it wrote or copied
 	// them. A process that is killed just when it frees the slot of another dead one may leave it uncounted.
 	Abandoned uint64
+	// Dropped is how many messages were dropped because the queue was full; see [WhenFull]. The newest are
+	// not counted in Put, the oldest are, and in Got.
+	Dropped uint64
+	// Bytes is the size of the messages of Put together.
+	Bytes uint64
+	// Waits is how often somebody was going to sleep for room, or for a message.
+	Waits uint64
+	// HighWater is the most messages that were seen in the queue at once. It is sampled: by producers that find no room, by
+	// Stats, and now and then by those who take messages out of an [SPSC], or put them into a [Queue].
+	HighWater uint64
+}
+
+// add fills in what does not depend on the kind of the queue. Values have type t.
+func (s *Stats) add(t *tally, value reflect.Type) {
+	s.Bytes = s.Put * uint64(value.Size())
+	s.Dropped, s.Waits, s.HighWater = t.dropped.Load(), t.waits.Load(), t.highWater.Load()
 }
 
 // Stats returns the counts. They cost the queue nothing: they are the positions of its ends.
 func (q *Queue[T]) Stats() Stats {
 	s := q.r.stats()
+	q.r.head.tally.saw(s.Put - s.Got)
+	s.add(&q.r.head.tally, reflect.TypeFor[T]())
 	runtime.KeepAlive(q)
 	return s
 }

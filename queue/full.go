@@ -1,0 +1,52 @@
+package queue
+
+import (
+	"errors"
+
+	"github.com/shmkit/shmkit/internal/segment"
+)
+
+// WhenFull says what Put, PutBatch and Reserve do when there is no room. TryPut always returns [ErrFull] then, and drops nothing.
+type WhenFull int
+
+const (
+	// WaitForRoom waits.
+	WaitForRoom WhenFull = iota
+	// DropNewest drops the message that is being put, and counts it in [Stats.Dropped].
+	DropNewest
+	// DropOldest takes out the oldest message, drops it and counts it in [Stats.Dropped]. It waits where somebody
+	// else is copying that one just now. An [SPSC] cannot do this: only its consumer takes messages out.
+	DropOldest
+)
+
+// errDropped says that the newest message was dropped. Callers of the package never see it.
+var errDropped = errors.New("queue: the message was dropped")
+
+// unlessDropped is what a put that ended with err returns.
+func unlessDropped(err error) error {
+	if err == errDropped {
+		return nil
+	}
+	return err
+}
+
+// fullIfDropped is what a reservation that ended with err returns.
+func fullIfDropped(err error) error {
+	if err == errDropped {
+		return ErrFull
+	}
+	return err
+}
+
+// check refuses options that a kind of queue cannot have.
+func (o Options) check(name string, kind segment.Kind) error {
+	switch {
+	case o.WhenFull < WaitForRoom || o.WhenFull > DropOldest:
+		return segment.Invalid("queue: %q: there is no WhenFull %d", name, o.WhenFull)
+	case o.WhenFull == DropOldest && kind != segment.KindQueue:
+		return segment.Invalid("queue: %q: only a Queue can drop the oldest message, not one of kind %v", name, kind)
+	case o.Joinable && kind != segment.KindQueue:
+		return segment.Invalid("queue: %q: only a Queue can be joinable, not one of kind %v", name, kind)
+	}
+	return nil
+}
