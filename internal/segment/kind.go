@@ -27,6 +27,9 @@ const (
 	KindWaitGroup
 	KindSPSC
 	KindBroadcast
+	KindBytes
+	KindPipe
+	KindListener
 )
 
 var kindNames = [...]string{
@@ -50,6 +53,9 @@ var kindNames = [...]string{
 	KindWaitGroup:      "WaitGroup",
 	KindSPSC:           "SPSC",
 	KindBroadcast:      "Broadcast",
+	KindBytes:          "Bytes",
+	KindPipe:           "Pipe",
+	KindListener:       "listener",
 }
 
 func (k Kind) String() string {

@@ -40,12 +40,7 @@ func (r *registry) release(p place) (last bool) {
 	if !ok || w.Value() != nil {
 		return false // it was opened again
 	}
-	delete(r.open, p)
-	if r.entries[p.index]--; r.entries[p.index] > 0 {
-		return false
-	}
-	delete(r.entries, p.index)
-	return true
+	return r.giveUp(p)
 }
 
 // dropped is called when no handle of an object is reachable any more.
