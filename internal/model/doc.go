@@ -11,6 +11,9 @@
 //
 // proctab.pml is one slot of the process table and the robust lists of those who claim and leave it.
 //
+// sleep.pml is the bell and the event count without a lock around them: announce, membarrier, look again, sleep, and ring. Changes
+// are plain stores that drain late; sleepers and notifiers die at any step.
+//
 // # What is checked
 //
 //   - Nobody owns the lock together with another; no store frees what somebody else has locked.

@@ -48,6 +48,23 @@ var sound = []check{
 
 	{model: proctab, flags: "PROCS=2 ROUNDS=2"},
 	{model: proctab, flags: "PROCS=3", size: normal},
+
+	// Without a death, nobody who sleeps needs the backstop.
+	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2"},
+	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 ONCE"},
+	{model: sleep, flags: "SLEEPERS=2 CANCELS=1"},
+	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 CANCELS=1", size: normal},
+	{model: sleep, flags: "SLEEPERS=3 EVENT"},
+	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 ROUNDS=2", size: normal},
+	{model: sleep, flags: "SLEEPERS=3 NOTIFIERS=2", size: normal},
+	{model: sleep, flags: "SLEEPERS=3 NOTIFIERS=2 ONCE CANCELS=1", size: normal},
+	{model: sleep, flags: "SLEEPERS=3 NOTIFIERS=2 EVENT CANCELS=1", size: normal},
+
+	// With it, whoever dies, nobody sleeps for ever.
+	{model: sleep, flags: "SLEEPERS=2 DEATHS=2 BACKSTOP CANCELS=1"},
+	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 DEATHS=1 BACKSTOP", size: normal},
+	{model: sleep, flags: "SLEEPERS=3 ONCE DEATHS=2 BACKSTOP", size: normal},
+	{model: sleep, flags: "SLEEPERS=3 EVENT DEATHS=2 BACKSTOP", size: normal},
 }
 
 // Each of these mistakes is found.
@@ -89,6 +106,17 @@ var broken = []check{
 
 	{model: mutex, flags: "BROKEN_DEAD_NOT_TAKEN PROCS=2 DEATHS=1 BACKSTOP", want: "non-progress cycle", ends: true},
 
+	{model: sleep, flags: "BROKEN_NO_MEMBARRIER SLEEPERS=1", want: stuck},
+	{model: sleep, flags: "BROKEN_NO_RECHECK SLEEPERS=1", want: stuck},
+	{model: sleep, flags: "BROKEN_NO_LOOK SLEEPERS=1", want: stuck},
+	{model: sleep, flags: "BROKEN_LOOK_FIRST SLEEPERS=1", want: stuck},
+	{model: sleep, flags: "BROKEN_NO_COMPARE SLEEPERS=1", want: stuck},
+	{model: sleep, flags: "BROKEN_DISARM_STORE SLEEPERS=1 NOTIFIERS=2", want: stuck},
+	{model: sleep, flags: "BROKEN_DISARM_KEEPS_FENCED SLEEPERS=1 ROUNDS=2", want: stuck},
+	{model: sleep, flags: "BROKEN_LEAVE_SWALLOWS_WAKE SLEEPERS=2 CANCELS=1", want: stuck},
+	{model: sleep, flags: "BROKEN_RING_ONE SLEEPERS=2 EVENT", want: stuck},
+	{model: sleep, flags: "SLEEPERS=1 DEATHS=1", want: stuck}, // this is what the backstop is for
+
 	{model: proctab, flags: "BROKEN_NO_FILE_LOCK PROCS=2", want: "(occupant==p)"},
 	{model: proctab, flags: "BROKEN_CLAIM_NO_PENDING PROCS=2", want: violated},
 	{model: proctab, flags: "BROKEN_DETACH_NO_PENDING PROCS=2", want: violated},
@@ -97,6 +125,7 @@ var broken = []check{
 const (
 	mutex    = "mutex.pml"
 	proctab  = "proctab.pml"
+	sleep    = "sleep.pml"
 	stuck    = "invalid end state"
 	violated = "assertion violated"
 )
@@ -125,7 +154,7 @@ func (c check) name() string {
 func TestFlags(t *testing.T) {
 	known := map[string]bool{}
 	condition := regexp.MustCompile(`(?m)^#(?:if|ifdef|ifndef|elif) .*`)
-	for _, file := range []string{"mutex.pml", "world.pml", "unlock.pml", "proctab.pml"} {
+	for _, file := range []string{"mutex.pml", "world.pml", "unlock.pml", "proctab.pml", "sleep.pml"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

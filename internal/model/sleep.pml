@@ -1,0 +1,355 @@
+/*
+ * How goroutines of internal/lock sleep until something has changed, and how they are woken: bell.go and
+ * eventcount.go, without a lock around them. Sleepers wait for units, notifiers bring them.
+ *
+ * One atomic block is one access to shared memory together with the local
+ * decision that follows from it. Between two blocks any other process may run, and
+ * each may die. "Mirrors f" names the Go function whose steps follow.
+ *
+ * A notifier makes its change with a plain store, which goes through a store buffer and drains late, and then looks at
+ * the bell with a plain load. The sleeper's membarrier drains all buffers.
+ *
+ * Configuration, each by -D:
+ *
+ *	SLEEPERS   processes that sleep, one leader each
+ *	NOTIFIERS  processes that bring units, each into a place of its own
+ *	ROUNDS     units that each notifier brings
+ *	ONCE       a sleeper takes one unit and leaves; otherwise it goes on for as long as there are any to come
+ *	EVENT      what was brought stays, for all to see, and all are woken: event.go, and Broadcast
+ *	DEATHS     how many processes may be killed
+ *	CANCELS    how many waits may be cancelled
+ *	BACKSTOP   a sleeper may look again by itself once somebody has died
+ *	BROKEN_*   one mistake each, which spin must find
+ *
+ * Property: when nothing can happen any more, nobody sleeps while there is a unit. Otherwise the
+ * sleeper is in an invalid end state.
+ */
+
+#ifndef SLEEPERS
+#define SLEEPERS 2
+#endif
+#ifndef NOTIFIERS
+#define NOTIFIERS 1
+#endif
+#ifndef ROUNDS
+#define ROUNDS 1
+#endif
+#ifndef DEATHS
+#define DEATHS 0
+#endif
+#ifndef CANCELS
+#define CANCELS 0
+#endif
+
+#define ALL       (SLEEPERS + NOTIFIERS)
+#define bit(i)    (1 << (i))
+#define place(i)  ((i) - SLEEPERS) /* of notifier i */
+
+/* What is waited for: a unit in the place of a notifier, in memory, and on its way there. */
+bool unit[NOTIFIERS], buffered[NOTIFIERS];
+
+/*
+ * The bell. Every turn of it is unique, so the word equals what a process remembers of it
+ * exactly while that process was the last to move it: current says who that is,
+ * a sleeper by its ticket, or a process by its ring.
+ */
+#define NONE      15
+#define ringer(i) (8 + (i))
+bool armed, fenced;
+byte current = NONE;
+
+/* The kernel: who is queued on the bell. */
+byte queue;
+
+byte gone;  /* killed */
+byte done;  /* notifiers that bring no more */
+byte deaths, cancels;
+
+/* A store buffer reaches memory. */
+inline drain(n) {
+	if
+	:: buffered[n] -> buffered[n] = false; unit[n] = true
+	:: else
+	fi
+}
+
+/* A locked instruction of a notifier, and a membarrier. */
+inline flush() {
+	if
+	:: self >= SLEEPERS -> drain(place(self))
+	:: else
+	fi
+}
+
+inline membarrier() {
+	drain(0);
+#if NOTIFIERS > 1
+	drain(1)
+#endif
+}
+
+#if NOTIFIERS > 1
+#define onTheWay (buffered[0] || buffered[1])
+#define anyUnit  (unit[0] || unit[1])
+#else
+#define onTheWay buffered[0]
+#define anyUnit  unit[0]
+#endif
+
+/* No unit is there, and none comes any more: now it is right to sleep. */
+#define over (!anyUnit && !onTheWay && ((done | gone) >> SLEEPERS) == bit(NOTIFIERS) - 1)
+
+/* FUTEX_WAKE of one: any of the queue, for the order is nobody's promise. */
+inline wakeOne() {
+	if
+	:: queue & bit(0) -> queue = queue & ~bit(0)
+#if SLEEPERS > 1
+	:: queue & bit(1) -> queue = queue & ~bit(1)
+#endif
+#if SLEEPERS > 2
+	:: queue & bit(2) -> queue = queue & ~bit(2)
+#endif
+	fi
+}
+
+/* Mirrors bell.ring. Goes on at rung. */
+inline ringSteps() {
+	true;
+ring:
+	atomic {
+		if
+		:: armed -> flush(); current = ringer(self)
+		:: else -> goto rung
+		fi
+	}
+	atomic {
+#if defined(EVENT) && !defined(BROKEN_RING_ONE)
+		queue = 0;
+#else
+		if
+		:: queue != 0 -> wakeOne(); goto rung
+		:: else /* nobody sleeps any more */
+		fi
+#endif
+	}
+	atomic {
+		if
+#ifdef BROKEN_DISARM_STORE
+		:: true ->
+#else
+		:: current == ringer(self) ->
+#endif
+			armed = false;
+#ifndef BROKEN_DISARM_KEEPS_FENCED
+			fenced = false;
+#endif
+			current = NONE
+#ifndef BROKEN_DISARM_STORE
+		:: else
+#endif
+		fi
+	}
+}
+
+/* A unit is there: the sleeper takes it. */
+#ifdef EVENT
+#define took goto through
+#elif defined(ONCE)
+#define took unit[n] = false; goto through
+#else
+#define took unit[n] = false; n = 0; slept = false; goto look
+#endif
+
+proctype sleeper(byte self) {
+	byte n;
+	bool second, slept;
+	{
+		true;
+look: /* Mirrors await, and sleep once the bell is armed: ready looks at one place after the other. */
+		atomic {
+			if
+			:: unit[n] -> second = false; took
+			:: !unit[n] && n + 1 < NOTIFIERS -> n++; goto look
+			:: !unit[n] && n + 1 == NOTIFIERS ->
+				n = 0;
+				if
+				:: second -> second = false; goto park
+				:: else -> goto arm
+				fi
+			fi
+		}
+
+arm: /* Mirrors await and bell.arm. */
+#if CANCELS > 0
+		if
+		:: atomic { cancels < CANCELS -> cancels++; goto leave }
+		:: true
+		fi;
+#endif
+		atomic {
+			armed = true;
+			current = self;
+			if
+			:: fenced -> goto armed2
+			:: else
+			fi
+		}
+#ifndef BROKEN_NO_MEMBARRIER
+		atomic { membarrier() }
+#endif
+		atomic {
+			if
+			:: current == self -> fenced = true
+			:: else
+			fi
+		}
+armed2:
+#ifndef BROKEN_NO_RECHECK
+		atomic { second = true; goto look }
+#endif
+
+park: /* Mirrors Park: the kernel compares and queues. */
+		atomic {
+			if
+#ifdef BROKEN_NO_COMPARE
+			:: true -> queue = queue | bit(self)
+#else
+			:: current == self && armed -> queue = queue | bit(self)
+			:: else -> goto look
+#endif
+			fi
+		}
+		atomic {
+			if
+			:: !(queue & bit(self)) -> slept = true; goto look
+#ifdef BACKSTOP
+			:: deaths > 0 && anyUnit -> queue = queue & ~bit(self); goto look
+#endif
+#if CANCELS > 0
+			:: cancels < CANCELS -> cancels++; slept = true; queue = queue & ~bit(self); goto leave
+#endif
+			:: over -> goto through
+			fi
+		}
+
+#if CANCELS > 0
+leave: /* Mirrors the end of await: it passes on the wake-up that it may have been given. */
+#ifndef BROKEN_LEAVE_SWALLOWS_WAKE
+		if
+		:: slept -> goto ring
+		:: else -> goto through
+		fi;
+		ringSteps();
+rung:
+		skip;
+#endif
+#endif
+through:
+		atomic { n = 0; second = false; slept = false; queue = queue & ~bit(self) }
+	} unless {
+		atomic { gone & bit(self) -> n = 0; second = false; slept = false }
+	}
+}
+
+proctype notifier(byte self) {
+	byte round;
+#ifdef BROKEN_LOOK_FIRST
+	bool saw;
+#endif
+	{
+		true;
+change:
+		if
+		:: round == ROUNDS -> goto through
+		:: else
+		fi;
+#ifndef EVENT
+end_full: /* whoever would take the unit before has left */
+		!unit[place(self)] && !buffered[place(self)];
+#endif
+#ifdef BROKEN_LOOK_FIRST
+		saw = armed;
+#endif
+		atomic { buffered[place(self)] = true; round++ }
+#if defined(BROKEN_NO_LOOK)
+		goto change;
+#elif defined(BROKEN_LOOK_FIRST)
+		if
+		:: saw -> saw = false; goto ring
+		:: else -> goto change
+		fi;
+#else
+		/* Mirrors Notify and isArmed. */
+		if
+		:: armed -> goto ring
+		:: else -> goto change
+		fi;
+#endif
+		ringSteps();
+rung:
+		goto change;
+through:
+		atomic { done = done | bit(self); round = 0 }
+	} unless {
+		atomic { gone & bit(self) -> round = 0 }
+	}
+}
+
+/* The store buffers drain at some time, also those of the dead. */
+proctype memory() {
+end:
+	do
+	:: atomic { buffered[0] -> drain(0) }
+#if NOTIFIERS > 1
+	:: atomic { buffered[1] -> drain(1) }
+#endif
+	od
+}
+
+#if DEATHS > 0
+/* A process is killed. Until the kernel has taken it out of the queue it may swallow a wake-up. */
+proctype kernel() {
+	byte p;
+end:
+	do
+	:: deaths < DEATHS ->
+		atomic {
+			if
+			:: !(gone & bit(0)) -> p = 0
+#if ALL > 1
+			:: !(gone & bit(1)) -> p = 1
+#endif
+#if ALL > 2
+			:: !(gone & bit(2)) -> p = 2
+#endif
+#if ALL > 3
+			:: !(gone & bit(3)) -> p = 3
+#endif
+#if ALL > 4
+			:: !(gone & bit(4)) -> p = 4
+#endif
+			fi;
+			deaths++;
+			gone = gone | bit(p)
+		}
+		atomic { queue = queue & ~bit(p); p = 0 }
+	od
+}
+#endif
+
+init {
+	byte i;
+	atomic {
+		for (i : 0 .. SLEEPERS - 1) {
+			run sleeper(i)
+		}
+		for (i : SLEEPERS .. ALL - 1) {
+			run notifier(i)
+		}
+		run memory();
+#if DEATHS > 0
+		run kernel();
+#endif
+		i = 0
+	}
+}
