@@ -52,6 +52,25 @@ func TestBarrierOrders(t *testing.T) {
 	}
 }
 
+// Goroutines of one process make it a party at the same time: none of them breaks what another has begun.
+func TestBarrierJoinTogether(t *testing.T) {
+	seg := newSegment(t)
+	for round := range 100 {
+		var wg sync.WaitGroup
+		name := fmt.Sprint("b", round)
+		for range 4 {
+			wg.Go(func() {
+				b, err := shmsync.NewBarrier(seg, name, 4, shmsync.BarrierOptions{})
+				must(err)
+				if _, err := waitBarrier(b); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
 // A round allocates nothing: neither for who comes last, nor for who waits, spinning or asleep.
 func TestBarrierNoAllocations(t *testing.T) {
 	if race.Enabled {

@@ -82,6 +82,9 @@ func (b *Barrier) Join() error {
 		return err
 	}
 	defer b.m.Unlock()
+	if b.Joined() { // by another goroutine meanwhile, which may be waiting already
+		return nil
+	}
 	if !b.seats.anybody() {
 		b.Reset()
 	}
