@@ -67,8 +67,8 @@ func (l *RWMutex) repair(repair func() error) error {
 
 // close bars the seats and waits until nobody is inside: #2 -> #4. When it returns an error, nothing is held.
 func (l *RWMutex) close(ctx context.Context) error {
-	l.turns = time.Time{}
 	if !l.shut(turnsStay) {
+		l.turns = time.Time{}
 		l.setState(rwClosing) // #2 -> #3
 		if err := l.drained.Await(ctx, l.policy, l.shutInTime, l.watchReaders); err != nil {
 			l.open() // #3 -> #5
@@ -135,7 +135,12 @@ func (l *RWMutex) tryWriters() error {
 // Unlock ends what Lock began. It reports false when this process is not inside as a writer, and should be. Nothing has
 // changed then.
 func (l *RWMutex) Unlock() bool {
-	defer runtime.KeepAlive(l)
+	ok := l.unlock()
+	runtime.KeepAlive(l)
+	return ok
+}
+
+func (l *RWMutex) unlock() bool {
 	w := l.writers.r.word.Load()
 	if !isHeldBy(w, l.writers.me) || l.r.state.Load() != rwOwned {
 		return l.party.Closer.Closed()
