@@ -23,6 +23,9 @@ var (
 	// process has. None was released.
 	ErrOverRelease = lock.ErrOverRelease
 
+	// ErrNegative says that more of a [WaitGroup] was to be done than was added. Nothing was changed.
+	ErrNegative = lock.ErrNegative
+
 	// ErrClosed says that this process has closed the segment. It is an [os.ErrClosed].
 	ErrClosed = lock.ErrClosed
 )

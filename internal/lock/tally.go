@@ -111,11 +111,18 @@ func (t *tally) isDead(w uint64) bool {
 }
 
 // refresh counts anew if that is called for.
-func (t *tally) refresh(ctx context.Context) {
-	if t.isStale() && t.lock(ctx) == nil {
-		t.countDead()
-		t.unlock()
+//
+// Errors: those of lock.
+func (t *tally) refresh(ctx context.Context) error {
+	if !t.isStale() {
+		return nil
 	}
+	if err := t.lock(ctx); err != nil {
+		return err
+	}
+	t.countDead()
+	t.unlock()
+	return nil
 }
 
 // countDead counts anew if somebody has died who has units.

@@ -1,0 +1,361 @@
+//go:build linux
+
+package shmsync_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+func newWaitGroup(t testing.TB, seg *shm.Segment, name string, undo bool) *shmsync.WaitGroup {
+	t.Helper()
+	g, err := shmsync.NewWaitGroup(seg, name, shmsync.WaitGroupOptions{Undo: undo})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// waitWithin waits as a test does that would rather fail than wait for ever.
+func waitWithin(g *shmsync.WaitGroup, d time.Duration) error {
+	ctx, cancel := context.WithTimeout(background, d)
+	defer cancel()
+	return g.Wait(ctx)
+}
+
+func wantCount(t testing.TB, g *shmsync.WaitGroup, want int64) {
+	t.Helper()
+	if got := g.Count(); got != want {
+		t.Fatalf("the count is %d, want %d", got, want)
+	}
+}
+
+// waitgroup-agent: SEGMENT NAME. It obeys orders, each a verb and a number: add, done, wait, timed (a wait for at most
+// soon), count, close, exit.
+var waitGroupAgent = proctest.Register("waitgroup-agent", func(args []string) {
+	seg, err := shm.Open(args[0])
+	must(err)
+	g, err := shmsync.OpenWaitGroup(seg, args[1], shmsync.WaitGroupOptions{})
+	must(err)
+	proctest.Say("ready")
+	for {
+		var verb string
+		var n int64
+		fmt.Sscan(proctest.Hear(), &verb, &n)
+		switch verb {
+		case "add":
+			err = g.Add(n)
+		case "done":
+			err = g.Done()
+		case "wait":
+			err = g.Wait(background)
+		case "timed":
+			err = waitWithin(g, soon)
+		case "count":
+			proctest.Say("%d", g.Count())
+			continue
+		case "close":
+			err = seg.Close()
+		case "exit":
+			return
+		}
+		if errors.Is(err, shmsync.ErrNegative) {
+			proctest.Say("negative")
+		} else {
+			proctest.Say("%s", verdict(err))
+		}
+	}
+})
+
+func startWaitGroupAgent(t testing.TB, seg *shm.Segment) *proctest.Child {
+	t.Helper()
+	c := proctest.Start(t, waitGroupAgent, seg.Path(), "g")
+	c.Expect("ready")
+	return c
+}
+
+// A wait group counts across processes, and lets all go who wait when it comes to 0.
+func TestWaitGroupAcrossProcesses(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		g := newWaitGroup(t, seg, "g", undo)
+		wantErr(t, "nothing to wait for", g.Wait(background), nil)
+		a, b := startWaitGroupAgent(t, seg), startWaitGroupAgent(t, seg)
+		told(t, a, "add 2", "ok")
+		wantErr(t, "add", g.Add(1), nil)
+		told(t, b, "count 0", "3")
+		b.Send("timed 0")
+		wantErr(t, "wait with a deadline", waitWithin(g, 10*time.Millisecond), context.DeadlineExceeded)
+		var errs [3]error
+		var waiters []<-chan struct{}
+		for i := range errs {
+			waiters = append(waiters, proctest.MustBlock(t, func() { errs[i] = g.Wait(background) }))
+		}
+		told(t, a, "done 0", "ok")
+		wantErr(t, "done", g.Done(), nil)
+		wantCount(t, g, 1)
+		told(t, a, "add -1", "ok")
+		for i, waiter := range waiters {
+			<-waiter
+			wantErr(t, "a waiter", errs[i], nil)
+		}
+		b.Expect("ok")
+		wantCount(t, g, 0)
+		a.Kill()
+		b.Kill()
+	})
+}
+
+// What cannot be done is not, and changes nothing.
+func TestWaitGroupNegative(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		g := newWaitGroup(t, seg, "g", undo)
+		wantErr(t, "done, when nothing was added", g.Done(), shmsync.ErrNegative)
+		wantErr(t, "add", g.Add(2), nil)
+		for _, n := range []int64{-3, math.MinInt64} {
+			wantErr(t, "more than was added", g.Add(n), shmsync.ErrNegative)
+		}
+		for _, n := range []int64{math.MaxUint32 - 1, math.MaxInt64} {
+			wantErr(t, "more than can be counted", g.Add(n), fs.ErrInvalid)
+		}
+		wantErr(t, "nothing", g.Add(0), nil)
+		wantCount(t, g, 2)
+		c := startWaitGroupAgent(t, seg)
+		if undo {
+			told(t, c, "done 0", "negative")
+			told(t, c, "add 1", "ok")
+			told(t, c, "add -2", "negative")
+			told(t, c, "done 0", "ok")
+			wantErr(t, "done", g.Done(), nil)
+		} else {
+			told(t, c, "done 0", "ok")
+		}
+		wantErr(t, "done", g.Done(), nil)
+		wantCount(t, g, 0)
+		c.Kill()
+	})
+}
+
+// Who waits for one round returns although the next has begun before it came to look.
+func TestWaitGroupReused(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		g := newWaitGroup(t, seg, "g", undo)
+		c := startWaitGroupAgent(t, seg)
+		wantErr(t, "add", g.Add(1), nil)
+		for range 30 {
+			c.Send("wait 0")
+			awaitBlocked(t, seg, c.PID())
+			c.Signal(syscall.SIGSTOP)
+			c.WaitStopped()
+			wantErr(t, "done", g.Done(), nil)
+			wantErr(t, "add", g.Add(1), nil)
+			c.Signal(syscall.SIGCONT)
+			c.Expect("ok")
+			wantCount(t, g, 1)
+		}
+		wantErr(t, "done", g.Done(), nil)
+		c.Kill()
+	})
+}
+
+// awaitBlocked returns when the process waits for something.
+func awaitBlocked(t *testing.T, seg *shm.Segment, pid int) {
+	t.Helper()
+	proctest.Eventually(t, soon, func() bool {
+		report, err := shmsync.Blocked(seg)
+		must(err)
+		return slices.ContainsFunc(report.Waits, func(w shmsync.BlockedWait) bool { return w.Process.PID == pid })
+	}, "the child does not wait")
+}
+
+// Goroutines of one process that wait for different rounds do not hold each other up.
+func TestWaitGroupRounds(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		const rounds, each = 200, 3
+		g := newWaitGroup(t, newSegment(t), "g", undo)
+		wantErr(t, "add", g.Add(1), nil)
+		got := make(chan error, rounds*each)
+		for i := range rounds {
+			for range each {
+				go func() { got <- g.Wait(background) }()
+			}
+			time.Sleep(time.Duration(i%5) * 50 * time.Microsecond)
+			wantErr(t, "done", g.Done(), nil)
+			wantErr(t, "add", g.Add(1), nil)
+		}
+		proctest.Eventually(t, soon, func() bool { return len(got) >= rounds*each*9/10 }, "many wait for rounds that are over")
+		wantErr(t, "done", g.Done(), nil)
+		for range rounds * each {
+			wantErr(t, "a waiter", <-got, nil)
+		}
+	})
+}
+
+// With undo, what the dead had not done counts as done, exactly that; who waits is told at once. Without, it is never done.
+func TestWaitGroupDeath(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		var times []time.Duration
+		for range 5 {
+			seg := newSegment(t)
+			g := newWaitGroup(t, seg, "g", undo)
+			dying, waiter := startWaitGroupAgent(t, seg), startWaitGroupAgent(t, seg)
+			told(t, dying, "add 3", "ok")
+			told(t, dying, "done 0", "ok")
+			wantErr(t, "add", g.Add(1), nil)
+			waiter.Send("timed 0")
+			got := make(chan error)
+			go func() { got <- waitWithin(g, 50*time.Millisecond) }()
+			dying.Kill()
+			if undo {
+				wantErr(t, "what the living added is not done", <-got, context.DeadlineExceeded)
+				wantCount(t, g, 1)
+				wantErr(t, "done", g.Done(), nil)
+				waiter.Expect("ok")
+			} else {
+				wantErr(t, "nobody does it", <-got, context.DeadlineExceeded)
+				wantCount(t, g, 3)
+				wantErr(t, "done by another", g.Add(-3), nil)
+				waiter.Expect("ok")
+			}
+			last := startWaitGroupAgent(t, seg)
+			told(t, last, "add 2", "ok")
+			waiter.Send("timed 0")
+			go func() { got <- waitWithin(g, soon) }()
+			time.Sleep(10 * time.Millisecond)
+			began := time.Now()
+			last.Kill()
+			if !undo {
+				wantErr(t, "done by another", g.Add(-2), nil)
+			}
+			wantErr(t, "a waiter here", <-got, nil)
+			waiter.Expect("ok")
+			times = append(times, time.Since(began))
+			waiter.Kill()
+		}
+		slices.Sort(times)
+		t.Logf("all went on %v after the kill, at most %v", times[len(times)/2], times[len(times)-1])
+		if times[len(times)/2] > 200*time.Millisecond {
+			t.Errorf("all went on %v after the kill", times)
+		}
+	})
+}
+
+// A waiter that dies costs nobody anything; nor does one that looks only when the next round has begun.
+func TestWaitGroupWaiterDies(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		g := newWaitGroup(t, seg, "g", undo)
+		wantErr(t, "add", g.Add(1), nil)
+		a, b := startWaitGroupAgent(t, seg), startWaitGroupAgent(t, seg)
+		a.Send("timed 0")
+		b.Send("timed 0")
+		time.Sleep(10 * time.Millisecond)
+		a.Kill()
+		wantErr(t, "done", g.Done(), nil)
+		b.Expect("ok")
+		wantCount(t, g, 0)
+		b.Kill()
+	})
+}
+
+// What a process has not done at Close is reported and counts as done with undo; operations that come later fail.
+func TestWaitGroupClose(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		g := newWaitGroup(t, seg, "g", undo)
+		mine := openAgain(t, seg)
+		m := newWaitGroup(t, mine, "g", undo)
+		wantErr(t, "add", m.Add(2), nil)
+		got, here := make(chan error), make(chan error)
+		for range 10 {
+			go func() { got <- m.Wait(background) }()
+		}
+		go func() { here <- waitWithin(g, soon/4) }()
+		time.Sleep(10 * time.Millisecond)
+		err := mine.Close()
+		var held *shm.HeldError
+		if undo != (errors.As(err, &held) && slices.Equal(held.Objects, []string{"g"})) {
+			t.Errorf("close: %v", err)
+		}
+		for range 10 {
+			wantErr(t, "a waiter", <-got, shmsync.ErrClosed)
+		}
+		wantErr(t, "wait afterwards", m.Wait(background), shmsync.ErrClosed)
+		wantErr(t, "add afterwards", m.Add(1), shmsync.ErrClosed)
+		wantErr(t, "done afterwards", m.Done(), shmsync.ErrClosed)
+		m.Count()
+		if undo {
+			wantErr(t, "who waited elsewhere", <-here, nil)
+			wantCount(t, g, 0)
+		} else {
+			wantErr(t, "who waited elsewhere", <-here, context.DeadlineExceeded)
+			wantCount(t, g, 2)
+		}
+	})
+}
+
+// New, open, and new once more, for one that is there, is not, or is another.
+func TestNewAndOpenWaitGroup(t *testing.T) {
+	seg := newSegment(t)
+	_, err := shmsync.OpenWaitGroup(seg, "g", shmsync.WaitGroupOptions{})
+	wantErr(t, "open what is not there", err, fs.ErrNotExist)
+	g := newWaitGroup(t, seg, "g", false)
+	wantErr(t, "add", g.Add(1), nil)
+	wantCount(t, newWaitGroup(t, seg, "g", false), 1)
+	_, err = shmsync.NewWaitGroup(seg, "g", shmsync.WaitGroupOptions{Undo: true})
+	wantErr(t, "make it with undo", err, shm.ErrMismatch)
+	newWaitGroup(t, seg, "u", true)
+	_, err = shmsync.NewWaitGroup(seg, "u", shmsync.WaitGroupOptions{})
+	wantErr(t, "make one with undo without", err, shm.ErrMismatch)
+	newMutex(t, seg, "m")
+	_, err = shmsync.NewWaitGroup(seg, "m", shmsync.WaitGroupOptions{})
+	wantErr(t, "make what is a Mutex", err, shm.ErrMismatch)
+	_, err = shmsync.OpenWaitGroup(seg, "m", shmsync.WaitGroupOptions{})
+	wantErr(t, "open what is a Mutex", err, shm.ErrMismatch)
+	_, err = shmsync.NewWaitGroup(seg, "", shmsync.WaitGroupOptions{})
+	wantErr(t, "make one without a name", err, fs.ErrInvalid)
+}
+
+var waitGroupUnmarshaler = proctest.Register("waitgroup-unmarshaler", func(args []string) {
+	b, err := base64.StdEncoding.DecodeString(args[0])
+	must(err)
+	var g shmsync.WaitGroup
+	must(g.UnmarshalBinary(b))
+	proctest.Say("%s %d", g.Name(), g.Count())
+	proctest.Say("%s", verdict(g.Wait(background)))
+})
+
+// A handle reaches another process as bytes.
+func TestMarshalWaitGroup(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		g := newWaitGroup(t, seg, "the work", undo)
+		wantErr(t, "add", g.Add(2), nil)
+		b, err := g.MarshalBinary()
+		wantErr(t, "marshal", err, nil)
+		c := proctest.Start(t, waitGroupUnmarshaler, base64.StdEncoding.EncodeToString(b))
+		c.Expect("the work 2")
+		wantErr(t, "done", g.Add(-2), nil)
+		c.Expect("ok")
+		c.WaitOK()
+		var none shmsync.WaitGroup
+		wantErr(t, "unmarshal of something else", none.UnmarshalBinary(b[:10]), shm.ErrFormat)
+		mb, err := newMutex(t, seg, "m").MarshalBinary()
+		wantErr(t, "marshal a Mutex", err, nil)
+		wantErr(t, "a Mutex as a WaitGroup", none.UnmarshalBinary(mb), shm.ErrMismatch)
+	})
+}
