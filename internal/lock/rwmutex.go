@@ -66,6 +66,7 @@ type RWMutex struct {
 
 	gate     chan struct{} // holds one token: that of the reader who waits for all of this process
 	crowd    crowd
+	leader   *guest    // who waits for all; guarded by gate
 	suspects bool      // the next look is also at writers; guarded by gate
 	forsaken bool      // and nobody alive has it; guarded by gate
 	turns    time.Time // until when seats keep their turns; guarded by writers

@@ -26,6 +26,13 @@ func (c *crowd) join() *guest {
 	return g
 }
 
+// has reports whether g was let in.
+func (c *crowd) has(g *guest) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return g.admitted
+}
+
 // leave ends the wait of g, which is not used after that, and reports whether it was let in.
 func (c *crowd) leave(g *guest) (admitted bool) {
 	c.mu.Lock()

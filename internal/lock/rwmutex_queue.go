@@ -34,7 +34,7 @@ func (l *RWMutex) queue(ctx context.Context, g *guest) error {
 			return ErrClosed
 		}
 	}
-	l.suspects, l.forsaken = false, false
+	l.leader, l.suspects, l.forsaken = g, false, false
 	err := l.opened.Await(ctx, l.policy, l.look, l.watchWriter)
 	if err == nil && l.forsaken {
 		err = errForsaken
@@ -47,7 +47,8 @@ func (l *RWMutex) queue(ctx context.Context, g *guest) error {
 
 // look lets in all who wait, or reports true when they have to look themselves.
 func (l *RWMutex) look() bool {
-	if l.enter(0) {
+	// A reader that came later and found the seat open for a moment has let the leader in, too.
+	if l.crowd.has(l.leader) || l.enter(0) {
 		return true
 	}
 	l.ask()
