@@ -93,11 +93,21 @@ func (q *SPSC[T]) bind(o *segment.Object) error {
 	if err != nil {
 		return err
 	}
-	r, err := viewSPSC(o, spscStride(t.Size))
-	if err != nil {
-		return err
+	type result struct {
+		r   *spsc
+		err error
 	}
-	q.o, q.r = o, o.Local(func() (any, func() bool) { return r, r.busy }).(*spsc)
+	shared := o.Local(func() (any, func() bool) {
+		r, err := viewSPSC(o, spscStride(t.Size))
+		if err != nil {
+			return result{nil, err}, nil
+		}
+		return result{r, nil}, r.busy
+	}).(result)
+	if shared.err != nil {
+		return shared.err
+	}
+	q.o, q.r = o, shared.r
 	return nil
 }
 

@@ -78,7 +78,8 @@ func (q *SPSC[T]) Reserve(ctx context.Context) (Reservation[T], error) {
 		return Reservation[T]{}, r.refuse()
 	}
 	r.put.limit, r.put.until = r.put.until, at // whoever wants room has to ask, and is refused
-	storeRelease(&r.put.open, 1)
+	r.put.open = true
+	storeRelease(&r.put.busy, 0) // it is no reason to wait: who has reserved it may be waiting himself
 	return Reservation[T]{Value: spscValue[T](r, at), at: place{position: at}, owner: r, keep: q}, nil
 }
 
@@ -92,15 +93,15 @@ func (r *spsc) commit(p place) error {
 
 // endReservation makes room for the next put. When it returns nil, a close of the segment waits until the place is published or given back.
 func (r *spsc) endReservation(p place) error {
-	if r.put.open.Load() == 0 || p.position != r.put.next {
+	if !r.put.open || p.position != r.put.next {
 		return ErrNotHeld
 	}
-	announce(&r.put.open, 0)
+	announce(&r.put.busy, 1)
 	if r.closer.Closed() {
-		storeRelease(&r.put.open, 1) // nobody has to wait for it: it dies with the attachment
+		storeRelease(&r.put.busy, 0) // the place dies with the attachment
 		return shm.ErrClosed
 	}
-	r.put.until = r.put.limit
+	r.put.open, r.put.until = false, r.put.limit
 	return nil
 }
 
@@ -128,7 +129,7 @@ func (q *SPSC[T]) Peek(ctx context.Context) (Peeked[T], error) {
 }
 
 func (r *spsc) releasePlace(p place) error {
-	if p.position != r.get.next || p.position == r.get.until {
+	if p.position != r.get.next || r.get.next == r.get.until {
 		return ErrNotHeld
 	}
 	if !r.beginGet() {

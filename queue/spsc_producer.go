@@ -22,7 +22,7 @@ func (r *spsc) room(exact bool) error {
 	if r.closer.Closed() {
 		return shm.ErrClosed
 	}
-	if p.open.Load() != 0 {
+	if p.open {
 		return ErrReserved
 	}
 	if !p.owned {
@@ -92,6 +92,7 @@ func (p *putEnd) learn(until uint64) {
 // that finds it closed. So either the producer sees that it is closed, or the consumer that a message is on its way. In the same
 // way a close of the segment waits for the message, or the producer sees it.
 func (r *spsc) begin(end uint64) bool {
+	storeRelease(&r.put.busy, 1)
 	announce(&r.head.begun, end)
 	crashpoint.Here("spsc.begun")
 	return r.head.closed.Load() == 0 && !r.closer.Closed()
@@ -110,6 +111,7 @@ func (r *spsc) refuse() error {
 func (r *spsc) abort() {
 	storeRelease(&r.head.begun, r.put.next)
 	crashpoint.Here("spsc.aborted")
+	storeRelease(&r.put.busy, 0)
 	r.get.event.Notify() // a consumer that finds the queue closed may wait for this
 }
 
@@ -121,6 +123,7 @@ func (r *spsc) publish(end uint64) {
 	// SYNC: tail: the values are written before it says so.
 	storeRelease(&r.head.tail, end)
 	crashpoint.Here("spsc.published")
+	storeRelease(&r.put.busy, 0)
 	if !r.get.event.Quiet() {
 		r.get.event.Notify()
 	}

@@ -46,7 +46,8 @@ type putEnd struct {
 	owned bool   // this process has the role
 	err   error  // what the last look has found
 
-	open   atomic.Uint64 // 1: a place is reserved
+	busy   atomic.Uint64 // 1: a message is being put, and a close of the segment waits for it
+	open   bool          // a place is reserved
 	limit  uint64        // until, as it was before the place was reserved
 	filled bool          // the queue was seen full
 	side
@@ -62,7 +63,7 @@ type getEnd struct {
 	owned bool   // this process has the role
 	err   error  // what the last look has found
 
-	busy atomic.Uint64 // 1: a message is being copied out
+	busy atomic.Uint64 // 1: a message is being taken, and a close of the segment waits for it
 	high uint64        // the most messages that were seen at once
 	side
 
@@ -116,8 +117,7 @@ func (r *spsc) busy() bool { return !comesToRest(r.resting) }
 
 func (r *spsc) resting() bool {
 	barrier()
-	putting := r.head.producer.Load() == uint32(r.me) && r.put.open.Load() == 0 && r.head.begun.Load() != r.head.tail.Load()
-	return !putting && r.get.busy.Load() == 0
+	return r.put.busy.Load() == 0 && r.get.busy.Load() == 0
 }
 
 func (r *spsc) capacity() uint64 { return r.mask + 1 }

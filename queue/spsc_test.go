@@ -168,3 +168,31 @@ func TestSPSCClose(t *testing.T) {
 	_, err := newSPSC[int64](t, 8, Options{}).Get(ctx)
 	wantErr(t, err, context.DeadlineExceeded)
 }
+
+// Stats count messages, bytes, waits and the high-water mark, and what was dropped.
+func TestSPSCStats(t *testing.T) {
+	q := newSPSC[line](t, 4, Options{WhenFull: DropNewest})
+	for range 6 {
+		wantErr(t, q.Put(background, line{}), nil)
+	}
+	wantErr(t, q.TryPut(line{}), ErrFull) // drops nothing
+	n, err := q.PutBatch(background, make([]line, 3))
+	if n != 0 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if got, want := q.Stats(), (Stats{Put: 4, Dropped: 5, Bytes: 4 * 64, HighWater: 4}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	for range 4 {
+		_, err := q.TryGet()
+		wantErr(t, err, nil)
+	}
+	done := make(chan error)
+	go func() { _, err := q.Get(background); done <- err }()
+	time.Sleep(50 * time.Millisecond)
+	wantErr(t, q.Put(background, line{}), nil)
+	wantErr(t, <-done, nil)
+	if got, want := q.Stats(), (Stats{Put: 5, Got: 5, Dropped: 5, Bytes: 5 * 64, HighWater: 4, Waits: 1}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
