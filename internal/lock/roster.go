@@ -100,6 +100,15 @@ func (r *roster) claim(first uint64, lost func(count uint64)) *atomic.Uint64 {
 	return r.mine.Load()
 }
 
+// uphold has the seat of this process count as handed out, should the bytes that say so have been overwritten.
+func (r *roster) uphold() {
+	for n := range r.seats {
+		if r.seat(n) == r.mine.Load() {
+			r.raise(uint32(n + 1))
+		}
+	}
+}
+
 // raise has the seats below n count as handed out.
 func (r *roster) raise(n uint32) {
 	for high := r.high.Load(); high < n; high = r.high.Load() {

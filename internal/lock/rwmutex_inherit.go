@@ -62,5 +62,6 @@ func (l *RWMutex) restore() {
 			fresh |= w & seatCount
 		}
 		l.seat.CompareAndSwap(w, fresh)
+		l.seats.uphold()
 	}
 }
