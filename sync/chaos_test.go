@@ -90,22 +90,26 @@ var chaosWorker = proctest.Register("chaos-worker", func(args []string) {
 	must(err)
 	w := newChaosWorld(seg, false)
 	var stop atomic.Bool
-	var uses atomic.Int64
+	var uses, longest atomic.Int64
 	var wg sync.WaitGroup
 	for g := range chaosGoroutines {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(seed, uint64(g)))
 			for !stop.Load() {
 				i := r.IntN(len(w.things))
+				began := time.Now()
 				within(fmt.Sprintf("use of thing %d, a %T", i, w.things[i]), func() { w.things[i].use(r) })
 				uses.Add(1)
+				took := int64(time.Since(began))
+				for most := longest.Load(); most < took && !longest.CompareAndSwap(most, took); most = longest.Load() {
+				}
 			}
 		})
 	}
 	proctest.Hear()
 	stop.Store(true)
 	wg.Wait()
-	proctest.Say("%d", uses.Load())
+	proctest.Say("%d %d", uses.Load(), longest.Load())
 	checkChaos(w)
 })
 
@@ -169,16 +173,17 @@ func TestChaos(t *testing.T) {
 		workers[i] = start()
 	}
 	time.Sleep(100 * time.Millisecond) // so that the last ones have something to do, too
-	uses := 0
+	uses, longest := 0, time.Duration(0)
 	for _, c := range workers {
 		c.Send("stop")
 	}
 	for _, c := range workers {
 		var n int
-		fmt.Sscan(c.Line(), &n)
-		uses += n
+		var most time.Duration
+		fmt.Sscan(c.Line(), &n, (*int64)(&most))
+		uses, longest = uses+n, max(longest, most)
 	}
-	t.Logf("%d kills; the %d who survived have used things %d times", kills, len(workers), uses)
+	t.Logf("%d kills; the %d who survived have used things %d times, for %v at most", kills, len(workers), uses, longest)
 	for _, c := range workers[2:] {
 		chaosKill(t, c)
 	}

@@ -27,7 +27,7 @@ import (
 type Event struct {
 	f      *eventFlag
 	party  *Party
-	count  *EventCount
+	herd   herd
 	policy wait.Policy
 	shadow race.Shadow
 }
@@ -39,11 +39,11 @@ const (
 
 // NewEvent views the first [EventFlagBytes] of mem, which lie in the party's segment, as an event.
 func NewEvent(p *Party, mem []byte, policy wait.Policy) *Event {
-	return &Event{f: eventFlagIn(mem), party: p, count: NewEventCount(p, mem[eventCountAt:]), policy: policy}
+	return &Event{f: eventFlagIn(mem), party: p, herd: herd{event: NewEventCount(p, mem[eventCountAt:])}, policy: policy}
 }
 
 // SetSubject says what those who wait are reported to wait for; before the first use.
-func (e *Event) SetSubject(subject Subject) { e.count.Subject = subject }
+func (e *Event) SetSubject(subject Subject) { e.herd.event.Subject = subject }
 
 // IsSet reports whether the event is set.
 func (e *Event) IsSet() bool {
@@ -70,7 +70,7 @@ func (e *Event) Set() {
 		// SYNC: event: what was done before Set is visible to whoever sees the event set, or the number moved on.
 		if e.f.word.CompareAndSwap(w, w&^eventSet+eventOnce|eventSet) { // #1 -> #2
 			crashpoint.Here("event.set")
-			e.count.NotifyAll()
+			e.herd.event.NotifyAll()
 			return
 		}
 	}
@@ -109,9 +109,9 @@ func (e *Event) Wait(ctx context.Context) error {
 
 func (e *Event) wait(ctx context.Context, began uint32) error {
 	ready := func() bool { return e.f.word.Load() != began } // when it is not set, only a Set changes it
-	err := e.count.Await(ctx, e.policy, ready, nil)
+	err := e.herd.await(ctx, e.policy, ready, nil)
 	if err != nil && !e.party.Closer.Closed() && ready() {
-		return nil // it was set while this goroutine queued behind others
+		return nil // it was set while this goroutine followed another
 	}
 	return err
 }
