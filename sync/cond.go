@@ -15,7 +15,9 @@ import (
 //
 // What they wait for is for the program to say, and for the lock to guard: whoever returns from Wait looks again.
 // As with [sync.Cond], a notification reaches only those who wait already, and nobody returns without one, unless a process
-// dies: then it is possible that one waiter too many returns.
+// dies: then it is possible that one waiter too many returns. When a process dies while it holds
+// the lock, it may be the one that would have notified. So at least one waiter returns within a second, and the first
+// of those who do is told with [ErrOwnerDied]; after the repair it should Broadcast.
 //
 // The waiters of one Cond should all use the same lock. It need not be in the same segment. A Cond is made
 // by [NewCond] or [OpenCond], or by UnmarshalBinary of what another process's MarshalBinary wrote; the zero value is only
@@ -34,8 +36,9 @@ type CondOptions struct {
 	Wait WaitPolicy
 }
 
-// A Lockable is what [Cond.Wait] gives up while it waits, such as a [Mutex]. When Lock returns nil or an [ErrOwnerDied] it
-// is held, and otherwise it is not.
+// A Lockable is what [Cond.Wait] gives up while it waits: a [Mutex], an [RWMutex], what [RecursiveMutex.As] returns, or a lock of the
+// program's own. When Lock returns nil or an [ErrOwnerDied] it is held, and otherwise it is not. Unlock is called
+// once: a RecursiveMutex that is locked twice stays locked.
 type Lockable interface {
 	Lock(ctx context.Context) error
 	Unlock()
@@ -103,7 +106,7 @@ func (c *Cond) Wait(ctx context.Context, l Lockable) error {
 	if l == nil {
 		return segment.Invalid("shmsync: wait for %q: the lock must not be nil", c.o.Name)
 	}
-	over, again := c.c.Wait(ctx, l)
+	over, again := c.c.Wait(ctx, l, orphanOf(l))
 	return c.wrap(over, again)
 }
 
@@ -118,13 +121,26 @@ func (c *Cond) WaitFor(ctx context.Context, l Lockable, pred func() bool) error 
 		return segment.Invalid("shmsync: wait for %q: neither the lock nor the function may be nil", c.o.Name)
 	}
 	for !pred() {
-		over, again := c.c.Wait(ctx, l)
+		over, again := c.c.Wait(ctx, l, orphanOf(l))
 		if over != nil && again == nil && ctx.Err() != nil && !errors.Is(over, ErrClosed) && pred() {
 			return nil
 		}
 		if err := c.wrap(over, again); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// orphanOf is what knows whether the holder of l is dead; nil for a lock of somebody else's making.
+func orphanOf(l Lockable) lock.Orphan {
+	switch l := l.(type) {
+	case *Mutex:
+		return l.m
+	case *RWMutex:
+		return l.l
+	case *HolderMutex:
+		return l.m.shared.m
 	}
 	return nil
 }

@@ -83,7 +83,7 @@
 //	has the lock again               as with that lock; perhaps one waiter more returns
 //	notifies                         those that it has notified return, the last one within a second
 //	broadcasts                       all return within a second, or none
-//	holds the lock of the waiters    notice nothing before they are notified; who returns first is told then
+//	holds the lock of the waiters    at least one returns within a second; the first one is told
 //
 // Event:
 //

@@ -31,6 +31,7 @@ import (
 //	granted, but has not rung         the waiter looks again within the backstop
 //	is in the middle of a broadcast   the others know from its number that they are meant, within the backstop
 //	gives a dead one's grant away     one waiter too many returns
+//	holds the lock of the waiters     the leaders look after it, within the backstop
 type Cond struct {
 	head   *condHead
 	seats  *roster
@@ -84,7 +85,8 @@ func NewCond(p *Party, mem []byte, policy wait.Policy) *Cond {
 // Held reports whether this process is in the middle of changing who has which seat.
 func (c *Cond) Held() bool { return c.lock.Held() }
 
-// Wait gives l up, waits until it is notified or ctx ends, and takes l again.
+// Wait gives l up, waits until it is notified or ctx ends, and takes l again. Orphan is l, if it knows the life
+// of its holder, or nil: when that dies, at least one waiter returns as if it were notified.
 //
 // It returns two errors: why it was not notified, if it was not, and that of taking l again. L is not held when
 // over is an [ErrClosed], nor when again is neither nil nor an [ErrOwnerDied].
@@ -93,7 +95,7 @@ func (c *Cond) Held() bool { return c.lock.Held() }
 // nothing has changed.
 //
 // Preconditions: l is held.
-func (c *Cond) Wait(ctx context.Context, l Lockable) (over, again error) {
+func (c *Cond) Wait(ctx context.Context, l Lockable, orphan Orphan) (over, again error) {
 	defer runtime.KeepAlive(c)
 	place, err := c.enter(ctx)
 	if errors.Is(err, ErrClosed) {
@@ -108,7 +110,7 @@ func (c *Cond) Wait(ctx context.Context, l Lockable) (over, again error) {
 		return ErrTooManyWaiters, nil
 	}
 	crashpoint.Here("cond.waiting")
-	t := condStay{c: c, place: place, w: w}
+	t := condStay{c: c, place: place, w: w, orphan: orphan}
 	defer t.end()
 	l.Unlock()
 	if over = t.await(ctx); errors.Is(over, ErrClosed) {
@@ -141,19 +143,20 @@ type condStay struct {
 	c       *Cond
 	place   *condPlace
 	w       *condWaiter
-	awaited bool // Unlock has returned
-	gone    bool // it has given up, and is counted no more
-	locked  bool // it has the lock again
+	orphan  Orphan // may be nil
+	awaited bool   // Unlock has returned
+	gone    bool   // it has given up, and is counted no more
+	locked  bool   // it has the lock again
 }
 
 // await waits until the waiter was granted the return. When it has an error, the waiter is not counted any more.
 func (t *condStay) await(ctx context.Context) error {
 	t.awaited = true
-	err := t.c.pass(ctx, t.place, t.w)
-	if err != nil && t.leave() {
-		return err
+	err := t.pass(ctx)
+	if err == nil || !t.leave() || err == errOrphaned {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // leave gives up. It reports false when the waiter was granted the return by now.
@@ -183,13 +186,14 @@ func (t *condStay) end() {
 }
 
 // pass waits until the waiter was granted the return: behind the leader, or as the leader.
-func (c *Cond) pass(ctx context.Context, p *condPlace, w *condWaiter) error {
+func (t *condStay) pass(ctx context.Context) error {
+	c := t.c
 	select {
 	case c.gate <- struct{}{}:
 	default:
 		select {
 		case c.gate <- struct{}{}: // there is no leader
-		case <-w.woken: // the leader has passed a grant on
+		case <-t.w.woken: // the leader has passed a grant on
 			return nil
 		case <-ctx.Done(): // the caller no longer waits
 			return context.Cause(ctx)
@@ -198,25 +202,38 @@ func (c *Cond) pass(ctx context.Context, p *condPlace, w *condWaiter) error {
 		}
 	}
 	defer func() { <-c.gate }()
-	if len(w.woken) > 0 { // the last leader has passed a grant on
+	if len(t.w.woken) > 0 { // the last leader has passed a grant on
 		return nil
 	}
-	return c.lead(ctx, p, w)
+	return t.lead(ctx)
 }
 
-// lead sleeps on the bell of this process until the leader w itself was granted the return.
-func (c *Cond) lead(ctx context.Context, p *condPlace, w *condWaiter) error {
-	looks := 0
+// lead sleeps on the bell of this process until the leader itself was granted the return.
+func (t *condStay) lead(ctx context.Context) error {
+	c, looks, orphaned := t.c, 0, false
+	look := func(watch *Watch) {
+		if c.look(t.place, watch); t.orphan != nil && t.orphan.Orphaned() {
+			orphaned = true
+			if watch != nil {
+				watch.Look(0)
+			}
+		}
+	}
 	ready := func() bool {
-		if c.queue.distribute(p.seat, w) {
+		if c.queue.distribute(t.place.seat, t.w) {
+			orphaned = false
 			return true
 		}
 		if looks++; looks%spinLooks == 0 && c.policy == wait.Spinning { // who never sleeps has to look all the same
-			c.look(p, nil)
+			look(nil)
 		}
-		return false
+		return orphaned
 	}
-	return p.sleepers.Await(ctx, c.policy, ready, func(watch *Watch) { c.look(p, watch) })
+	err := t.place.sleepers.Await(ctx, c.policy, ready, look)
+	if err == nil && orphaned {
+		return errOrphaned
+	}
+	return err
 }
 
 // spinLooks is after how many looks at its seat one who spins looks for the dead: some milliseconds.
