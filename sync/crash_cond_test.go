@@ -132,16 +132,27 @@ func (s condScene) crash(t *testing.T, i, n int) (completed bool) {
 	if s.waits && returned.Load() {
 		signals-- // the victim's own
 	}
-	s.check(t, c, n, signals, completed)
+	r, least, most := s.check(t, c, n, signals, completed)
 	c.Broadcast()
 	waiting(t, c, 0)
+	told := 0
 	for _, a := range others {
 		for range condSleepers / len(others) {
-			if line := a.Line(); line != "ok" && line != "owner died" {
+			switch line := a.Line(); line {
+			case "ok":
+			case "owner died":
+				told++
+			default:
 				t.Errorf("point %d: a waiter returned with %s", n, line)
 			}
 		}
 		a.Kill()
+	}
+	switch {
+	case told > 1, told == 1 && completed:
+		t.Errorf("point %d, completed %v: %d were told of a death", n, completed, told)
+	case r < least, r > most && told == 0: // others look after the lock when the victim has died holding it
+		t.Errorf("point %d, completed %v: %d of the others returned, want %d to %d", n, completed, r, least, most)
 	}
 	return completed
 }
@@ -173,10 +184,10 @@ func (s condScene) signal(c *shmsync.Cond, ended <-chan struct{}) (signals int) 
 	return signals
 }
 
-// check counts how many of the others have returned in the end.
-func (s condScene) check(t *testing.T, c *shmsync.Cond, n, signals int, completed bool) {
+// check counts how many of the others have returned in the end, and says how many should have.
+func (s condScene) check(t *testing.T, c *shmsync.Cond, n, signals int, completed bool) (r, least, most int) {
 	t.Helper()
-	least, most := signals+s.least, signals+s.most
+	least, most = signals+s.least, signals+s.most
 	if !completed && !s.waits { // it may have done nothing
 		least = s.granted
 	}
@@ -195,10 +206,7 @@ func (s condScene) check(t *testing.T, c *shmsync.Cond, n, signals int, complete
 		if r := returned(); r != 0 && r != condSleepers {
 			t.Errorf("point %d: %d of %d were reached by the broadcast", n, r, condSleepers)
 		}
-		return
 	}
 	time.Sleep(10 * time.Millisecond)
-	if r := returned(); r < least || r > most {
-		t.Errorf("point %d, completed %v: %d of the others returned, want %d to %d", n, completed, r, least, most)
-	}
+	return returned(), least, most
 }
