@@ -97,6 +97,9 @@ var chaosWorker = proctest.Register("chaos-worker", func(args []string) {
 			r := rand.New(rand.NewPCG(seed, uint64(g)))
 			for !stop.Load() {
 				i := r.IntN(len(w.things))
+				if r.IntN(2) == 0 { // some are used much, so that many wait for each
+					i = r.IntN(len(chaosKinds))
+				}
 				began := time.Now()
 				within(fmt.Sprintf("use of thing %d, a %T", i, w.things[i]), func() { w.things[i].use(r) })
 				uses.Add(1)
