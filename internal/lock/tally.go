@@ -205,12 +205,13 @@ func (t *tally) held() bool {
 	return s != nil && s.Load()&seatMask != 0
 }
 
-// watch has a sleeper watch those who have units, and who holds the lock.
+// watch has a sleeper watch those who have units, and then who holds the lock. Of one who takes its units off its seat
+// meanwhile it sees the units, or the lock, or that all is done: see the callers for that.
 func (t *tally) watch(w *Watch) {
-	w.Process(t.mu.Owner())
 	for _, v := range t.roster.all {
 		if v&seatMask != 0 {
 			w.Process(ownerOfSeat(v))
 		}
 	}
+	w.Process(t.mu.Owner())
 }
