@@ -1,0 +1,188 @@
+package queue
+
+import (
+	"context"
+	"iter"
+	"runtime"
+
+	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// A Bytes passes messages of any length between goroutines of all processes: any number
+// of them may put and get at once. Messages come out in the order in which they were put in. The queue is bounded.
+//
+// A Bytes is made by [NewBytes] or [OpenBytes], or by UnmarshalBinary of what another process's MarshalBinary
+// wrote; the zero value is only for that. It must not be copied.
+//
+// A Put synchronizes before the return of the Get that takes its message, in any process.
+type Bytes struct {
+	object
+	r      *bytesRing // immutable once bound
+	policy shmsync.WaitPolicy
+}
+
+// NewBytes finds the Bytes of that name in the segment, or makes it, empty. The capacity is
+// the length of the longest message, at most 2³⁰ bytes; messages of so many bytes in sum, and 16 to 24 more for each, fit at once.
+// The memory for it is the next power of two.
+//
+// Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to one of another
+// capacity; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed];
+// [io/fs.ErrInvalid] for a bad name or capacity.
+func NewBytes(seg *shm.Segment, name string, capacity int, o Options) (*Bytes, error) {
+	if capacity < 1 || capacity > maxLongest {
+		return nil, segment.Invalid("queue: %q: capacity %d: must be from 1 to %d bytes", name, capacity, maxLongest)
+	}
+	longest := uint64(capacity)
+	b, err := find(&Bytes{policy: o.Wait}, seg, segment.Spec{
+		Name: name, Kind: segment.KindBytes, Size: int64(bytesHeadBytes + ringFor(longest)),
+		Init: func(mem []byte) { fillBytes(mem, longest, o.start&^7) },
+	})
+	if err == nil && b.r.longest != longest {
+		return nil, &shm.MismatchError{Segment: b.o.Seg.Path(), Name: name, Difference: differentCapacity(b.r.longest, longest)}
+	}
+	return b, err
+}
+
+// OpenBytes finds the Bytes of that name, which must exist, whatever its capacity is.
+//
+// Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], [shm.ErrCorrupt], [shm.ErrClosed].
+func OpenBytes(seg *shm.Segment, name string, o Options) (*Bytes, error) {
+	return open(&Bytes{policy: o.Wait}, seg, segment.Spec{Name: name, Kind: segment.KindBytes})
+}
+
+// UnmarshalBinary makes b a handle of the Bytes that another process's MarshalBinary
+// wrote down. It must not have been used before.
+//
+// Errors: [shm.ErrFormat], [shm.ErrRemoved], [shm.ErrMismatch], those of [shm.Open].
+func (b *Bytes) UnmarshalBinary(data []byte) error {
+	return unmarshal(b, data, segment.KindBytes, "")
+}
+
+func (b *Bytes) bind(o *segment.Object) error {
+	r, err := viewBytes(o)
+	if err != nil {
+		return err
+	}
+	b.o, b.r = o, o.Local(func() (any, func() bool) { return r, r.busy }).(*bytesRing)
+	return nil
+}
+
+// Put appends a message, which is copied. It waits for room until ctx ends. Where there is room at
+// once, the message is put even when ctx has ended.
+//
+// Errors:
+//   - [ErrClosed]: somebody has closed the queue.
+//   - [io/fs.ErrInvalid]: it is longer than the capacity.
+//   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
+//
+// The message is not in the queue then, and never will be.
+func (b *Bytes) Put(ctx context.Context, message []byte) error {
+	c, err := b.claimRoom(ctx, len(message))
+	if err != nil {
+		return err
+	}
+	return b.fill(c, message)
+}
+
+// TryPut is Put without waiting.
+//
+// Errors: [ErrFull], also when a process is stopped while it claims a place; otherwise those of [Bytes.Put].
+func (b *Bytes) TryPut(message []byte) error {
+	if err := b.r.fits(len(message)); err != nil {
+		return err
+	}
+	c, err := b.r.reserve(uint64(len(message)))
+	if err == errBusy {
+		err = ErrFull
+	}
+	if err != nil {
+		return err
+	}
+	return b.fill(c, message)
+}
+
+func (b *Bytes) fill(c claim, message []byte) error {
+	copy(b.r.content(c), message)
+	err := b.r.publish(c)
+	runtime.KeepAlive(b)
+	return err
+}
+
+func (b *Bytes) claimRoom(ctx context.Context, n int) (claim, error) {
+	if err := b.r.fits(n); err != nil {
+		return claim{}, err
+	}
+	c, err := b.r.reserve(uint64(n))
+	if err == ErrFull || err == errBusy {
+		c, err = b.r.awaitRoom(ctx, b.policy, uint64(n))
+	}
+	return c, err
+}
+
+// Get takes the oldest message. It waits for one until ctx ends. A message that is
+// there at once is taken even when ctx has ended.
+//
+// Errors:
+//   - [ErrClosed]: somebody has closed the queue, and all messages have been taken.
+//   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
+//
+// No message has been taken then. The exception is a Get of a process that closes the segment in the same
+// instant: a message that it had claimed is lost, and counts as abandoned.
+func (b *Bytes) Get(ctx context.Context) ([]byte, error) { return b.AppendGet(ctx, nil) }
+
+// AppendGet is Get that appends the message to dst, as the built-in append does, and returns the
+// extended slice. It allocates nothing when dst has room. On an error dst is as it was.
+func (b *Bytes) AppendGet(ctx context.Context, dst []byte) ([]byte, error) {
+	c, err := b.claimMessage(ctx)
+	if err != nil {
+		return dst, err
+	}
+	return b.drain(c, dst)
+}
+
+// TryGet is Get without waiting.
+//
+// Errors: [ErrEmpty], also when the oldest message is still being written; otherwise those of [Bytes.Get].
+func (b *Bytes) TryGet() ([]byte, error) {
+	c, _, err := b.r.claimNext()
+	if err == errHeld || err == errBusy {
+		err = ErrEmpty
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b.drain(c, nil)
+}
+
+func (b *Bytes) drain(c claim, dst []byte) ([]byte, error) {
+	all := append(dst, b.r.content(c)...)
+	err := b.r.release(c)
+	runtime.KeepAlive(b)
+	if err != nil {
+		return dst, err
+	}
+	return all, nil
+}
+
+func (b *Bytes) claimMessage(ctx context.Context) (claim, error) {
+	c, _, err := b.r.claimNext()
+	if err == ErrEmpty || err == errHeld || err == errBusy {
+		c, err = b.r.awaitMessage(ctx, b.policy)
+	}
+	return c, err
+}
+
+// All takes messages until the queue is closed and empty. It waits for them until ctx ends. Each is a new slice.
+// An error of [Bytes.Get] other than [ErrClosed] is the last thing that it yields, with a nil slice.
+func (b *Bytes) All(ctx context.Context) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for {
+			m, err := b.Get(ctx)
+			if err == ErrClosed || !yield(m, err) || err != nil {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,141 @@
+//go:build crashtest
+
+package queue
+
+import (
+	"errors"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// roleBytesCrash does operation args[1] once on the Bytes of the segment args[0], and is killed at its args[2]-th point.
+var roleBytesCrash = proctest.Register("bytes-crash", func(args []string) {
+	seg, err := shm.Open(args[0])
+	exitOn(err)
+	b, err := OpenBytes(seg, "b", Options{})
+	exitOn(err)
+	n, err := strconv.Atoi(args[2])
+	exitOn(err)
+	crashpoint.Arm(n)
+	switch args[1] {
+	case "put":
+		exitOn(b.Put(background, []byte("victim")))
+	case "reserve":
+		res, err := b.Reserve(background, 6)
+		exitOn(err)
+		copy(res.Value, "victim")
+		exitOn(res.Commit())
+	case "abort":
+		res, err := b.Reserve(background, 6)
+		exitOn(err)
+		exitOn(res.Abort())
+	case "get":
+		_, err := b.Get(background)
+		exitOn(err)
+	case "peek":
+		p, err := b.Peek(background)
+		exitOn(err)
+		exitOn(p.Release())
+	case "close":
+		exitOn(b.Close())
+	}
+	crashpoint.Disarm()
+})
+
+// Whoever dies wherever: at most the one message in its hands is gone, and counted; the rest comes in order, and the ring can be
+// filled to the end again, many times round.
+func TestBytesCrashSweep(t *testing.T) {
+	for _, op := range []string{"put", "reserve", "abort", "get", "peek", "close"} {
+		for n := 1; ; n++ {
+			path := proctest.Dir(t) + "/segment"
+			seg, err := shm.Create(path, shm.Options{})
+			wantErr(t, err, nil)
+			b, err := NewBytes(seg, "b", 100, Options{}.startingAt(^uint64(0)-199))
+			wantErr(t, err, nil)
+			for _, m := range []string{"one", "two"} { // 24 bytes each; the next record is behind a gap at the end of the ring
+				wantErr(t, b.TryPut([]byte(m)), nil)
+			}
+			child := proctest.Start(t, roleBytesCrash, path, op, strconv.Itoa(n))
+			state := child.Wait()
+			survived := state.Success()
+			if !survived {
+				diedByKill(t, state)
+			}
+			began := time.Now()
+			checkAfterCrash(t, b, op, survived)
+			if took := time.Since(began); took > soon {
+				t.Errorf("%s, killed at point %d: the survivors needed %v", op, n, took)
+			}
+			wantErr(t, seg.Close(), nil)
+			if t.Failed() {
+				t.Fatalf("%s, killed at point %d", op, n)
+			}
+			if survived {
+				if n < 3 && op != "close" {
+					t.Errorf("%s passes %d points", op, n-1)
+				}
+				t.Logf("%s: %d points", op, n-1)
+				break
+			}
+		}
+	}
+}
+
+func checkAfterCrash(t *testing.T, b *Bytes, op string, survived bool) {
+	t.Helper()
+	closed := b.Closed()
+	if !closed {
+		wantErr(t, b.Put(background, []byte("last")), nil)
+	}
+	var got []string
+	for {
+		m, err := b.TryGet()
+		if err != nil {
+			if err != ErrEmpty && err != ErrClosed {
+				t.Fatal(err)
+			}
+			break
+		}
+		got = append(got, string(m))
+	}
+	taken := 0
+	if len(got) > 0 && got[0] != "one" {
+		taken = 1
+	}
+	want := []string{"one", "two"}[taken:]
+	if len(got) > len(want) && got[len(want)] == "victim" {
+		want = append(want, "victim")
+	}
+	if !closed {
+		want = append(want, "last")
+	}
+	abandoned := int(b.Stats().Abandoned)
+	if len(got) != len(want) || abandoned > 1 || taken == 1 && op != "get" && op != "peek" || survived && abandoned != 0 {
+		t.Errorf("got %q, want %q; %d abandoned", got, want, abandoned)
+	}
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if closed {
+		return
+	}
+	for range 50 {
+		wantErr(t, b.TryPut(make([]byte, 100)), nil)
+		if _, err := b.TryGet(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := b.Len(); n < 0 || n > 1 {
+		t.Errorf("%d messages are left", n)
+	}
+	if _, err := b.TryGet(); !errors.Is(err, ErrEmpty) {
+		t.Error(err)
+	}
+}

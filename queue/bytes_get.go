@@ -1,0 +1,146 @@
+package queue
+
+import (
+	"errors"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// claimNext claims the oldest message.
+//
+// Errors: [ErrEmpty], errHeld with the living process that is writing the oldest, errBusy, [ErrClosed], [shm.ErrClosed], [shm.ErrCorrupt].
+func (r *bytesRing) claimNext() (c claim, held proctab.Owner, err error) {
+	err = r.locked(r.getLock, func() error {
+		if r.closer.Closed() {
+			return shm.ErrClosed
+		}
+		for range patience {
+			if err := r.sweep(); err != nil {
+				return err
+			}
+			var err error
+			if c, held, err = r.front(); err != errGap {
+				return err
+			}
+		}
+		return r.bad
+	})
+	return c, held, err
+}
+
+// errGap says that a producer has made a gap since the last sweep.
+var errGap = errors.New("queue: a gap comes next")
+
+// front claims the record at take, which sweep has moved over all gaps, under getLock.
+//
+// What a death leaves behind: before the second store a record that a dead process reads and that is not taken
+// yet, which sweep takes; after it a record of the dead. The count may lack one.
+func (r *bytesRing) front() (c claim, held proctab.Owner, err error) {
+	h := r.head
+	closed := h.closed.Load() != 0 // it was set under putLock: the tail that is read after it is the last
+	p, tail := h.take.Load(), h.tail.Load()
+	if p == tail {
+		if closed {
+			return c, nobody, ErrClosed
+		}
+		return c, nobody, ErrEmpty
+	}
+	rec, w, ok := r.at(p, tail)
+	if !ok {
+		return c, nobody, r.bad
+	}
+	size := w & recSizeMask
+	switch w & recKinds {
+	case recDone, recAborted:
+		return c, nobody, errGap
+	case recFull:
+		n := rec.length.Load()
+		if n > size-recordBytes {
+			return c, nobody, r.bad
+		}
+		c = claim{rec: rec, size: size, n: n, p: p}
+		storeRelease(&rec.state, recWord(recReading, r.me, size)) // #2 -> #3
+		crashpoint.Here("bytes.claimed")
+		storeRelease(&h.take, p + size)
+		crashpoint.Here("bytes.taken")
+		storeRelease(&h.gets, h.gets.Load() + 1)
+		r.filled.Acquire()
+		return c, nobody, nil
+	case recWriting:
+		return c, recOwner(w), errHeld
+	default:
+		return c, nobody, r.bad
+	}
+}
+
+// sweep moves take over gaps and over what dead producers have left, and free over all that
+// nobody needs, under getLock.
+func (r *bytesRing) sweep() error {
+	h := r.head
+	tail, take, free := h.tail.Load(), h.take.Load(), h.free.Load()
+	if tail-take > r.size() || tail-free > r.size() || tail-take > tail-free {
+		return r.bad
+	}
+	for take != tail {
+		rec, w, ok := r.at(take, tail)
+		if !ok {
+			return r.bad
+		}
+		if !isGap(w) {
+			if w&recKinds == recFull || !r.gone(recOwner(w)) {
+				break
+			}
+			r.lost(rec, w) // being written; or claimed, and take was not moved any more
+			crashpoint.Here("bytes.lost")
+		}
+		if w&recKinds != recDone {
+			storeRelease(&h.gets, h.gets.Load() + 1)
+		}
+		take += w & recSizeMask
+		storeRelease(&h.take, take)
+		crashpoint.Here("bytes.skipped")
+	}
+	moved := false
+	for free != take {
+		rec, w, ok := r.at(free, take)
+		if !ok {
+			return r.bad
+		}
+		if !isGap(w) {
+			if w&recKinds != recReading || !r.gone(recOwner(w)) {
+				break
+			}
+			r.lost(rec, w)
+			crashpoint.Here("bytes.lost.read")
+		}
+		free += w & recSizeMask
+		moved = true
+	}
+	if moved {
+		// SYNC: free: the bytes before it have been copied.
+		storeRelease(&h.free, free)
+		crashpoint.Here("bytes.freed")
+		r.producers.event.Notify()
+	}
+	return nil
+}
+
+// release gives back a record that was read.
+func (r *bytesRing) release(c claim) error {
+	crashpoint.Here("bytes.copied")
+	if r.closer.Closed() {
+		return shm.ErrClosed // the record counts as a dead process's
+	}
+	r.freed.ReleaseMerge()
+	// SYNC: done: the bytes are read before the word says so. A store does, as in publish.
+	storeRelease(&c.rec.state, recWord(recDone, nobody, c.size)) // #3 -> #5
+	crashpoint.Here("bytes.released")
+	if !r.producers.event.Quiet() {
+		if err := r.locked(r.getLock, r.sweep); err == errBusy {
+			r.producers.event.Notify() // it can sweep as well
+		}
+	}
+	return nil
+}

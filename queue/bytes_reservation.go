@@ -1,0 +1,86 @@
+package queue
+
+import (
+	"context"
+	"runtime"
+)
+
+// A BytesReservation is a place in a [Bytes] for a message that is written there, without a copy. It must be
+// ended by Commit or Abort; the messages behind it wait for that. When the process dies before, the message is abandoned.
+//
+// One goroutine at a time may use it. It must not be copied.
+type BytesReservation struct {
+	// Value is the message, in shared memory. What is in it at first is left from earlier
+	// messages. It must not be used after Commit or Abort.
+	Value []byte
+
+	c claim
+	b *Bytes
+}
+
+// Reserve claims the place of a message of n bytes; see [BytesReservation]. It waits for room until ctx ends.
+//
+// Errors: those of [Bytes.Put]; nothing is reserved then.
+func (b *Bytes) Reserve(ctx context.Context, n int) (BytesReservation, error) {
+	c, err := b.claimRoom(ctx, max(n, 0))
+	if err != nil {
+		return BytesReservation{}, err
+	}
+	return BytesReservation{Value: b.r.content(c), c: c, b: b}, nil
+}
+
+// Commit appends the message to the queue.
+//
+// Errors: [ErrNotHeld]; [shm.ErrClosed], the message is not in the queue then.
+func (r *BytesReservation) Commit() error { return r.end((*bytesRing).publish) }
+
+// Abort gives the place back without a message.
+//
+// Errors: [ErrNotHeld], [shm.ErrClosed].
+func (r *BytesReservation) Abort() error { return r.end((*bytesRing).abort) }
+
+func (r *BytesReservation) end(how func(*bytesRing, claim) error) error {
+	if r.b == nil {
+		return ErrNotHeld
+	}
+	err := how(r.b.r, r.c)
+	runtime.KeepAlive(r.b)
+	*r = BytesReservation{}
+	return err
+}
+
+// A PeekedBytes is a message that is looked at where it lies, without a copy. It must be ended by Release. When the
+// process dies before, the message is abandoned.
+//
+// One goroutine at a time may use it. It must not be copied.
+type PeekedBytes struct {
+	// Value is the message, in shared memory. It must not be used after Release.
+	Value []byte
+
+	c claim
+	b *Bytes
+}
+
+// Peek takes the oldest message, and lets the caller look at it; see [PeekedBytes]. It waits for one until ctx ends.
+//
+// Errors: those of [Bytes.Get].
+func (b *Bytes) Peek(ctx context.Context) (PeekedBytes, error) {
+	c, err := b.claimMessage(ctx)
+	if err != nil {
+		return PeekedBytes{}, err
+	}
+	return PeekedBytes{Value: b.r.content(c), c: c, b: b}, nil
+}
+
+// Release gives the place of the message back.
+//
+// Errors: [ErrNotHeld]; [shm.ErrClosed].
+func (p *PeekedBytes) Release() error {
+	if p.b == nil {
+		return ErrNotHeld
+	}
+	err := p.b.r.release(p.c)
+	runtime.KeepAlive(p.b)
+	*p = PeekedBytes{}
+	return err
+}

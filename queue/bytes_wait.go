@@ -1,0 +1,111 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/wait"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// A bytesWaiter is one blocked Put or Get. It is reused, with its functions, so that waiting allocates nothing.
+type bytesWaiter struct {
+	r        *bytesRing
+	n        uint64 // bytes of the message to put
+	c        claim  // when it is over
+	held     proctab.Owner
+	err      error
+	put, get func() bool
+	extra    func(*lock.Watch)
+}
+
+var bytesWaiters = sync.Pool{New: func() any {
+	w := new(bytesWaiter)
+	w.put = func() bool { w.c, w.err = w.r.reserve(w.n); return w.err != ErrFull && w.err != errBusy }
+	w.get = func() bool {
+		w.c, w.held, w.err = w.r.claimNext()
+		return w.err != ErrEmpty && w.err != errHeld && w.err != errBusy
+	}
+	w.extra = func(l *lock.Watch) { l.Process(w.held) }
+	return w
+}}
+
+// awaitRoom claims a record for a message of n bytes, and waits for room until ctx ends.
+func (r *bytesRing) awaitRoom(ctx context.Context, policy wait.Policy, n uint64) (claim, error) {
+	return r.await(ctx, policy, &r.producers, &r.consumers, n, true)
+}
+
+// awaitMessage claims the oldest message, and waits for one until ctx ends.
+func (r *bytesRing) awaitMessage(ctx context.Context, policy wait.Policy) (claim, error) {
+	return r.await(ctx, policy, &r.consumers, &r.producers, 0, false)
+}
+
+func (r *bytesRing) await(ctx context.Context, policy wait.Policy, s, other *side, n uint64, put bool) (claim, error) {
+	w := bytesWaiters.Get().(*bytesWaiter)
+	w.r, w.n, w.c, w.held, w.err = r, n, claim{}, nobody, nil
+	ready, extra := w.get, w.extra
+	if put {
+		ready, extra = w.put, nil
+	}
+	err := s.await(ctx, policy, other, ready, extra)
+	if err == nil {
+		err = w.err
+	}
+	c := w.c
+	w.r, w.c = nil, claim{}
+	bytesWaiters.Put(w)
+	// This one may have used up a wake-up that was meant for another one, too: records are published in one order, and
+	// can be taken in another; and room for one message may be enough for several.
+	s.event.Notify()
+	if err == nil && !put {
+		s.learn(r.head.take.Load() != r.head.tail.Load())
+	}
+	return c, err
+}
+
+// await waits until ready reports true: it spins, and then it sleeps.
+func (s *side) await(ctx context.Context, policy wait.Policy, other *side, ready func() bool, extra func(*lock.Watch)) error {
+	if policy == wait.Adaptive {
+		if s.spin(other, ready) {
+			return nil
+		}
+		policy = wait.Parking
+	}
+	return s.event.Await(ctx, policy, ready, extra)
+}
+
+// close closes the queue under putLock, so that whoever sees that it is closed sees all messages that came before.
+func (r *bytesRing) close() error {
+	if r.closer.Closed() {
+		return shm.ErrClosed
+	}
+	flag := func() error {
+		// SYNC: closed: the tail is the last.
+		r.head.closed.Store(1)
+		crashpoint.Here("bytes.closed")
+		return nil
+	}
+	err := r.locked(r.putLock, flag)
+	for try := 0; err == errBusy && try < 100; try++ { // a second, unless the holder is stopped
+		time.Sleep(10 * time.Millisecond)
+		err = r.locked(r.putLock, flag)
+	}
+	switch {
+	case errors.Is(err, shm.ErrClosed):
+		return err
+	case err != nil:
+		r.head.closed.Store(1) // the message that a stopped process is about to put may come after the end
+	}
+	if err == errBusy {
+		err = nil
+	}
+	r.consumers.event.NotifyAll()
+	crashpoint.Here("bytes.close.told")
+	r.producers.event.NotifyAll()
+	return err
+}
