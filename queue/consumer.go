@@ -32,7 +32,7 @@ func (r *ring) claimGet() (s *slot, p uint64, held proctab.Owner, err error) {
 }
 
 // front returns the position of the oldest message, which may be gone as soon as it
-// returns. On the way it skips what dead producers have left.
+// returns, or with ErrEmpty or ErrClosed of the next one. On the way it skips what dead producers have left.
 //
 // Errors: [ErrEmpty], errHeld with the living process that is writing the message, [ErrClosed], [shm.ErrCorrupt].
 func (r *ring) front() (p uint64, held proctab.Owner, err error) {
@@ -46,11 +46,11 @@ func (r *ring) front() (p uint64, held proctab.Owner, err error) {
 			return p, nobody, nil
 		case stage == isEmpty && ownerOf(w) == nobody || stage == isReading-perLap:
 			if closed {
-				return 0, nobody, ErrClosed
+				return p, nobody, ErrClosed
 			}
 			crashpoint.Here("queue.found.empty")
 			if r.head.closed.Load() == 0 {
-				return 0, nobody, ErrEmpty
+				return p, nobody, ErrEmpty
 			}
 			closed = true // look again: a put that did not see the flag had claimed its slot before
 		case stage == isWriting:
@@ -83,9 +83,34 @@ func (r *ring) abandon(s *slot, w uint64) {
 	r.producers.event.Notify()
 }
 
-// release frees the slot of a message that this process has taken and copied. It
+// take claims the oldest message for somebody who is going to work on it; see claimGet.
+//
+// What a death leaves behind: a task of a dead process, which nobody waits for.
+func (r *ring) take() (s *slot, p uint64, held proctab.Owner, err error) {
+	if r.tasks == nil {
+		return r.claimGet()
+	}
+	if _, held, err = r.front(); err != nil { // the usual reason why there is nothing to take
+		return nil, 0, held, err
+	}
+	r.tasks.add() // before the message leaves the queue, so that it is always seen in one of the two
+	crashpoint.Here("queue.task.added")
+	if s, p, held, err = r.claimGet(); err != nil {
+		r.tasks.done()
+	}
+	return s, p, held, err
+}
+
+// release frees the slot of a message that this process has taken and copied, and tells who waits for room. It
 // returns an error when somebody else may have the message.
 func (r *ring) release(s *slot, p uint64) error {
+	err := r.finish(s, p)
+	r.producers.event.Notify()
+	return err
+}
+
+// finish is release without telling anybody.
+func (r *ring) finish(s *slot, p uint64) error {
 	crashpoint.Here("queue.read")
 	r.freed.ReleaseMerge()
 	if r.closer.Closed() {
@@ -96,7 +121,6 @@ func (r *ring) release(s *slot, p uint64) error {
 	crashpoint.Here("queue.released")
 	r.head.get.CompareAndSwap(p, p+1)
 	crashpoint.Here("queue.get.advanced")
-	r.producers.event.Notify()
 	return nil
 }
 

@@ -29,9 +29,12 @@ type Options struct {
 // capacity is rounded up to a power of two messages, at most 2³⁰.
 //
 // Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to a queue of another type or
-// capacity; a [*shm.UnsupportedTypeError]; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved],
-// [shm.ErrCorrupt], [shm.ErrClosed]; a bad name or capacity.
+// capacity, or one that is joinable while o is not, or the reverse; a [*shm.UnsupportedTypeError]; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved],
+// [shm.ErrCorrupt], [shm.ErrClosed]; [io/fs.ErrInvalid] for a bad name, capacity or option.
 func NewQueue[T any](seg *shm.Segment, name string, capacity int, o Options) (*Queue[T], error) {
+	if err := o.check(name, segment.KindQueue); err != nil {
+		return nil, err
+	}
 	t, err := elementOf[T]()
 	if err != nil {
 		return nil, err
@@ -41,22 +44,32 @@ func NewQueue[T any](seg *shm.Segment, name string, capacity int, o Options) (*Q
 	if err != nil {
 		return nil, err
 	}
-	q, err := find(&Queue[T]{policy: o.Wait}, seg, segment.Spec{
-		Name: name, Kind: segment.KindQueue, Type: t.Format, Size: int64(headBytes + n*uint64(stride)),
-		Init: func(mem []byte) { fill(mem, n, stride, o.start) },
+	seats := 0
+	if o.Joinable {
+		seats = seg.Internal().Table().Len()
+	}
+	q, err := find(&Queue[T]{policy: o.Wait, full: o.WhenFull}, seg, segment.Spec{
+		Name: name, Kind: segment.KindQueue, Type: t.Format, Size: ringBytes(n, stride, seats),
+		Init: func(mem []byte) { fill(mem, n, stride, seats, o.start) },
 	})
-	return q, withCapacity(err, n, headBytes, stride)
+	if err == nil && (q.r.tasks != nil) != o.Joinable {
+		q, err = nil, sortDiffers(seg, name, !o.Joinable)
+	}
+	return q, withSort(err, n, stride)
 }
 
 // OpenQueue finds the Queue of that name, which must exist, whatever its capacity is.
 //
-// Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], a [*shm.UnsupportedTypeError], [shm.ErrCorrupt], [shm.ErrClosed].
+// Errors: [io/fs.ErrNotExist], [io/fs.ErrInvalid], [shm.ErrMismatch], a [*shm.UnsupportedTypeError], [shm.ErrCorrupt], [shm.ErrClosed].
 func OpenQueue[T any](seg *shm.Segment, name string, o Options) (*Queue[T], error) {
+	if err := o.check(name, segment.KindQueue); err != nil {
+		return nil, err
+	}
 	t, err := elementOf[T]()
 	if err != nil {
 		return nil, err
 	}
-	return open(&Queue[T]{policy: o.Wait}, seg, segment.Spec{Name: name, Kind: segment.KindQueue, Type: t.Format})
+	return open(&Queue[T]{policy: o.Wait, full: o.WhenFull}, seg, segment.Spec{Name: name, Kind: segment.KindQueue, Type: t.Format})
 }
 
 // UnmarshalBinary makes q a handle of the Queue that another process's MarshalBinary
@@ -102,4 +115,25 @@ func withCapacity(err error, n uint64, head int64, stride uintptr) error {
 		return fmt.Errorf("queue: %w", m)
 	}
 	return err
+}
+
+// withSort is withCapacity for a queue that may be joinable, or meet one that is.
+func withSort(err error, n uint64, stride uintptr) error {
+	var m *shm.MismatchError
+	if errors.As(err, &m) && m.SizeDiffers {
+		if slots := uint64(m.Have-headBytes) / uint64(stride); slots&(slots-1) != 0 || ringBytes(slots, stride, 0) != m.Have {
+			m.Difference = "its capacity, or whether it is joinable, is not what was asked for"
+			return fmt.Errorf("queue: %w", m)
+		}
+	}
+	return withCapacity(err, n, headBytes, stride)
+}
+
+// sortDiffers says that a queue is joinable, or not, and that something else was asked for.
+func sortDiffers(seg *shm.Segment, name string, joinable bool) error {
+	is := "it is not joinable"
+	if joinable {
+		is = "it is joinable"
+	}
+	return fmt.Errorf("queue: %w", &shm.MismatchError{Segment: seg.Internal().Path(), Name: name, Difference: is})
 }

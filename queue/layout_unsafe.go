@@ -9,18 +9,19 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 )
 
-// ringHead starts the payload of a Queue; the slots follow it.
+// ringHead starts the payload of a Queue; the slots follow it, and the seats of a queue that is joinable.
 //
 //	off  size  field      written by        read by     initial  invariant
 //	  0     8  capacity   creator           opener      slots    a power of two
 //	  8     4  closed     Close             everybody   0        1: closed, for good
-//	 12     4  -
+//	 12     4  sort       creator           opener      0        1: joinable
 //	 16     8  abandoned  who frees a slot  Stats       0        slots that the dead left
 //	 24     8  -
 //	 32    16  notEmpty   package lock
 //	 48    16  notFull    package lock
 //	 64    32  tally      see there
-//	 96    32  -
+//	 96    16  joiners    package lock
+//	112    16  -
 //	128     8  put        everybody, CAS    everybody   0        every earlier position has been claimed by a producer
 //	136   120  -
 //	256     8  get        everybody, CAS    everybody   0        every earlier position has been claimed by a consumer, or skipped
@@ -32,13 +33,14 @@ type ringHead struct {
 	_         structs.HostLayout
 	capacity  uint64
 	closed    atomic.Uint32
-	_         [4]byte
+	sort      uint32
 	abandoned atomic.Uint64
 	_         [8]byte
 	notEmpty  [lock.EventBytes]byte
 	notFull   [lock.EventBytes]byte
 	tally     tally
-	_         [64 - tallyBytes]byte
+	joiners   [lock.EventBytes]byte
+	_         [16]byte
 	put       atomic.Uint64 // alone on its pair of cache lines
 	_         [120]byte
 	get       atomic.Uint64 // alone on its pair of cache lines
@@ -63,10 +65,12 @@ const (
 // The layout is ABI between processes: each line stops compiling if it moves.
 var (
 	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.closed)-8]
+	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.sort)-12]
 	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.abandoned)-16]
 	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.notEmpty)-32]
 	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.notFull)-48]
 	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.tally)-64]
+	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.joiners)-96]
 	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.put)-128]
 	_ = [1]struct{}{}[unsafe.Offsetof(ringHead{}.get)-256]
 	_ = [1]struct{}{}[unsafe.Sizeof(ringHead{})-headBytes]

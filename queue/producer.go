@@ -83,8 +83,14 @@ func (r *ring) blocked(s *slot, w uint64) (proctab.Owner, error) {
 	return nobody, err
 }
 
-// publish makes the message in a slot that this process has claimed visible.
+// publish makes the message in a slot that this process has claimed visible, and tells who waits for it.
 func (r *ring) publish(s *slot, p uint64) {
+	r.show(s, p)
+	r.consumers.event.Notify()
+}
+
+// show is publish without telling anybody.
+func (r *ring) show(s *slot, p uint64) {
 	crashpoint.Here("queue.written")
 	r.filled.ReleaseMerge()
 	// SYNC: filled: the value is written before the word says so. A store does: nobody else
@@ -93,7 +99,16 @@ func (r *ring) publish(s *slot, p uint64) {
 	crashpoint.Here("queue.published")
 	r.head.put.CompareAndSwap(p, p+1)
 	crashpoint.Here("queue.put.advanced")
-	r.consumers.event.Notify()
+	if p&r.sample == 0 {
+		r.look(p + 1)
+	}
+}
+
+// look notes how many messages there are up to a position.
+func (r *ring) look(end uint64) {
+	if n := end - r.head.get.Load(); n <= r.capacity() { // otherwise they are taken already
+		r.head.tally.saw(n)
+	}
 }
 
 // withdraw gives up a claim: its position is skipped as that of a dead process is, but not counted.
@@ -104,4 +119,7 @@ func (r *ring) withdraw(s *slot, lap uint32) {
 	crashpoint.Here("queue.withdrawn")
 	r.consumers.event.NotifyAll()
 	r.producers.event.NotifyAll()
+	if r.tasks != nil {
+		r.tasks.joiners.NotifyAll()
+	}
 }

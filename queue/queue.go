@@ -25,10 +25,11 @@ type Queue[T any] struct {
 	object
 	r       *ring // immutable once bound
 	policy  shmsync.WaitPolicy
+	full    WhenFull
 	waiters sync.Pool // of *waiter[T]
 }
 
-// Put appends a message. It waits for room until ctx ends. Where there is room at
+// Put appends a message. It waits for room until ctx ends, unless [Options.WhenFull] says otherwise. Where there is room at
 // once, the message is put even when ctx has ended.
 //
 // Errors:
@@ -41,14 +42,13 @@ func (q *Queue[T]) Put(ctx context.Context, v T) error {
 	if err != ErrFull && err != errHeld {
 		return err
 	}
-	return q.putSlow(ctx, &v)
+	return unlessDropped(q.putSlow(ctx, &v))
 }
 
 func (q *Queue[T]) putSlow(ctx context.Context, v *T) error {
 	w := q.newWaiter()
 	w.value = *v
-	err := w.await(ctx, &q.r.producers, &q.r.consumers, w.put)
-	q.r.waited(&q.r.producers, err, q.r.putReady())
+	err := q.await(ctx, w, &q.r.producers, w.put)
 	q.waiters.Put(w)
 	runtime.KeepAlive(q)
 	return err
@@ -95,11 +95,10 @@ func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
 
 func (q *Queue[T]) getSlow(ctx context.Context) (v T, err error) {
 	w := q.newWaiter()
-	err = w.await(ctx, &q.r.consumers, &q.r.producers, w.get)
+	err = q.await(ctx, w, &q.r.consumers, w.get)
 	if err == nil {
 		v = w.value
 	}
-	q.r.waited(&q.r.consumers, err, q.r.getReady())
 	q.waiters.Put(w)
 	runtime.KeepAlive(q)
 	return v, err
@@ -119,7 +118,7 @@ func (q *Queue[T]) TryGet() (v T, err error) {
 
 // tryGet sets *v, which is zero, when it returns no error.
 func (q *Queue[T]) tryGet(v *T) (held proctab.Owner, err error) {
-	s, p, held, err := q.r.claimGet()
+	s, p, held, err := q.r.take()
 	if err == nil {
 		*v = *valueOf[T](s)
 		if err = q.r.release(s, p); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"sync/atomic"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/lock"
@@ -32,6 +33,10 @@ type ring struct {
 	producers side // wait for room
 	consumers side // wait for messages
 
+	open   atomic.Int32 // how many claims of this process are reservations, or messages that are looked at
+	tasks  *tasks       // nil: not joinable
+	sample uint64       // the high-water mark is looked at where position&sample is 0
+
 	// For the race detector, which does not see mapped memory.
 	filled race.Shadow // a put comes before the get of its message
 	freed  race.Shadow // a get comes before the put that uses the slot next
@@ -48,6 +53,12 @@ const (
 	// patience is how often an operation tries, beyond two times round the ring, while
 	// others are faster each time. Words that make sense never keep it busy for so long.
 	patience = 1 << 16
+
+	// sampleEvery is how many messages are put, at least, from one look at the high-water mark to the next.
+	sampleEvery = 64
+
+	// The sorts of queues.
+	plain, joinable = 0, 1
 )
 
 // strideOf is the distance of two slots with values of that size.
@@ -69,13 +80,19 @@ func viewRing(o *segment.Object, size int) (*ring, error) {
 		return nil, damaged(o)
 	}
 	head, stride := headIn(o.Payload), strideOf(size)
-	capacity := head.capacity
-	area := uint64(len(o.Payload) - headBytes)
-	if capacity == 0 || capacity > maxCapacity || capacity&(capacity-1) != 0 || area%uint64(stride) != 0 || area/uint64(stride) != capacity {
+	capacity, seats := head.capacity, 0
+	switch head.sort {
+	case plain:
+	case joinable:
+		seats = o.Seg.Table().Len()
+	default:
+		return nil, damaged(o)
+	}
+	if capacity == 0 || capacity > maxCapacity || capacity&(capacity-1) != 0 || int64(len(o.Payload)) != ringBytes(capacity, stride, seats) {
 		return nil, damaged(o)
 	}
 	party := o.Seg.Party()
-	return &ring{
+	r := &ring{
 		head:      head,
 		first:     &o.Payload[headBytes],
 		mask:      capacity - 1,
@@ -88,13 +105,30 @@ func viewRing(o *segment.Object, size int) (*ring, error) {
 		closer:    party.Closer,
 		producers: side{event: lock.NewEventCount(party, head.notFull[:])},
 		consumers: side{event: lock.NewEventCount(party, head.notEmpty[:])},
-	}, nil
+		sample:    max(capacity, sampleEvery) - 1,
+	}
+	if seats > 0 {
+		r.tasks = newTasks(o.Seg, head, o.Payload, int(ringBytes(capacity, stride, 0)))
+	}
+	return r, nil
+}
+
+// ringBytes is how large a queue with that many slots is, and with seats, if it is joinable.
+func ringBytes(capacity uint64, stride uintptr, seats int) int64 {
+	n := int64(headBytes + capacity*uint64(stride))
+	if seats > 0 {
+		n = (n+seatBytes-1)/seatBytes*seatBytes + int64(seats)*seatBytes
+	}
+	return n
 }
 
 // fill makes a new queue whose first position is start.
-func fill(mem []byte, capacity uint64, stride uintptr, start uint64) {
+func fill(mem []byte, capacity uint64, stride uintptr, seats int, start uint64) {
 	h := headIn(mem)
 	h.capacity = capacity
+	if seats > 0 {
+		h.sort = joinable
+	}
 	h.put.Store(start)
 	h.get.Store(start)
 	if start == 0 {
@@ -131,11 +165,11 @@ func (r *ring) corrupt() error {
 	return r.bad
 }
 
-// busy reports whether goroutines of this process have claimed slots. Such a claim
-// lasts as long as it takes to copy a message, so it waits for them to end. It gives up on words that others
+// busy reports whether goroutines of this process have claimed slots, other than to write or read there without
+// a copy. Such a claim lasts as long as it takes to copy a message, so it waits for them to end. It gives up on words that others
 // have overwritten, after a second.
 func (r *ring) busy() bool {
-	return !comesToRest(func() bool { return !r.owns(r.me) })
+	return !comesToRest(func() bool { return r.claims(r.me) <= max(r.open.Load(), 0) })
 }
 
 // comesToRest waits for about a second until resting reports true. It counts looks, as time passes for a stopped process, too.
@@ -151,12 +185,13 @@ func comesToRest(resting func() bool) bool {
 	return false
 }
 
-func (r *ring) owns(o proctab.Owner) bool {
+// claims counts the slots that a process has claimed.
+func (r *ring) claims(o proctab.Owner) (n int32) {
 	for p := range r.capacity() {
 		w := r.slot(p).state.Load()
 		if phase := phaseOf(w); (phase == writing || phase == reading) && ownerOf(w) == o {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }

@@ -15,8 +15,11 @@ type waiter[T any] struct {
 	value T                 // to put, or what was got
 	held  proctab.Owner     // who has to finish first, or nobody
 	err   error             // why it is over without success
+	at    place             // what was claimed without a copy
 	put   func() bool       // w.tryPut
 	get   func() bool       // w.tryGet
+	room  func() bool       // w.tryReserve
+	peek  func() bool       // w.tryPeek
 	extra func(*lock.Watch) // w.watch
 }
 
@@ -24,14 +27,35 @@ func (q *Queue[T]) newWaiter() *waiter[T] {
 	w, ok := q.waiters.Get().(*waiter[T])
 	if !ok {
 		w = &waiter[T]{q: q}
-		w.put, w.get, w.extra = w.tryPut, w.tryGet, w.watch
+		w.put, w.get, w.room, w.peek, w.extra = w.tryPut, w.tryGet, w.tryReserve, w.tryPeek, w.watch
 	}
 	w.held, w.err = nobody, nil
 	return w
 }
 
 // tryPut reports whether the wait to put is over.
-func (w *waiter[T]) tryPut() bool { return w.over(w.q.tryPut(&w.value)) }
+func (w *waiter[T]) tryPut() bool {
+	s, p, held, err := w.q.r.makeRoom(w.q.full)
+	if err == nil {
+		*valueOf[T](s) = w.value
+		w.q.r.publish(s, p)
+	}
+	return w.over(held, err)
+}
+
+// tryReserve reports whether the wait to reserve is over.
+func (w *waiter[T]) tryReserve() bool {
+	s, p, held, err := w.q.r.makeRoom(w.q.full)
+	w.at = place{p, s}
+	return w.over(held, err)
+}
+
+// tryPeek reports whether the wait for a message to look at is over.
+func (w *waiter[T]) tryPeek() bool {
+	s, p, held, err := w.q.r.take()
+	w.at = place{p, s}
+	return w.over(held, err)
+}
 
 // tryGet reports whether the wait to get is over.
 func (w *waiter[T]) tryGet() bool {
@@ -51,7 +75,22 @@ func (w *waiter[T]) over(held proctab.Owner, err error) bool {
 // watch has the sleep end with the death of who has to finish first.
 func (w *waiter[T]) watch(l *lock.Watch) { l.Process(w.held) }
 
-// await waits until ready reports that w is over: it spins, then it sleeps.
+// await waits on one side of the queue until ready reports that w is over.
+func (q *Queue[T]) await(ctx context.Context, w *waiter[T], s *side, ready func() bool) error {
+	if s == &q.r.producers {
+		if q.full != WaitForRoom && ready() { // most often it need not wait
+			return w.err
+		}
+		err := w.await(ctx, s, &q.r.consumers, ready)
+		q.r.waited(s, err, q.r.putReady())
+		return err
+	}
+	err := w.await(ctx, s, &q.r.producers, ready)
+	q.r.waited(s, err, q.r.getReady())
+	return err
+}
+
+// await spins, then it sleeps.
 func (w *waiter[T]) await(ctx context.Context, s, other *side, ready func() bool) error {
 	policy := w.q.policy
 	if policy == wait.Adaptive {
@@ -60,6 +99,7 @@ func (w *waiter[T]) await(ctx context.Context, s, other *side, ready func() bool
 		}
 		policy = wait.Parking
 	}
+	w.q.r.head.tally.waits.Add(1)
 	if err := s.event.Await(ctx, policy, ready, w.extra); err != nil {
 		return err
 	}
