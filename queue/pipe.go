@@ -119,8 +119,8 @@ func newEnd(end int, o PipeOptions, find func() (*segment.Object, error)) (*Pipe
 	return c, nil
 }
 
-// PipePair makes a pipe in a segment of its own, without a name, and returns both ends. One of them can be
-// used by another process: see [Pipe.MarshalBinary]. The segment goes when both ends are closed.
+// PipePair makes a pipe in a segment of its own, without a name, and returns both ends, for this process. The segment goes
+// when both are closed. For another process make a pipe by [NewPipe] and pass on what its MarshalBinary writes.
 //
 // Errors: a [*shm.NoSpaceError], [io/fs.ErrInvalid], [shm.ErrUnsupported].
 func PipePair(o PipeOptions) (first, second *Pipe, err error) {

@@ -142,4 +142,3 @@ func BenchmarkPipeStream(b *testing.B) {
 		}
 	}
 }
-

@@ -39,7 +39,7 @@ type streamGet struct {
 }
 
 // piece is how much is copied before it is published, or given back: the other side goes on meanwhile.
-const piece = 16 << 10
+const piece = 8 << 10
 
 func (s *stream) capacity() uint64 { return s.mask + 1 }
 

@@ -1,0 +1,186 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/errno"
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// DialOptions say how a connection waits at the side that makes it. The zero value is good.
+type DialOptions struct {
+	// Wait says how Read and Write wait.
+	Wait shmsync.WaitPolicy
+}
+
+// dialed numbers the pipes that this process makes.
+var dialed atomic.Uint64
+
+// A dialer makes one connection.
+type dialer struct {
+	a       *attachment
+	d       *desk
+	backlog *Queue[offer]
+	of      offer
+	who     uint32 // the listener's word
+	c       *Pipe
+	err     error
+}
+
+// Dial connects to the listener of that name, see [Listen], and waits until it accepts, or ctx ends. The
+// connection is of type [*Pipe].
+//
+// Errors: a [*net.OpError]
+//   - with [syscall.ECONNREFUSED]: nobody listens there, or the listener was closed, or died, meanwhile.
+//   - with the context's error, a [*shm.NoSpaceError], or those of [shm.Open] but for being there.
+func Dial(ctx context.Context, name string, o DialOptions) (net.Conn, error) {
+	for {
+		c, err := dialOnce(ctx, name, o)
+		if err == errStale {
+			continue // by the next attempt the name leads to another listener, or nowhere
+		}
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, shm.ErrRemoved) {
+				err = errno.ConnectionRefused
+			}
+			return nil, &net.OpError{Op: "dial", Net: network, Addr: address(name), Err: err}
+		}
+		return c, nil
+	}
+}
+
+// errStale says that the attachment that this process had was to a listener that has gone.
+var errStale = errors.New("stale")
+
+func dialOnce(ctx context.Context, name string, o DialOptions) (*Pipe, error) {
+	fresh := false
+	a, err := attach(name, func() (*shm.Segment, error) {
+		fresh = true
+		return shm.Open(name)
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := &dialer{a: a}
+	err = r.meet(ctx)
+	if err == errno.ConnectionRefused {
+		a.stale()
+		if !fresh {
+			err = errStale
+		}
+	}
+	if err == nil {
+		err = r.connect(ctx, o)
+	}
+	if err != nil {
+		a.letGo() // also for a connection that was given up: it has no other way to do so
+		return nil, err
+	}
+	runtime.KeepAlive(r)
+	return r.c, nil
+}
+
+// meet finds the listener and its backlog.
+func (r *dialer) meet(ctx context.Context) error {
+	o, err := r.a.seg.Internal().Open(segment.Spec{Name: listenerName, Kind: segment.KindListener, Size: listenHeadBytes})
+	if errors.Is(err, fs.ErrNotExist) {
+		return errno.ConnectionRefused
+	}
+	if err != nil {
+		return err
+	}
+	r.d = deskOf(o)
+	r.who = r.d.head.owner.Load()
+	for r.d.alive(r.who) {
+		r.backlog, err = OpenQueue[offer](r.a.seg, backlogName, Options{})
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		select { // the listener is just beginning
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done(): // the caller no longer waits
+			return context.Cause(ctx)
+		}
+	}
+	return errno.ConnectionRefused
+}
+
+// refused reports whether the listener has gone.
+func (r *dialer) refused() bool {
+	w := r.d.head.owner.Load()
+	return w != r.who || !r.d.alive(w)
+}
+
+// connect makes a pipe, offers it, and waits for the listener to take it.
+//
+// What a death leaves behind: a pipe with a name, which the listener removes.
+func (r *dialer) connect(ctx context.Context, o DialOptions) error {
+	r.of = offer{uint64(r.a.seg.Internal().Me()), dialed.Add(1)}
+	buffer := r.d.head.buffer
+	if buffer > maxPipeBuffer || buffer < minPipeBuffer {
+		return fmt.Errorf("listener %s: %w: its words make no sense", r.a.seg.Path(), shm.ErrCorrupt)
+	}
+	c, err := NewPipe(r.a.seg, r.of.name(), PipeOptions{Buffer: int(buffer), Wait: o.Wait})
+	if err != nil {
+		return err
+	}
+	crashpoint.Here("dial.made")
+	r.c = c
+	if err = r.put(ctx); err == nil {
+		crashpoint.Here("dial.offered")
+		err = r.awaitAccept(ctx)
+	}
+	if err != nil {
+		c.Close()
+		r.a.seg.RemoveObject(r.of.name()) // unless the listener has
+		return err
+	}
+	c.ended = r.a.letGo
+	return nil
+}
+
+// put waits for room in the backlog.
+func (r *dialer) put(ctx context.Context) error {
+	err := r.d.room.Await(ctx, wait.Adaptive, func() bool {
+		if r.err = r.backlog.TryPut(r.of); r.err == ErrClosed || r.refused() && r.err != nil {
+			r.err = errno.ConnectionRefused
+		}
+		return r.err != ErrFull
+	}, r.watch)
+	if err == nil {
+		err = r.err
+	}
+	return err
+}
+
+// awaitAccept waits until the pipe's other end is the listener's.
+func (r *dialer) awaitAccept(ctx context.Context) error {
+	err := r.c.in.get.event.Await(ctx, wait.Adaptive, func() bool {
+		if r.c.peer().Load() != 0 {
+			return true
+		}
+		return r.refused()
+	}, r.watch)
+	if err != nil {
+		return err
+	}
+	if w := r.c.peer().Load(); w == 0 || w&readShut != 0 && r.refused() {
+		return errno.ConnectionRefused
+	}
+	return nil
+}
+
+// watch has a sleep end with the death of the listener.
+func (r *dialer) watch(w *lock.Watch) { w.Process(ownerOfEnd(r.who)) }

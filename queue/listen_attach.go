@@ -1,0 +1,110 @@
+package queue
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/shmkit/shmkit/shm"
+)
+
+// An attachment is a segment of a listener that this process has attached, once for all its connections: a process
+// has one slot in the segment's table, and one owner id.
+type attachment struct {
+	place string
+	seg   *shm.Segment
+	users int         // connections, listeners, and calls of Dial; guarded by attachmentsMu
+	idle  *time.Timer // closes the segment when nobody has used it for a while; guarded by attachmentsMu
+}
+
+// idleTime is how long a process stays attached to a listener's segment without a connection.
+const idleTime = time.Second
+
+var (
+	attachmentsMu sync.Mutex
+	attachments   = map[string]*attachment{} // by place; the newest of each
+)
+
+// placeOf tells segments apart by name. Names without a slash are in a directory that the environment names.
+func placeOf(name string) string {
+	if strings.ContainsRune(name, '/') {
+		if path, err := filepath.Abs(name); err == nil {
+			return path
+		}
+		return name
+	}
+	return os.Getenv("SHMKIT_DIR") + "\x00" + name
+}
+
+// attach returns the attachment to the segment of that name, which open opens if there is none. The caller lets it go.
+func attach(name string, open func() (*shm.Segment, error)) (*attachment, error) {
+	place := placeOf(name)
+	attachmentsMu.Lock()
+	defer attachmentsMu.Unlock()
+	if a := attachments[place]; a != nil {
+		a.use()
+		return a, nil
+	}
+	seg, err := open()
+	if err != nil {
+		return nil, err
+	}
+	a := &attachment{place: place, seg: seg}
+	a.use()
+	attachments[place] = a
+	return a, nil
+}
+
+// use counts one more user. The caller has attachmentsMu.
+func (a *attachment) use() {
+	a.users++
+	if a.idle != nil {
+		a.idle.Stop()
+		a.idle = nil
+	}
+}
+
+// again counts one more user of an attachment that the caller uses already.
+func (a *attachment) again() {
+	attachmentsMu.Lock()
+	defer attachmentsMu.Unlock()
+	a.use()
+}
+
+// letGo ends one use.
+func (a *attachment) letGo() {
+	attachmentsMu.Lock()
+	defer attachmentsMu.Unlock()
+	if a.users--; a.users > 0 {
+		return
+	}
+	if attachments[a.place] != a { // nobody will ask for it again
+		a.seg.Close()
+		return
+	}
+	var idle *time.Timer
+	idle = time.AfterFunc(idleTime, func() {
+		attachmentsMu.Lock()
+		defer attachmentsMu.Unlock()
+		if a.idle == idle { // nobody has used it since
+			a.forget()
+			a.seg.Close()
+		}
+	})
+	a.idle = idle
+}
+
+// stale sees to it that nobody gets the attachment any more: its listener has gone. The caller still uses it.
+func (a *attachment) stale() {
+	attachmentsMu.Lock()
+	defer attachmentsMu.Unlock()
+	a.forget()
+}
+
+func (a *attachment) forget() {
+	if attachments[a.place] == a {
+		delete(attachments, a.place)
+	}
+}
