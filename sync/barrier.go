@@ -90,7 +90,7 @@ func (b *Barrier) bind(o *segment.Object) error {
 	}
 	shared := o.Local(func() (any, func() bool) {
 		l := lock.NewBarrier(o.Seg.Party(), o.Payload, n, b.options.Wait, o.Subject(lock.RoleBarrier))
-		return l, l.Joining
+		return l, l.Busy
 	}).(*lock.Barrier)
 	if !b.options.Spectator {
 		if err := shared.Join(); err != nil {
@@ -140,7 +140,7 @@ func (b *Barrier) Abort() {
 }
 
 // Reset makes the barrier whole, with nobody waiting. Whoever waits gets [ErrBroken]. Dead parties are forgotten: the
-// barrier is for as many as before, so processes have to take their places. It does not wait.
+// barrier is for as many as before, so processes have to take their places. It waits for no more than a moment.
 // After its segment was closed it does nothing.
 func (b *Barrier) Reset() {
 	b.b.Reset()

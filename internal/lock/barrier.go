@@ -25,7 +25,7 @@ import (
 // A process that is no party, and dies while it aborts or resets, leaves the barrier whole or broken, and sleepers to the backstop.
 type Barrier struct {
 	h       *barrierHead
-	m       *Mutex // for whoever joins
+	m       *Mutex // for whoever joins or resets
 	seats   *roster
 	herd    herd
 	party   *Party
@@ -81,12 +81,12 @@ func (b *Barrier) Join() error {
 	case err != nil:
 		return err
 	}
-	defer b.m.Unlock()
-	if b.Joined() { // by another goroutine meanwhile, which may be waiting already
+	defer b.m.TryUnlock() // false when damaged bytes say that somebody else has the lock
+	if b.Joined() {       // by another goroutine meanwhile, which may be waiting already
 		return nil
 	}
 	if !b.seats.anybody() {
-		b.Reset()
+		b.reset()
 	}
 	lost := func(uint64) { b.mourn(b.load().generation()) } // before the dead one is forgotten
 	if b.seats.claim(1, lost) == nil {
@@ -110,8 +110,8 @@ func (r *roster) anybody() bool {
 // Joined reports whether this process is a party.
 func (b *Barrier) Joined() bool { return b.seats.mine.Load() != nil }
 
-// Joining reports whether a goroutine of this process is just about to become a party.
-func (b *Barrier) Joining() bool { return b.m.Held() }
+// Busy reports whether a goroutine of this process joins or resets just now.
+func (b *Barrier) Busy() bool { return b.m.Held() }
 
 func (b *Barrier) load() barrierState { return barrierState(b.h.state.Load()) }
 

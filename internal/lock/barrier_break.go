@@ -1,7 +1,10 @@
 package lock
 
 import (
+	"context"
+	"errors"
 	"runtime"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -26,18 +29,41 @@ func (b *Barrier) Broken() bool {
 	return broken
 }
 
+// resetPatience is how long Reset waits for others that join or reset. It takes them microseconds, unless they are stopped.
+const resetPatience = 100 * time.Millisecond
+
 // Reset makes the barrier whole, with nobody waiting, and forgets dead parties. Whoever waits gets a [*BrokenError].
-//
-// What a death leaves behind: after the first step, a barrier that is broken, for the next Reset. Dead parties are
-// forgotten only while it is broken, so that no generation counts one of them that nobody will see any more.
 func (b *Barrier) Reset() {
-	if b.party.Closer.Closed() {
+	ctx, cancel := context.WithTimeout(context.Background(), resetPatience)
+	defer cancel()
+	switch err := b.m.Lock(ctx); {
+	case err == nil:
+		defer b.m.TryUnlock()
+	case errors.Is(err, ErrOwnerDied):
+		b.m.MarkConsistent()
+		defer b.m.TryUnlock()
+	case err == ErrClosed:
 		return
 	}
+	// Without the lock, when its holder is stopped or the bytes are damaged, what another Reset does at the same time may break
+	// the barrier once more. See forget.
+	b.reset()
+	runtime.KeepAlive(b)
+}
+
+// reset is Reset under the lock.
+//
+// What a death leaves behind: after the first step, a barrier that is broken, for the next Reset. Dead parties are
+// forgotten only while it is broken, so that nobody waits for one that is not seen any more.
+func (b *Barrier) reset() {
 	s := b.load()
 	g := s.generation()
-	if !b.mourn(g) && s.arrived() > 0 {
+	switch {
+	case b.mourn(g), s.broken():
+	case s.arrived() > 0:
 		b.breakUp(g, BrokenByReset, b.party.Member.ID())
+	default:
+		return
 	}
 	b.forget()
 	for s = b.load(); s.broken(); s = b.load() {
@@ -47,7 +73,6 @@ func (b *Barrier) Reset() {
 			break
 		}
 	}
-	runtime.KeepAlive(b)
 }
 
 // mourn looks for a party that has died, and breaks generation g if there is one. It reports whether there is.
@@ -62,13 +87,18 @@ func (b *Barrier) mourn(g uint32) bool {
 	return false
 }
 
-// forget frees the seats of dead parties.
+// forget frees the seats of dead parties, while the barrier is broken. When it is not, because somebody has made it whole
+// at the same time, it breaks again: who waits now may be waiting for one of them.
 func (b *Barrier) forget() {
 	table := b.party.Member.Table()
 	for seat, w := range b.seats.all {
-		if table.Dead(ownerOfSeat(w)) {
-			seat.CompareAndSwap(w, 0) // fails when the seat has found another owner meanwhile
-			crashpoint.Here("barrier.forgotten")
+		owner := ownerOfSeat(w)
+		if !table.Dead(owner) || !seat.CompareAndSwap(w, 0) {
+			continue // alive, or another one's meanwhile
+		}
+		crashpoint.Here("barrier.forgotten")
+		if s := b.load(); !s.broken() {
+			b.breakUp(s.generation(), BrokenByDeath, owner)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 //	  0     8  state    parties, by CAS                  everybody  0; see barrierState
 //	  8     8  cause    who breaks the barrier, by CAS   the others 0; see barrierCause
 //	 16    16  event    who sleeps, who changes state
-//	 32    16  lock     whoever becomes a party
+//	 32    16  lock     whoever joins or resets
 //	 48     4  parties  creator                          opener     1 to MaxParties
 //	 52     4  high     holder of lock                   everybody  0; see roster
 //	 56     8  -
