@@ -27,7 +27,7 @@ const module = "github.com/shmkit/shmkit"
 var layers = [][]string{
 	{
 		"internal/cpu", "internal/race", "internal/crashpoint", "internal/futex", "internal/mapping", "internal/elem",
-		"internal/process", "internal/proctest", "internal/errno",
+		"internal/codec", "internal/process", "internal/proctest", "internal/errno",
 	},
 	{"internal/wait"},
 	{"internal/proctab"},

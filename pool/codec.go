@@ -1,12 +1,9 @@
 package pool
 
 import (
-	"bytes"
 	"fmt"
-	"reflect"
 
-	"github.com/fxamacker/cbor/v2"
-
+	wire "github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/internal/elem"
 )
 
@@ -15,33 +12,12 @@ type codec[T any] struct {
 	raw int // size of T in bytes when it is copied as it is, else 0
 }
 
-// modes of CBOR: what Go programs can say to themselves, with no surprise for the reader.
-var (
-	encoder = must(cbor.EncOptions{Time: cbor.TimeRFC3339NanoUTC}.EncMode())
-	decoder = must(cbor.DecOptions{
-		MaxNestedLevels: 256, MaxArrayElements: 1 << 30, MaxMapPairs: 1 << 30,
-		UTF8: cbor.UTF8DecodeInvalid, // a Go string holds any bytes
-	}.DecMode())
-)
-
-func must[M any](m M, err error) M {
-	if err != nil {
-		panic(err)
-	}
-	return m
-}
-
 // codecFor chooses how values of T travel.
 func codecFor[T any]() (codec[T], error) {
 	if t, err := elem.Of[T](); err == nil {
 		return codec[T]{raw: t.Size}, nil
 	}
-	t := reflect.TypeFor[T]()
-	switch t.Kind() {
-	case reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Uintptr:
-		return codec[T]{}, fmt.Errorf("%v means nothing in another process", t)
-	}
-	return codec[T]{}, nil
+	return codec[T]{}, wire.Check[T]()
 }
 
 // encode returns the bytes of v; those of a raw type are v's own, not a copy.
@@ -49,11 +25,7 @@ func (c codec[T]) encode(v *T) ([]byte, error) {
 	if c.raw > 0 {
 		return bytesOf(v, c.raw), nil
 	}
-	var b bytes.Buffer
-	if err := encoder.NewEncoder(&b).Encode(*v); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	return wire.Encode(*v)
 }
 
 // decode makes a value from bytes, which it does not keep.
@@ -65,6 +37,6 @@ func (c codec[T]) decode(b []byte) (v T, err error) {
 		copy(bytesOf(&v, c.raw), b)
 		return v, nil
 	}
-	err = decoder.Unmarshal(b, &v)
+	err = wire.Decode(b, &v)
 	return v, err
 }

@@ -1,6 +1,10 @@
 package pool
 
-import "fmt"
+import (
+	"fmt"
+
+	wire "github.com/shmkit/shmkit/internal/codec"
+)
 
 // take reads the result in slot i, which the caller was given, and frees the slot.
 func take[A, R any](p *Pool, t *Task[A, R], i uint32) (r result[R]) {
@@ -23,7 +27,7 @@ func open[A, R any](p *Pool, t *Task[A, R], i uint32) (v R, err error) {
 	}
 	if kind := p.slots[i].kind; kind != kindValue {
 		var f failure
-		if err := decoder.Unmarshal(b, &f); err != nil {
+		if err := wire.Decode(b, &f); err != nil {
 			return v, fmt.Errorf("pool: task %q: decode its failure: %w", t.name, err)
 		}
 		return v, errorFrom(t.name, kind, f)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 
+	wire "github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/queue"
@@ -130,11 +131,11 @@ func sendResult[R any](c codec[R], result R, out *reply) error {
 
 // fail leaves a failure as the result, cut short if there is no room for it.
 func (out *reply) fail(kind uint32, f failure) {
-	b, err := encoder.Marshal(f)
+	b, err := wire.Encode(f)
 	if err == nil && out.put(kind, b) == nil {
 		return
 	}
-	b, err = encoder.Marshal(failure{Text: f.Text[:min(len(f.Text), resultBytes-32)]})
+	b, err = wire.Encode(failure{Text: f.Text[:min(len(f.Text), resultBytes-32)]})
 	if err != nil || out.put(kind, b) != nil {
 		fmt.Fprintf(os.Stderr, "pool: cannot report a failure: %s\n", f.Text)
 	}

@@ -31,12 +31,16 @@ type Bytes struct {
 // capacity; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed];
 // [io/fs.ErrInvalid] for a bad name or capacity.
 func NewBytes(seg *shm.Segment, name string, capacity int, o Options) (*Bytes, error) {
+	return newBytesOf(segment.KindBytes, seg, name, capacity, o)
+}
+
+func newBytesOf(kind segment.Kind, seg *shm.Segment, name string, capacity int, o Options) (*Bytes, error) {
 	if capacity < 1 || capacity > maxLongest {
 		return nil, segment.Invalid("queue: %q: capacity %d: must be from 1 to %d bytes", name, capacity, maxLongest)
 	}
 	longest := uint64(capacity)
 	b, err := find(&Bytes{policy: o.Wait}, seg, segment.Spec{
-		Name: name, Kind: segment.KindBytes, Size: int64(bytesHeadBytes + ringFor(longest)),
+		Name: name, Kind: kind, Size: int64(bytesHeadBytes + ringFor(longest)),
 		Init: func(mem []byte) { fillBytes(mem, longest, o.start&^7) },
 	})
 	if err == nil && b.r.longest != longest {
@@ -146,14 +150,19 @@ func (b *Bytes) AppendGet(ctx context.Context, dst []byte) ([]byte, error) {
 //
 // Errors: [ErrEmpty], also when the oldest message is still being written; otherwise those of [Bytes.Get].
 func (b *Bytes) TryGet() ([]byte, error) {
-	c, _, err := b.r.claimNext()
-	if err == errHeld || err == errBusy {
-		err = ErrEmpty
-	}
+	c, err := b.tryClaim()
 	if err != nil {
 		return nil, err
 	}
 	return b.drain(c, nil)
+}
+
+func (b *Bytes) tryClaim() (claim, error) {
+	c, _, err := b.r.claimNext()
+	if err == errHeld || err == errBusy {
+		err = ErrEmpty
+	}
+	return c, err
 }
 
 func (b *Bytes) drain(c claim, dst []byte) ([]byte, error) {

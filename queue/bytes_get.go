@@ -63,9 +63,9 @@ func (r *bytesRing) front() (c claim, held proctab.Owner, err error) {
 		c = claim{rec: rec, size: size, n: n, p: p}
 		storeRelease(&rec.state, recWord(recReading, r.me, size)) // #2 -> #3
 		crashpoint.Here("bytes.claimed")
-		storeRelease(&h.take, p + size)
+		storeRelease(&h.take, p+size)
 		crashpoint.Here("bytes.taken")
-		storeRelease(&h.gets, h.gets.Load() + 1)
+		storeRelease(&h.gets, h.gets.Load()+1)
 		r.filled.Acquire()
 		return c, nobody, nil
 	case recWriting:
@@ -96,7 +96,7 @@ func (r *bytesRing) sweep() error {
 			crashpoint.Here("bytes.lost")
 		}
 		if w&recKinds != recDone {
-			storeRelease(&h.gets, h.gets.Load() + 1)
+			storeRelease(&h.gets, h.gets.Load()+1)
 		}
 		take += w & recSizeMask
 		storeRelease(&h.take, take)

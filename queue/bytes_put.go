@@ -82,10 +82,10 @@ func (r *bytesRing) place(n uint64) (c claim, err error) {
 	storeRelease(&c.rec.state, recWord(recWriting, r.me, need))
 	crashpoint.Here("bytes.placed")
 	// SYNC: tail: the states of all records before it are valid.
-	storeRelease(&h.tail, c.p + need)
+	storeRelease(&h.tail, c.p+need)
 	crashpoint.Here("bytes.reserved")
-	storeRelease(&h.puts, h.puts.Load() + 1)
-	storeRelease(&h.bytes, h.bytes.Load() + n)
+	storeRelease(&h.puts, h.puts.Load()+1)
+	storeRelease(&h.bytes, h.bytes.Load()+n)
 	if used += gap + need; used > h.high.Load() {
 		storeRelease(&h.high, used)
 	}

@@ -72,6 +72,17 @@ func (b *Bytes) Peek(ctx context.Context) (PeekedBytes, error) {
 	return PeekedBytes{Value: b.r.content(c), c: c, b: b}, nil
 }
 
+// TryPeek is Peek without waiting.
+//
+// Errors: those of [Bytes.TryGet].
+func (b *Bytes) TryPeek() (PeekedBytes, error) {
+	c, err := b.tryClaim()
+	if err != nil {
+		return PeekedBytes{}, err
+	}
+	return PeekedBytes{Value: b.r.content(c), c: c, b: b}, nil
+}
+
 // Release gives the place of the message back.
 //
 // Errors: [ErrNotHeld]; [shm.ErrClosed].

@@ -1,4 +1,11 @@
-// Package queue passes messages of fixed size between processes, through a ring in shared memory.
+// Package queue passes messages between processes, through rings in shared memory.
+//
+//	[Queue]      values of fixed size, any number of producers and consumers
+//	[SPSC]       values of fixed size, one producer and one consumer: the fastest
+//	[Bytes]      messages of any length, any number of producers and consumers
+//	[Objects]    Go values of any type that can be encoded, over a Bytes
+//	[Broadcast]  values of fixed size, from one writer to any number of readers, who each see all of them
+//	[Pipe]       a stream of bytes in both directions: a net.Conn; with [Listen] and [Dial]
 //
 // A [Queue] is made once, by name, in a segment of the package shm, and opened by any number of
 // processes. Any number of goroutines in each of them may put and get at once.
@@ -71,6 +78,21 @@
 //	the writer, while it writes a message            do not see that message; the next writer counts it as abandoned
 //	the writer, when the message is complete         see it; those who sleep look within a second
 //	a reader, or one that waits                      notice nothing
+//
+// # Bytes and Objects
+//
+// A [Bytes] is a ring of records of any length, one behind the other. A producer claims the place of a record under a lock, and
+// copies its message under none; a consumer does the same at the other end, under another lock. The locks are held for
+// nanoseconds, and survive their holders. An [Objects] encodes what it puts into a Bytes, before it claims a place.
+//
+//	it is killed                                    the others
+//	while it claims a place, or a message           go on as if it had not, or had; a count may lack one
+//	while it writes its message                     skip the record; count it as abandoned
+//	while it copies a message out                   have lost that one message; count it as abandoned when its place is needed
+//	while it waits                                  notice nothing
+//
+// A process that is stopped within the nanoseconds in which it holds a lock holds up that end of the queue: others wait for it
+// under their contexts, and calls that do not wait say that the queue is full, or empty.
 //
 // # Caveats
 //

@@ -28,6 +28,7 @@ const (
 	KindSPSC
 	KindBroadcast
 	KindBytes
+	KindObjects
 	KindPipe
 	KindListener
 )
@@ -54,6 +55,7 @@ var kindNames = [...]string{
 	KindSPSC:           "SPSC",
 	KindBroadcast:      "Broadcast",
 	KindBytes:          "Bytes",
+	KindObjects:        "Objects",
 	KindPipe:           "Pipe",
 	KindListener:       "listener",
 }
