@@ -290,6 +290,26 @@ var recursiveCrosser = proctest.Register("recursive-crosser", func(args []string
 	m.Unlock(h)
 })
 
+// A Cond takes a RecursiveMutex together with its holder.
+func TestRecursiveWithCond(t *testing.T) {
+	seg := newSegment(t)
+	m := newRecursive(t, seg)
+	c, err := shmsync.NewCond(seg, "c", shmsync.CondOptions{})
+	must(err)
+	l := m.As(shmsync.NewHolder())
+	must(l.Lock(background))
+	ready := false
+	waiter := proctest.MustBlock(t, func() { must(c.WaitFor(background, l, func() bool { return ready })) })
+	other := m.As(shmsync.NewHolder())
+	wantErr(t, "lock while one waits", other.Lock(background), nil)
+	ready = true
+	other.Unlock()
+	c.Signal()
+	<-waiter
+	wantErr(t, "who has waited has the lock", other.TryLock(), shmsync.ErrLocked)
+	l.Unlock()
+}
+
 // Close with the lock held, by another process and by this one.
 func TestRecursiveClosed(t *testing.T) {
 	seg := newSegment(t)
