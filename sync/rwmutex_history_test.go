@@ -36,7 +36,7 @@ type rwHistory struct {
 	numbers *shm.RawValue[[2]int64] // guarded by m; equal unless a writer is between its two writes
 	ops     *shm.RawArray[rwOp]
 	clock   *shm.Uint64
-	inside  *shm.Uint32 // who was the last to get the lock for writing
+	inside  *shm.Uint32 // who is inside to write, from 1
 }
 
 func openRWHistory(seg *shm.Segment) (h rwHistory) {
@@ -81,11 +81,12 @@ func (h rwHistory) do(who int, op *rwOp) {
 	} else {
 		must(err)
 	}
-	h.inside.Store(uint32(who))
+	h.inside.Store(uint32(who) + 1)
 	old := n[0]
 	n[0] = old + 1
 	cpu.Pause(uint32(rand.IntN(1000)))
 	n[1] = old + 1
+	h.inside.Store(0)
 	h.m.Unlock()
 	op.Old = old
 	op.Return = h.clock.Add(1)
@@ -152,11 +153,13 @@ func rwPlayHistory(t *testing.T, kills int) (told int) {
 	for _, c := range children {
 		c.Send("go")
 	}
-	for range kills { // often of one who is inside to write
+	for range kills { // of one who is inside to write, if it has not left when the signal arrives
 		at := h.clock.Load() + uint64(rand.IntN(historians*fetchesEach))
-		for began := time.Now(); h.clock.Load() < at && time.Since(began) < 10*time.Millisecond; {
+		who := uint32(0)
+		for began := time.Now(); (h.clock.Load() < at || who == 0) && time.Since(began) < 10*time.Millisecond; {
+			who = h.inside.Load()
 		}
-		children[h.inside.Load()].Signal(syscall.SIGKILL)
+		children[max(who, 1)-1].Signal(syscall.SIGKILL)
 	}
 	for _, c := range children {
 		if state := c.Wait(); !state.Success() && state.String() != "signal: killed" {
