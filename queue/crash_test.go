@@ -41,6 +41,8 @@ var roleCrash = proctest.Register("crash", func(args []string) {
 		exitOn(v.check())
 	case "close":
 		exitOn(q.Close())
+	default:
+		exitOn(operations[args[1]](q))
 	}
 	crashpoint.Disarm()
 	crashpoint.Trace(nil)
@@ -61,6 +63,7 @@ func passed(t *testing.T, path string) []string {
 type scene struct {
 	op       string
 	capacity int
+	joinable bool
 	fill     uint64                                             // messages 1, 2, … in the queue
 	before   func(t *testing.T, q *Queue[checked], path string) // prepares more; may be nil
 	during   func(t *testing.T, q *Queue[checked])              // what the test does when the child has begun; may be nil
@@ -72,7 +75,7 @@ type scene struct {
 func sweep(t *testing.T, s scene) {
 	all := map[string]bool{}
 	for n := 1; ; n++ {
-		q, path := namedQueue[checked](t, s.capacity, Options{}.startingAt(beforeLapWrap(uint64(s.capacity))+uint64(s.capacity)-1))
+		q, path := namedQueue[checked](t, s.capacity, Options{Joinable: s.joinable}.startingAt(beforeLapWrap(uint64(s.capacity))+uint64(s.capacity)-1))
 		putChecked(t, q, 1, s.fill)
 		if s.before != nil {
 			s.before(t, q, path)
