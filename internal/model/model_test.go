@@ -65,6 +65,23 @@ var sound = []check{
 	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 DEATHS=1 BACKSTOP", size: normal},
 	{model: sleep, flags: "SLEEPERS=3 ONCE DEATHS=2 BACKSTOP", size: normal},
 	{model: sleep, flags: "SLEEPERS=3 EVENT DEATHS=2 BACKSTOP", size: normal},
+
+	// The semaphore: without a death, or with a single one, nobody needs the backstop.
+	{model: semaphore, flags: "PROCS=2 ROUNDS=2 STARVE CANCELS=1"},
+	{model: semaphore, flags: "PROCS=2 ROUNDS=2 DEATHS=1 STARVE CANCELS=1 DAWDLE"},
+	{model: semaphore, flags: "PROCS=3 UNITS=2 DEATHS=1"},
+	{model: semaphore, flags: "PROCS=3 UNITS=2 HEAVY DEATHS=1", size: normal},
+	{model: semaphore, flags: "PROCS=3 STARVE", size: normal},
+	{model: semaphore, flags: "PROCS=3 DEATHS=1", size: normal},
+	{model: semaphore, flags: "PROCS=3 UNITS=2 HEAVY STARVE DEATHS=1", size: full},
+	{model: semaphore, flags: "PROCS=3 PLAIN CANCELS=1 SPARE=0"},
+	{model: semaphore, flags: "PROCS=3 PLAIN STARVE CANCELS=1"},
+	{model: semaphore, flags: "PROCS=3 PLAIN STARVE DEATHS=1"},
+	{model: semaphore, flags: "PROCS=3 UNITS=2 HEAVY PLAIN STARVE CANCELS=1 DEATHS=1 DAWDLE"},
+
+	// With it, however many die, nothing is ever stuck.
+	{model: semaphore, flags: "PROCS=2 ROUNDS=2 DEATHS=2 BACKSTOP STARVE CANCELS=1"},
+	{model: semaphore, flags: "PROCS=3 UNITS=2 DEATHS=2 BACKSTOP", size: normal},
 }
 
 // Each of these mistakes is found.
@@ -120,9 +137,28 @@ var broken = []check{
 	{model: proctab, flags: "BROKEN_NO_FILE_LOCK PROCS=2", want: "(occupant==p)"},
 	{model: proctab, flags: "BROKEN_CLAIM_NO_PENDING PROCS=2", want: violated},
 	{model: proctab, flags: "BROKEN_DETACH_NO_PENDING PROCS=2", want: violated},
+
+	// Units that are counted twice, or not at all.
+	{model: semaphore, flags: "BROKEN_OWNER_DIED_IGNORED PROCS=2 DEATHS=1", want: violated},
+	{model: semaphore, flags: "BROKEN_RECOUNT_ADDS PROCS=2 DEATHS=2 BACKSTOP", want: violated},
+
+	// Sleepers that nobody wakes although there are units.
+	{model: semaphore, flags: "BROKEN_RELEASE_NO_RING PROCS=2", want: stuck},
+	{model: semaphore, flags: "BROKEN_CANCEL_SWALLOWS_WAKE PROCS=3 PLAIN CANCELS=1 SPARE=0", want: stuck},
+	{model: semaphore, flags: "SPARE=0 PROCS=3 PLAIN DEATHS=1", want: stuck}, // this is why a release wakes one more
+	{model: semaphore, flags: "BROKEN_HOLDERS_NOT_WATCHED PROCS=2 DEATHS=1", want: stuck},
+	{model: semaphore, flags: "BROKEN_LOCK_NOT_WATCHED PROCS=2 DEATHS=1", want: stuck},
+	{model: semaphore, flags: "BROKEN_LOCK_WATCHED_FIRST PROCS=2 ROUNDS=2 DEATHS=1", want: stuck},
+	{model: semaphore, flags: "BROKEN_NO_LAST_LOOK PROCS=2 DEATHS=1", want: stuck},
+	{model: semaphore, flags: "BROKEN_TURN_OF_DEAD PROCS=3 UNITS=2 HEAVY PLAIN STARVE DEATHS=1", want: stuck},
+	{model: semaphore, flags: "BROKEN_TURN_NOT_WATCHED PROCS=3 UNITS=2 HEAVY PLAIN STARVE DEATHS=1", want: stuck},
+	{model: semaphore, flags: "BROKEN_TURN_ENDED_MEANWHILE PROCS=2 ROUNDS=2 STARVE CANCELS=1 DEATHS=1", want: stuck},
+	{model: semaphore, flags: "BROKEN_TURN_ENDS_SILENTLY PROCS=3 UNITS=2 HEAVY PLAIN STARVE CANCELS=1", want: stuck},
 }
 
 const (
+	semaphore = "semaphore.pml"
+
 	mutex    = "mutex.pml"
 	proctab  = "proctab.pml"
 	sleep    = "sleep.pml"
@@ -154,7 +190,7 @@ func (c check) name() string {
 func TestFlags(t *testing.T) {
 	known := map[string]bool{}
 	condition := regexp.MustCompile(`(?m)^#(?:if|ifdef|ifndef|elif) .*`)
-	for _, file := range []string{"mutex.pml", "world.pml", "unlock.pml", "proctab.pml", "sleep.pml"} {
+	for _, file := range []string{"mutex.pml", "world.pml", "unlock.pml", "proctab.pml", "sleep.pml", "semaphore.pml"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -16,6 +16,7 @@
  *	PLAIN     no undo: who dies with units, or before it rings for what it released, takes them along. So only those die who do not
  *	DEATHS    how many processes may be killed
  *	CANCELS   how many waits may be cancelled
+ *	SPARE     how many sleepers more than units a release wakes; 1, or 0
  *	STARVE    waiters may take the turn at any time
  *	DAWDLE    others may end the turn of one that lives
  *	BACKSTOP  a sleeper may look again by itself once somebody has died
@@ -41,6 +42,10 @@
 #endif
 #ifndef CANCELS
 #define CANCELS 0
+#endif
+
+#ifndef SPARE
+#define SPARE 1
 #endif
 
 #define NOBODY    7
@@ -123,6 +128,18 @@ inline ring(k) {
 	k = 0
 }
 
+/* Mirrors acquisition.leave. */
+inline endTurn() {
+	if
+	:: atomic { turn == self -> turn = NOBODY };
+#ifndef BROKEN_TURN_ENDS_SILENTLY
+		k = ALL;
+		ring(k)
+#endif
+	:: atomic { turn != self -> skip }
+	fi
+}
+
 /* Property: what is free is what the seats leave. */
 inline unlock() {
 #ifndef PLAIN
@@ -150,7 +167,7 @@ inline watchLock() {
 
 proctype user(byte self) {
 	byte n = 1, seen, k, i, round, watch;
-	bool ticket, slept, releasing;
+	bool ticket, releasing;
 #ifdef HEAVY
 	n = (self == 0 -> UNITS : 1);
 #endif
@@ -229,10 +246,8 @@ recount: /* Mirrors recount and settle. */
 		:: atomic { !someLost -> available = UNITS - seats; break }
 #endif
 		od;
-#ifndef BROKEN_RECOUNT_NO_RING
 		atomic { i = 0; k = ALL }
 		ring(k);
-#endif
 locked:
 		if
 		:: releasing -> goto release
@@ -256,9 +271,7 @@ cannot:
 		if
 		:: ticket -> goto sleepOn
 		:: atomic { !ticket ->
-#ifndef BROKEN_HEAVY_NOT_SAID
 			heavy = heavy || n > 1
-#endif
 			}
 		fi;
 		if
@@ -275,10 +288,14 @@ cannot:
 sleepOn: /* Mirrors acquisition.watch. */
 		atomic {
 			ticket = false;
-			slept = true;
 			watch = 0;
 			if
+#ifndef BROKEN_TURN_ENDED_MEANWHILE
+			:: turn == NOBODY && seen >= n -> goto awake
+#endif
+#ifndef BROKEN_TURN_OF_DEAD
 			:: turn != NOBODY && turn != self && isDead(turn) -> goto awake
+#endif
 #ifndef BROKEN_TURN_NOT_WATCHED
 			:: turn != NOBODY && turn != self && !isDead(turn) -> watch = bit(turn)
 #endif
@@ -368,22 +385,12 @@ giveUp: /* Mirrors the end of EventCount.await without success. It may have been
 #else
 		ring(k);
 #endif
-		if
-		:: atomic { turn == self -> turn = NOBODY; k = ALL };
-			ring(k)
-		:: atomic { turn != self -> skip }
-		fi;
+		endTurn();
 		goto next;
 
-got: /* Mirrors acquisition.leave. */
-		if
-		:: atomic { turn == self -> turn = NOBODY };
-#ifndef BROKEN_TURN_ENDS_SILENTLY
-			k = ALL;
-			ring(k)
-#endif
-		:: atomic { turn != self -> skip }
-		fi;
+got:
+		atomic { seen = 0; ticket = false };
+		endTurn();
 
 #ifdef PLAIN /* Mirrors Release. */
 		atomic { has[self] = 0; available = available + n; ringing = ringing | bit(self) }
@@ -401,11 +408,7 @@ release: /* Mirrors releaseOwned. */
 		:: atomic { armed ->
 			if
 			:: heavy || turn != NOBODY -> k = ALL
-#ifdef BROKEN_WAKES_ONE
-			:: else -> k = n
-#else
-			:: else -> k = n + 1
-#endif
+			:: else -> k = n + SPARE
 			fi };
 			ring(k)
 		:: atomic { !armed -> skip }
@@ -414,20 +417,19 @@ release: /* Mirrors releaseOwned. */
 		ringing = ringing & ~bit(self);
 next:
 		atomic {
-			slept = false;
 			round++;
 			if
 			:: round < ROUNDS -> goto look
 			:: else
 			fi;
 			finished = finished | bit(self);
-			round = 0; seen = 0; n = 0
+			round = 0; seen = 0; n = 0; ticket = false
 		}
 	} unless {
 		atomic {
 			isDead(self) ->
 			n = 0; seen = 0; k = 0; i = 0; round = 0; watch = 0;
-			ticket = false; slept = false; releasing = false
+			ticket = false; releasing = false
 		}
 	}
 }
