@@ -176,7 +176,7 @@ func (r *dialer) awaitAccept(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if w := r.c.peer().Load(); w == 0 || w&readShut != 0 && r.refused() {
+	if ownerOfEnd(r.c.peer().Load()) == 0 {
 		return errno.ConnectionRefused
 	}
 	return nil

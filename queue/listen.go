@@ -237,21 +237,9 @@ func (l *listener) acceptError(err error) error {
 //
 // What a death leaves behind: a pipe with a name, which the dialer removes; or one without, and without a second end.
 func (l *listener) take(of offer) *Pipe {
-	name := of.name()
 	c := &Pipe{policy: l.policy, ended: l.a.letGo}
 	l.a.again()
-	err := takeEnd(c, 1, func() (*segment.Object, error) {
-		s := l.a.seg.Internal()
-		o, err := s.Open(segment.Spec{Name: name, Kind: segment.KindPipe, Size: segment.AnySize})
-		if err == nil {
-			// From here on only those who have it open know it. A dialer that has given up has removed it, too.
-			if err = s.Remove(name); isMissing(err) {
-				err = nil
-			}
-			crashpoint.Here("accept.removed")
-		}
-		return o, err
-	})
+	err := takeEnd(c, 1, func() (*segment.Object, error) { return l.fetch(of) })
 	if err != nil {
 		l.a.letGo()
 		return nil
@@ -261,6 +249,30 @@ func (l *listener) take(of offer) *Pipe {
 		return nil
 	}
 	return c
+}
+
+// fetch opens the pipe of an offer, and takes its name away: from here on only those who have it open know it.
+func (l *listener) fetch(of offer) (*segment.Object, error) {
+	s, name := l.a.seg.Internal(), of.name()
+	o, err := s.Open(segment.Spec{Name: name, Kind: segment.KindPipe, Size: segment.AnySize})
+	if err == nil {
+		if err = s.Remove(name); isMissing(err) {
+			err = nil // the dialer has given up
+		}
+		crashpoint.Here("accept.removed")
+	}
+	return o, err
+}
+
+// refuse tells a dialer that it will not be accepted.
+func (l *listener) refuse(of offer) {
+	o, err := l.fetch(of)
+	if err != nil {
+		return // the dialer has given up
+	}
+	if p, err := pipeOf(o); err == nil {
+		p.refuse(1)
+	}
 }
 
 // sweep removes the pipes of dialers that died before they could offer them.
@@ -294,9 +306,7 @@ func (l *listener) Close() error {
 			if err != nil {
 				break
 			}
-			if c := l.take(of); c != nil {
-				c.Close() // which wakes the dialer, who then sees that it was refused
-			}
+			l.refuse(of)
 		}
 		l.a.letGo()
 	})

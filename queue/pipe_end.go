@@ -78,6 +78,19 @@ func viewPipe(o *segment.Object) (*pipe, error) {
 	return p, nil
 }
 
+// pipeOf is this process's view of a pipe.
+func pipeOf(o *segment.Object) (*pipe, error) {
+	type result struct {
+		p   *pipe
+		err error
+	}
+	r := o.Local(func() (any, func() bool) {
+		p, err := viewPipe(o)
+		return result{p, err}, nil
+	}).(result)
+	return r.p, r.err
+}
+
 // takeEnd gives c an end of the pipe that find finds.
 func takeEnd(c *Pipe, end int, find func() (*segment.Object, error)) error {
 	for {
@@ -85,18 +98,11 @@ func takeEnd(c *Pipe, end int, find func() (*segment.Object, error)) error {
 		if err != nil {
 			return fmt.Errorf("queue: %w", err)
 		}
-		type result struct {
-			p   *pipe
-			err error
+		p, err := pipeOf(o)
+		if err != nil {
+			return fmt.Errorf("queue: %w", err)
 		}
-		r := o.Local(func() (any, func() bool) {
-			p, err := viewPipe(o)
-			return result{p, err}, nil
-		}).(result)
-		if r.err != nil {
-			return fmt.Errorf("queue: %w", r.err)
-		}
-		if err = r.p.take(c, end); err != errReleased {
+		if err = p.take(c, end); err != errReleased {
 			return err
 		}
 	}
@@ -120,6 +126,25 @@ func (p *pipe) take(c *Pipe, end int) error {
 	c.in.put.event.NotifyAll()
 	c.out.get.event.NotifyAll()
 	return nil
+}
+
+// refuse sees to it that nobody ever has an end, and tells the other one.
+//
+// What a death leaves behind: an end that nobody has yet, or that says so.
+func (p *pipe) refuse(end int) {
+	p.mu.Lock()
+	if p.released {
+		p.mu.Unlock()
+		return
+	}
+	p.ends++ // until release, below
+	p.mu.Unlock()
+	if p.head.ends[end].CompareAndSwap(0, writeShut|readShut) {
+		crashpoint.Here("pipe.refused")
+		p.streams[end].get.event.NotifyAll()
+		p.streams[1-end].put.event.NotifyAll()
+	}
+	p.release()
 }
 
 // bind makes c the end of p that this process has taken.

@@ -57,7 +57,7 @@ type streamWords struct {
 
 // The word of an end: who has it, for good, and what it does no more.
 //
-//	bits 0..29  owner id; 0: nobody has had the end yet
+//	bits 0..29  owner id; 0: nobody has had the end yet, or, with both of the other bits, nobody ever will
 //	bit  30     writeShut: it writes no more
 //	bit  31     readShut: it reads no more
 const (
