@@ -94,16 +94,19 @@ func (t *turnWord) end() bool {
 	return true
 }
 
-// watch tells a sleeper what it sleeps on because of the turn: when that of another process ends, the bell rings, but
-// not when that process dies or dawdles.
-func (t *turnWord) watch(w *Watch, free int64) {
+// watch tells a sleeper, who needs n units and has seen that many free, what it sleeps on because of the turn: when that of
+// another process ends, the bell rings, but not when that process dies or dawdles.
+func (t *turnWord) watch(w *Watch, n, free int64) {
 	v := t.word.Load()
 	owner := ownerOfTurn(v)
-	if owner == 0 || owner == t.party.Member.ID() {
-		return
-	}
-	w.Process(owner)
-	if needOfTurn(v) <= free {
-		w.Look(dawdling)
+	switch {
+	case v == 0 && n <= free:
+		w.Look(0) // the turn has ended since; whoever had it is not watched any more, and may die before it rings
+	case v == 0, owner == t.party.Member.ID():
+	default:
+		w.Process(owner)
+		if needOfTurn(v) <= free {
+			w.Look(dawdling)
+		}
 	}
 }

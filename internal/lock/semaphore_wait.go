@@ -103,7 +103,7 @@ func (a *acquisition) watch(w *Watch) {
 	if waited := time.Since(a.began); waited < starvation {
 		w.Look(starvation - waited) // then it takes the turn
 	}
-	s.turn.watch(w, a.free)
+	s.turn.watch(w, a.n, a.free)
 	if s.owned == nil {
 		return
 	}
