@@ -14,6 +14,8 @@
 // sleep.pml is the bell and the event count without a lock around them: announce, membarrier, look again, sleep, and ring. Changes
 // are plain stores that drain late; sleepers and notifiers die at any step.
 //
+// cond.pml is the condition variable: who is granted the return, and what becomes of the grants of the dead.
+//
 // semaphore.pml is the semaphore with undo and without: acquiring, the turn, releasing, cancelling, and counting anew what the dead
 // had. Its lock is one step that goes to the next one when its owner dies, which mutex.pml shows.
 //

@@ -66,6 +66,19 @@ var sound = []check{
 	{model: sleep, flags: "SLEEPERS=3 ONCE DEATHS=2 BACKSTOP", size: normal},
 	{model: sleep, flags: "SLEEPERS=3 EVENT DEATHS=2 BACKSTOP", size: normal},
 
+	// As many waiters return as were notified.
+	{model: cond, flags: "WAITERS=2 SIGNALS=2"},
+	{model: cond, flags: "WAITERS=2 NOTIFIERS=2 CANCELS=1"},
+	{model: cond, flags: "WAITERS=3 DEATHS=1"},
+	{model: cond, flags: "WAITERS=2 STORM DEATHS=1"},
+	{model: cond, flags: "WAITERS=3 DEATHS=2", size: normal},
+	{model: cond, flags: "WAITERS=3 SIGNALS=2 DEATHS=1", size: normal},
+	{model: cond, flags: "WAITERS=3 DEATHS=2 CANCELS=1", size: normal},
+	{model: cond, flags: "WAITERS=2 NOTIFIERS=2 DEATHS=1 CANCELS=1", size: normal},
+	{model: cond, flags: "WAITERS=2 NEWCOMER DEATHS=1", size: normal},
+	{model: cond, flags: "WAITERS=2 NEWCOMER SIGNALS=2 CANCELS=1", size: normal},
+	{model: cond, flags: "WAITERS=2 NOTIFIERS=2 STORM DEATHS=2", size: normal},
+
 	// The semaphore: without a death, or with a single one, nobody needs the backstop.
 	{model: semaphore, flags: "PROCS=2 ROUNDS=2 STARVE CANCELS=1"},
 	{model: semaphore, flags: "PROCS=2 ROUNDS=2 DEATHS=1 STARVE CANCELS=1 DAWDLE"},
@@ -134,6 +147,14 @@ var broken = []check{
 	{model: sleep, flags: "BROKEN_RING_ONE SLEEPERS=2 EVENT", want: stuck},
 	{model: sleep, flags: "SLEEPERS=1 DEATHS=1", want: stuck}, // this is what the backstop is for
 
+	{model: cond, flags: "BROKEN_NO_RESCUE WAITERS=2 DEATHS=1", want: "assertion violated !("},
+	{model: cond, flags: "BROKEN_NO_CATCH_UP WAITERS=2 STORM DEATHS=1", want: "(began[p]==storms)"},
+	{model: cond, flags: "BROKEN_NO_LOCK WAITERS=3 DEATHS=1", want: "(returns<=(notified+excess))"},
+	{model: cond, flags: "BROKEN_TAKE_FIRST WAITERS=3 DEATHS=2", want: ">=notified)"},
+	{model: cond, flags: "BROKEN_LEAVE_DROPS WAITERS=2 CANCELS=1", want: ">=notified)"},
+	{model: cond, flags: "BROKEN_GRANT_ENDS_EARLY WAITERS=2 DEATHS=1", want: ">=notified)"},
+	{model: cond, flags: "BROKEN_CLAIM_FORGETS WAITERS=2 NEWCOMER DEATHS=1", want: ">=notified)", size: normal},
+
 	{model: proctab, flags: "BROKEN_NO_FILE_LOCK PROCS=2", want: "(occupant==p)"},
 	{model: proctab, flags: "BROKEN_CLAIM_NO_PENDING PROCS=2", want: violated},
 	{model: proctab, flags: "BROKEN_DETACH_NO_PENDING PROCS=2", want: violated},
@@ -162,6 +183,7 @@ const (
 	mutex    = "mutex.pml"
 	proctab  = "proctab.pml"
 	sleep    = "sleep.pml"
+	cond     = "cond.pml"
 	stuck    = "invalid end state"
 	violated = "assertion violated"
 )
@@ -190,7 +212,7 @@ func (c check) name() string {
 func TestFlags(t *testing.T) {
 	known := map[string]bool{}
 	condition := regexp.MustCompile(`(?m)^#(?:if|ifdef|ifndef|elif) .*`)
-	for _, file := range []string{"mutex.pml", "world.pml", "unlock.pml", "proctab.pml", "sleep.pml", "semaphore.pml"} {
+	for _, file := range []string{"mutex.pml", "world.pml", "unlock.pml", "proctab.pml", "sleep.pml", "cond.pml", "semaphore.pml"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
