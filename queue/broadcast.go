@@ -36,6 +36,9 @@ type Broadcast[T any] struct {
 // capacity; a [*shm.UnsupportedTypeError]; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved],
 // [shm.ErrCorrupt], [shm.ErrClosed]; [io/fs.ErrInvalid] for a bad name or capacity.
 func NewBroadcast[T any](seg *shm.Segment, name string, capacity int, o Options) (*Broadcast[T], error) {
+	if err := o.check(name, segment.KindBroadcast); err != nil {
+		return nil, err
+	}
 	t, err := elementOf[T]()
 	if err != nil {
 		return nil, err

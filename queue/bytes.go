@@ -21,6 +21,7 @@ type Bytes struct {
 	object
 	r      *bytesRing // immutable once bound
 	policy shmsync.WaitPolicy
+	full   WhenFull
 }
 
 // NewBytes finds the Bytes of that name in the segment, or makes it, empty. The capacity is
@@ -38,22 +39,40 @@ func newBytesOf(kind segment.Kind, seg *shm.Segment, name string, capacity int, 
 	if capacity < 1 || capacity > maxLongest {
 		return nil, segment.Invalid("queue: %q: capacity %d: must be from 1 to %d bytes", name, capacity, maxLongest)
 	}
+	if err := o.check(name, kind); err != nil {
+		return nil, err
+	}
 	longest := uint64(capacity)
-	b, err := find(&Bytes{policy: o.Wait}, seg, segment.Spec{
-		Name: name, Kind: kind, Size: int64(bytesHeadBytes + ringFor(longest)),
-		Init: func(mem []byte) { fillBytes(mem, longest, o.start&^7) },
+	b, err := find(&Bytes{policy: o.Wait, full: o.WhenFull}, seg, segment.Spec{
+		Name: name, Kind: kind, Size: bytesFor(longest, o.Joinable, slotsOf(seg)),
+		Init: func(mem []byte) { fillBytes(mem, longest, o.Joinable, o.start&^7) },
 	})
-	if err == nil && b.r.longest != longest {
+	if err != nil {
+		return nil, err
+	}
+	if b.r.longest != longest {
 		return nil, &shm.MismatchError{Segment: b.o.Seg.Path(), Name: name, Difference: differentCapacity(b.r.longest, longest)}
 	}
-	return b, err
+	if (b.r.tasks != nil) != o.Joinable {
+		return nil, sortDiffers(seg, name, !o.Joinable)
+	}
+	return b, nil
 }
+
+func slotsOf(seg *shm.Segment) int { return seg.Internal().Table().Len() }
 
 // OpenBytes finds the Bytes of that name, which must exist, whatever its capacity is.
 //
 // Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], [shm.ErrCorrupt], [shm.ErrClosed].
 func OpenBytes(seg *shm.Segment, name string, o Options) (*Bytes, error) {
-	return open(&Bytes{policy: o.Wait}, seg, segment.Spec{Name: name, Kind: segment.KindBytes})
+	return openBytesOf(segment.KindBytes, seg, name, o)
+}
+
+func openBytesOf(kind segment.Kind, seg *shm.Segment, name string, o Options) (*Bytes, error) {
+	if err := o.check(name, kind); err != nil {
+		return nil, err
+	}
+	return open(&Bytes{policy: o.Wait, full: o.WhenFull}, seg, segment.Spec{Name: name, Kind: kind})
 }
 
 // UnmarshalBinary makes b a handle of the Bytes that another process's MarshalBinary
@@ -85,7 +104,7 @@ func (b *Bytes) bind(o *segment.Object) error {
 func (b *Bytes) Put(ctx context.Context, message []byte) error {
 	c, err := b.claimRoom(ctx, len(message))
 	if err != nil {
-		return err
+		return unlessDropped(err)
 	}
 	return b.fill(c, message)
 }
@@ -119,6 +138,11 @@ func (b *Bytes) claimRoom(ctx context.Context, n int) (claim, error) {
 		return claim{}, err
 	}
 	c, err := b.r.reserve(uint64(n))
+	for err == ErrFull && b.full != WaitForRoom {
+		if c, err = b.r.makeRoom(b.full, uint64(n)); err == nil {
+			return c, nil
+		}
+	}
 	if err == ErrFull || err == errBusy {
 		c, err = b.r.awaitRoom(ctx, b.policy, uint64(n))
 	}

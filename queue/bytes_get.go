@@ -12,6 +12,17 @@ import (
 //
 // Errors: [ErrEmpty], errHeld with the living process that is writing the oldest, errBusy, [ErrClosed], [shm.ErrClosed], [shm.ErrCorrupt].
 func (r *bytesRing) claimNext() (c claim, held proctab.Owner, err error) {
+	if r.tasks == nil {
+		return r.claimFront()
+	}
+	r.tasks.add() // before the message leaves the queue, so that it is always seen in one of the two
+	if c, held, err = r.claimFront(); err != nil {
+		r.tasks.done()
+	}
+	return c, held, err
+}
+
+func (r *bytesRing) claimFront() (c claim, held proctab.Owner, err error) {
 	err = r.locked(r.getLock, func() error {
 		if r.closer.Closed() {
 			return shm.ErrClosed
@@ -83,6 +94,7 @@ func (r *bytesRing) sweep() error {
 	if tail-take > r.size() || tail-free > r.size() || tail-take > tail-free {
 		return r.bad
 	}
+	left := false // a message that nobody will get
 	for take != tail {
 		rec, w, ok := r.at(take, tail)
 		if !ok {
@@ -96,11 +108,15 @@ func (r *bytesRing) sweep() error {
 			crashpoint.Here("bytes.lost")
 		}
 		if w&recKinds != recDone {
+			left = true
 			storeRelease(&h.gets, h.gets.Load()+1)
 		}
 		take += w & recSizeMask
 		storeRelease(&h.take, take)
 		crashpoint.Here("bytes.skipped")
+	}
+	if left && r.tasks != nil {
+		r.tasks.joiners.NotifyAll()
 	}
 	moved := false
 	for free != take {

@@ -14,15 +14,16 @@ import (
 //	  0     8  size       creator                     opener      bytes of the ring, a power of two
 //	  8     8  longest    creator                     opener      bytes of the longest message
 //	 16     4  closed     Close, under putLock        everybody   0; 1: closed, for good
-//	 20     4  -
+//	 20     4  joinable   creator                     opener      1: a seat per process for its tasks follows the ring
 //	 24     8  abandoned  who frees a record          Stats       0
 //	 32    16  notEmpty   package lock
 //	 48    16  notFull    package lock
+//	 64    16  joiners    package lock
+//	 80    32  tally      see tally
 //	128    16  putLock    package lock
 //	144     8  tail       under putLock               consumers   start: earlier positions have been given to records
 //	152     8  puts       under putLock               Stats       0: messages begun
 //	160     8  bytes      under putLock               Stats       0: their bytes
-//	168     8  high       under putLock               Stats       0: most bytes in use
 //	256    16  getLock    package lock
 //	272     8  take       under getLock               consumers   start: earlier records have been taken, or skipped
 //	280     8  free       under getLock               producers   start: earlier positions are free again
@@ -32,17 +33,18 @@ type bytesHead struct {
 	size      uint64
 	longest   uint64
 	closed    atomic.Uint32
-	_         [4]byte
+	joinable  uint32
 	abandoned atomic.Uint64
 	notEmpty  [lock.EventBytes]byte
 	notFull   [lock.EventBytes]byte
-	_         [64]byte
+	joiners   [lock.EventBytes]byte
+	tally     tally
+	_         [16]byte
 	putLock   [lock.RegionBytes]byte
 	tail      atomic.Uint64
 	puts      atomic.Uint64
 	bytes     atomic.Uint64
-	high      atomic.Uint64
-	_         [80]byte
+	_         [88]byte
 	getLock   [lock.RegionBytes]byte
 	take      atomic.Uint64
 	free      atomic.Uint64
@@ -70,7 +72,8 @@ const (
 var (
 	_ = [1]struct{}{}[unsafe.Offsetof(bytesHead{}.notFull)-48]
 	_ = [1]struct{}{}[unsafe.Offsetof(bytesHead{}.putLock)-128]
-	_ = [1]struct{}{}[unsafe.Offsetof(bytesHead{}.high)-168]
+	_ = [1]struct{}{}[unsafe.Offsetof(bytesHead{}.tally)-80]
+	_ = [1]struct{}{}[unsafe.Offsetof(bytesHead{}.bytes)-160]
 	_ = [1]struct{}{}[unsafe.Offsetof(bytesHead{}.getLock)-256]
 	_ = [1]struct{}{}[unsafe.Offsetof(bytesHead{}.gets)-288]
 	_ = [1]struct{}{}[unsafe.Sizeof(bytesHead{})-bytesHeadBytes]

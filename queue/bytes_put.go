@@ -86,9 +86,7 @@ func (r *bytesRing) place(n uint64) (c claim, err error) {
 	crashpoint.Here("bytes.reserved")
 	storeRelease(&h.puts, h.puts.Load()+1)
 	storeRelease(&h.bytes, h.bytes.Load()+n)
-	if used += gap + need; used > h.high.Load() {
-		storeRelease(&h.high, used)
-	}
+	h.tally.saw(h.puts.Load() - h.gets.Load())
 	return c, nil
 }
 

@@ -24,7 +24,7 @@ type BytesReservation struct {
 func (b *Bytes) Reserve(ctx context.Context, n int) (BytesReservation, error) {
 	c, err := b.claimRoom(ctx, max(n, 0))
 	if err != nil {
-		return BytesReservation{}, err
+		return BytesReservation{}, fullIfDropped(err)
 	}
 	return BytesReservation{Value: b.r.content(c), c: c, b: b}, nil
 }

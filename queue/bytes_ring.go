@@ -43,8 +43,9 @@ type bytesRing struct {
 	putLock *lock.Mutex
 	getLock *lock.Mutex
 
-	producers side // wait for room
-	consumers side // wait for messages
+	producers side   // wait for room
+	consumers side   // wait for messages
+	tasks     *tasks // nil: not joinable
 
 	// For the race detector, which does not see mapped memory.
 	filled race.Shadow
@@ -94,14 +95,14 @@ func viewBytes(o *segment.Object) (*bytesRing, error) {
 		return nil, damaged(o)
 	}
 	head := bytesHeadIn(o.Payload)
-	size, longest := head.size, head.longest
-	if longest > maxLongest || size != ringFor(longest) || uint64(len(o.Payload)) != bytesHeadBytes+size {
+	size, longest, joinable := head.size, head.longest, head.joinable == 1
+	if longest > maxLongest || size != ringFor(longest) || int64(len(o.Payload)) != bytesFor(longest, joinable, o.Seg.Table().Len()) {
 		return nil, damaged(o)
 	}
 	party := o.Seg.Party()
-	return &bytesRing{
+	r := &bytesRing{
 		head:      head,
-		mem:       o.Payload[bytesHeadBytes:],
+		mem:       o.Payload[bytesHeadBytes : bytesHeadBytes+size],
 		mask:      size - 1,
 		longest:   longest,
 		me:        o.Seg.Me(),
@@ -112,13 +113,29 @@ func viewBytes(o *segment.Object) (*bytesRing, error) {
 		getLock:   lock.NewMutex(party, head.getLock[:], wait.Adaptive),
 		producers: side{event: lock.NewEventCount(party, head.notFull[:])},
 		consumers: side{event: lock.NewEventCount(party, head.notEmpty[:])},
-	}, nil
+	}
+	if joinable {
+		r.tasks = newTasks(o.Seg, head.joiners[:], o.Payload, bytesHeadBytes+int(size))
+	}
+	return r, nil
+}
+
+// bytesFor is the size of the object.
+func bytesFor(longest uint64, joinable bool, slots int) int64 {
+	n := bytesHeadBytes + int(ringFor(longest))
+	if joinable {
+		n = seatsAt(n) + slots*seatBytes
+	}
+	return int64(n)
 }
 
 // fillBytes makes a new queue whose first position is start, a multiple of 8.
-func fillBytes(mem []byte, longest, start uint64) {
+func fillBytes(mem []byte, longest uint64, joinable bool, start uint64) {
 	h := bytesHeadIn(mem)
 	h.size, h.longest = ringFor(longest), longest
+	if joinable {
+		h.joinable = 1
+	}
 	h.tail.Store(start)
 	h.take.Store(start)
 	h.free.Store(start)

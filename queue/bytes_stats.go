@@ -21,7 +21,11 @@ func (b *Bytes) Stats() Stats {
 	h := b.r.head
 	got := h.gets.Load()
 	put := max(h.puts.Load(), got)
-	s := Stats{Put: put, Got: got, Abandoned: h.abandoned.Load()}
+	t := &h.tally
+	s := Stats{
+		Put: put, Got: got, Abandoned: h.abandoned.Load(), Bytes: h.bytes.Load(),
+		Dropped: t.dropped.Load(), Waits: t.waits.Load(), HighWater: t.highWater.Load(),
+	}
 	runtime.KeepAlive(b)
 	return s
 }

@@ -46,6 +46,7 @@ func (r *bytesRing) awaitMessage(ctx context.Context, policy wait.Policy) (claim
 }
 
 func (r *bytesRing) await(ctx context.Context, policy wait.Policy, s, other *side, n uint64, put bool) (claim, error) {
+	r.head.tally.waits.Add(1)
 	w := bytesWaiters.Get().(*bytesWaiter)
 	w.r, w.n, w.c, w.held, w.err = r, n, claim{}, nobody, nil
 	ready, extra := w.get, w.extra

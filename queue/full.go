@@ -43,10 +43,12 @@ func (o Options) check(name string, kind segment.Kind) error {
 	switch {
 	case o.WhenFull < WaitForRoom || o.WhenFull > DropOldest:
 		return segment.Invalid("queue: %q: there is no WhenFull %d", name, o.WhenFull)
-	case o.WhenFull == DropOldest && kind != segment.KindQueue:
-		return segment.Invalid("queue: %q: only a Queue can drop the oldest message, not one of kind %v", name, kind)
-	case o.Joinable && kind != segment.KindQueue:
-		return segment.Invalid("queue: %q: only a Queue can be joinable, not one of kind %v", name, kind)
+	case kind == segment.KindBroadcast && o.WhenFull != WaitForRoom:
+		return segment.Invalid("queue: %q: a Broadcast is never full: it has no WhenFull", name)
+	case kind == segment.KindSPSC && o.WhenFull == DropOldest:
+		return segment.Invalid("queue: %q: an SPSC cannot drop the oldest message: only its consumer takes messages out", name)
+	case o.Joinable && (kind == segment.KindSPSC || kind == segment.KindBroadcast):
+		return segment.Invalid("queue: %q: one of kind %v cannot be joinable: use a Queue", name, kind)
 	}
 	return nil
 }

@@ -31,12 +31,16 @@ type tasks struct {
 	joiners *lock.EventCount
 }
 
-func newTasks(seg *segment.Segment, head *ringHead, mem []byte, end int) *tasks {
+// newTasks views the seats in what follows end bytes of mem.
+func newTasks(seg *segment.Segment, joiners, mem []byte, end int) *tasks {
 	return &tasks{
-		seats: seatsIn(mem[(end+seatBytes-1)/seatBytes*seatBytes:]), me: seg.Me(), table: seg.Table(),
-		joiners: lock.NewEventCount(seg.Party(), head.joiners[:]),
+		seats: seatsIn(mem[seatsAt(end):]), me: seg.Me(), table: seg.Table(),
+		joiners: lock.NewEventCount(seg.Party(), joiners),
 	}
 }
+
+// seatsAt is where seats begin that follow end bytes.
+func seatsAt(end int) int { return (end + seatBytes - 1) / seatBytes * seatBytes }
 
 const taskShift = 32
 

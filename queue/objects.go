@@ -38,7 +38,7 @@ func NewObjects[T any](seg *shm.Segment, name string, capacity int, o Options) (
 // Errors: those of [OpenBytes]; T can never be encoded.
 func OpenObjects[T any](seg *shm.Segment, name string, o Options) (*Objects[T], error) {
 	return objectsOf[T](func() (*Bytes, error) {
-		return open(&Bytes{policy: o.Wait}, seg, segment.Spec{Name: name, Kind: segment.KindObjects})
+		return openBytesOf(segment.KindObjects, seg, name, o)
 	})
 }
 
@@ -51,7 +51,7 @@ func objectsOf[T any](open func() (*Bytes, error)) (*Objects[T], error) {
 		return nil, err
 	}
 	q := new(Objects[T])
-	q.b.object.o, q.b.r, q.b.policy = b.o, b.r, b.policy
+	q.b.object.o, q.b.r, q.b.policy, q.b.full = b.o, b.r, b.policy, b.full
 	return q, nil
 }
 

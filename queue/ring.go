@@ -108,7 +108,7 @@ func viewRing(o *segment.Object, size int) (*ring, error) {
 		sample:    max(capacity, sampleEvery) - 1,
 	}
 	if seats > 0 {
-		r.tasks = newTasks(o.Seg, head, o.Payload, int(ringBytes(capacity, stride, 0)))
+		r.tasks = newTasks(o.Seg, head.joiners[:], o.Payload, int(ringBytes(capacity, stride, 0)))
 	}
 	return r, nil
 }

@@ -1,0 +1,80 @@
+package queue
+
+import "context"
+
+// PutBatch appends all messages, in this order but perhaps with others between them, and returns how many it has appended. It
+// waits for room until ctx ends.
+//
+// Errors: those of [Bytes.Put]; n messages are in the queue then.
+func (b *Bytes) PutBatch(ctx context.Context, messages [][]byte) (n int, err error) {
+	for n, m := range messages {
+		if err := b.Put(ctx, m); err != nil {
+			return n, err
+		}
+	}
+	return len(messages), nil
+}
+
+// GetBatch takes as many of the oldest messages as there are, up to len(into), and returns how many it has
+// taken. Each is put into the memory of a slice of into, if that has room for it. It waits for the first until ctx ends. For an
+// empty into it does nothing.
+//
+// Errors: those of [Bytes.Get] for the first message; what comes after it is left to the next call.
+func (b *Bytes) GetBatch(ctx context.Context, into [][]byte) (n int, err error) {
+	for n < len(into) {
+		var c claim
+		if n == 0 {
+			c, err = b.claimMessage(ctx)
+		} else {
+			c, err = b.tryClaim()
+		}
+		if err == nil {
+			into[n], err = b.drain(c, into[n][:0])
+		}
+		if err != nil {
+			break
+		}
+		n++
+	}
+	if n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
+// PutBatch appends all values, in this order but perhaps with others between them, and returns how many it has appended. It
+// waits for room until ctx ends.
+//
+// Errors: those of [Objects.Put]; n values are in the queue then.
+func (q *Objects[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
+	for n, v := range vs {
+		if err := q.Put(ctx, v); err != nil {
+			return n, err
+		}
+	}
+	return len(vs), nil
+}
+
+// GetBatch takes as many of the oldest values as there are, up to len(into), and returns how many it has taken. It
+// waits for the first until ctx ends. For an empty into it does nothing.
+//
+// Errors: those of [Objects.Get]; n values have been taken then, and with a [*DecodeError] one more that is lost.
+func (q *Objects[T]) GetBatch(ctx context.Context, into []T) (n int, err error) {
+	for n < len(into) {
+		var v T
+		if n == 0 {
+			v, err = q.Get(ctx)
+		} else {
+			v, err = q.TryGet()
+		}
+		if _, bad := err.(*DecodeError); err != nil && (n == 0 || bad) {
+			return n, err
+		}
+		if err != nil {
+			break
+		}
+		into[n] = v
+		n++
+	}
+	return n, nil
+}

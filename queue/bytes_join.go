@@ -1,0 +1,91 @@
+package queue
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/wait"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// TaskDone says that this process is done with a message that it took from a joinable queue; see [Queue.TaskDone].
+func (b *Bytes) TaskDone() error {
+	defer runtime.KeepAlive(b)
+	switch k := b.r.tasks; {
+	case k == nil:
+		return errNotJoinable
+	case b.r.closer.Closed():
+		return shm.ErrClosed
+	case !k.done():
+		return errNoTask
+	}
+	return nil
+}
+
+// Join waits until the queue is empty, and all messages that were taken are done, or their process is dead, or until ctx
+// ends; see [Queue.Join].
+func (b *Bytes) Join(ctx context.Context) error {
+	k := b.r.tasks
+	if k == nil {
+		return errNotJoinable
+	}
+	var err error
+	var held proctab.Owner
+	ready := func() (over bool) {
+		over, held, err = b.r.joined()
+		return over
+	}
+	watch := func(w *lock.Watch) {
+		w.Process(held)
+		for o := range k.unfinished {
+			w.Process(o)
+		}
+	}
+	if e := k.joiners.Await(ctx, wait.Parking, ready, watch); e != nil {
+		err = e
+	}
+	runtime.KeepAlive(b)
+	return err
+}
+
+// joined reports whether a Join is over. When it is not, held is the process that is writing the oldest message, if one is.
+func (r *bytesRing) joined() (over bool, held proctab.Owner, err error) {
+	err = r.locked(r.getLock, func() error {
+		if err := r.sweep(); err != nil {
+			return err
+		}
+		p, tail := r.head.take.Load(), r.head.tail.Load()
+		if p == tail {
+			over = true
+			return nil
+		}
+		if _, w, ok := r.at(p, tail); ok && w&recKinds == recWriting {
+			held = recOwner(w)
+		}
+		return nil
+	})
+	switch {
+	case err == errBusy:
+		return false, nobody, nil
+	case err != nil:
+		return true, nobody, err
+	case r.closer.Closed():
+		return true, nobody, shm.ErrClosed
+	case !over:
+		return false, held, nil
+	}
+	// While nothing is put, seats only empty.
+	for range r.tasks.unfinished {
+		return false, nobody, nil
+	}
+	return r.head.take.Load() == r.head.tail.Load(), nobody, nil
+}
+
+// TaskDone says that this process is done with a value that it took from a joinable queue; see [Queue.TaskDone].
+func (q *Objects[T]) TaskDone() error { return q.b.TaskDone() }
+
+// Join waits until the queue is empty, and all values that were taken are done, or their process is dead, or until ctx
+// ends; see [Queue.Join].
+func (q *Objects[T]) Join(ctx context.Context) error { return q.b.Join(ctx) }
