@@ -36,9 +36,9 @@ type CondOptions struct {
 	Wait WaitPolicy
 }
 
-// A Lockable is what [Cond.Wait] gives up while it waits: a [Mutex], an [RWMutex], what [RecursiveMutex.As] returns, or a lock of the
-// program's own. When Lock returns nil or an [ErrOwnerDied] it is held, and otherwise it is not. Unlock is called
-// once: a RecursiveMutex that is locked twice stays locked.
+// A Lockable is what [Cond.Wait] gives up while it waits: a [Mutex], an [RWMutex], what [RecursiveMutex.As] returns, or
+// a lock of the program's own. When Lock returns nil or an [ErrOwnerDied] it is held, and otherwise it is not. Unlock is
+// called once: a RecursiveMutex that is locked twice stays locked.
 type Lockable interface {
 	Lock(ctx context.Context) error
 	Unlock()

@@ -23,7 +23,7 @@ import (
 // and passes what is granted on to the front of the queue.
 //
 // A grant stays in the seat until its waiter has the lock again. So the grants of a
-// process that dies can be seen by others, which have them instead, see condRescue. What the death of a process
+// process that dies can be seen by others, which have them instead, see rescue. What the death of a process
 // leaves behind:
 //
 //	waits                             a seat that notifiers pass over
@@ -91,8 +91,8 @@ func (c *Cond) Held() bool { return c.lock.Held() }
 // It returns two errors: why it was not notified, if it was not, and that of taking l again. L is not held when
 // over is an [ErrClosed], nor when again is neither nil nor an [ErrOwnerDied].
 //
-// Errors: the context's error, [ErrClosed], [ErrTooManyWaiters], [ErrNoSeat]; those of l.Lock. When l.Unlock panics, Wait does, and
-// nothing has changed.
+// Errors: the context's error, [ErrClosed], [ErrTooManyWaiters], [ErrNoSeat]; those of l.Lock. When l.Unlock panics,
+// Wait does, and nothing has changed.
 //
 // Preconditions: l is held.
 func (c *Cond) Wait(ctx context.Context, l Lockable, orphan Orphan) (over, again error) {

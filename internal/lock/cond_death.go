@@ -38,8 +38,8 @@ func (c *Cond) claim(ctx context.Context) (*condPlace, error) {
 	return nil, ErrNoSeat // overwritten just now
 }
 
-// watched is how many other waiting processes a sleeper watches: those in the seats that follow its own, so that each process is watched
-// by some of the others.
+// watched is how many other waiting processes a sleeper watches: those in the seats that follow its own, so that each
+// process is watched by some of the others.
 const watched = wait.MaxWords - 1
 
 // look finds what nobody would ring for: a broadcast that has not come to this process, and grants of the dead. It has watch,

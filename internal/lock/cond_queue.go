@@ -121,20 +121,23 @@ func (q *condQueue) catchUp(seat *atomic.Uint64, storms uint32) bool {
 }
 
 // leave ends the wait of one that gives up. It reports false when that was granted the return by now. When the process is
-// closing, the seat is left to those who find it dead.
+// closing, a grant is left to those who find it dead.
 func (q *condQueue) leave(seat *atomic.Uint64, w *condWaiter, closing bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if w.let {
 		return false
 	}
-	for !closing {
+	for {
 		s := seat.Load()
-		if unnotified(s) == 0 && grantedIn(s) > q.running {
-			q.letGo(w) // #4: everybody was notified
+		if unnotified(s) == 0 { // #4: everybody was notified
+			if closing || grantedIn(s) <= q.running {
+				break
+			}
+			q.letGo(w)
 			return false
 		}
-		if waitingIn(s) == 0 || seat.CompareAndSwap(s, s-oneWaiter) { // #2 -> #1, #2; #3 -> #3, #4
+		if seat.CompareAndSwap(s, s-oneWaiter) { // #2 -> #1, #2; #3 -> #3, #4
 			break
 		}
 	}
@@ -142,7 +145,7 @@ func (q *condQueue) leave(seat *atomic.Uint64, w *condWaiter, closing bool) bool
 	return true
 }
 
-// end ends the wait of one that was let go. When the process is closing, the seat is left to those who find it dead.
+// end ends the wait of one that was let go. When the process is closing, its grant is left to those who find it dead.
 func (q *condQueue) end(seat *atomic.Uint64, closing bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
