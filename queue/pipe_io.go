@@ -70,7 +70,7 @@ func (c *Pipe) Write(b []byte) (int, error) {
 }
 
 func (c *Pipe) write(b []byte) (n int, err error) {
-	if peer := c.peer().Load(); peer&readShut != 0 || !c.p.table.Silent(ownerOfEnd(peer)) && c.gone(peer) {
+	if peer := c.peer().Load(); peer&readShut != 0 || c.gone(peer) {
 		err = errno.BrokenPipe
 	}
 	if c.wr.stop.Load() != 0 || c.p.closer.Closed() || err != nil {
