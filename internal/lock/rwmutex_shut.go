@@ -56,15 +56,21 @@ func (l *RWMutex) shutInTime() (empty bool) {
 	return l.shut(turnsOver)
 }
 
-// watchReaders has the writer sleep on the lives of those it waits for.
+// watchReaders has the writer sleep on the lives of those it waits for. When there are none any more, the last one may
+// have died before it could say so.
 func (l *RWMutex) watchReaders(w *Watch) {
+	found := false
 	for _, seat := range l.seats.all {
 		if hasTurn(seat) {
 			w.Look(time.Until(l.turns))
 		}
 		if hasReaders(seat) || hasTurn(seat) {
+			found = true
 			w.Process(ownerOfSeat(seat))
 		}
+	}
+	if !found {
+		w.Look(0)
 	}
 }
 

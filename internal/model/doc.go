@@ -19,6 +19,9 @@
 // semaphore.pml is the semaphore with undo and without: acquiring, the turn, releasing, cancelling, and counting anew what the dead
 // had. Its lock is one step that goes to the next one when its owner dies, which mutex.pml shows.
 //
+// rwmutex.pml is the readers–writer lock: seats and their bars, turns, readers who are let in by others of their process,
+// taking over from dead writers, counting out dead readers. Its lock of the writers is one step, too.
+//
 // # What is checked
 //
 //   - Nobody owns the lock together with another; no store frees what somebody else has locked.
@@ -27,6 +30,7 @@
 //   - What is handed over is taken by the leader of the addressee, or when that is dead, without being told, or has given up.
 //   - Nobody sleeps for ever. Without a death no sleeper may need the backstop; after one it may,
 //     where BACKSTOP is given. With a single death of anybody, or with deaths of owners only, none needs it.
+//   - No reader is inside with a writer. A reader who waits for its turn is passed by one writer at most.
 //   - Nobody has units that another has, too; what is free is always what the living have left, and what the dead had comes back.
 //   - No execution is endless: the checks named "ends" search for cycles.
 //   - The kernel never marks a living process dead, and leaves no slot of a dead one alive, even when thread ids

@@ -95,6 +95,21 @@ var sound = []check{
 	// With it, however many die, nothing is ever stuck.
 	{model: semaphore, flags: "PROCS=2 ROUNDS=2 DEATHS=2 BACKSTOP STARVE CANCELS=1"},
 	{model: semaphore, flags: "PROCS=3 UNITS=2 DEATHS=2 BACKSTOP", size: normal},
+
+	// The readers-writer lock: with however many deaths nobody needs the backstop.
+	{model: rwmutex, flags: "WRITERS=1 READERS=1 ROUNDS=2 CANCELS=1"},
+	{model: rwmutex, flags: "WRITERS=1 READERS=2"},
+	{model: rwmutex, flags: "WRITERS=2 READERS=1 ROUNDS=2 TURNS"},
+	{model: rwmutex, flags: "WRITERS=1 READERS=1 SIBLING ROUNDS=2"},
+	{model: rwmutex, flags: "WRITERS=1 READERS=1 ROUNDS=2 DEATHS=2 REPAIR POISON"},
+	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=1", size: normal},
+	{model: rwmutex, flags: "WRITERS=1 READERS=2 DEATHS=1", size: normal},
+	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=1 CANCELS=1", size: normal},
+	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=2 POISON", size: normal},
+	{model: rwmutex, flags: "WRITERS=1 READERS=1 SIBLING ROUNDS=2 DEATHS=1", size: normal},
+	{model: rwmutex, flags: "WRITERS=2 READERS=1 SIBLING DEATHS=1", size: normal},
+	{model: rwmutex, flags: "WRITERS=1 READERS=1 ROUNDS=2 CANCELS=1", ends: true},
+	{model: rwmutex, flags: "WRITERS=1 READERS=1 SIBLING DEATHS=1", ends: true},
 }
 
 // Each of these mistakes is found.
@@ -175,9 +190,24 @@ var broken = []check{
 	{model: semaphore, flags: "BROKEN_TURN_NOT_WATCHED PROCS=3 UNITS=2 HEAVY PLAIN STARVE DEATHS=1", want: stuck},
 	{model: semaphore, flags: "BROKEN_TURN_ENDED_MEANWHILE PROCS=2 ROUNDS=2 STARVE CANCELS=1 DEATHS=1", want: stuck},
 	{model: semaphore, flags: "BROKEN_TURN_ENDS_SILENTLY PROCS=3 UNITS=2 HEAVY PLAIN STARVE CANCELS=1", want: stuck},
+
+	// Readers and writers.
+	{model: rwmutex, flags: "BROKEN_COUNT_BEFORE_BAR ROUNDS=2", want: "(reading==0)"},
+	{model: rwmutex, flags: "BROKEN_SEATS_OPEN_FIRST", want: "(writing==0)"},
+	{model: rwmutex, flags: "BROKEN_NOT_OWNED DEATHS=1", want: "!(damaged)"},
+	{model: rwmutex, flags: "BROKEN_READER_IGNORES_OWNED DEATHS=1", want: "!(damaged)"},
+	{model: rwmutex, flags: "BROKEN_NO_TURNS WRITERS=2 TURNS", want: "(passed[i]<2)"},
+	{model: rwmutex, flags: "BROKEN_LEFT_NO_RING", want: stuck},
+	{model: rwmutex, flags: "BROKEN_OPEN_NO_RING", want: stuck},
+	{model: rwmutex, flags: "BROKEN_LAST_LEFT_UNSEEN DEATHS=1", want: stuck},
+	{model: rwmutex, flags: "BROKEN_NO_WATCH DEATHS=1", want: stuck},
+	{model: rwmutex, flags: "BROKEN_LEADER_NOT_TOLD SIBLING ROUNDS=2", want: stuck},
+	{model: rwmutex, flags: "BROKEN_DEAD_READERS_COUNT DEATHS=1", want: "non-progress cycle", ends: true},
 }
 
 const (
+	rwmutex = "rwmutex.pml"
+
 	semaphore = "semaphore.pml"
 
 	mutex    = "mutex.pml"
@@ -212,7 +242,7 @@ func (c check) name() string {
 func TestFlags(t *testing.T) {
 	known := map[string]bool{}
 	condition := regexp.MustCompile(`(?m)^#(?:if|ifdef|ifndef|elif) .*`)
-	for _, file := range []string{"mutex.pml", "world.pml", "unlock.pml", "proctab.pml", "sleep.pml", "cond.pml", "semaphore.pml"} {
+	for _, file := range []string{"mutex.pml", "world.pml", "unlock.pml", "proctab.pml", "sleep.pml", "cond.pml", "semaphore.pml", "rwmutex.pml"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
