@@ -1,0 +1,114 @@
+//go:build linux
+
+package shmsync_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// A market is a place for up to marketSize goods. Who brings or takes one signals those who wait for that, while it
+// holds the lock; who finds that the holder of the lock died wakes everybody.
+type market struct {
+	m       *shmsync.Mutex
+	changed [2]*shmsync.Cond // goods have come, goods have gone
+	goods   *shm.RawValue[int64]
+	trades  [2]*shm.Int64
+}
+
+const marketSize = 3
+
+func newMarket(seg *shm.Segment) (*market, error) {
+	var k market
+	var errs [6]error
+	k.m, errs[0] = shmsync.NewMutex(seg, "m", shmsync.MutexOptions{})
+	k.changed[0], errs[1] = shmsync.NewCond(seg, "come", shmsync.CondOptions{})
+	k.changed[1], errs[2] = shmsync.NewCond(seg, "gone", shmsync.CondOptions{Wait: shmsync.Park})
+	k.goods, errs[3] = shm.NewRawValue[int64](seg, "goods", 0)
+	k.trades[0], errs[4] = shm.NewInt64(seg, "brought", 0)
+	k.trades[1], errs[5] = shm.NewInt64(seg, "taken", 0)
+	return &k, errors.Join(errs[:]...)
+}
+
+// mend goes on after the death of one who held the lock.
+func (k *market) mend(err error) {
+	if errors.Is(err, shmsync.ErrOwnerDied) {
+		k.m.MarkConsistent() // the number of goods is whole, but a signal may be missing
+		k.changed[0].Broadcast()
+		k.changed[1].Broadcast()
+	} else if err != nil {
+		panic(err)
+	}
+}
+
+// trade brings one (side 0), or takes one (side 1).
+func (k *market) trade(side int) {
+	k.mend(k.m.Lock(background))
+	goods, by := k.goods.Pointer(), int64(1-2*side)
+	for next := *goods + by; next < 0 || next > marketSize; next = *goods + by {
+		k.mend(k.changed[1-side].Wait(background, k.m))
+	}
+	*goods += by
+	k.changed[side].Signal()
+	k.m.Unlock()
+	k.trades[side].Add(1)
+}
+
+// cond-trader: SEGMENT SIDE. Two goroutines trade.
+var condTrader = proctest.Register("cond-trader", func(args []string) {
+	seg, err := shm.Open(args[0])
+	must(err)
+	k, err := newMarket(seg)
+	must(err)
+	side := map[string]int{"bring": 0, "take": 1}[args[1]]
+	go func() {
+		for {
+			k.trade(side)
+		}
+	}()
+	for {
+		k.trade(side)
+	}
+})
+
+// Traders are killed all the time. Nobody who lives waits for a signal that does not come: trade goes on within two
+// seconds, always. The number of goods is what was brought and not taken, but for those who died before they counted.
+func TestCondTradersDie(t *testing.T) {
+	seg := newSegment(t)
+	k, err := newMarket(seg)
+	wantErr(t, "make the objects", err, nil)
+	sides := []string{"bring", "bring", "take", "take"}
+	traders := make([]*proctest.Child, len(sides))
+	for i, side := range sides {
+		traders[i] = proctest.Start(t, condTrader, seg.Path(), side)
+	}
+	traded := func() int64 { return k.trades[0].Load() + k.trades[1].Load() }
+	kills, worst := 0, time.Duration(0)
+	for end := time.Now().Add(longer(3 * time.Second)); time.Now().Before(end); kills++ {
+		time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
+		i := rand.IntN(len(traders))
+		traders[i].Kill()
+		if kills%3 == 0 { // the others have to go on without a newcomer that looks after the lock
+			began, before := time.Now(), traded()
+			proctest.Eventually(t, soon+soon/2, func() bool { return traded() > before }, "trade goes on")
+			worst = max(worst, time.Since(began))
+		}
+		traders[i] = proctest.Start(t, condTrader, seg.Path(), sides[i])
+	}
+	before := traded()
+	proctest.Eventually(t, soon, func() bool { return traded() > before+100 }, "trade goes on in the end")
+	for _, c := range traders {
+		c.Kill()
+	}
+	goods, difference := *k.goods.Pointer(), k.trades[0].Load()-k.trades[1].Load()
+	if goods < 0 || goods > marketSize || goods-difference > int64(2*(kills+len(sides))) || difference-goods > int64(2*(kills+len(sides))) {
+		t.Errorf("%d goods, %d more brought than taken, after %d deaths", goods, difference, kills)
+	}
+	t.Logf("%d trades, %d deaths, the longest pause after one %v", traded(), kills, worst)
+}
