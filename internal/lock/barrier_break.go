@@ -54,19 +54,20 @@ func (b *Barrier) Reset() {
 // reset is Reset under the lock.
 //
 // What a death leaves behind: after the first step, a barrier that is broken, for the next Reset. Dead parties are
-// forgotten only while it is broken, so that nobody waits for one that is not seen any more.
+// forgotten only while it is broken, and nobody else can make it whole, so that nobody waits for one that is not seen any more.
 func (b *Barrier) reset() {
-	s := b.load()
-	g := s.generation()
-	switch {
-	case b.mourn(g), s.broken():
-	case s.arrived() > 0:
-		b.breakUp(g, BrokenByReset, b.party.Member.ID())
-	default:
-		return
+	for s := b.load(); !s.broken(); s = b.load() { // again when the generation has ended meanwhile
+		g := s.generation()
+		switch {
+		case b.mourn(g):
+		case s.arrived() == 0:
+			return
+		default:
+			b.breakUp(g, BrokenByReset, b.party.Member.ID())
+		}
 	}
 	b.forget()
-	for s = b.load(); s.broken(); s = b.load() {
+	for s := b.load(); s.broken(); s = b.load() {
 		if b.swap(s, s.next(true)) { // #2 -> #1'
 			crashpoint.Here("barrier.reset")
 			b.herd.event.NotifyAll()
