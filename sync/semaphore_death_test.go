@@ -3,7 +3,6 @@
 package shmsync_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"syscall"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
-	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
@@ -179,105 +177,5 @@ func TestSemaphoreWokenDies(t *testing.T) {
 				wantAvailable(t, s, 1)
 			}
 		}
-	})
-}
-
-// A process that is stopped while it has the turn does not hold up others for long, and gets its units when it goes on.
-func TestSemaphoreStoppedWithTurn(t *testing.T) {
-	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
-		seg := newSegment(t)
-		s := newSemaphore(t, seg, "s", 2, shmsync.SemaphoreOptions{Undo: undo})
-		stopped, other := startSemaphoreAgent(t, seg, "s"), startSemaphoreAgent(t, seg, "s")
-		wantErr(t, "acquire", s.Acquire(background, 2), nil)
-		stopped.Send("acquire 2")
-		time.Sleep(20 * time.Millisecond)
-		stopped.Signal(syscall.SIGSTOP)
-		stopped.WaitStopped()
-		other.Send("timed 1")
-		time.Sleep(5 * time.Millisecond)
-		began := time.Now()
-		wantErr(t, "release", s.Release(2), nil)
-		other.Expect("ok")
-		first := time.Since(began)
-		for range 100 {
-			told(t, other, "release 1", "ok")
-			told(t, other, "timed 1", "ok")
-		}
-		rest := time.Since(began) - first
-		t.Logf("the other waited for %v, and for 100 further rounds %v", first, rest)
-		if first > time.Second || rest > time.Second {
-			t.Errorf("the other waited for %v, and for 100 further rounds %v", first, rest)
-		}
-		told(t, other, "release 1", "ok")
-		stopped.Signal(syscall.SIGCONT)
-		stopped.Expect("ok")
-		wantErr(t, "it has them", s.TryAcquire(1), shmsync.ErrLocked)
-		stopped.Kill()
-		other.Kill()
-	})
-}
-
-// What a process holds at Close is reported and comes back with undo; operations that come later fail.
-func TestSemaphoreClose(t *testing.T) {
-	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
-		seg := newSegment(t)
-		s := newSemaphore(t, seg, "s", 3, shmsync.SemaphoreOptions{Undo: undo})
-		mine := openAgain(t, seg)
-		m := newSemaphore(t, mine, "s", 3, shmsync.SemaphoreOptions{Undo: undo})
-		wantErr(t, "acquire", m.Acquire(background, 2), nil)
-		got := make(chan error)
-		for range 10 {
-			go func() { got <- m.Acquire(background, 3) }()
-		}
-		sleeper := make(chan error)
-		if undo {
-			go func() { sleeper <- acquireWithin(s, 3, soon) }()
-		}
-		time.Sleep(10 * time.Millisecond)
-		err := mine.Close()
-		var held *shm.HeldError
-		if undo != (errors.As(err, &held) && slices.Equal(held.Objects, []string{"s"})) {
-			t.Errorf("close: %v", err)
-		}
-		for range 10 {
-			wantErr(t, "a waiter", <-got, shmsync.ErrClosed)
-		}
-		wantErr(t, "acquire afterwards", m.Acquire(background, 1), shmsync.ErrClosed)
-		wantErr(t, "try afterwards", m.TryAcquire(1), shmsync.ErrClosed)
-		wantErr(t, "release afterwards", m.Release(1), shmsync.ErrClosed)
-		m.Available()
-		if _, err := m.MarshalBinary(); !errors.Is(err, shmsync.ErrClosed) {
-			t.Errorf("marshal afterwards: %v", err)
-		}
-		if undo {
-			wantErr(t, "who slept", <-sleeper, nil)
-			wantErr(t, "release", s.Release(3), nil)
-		} else {
-			wantAvailable(t, s, 1)
-		}
-	})
-}
-
-// Who gives up while it has the turn lets those in who waited behind it.
-func TestSemaphoreGiveUpTurn(t *testing.T) {
-	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
-		seg := newSegment(t)
-		s := newSemaphore(t, seg, "s", 3, shmsync.SemaphoreOptions{Undo: undo})
-		wantErr(t, "acquire", s.Acquire(background, 2), nil)
-		other := startSemaphoreAgent(t, seg, "s")
-		ctx, cancel := context.WithTimeout(background, 50*time.Millisecond)
-		defer cancel()
-		got := make(chan error)
-		go func() { got <- s.Acquire(ctx, 3) }()
-		time.Sleep(20 * time.Millisecond)
-		began := time.Now()
-		other.Send("timed 1")
-		wantErr(t, "the one that has the turn", <-got, context.DeadlineExceeded)
-		other.Expect("ok")
-		if took := time.Since(began); took > 500*time.Millisecond {
-			t.Errorf("the other needed %v", took)
-		}
-		other.Kill()
-		wantErr(t, "release", s.Release(2), nil)
 	})
 }

@@ -216,7 +216,15 @@ func playUnits(t *testing.T, undo bool, kills int) (interrupted int) {
 			}
 		}
 	}
-	var ops []porcupine.Operation
+	if result := porcupine.CheckOperationsTimeout(unitModel, operationsOf(all), 20*time.Second); result != porcupine.Ok {
+		t.Fatalf("the history is %v: %v", result, all)
+	}
+	return interrupted
+}
+
+// operationsOf is the history as porcupine wants it. What did not return ends after all else.
+func operationsOf(all []doing) []porcupine.Operation {
+	ops := make([]porcupine.Operation, 0, len(all))
 	for _, d := range all {
 		end := int64(d.Return)
 		if end == 0 {
@@ -224,8 +232,5 @@ func playUnits(t *testing.T, undo bool, kills int) (interrupted int) {
 		}
 		ops = append(ops, porcupine.Operation{ClientId: d.who, Input: d, Call: int64(d.Call), Return: end})
 	}
-	if result := porcupine.CheckOperationsTimeout(unitModel, ops, 20*time.Second); result != porcupine.Ok {
-		t.Fatalf("the history is %v: %v", result, ops)
-	}
-	return interrupted
+	return ops
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
-	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
@@ -199,63 +197,4 @@ func TestSemaphoreOrders(t *testing.T) {
 			t.Errorf("counted to %d, want %d", n, goroutines*rounds)
 		}
 	})
-}
-
-// Whatever is written over a semaphore while it is used, every call ends, at the latest with its context, and nothing
-// panics.
-func TestSemaphoreGarbage(t *testing.T) {
-	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
-		for round := range 30 {
-			seg := newSegment(t)
-			newSemaphore(t, seg, "s", 3, shmsync.SemaphoreOptions{Undo: undo, Max: 5})
-			o, err := seg.Internal().Open(segment.Spec{Name: "s", Kind: segment.KindSemaphore, Size: segment.AnySize})
-			must(err)
-			var wg sync.WaitGroup
-			stop := make(chan struct{})
-			for _, seg := range []*shm.Segment{openAgain(t, seg), openAgain(t, seg)} {
-				s, err := shmsync.OpenSemaphore(seg, "s", shmsync.SemaphoreOptions{})
-				must(err)
-				for range 2 {
-					wg.Go(func() { fumbleUnits(t, s, stop) })
-				}
-			}
-			random := rand.New(rand.NewPCG(uint64(round), 1))
-			for range 40 {
-				time.Sleep(50 * time.Microsecond)
-				overwrite(random, o.Payload)
-			}
-			close(stop)
-			wg.Wait()
-			if late, err := shmsync.OpenSemaphore(openAgain(t, seg), "s", shmsync.SemaphoreOptions{}); err != nil {
-				wantErr(t, "open", err, shm.ErrCorrupt)
-			} else {
-				late.Available()
-			}
-		}
-	})
-}
-
-// overwrite writes zeros, ones or anything over eight bytes of mem, mostly near its beginning.
-func overwrite(random *rand.Rand, mem []byte) {
-	at := random.IntN(len(mem)/8) * 8
-	if random.IntN(4) > 0 {
-		at = random.IntN(min(len(mem)/8, 24)) * 8
-	}
-	kind := random.IntN(4)
-	for i := range 8 {
-		mem[at+i] = [...]byte{0, 0xff, byte(random.Uint32()), byte(1 - min(i, 1))}[kind]
-	}
-}
-
-func fumbleUnits(t *testing.T, s *shmsync.Semaphore, stop <-chan struct{}) {
-	for n := int64(1); !isClosed(stop); n++ {
-		began := time.Now()
-		acquireWithin(s, n%4, 300*time.Microsecond)
-		s.TryAcquire(n % 3)
-		s.Release(n % 3)
-		s.Available()
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("took %v", took)
-		}
-	}
 }

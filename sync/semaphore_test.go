@@ -4,12 +4,13 @@ package shmsync_test
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -126,6 +127,32 @@ func TestSemaphoreAcrossProcesses(t *testing.T) {
 	})
 }
 
+// However they wait, those who compete for units get them.
+func TestSemaphorePolicies(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		for _, policy := range []shmsync.WaitPolicy{shmsync.Adaptive, shmsync.Park, shmsync.Spin} {
+			seg := newSegment(t)
+			var wg sync.WaitGroup
+			for range 2 {
+				s := newSemaphore(t, openAgain(t, seg), "s", 3, shmsync.SemaphoreOptions{Undo: undo, Wait: policy})
+				for i := range 4 {
+					wg.Go(func() {
+						for range 300 {
+							must(s.Acquire(background, int64(1+i%3)))
+							runtime.Gosched()
+							must(s.Release(int64(1 + i%3)))
+						}
+					})
+				}
+			}
+			wg.Wait()
+			s, err := shmsync.OpenSemaphore(seg, "s", shmsync.SemaphoreOptions{})
+			wantErr(t, "open", err, nil)
+			wantAvailable(t, s, 3)
+		}
+	})
+}
+
 // A42: what cannot be released is not, and changes nothing.
 func TestOverRelease(t *testing.T) {
 	seg := newSegment(t)
@@ -202,77 +229,5 @@ func TestAcquireWithEndedContext(t *testing.T) {
 		wantErr(t, "not free", s.Acquire(ctx, 1), why)
 		wantAvailable(t, s, 0)
 		wantErr(t, "release", s.Release(2), nil)
-	})
-}
-
-// New, open, and new once more, for one that is there, is not, is another, or was removed.
-func TestNewAndOpenSemaphore(t *testing.T) {
-	seg := newSegment(t)
-	_, err := shmsync.OpenSemaphore(seg, "s", shmsync.SemaphoreOptions{})
-	wantErr(t, "open what is not there", err, fs.ErrNotExist)
-	s := newSemaphore(t, seg, "s", 3, shmsync.SemaphoreOptions{Max: 3})
-	again := newSemaphore(t, seg, "s", 1, shmsync.SemaphoreOptions{Max: 3})
-	wantAvailable(t, again, 3)
-	wantErr(t, "acquire by one handle", s.Acquire(background, 2), nil)
-	wantErr(t, "release by the other", again.Release(2), nil)
-	for _, o := range []shmsync.SemaphoreOptions{{}, {Max: 4}, {Max: 3, Undo: true}, {Undo: true}} {
-		_, err = shmsync.NewSemaphore(seg, "s", 3, o)
-		wantErr(t, fmt.Sprintf("make it with %+v", o), err, shm.ErrMismatch)
-	}
-	newSemaphore(t, seg, "u", 3, shmsync.SemaphoreOptions{Undo: true})
-	_, err = shmsync.NewSemaphore(seg, "u", 3, shmsync.SemaphoreOptions{})
-	wantErr(t, "make one with undo without", err, shm.ErrMismatch)
-	u, err := shmsync.OpenSemaphore(seg, "u", shmsync.SemaphoreOptions{})
-	wantErr(t, "open one with undo", err, nil)
-	wantErr(t, "it has undo", u.Release(1), shmsync.ErrOverRelease)
-	newMutex(t, seg, "m")
-	_, err = shmsync.NewSemaphore(seg, "m", 1, shmsync.SemaphoreOptions{})
-	wantErr(t, "make what is a Mutex", err, shm.ErrMismatch)
-	_, err = shmsync.OpenSemaphore(seg, "m", shmsync.SemaphoreOptions{})
-	wantErr(t, "open what is a Mutex", err, shm.ErrMismatch)
-	_, err = shmsync.NewSemaphore(seg, "", 1, shmsync.SemaphoreOptions{})
-	wantErr(t, "make one without a name", err, fs.ErrInvalid)
-	wantErr(t, "remove", seg.RemoveObject("s"), nil)
-	newSemaphore(t, seg, "s", 7, shmsync.SemaphoreOptions{})
-	wantAvailable(t, s, 3) // the old one
-}
-
-var semaphoreUnmarshaler = proctest.Register("semaphore-unmarshaler", func(args []string) {
-	b, err := base64.StdEncoding.DecodeString(args[0])
-	must(err)
-	var s shmsync.Semaphore
-	must(s.UnmarshalBinary(b))
-	proctest.Say("%s %s", s.Name(), unitsVerdict(s.TryAcquire(2)))
-	proctest.Hear()
-	proctest.Say("%s", unitsVerdict(s.Acquire(background, 2)))
-})
-
-// A handle reaches another process as bytes, with what the semaphore is.
-func TestMarshalSemaphore(t *testing.T) {
-	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
-		seg := newSegment(t)
-		s := newSemaphore(t, seg, "the units", 2, shmsync.SemaphoreOptions{Undo: undo})
-		wantErr(t, "acquire", s.Acquire(background, 1), nil)
-		b, err := s.MarshalBinary()
-		wantErr(t, "marshal", err, nil)
-		c := proctest.Start(t, semaphoreUnmarshaler, base64.StdEncoding.EncodeToString(b))
-		c.Expect("the units locked")
-		c.Send("go on")
-		time.Sleep(5 * time.Millisecond)
-		wantErr(t, "release", s.Release(1), nil)
-		c.Expect("ok")
-		c.WaitOK()
-		var same shmsync.Semaphore
-		wantErr(t, "unmarshal in the same process", same.UnmarshalBinary(b), nil)
-		want := int64(0)
-		if undo {
-			want = 2
-		}
-		wantAvailable(t, &same, want)
-		var none shmsync.Semaphore
-		wantErr(t, "unmarshal of something else", none.UnmarshalBinary(b[:10]), shm.ErrFormat)
-		mb, err := newMutex(t, seg, "m").MarshalBinary()
-		wantErr(t, "marshal a Mutex", err, nil)
-		wantErr(t, "a Mutex as a Semaphore", none.UnmarshalBinary(mb), shm.ErrMismatch)
 	})
 }

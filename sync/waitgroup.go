@@ -33,7 +33,8 @@ type WaitGroupOptions struct {
 	Wait WaitPolicy
 
 	// Undo has what was added belong to the process that added it, so that it counts as done when that dies. It is part of the
-	// wait group; [OpenWaitGroup] does not look at it.
+	// wait group; [OpenWaitGroup] does not look at it. It costs a lock for the moment of each Add: a process that is
+	// stopped (SIGSTOP) just then holds up the others.
 	Undo bool
 }
 
@@ -88,7 +89,7 @@ func (g *WaitGroup) bind(o *segment.Object) error {
 }
 
 // Add adds n to the count; a negative n says that so many things are done. When the count becomes 0 all who wait
-// are woken. It does not wait.
+// are woken. It does not wait for the count.
 //
 // Add before whatever does the thing can begin, so that the count does not become 0 too early.
 //

@@ -1,0 +1,71 @@
+//go:build linux
+
+package shmsync_test
+
+import (
+	"context"
+	"syscall"
+	"testing"
+	"time"
+
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// A process that is stopped while it has the turn does not hold up others for long, and gets its units when it goes on.
+func TestSemaphoreStoppedWithTurn(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		s := newSemaphore(t, seg, "s", 2, shmsync.SemaphoreOptions{Undo: undo})
+		stopped, other := startSemaphoreAgent(t, seg, "s"), startSemaphoreAgent(t, seg, "s")
+		wantErr(t, "acquire", s.Acquire(background, 2), nil)
+		stopped.Send("acquire 2")
+		time.Sleep(20 * time.Millisecond)
+		stopped.Signal(syscall.SIGSTOP)
+		stopped.WaitStopped()
+		other.Send("timed 1")
+		time.Sleep(5 * time.Millisecond)
+		began := time.Now()
+		wantErr(t, "release", s.Release(2), nil)
+		other.Expect("ok")
+		first := time.Since(began)
+		for range 100 {
+			told(t, other, "release 1", "ok")
+			told(t, other, "timed 1", "ok")
+		}
+		rest := time.Since(began) - first
+		t.Logf("the other waited for %v, and for 100 further rounds %v", first, rest)
+		if first > time.Second || rest > time.Second {
+			t.Errorf("the other waited for %v, and for 100 further rounds %v", first, rest)
+		}
+		told(t, other, "release 1", "ok")
+		stopped.Signal(syscall.SIGCONT)
+		stopped.Expect("ok")
+		wantErr(t, "it has them", s.TryAcquire(1), shmsync.ErrLocked)
+		stopped.Kill()
+		other.Kill()
+	})
+}
+
+// Who gives up while it has the turn lets those in who waited behind it.
+func TestSemaphoreGiveUpTurn(t *testing.T) {
+	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
+		seg := newSegment(t)
+		s := newSemaphore(t, seg, "s", 3, shmsync.SemaphoreOptions{Undo: undo})
+		wantErr(t, "acquire", s.Acquire(background, 2), nil)
+		other := startSemaphoreAgent(t, seg, "s")
+		ctx, cancel := context.WithTimeout(background, 50*time.Millisecond)
+		defer cancel()
+		got := make(chan error)
+		go func() { got <- s.Acquire(ctx, 3) }()
+		time.Sleep(20 * time.Millisecond)
+		began := time.Now()
+		other.Send("timed 1")
+		wantErr(t, "the one that has the turn", <-got, context.DeadlineExceeded)
+		other.Expect("ok")
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("the other needed %v", took)
+		}
+		other.Kill()
+		wantErr(t, "release", s.Release(2), nil)
+	})
+}
