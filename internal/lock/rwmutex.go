@@ -144,5 +144,7 @@ func (l *RWMutex) open() {
 			crashpoint.Here("rwmutex.opened")
 		}
 	}
-	l.opened.NotifyAll()
+	if !l.opened.Quiet() {
+		l.opened.NotifyAll()
+	}
 }

@@ -16,7 +16,10 @@ import (
 //   - [ErrOwnerDied], when repair is nil: the lock IS held.
 //   - [ErrNotRecoverable], [ErrClosed], the context's error, those of repair and deadlock: the lock is not held.
 func (l *RWMutex) Lock(ctx context.Context, repair func() error, deadlock func([]Posting) error) error {
-	err := l.writers.LockDetect(ctx, nil, deadlock) // #1 -> #2
+	var err error
+	if !l.writers.lockFast() { // #1 -> #2
+		err = l.writers.LockDetect(ctx, nil, deadlock)
+	}
 	if err == nil {
 		err = l.close(ctx)
 	} else {

@@ -1,0 +1,47 @@
+//go:build linux
+
+package shmsync_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// Two parties that each hold one lock for writing and want the other's: the second to ask is refused, and the first gets
+// what it wanted when the second lets go. Without the option nobody looks.
+func TestRWMutexDetectsDeadlock(t *testing.T) {
+	seg := newSegment(t)
+	again := openAgain(t, seg)
+	lockOf := func(name string, there bool) *shmsync.RWMutex {
+		s := seg
+		if there {
+			s = again
+		}
+		m, err := shmsync.NewRWMutex(s, name, shmsync.RWMutexOptions{DetectDeadlock: true})
+		must(err)
+		return m
+	}
+	a, b := lockOf("a", false), lockOf("b", false)
+	thereA, thereB := lockOf("a", true), lockOf("b", true)
+	wantErr(t, "Lock a here", a.Lock(background), nil)
+	wantErr(t, "Lock b there", thereB.Lock(background), nil)
+	got := make(chan error)
+	go func() { got <- b.Lock(background) }()
+	time.Sleep(20 * time.Millisecond) // it sleeps by now
+	err := rwWithin(soon, thereA.Lock)
+	wantErr(t, "Lock a there", err, shmsync.ErrDeadlock)
+	var cycle *shmsync.DeadlockError
+	if !errors.As(err, &cycle) || len(cycle.Cycle) != 2 {
+		t.Errorf("the error is %v", err)
+	}
+	thereB.Unlock()
+	wantErr(t, "Lock b here", <-got, nil)
+	b.Unlock()
+	a.Unlock()
+	proctest.Eventually(t, soon, func() bool { return thereA.TryLock() == nil }, "the lock stays held")
+	thereA.Unlock()
+}
