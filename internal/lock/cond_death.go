@@ -12,13 +12,13 @@ import (
 // claim gives this process its seat. What a dead process had been granted in the same seat goes to others.
 func (c *Cond) claim(ctx context.Context) (*condPlace, error) {
 	if err := c.lock.Lock(ctx); errors.Is(err, ErrOwnerDied) {
-		c.lock.MarkConsistent() // each step of a claim or a rescue leaves whole seats
+		c.lock.TryMarkConsistent() // each step of a claim or a rescue leaves whole seats
 	} else if errors.Is(err, ErrNotRecoverable) {
 		return nil, ErrNoSeat // nobody has ever left it so
 	} else if err != nil {
 		return nil, err
 	}
-	defer c.lock.Unlock()
+	defer c.lock.TryUnlock() // what is in shared memory may be garbage
 	if p := c.place.Load(); p != nil {
 		return p, nil // another goroutine was faster
 	}
@@ -73,12 +73,12 @@ func (c *Cond) look(p *condPlace, watch *Watch) {
 func (c *Cond) rescue() bool {
 	err := c.lock.TryLock()
 	if errors.Is(err, ErrOwnerDied) {
-		c.lock.MarkConsistent()
+		c.lock.TryMarkConsistent()
 	} else if err != nil {
 		return false
 	}
 	c.redistribute()
-	c.lock.Unlock()
+	c.lock.TryUnlock()
 	return true
 }
 
