@@ -75,14 +75,14 @@ func TestTwoProcesses(t *testing.T) {
 	}
 }
 
-// Many calls at once, with texts larger than the buffer of a connection.
+// Many calls at once.
 func TestManyCalls(t *testing.T) {
 	name, server, stop := startServer(t)
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
 			for j := range 5 {
-				n := i*1000 + j*5000
+				n := i*200 + j*1000
 				text := strings.Repeat("word ", n)
 				if got, err := countByHTTP(t.Context(), httpName(name), text); err != nil || got != n {
 					t.Errorf("HTTP: %d words of %d, %v", got, n, err)
