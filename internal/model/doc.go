@@ -22,6 +22,9 @@
 // rwmutex.pml is the readers–writer lock: seats and their bars, turns, readers who are let in by others of their process,
 // taking over from dead writers, counting out dead readers. Its lock of the writers is one step, too.
 //
+// barrier.pml is the barrier: coming, tripping, the action, giving up, breaking and resetting it, by parties and by a
+// process that is none.
+//
 // # What is checked
 //
 //   - Nobody owns the lock together with another; no store frees what somebody else has locked.
@@ -32,6 +35,8 @@
 //     where BACKSTOP is given. With a single death of anybody, or with deaths of owners only, none needs it.
 //   - No reader is inside with a writer. A reader who waits for its turn is passed by one writer at most.
 //   - Nobody has units that another has, too; what is free is always what the living have left, and what the dead had comes back.
+//   - Who is told that all parties have come to a barrier is told the truth, and all who waited for them are told the same.
+//     Nobody waits for a party that had a seat when it came, and is dead.
 //   - No execution is endless: the checks named "ends" search for cycles.
 //   - The kernel never marks a living process dead, and leaves no slot of a dead one alive, even when thread ids
 //     are equal, as they are in several PID namespaces.

@@ -1,0 +1,65 @@
+package model
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const barrier = "barrier.pml"
+
+// Nobody is told that all have come when they have not, and nobody waits for ever for one who is dead.
+var soundBarrier = []check{
+	{model: barrier, flags: "PROCS=2 ROUNDS=2 ACTION CANCELS=1 RESETS=1"},
+	{model: barrier, flags: "PROCS=2 ROUNDS=2 RESETS=1 LOOKER"},
+	{model: barrier, flags: "PROCS=2 DEATHS=1"},
+	{model: barrier, flags: "PROCS=2 DEATHS=2 ACTION CANCELS=1"},
+	{model: barrier, flags: "PROCS=2 ROUNDS=2 DEATHS=1 RESETS=1"},
+	{model: barrier, flags: "PROCS=3", size: normal},
+	{model: barrier, flags: "PROCS=3 DEATHS=1", size: normal},
+	{model: barrier, flags: "PROCS=2 DEATHS=2 LOOKER BACKSTOP", size: normal},
+	{model: barrier, flags: "PROCS=2 ROUNDS=2 DEATHS=1 RESETS=1 LOOKER BACKSTOP", size: full},
+}
+
+// Each of these mistakes is found.
+var brokenBarrier = []check{
+	{model: barrier, flags: "BROKEN_NO_HISTORY PROCS=2 ROUNDS=2 RESETS=1 LOOKER", want: violated},
+	{model: barrier, flags: "BROKEN_TRIP_NO_RING PROCS=2", want: stuck},
+	{model: barrier, flags: "BROKEN_NO_SECOND_LOOK PROCS=2", want: stuck},
+	{model: barrier, flags: "BROKEN_NOBODY_WATCHED PROCS=2 DEATHS=1", want: stuck},
+	{model: barrier, flags: "BROKEN_RESET_ALWAYS_FORGETS PROCS=2 DEATHS=1 LOOKER", want: stuck},
+	{model: barrier, flags: "BROKEN_RESET_STALE PROCS=2 ROUNDS=2 DEATHS=1 LOOKER", want: stuck},
+	{model: barrier, flags: "BROKEN_RESET_NO_LOCK PROCS=2 ROUNDS=2 DEATHS=1 RESETS=1 LOOKER", want: stuck, size: normal},
+	{model: barrier, flags: "PROCS=2 DEATHS=1 LOOKER", want: stuck}, // this is what the backstop is for
+}
+
+func TestBarrier(t *testing.T) {
+	for _, c := range slices.Concat(soundBarrier, brokenBarrier) {
+		t.Run(c.name(), c.run)
+	}
+}
+
+// A flag that the model does not know, and a mistake that no check makes, would prove nothing.
+func TestBarrierFlags(t *testing.T) {
+	text, err := os.ReadFile(barrier)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, c := range slices.Concat(soundBarrier, brokenBarrier) {
+		for flag := range strings.FieldsSeq(c.flags) {
+			flag, _, _ = strings.Cut(flag, "=")
+			all = append(all, flag)
+			if !regexp.MustCompile(`(?m)^#if.*\b` + flag + `\b`).Match(text) {
+				t.Errorf("%s: the model does not know %s", c.name(), flag)
+			}
+		}
+	}
+	for _, flag := range regexp.MustCompile(`BROKEN_[A-Z_]+`).FindAllString(string(text), -1) {
+		if !slices.Contains(all, flag) {
+			t.Errorf("no check makes the mistake %s", flag)
+		}
+	}
+}
