@@ -153,12 +153,13 @@ func TestQuantile(t *testing.T) {
 }
 
 func TestSchedstat(t *testing.T) {
-	unpin, err := pin(cores(t, 1)[0])
+	cpu := cores(t, 1)[0]
+	unpin, err := pin(cpu)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unpin()
-	s := openSchedstat()
+	s := openSchedstat(cpu)
 	defer s.close()
 	if s.fd < 0 {
 		t.Skip("missing: /proc/thread-self/schedstat")

@@ -20,11 +20,14 @@ type job struct {
 	check func(seg *shm.Segment, t *track, total int64) error
 	// together says that each operation takes all processes.
 	together bool
+	// untimed says that single operations are not timed, although they take all processes.
+	untimed bool
 }
 
 // lane is where one process runs.
 type lane struct {
-	number int // of the process, or nobody
+	dir    string // for files of the measurement
+	number int    // of the process, or nobody
 	track  *track
 	trips  *trips // nil where operations do not take all processes
 }
@@ -81,7 +84,7 @@ func trackIn(dir string) string   { return filepath.Join(dir, "track") }
 
 // openLane maps what process number shares with the others besides the segment. unmap ends it.
 func openLane(dir string, number int, p plan) (l *lane, unmap func(), err error) {
-	l = &lane{number: number}
+	l = &lane{dir: dir, number: number}
 	var unmapTrack, unmapTrips func()
 	if l.track, unmapTrack, err = mapTrack(trackIn(dir)); err != nil {
 		return nil, nil, err
@@ -148,7 +151,7 @@ func runJob(args []string) (o outcome, err error) {
 	if err != nil {
 		return o, err
 	}
-	p.together = jobs[name].together
+	p.together, p.untimed = jobs[name].together, jobs[name].untimed
 	seg, err := shm.Open(segmentIn(dir))
 	if err != nil {
 		return o, err

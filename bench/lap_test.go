@@ -54,7 +54,7 @@ func (o outcome) complete(p plan) error {
 			return fmt.Errorf("%d laps in round %d, want %d", n, round, p.procs())
 		}
 	}
-	if !p.together {
+	if !p.together || p.untimed {
 		return nil
 	}
 	if len(o.trips) != p.rounds {
@@ -78,7 +78,7 @@ func runLaps(p plan, cpu int, line *startLine, run leg) (outcome, error) {
 		return outcome{}, err
 	}
 	defer unpin()
-	stat := openSchedstat()
+	stat := openSchedstat(cpu)
 	defer stat.close()
 	var before, after runtime.MemStats
 	laps := make([]lap, p.rounds)

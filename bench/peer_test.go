@@ -49,6 +49,32 @@ func (ps *peers) c(tb testing.TB, name string) string {
 	return path
 }
 
+// boost returns the path of the program of that name, in C++ with the Boost headers. It skips the test where a
+// compiler or the headers are missing.
+func (ps *peers) boost(tb testing.TB, name string) string {
+	tb.Helper()
+	if path, ok := ps.built[name]; ok {
+		return path
+	}
+	compiler := cmp.Or(os.Getenv("CXX"), "g++")
+	if _, err := exec.LookPath(compiler); err != nil {
+		missing(tb, "%s, a C++ compiler: %v", compiler, err)
+	}
+	look := exec.Command(compiler, "-x", "c++", "-E", "-o", os.DevNull, "-")
+	look.Stdin = strings.NewReader("#include <boost/version.hpp>\n")
+	if look.Run() != nil {
+		missing(tb, "the Boost headers (Debian: libboost-dev)")
+	}
+	path := filepath.Join(ps.dir, name)
+	source := filepath.Join("peers", name+".cpp")
+	out, err := exec.Command(compiler, "-std=c++17", "-O2", "-pthread", "-Wall", "-Wextra", "-o", path, source, "-lrt").CombinedOutput()
+	if err != nil {
+		tb.Fatalf("build %s: %v\n%s", source, err, out)
+	}
+	ps.built[name] = path
+	return path
+}
+
 // python returns the path of the Python interpreter. It skips the test where there is none.
 func (ps *peers) python(tb testing.TB) string {
 	tb.Helper()

@@ -47,9 +47,15 @@ func core(cpu int) string {
 	return strings.TrimSpace(string(b))
 }
 
+// anyCPU stands for the CPU of a process that goes wherever the kernel puts it.
+const anyCPU = -1
+
 // pin locks the calling goroutine to its OS thread and the thread to cpu. Only the thread: the Go runtime
-// keeps the other CPUs for its own threads, as in a program at work. unpin undoes both.
+// keeps the other CPUs for its own threads, as in a program at work. unpin undoes both. With anyCPU neither is done.
 func pin(cpu int) (unpin func(), err error) {
+	if cpu == anyCPU {
+		return func() {}, nil
+	}
 	runtime.LockOSThread()
 	var before, only unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &before); err != nil {

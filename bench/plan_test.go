@@ -11,8 +11,9 @@ import (
 type plan struct {
 	rounds   int
 	ops      int64
-	cpus     []int
-	together bool // each operation takes all processes, and counts once
+	cpus     []int // of each process, anyCPU where it is free
+	together bool  // each operation takes all processes, and counts once
+	untimed  bool  // there are no figures of single operations, although they take all processes
 }
 
 const (

@@ -14,8 +14,12 @@ type schedstat struct {
 	text [96]byte
 }
 
-// openSchedstat opens the account of the calling thread, to which the goroutine must be locked.
-func openSchedstat() *schedstat {
+// openSchedstat opens the account of the calling thread, to which the goroutine must be locked; there is none when
+// cpu says that it is not.
+func openSchedstat(cpu int) *schedstat {
+	if cpu == anyCPU {
+		return &schedstat{fd: -1}
+	}
 	fd, err := unix.Open("/proc/thread-self/schedstat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		fd = -1

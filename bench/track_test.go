@@ -74,6 +74,9 @@ func (s *startLine) meet(procs int64) error {
 	s.track.arrived.Add(1)
 	began := now()
 	for tries := 1; s.track.arrived.Load() < s.met*procs; tries++ {
+		if tries%(1<<12) == 0 {
+			yieldCPU() // to one that shares it and is still on its way
+		}
 		if tries%(1<<20) != 0 {
 			continue
 		}
@@ -84,3 +87,6 @@ func (s *startLine) meet(procs int64) error {
 	}
 	return nil
 }
+
+// yieldCPU lets other threads have the CPU for a moment.
+func yieldCPU() { unix.RawSyscallNoError(unix.SYS_SCHED_YIELD, 0, 0, 0) }

@@ -18,7 +18,7 @@ type trips struct {
 
 // mapTrips maps room for the operations of p in the file at path. The result is nil where p counts none. unmap ends it.
 func mapTrips(path string, p plan) (t *trips, unmap func(), err error) {
-	if !p.together {
+	if !p.together || p.untimed {
 		return nil, func() {}, nil
 	}
 	n := int(p.total())

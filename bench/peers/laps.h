@@ -14,11 +14,12 @@
 #ifndef LAPS_H
 #define LAPS_H
 
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,18 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef __cplusplus
+#include <atomic>
+#define _Alignas alignas
+using std::atomic_fetch_add;
+using std::atomic_load;
+using std::atomic_load_explicit;
+using std::atomic_long;
+using std::memory_order_acquire;
+#else
+#include <stdatomic.h>
+#endif
 
 enum { max_rounds = 1024, max_procs = 64 };
 
@@ -80,7 +93,10 @@ static long now(void) {
 	return t.tv_sec * 1000000000L + t.tv_nsec;
 }
 
+// pin keeps the process on one CPU. A negative one leaves it where the kernel puts it.
 static void pin(int cpu) {
+	if (cpu < 0)
+		return;
 	cpu_set_t set;
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
@@ -107,11 +123,19 @@ static inline void relax(void) {
 #endif
 }
 
+// ease is the body of a loop that waits, at its tries'th look: now and then another process may have the CPU.
+static inline void ease(long tries) {
+	if (tries % 512 == 511)
+		sched_yield();
+	else
+		relax();
+}
+
 static inline void start_line(struct race *r, int round) {
 	long all = (long)(round + 1) * r->procs;
 	atomic_fetch_add(&r->arrived, 1);
-	while (atomic_load_explicit(&r->arrived, memory_order_acquire) < all)
-		relax();
+	for (long tries = 0; atomic_load_explicit(&r->arrived, memory_order_acquire) < all; tries++)
+		ease(tries);
 }
 
 static inline void run_laps(struct race *r, int proc, leg_func *leg, void *shared) {
@@ -124,13 +148,14 @@ static inline void run_laps(struct race *r, int proc, leg_func *leg, void *share
 		long seen = leg(shared, proc, r->ops);
 		long end = now();
 		delay = delayed(schedstat) - delay;
-		r->laps[round][proc] = (struct lap){start, end, seen, delay};
+		struct lap l = {start, end, seen, delay};
+		r->laps[round][proc] = l;
 	}
 }
 
 // new_race reads ROUNDS OPS CPU... from the end of the command line.
 static inline struct race *new_race(int argc, char **argv, int first) {
-	struct race *r = map_shared(sizeof *r);
+	struct race *r = (struct race *)map_shared(sizeof *r);
 	r->procs = argc - first - 2;
 	if (r->procs < 1 || r->procs > max_procs) {
 		fprintf(stderr, "%s: want ROUNDS OPS CPU...\n", argv[0]);

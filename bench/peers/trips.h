@@ -13,8 +13,8 @@ struct trips {
 };
 
 static inline struct trips *new_trips(struct race *r) {
-	struct trips *t = map_shared(sizeof *t);
-	t->ns = map_shared(sizeof *t->ns * r->rounds * r->ops);
+	struct trips *t = (struct trips *)map_shared(sizeof *t);
+	t->ns = (long *)map_shared(sizeof *t->ns * r->rounds * r->ops);
 	return t;
 }
 

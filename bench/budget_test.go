@@ -1,0 +1,70 @@
+//go:build linux
+
+package bench
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// A budgeted row is measured for a fixed time, for there are too many of them to let the testing package
+// find out how often each fits into a second.
+type budgeted struct {
+	impl string
+	plan plan // of a first measurement, which is short
+	race func(tb testing.TB, p plan) outcome
+	// finish adds the figures of the row's own. May be nil.
+	finish func(b *testing.B, o outcome, p plan)
+}
+
+const (
+	rowBudget    = 200 * time.Millisecond
+	budgetRounds = 40
+	maxOps       = 5_000 // of a round whose operations are timed, one by one
+)
+
+// run measures the row once with one operation asked for, and once more with any higher number: the further
+// attempts of the testing package at its duration get the figures of that one.
+func (r budgeted) run(b *testing.B) {
+	p, o := r.plan, outcome{}
+	b.Run("impl="+r.impl, func(b *testing.B) {
+		switch {
+		case b.N == 1:
+			o = r.race(b, p)
+		case p.rounds == r.plan.rounds:
+			p = r.plan.within(rowBudget, median(nsOf(quietRounds(o.rounds(p)))))
+			o = r.race(b, p)
+		}
+		o.report(b, p)
+		if strings.HasPrefix(r.impl, "shmkit") {
+			o.reportAllocs(b, p)
+		}
+		if r.finish != nil {
+			r.finish(b, o, p)
+		}
+		//lint:ignore SA3001 it is the true number: what was asked for was not done.
+		b.N = int(p.total())
+	})
+}
+
+// within returns a plan like p that takes about the budget when an operation takes ns nanoseconds.
+func (p plan) within(budget time.Duration, ns float64) plan {
+	unit := p.ops // what the number of operations in a round is a multiple of, when they are not timed
+	if !p.untimed {
+		unit = 1
+	}
+	ops := max(int64(float64(budget)/ns/budgetRounds), unit)
+	if !p.untimed {
+		ops = min(ops, maxOps)
+	}
+	p.rounds, p.ops = budgetRounds, ops/unit*unit
+	return p
+}
+
+func nsOf(rs []round) (ns []float64) {
+	for _, r := range rs {
+		ns = append(ns, r.ns)
+	}
+	return ns
+}

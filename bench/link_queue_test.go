@@ -1,0 +1,206 @@
+//go:build linux
+
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/shmkit/shmkit/queue"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// linkers by the kind in a row, or the implementation where that is not the toolkit.
+var linkers = map[string]linker{
+	"spsc":        linkFixed(queueLinker{openSPSC[[8]uint64], openSPSC[[128]uint64], openSPSC[[8192]uint64], openSPSC[[131072]uint64]}),
+	"queue":       linkFixed(queueLinker{openQueue[[8]uint64], openQueue[[128]uint64], openQueue[[8192]uint64], openQueue[[131072]uint64]}),
+	"bytes":       linkBytes,
+	"pipe":        linkPipe,
+	"unix-socket": linkConn(openSocket),
+	"os-pipe":     linkConn(openFIFOs),
+}
+
+// conversationSlots is how many messages of fixed size there is room for.
+const conversationSlots = 4
+
+// queueLinker opens a queue of each of the payloads.
+type queueLinker [4]func(seg *shm.Segment, name string, policy shmsync.WaitPolicy) (link, error)
+
+// linkFixed links by two queues whose messages have a fixed size.
+func linkFixed(open queueLinker) linker {
+	return func(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error) {
+		for i, p := range payloads {
+			if p.bytes == size {
+				return linkBoth(l, func(name string) (link, error) { return open[i](seg, name, policy) })
+			}
+		}
+		return link{}, fmt.Errorf("no messages of %d bytes", size)
+	}
+}
+
+// linkBoth opens two queues, of which one goes there and one comes back.
+func linkBoth(l *lane, open func(name string) (link, error)) (k link, err error) {
+	there, err := open("there")
+	if err != nil {
+		return k, err
+	}
+	back, err := open("back")
+	if l.number == 1 {
+		there, back = back, there
+	}
+	return link{there.send, back.receive}, err
+}
+
+// A fixed is a queue whose messages have a fixed size.
+type fixed[T any] interface {
+	Put(context.Context, T) error
+	Get(context.Context) (T, error)
+	Reserve(context.Context) (queue.Reservation[T], error)
+	Peek(context.Context) (queue.Peeked[T], error)
+}
+
+func openSPSC[T message](seg *shm.Segment, name string, policy shmsync.WaitPolicy) (link, error) {
+	q, err := queue.NewSPSC[T](seg, name, conversationSlots, queue.Options{Wait: policy})
+	return linkQueue[T](q), err
+}
+
+func openQueue[T message](seg *shm.Segment, name string, policy shmsync.WaitPolicy) (link, error) {
+	q, err := queue.NewQueue[T](seg, name, conversationSlots, queue.Options{Wait: policy})
+	return linkQueue[T](q), err
+}
+
+// linkQueue is both ends of q. Long messages are written and read where they lie.
+func linkQueue[T message](q fixed[T]) link {
+	ctx := context.Background()
+	if m := new(T); len(*m) >= 8192 {
+		return link{
+			send: func(number uint64) error {
+				place, err := q.Reserve(ctx)
+				if err != nil {
+					return err
+				}
+				writeWords(place.Value, number)
+				return place.Commit()
+			},
+			receive: func() (uint64, error) {
+				place, err := q.Peek(ctx)
+				if err != nil {
+					return 0, err
+				}
+				number, err := readWords(place.Value)
+				if err != nil {
+					return 0, err
+				}
+				return number, place.Release()
+			},
+		}
+	}
+	m := new(T)
+	return link{
+		send: func(number uint64) error {
+			writeWords(m, number)
+			return q.Put(ctx, *m)
+		},
+		receive: func() (uint64, error) {
+			got, err := q.Get(ctx)
+			if err != nil {
+				return 0, err
+			}
+			return readWords(&got)
+		},
+	}
+}
+
+func linkBytes(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error) {
+	return linkBoth(l, func(name string) (link, error) {
+		q, err := queue.NewBytes(seg, name, size*conversationSlots, queue.Options{Wait: policy})
+		if size >= 64<<10 {
+			return linkPlaces(q, size), err
+		}
+		return linkCopies(q, size), err
+	})
+}
+
+func linkCopies(q *queue.Bytes, size int) link {
+	ctx := context.Background()
+	out, in := make([]byte, size), make([]byte, size)
+	return link{
+		send: func(number uint64) error {
+			writeBytes(out, number)
+			return q.Put(ctx, out)
+		},
+		receive: func() (uint64, error) {
+			b, err := q.AppendGet(ctx, in[:0])
+			if err != nil {
+				return 0, err
+			}
+			return readBytes(b, size)
+		},
+	}
+}
+
+func linkPlaces(q *queue.Bytes, size int) link {
+	ctx := context.Background()
+	return link{
+		send: func(number uint64) error {
+			place, err := q.Reserve(ctx, size)
+			if err != nil {
+				return err
+			}
+			writeBytes(place.Value, number)
+			return place.Commit()
+		},
+		receive: func() (uint64, error) {
+			place, err := q.Peek(ctx)
+			if err != nil {
+				return 0, err
+			}
+			number, err := readBytes(place.Value, size)
+			if err != nil {
+				return 0, err
+			}
+			return number, place.Release()
+		},
+	}
+}
+
+func linkPipe(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error) {
+	if l.number == nobody {
+		return link{}, nil
+	}
+	c, err := openPipe(seg, l, policy)
+	return linkStream(c, c, size), err
+}
+
+// openPipe takes the end of the process.
+func openPipe(seg *shm.Segment, l *lane, policy shmsync.WaitPolicy) (c *queue.Pipe, err error) {
+	o := queue.PipeOptions{Wait: policy}
+	if l.number == 0 {
+		return queue.NewPipe(seg, "pipe", o)
+	}
+	err = retry(func() error {
+		c, err = queue.OpenPipe(seg, "pipe", o)
+		return err
+	})
+	return c, err
+}
+
+// linkStream sends to w and receives from r.
+func linkStream(w io.Writer, r io.Reader, size int) link {
+	out, in := make([]byte, size), make([]byte, size)
+	return link{
+		send: func(number uint64) error {
+			writeBytes(out, number)
+			_, err := w.Write(out)
+			return err
+		},
+		receive: func() (uint64, error) {
+			if _, err := io.ReadFull(r, in); err != nil {
+				return 0, err
+			}
+			return readBytes(in, size)
+		},
+	}
+}

@@ -1,0 +1,95 @@
+//go:build linux
+
+package bench
+
+import (
+	"fmt"
+
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// link is one process's side of a conversation.
+type link struct {
+	send    func(number uint64) error
+	receive func() (number uint64, err error)
+}
+
+// linker opens the side of a process, with messages of size bytes.
+type linker func(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error)
+
+// waits by the name in a row.
+var waits = map[string]shmsync.WaitPolicy{"spin": shmsync.Spin, "adaptive": shmsync.Adaptive, "park": shmsync.Park}
+
+func init() {
+	for kind, open := range linkers {
+		for _, size := range payloads {
+			for wait, policy := range waits {
+				jobs[messageJob(kind, size, wait)] = job{
+					open:     func(seg *shm.Segment, l *lane) (leg, error) { return openMessages(seg, l, open, size, policy) },
+					check:    checkMessages,
+					together: true,
+				}
+			}
+		}
+	}
+}
+
+func messageJob(kind string, size payload, wait string) string {
+	return "message/" + kind + "/" + size.name + "/" + wait
+}
+
+// openMessages has process 0 send each message and await the answer, and process 1 answer.
+func openMessages(seg *shm.Segment, l *lane, open linker, size payload, policy shmsync.WaitPolicy) (leg, error) {
+	k, err := open(seg, l, size.bytes, policy)
+	if err != nil || l.number == nobody {
+		return nil, err
+	}
+	number := uint64(0)
+	trip := func() error {
+		if err := k.send(number); err != nil {
+			return err
+		}
+		return k.expect(number)
+	}
+	if l.number == 1 {
+		trip = func() error {
+			if err := k.expect(number); err != nil {
+				return err
+			}
+			return k.send(number)
+		}
+	}
+	return func(n int64) (int64, error) {
+		if l.number == 0 {
+			l.trips.start()
+		}
+		for range n {
+			number++
+			if err := trip(); err != nil {
+				return 0, err
+			}
+			if l.number == 0 {
+				l.trips.add()
+			}
+		}
+		l.track.sum.Add(n)
+		return uncounted, nil
+	}, nil
+}
+
+func (k link) expect(number uint64) error {
+	got, err := k.receive()
+	if err == nil && got != number {
+		err = fmt.Errorf("got message %d, want %d", got, number)
+	}
+	return err
+}
+
+// checkMessages fails unless both processes have checked the message of every trip.
+func checkMessages(_ *shm.Segment, t *track, total int64) error {
+	if got := t.sum.Load(); got != 2*total {
+		return fmt.Errorf("%d messages were checked in %d trips", got, total)
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+// Times a message to another process and back: the floor, with nothing but a slot for each way.
+//
+//	message_trip copy|inplace BYTES spin|park ROUNDS OPS CPU CPU
+//
+// The sender writes the message, then its number; the receiver waits for the number, in a loop with pauses
+// or on a futex. With copy the message is copied in and out; with inplace its first and last word are
+// written and read where they lie.
+#include "message.h"
+#include "trips.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+
+struct slot {
+	_Alignas(128) atomic_uint number; // of the last message, complete
+	_Alignas(64) char data[];
+};
+
+struct shared {
+	int copy, park;
+	size_t size;
+	struct slot *slots[2]; // there, and back
+	struct trips *trips;
+	atomic_long messages; // that were checked
+};
+
+static void send(struct shared *s, struct slot *slot, char *buffer, unsigned number) {
+	if (s->copy) {
+		write_words(buffer, s->size, number);
+		memcpy(slot->data, buffer, s->size);
+	} else {
+		write_words(slot->data, s->size, number);
+	}
+	atomic_store_explicit(&slot->number, number, memory_order_release);
+	if (s->park)
+		check(syscall(SYS_futex, &slot->number, FUTEX_WAKE, 1, 0, 0, 0) < 0, "futex wake");
+}
+
+static void receive(struct shared *s, struct slot *slot, char *buffer, unsigned number) {
+	unsigned seen;
+	for (long tries = 0; (seen = atomic_load_explicit(&slot->number, memory_order_acquire)) != number; tries++) {
+		if (s->park)
+			syscall(SYS_futex, &slot->number, FUTEX_WAIT, seen, 0, 0, 0);
+		else
+			relax();
+	}
+	if (s->copy)
+		memcpy(buffer, slot->data, s->size);
+	check_words(s->copy ? buffer : slot->data, s->size, number);
+}
+
+static long message_trips(void *shared, int proc, long ops) {
+	struct shared *s = shared;
+	static unsigned number;
+	static char *buffer;
+	if (!buffer && !(buffer = calloc(1, s->size)))
+		fail("no memory");
+	long then = now();
+	for (long i = 0; i < ops; i++) {
+		number++;
+		if (proc == 0) {
+			send(s, s->slots[0], buffer, number);
+			receive(s, s->slots[1], buffer, number);
+			then = add_trip(s->trips, then);
+		} else {
+			receive(s, s->slots[0], buffer, number);
+			send(s, s->slots[1], buffer, number);
+		}
+	}
+	atomic_fetch_add(&s->messages, ops);
+	return uncounted;
+}
+
+int main(int argc, char **argv) {
+	if (argc != 8) {
+		fprintf(stderr, "usage: message_trip copy|inplace BYTES spin|park ROUNDS OPS CPU CPU\n");
+		return 2;
+	}
+	struct race *r = new_race(argc, argv, 4);
+	struct shared *s = map_shared(sizeof *s);
+	s->copy = strcmp(argv[1], "copy") == 0;
+	s->size = (size_t)atol(argv[2]);
+	s->park = strcmp(argv[3], "park") == 0;
+	if (s->size < 16)
+		fail("a message has two words at least");
+	for (int i = 0; i < 2; i++) {
+		s->slots[i] = map_shared(sizeof *s->slots[i] + s->size);
+		memset(s->slots[i], 0, sizeof *s->slots[i] + s->size);
+	}
+	s->trips = new_trips(r);
+	run_race(r, message_trips, s);
+	print_trips(r, s->trips);
+	print_race(r, atomic_load(&s->messages));
+	return 0;
+}
