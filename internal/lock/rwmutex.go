@@ -120,9 +120,7 @@ func (l *RWMutex) Seat() (seat *atomic.Uint64, key uint64) { return l.seat, seat
 // also says that it never will again.
 func (l *RWMutex) Held() bool {
 	if l.party.Closer.Closed() {
-		// Whoever comes now finds that the key has changed, looks, and sees that the segment is closed. A writer opens
-		// barred seats, and cannot undo this.
-		l.seat.Or(seatLeft)
+		l.shutSelf()
 	}
 	held := hasReaders(l.seat.Load()) || l.writers.Held()
 	runtime.KeepAlive(l)

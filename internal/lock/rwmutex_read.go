@@ -36,7 +36,7 @@ func (l *RWMutex) RLock(ctx context.Context, repair func() error) error {
 			return l.entered()
 		case errForsaken: // look again
 		default:
-			return err
+			return l.refused(err)
 		}
 	}
 }
@@ -56,7 +56,7 @@ func (l *RWMutex) TryRLock(repair func() error) error {
 			return l.entered()
 		}
 		if err != ErrLocked || look == momentLooks || l.r.state.Load() != rwOpen {
-			return err
+			return l.refused(err)
 		}
 		cpu.Pause(momentPauses) // somebody only comes or goes
 	}
@@ -79,10 +79,26 @@ func (l *RWMutex) tryEnter(repair func() error) error {
 func (l *RWMutex) entered() error {
 	if l.party.Closer.Closed() {
 		l.retreat()
-		return ErrClosed
+		return l.refused(ErrClosed)
 	}
 	l.wrote.Acquire()
 	return nil
+}
+
+// refused ends an operation without success. Once it was told of the close, this process gets no read lock any more.
+func (l *RWMutex) refused(err error) error {
+	if err == ErrClosed {
+		l.shutSelf()
+	}
+	return err
+}
+
+// shutSelf ends the fast path of a process that is closing: whoever comes now finds that the key has changed, looks, and sees
+// that the segment is closed. A writer opens barred seats, and cannot undo this. The seat may be another's by now.
+func (l *RWMutex) shutSelf() {
+	for w := l.seat.Load(); ownerOfSeat(w) == l.me && w&seatLeft == 0; w = l.seat.Load() {
+		l.seat.CompareAndSwap(w, w|seatLeft)
+	}
 }
 
 // retreat takes back one reader that was counted.

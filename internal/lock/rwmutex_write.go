@@ -33,7 +33,7 @@ func (l *RWMutex) Lock(ctx context.Context, repair func() error, deadlock func([
 func (l *RWMutex) succeed(ctx context.Context, err error, repair func() error) error {
 	switch {
 	case !errors.Is(err, ErrOwnerDied):
-		return err
+		return l.refused(err)
 	case l.r.state.Load() == rwOwned: // #7 -> #8: nobody is inside but who died
 		return l.mend(err, repair)
 	}
@@ -76,7 +76,7 @@ func (l *RWMutex) close(ctx context.Context) error {
 		if err := l.drained.Await(ctx, l.policy, l.shutInTime, l.watchReaders); err != nil {
 			l.open() // #3 -> #5
 			l.writers.TryUnlock()
-			return err
+			return l.refused(err)
 		}
 	}
 	// SYNC: state: should this process die from here on, what it guards may be half-written.
@@ -88,6 +88,9 @@ func (l *RWMutex) close(ctx context.Context) error {
 // TryLock is Lock without waiting. Further errors: [ErrLocked], and the lock is not held.
 func (l *RWMutex) TryLock(repair func() error) error {
 	err := l.tryLock(repair)
+	if err != nil {
+		err = l.refused(err)
+	}
 	runtime.KeepAlive(l)
 	return err
 }
