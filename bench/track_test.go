@@ -16,15 +16,20 @@ import (
 // track is the memory that the racing processes share besides what is measured: where they meet before a
 // round, and what the measured objects guard or order, each on cache lines of its own.
 type track struct {
-	arrived atomic.Int64
-	_       [120]byte
-	value   int64 // guarded by a lock, or by whose turn it is
-	_       [120]byte
-	sum     atomic.Int64 // of what readers have read
-	_       [120]byte
-	turn    int64 // number of a process; guarded by a lock
-	_       [120]byte
-	counts  [2]struct { // how often each of two processes has come to a barrier
+	arrived   atomic.Int64
+	_         [120]byte
+	value     int64 // guarded by a lock, or by whose turn it is
+	_         [120]byte
+	sum       atomic.Int64 // of what readers have read, or of the messages that were checked
+	_         [120]byte
+	numbers   atomic.Uint64 // of the messages that consumers got, added up
+	_         [120]byte
+	lost      atomic.Int64 // messages
+	broadcast atomic.Bool  // each message goes to all consumers
+	_         [112]byte
+	turn      int64 // number of a process; guarded by a lock
+	_         [120]byte
+	counts    [2]struct { // how often each of two processes has come to a barrier
 		atomic.Int64
 		_ [120]byte
 	}

@@ -1,0 +1,104 @@
+//go:build linux
+
+package bench
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/shmkit/shmkit/shm"
+)
+
+// line is a message of a stream: its number, its producer, and its number again at the end.
+type line = [8]uint64
+
+const (
+	lineBytes   = 64
+	streamSlots = 1024
+	maxSides    = 2
+)
+
+// stream is what one process knows of a stream.
+type stream struct {
+	*lane
+	topology topology
+	batch    int
+	made     uint64           // messages, by this producer
+	last     [maxSides]uint64 // number of the last message from each producer
+	got      int64            // messages, by this consumer, since it last said so
+	sum      uint64           // of their numbers
+	lost     bool             // messages may be lost
+}
+
+// A streamer opens the side of a process; of put and get it uses one. Each passes on n messages.
+type streamer func(seg *shm.Segment, s *stream) (put, get func(n int64) error, err error)
+
+func (s *stream) produces() bool { return s.number < s.topology.producers }
+
+func (s *stream) leg(put, get func(n int64) error) leg {
+	return func(n int64) (int64, error) {
+		if s.produces() {
+			return uncounted, put(n / int64(s.topology.producers))
+		}
+		if !s.lost { // otherwise each consumer gets all of them
+			n /= int64(s.topology.consumers)
+		}
+		err := get(n)
+		s.track.sum.Add(s.got)
+		s.track.numbers.Add(s.sum)
+		s.got, s.sum = 0, 0
+		return uncounted, err
+	}
+}
+
+// encode writes down the words of m that say something.
+func encode(m *line, b []byte) {
+	b = b[:lineBytes]
+	binary.NativeEndian.PutUint64(b, m[0])
+	binary.NativeEndian.PutUint64(b[8:], m[1])
+	binary.NativeEndian.PutUint64(b[56:], m[7])
+}
+
+func decode(m *line, b []byte) {
+	b = b[:lineBytes]
+	m[0], m[1], m[7] = binary.NativeEndian.Uint64(b), binary.NativeEndian.Uint64(b[8:]), binary.NativeEndian.Uint64(b[56:])
+}
+
+func (s *stream) next(m *line) {
+	s.made++
+	m[0], m[1], m[7] = s.made, uint64(s.number), s.made
+}
+
+// take checks a message: from each producer they come in order, and to one consumer all of them.
+func (s *stream) take(m *line) error {
+	number, producer := m[0], m[1]
+	if producer >= uint64(s.topology.producers) || m[7] != number || number <= s.last[producer] {
+		return fmt.Errorf("impossible message %v, the last ones were %v", *m, s.last)
+	}
+	if s.topology.consumers == 1 && !s.lost && number != s.last[producer]+1 {
+		return fmt.Errorf("message %v is not the next one, the last ones were %v", *m, s.last)
+	}
+	s.last[producer] = number
+	s.got++
+	s.sum += number
+	return nil
+}
+
+// checkStream fails unless total messages were got, or lost, each number as often as it was put.
+func checkStream(tr *track, t topology, total int64) error {
+	if got := tr.sum.Load() + tr.lost.Load(); got != total {
+		return fmt.Errorf("%d messages were got or lost, want %d", got, total)
+	}
+	if tr.lost.Load() > 0 {
+		return nil
+	}
+	each := uint64(total) / uint64(t.producers)
+	if t.producers == 1 && tr.broadcast.Load() {
+		each /= uint64(t.consumers)
+	}
+	want := each * (each + 1) / 2 * (uint64(total) / each)
+	if got := tr.numbers.Load(); got != want {
+		return fmt.Errorf("the numbers of the messages add up to %d, want %d", got, want)
+	}
+	return nil
+}
