@@ -94,6 +94,30 @@
 // A process that is stopped within the nanoseconds in which it holds a lock holds up that end of the queue: others wait for it
 // under their contexts, and calls that do not wait say that the queue is full, or empty.
 //
+// # Pipe
+//
+// A [Pipe] is two rings of bytes, one for each direction, and a [net.Conn]. Each ring has one writing process and one reading
+// process, for good. [Listen] and [Dial] make pipes between processes that know only a name: the dialer makes the pipe and puts its
+// number into the listener's backlog, a [Queue]; the listener takes the other end and the pipe's name away. What has no
+// name and no living user is free again. A [net.Listener] and a [net.Conn] are all that net/http, net/rpc or gRPC need.
+//
+//	it is killed                                  the others
+//	at one end, whatever it does                  read what it had published, then get io.ErrUnexpectedEOF; their writes fail with EPIPE;
+//	                                              who waits is woken by the death
+//	while it writes                               read a beginning of what it wrote, of any length
+//	while it reads                                do not find out how much it has read
+//	after it has closed its end                   read what it had written, then get io.EOF, as if it lived
+//	before it has taken an end                    wait for who takes that end
+//	a dialer, before it was accepted              do not see it; the listener removes the pipe that it leaves
+//	a listener                                    are refused, those who wait included; connections that it has not taken are
+//	                                              lost with it; the next Listen takes the name
+//	a process that begins or ends to listen       are refused; the next Listen takes the name
+//
+// A process that leaves the segment without closing its end counts as dead. The end of a dead process is never
+// handed on: nobody knows where in the streams it was.
+//
+// A process that is stopped (SIGSTOP, a debugger) lives. Deadlines and contexts bound the wait for it.
+//
 // # Caveats
 //
 // [Queue.TryGet] reports an empty queue while the oldest message is still being copied in, and
