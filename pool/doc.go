@@ -40,4 +40,10 @@
 // What a task did outside its result before its worker died (files, counters), it may
 // do again in the next attempt. A worker inherits the parent's environment, directory and arguments, its
 // standard output and error, but no open file and no goroutine. Linux only.
+//
+// # Logging
+//
+// [LogHandler] is a handler for log/slog that passes records through shared memory to a [LogListener], which gives them to any
+// other handler: so that any number of processes, of pools or not, write one file. A record is whole and there as soon as Handle
+// has returned, whatever happens to its process. A full log drops records, counts and reports them, and never makes anybody wait.
 package pool

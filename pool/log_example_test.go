@@ -1,0 +1,44 @@
+package pool_test
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// Any number of processes log to one file, through one listener. Here both are in one process.
+func ExampleLogHandler() {
+	seg, err := shm.Anonymous(shm.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer seg.Close()
+
+	noTime := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}
+	listener, err := pool.NewLogListener(seg, "log", slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: noTime}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	handler, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Process: "worker 1"}) // in each process
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	slog.New(handler).Info("done", "files", 12)
+
+	if err := listener.Close(); err != nil { // writes what was logged before
+		fmt.Println(err)
+	}
+	// Output:
+	// level=INFO msg=done process="worker 1" files=12
+}

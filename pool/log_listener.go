@@ -1,0 +1,163 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	wire "github.com/shmkit/shmkit/internal/codec"
+	"github.com/shmkit/shmkit/queue"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// parked: nobody burns a processor for a log.
+const parked = shmsync.Park
+
+// ProcessKey is the attribute by which a [LogListener] says which process a record comes from.
+const ProcessKey = "process"
+
+// reportEvery is how often a listener looks whether records were dropped.
+const reportEvery = time.Second
+
+// A LogListener takes the records of all [LogHandler]s of a log and gives them to another handler, in the order in which they
+// were put in. There should be one at a time; with several, each gets a part.
+type LogListener struct {
+	log  *sharedLog
+	to   slog.Handler
+	stop context.CancelFunc
+	done chan struct{}
+
+	reported uint64 // dropped records that were told of
+
+	mu  sync.Mutex
+	err error // the first
+}
+
+// NewLogListener finds the log of that name in the segment, or makes it, and begins to give its records to the handler, from a
+// goroutine of its own. The handler may write anywhere but to the same log.
+//
+// Errors: those of [NewLogHandler].
+func NewLogListener(seg *shm.Segment, name string, to slog.Handler) (*LogListener, error) {
+	if h, ok := to.(*LogHandler); ok && h.log.records.Name() == name {
+		return nil, fmt.Errorf("pool: log %q: the listener's handler would write to the same log: %w", name, os.ErrInvalid)
+	}
+	log, err := openLog(seg, name, 0)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	l := &LogListener{log: log, to: to, stop: stop, done: make(chan struct{}), reported: uint64(log.dropped.Sum())}
+	go l.listen(ctx)
+	return l, nil
+}
+
+// Dropped is how many records of this log were dropped so far, by all processes.
+func (l *LogListener) Dropped() uint64 { return uint64(l.log.dropped.Sum()) }
+
+// Close takes all records that were handled before it, says how many were dropped, and ends the listener. What is handled later waits for
+// the next listener. It may be called again.
+//
+// Errors: the first of the handler, or of the log.
+func (l *LogListener) Close() error {
+	l.stop()
+	<-l.done
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+func (l *LogListener) listen(ctx context.Context) {
+	defer close(l.done)
+	for {
+		record, err := l.next(ctx)
+		switch {
+		case err == nil:
+			l.pass(record)
+			continue
+		case ctx.Err() != nil:
+			l.drain()
+			l.report()
+			return
+		case errors.Is(err, context.DeadlineExceeded):
+			l.report()
+		default: // closed, or corrupt: there will be no more
+			if !errors.Is(err, queue.ErrClosed) && !errors.Is(err, shm.ErrClosed) {
+				l.fail(err)
+			}
+			l.report()
+			return
+		}
+	}
+}
+
+// next waits for a record, but not for longer than the next report can wait.
+func (l *LogListener) next(ctx context.Context) ([]byte, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if record, err := l.log.records.TryGet(); err != queue.ErrEmpty {
+		return record, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, reportEvery)
+	defer cancel()
+	return l.log.records.Get(ctx)
+}
+
+// drain takes what is there, and no more than was there when it began.
+func (l *LogListener) drain() {
+	for n := l.log.records.Len(); n > 0; n-- {
+		record, err := l.log.records.TryGet()
+		if err != nil {
+			return
+		}
+		l.pass(record)
+	}
+}
+
+// pass gives a record to the handler.
+func (l *LogListener) pass(b []byte) {
+	var in logRecord
+	if err := wire.Decode(b, &in); err != nil {
+		l.fail(err)
+		return
+	}
+	r := slog.NewRecord(in.Time, in.Level, in.Message, 0)
+	r.AddAttrs(slog.String(ProcessKey, in.Process))
+	r.AddAttrs(attrsOf(in.Attrs)...)
+	l.handle(r)
+}
+
+// report says how many records were dropped since the last report.
+func (l *LogListener) report() {
+	total := l.Dropped()
+	if total == l.reported {
+		return
+	}
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log records were dropped: the log was full", 0)
+	r.AddAttrs(slog.Uint64("dropped", total-l.reported))
+	l.reported = total
+	l.handle(r)
+}
+
+func (l *LogListener) handle(r slog.Record) {
+	ctx := context.Background()
+	if !l.to.Enabled(ctx, r.Level) {
+		return
+	}
+	if err := l.to.Handle(ctx, r); err != nil {
+		l.fail(err)
+	}
+}
+
+func (l *LogListener) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.err = fmt.Errorf("pool: log %q: %w", l.log.records.Name(), err)
+	}
+}
