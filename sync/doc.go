@@ -102,6 +102,9 @@
 // a process that is stopped just then does not hold up the others. Within a process waiters are served in the order
 // in which they came, but a goroutine that finds the lock free just then overtakes them.
 //
+// Readers that wait for an RWMutex go in when the writer leaves, all those of a process together, before the next
+// writer does. They have five milliseconds for that; a process that misses them has to wait for one writer more.
+//
 // # Caveats
 //
 // A lock belongs to a process, not to a goroutine. A stopped process (SIGSTOP, a
