@@ -98,7 +98,7 @@ func (o outcome) report(b *testing.B, p plan) {
 	if share := median(shares); p.procs() > 1 && share != unknown {
 		b.ReportMetric(share, "min-share")
 	}
-	if p.together {
+	if p.together && !p.untimed {
 		o.reportTrips(b, p)
 	}
 }
