@@ -6,7 +6,8 @@ import (
 )
 
 var (
-	// ErrOwnerDied says that the holder of a lock died. The caller holds the lock now. It comes as an [*OwnerDiedError].
+	// ErrOwnerDied says that the holder of a lock died. The caller holds the lock now, except after [RWMutex.RLock] and
+	// [RWMutex.TryRLock]. It comes as an [*OwnerDiedError].
 	ErrOwnerDied = lock.ErrOwnerDied
 
 	// ErrNotRecoverable says that a lock was unlocked after [ErrOwnerDied] without

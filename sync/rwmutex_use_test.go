@@ -163,6 +163,7 @@ func TestRWMutexLockers(t *testing.T) {
 	m.MarkConsistent()
 	m.Unlock()
 	m.RLocker().Lock()
+	wantErr(t, "TryLock", m.TryLock(), shmsync.ErrLocked)
 	m.RLocker().Unlock()
 }
 

@@ -21,7 +21,7 @@ func (e *HeldError) Error() string {
 	if e.Kept {
 		return fmt.Sprintf("%s: closed while this process held %q: nobody gets them before this process ends", e.Segment, e.Objects)
 	}
-	return fmt.Sprintf("%s: closed while this process held %q: whoever locks them next is told that their owner died", e.Segment, e.Objects)
+	return fmt.Sprintf("%s: closed while this process held %q: others take it for dead, and whoever locks them next is told so", e.Segment, e.Objects)
 }
 
 // Close detaches this process: its waiters get [lock.ErrClosed], and so does

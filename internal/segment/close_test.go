@@ -135,7 +135,7 @@ func TestCloseNamesHeldLocks(t *testing.T) {
 	if !errors.As(err, &h) || len(h.Objects) != 1 || h.Objects[0] != "held" || h.Segment != s.Path() {
 		t.Errorf("%v", err)
 	}
-	wantError(t, err, err, s.Path(), `"held"`, "told that their owner died")
+	wantError(t, err, err, s.Path(), `"held"`, "is told so")
 	if waited := time.Since(began); waited < closePatience {
 		t.Errorf("it gave up after %v", waited)
 	}
