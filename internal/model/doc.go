@@ -22,6 +22,10 @@
 // rwmutex.pml is the readers–writer lock: seats and their bars, turns, readers who are let in by others of their process,
 // taking over from dead writers, counting out dead readers. Its lock of the writers is one step, too.
 //
+// queue.pml is the slots of a queue of many: claiming, publishing, taking, freeing, skipping the dead, withdrawing, dropping and
+// closing. ring-sleep.pml is how the two ends of a queue of one producer and one consumer sleep for each other, how it is closed, and
+// how a role is taken over.
+//
 // barrier.pml is the barrier: coming, tripping, the action, giving up, breaking and resetting it, by parties and by a
 // process that is none.
 //
