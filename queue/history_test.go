@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -65,24 +66,100 @@ var roleHistory = proctest.Register("history", func(args []string) {
 	proctest.Say("ready")
 	proctest.Hear()
 	h.begin()
-	for i := range mine {
-		e := &mine[i]
-		e.Put, e.Value = args[2] == "put", uint64(who*eventsEach+i+1)
-		e.Call = h.clock.Add(1)
-		if e.Put {
-			err = h.q.TryPut(e.Value)
-		} else {
-			e.Value, err = h.q.TryGet()
+	for i, kind := 0, 0; i < len(mine); kind++ {
+		n := 1
+		if kind%4 == 3 {
+			n = min(2, len(mine)-i)
 		}
-		e.Done = err == nil
-		if err != ErrFull && err != ErrEmpty {
-			exitOn(err)
-		}
-		e.Return = h.clock.Add(1)
+		h.step(mine[i:i+n], uint64(who*eventsEach+i+1), args[2] == "put", kind)
+		i += n
 	}
 	proctest.Say("done")
 	proctest.Hear()
 })
+
+// step does one operation, the kind-th of its process, and notes it as an event for each message that it may concern.
+func (h history) step(events []event, first uint64, put bool, kind int) {
+	call := h.clock.Add(1)
+	values := make([]uint64, len(events))
+	for i := range events {
+		values[i] = first + uint64(i)
+		events[i].Put, events[i].Value = put, values[i]
+		events[i].Call = call
+	}
+	n, err := 0, error(nil)
+	if put {
+		n, err = h.put(values, kind)
+	} else {
+		n, err = h.get(values, kind)
+	}
+	if err != nil && err != ErrFull && err != ErrEmpty && err != context.Canceled {
+		exitOn(err)
+	}
+	end := h.clock.Add(1)
+	for i := range events {
+		e := &events[i]
+		switch {
+		case i < n:
+			e.Value, e.Done = values[i], true
+		case i > 0:
+			e.Call = 0 // was not tried, or is not known
+			continue
+		}
+		e.Return = end
+	}
+}
+
+// canceled is for operations that shall not wait.
+var canceled = func() context.Context {
+	ctx, cancel := context.WithCancel(background)
+	cancel()
+	return ctx
+}()
+
+// put puts the values in one of the possible ways, without waiting, and returns how many it has put.
+func (h history) put(values []uint64, kind int) (n int, err error) {
+	switch {
+	case len(values) > 1:
+		return h.q.PutBatch(canceled, values)
+	case kind%4 == 0:
+		err = h.q.TryPut(values[0])
+	case kind%4 == 1:
+		err = h.q.Put(canceled, values[0])
+	default:
+		r, e := h.q.Reserve(canceled)
+		if err = e; err == nil {
+			*r.Value = values[0]
+			err = r.Commit()
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	return 1, nil
+}
+
+// get takes up to as many values in one of the possible ways, without waiting, and returns how many it has taken.
+func (h history) get(values []uint64, kind int) (n int, err error) {
+	switch {
+	case len(values) > 1:
+		return h.q.GetBatch(canceled, values)
+	case kind%4 == 0:
+		values[0], err = h.q.TryGet()
+	case kind%4 == 1:
+		values[0], err = h.q.Get(canceled)
+	default:
+		p, e := h.q.Peek(canceled)
+		if err = e; err == nil {
+			values[0] = *p.Value
+			err = p.Release()
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	return 1, nil
+}
 
 // Rules say what a history of these processes must be like.
 type rules struct {
