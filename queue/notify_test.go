@@ -1,0 +1,143 @@
+package queue
+
+import (
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// lostWakeUp is how long a wait lasts at least whose wake-up was lost: then only the look after a second ends it.
+const lostWakeUp = 900 * time.Millisecond
+
+// rolePingPong answers each message of one SPSC in another, and never spins.
+var rolePingPong = proctest.Register("ping-pong", func(args []string) {
+	var ends [2]*SPSC[uint64]
+	for i := range ends {
+		b, err := hex.DecodeString(args[i])
+		exitOn(err)
+		ends[i] = new(SPSC[uint64])
+		exitOn(ends[i].UnmarshalBinary(b))
+		ends[i].policy = shmsync.Park
+	}
+	proctest.Say("ready")
+	for v, err := range ends[0].All(background) {
+		exitOn(err)
+		exitOn(ends[1].Put(background, v))
+	}
+})
+
+// A68: no wake-up between two processes that sleep for each other is lost.
+func TestSPSCNotificationsAreNotLost(t *testing.T) {
+	seg, err := shm.Create(proctest.Dir(t)+"/segment", shm.Options{})
+	wantErr(t, err, nil)
+	defer seg.Close()
+	var ends [2]*SPSC[uint64]
+	var handles [2]string
+	for i, name := range []string{"there", "back"} {
+		ends[i], err = NewSPSC[uint64](seg, name, 1, Options{Wait: shmsync.Park})
+		wantErr(t, err, nil)
+		b, err := ends[i].MarshalBinary()
+		wantErr(t, err, nil)
+		handles[i] = hex.EncodeToString(b)
+	}
+	child := proctest.Start(t, rolePingPong, handles[0], handles[1])
+	child.Expect("ready")
+	worst := time.Duration(0)
+	began := time.Now()
+	n := uint64(0)
+	for ; time.Since(began) < time.Second; n++ {
+		start := time.Now()
+		wantErr(t, ends[0].Put(background, n), nil)
+		v, err := ends[1].Get(background)
+		if err != nil || v != n {
+			t.Fatalf("got %d, %v, want %d", v, err, n)
+		}
+		worst = max(worst, time.Since(start))
+	}
+	if worst >= lostWakeUp {
+		t.Errorf("the slowest of %d rounds took %v", n, worst)
+	}
+	t.Logf("%d rounds, the slowest in %v", n, worst)
+	ends[0].Close()
+	child.WaitOK()
+}
+
+// A68: many who notify at once lose nothing: each of many sleepers gets what was put for it, soon.
+func TestNotificationsAreNotLost(t *testing.T) {
+	q := newQueue[int64](t, 4, Options{Wait: shmsync.Park})
+	back := newQueue[int64](t, 4, Options{Wait: shmsync.Park})
+	var workers sync.WaitGroup
+	for range 4 {
+		workers.Go(func() {
+			for v := range q.All(background) {
+				if err := back.Put(background, v); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	worst := time.Duration(0)
+	for round := range int64(1500) {
+		start := time.Now()
+		n := round%4 + 1
+		var producers sync.WaitGroup
+		for range n {
+			producers.Go(func() { q.Put(background, round) })
+		}
+		for range n {
+			if v, err := back.Get(background); err != nil || v != round {
+				t.Fatalf("got %d, %v", v, err)
+			}
+		}
+		producers.Wait()
+		worst = max(worst, time.Since(start))
+	}
+	if worst >= lostWakeUp {
+		t.Errorf("the slowest round took %v", worst)
+	}
+	q.Close()
+	workers.Wait()
+}
+
+// A68: a producer that is blocked by a consumer returns when that is gone: at once where the dead one held the place, and else
+// when somebody has its role.
+func TestBlockedPutReturnsWhenItsReceiverIsGone(t *testing.T) {
+	t.Run("Queue", func(t *testing.T) {
+		if took := deathWakes(t, "get"); took > 500*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+	})
+	t.Run("SPSC", func(t *testing.T) {
+		q, path := namedSPSC(t, 1, Options{})
+		spscPut(t, q, 1, 1)
+		child := proctest.Start(t, roleSPSCPeek, path)
+		child.Expect("looks")
+		var put error
+		done := proctest.MustBlock(t, func() { put = q.Put(background, messageOf(2)) })
+		kill(t, child)
+		began := time.Now()
+		spscGet(t, q, 1, 1)
+		<-done
+		wantErr(t, put, nil)
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		spscGet(t, q, 2, 2)
+	})
+}
+
+// roleSPSCPeek looks at a message of the queue in the segment args[0], for ever.
+var roleSPSCPeek = proctest.Register("spsc-peek", func(args []string) {
+	p, err := openSPSC(args[0]).Peek(background)
+	exitOn(err)
+	exitOn(p.Value.check())
+	proctest.Say("looks")
+	proctest.Hear()
+	exitOn(fmt.Errorf("was not killed"))
+})
