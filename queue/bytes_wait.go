@@ -71,11 +71,16 @@ func (r *bytesRing) await(ctx context.Context, policy wait.Policy, s, other *sid
 
 // await waits until ready reports true: it spins, and then it sleeps.
 func (s *side) await(ctx context.Context, policy wait.Policy, other *side, ready func() bool, extra func(*lock.Watch)) error {
-	if policy == wait.Adaptive {
+	switch policy {
+	case wait.Adaptive:
 		if s.spin(other, ready) {
 			return nil
 		}
 		policy = wait.Parking
+	case wait.Spinning:
+		if s.stare(other, ready) {
+			return nil
+		}
 	}
 	return s.event.Await(ctx, policy, ready, extra)
 }

@@ -129,12 +129,17 @@ func (c *Pipe) await(s *pipeSide, mine, other *side) error {
 		return s.err
 	}
 	policy := c.policy
-	if policy == wait.Adaptive {
+	switch policy {
+	case wait.Adaptive:
 		if mine.spin(other, s.look) {
 			mine.learn(false)
 			return s.err
 		}
 		policy = wait.Parking
+	case wait.Spinning:
+		if mine.stare(other, s.look) {
+			return s.err
+		}
 	}
 	if err := mine.event.Await(context.Background(), policy, s.stare, s.watch); err != nil {
 		return errOwnSegment

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/wait"
 )
@@ -64,6 +65,31 @@ func (s *side) learn(more bool) {
 		pause = min(2*max(pause, 1), maxPause)
 	}
 	s.pause.Store(pause)
+}
+
+// stares is how often a waiter that never sleeps looks as fast as it can. Behind the gate of the event it looks at longer and longer
+// intervals, which would be felt in a conversation.
+const stares = 1024
+
+// stare looks at short intervals for a while, and reports whether ready did. It is for those who never sleep.
+func (s *side) stare(other *side, ready func() bool) bool {
+	if !s.used.Load() {
+		s.used.Store(true)
+	}
+	if other.used.Load() { // the other side may be a goroutine that needs this processor
+		return false
+	}
+	if !s.spinning.CompareAndSwap(false, true) {
+		return false
+	}
+	defer s.spinning.Store(false)
+	for range stares {
+		if ready() {
+			return true
+		}
+		cpu.Pause(1)
+	}
+	return false
 }
 
 // spin looks a bounded number of times, and reports whether ready did.

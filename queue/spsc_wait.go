@@ -14,11 +14,16 @@ func (r *spsc) awaitRoom(ctx context.Context, policy wait.Policy) error {
 	if p.look() {
 		return p.err
 	}
-	if policy == wait.Adaptive {
+	switch policy {
+	case wait.Adaptive:
 		if p.spin(&r.get.side, p.look) {
 			return p.err
 		}
 		policy = wait.Parking
+	case wait.Spinning:
+		if p.side.stare(&r.get.side, p.look) {
+			return p.err
+		}
 	}
 	r.head.tally.waits.Add(1)
 	if err := p.event.Await(ctx, policy, p.stare, nil); err != nil {
@@ -33,11 +38,16 @@ func (r *spsc) awaitMessage(ctx context.Context, policy wait.Policy) error {
 	if c.look() {
 		return c.err
 	}
-	if policy == wait.Adaptive {
+	switch policy {
+	case wait.Adaptive:
 		if c.spin(&r.put.side, c.look) {
 			return r.gathered()
 		}
 		policy = wait.Parking
+	case wait.Spinning:
+		if c.side.stare(&r.put.side, c.look) {
+			return c.err
+		}
 	}
 	r.head.tally.waits.Add(1)
 	if err := c.event.Await(ctx, policy, c.look, r.watch); err != nil {

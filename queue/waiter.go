@@ -93,11 +93,16 @@ func (q *Queue[T]) await(ctx context.Context, w *waiter[T], s *side, ready func(
 // await spins, then it sleeps.
 func (w *waiter[T]) await(ctx context.Context, s, other *side, ready func() bool) error {
 	policy := w.q.policy
-	if policy == wait.Adaptive {
+	switch policy {
+	case wait.Adaptive:
 		if s.spin(other, ready) {
 			return w.err
 		}
 		policy = wait.Parking
+	case wait.Spinning:
+		if s.stare(other, ready) {
+			return w.err
+		}
 	}
 	w.q.r.head.tally.waits.Add(1)
 	if err := s.event.Await(ctx, policy, ready, w.extra); err != nil {
