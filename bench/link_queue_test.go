@@ -23,7 +23,7 @@ var linkers = map[string]linker{
 }
 
 // conversationSlots is how many messages of fixed size there is room for.
-const conversationSlots = 4
+const conversationSlots = 16
 
 // queueLinker opens a queue of each of the payloads.
 type queueLinker [4]func(seg *shm.Segment, name string, policy shmsync.WaitPolicy) (link, error)
