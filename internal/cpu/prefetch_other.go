@@ -1,0 +1,6 @@
+//go:build !amd64
+
+package cpu
+
+// PrefetchWrite does nothing here.
+func PrefetchWrite([]byte) {}
