@@ -62,11 +62,41 @@
 //	while it waits                            notice nothing
 //	after it has freed a dead one's slot      may miss that one in the count
 //	while it closes the queue                 find it closed, within a second, or not
+//	while it has a place reserved             skip the position; count it as abandoned
+//	while it looks at a message               have lost that one message; count it as abandoned when its slot is needed
+//	while it drops the oldest message         have lost that one; it counts as dropped, as abandoned, or not at all
+//	in a batch                                see its messages one by one, each as above
+//	between taking a message and TaskDone     do not wait for it in Join; who sleeps there looks within a second
 //
 // A full queue whose oldest position belongs to a dead producer needs no consumer to go on: the next producer skips that position.
 //
 // A process that is stopped (SIGSTOP, a debugger) lives. Its claims are waited for: the messages behind
 // its own have to wait, and so has the producer that comes to its slot one lap later.
+//
+// # Tasks
+//
+// In a queue that was made with Options.Joinable each process counts, in a place of its own, the messages that it has taken and has not
+// reported by [Queue.TaskDone]. It counts a message before it claims it, so that [Queue.Join] finds each one in the queue or in a
+// count; the counts of dead processes do not matter. Other queues pay nothing for this.
+//
+// # SPSC
+//
+// An [SPSC] has a tail, which only its producer moves, and a place up to which its consumer has read. Both look at the other's
+// word only when they have come to the end of what they know. There are no claims: the two processes that have
+// the roles own what lies on their side. Before it writes, the producer says how far it has begun; so a consumer that finds the queue closed
+// knows whether something is still on its way.
+//
+//	it is killed                                        the others
+//	before it has a role                                notice nothing
+//	the producer, while it writes or has reserved       do not see these messages; its successor counts them as abandoned
+//	the producer, when they are published               get them; who sleeps for them looks within a second
+//	a successor, before it has counted those            are not told of them by a count
+//	the consumer, before it has copied a message        see that one again: its successor gets it
+//	the consumer, when it has said that it is read      never see that message: it was the dead one's
+//	who closes the queue                                find it closed, within a second, or not
+//
+// A role is taken over by the next process that puts, or gets, and not before its owner is dead or has closed the segment. A process that
+// is stopped lives: others get [ErrRoleTaken].
 //
 // # Broadcast
 //

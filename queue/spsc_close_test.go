@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -139,4 +140,43 @@ func TestSPSCSegmentClosedWhileReserved(t *testing.T) {
 	spscGet(t, q2, 1, 2)
 	spscAbandoned(t, q2, 1)
 	spscUsable(t, q2)
+}
+
+// A61: close wakes both ends, wherever they sleep, and does not leave it to them to look again.
+func TestSPSCCloseWakes(t *testing.T) {
+	q, path := namedSPSC(t, 1, Options{})
+	consumer := proctest.Start(t, roleSPSCTraffic, path, "get")
+	consumer.Expect("ready")
+	time.Sleep(30 * time.Millisecond)
+	began := time.Now()
+	wantErr(t, q.Close(), nil)
+	consumer.Expect("0")
+	consumer.WaitOK()
+
+	q, path = namedSPSC(t, 1, Options{})
+	producer := proctest.Start(t, roleSPSCTraffic, path, "put", "1")
+	producer.Expect("ready")
+	time.Sleep(30 * time.Millisecond)
+	wantErr(t, q.Close(), nil)
+	producer.Expect("1")
+	producer.WaitOK()
+	if took := time.Since(began); took > 600*time.Millisecond {
+		t.Errorf("it took %v", took)
+	}
+	spscGet(t, q, 1, 1)
+	_, err := q.TryGet()
+	wantErr(t, err, ErrClosed)
+}
+
+// A61: where nobody waits, nobody is woken: no system call is made for it.
+func TestSPSCNoWakeWithoutWaiters(t *testing.T) {
+	q := newSPSC[int64](t, 2, Options{})
+	for i := range int64(1000) {
+		wantErr(t, q.TryPut(i), nil)
+		_, err := q.TryGet()
+		wantErr(t, err, nil)
+	}
+	if h := q.r.head; h.notEmpty != [len(h.notEmpty)]byte{} || h.notFull != [len(h.notFull)]byte{} {
+		t.Errorf("the events were used: %v, %v", h.notEmpty, h.notFull)
+	}
 }
