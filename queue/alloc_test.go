@@ -30,6 +30,21 @@ func TestAllocations(t *testing.T) {
 			there.TryPut(line{})
 			there.TryGet()
 		})
+		vs := make([]line, 3)
+		wide, dropping := newQueue[line](t, 4, Options{Wait: policy}), newQueue[line](t, 1, Options{Wait: policy, WhenFull: DropOldest})
+		check("batches, "+name, func() {
+			wide.PutBatch(background, vs)
+			wide.GetBatch(background, vs)
+		})
+		check("without a copy, "+name, func() {
+			r, err := wide.Reserve(background)
+			wantErr(t, err, nil)
+			wantErr(t, r.Commit(), nil)
+			p, err := wide.Peek(background)
+			wantErr(t, err, nil)
+			wantErr(t, p.Release(), nil)
+		})
+		check("dropping, "+name, func() { dropping.Put(background, line{}) })
 		var echo sync.WaitGroup
 		echo.Go(func() {
 			for v := range there.All(background) {

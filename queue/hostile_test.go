@@ -36,6 +36,7 @@ func useAll(t *testing.T, q *Queue[uint64]) {
 				t.Fatal(err)
 			}
 		}
+		useOthers(t, ctx, q)
 		if n := q.Len(); n < 0 || n > q.Cap() {
 			t.Fatalf("length %d", n)
 		}
@@ -47,6 +48,45 @@ func useAll(t *testing.T, q *Queue[uint64]) {
 	}
 }
 
+// useOthers does the operations on several messages, without a copy, and on full queues.
+func useOthers(t *testing.T, ctx context.Context, q *Queue[uint64]) {
+	t.Helper()
+	var errs []error
+	_, err := q.PutBatch(ctx, []uint64{1, 2, 3})
+	errs = append(errs, err)
+	_, err = q.GetBatch(ctx, make([]uint64, 2))
+	errs = append(errs, err)
+	for range 2 {
+		r, err := q.Reserve(ctx)
+		errs = append(errs, err)
+		if err == nil {
+			*r.Value = 5
+			errs = append(errs, r.Commit())
+		}
+	}
+	r, err := q.Reserve(ctx)
+	errs = append(errs, err)
+	if err == nil {
+		errs = append(errs, r.Abort())
+	}
+	p, err := q.Peek(ctx)
+	errs = append(errs, err)
+	if err == nil {
+		errs = append(errs, p.Release())
+	}
+	for _, full := range []WhenFull{DropNewest, DropOldest} {
+		dropping := &Queue[uint64]{object: object{o: q.o}, r: q.r, full: full}
+		for range 3 {
+			errs = append(errs, dropping.Put(ctx, 1))
+		}
+	}
+	for _, err := range errs {
+		if !acceptable(err) && err != ErrNotHeld {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Every word of the queue gets every odd value. Handles that are open go on somehow, new ones
 // are refused or do so, too.
 func TestHostileWords(t *testing.T) {
@@ -54,7 +94,7 @@ func TestHostileWords(t *testing.T) {
 	me := uint64(seg.Internal().Me())
 	words := []uint64{0, 1, 2, 3, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1 << 62, 2 << 62, 3 << 62, 1<<62 | me<<32, 3<<62 | me<<32,
 		1<<62 | me<<32 | 1<<31, 3<<62 | 1<<32, 2<<62 | 1<<31, 1 << 63, math.MaxUint64, math.MaxUint64 - 1, 0x5555555555555555}
-	for _, off := range []int{0, 8, 16, 32, 40, 48, 56, 128, 256, headBytes, headBytes + 8, headBytes + 16, headBytes + 24} {
+	for _, off := range []int{0, 8, 16, 32, 40, 48, 56, 64, 72, 80, 96, 104, 128, 256, headBytes, headBytes + 8, headBytes + 16, headBytes + 24} {
 		for _, word := range words {
 			q, err := NewQueue[uint64](seg, "q", 2, Options{})
 			if err != nil {

@@ -50,6 +50,7 @@ func TestSPSCProperties(t *testing.T) {
 		if m.q, err = NewSPSC[uint64](seg, "q", capacity, Options{WhenFull: DropNewest}.startingAt(start)); err != nil {
 			t.Fatal(err)
 		}
+		defer seg.RemoveObject("q") // also when the check fails, and is tried again
 		t.Repeat(map[string]func(*rapid.T){
 			"": func(t *rapid.T) {
 				s := m.q.Stats()
@@ -72,9 +73,6 @@ func TestSPSCProperties(t *testing.T) {
 				m.q = q
 			},
 		})
-		if err := seg.RemoveObject("q"); err != nil {
-			t.Fatal(err)
-		}
 	})
 }
 
