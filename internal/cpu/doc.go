@@ -1,5 +1,5 @@
 // Package cpu gives the few processor instructions that Go's atomics do not: a pause for spin loops, a store that
-// is a release and no more, and fences for loads and for stores.
+// is a release and no more, fences for loads and for stores, and a prefetch for writing.
 //
 // sync/atomic is sequentially consistent: on amd64 its stores are XCHG, a full fence that waits for the store
 // buffer to drain. A message that only has to be published needs a release store, which there is a plain MOV.
