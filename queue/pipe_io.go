@@ -70,13 +70,13 @@ func (c *Pipe) Write(b []byte) (int, error) {
 }
 
 func (c *Pipe) write(b []byte) (n int, err error) {
-	if peer := c.peer().Load(); peer&readShut != 0 || c.gone(peer) {
-		err = errno.BrokenPipe
-	}
-	if c.wr.stop.Load() != 0 || c.p.closer.Closed() || err != nil {
+	if c.wr.stop.Load() != 0 || c.p.closer.Closed() { // the memory may be another object's by now
 		if err := c.refusal(&c.wr); err != nil {
 			return 0, err
 		}
+	}
+	if peer := c.peer().Load(); peer&readShut != 0 || c.gone(peer) {
+		return 0, errno.BrokenPipe
 	}
 	p := &c.out.put
 	for err == nil && n < len(b) {
