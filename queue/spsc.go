@@ -133,6 +133,9 @@ func (q *SPSC[T]) Put(ctx context.Context, v T) error {
 	}
 	*spscValue[T](r, at) = v
 	r.publish(at + 1)
+	if at%fetchEvery == 0 {
+		r.fetch(at+fetchEvery, fetchEvery)
+	}
 	runtime.KeepAlive(q)
 	return nil
 }

@@ -25,11 +25,13 @@ func (q *SPSC[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
 		if !r.begin(at + k) {
 			return n, r.refuse()
 		}
-		for i := range k {
-			*spscValue[T](r, at+i) = vs[n+int(i)]
+		for end := at + k; at != end; {
+			copied := copy(spscRun[T](r, at, end-at), vs[n:])
+			at += uint64(copied)
+			n += copied
 		}
-		r.publish(at + k)
-		n += int(k)
+		r.publish(at)
+		r.fetch(at, k)
 	}
 	runtime.KeepAlive(q)
 	return n, nil
@@ -54,12 +56,12 @@ func (q *SPSC[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
 		return 0, shm.ErrClosed
 	}
 	k := min(r.get.until-at, uint64(len(vs)))
-	for i := range k {
-		vs[i] = *spscValue[T](r, at+i)
+	for n < int(k) {
+		n += copy(vs[n:], spscRun[T](r, at+uint64(n), k-uint64(n)))
 	}
 	r.finish(at + k)
 	runtime.KeepAlive(q)
-	return int(k), nil
+	return n, nil
 }
 
 // Reserve gives the place of the next message, to write it there; see [Reservation]. It waits for room

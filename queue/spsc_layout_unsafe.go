@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/lock"
 )
 
@@ -68,6 +69,29 @@ func spscHeadIn(mem []byte) *spscHead {
 	_ = mem[spscHeadBytes-1]
 	return (*spscHead)(unsafe.Pointer(unsafe.SliceData(mem)))
 }
+
+// spscRun views the values from a position on as a slice of at most n. It ends at the end of the ring at the latest, and
+// after the first value where there are gaps between values. N must not be 0.
+func spscRun[T any](r *spsc, p, n uint64) []T {
+	first := spscValue[T](r, p)
+	if r.stride != unsafe.Sizeof(*first) {
+		return unsafe.Slice(first, 1)
+	}
+	return unsafe.Slice(first, min(n, r.capacity()-p&r.mask))
+}
+
+// fetch has the cache lines of up to n places from a position on come from the consumer's processor, as far as there is room: each
+// write to one of them would wait for it otherwise.
+func (r *spsc) fetch(p, n uint64) {
+	n = min(n, uint64(max(int64(r.put.until-p), 0)), r.capacity()-p&r.mask, fetchBytes/uint64(r.stride))
+	cpu.PrefetchWrite(unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(r.first), uintptr(p&r.mask)*r.stride)), uintptr(n)*r.stride))
+}
+
+// fetchBytes is how much is fetched ahead at most.
+const (
+	fetchBytes = 4 << 10
+	fetchEvery = 8
+)
 
 // spscValue views the value of a position as a T.
 func spscValue[T any](r *spsc, p uint64) *T {
