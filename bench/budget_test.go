@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func (r budgeted) run(b *testing.B) {
 		case b.N == 1:
 			o = r.race(b, p)
 		case p.rounds == r.plan.rounds:
-			p = r.plan.within(rowBudget, median(nsOf(quietRounds(o.rounds(p)))))
+			p = r.plan.within(rowBudget, slices.Min(nsOf(o.rounds(p))))
 			o = r.race(b, p)
 		}
 		o.report(b, p)
