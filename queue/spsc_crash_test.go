@@ -262,6 +262,22 @@ func TestSPSCCrashInGet(t *testing.T) {
 	}
 }
 
+// The get that dies waits for a message, and is woken or not.
+func TestSPSCCrashInGetThatWaits(t *testing.T) {
+	for op, messages := range map[string]uint64{"Get": 1, "Release": 1} {
+		t.Run(op, func(t *testing.T) {
+			spscScene{op: op, capacity: 2, during: func(t *testing.T, q *SPSC[checked]) {
+				time.Sleep(10 * time.Millisecond)
+				spscPut(t, q, 1, 2)
+			}, after: func(t *testing.T, q *SPSC[checked], points []string) {
+				gone := count(slices.Contains(points, "spsc.read"), messages)
+				spscGet(t, q, 1+gone, 2)
+				spscAbandoned(t, q, 0)
+			}}.sweep(t)
+		})
+	}
+}
+
 // The get that dies has to wake a producer.
 func TestSPSCCrashInGetWhileTheProducerSleeps(t *testing.T) {
 	results := make(chan error, 1)
