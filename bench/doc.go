@@ -1,9 +1,11 @@
-// Package bench measures the toolkit beside its peers: the same work done by hand in C with glibc, and by
-// Python's multiprocessing.
+// Package bench measures the toolkit beside its peers: the same work done by hand in C with glibc, by Python's
+// multiprocessing, by Boost, and by the sockets and pipes of the operating system.
 //
-//	go test -bench . ./bench                      # everything, less than three minutes
+//	go test -bench . ./bench                      # everything, some five minutes
 //	go test -bench Lock ./bench                   # the mutexes only
 //	go test -bench 'RoundTrip|Barrier' ./bench    # how processes wait for each other
+//	go test -bench '/kind=' ./bench               # the queues only
+//	go test -bench 'Stream/kind=spsc' ./bench     # one of them, as a stream
 //	go test -bench . -benchtime 1x ./bench        # everything once, in seconds
 //
 // A row is named by what differs, as key=value: op is what is done where there is a choice, procs is how many
@@ -15,6 +17,29 @@
 //
 //	go test -bench . -count 6 ./bench >rows
 //	benchstat -col /impl rows
+//
+// # Queues
+//
+// The rows of BenchmarkRoundTrip and BenchmarkStream are named kind=…/payload=…/wait=…/impl=… and
+// kind=…/topology=…/batch=…/impl=…
+//
+//   - kind is the queue of the toolkit. Its peers are what others use for the same purpose.
+//   - payload is the length of a message; a stream has messages of 64 bytes. Where a kind has Reserve and Peek, messages of 64 KiB and 1
+//     MiB are written and read where they lie, their first and last word. A pipe, and the peers but c, copy them.
+//   - wait is how an end waits for the other. The rows placement=free beside wait=park are those of
+//     processes that the kernel may put on any CPU: mostly it puts both on the same one.
+//   - topology is how many processes put messages and how many get them: 2p1c has two producers and one consumer. All
+//     producers have one core, all consumers another.
+//   - batch is how many messages are put at once; in a pipe that is one write, 64 KiB for 1024 messages.
+//   - impl, besides those above: boost-lockfree (spsc_queue and queue, of fixed size, in shared memory; they only spin), boost-mq
+//     (message_queue of Boost.Interprocess), python-queue and python-pipe (Queue and Pipe of multiprocessing),
+//     unix-socket and os-pipe (in Go). c is the floor: in a round trip one slot for each way, with a number that the receiver waits
+//     for in a loop with pauses, or on a futex; in a stream a ring. It survives no death and checks nothing.
+//
+// The writer of a Broadcast waits for nobody, so readers may lose messages: ns/op is the time until all readers have seen
+// the last one, and lost-% is what they lost.
+//
+// These rows are measured for a fraction of a second each, whatever -benchtime says; 1x makes them shorter.
 //
 // # Reading a row
 //
@@ -28,7 +53,7 @@
 //     not what the row is about.
 //   - min-share, where processes contend, is how far the slower process had come, compared with an even
 //     share, when the faster one was done. 1 is even, 0 is one after the other.
-//   - p50-ns and p99-ns, where processes wait for each other, are of single operations, as the process saw them
+//   - p50-ns, p99-ns and p99.9-ns, where processes wait for each other, are of single operations, as the process saw them
 //     that sets the first event, has the first turn, or just counts.
 //   - allocs/op and B/op count the measured processes of the toolkit.
 //   - p50-ms and p99-ms count from just before the SIGKILL of the holder until the waiter has the lock. The holder has
@@ -37,15 +62,19 @@
 //     that no thread of the dead one still runs.
 //
 // Compare rows of one run; figures of two machines, or of one machine at two times, say little. Each
-// process is pinned to a core of its own in every implementation alike. Each row checks its result: a
+// process is pinned to a core of its own in every implementation alike, unless a row says otherwise. Each row checks its result: a
 // counter that does not hold the number of operations done fails it, as does a lock that lets in too many, or a
-// process that crosses a barrier before the other one has come.
+// process that crosses a barrier before the other one has come, and a message that is lost, comes twice or at the wrong time, or does not begin
+// and end as it was sent.
+//
+// Virtual CPUs may be two threads of one core at one time, and far apart at another: a message goes there and back five times as fast
+// then. Compare what was measured at the same time.
 //
 // Peers do what their users do: glibc's condition variables and barriers sleep in the kernel as soon as they must
 // wait, which costs a wake-up on another core each way, and the toolkit spins for a moment before.
 //
 // # Requirements
 //
-// Linux. A C compiler ($CC, or cc) builds the programs in bench/peers, and python3 runs the Python one. A row
-// whose compiler or interpreter is missing is skipped and says what is missing. Two processes need two cores.
+// Linux. A C compiler ($CC, or cc) builds the programs in bench/peers, a C++ compiler ($CXX, or g++) those that
+// use Boost (Debian: libboost-dev), and python3 runs the Python ones. A row whose compiler, headers or interpreter are missing is skipped and says what is missing. Two processes need two cores.
 package bench

@@ -69,7 +69,7 @@ func raceJob(tb testing.TB, name string, p plan) outcome {
 	} else if o, err = runLaps(p, p.cpus[0], nil, run); err != nil {
 		tb.Fatal(err)
 	}
-	o.trips = l.trips.rounds(p)
+	o.trips, o.lost = l.trips.rounds(p), l.track.lost.Load()
 	if err := o.complete(p); err != nil {
 		tb.Fatal(err)
 	}

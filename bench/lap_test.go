@@ -36,6 +36,7 @@ func parseLap(line string) (l lap, err error) {
 type outcome struct {
 	laps          []lap
 	trips         [][]uint32 // nanoseconds of each operation, by round; where operations take all processes
+	lost          int64      // messages that readers of a Broadcast have lost, all together
 	mallocs       uint64     // of the measured processes, 0 for peers
 	mallocedBytes uint64
 }

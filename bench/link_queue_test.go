@@ -22,7 +22,7 @@ var linkers = map[string]linker{
 	"os-pipe":     linkConn(openFIFOs),
 }
 
-// conversationSlots is how many messages of fixed size there is room for.
+// conversationSlots is how many messages there is room for, if they are not very long.
 const conversationSlots = 16
 
 // queueLinker opens a queue of each of the payloads.
@@ -115,7 +115,7 @@ func linkQueue[T message](q fixed[T]) link {
 
 func linkBytes(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error) {
 	return linkBoth(l, func(name string) (link, error) {
-		q, err := queue.NewBytes(seg, name, size*conversationSlots, queue.Options{Wait: policy})
+		q, err := queue.NewBytes(seg, name, min(size*conversationSlots, 8<<20), queue.Options{Wait: policy})
 		if size >= 64<<10 {
 			return linkPlaces(q, size), err
 		}

@@ -121,9 +121,15 @@ func streamRows(tb testing.TB, ps *peers, kind string, t topology, batch int) (r
 			continue
 		}
 		p := plan{rounds: 3, ops: 2048, cpus: t.cpus(tb), together: true, untimed: true}
-		rows = append(rows, budgeted{impl: f.impl, plan: p, race: func(tb testing.TB, p plan) outcome {
+		r := budgeted{impl: f.impl, plan: p, race: func(tb testing.TB, p plan) outcome {
 			return f.stream(tb, ps, p, f, t, batch)
-		}})
+		}}
+		if kind == "broadcast" {
+			r.finish = func(b *testing.B, o outcome, p plan) {
+				b.ReportMetric(100*float64(o.lost)/float64(p.total()*int64(t.consumers)), "lost-%")
+			}
+		}
+		rows = append(rows, r)
 	}
 	return rows
 }

@@ -13,6 +13,7 @@
 
 struct slot {
 	_Alignas(128) atomic_uint number; // of the last message, complete
+	atomic_uint asleep;               // whether the receiver may be
 	_Alignas(64) char data[];
 };
 
@@ -31,16 +32,28 @@ static void send(struct shared *s, struct slot *slot, char *buffer, unsigned num
 	} else {
 		write_words(slot->data, s->size, number);
 	}
-	atomic_store_explicit(&slot->number, number, memory_order_release);
-	if (s->park)
+	if (!s->park) {
+		atomic_store_explicit(&slot->number, number, memory_order_release);
+		return;
+	}
+	atomic_store(&slot->number, number);
+	if (atomic_load(&slot->asleep))
 		check(syscall(SYS_futex, &slot->number, FUTEX_WAKE, 1, 0, 0, 0) < 0, "futex wake");
 }
 
+// sleep_until sleeps once, if at all. Who is about to sleep says so, then looks again.
+static void sleep_until(struct slot *slot, unsigned number) {
+	atomic_store(&slot->asleep, 1);
+	unsigned seen = atomic_load(&slot->number);
+	if (seen != number)
+		syscall(SYS_futex, &slot->number, FUTEX_WAIT, seen, 0, 0, 0);
+	atomic_store_explicit(&slot->asleep, 0, memory_order_relaxed);
+}
+
 static void receive(struct shared *s, struct slot *slot, char *buffer, unsigned number) {
-	unsigned seen;
-	for (long tries = 0; (seen = atomic_load_explicit(&slot->number, memory_order_acquire)) != number; tries++) {
+	while (atomic_load_explicit(&slot->number, memory_order_acquire) != number) {
 		if (s->park)
-			syscall(SYS_futex, &slot->number, FUTEX_WAIT, seen, 0, 0, 0);
+			sleep_until(slot, number);
 		else
 			relax();
 	}
