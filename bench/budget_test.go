@@ -13,7 +13,8 @@ import (
 // find out how often each fits into a second.
 type budgeted struct {
 	impl string
-	plan plan // of a first measurement, which is short
+	plan plan  // of a first measurement, which is short
+	most int64 // timed operations in a round, at most: a first measurement may be much faster than the others
 	race func(tb testing.TB, p plan) outcome
 	// finish adds the figures of the row's own. May be nil.
 	finish func(b *testing.B, o outcome, p plan)
@@ -22,7 +23,6 @@ type budgeted struct {
 const (
 	rowBudget    = 200 * time.Millisecond
 	budgetRounds = 40
-	maxOps       = 5_000 // of a round whose operations are timed, one by one
 )
 
 // run measures the row once with one operation asked for, and once more with any higher number: the further
@@ -35,7 +35,7 @@ func (r budgeted) run(b *testing.B) {
 		case b.N == 1:
 			o = r.race(b, p)
 		case p.rounds == r.plan.rounds:
-			p = r.plan.within(rowBudget, slices.Min(nsOf(o.rounds(p))))
+			p = r.plan.within(rowBudget, r.most, slices.Min(nsOf(o.rounds(p))))
 			o = r.race(b, p)
 		}
 		o.report(b, p)
@@ -50,15 +50,16 @@ func (r budgeted) run(b *testing.B) {
 	})
 }
 
-// within returns a plan like p that takes about the budget when an operation takes ns nanoseconds.
-func (p plan) within(budget time.Duration, ns float64) plan {
+// within returns a plan like p that takes about the budget when an operation takes ns nanoseconds. Of timed ones a round
+// has most at most.
+func (p plan) within(budget time.Duration, most int64, ns float64) plan {
 	unit := p.ops // what the number of operations in a round is a multiple of, when they are not timed
 	if !p.untimed {
 		unit = 1
 	}
 	ops := max(int64(float64(budget)/ns/budgetRounds), unit)
 	if !p.untimed {
-		ops = min(ops, maxOps)
+		ops = min(ops, most)
 	}
 	p.rounds, p.ops = budgetRounds, ops/unit*unit
 	return p

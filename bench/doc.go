@@ -76,5 +76,6 @@
 // # Requirements
 //
 // Linux. A C compiler ($CC, or cc) builds the programs in bench/peers, a C++ compiler ($CXX, or g++) those that
-// use Boost (Debian: libboost-dev), and python3 runs the Python ones. A row whose compiler, headers or interpreter are missing is skipped and says what is missing. Two processes need two cores.
+// use Boost (Debian: libboost-dev), and python3 runs the Python ones. A row whose compiler, headers or interpreter are missing is
+// skipped and says what is missing. Two processes need two cores.
 package bench

@@ -75,7 +75,11 @@ func messageRows(ps *peers, kind string, size payload, wait string, cpus []int) 
 		if wait != "spin" || size.bytes >= 1<<20 {
 			p.ops = 10
 		}
-		rows = append(rows, budgeted{impl: c.impl, plan: p, race: func(tb testing.TB, p plan) outcome {
+		most := int64(spinningRound)
+		if wait == "park" {
+			most = parkedRound
+		}
+		rows = append(rows, budgeted{impl: c.impl, plan: p, most: most, race: func(tb testing.TB, p plan) outcome {
 			return c.trip(tb, ps, p, kind, size, wait)
 		}})
 	}
