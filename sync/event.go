@@ -60,6 +60,7 @@ func (e *Event) bind(o *segment.Object) error {
 	e.e = o.Local(func() (any, func() bool) {
 		l := lock.NewEvent(o.Seg.Party(), o.Payload, e.policy)
 		l.SetSubject(o.Subject(lock.RoleEvent))
+		l.Keep = o
 		return l, nil
 	}).(*lock.Event)
 	return nil

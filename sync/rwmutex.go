@@ -93,6 +93,7 @@ func (m *RWMutex) bind(o *segment.Object) error {
 			return l, nil
 		}
 		l.Subjects(o.Subject(lock.RoleLock), o.Subject(lock.RoleRLock), o.Subject(lock.RoleDrain))
+		l.Keep = o
 		return l, l.Held
 	}).(*lock.RWMutex)
 	if l == nil {

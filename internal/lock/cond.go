@@ -46,6 +46,9 @@ type Cond struct {
 
 	// Subject is what those who wait are reported to wait for; set before the first use.
 	Subject Subject
+
+	// Keep is reachable for as long as a call goes on: the object, whose memory could be used anew else. Set before the first use.
+	Keep any
 }
 
 // A condPlace is where a process waits.

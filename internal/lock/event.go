@@ -30,6 +30,9 @@ type Event struct {
 	herd   herd
 	policy wait.Policy
 	shadow race.Shadow
+
+	// Keep is reachable for as long as a call goes on: the object, whose memory could be used anew else. Set before the first use.
+	Keep any
 }
 
 const (

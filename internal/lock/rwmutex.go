@@ -72,6 +72,9 @@ type RWMutex struct {
 	turns    time.Time // until when seats keep their turns; guarded by writers
 
 	read, wrote race.Shadow
+
+	// Keep is reachable for as long as a call goes on: the object, whose memory could be used anew else. Set before the first use.
+	Keep any
 }
 
 // The states.

@@ -1,0 +1,44 @@
+//go:build linux
+
+package shmsync_test
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+)
+
+// A wait keeps its object, though its handle is not used after it: when others remove the object meanwhile, its memory
+// does not become another one's before the wait is over.
+func TestWaitKeepsObject(t *testing.T) {
+	for _, name := range []string{"Event", "Cond", "Semaphore", "WaitGroup"} { // whose wait outlasts the other process
+		t.Run(name, func(t *testing.T) {
+			seg := newSegment(t)
+			holder := proctest.Start(t, blockedHolder, seg.Path(), name)
+			holder.Expect("ready")
+			holder.Kill()
+			ctx, cancel := context.WithCancel(background)
+			defer cancel()
+			done := make(chan error, 1)
+			go func() { done <- stakes[name].wait(seg, ctx) }()
+			reportOf(t, seg, 1)
+			must(seg.RemoveObject("x"))
+			for range 3 {
+				runtime.GC()
+				time.Sleep(time.Millisecond) // for cleanups
+			}
+			if r := must1(seg.Internal().Check()); r.Graves != 1 {
+				t.Errorf("%d removed objects are in use, want 1", r.Graves)
+			}
+			cancel()
+			wantErr(t, "the wait", <-done, context.Canceled)
+			proctest.Eventually(t, soon, func() bool {
+				runtime.GC()
+				return must1(seg.Internal().Check()).Graves == 0
+			}, "after the wait the memory should be free")
+		})
+	}
+}
