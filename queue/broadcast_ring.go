@@ -64,7 +64,7 @@ func viewBroadcast(o *segment.Object, stride uintptr) (*broadcast, error) {
 		return nil, damaged(o)
 	}
 	party := o.Seg.Party()
-	return &broadcast{
+	r := &broadcast{
 		head:   head,
 		slots:  &o.Payload[broadcastHeadBytes],
 		mask:   capacity - 1,
@@ -74,7 +74,9 @@ func viewBroadcast(o *segment.Object, stride uintptr) (*broadcast, error) {
 		closer: party.Closer,
 		bad:    fmt.Errorf("queue: %v %q of %s: %w: its words make no sense", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt),
 		news:   side{event: lock.NewEventCount(party, head.news[:])},
-	}, nil
+	}
+	r.news.event.Subject = o.Subject(lock.RoleGet)
+	return r, nil
 }
 
 // fillBroadcast makes a new Broadcast whose first position is start.

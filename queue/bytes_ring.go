@@ -114,8 +114,10 @@ func viewBytes(o *segment.Object) (*bytesRing, error) {
 		producers: side{event: lock.NewEventCount(party, head.notFull[:])},
 		consumers: side{event: lock.NewEventCount(party, head.notEmpty[:])},
 	}
+	r.putLock.Subject, r.producers.event.Subject = o.Subject(lock.RolePut), o.Subject(lock.RolePut)
+	r.getLock.Subject, r.consumers.event.Subject = o.Subject(lock.RoleGet), o.Subject(lock.RoleGet)
 	if joinable {
-		r.tasks = newTasks(o.Seg, head.joiners[:], o.Payload, bytesHeadBytes+int(size))
+		r.tasks = newTasks(o, head.joiners[:], o.Payload, bytesHeadBytes+int(size))
 	}
 	return r, nil
 }

@@ -32,11 +32,13 @@ type tasks struct {
 }
 
 // newTasks views the seats in what follows end bytes of mem.
-func newTasks(seg *segment.Segment, joiners, mem []byte, end int) *tasks {
-	return &tasks{
-		seats: seatsIn(mem[seatsAt(end):]), me: seg.Me(), table: seg.Table(),
-		joiners: lock.NewEventCount(seg.Party(), joiners),
+func newTasks(o *segment.Object, joiners, mem []byte, end int) *tasks {
+	k := &tasks{
+		seats: seatsIn(mem[seatsAt(end):]), me: o.Seg.Me(), table: o.Seg.Table(),
+		joiners: lock.NewEventCount(o.Seg.Party(), joiners),
 	}
+	k.joiners.Subject = o.Subject(lock.RoleJoin)
+	return k
 }
 
 // seatsAt is where seats begin that follow end bytes.

@@ -84,6 +84,37 @@ var stakes = map[string]stake{
 			_, err := must1(shmsync.OpenBarrier(seg, "x", shmsync.BarrierOptions{})).Wait(ctx)
 			return err
 		}},
+	"RWMutex, to write": {"RWMutex", "lock", true,
+		func(seg *shm.Segment) {
+			must(must1(shmsync.NewRWMutex(seg, "x", shmsync.RWMutexOptions{})).Lock(background))
+		},
+		writeLock},
+	"RWMutex, to read": {"RWMutex", "read lock", true,
+		func(seg *shm.Segment) {
+			must(must1(shmsync.NewRWMutex(seg, "x", shmsync.RWMutexOptions{})).Lock(background))
+		},
+		func(seg *shm.Segment, ctx context.Context) error {
+			return must1(shmsync.NewRWMutex(seg, "x", shmsync.RWMutexOptions{})).RLock(ctx)
+		}},
+	"RWMutex, read": {"RWMutex", "write lock, behind readers", true,
+		func(seg *shm.Segment) {
+			must(must1(shmsync.NewRWMutex(seg, "x", shmsync.RWMutexOptions{})).RLock(background))
+		},
+		writeLock},
+	"WaitGroup with undo": {"WaitGroup", "wait group", true,
+		func(seg *shm.Segment) {
+			must(must1(shmsync.NewWaitGroup(seg, "x", shmsync.WaitGroupOptions{Undo: true})).Add(2))
+		},
+		func(seg *shm.Segment, ctx context.Context) error {
+			return must1(shmsync.OpenWaitGroup(seg, "x", shmsync.WaitGroupOptions{})).Wait(ctx)
+		}},
+	"WaitGroup": {"WaitGroup", "wait group", false,
+		func(seg *shm.Segment) {
+			must(must1(shmsync.NewWaitGroup(seg, "x", shmsync.WaitGroupOptions{})).Add(2))
+		},
+		func(seg *shm.Segment, ctx context.Context) error {
+			return must1(shmsync.OpenWaitGroup(seg, "x", shmsync.WaitGroupOptions{})).Wait(ctx)
+		}},
 	"Value": {"Value", "lock", true,
 		func(seg *shm.Segment) {
 			v := must1(shm.NewValue(seg, "x", int64(1)))
@@ -97,6 +128,10 @@ var stakes = map[string]stake{
 		func(seg *shm.Segment, ctx context.Context) error {
 			return must1(shm.NewValue(seg, "x", int64(1))).Update(ctx, func(*int64) error { return nil })
 		}},
+}
+
+func writeLock(seg *shm.Segment, ctx context.Context) error {
+	return must1(shmsync.NewRWMutex(seg, "x", shmsync.RWMutexOptions{})).Lock(ctx)
 }
 
 // kept is a handle that stays open until the process ends.

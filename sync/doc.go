@@ -105,6 +105,26 @@
 // Readers that wait for an RWMutex go in when the writer leaves, all those of a process together, before the next
 // writer does. They have five milliseconds for that; a process that misses them has to wait for one writer more.
 //
+// # Deadlocks
+//
+// [Blocked] lists which processes wait for what, since when, and for whom, and where that goes in a circle. A wait is listed
+// when it is about to sleep; up to 31 for each process, the others are counted.
+//
+// With the option DetectDeadlock of a Mutex, a RecursiveMutex, or the write lock of an RWMutex, an attempt to lock that would close a cycle
+// returns [ErrDeadlock], before it sleeps and without the lock: a cycle of processes, each of which waits for a lock that the next one has alone.
+// Who waits to read is part of a cycle as long as a writer has the lock. Of processes that close a cycle together at least one is
+// refused. Set the option wherever these locks are locked: only who has set it looks, and only once for each attempt.
+//
+// What it sees are processes, not goroutines, since locks belong to processes. So:
+//
+//   - A process that waits for what it has itself is in no cycle: another of its goroutines may unlock it.
+//   - A process waits as soon as one of its goroutines does. When another one is free to unlock, the cycle would come apart, and the attempt is
+//     refused all the same. The option is for programs in which the goroutine that waits is the one that has the locks; others are
+//     better off with a deadline.
+//   - A wait with a deadline counts as one without.
+//   - Read locks that are held, units of a Semaphore, Conds, Events, Barriers, WaitGroups and queues close no cycle. Nor does a wait for
+//     which the 31 places of its process have no room.
+//
 // # Caveats
 //
 // A lock belongs to a process, not to a goroutine. A stopped process (SIGSTOP, a

@@ -92,8 +92,8 @@ func (m *RecursiveMutex) bind(o *segment.Object) error {
 // Errors:
 //   - [ErrOwnerDied], as an [*OwnerDiedError] that says who: h HAS m locked, once. See [Mutex.Lock]. Not with [MutexOptions.Repair].
 //   - [ErrNotRecoverable]: h does not have m locked, and nobody ever will.
-//   - [ErrDeadlock], as a [*DeadlockError] that says who waits for whom: h does not have m locked. Only with [MutexOptions.DetectDeadlock].
-//   - [ErrDeadlock]: h does not have m locked. Only with [MutexOptions.DetectDeadlock]; another holder of this process is no deadlock.
+//   - [ErrDeadlock], as a [*DeadlockError] that says who waits for whom: h does not have m locked. Only with [MutexOptions.DetectDeadlock];
+//     that another holder of this process has m is no deadlock.
 //   - the context's error, [ErrClosed], or that of the Repair function: h does not have m locked, or no more often than before.
 //   - [io/fs.ErrInvalid]: h is nil.
 func (m *RecursiveMutex) Lock(ctx context.Context, h *Holder) error {

@@ -17,6 +17,14 @@ func HolderIn(mem []byte) proctab.Owner {
 	return proctab.Owner(ownerOf(w))
 }
 
+// ReadersIn are those with readers inside the [RWMutex] in mem.
+func ReadersIn(mem []byte) []proctab.Owner {
+	if len(mem) < rwHeadBytes {
+		return nil
+	}
+	return seatedIn(mem[rwHeadBytes:], rwHeadIn(mem).high.Load(), hasReaders)
+}
+
 // UnitsIn are those that hold units of the [Semaphore] in mem; nobody when units belong to no process.
 func UnitsIn(mem []byte) []proctab.Owner {
 	if len(mem) < SemaphoreBytes || semaphoreIn(mem).undo == 0 {
@@ -31,6 +39,14 @@ func PartiesIn(mem []byte) []proctab.Owner {
 		return nil
 	}
 	return seatedIn(mem[barrierHeadBytes:], barrierIn(mem).high.Load(), func(uint64) bool { return true })
+}
+
+// DebtorsIn are those that have not done what they added to the [WaitGroup] in mem; nobody when that belongs to no process.
+func DebtorsIn(mem []byte) []proctab.Owner {
+	if len(mem) < WaitGroupBytes || waitGroupIn(mem).undo == 0 {
+		return nil
+	}
+	return tallied(mem[WaitGroupBytes:])
 }
 
 // tallied are those that have units in the tally in mem.

@@ -46,6 +46,8 @@ const (
 	RolePut                       // for room in a queue
 	RoleGet                       // for a message in a queue
 	RoleDirectory                 // for the segment's own lock; the Subject names no object
+	RoleJoin                      // for all messages of a queue to be done
+	RoleDial                      // for room in the backlog of a listener
 	roleEnd
 )
 
@@ -62,6 +64,8 @@ var roleNames = [roleEnd]string{
 	RolePut:       "put",
 	RoleGet:       "get",
 	RoleDirectory: "directory",
+	RoleJoin:      "join",
+	RoleDial:      "dial",
 }
 
 func (r Role) String() string {

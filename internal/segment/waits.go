@@ -69,10 +69,14 @@ func (s *Segment) Holders(o *Object, sub lock.Subject) (all []proctab.Owner) {
 	switch role := sub.Role(); {
 	case role.IsExclusive():
 		all = []proctab.Owner{o.exclusiveHolder(role)}
+	case role == lock.RoleDrain && o.Kind == KindRWMutex:
+		all = lock.ReadersIn(o.Payload)
 	case role == lock.RoleAcquire && o.Kind == KindSemaphore:
 		all = lock.UnitsIn(o.Payload)
 	case role == lock.RoleBarrier && o.Kind == KindBarrier:
 		all = s.absent(lock.PartiesIn(o.Payload), sub)
+	case role == lock.RoleWaitGroup && o.Kind == KindWaitGroup:
+		all = lock.DebtorsIn(o.Payload)
 	}
 	runtime.KeepAlive(o)
 	return s.living(all...)
