@@ -222,6 +222,10 @@ var roleRelay = proctest.Register("relay", func(args []string) {
 		}
 		exitOn(err)
 		b, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			a.Close()
+			return
+		}
 		exitOn(err)
 		go relay(a.(*Pipe), b.(*Pipe))
 	}
