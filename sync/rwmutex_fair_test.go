@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
@@ -99,6 +100,9 @@ func (m rwMatch) play(writes int) (s rwScore) {
 // waits for more than a second, and as long as the machine stalls each of those before it. Streams of readers and of
 // writers do not keep each other out. Each match lasts two seconds, ten with SHMKIT_LONG=1.
 func TestRWMutexFairness(t *testing.T) {
+	if race.Enabled {
+		t.Skip("shares of time say nothing under the detector")
+	}
 	for name, writes := range map[string][]int{ // of each process, in a hundred
 		"mixed":        {10, 10, 10, 10},
 		"writers":      {100, 100, 100, 100},
