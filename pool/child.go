@@ -75,7 +75,9 @@ func (c *child) start(stderr *tail) (*process.Process, error) {
 	if c.p.closing && c.p.pending == 0 || c.p.alive.Err() != nil {
 		return nil, nil
 	}
-	proc, err := process.Start([]string{c.p.environment(c.number)}, []*os.File{c.p.seg.File()}, stderr)
+	proc, err := process.Start(process.Spec{
+		Env: []string{c.p.environment(c.number)}, Files: []*os.File{c.p.seg.File()}, Stderr: stderr,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +99,7 @@ func (c *child) ended() (closing bool) {
 
 // endWorkers asks the workers to end, and kills those that are there after the grace.
 func (p *Pool) endWorkers(grace time.Duration) {
-	p.signal((*process.Process).Terminate)
+	p.signal(func(w *process.Process) { w.Terminate() })
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
@@ -108,7 +110,7 @@ func (p *Pool) endWorkers(grace time.Duration) {
 		}
 	}()
 	<-gone
-	for p.signal((*process.Process).Kill) {
+	for p.signal(func(w *process.Process) { w.Kill() }) {
 		time.Sleep(time.Millisecond)
 	}
 }

@@ -2,34 +2,61 @@
 
 package process
 
-import (
-	"io"
-	"os"
-)
+import "os"
 
 // A Process is a child that has been started.
 type Process struct{}
 
 // Start fails here.
-func Start([]string, []*os.File, io.Writer) (*Process, error) { return nil, ErrUnsupported }
+func Start(Spec) (*Process, error) { return nil, ErrUnsupported }
 
 // PID is 0 here.
 func (p *Process) PID() int { return 0 }
 
+// Done is closed never here.
+func (p *Process) Done() <-chan struct{} { return nil }
+
 // Wait returns at once here.
 func (p *Process) Wait() Exit { return Exit{} }
 
-// Kill does nothing here.
-func (p *Process) Kill() {}
+// Kill fails here.
+func (p *Process) Kill() error { return ErrUnsupported }
 
-// Terminate does nothing here.
-func (p *Process) Terminate() {}
+// Terminate fails here.
+func (p *Process) Terminate() error { return ErrUnsupported }
+
+// Usage fails here.
+func (p *Process) Usage() (Usage, error) { return Usage{}, ErrUnsupported }
+
+// UsageOf fails here.
+func UsageOf(int) (Usage, error) { return Usage{}, ErrUnsupported }
+
+// Orphaned fails here.
+func Orphaned(int) (<-chan struct{}, error) { return nil, ErrUnsupported }
 
 // EndGroup ends the calling process.
 func EndGroup() { os.Exit(1) }
 
+// OnTerminate does nothing here.
+func OnTerminate(func()) {}
+
+// DieTerminated ends the calling process.
+func DieTerminated() { os.Exit(1) }
+
+// Link fails here.
+func Link() (here, there *os.File, err error) { return nil, nil, ErrUnsupported }
+
 // CloseOnExec does nothing here.
 func CloseOnExec(int) {}
 
-// OnTerminate does nothing here.
-func OnTerminate(func()) {}
+// Inherited fails here.
+func Inherited(int, string) (*os.File, error) { return nil, ErrUnsupported }
+
+// SetNice fails here.
+func SetNice(int) error { return ErrUnsupported }
+
+// SetAffinity fails here.
+func SetAffinity([]int) error { return ErrUnsupported }
+
+// LimitMemory fails here.
+func LimitMemory(int64) error { return ErrUnsupported }

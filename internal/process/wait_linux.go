@@ -1,0 +1,92 @@
+package process
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Done is closed when the process has ended, and what it wrote was passed on.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Wait waits for the end of the process and of what it wrote. Children that it leaves behind in its group are killed.
+func (p *Process) Wait() Exit {
+	<-p.done
+	return p.exit
+}
+
+// reap waits for the process, and ends what is left of its group.
+func (p *Process) reap() {
+	defer close(p.done)
+	if p.pidfd == nil || p.pidfd.wait(childEnded) != nil {
+		waitBlocking(p.PID())
+	}
+	p.mu.Lock()
+	unix.Kill(-p.PID(), unix.SIGKILL) // not reaped yet, so that the id is still its own
+	p.reaped = true
+	p.mu.Unlock()
+	p.cmd.Wait() // the state tells more than the error
+	if p.pidfd != nil {
+		p.pidfd.close()
+	}
+	p.exit, p.usage = exitOf(p.cmd.ProcessState), usageOf(p.cmd.ProcessState)
+}
+
+// waitBlocking is for kernels that have no pidfds, or do not poll them. It takes a thread.
+func waitBlocking(pid int) {
+	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+		continue
+	}
+}
+
+func exitOf(state *os.ProcessState) Exit {
+	if state == nil { // somebody else has waited for it
+		return Exit{Code: 1}
+	}
+	status, ok := state.Sys().(syscall.WaitStatus)
+	if ok && status.Signaled() {
+		return Exit{Code: -int(status.Signal()), Signal: status.Signal().String()}
+	}
+	return Exit{Code: state.ExitCode()}
+}
+
+// Orphaned returns a channel that is closed when the parent of this process is gone. parentPID is the id that the parent
+// has told: if it is no longer the parent's, that is gone already.
+//
+// Errors: [ErrUnsupported].
+func Orphaned(parentPID int) (<-chan struct{}, error) {
+	gone := make(chan struct{})
+	parent, err := openPidfd(parentPID)
+	// Only while the parent lives is its id not another's: so this is asked when the pidfd is open.
+	if os.Getppid() != parentPID {
+		if err == nil {
+			parent.close()
+		}
+		close(gone)
+		return gone, nil
+	}
+	if err != nil {
+		parent = nil
+	}
+	go awaitParent(parentPID, parent, gone)
+	return gone, nil
+}
+
+// awaitParent closes gone when the parent is gone. It looks now and then where the kernel has no pidfds, or does not poll them.
+func awaitParent(pid int, parent *pidfd, gone chan<- struct{}) {
+	defer close(gone)
+	if parent != nil {
+		defer parent.close()
+		if parent.wait(otherEnded) == nil {
+			return
+		}
+	}
+	for os.Getppid() == pid {
+		time.Sleep(orphanPeriod)
+	}
+}
+
+// orphanPeriod is how often a process looks for its parent where it cannot wait.
+const orphanPeriod = 20 * time.Millisecond
