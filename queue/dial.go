@@ -123,7 +123,8 @@ func (r *dialer) refused() bool {
 	return w != r.who || !r.d.alive(w)
 }
 
-// connect makes a pipe, offers it, and waits for the listener to take it.
+// connect makes a pipe, offers it, and waits for the listener to take it. Both sides agree on whether there is a connection, by one
+// compare-and-swap of the word of the pipe's second end: the listener's, which takes it, or one that refuses it.
 //
 // What a death leaves behind: a pipe with a name, which the listener removes.
 func (r *dialer) connect(ctx context.Context, o DialOptions) error {
@@ -142,7 +143,9 @@ func (r *dialer) connect(ctx context.Context, o DialOptions) error {
 		crashpoint.Here("dial.offered")
 		err = r.awaitAccept(ctx)
 	}
-	if err != nil {
+	// The end that the listener has not taken by now it shall never have. One that it has taken is a connection, which it accepts,
+	// whatever came here meanwhile.
+	if err != nil && c.p.refuse(1) {
 		c.Close()
 		r.a.seg.RemoveObject(r.of.name()) // unless the listener has
 		return err
@@ -162,16 +165,16 @@ func (r *dialer) put(ctx context.Context) error {
 	if err == nil {
 		err = r.err
 	}
+	if err != nil {
+		r.d.room.Notify() // it may have been woken in the place of another dialer
+	}
 	return err
 }
 
 // awaitAccept waits until the pipe's other end is the listener's.
 func (r *dialer) awaitAccept(ctx context.Context) error {
 	err := r.c.in.get.event.Await(ctx, wait.Adaptive, func() bool {
-		if r.c.peer().Load() != 0 {
-			return true
-		}
-		return r.refused()
+		return r.c.peer().Load() != 0 || r.refused()
 	}, r.watch)
 	if err != nil {
 		return err

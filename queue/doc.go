@@ -131,6 +131,10 @@
 // number into the listener's backlog, a [Queue]; the listener takes the other end and the pipe's name away. What has no
 // name and no living user is free again. A [net.Listener] and a [net.Conn] are all that net/http, net/rpc or gRPC need.
 //
+// The word of the second end decides, by one compare-and-swap, whether there is a connection: the listener takes the end, or a dialer that
+// gives up, or a listener that closes, refuses it. So Accept returns the connections for which Dial succeeded, no more and no fewer, and
+// whatever was written there, even when the dialer has hung up before Accept returns.
+//
 //	it is killed                                  the others
 //	at one end, whatever it does                  read what it had published, then get io.ErrUnexpectedEOF; their writes fail with EPIPE;
 //	                                              who waits is woken by the death

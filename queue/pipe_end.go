@@ -118,6 +118,7 @@ func (p *pipe) take(c *Pipe, end int) error {
 		return errReleased
 	}
 	if err := p.claim(end); err != nil {
+		p.drop()
 		return err
 	}
 	p.ends++
@@ -128,23 +129,24 @@ func (p *pipe) take(c *Pipe, end int) error {
 	return nil
 }
 
-// refuse sees to it that nobody ever has an end, and tells the other one.
+// refuse sees to it that nobody ever takes an end, and tells the other one. It reports false when somebody has taken it already.
 //
 // What a death leaves behind: an end that nobody has yet, or that says so.
-func (p *pipe) refuse(end int) {
+func (p *pipe) refuse(end int) bool {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.released {
-		p.mu.Unlock()
-		return
+		return true // whoever was the last here to let go of the memory had refused it, or had an end
 	}
-	p.ends++ // until release, below
-	p.mu.Unlock()
-	if p.head.ends[end].CompareAndSwap(0, writeShut|readShut) {
+	word := &p.head.ends[end]
+	if word.CompareAndSwap(0, writeShut|readShut) {
 		crashpoint.Here("pipe.refused")
 		p.streams[end].get.event.NotifyAll()
 		p.streams[1-end].put.event.NotifyAll()
 	}
-	p.release()
+	refused := ownerOfEnd(word.Load()) == 0
+	p.drop()
+	return refused
 }
 
 // bind makes c the end of p that this process has taken.
@@ -187,11 +189,17 @@ func (c *Pipe) gone(w uint32) bool {
 	return o != 0 && o != c.p.me && c.p.table.Dead(o)
 }
 
-// release lets go of the memory when no end of this process needs it any more.
+// release ends the use by one end.
 func (p *pipe) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ends--; p.ends == 0 {
+	p.ends--
+	p.drop()
+}
+
+// drop lets go of the memory unless an end of this process needs it. The caller has p.mu.
+func (p *pipe) drop() {
+	if p.ends == 0 {
 		p.released = true
 		p.o.Release()
 	}
