@@ -31,6 +31,7 @@ var mainCalled atomic.Bool
 // first in TestMain.
 func Main() {
 	mainCalled.Store(true)
+	runProcess()
 	value := os.Getenv(workerEnv)
 	if value == "" {
 		return

@@ -32,7 +32,7 @@ func Define[A, R any](name string, f func(ctx context.Context, arg A) (R, error)
 	if t.rets, err = codecFor[R](); err != nil {
 		panic(fmt.Sprintf("pool.Define: task %q: result: %v", name, err))
 	}
-	register(t.id, &handler{name: name, run: func(ctx context.Context, in []byte, w *reply) error {
+	register(t.id, &handler{name: name, begin: beginner(t, f), run: func(ctx context.Context, in []byte, w *reply) error {
 		arg, err := t.args.decode(in)
 		if err != nil {
 			return fmt.Errorf("decode the argument of task %q: %w", name, err)
@@ -48,8 +48,9 @@ func Define[A, R any](name string, f func(ctx context.Context, arg A) (R, error)
 
 // A handler is a task without its types.
 type handler struct {
-	name string
-	run  func(ctx context.Context, in []byte, w *reply) error
+	name  string
+	run   func(ctx context.Context, in []byte, w *reply) error
+	begin func(in []byte) (run func(context.Context) error, err error) // for a Process, which has no reply
 }
 
 // taskError marks an error as the task function's own.

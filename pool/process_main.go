@@ -1,0 +1,174 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/process"
+)
+
+// processEnv tells a process that it is a [Process]: the id of its parent.
+const processEnv = "SHMKIT_POOL_PROCESS"
+
+// daemonGrace is how long a daemon may go on when it shall end.
+const daemonGrace = 500 * time.Millisecond
+
+// runProcess applies the limits that this process was started with. If it is a [Process], it runs that and never returns.
+func runProcess() {
+	limited := process.ApplyLimits()
+	value, ok := os.LookupEnv(processEnv)
+	if !ok {
+		if limited != nil {
+			fmt.Fprintf(os.Stderr, "pool: worker: %v\n", limited)
+			os.Exit(exitNoPool)
+		}
+		return
+	}
+	os.Unsetenv(processEnv) // what it starts is something else
+	link, err := process.Inherited(linkFD, "link")
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "pool: process: %v\n", err)
+		os.Exit(exitNoPool)
+	}
+	r := &resident{}
+	run, err := r.settle(link, value, limited)
+	if err != nil {
+		sendWord(link, err)
+		os.Exit(exitNoPool)
+	}
+	r.heed()
+	sendWord(link, nil) // a parent that has gone meanwhile is noticed elsewhere
+	link.Close()
+	r.leave(isolateTask(r.ctx, r.letter.Task, run))
+}
+
+// A resident is a [Process], seen from within.
+type resident struct {
+	letter     letter
+	parent     *ParentProcess
+	ctx        context.Context // of the task
+	cancel     context.CancelFunc
+	terminated atomic.Bool // by SIGTERM
+}
+
+// settle reads what the parent has sent, and prepares the task.
+func (r *resident) settle(link *os.File, parentPID string, limited error) (run func(context.Context) error, err error) {
+	if limited != nil {
+		return nil, limited
+	}
+	pid, err := strconv.Atoi(parentPID)
+	if err != nil {
+		return nil, fmt.Errorf("%s=%q makes no sense", processEnv, parentPID)
+	}
+	gone, err := process.Orphaned(pid)
+	if err != nil {
+		return nil, err
+	}
+	l, argument, err := receiveLetter(link)
+	if err != nil {
+		return nil, fmt.Errorf("read what the parent has sent: %w", err)
+	}
+	r.letter, r.parent = l, &ParentProcess{name: l.Parent, pid: pid, gone: gone}
+	files := make([]*os.File, len(l.Files))
+	for i, name := range l.Files {
+		if files[i], err = process.Inherited(linkFD+1+i, name); err != nil {
+			return nil, fmt.Errorf("file %d: %w", i, err)
+		}
+	}
+	become(ProcessInfo{Name: l.Name, Daemon: l.Daemon, Files: files}, r.parent)
+	h := handlerOf(l.ID)
+	if h == nil || h.name != l.Task {
+		return nil, fmt.Errorf("it does not know task %q: define it before pool.Main is called", l.Task)
+	}
+	return h.begin(argument)
+}
+
+// heed makes the task's context, which ends at SIGTERM and, in a daemon, with the parent.
+func (r *resident) heed() {
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	process.OnTerminate(func() {
+		r.terminated.Store(true)
+		r.cancel()
+	})
+	if r.letter.Daemon {
+		go func() {
+			<-r.parent.gone
+			r.cancel()
+			time.Sleep(daemonGrace)
+			process.EndGroup()
+		}()
+	}
+}
+
+// leave ends this process when its task has.
+func (r *resident) leave(err error) {
+	if err != nil && !r.dismissed(err) {
+		r.report(err)
+	}
+	Shutdown(r.ctx) // once this process shall end, only its daemons are seen to
+	switch {
+	case r.letter.Daemon && !r.parent.Alive():
+		process.EndGroup() // nobody else ends what the task has started
+	case err == nil:
+		os.Exit(0)
+	case r.dismissed(err):
+		process.DieTerminated()
+	}
+	os.Exit(1)
+}
+
+// dismissed says whether the task has returned because it was asked to.
+func (r *resident) dismissed(err error) bool {
+	return r.terminated.Load() && errors.Is(err, context.Canceled)
+}
+
+// report writes to the standard error how the task failed.
+func (r *resident) report(err error) {
+	var p *PanicError
+	if errors.As(err, &p) {
+		err = fmt.Errorf("panic: %s\n\n%s", p.Value, p.Stack)
+	}
+	fmt.Fprintf(os.Stderr, "pool: process %q: task %q: %v\n", r.letter.Name, r.letter.Task, err)
+}
+
+// beginner makes the part of a task's handler that a [Process] needs: it decodes the argument, and returns what then runs the task.
+func beginner[A, R any](t *Task[A, R], f func(context.Context, A) (R, error)) func([]byte) (func(context.Context) error, error) {
+	return func(argument []byte) (func(context.Context) error, error) {
+		arg, err := t.args.decode(argument)
+		if err != nil {
+			return nil, fmt.Errorf("decode the argument of task %q: %w", t.name, err)
+		}
+		return func(ctx context.Context) error {
+			_, err := f(ctx, arg)
+			return err
+		}, nil
+	}
+}
+
+// isolateTask runs a task in a goroutine of its own, so that a panic and [runtime.Goexit] come back as a [*PanicError].
+func isolateTask(ctx context.Context, name string, run func(context.Context) error) error {
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		returned := false
+		defer func() {
+			if !returned {
+				p := &PanicError{Task: name, Value: "runtime.Goexit was called", Stack: string(debug.Stack())}
+				if v := recover(); v != nil {
+					p.Value = fmt.Sprint(v)
+				}
+				err = p
+			}
+			done <- err
+		}()
+		err = run(ctx)
+		returned = true
+	}()
+	return <-done
+}

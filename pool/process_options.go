@@ -1,0 +1,79 @@
+package pool
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/shmkit/shmkit/internal/process"
+)
+
+// ProcessOptions say how a [Process] runs. The zero value is a process like this one.
+type ProcessOptions struct {
+	// Name is what logs and errors call it; "" means Process-N, the N'th of this process.
+	Name string
+
+	// Daemon says that it ends with this process, in whatever way that ends: its task's context ends at once, and half a
+	// second later it is killed with its process group. Without it, it goes on alone.
+	Daemon bool
+
+	// Env is more environment, as key=value. It inherits that of this process.
+	Env []string
+
+	// Dir is its working directory; "" means that of this process.
+	Dir string
+
+	// Files become its descriptors 4, 5, …; the task finds them in [Current]. They stay the caller's, who may
+	// close them after Start. It inherits no others.
+	Files []*os.File
+
+	// Stdout and Stderr are where its output goes; nil means that of this process. If they are not an [*os.File], it goes
+	// by this process, and cannot be written any more when that has ended.
+	Stdout, Stderr io.Writer
+
+	// CPUs are the processors that it may run on, from 0; none means all that this process has. GOMAXPROCS follows.
+	CPUs []int
+
+	// Nice is its niceness, from -20, the most favourable, to 19; 0 means that of this process. Less than that of
+	// this process needs a privilege.
+	Nice int
+
+	// Memory limits its private memory in bytes; 0 means no limit. Shared memory does not count, the program's own tables do: a Go
+	// program begins with about 40 MiB. The garbage collector works harder to stay below. At the limit
+	// the Go runtime ends the process with exit code 2.
+	Memory int64
+}
+
+// complete fills in what is open, and refuses what can never be right.
+func (o ProcessOptions) complete() (ProcessOptions, error) {
+	for i, f := range o.Files {
+		if f == nil {
+			return o, fmt.Errorf("pool: file %d of a process must not be nil", i)
+		}
+	}
+	for _, e := range o.Env {
+		if strings.IndexByte(e, '=') <= 0 || strings.ContainsRune(e, 0) {
+			return o, fmt.Errorf("pool: environment %q of a process: must be key=value", e)
+		}
+	}
+	for _, cpu := range o.CPUs {
+		if cpu < 0 {
+			return o, fmt.Errorf("pool: processor %d: must not be negative", cpu)
+		}
+	}
+	if o.Nice < -20 || o.Nice > 19 {
+		return o, fmt.Errorf("pool: niceness %d: must be from -20 to 19", o.Nice)
+	}
+	if o.Memory < 0 {
+		return o, fmt.Errorf("pool: memory limit of %d bytes: must not be negative", o.Memory)
+	}
+	if o.Name == "" {
+		o.Name = fmt.Sprintf("Process-%d", processes.Add(1))
+	}
+	return o, nil
+}
+
+func (o ProcessOptions) limits() process.Limits {
+	return process.Limits{CPUs: o.CPUs, Nice: o.Nice, Memory: o.Memory}
+}
