@@ -1,9 +1,12 @@
 package pool
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
+	"time"
 )
 
 var (
@@ -18,10 +21,11 @@ var (
 type WorkerDiedError struct {
 	Task     string // name of the task
 	Attempts int    // how often it was tried
+	Worker   string // name of the last worker, such as Worker-2
 	PID      int    // of the last worker
 	ExitCode int    // of the last worker; negative: the number of the signal that killed it
 	Signal   string // name of that signal, empty when it was none
-	Stderr   string // the last lines that the last worker wrote to its standard error
+	Stderr   string // the last lines that the last worker wrote to its standard error, at most 4 KiB
 }
 
 func (e *WorkerDiedError) Error() string {
@@ -29,44 +33,143 @@ func (e *WorkerDiedError) Error() string {
 	if e.Signal != "" {
 		how = "signal: " + e.Signal
 	}
-	text := fmt.Sprintf("pool: task %q: its worker died (%d times, the last was pid %d, %s)", e.Task, e.Attempts, e.PID, how)
+	who := fmt.Sprintf("pid %d", e.PID)
+	if e.Worker != "" {
+		who = e.Worker + ", " + who
+	}
+	text := fmt.Sprintf("pool: task %q: its worker died (%d times, the last was %s, %s)", e.Task, e.Attempts, who, how)
 	if last := strings.TrimSpace(e.Stderr); last != "" {
 		text += ": " + last[strings.LastIndexByte(last, '\n')+1:]
 	}
 	return text
 }
 
-// A PanicError says that a task panicked, or ended its goroutine.
+// A PanicError says that a task, or a function that opens or closes a [Resource], panicked or ended its goroutine.
 type PanicError struct {
-	Task  string // name of the task
+	Task  string // name of the task; empty when it was no task
 	Value string // what it panicked with, as text
 	Stack string // of the worker's goroutine
 }
 
 func (e *PanicError) Error() string {
+	if e.Task == "" {
+		return "panicked: " + e.Value
+	}
 	return fmt.Sprintf("pool: task %q panicked: %s", e.Task, e.Value)
 }
 
-// A TaskError is an error that a task returned in its worker.
+// A DeadlineError says that a task ran for longer than it may. It is a [context.DeadlineExceeded].
+type DeadlineError struct {
+	Task  string        // name of the task
+	Limit time.Duration // how long it may run
+	Hard  bool          // its worker was killed for it; otherwise its context ended
+}
+
+func (e *DeadlineError) Error() string {
+	if e.Hard {
+		return fmt.Sprintf("pool: task %q ran for longer than %v: its worker was killed", e.Task, e.Limit)
+	}
+	return fmt.Sprintf("pool: task %q ran for longer than %v", e.Task, e.Limit)
+}
+
+// Is reports whether target is [context.DeadlineExceeded].
+func (e *DeadlineError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// A TaskError is an error that a task returned in its worker. What comes from there of that error is this:
+//
+//   - its text;
+//   - which of the errors that are known to [RegisterError] it is, in the sense of errors.Is, wherever they are in its tree:
+//     errors.Is finds the same ones here, and errors.As those of their types;
+//   - a stack.
+//
+// Its type, its fields and the errors that it wraps stay behind. A result that the task returned beside it is dropped.
 type TaskError struct {
 	Task string // name of the task
 	Text string // of the error
+
+	// Stack is what the error, or one that it wraps, says of its origin: what %+v makes of it, when that is longer than its text, or
+	// the stack that came from yet another worker. For an error that says nothing it is the stack of the goroutine that got it from
+	// the task. At most 16 KiB.
+	Stack string
+
+	sentinels []error
 }
 
 func (e *TaskError) Error() string { return e.Text }
 
+// Unwrap returns the registered errors that the error was in its worker.
+func (e *TaskError) Unwrap() []error { return e.sentinels }
+
 // failure is how an error travels from a worker.
 type failure struct {
 	Text, Stack string
+	Sentinels   []string
+}
+
+// maxStack bounds the stack of a failure, in bytes.
+const maxStack = 16 << 10
+
+// failureOf is what travels of an error. The goroutine that calls it is the one whose stack goes with the error. A panic in
+// a method of the error costs what that method was to tell, and no more.
+func failureOf(err error) failure {
+	f := failure{Text: textOf(err.Error)}
+	func() {
+		defer func() { recover() }()
+		f.Sentinels = sentinelsIn(err)
+	}()
+	f.Stack = textOf(func() string { return originOf(err) })
+	if f.Stack == "" {
+		stack := make([]byte, maxStack)
+		f.Stack = string(stack[:runtime.Stack(stack, false)])
+	}
+	f.Stack = f.Stack[:min(len(f.Stack), maxStack)]
+	return f
+}
+
+// originOf is the first in the tree of an error that an error says of its origin, or empty.
+func originOf(err error) string {
+	switch e := err.(type) {
+	case *TaskError:
+		return e.Stack
+	case *PanicError:
+		return e.Stack
+	case fmt.Formatter:
+		if s := fmt.Sprintf("%+v", e); len(s) > len(err.Error()) {
+			return s
+		}
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		if next := e.Unwrap(); next != nil {
+			return originOf(next)
+		}
+	case interface{ Unwrap() []error }:
+		for _, next := range e.Unwrap() {
+			if s := originOf(next); s != "" {
+				return s
+			}
+		}
+	}
+	return ""
 }
 
 // errorFrom is the error that a worker sent.
 func errorFrom(task string, kind uint32, f failure) error {
+	known := sentinelsNamed(f.Sentinels)
 	switch kind {
 	case kindError:
-		return &TaskError{Task: task, Text: f.Text}
+		return &TaskError{Task: task, Text: f.Text, Stack: f.Stack, sentinels: known}
 	case kindPanic:
 		return &PanicError{Task: task, Value: f.Text, Stack: f.Stack}
 	}
-	return fmt.Errorf("pool: task %q: %s", task, f.Text)
+	return &workerError{fmt.Sprintf("pool: task %q: %s", task, f.Text), known}
 }
+
+// A workerError says what kept a worker from running a task or from passing on its result.
+type workerError struct {
+	text      string
+	sentinels []error
+}
+
+func (e *workerError) Error() string   { return e.text }
+func (e *workerError) Unwrap() []error { return e.sentinels }

@@ -1,0 +1,153 @@
+package pool
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+)
+
+// eventsTo shows events of this process in the test.
+func eventsTo(t *testing.T, level slog.Level) *bytes.Buffer {
+	var b bytes.Buffer
+	before := eventLog.Load()
+	t.Cleanup(func() { eventLog.Store(before) })
+	LogTo(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: level}))
+	return &b
+}
+
+func TestEventsAreShown(t *testing.T) {
+	b := eventsTo(t, slog.LevelInfo)
+	event(slog.LevelDebug, "hidden")
+	event(slog.LevelWarn, "worker died", slog.String("worker", "Worker-2"), slog.Int("pid", 12), slog.Any("error", errors.New("bad end")))
+	currentName.Store(nil)
+	t.Cleanup(func() { currentName.Store(nil) })
+	setProcessName("Worker-7")
+	event(slog.LevelInfo, "resource opened")
+	LogTo(nil)
+	event(slog.LevelError, "nobody looks")
+	_, first, _ := strings.Cut(b.String(), " ")
+	want := `level=WARN msg="worker died" process=Main worker=Worker-2 pid=12 error="bad end"`
+	if lines := strings.Split(b.String(), "\n"); len(lines) != 3 || !strings.HasPrefix(first, want+"\n") ||
+		!strings.HasSuffix(lines[1], `level=INFO msg="resource opened" process=Worker-7`) {
+		t.Errorf("%q", b.String())
+	}
+}
+
+// An event that nobody looks at takes no memory.
+func TestHiddenEventsAreFree(t *testing.T) {
+	err := errors.New("bad")
+	pid := os.Getpid()
+	show := func() {
+		event(slog.LevelInfo, "worker died", slog.String("worker", "Worker-2"), slog.Int("pid", pid), slog.Any("error", err))
+	}
+	if n := testing.AllocsPerRun(100, show); n != 0 {
+		t.Errorf("%v allocations without a handler", n)
+	}
+	eventsTo(t, slog.LevelError)
+	if n := testing.AllocsPerRun(100, show); n != 0 {
+		t.Errorf("%v allocations below the level", n)
+	}
+}
+
+// The resources of a worker tell of themselves.
+func TestEventsOfResources(t *testing.T) {
+	b := eventsTo(t, slog.LevelDebug)
+	var l lifeOf
+	rs := []AnyResource{
+		define(t, &l, "db", 0, fine, fine),
+		define(t, &l, "net", 0, fine, func() error { return os.ErrClosed }),
+		define(t, &l, "bad", 0, func() error { panic("boom") }, fine),
+	}
+	if _, err := openResources(t.Context(), rs); err == nil {
+		t.Error("bad opens")
+	}
+	var got []string
+	for line := range strings.Lines(b.String()) {
+		_, line, _ = strings.Cut(line, " ")
+		got = append(got, line)
+	}
+	want := `level=DEBUG msg="resource opened" process=Main resource=db
+level=DEBUG msg="resource opened" process=Main resource=net
+level=ERROR msg="resource cannot be opened" process=Main resource=bad error="pool: open resource \"bad\": panicked: boom"
+level=ERROR msg="resource cannot be closed" process=Main resource=net error="pool: close resource \"net\": file already closed"
+level=DEBUG msg="resource closed" process=Main resource=db
+`
+	if strings.Join(got, "") != want {
+		t.Errorf("%s", b.String())
+	}
+}
+
+// roleShowEvents: [LEVEL]. It shows events from that level on, or from the one that it has inherited, and has a child do the same.
+var roleShowEvents = proctest.Register("show-events", func(args []string) {
+	if err := logAsInherited(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	if args[0] == "child" {
+		setProcessName("Process-1")
+	} else if args[0] != "" {
+		var level slog.Level
+		if level.UnmarshalText([]byte(args[0])) != nil {
+			os.Exit(3)
+		}
+		LogToStderr(level)
+	}
+	event(slog.LevelDebug, "debug")
+	event(slog.LevelInfo, "info")
+	event(slog.LevelWarn+1, "worse")
+	if args[0] == "child" {
+		return
+	}
+	child := proctest.Exec("show-events", "child")
+	child.Stderr = os.Stderr
+	if err := child.Run(); err != nil {
+		os.Exit(4)
+	}
+})
+
+// The level is inherited by processes that are started later; and the environment alone is enough.
+func TestLogLevelIsInherited(t *testing.T) {
+	for _, test := range []struct{ env, level, want string }{
+		{"", "", ""},
+		{"", "INFO", "Main info,Main worse,Process-1 info,Process-1 worse,"},
+		{"", "WARN+1", "Main worse,Process-1 worse,"},
+		{"debug", "", "Main debug,Main info,Main worse,Process-1 debug,Process-1 info,Process-1 worse,"},
+		{"INFO", "ERROR", ""}, // the program has the last word
+	} {
+		c := proctest.Command(t, roleShowEvents, test.level)
+		c.Cmd.Env = append(c.Cmd.Env, logEnv+"="+test.env)
+		c.Start()
+		c.WaitOK()
+		var got strings.Builder
+		for line := range strings.Lines(c.Stderr()) {
+			var at, level, msg, process string
+			if _, err := fmt.Sscanf(line, "time=%s level=%s msg=%s process=%s", &at, &level, &msg, &process); err != nil {
+				t.Fatalf("%v: %q", err, line)
+			}
+			fmt.Fprintf(&got, "%s %s,", process, msg)
+		}
+		if got.String() != test.want {
+			t.Errorf("%+v: %q", test, got.String())
+		}
+	}
+	c := proctest.Command(t, roleShowEvents, "")
+	c.Cmd.Env = append(c.Cmd.Env, logEnv+"=loud")
+	c.Start()
+	c.WaitOK()
+	if text := c.Stderr(); !strings.Contains(text, `pool: SHMKIT_LOG="loud": `) || strings.Contains(text, "level=") {
+		t.Errorf("%q", text)
+	}
+}
+
+func BenchmarkEvent(b *testing.B) {
+	b.Run("off", func(b *testing.B) {
+		for b.Loop() {
+			event(slog.LevelInfo, "worker died", slog.String("worker", "Worker-2"), slog.Int("pid", 12))
+		}
+	})
+}

@@ -1,0 +1,115 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"sync"
+)
+
+// opened are the resources of one worker.
+type opened struct {
+	entries []openedEntry // in the order of opening; immutable
+	once    sync.Once
+	err     error // of close
+}
+
+type openedEntry struct {
+	of     AnyResource
+	value  any          // a pointer to what open returned
+	closer func() error // nil: there is nothing to close
+}
+
+// openedKey is the key of a *opened in the context of a task.
+type openedKey struct{}
+
+// openResources opens the resources in their order. When one cannot be opened, because it returns an error, panics, ends its
+// goroutine or ctx has ended, those that were opened before are closed, and what comes after is not touched. Without any
+// resource it returns one of none, whose context hides the resources of an outer pool.
+//
+// Errors: why a resource could not be opened, with its name, and what closing the others returned.
+func openResources(ctx context.Context, rs []AnyResource) (*opened, error) {
+	o := &opened{entries: make([]openedEntry, 0, len(rs))}
+	for _, r := range rs {
+		e := openedEntry{of: r}
+		err := context.Cause(ctx)
+		if err == nil {
+			err = guard(func() (err error) {
+				e.value, e.closer, err = r.open(ctx)
+				return err
+			})
+		}
+		if err != nil {
+			err = fmt.Errorf("pool: open resource %q: %w", r.Name(), err)
+			event(slog.LevelError, "resource cannot be opened", slog.String("resource", r.Name()), slog.Any("error", err))
+			return nil, join(err, o.close())
+		}
+		event(slog.LevelDebug, "resource opened", slog.String("resource", r.Name()))
+		o.entries = append(o.entries, e)
+	}
+	return o, nil
+}
+
+// context is a context of a task that finds these resources.
+func (o *opened) context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, openedKey{}, o)
+}
+
+// close closes the resources, the last that was opened first. Whatever one of them does, the others are closed, too. Every call
+// returns when all are closed, with the same error; only the first closes.
+//
+// Errors: those of the close functions, each with the name of its resource.
+func (o *opened) close() error {
+	o.once.Do(func() {
+		var errs []error
+		for _, e := range slices.Backward(o.entries) {
+			if e.closer == nil {
+				continue
+			}
+			if err := guard(e.closer); err != nil {
+				err = fmt.Errorf("pool: close resource %q: %w", e.of.Name(), err)
+				event(slog.LevelError, "resource cannot be closed", slog.String("resource", e.of.Name()), slog.Any("error", err))
+				errs = append(errs, err)
+				continue
+			}
+			event(slog.LevelDebug, "resource closed", slog.String("resource", e.of.Name()))
+		}
+		o.err = join(errs...)
+	})
+	return o.err
+}
+
+// join is errors.Join that leaves a single error alone.
+func join(errs ...error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// guard calls a function of the user in a goroutine of its own. A panic there, or the end of that goroutine, is a
+// [*PanicError].
+func guard(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		returned := false
+		defer func() {
+			if returned {
+				return
+			}
+			p := &PanicError{Value: "runtime.Goexit was called", Stack: string(debug.Stack())}
+			if v := recover(); v != nil {
+				p.Value = fmt.Sprint(v)
+			}
+			done <- p
+		}()
+		err := f()
+		returned = true
+		done <- err
+	}()
+	return <-done
+}
