@@ -2,7 +2,8 @@
 //
 // A child is the leader of a process group of its own, so that killing it takes
 // its children with it, and a Ctrl-C in the terminal reaches only the parent. It gets the
-// descriptors 0, 1, 2 and those of [Spec.Files], and no others.
+// descriptors 0, 1, 2 and those of [Spec.Files], and none that this program has opened otherwise: Go opens all of
+// them to be closed on exec. What this program itself was started with is passed on.
 //
 // A process is waited for by a pidfd in the poller of the Go runtime: that costs a goroutine and
 // no thread, and a pidfd never comes to mean another process, as an id does. Where the kernel has none, a thread waits.

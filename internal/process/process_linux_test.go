@@ -1,0 +1,373 @@
+package process
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+)
+
+var ends = proctest.Register("ends", func(args []string) {
+	switch args[0] {
+	case "exit":
+		code, _ := strconv.Atoi(args[1])
+		os.Exit(code)
+	case "signal":
+		sig, _ := strconv.Atoi(args[1])
+		syscall.Kill(os.Getpid(), syscall.Signal(sig))
+		time.Sleep(time.Hour)
+	case "asked":
+		DieTerminated()
+	}
+})
+
+var obeys = proctest.Register("obeys", func([]string) {
+	proctest.Say("ready")
+	proctest.Say("did %s", proctest.Hear())
+	proctest.Hear()
+})
+
+// A47: exit codes 0 and positive, and by signal.
+func TestExit(t *testing.T) {
+	for _, c := range []struct {
+		how, with string
+		want      Exit
+	}{
+		{"exit", "0", Exit{}},
+		{"exit", "3", Exit{Code: 3}},
+		{"signal", "9", Exit{Code: -9, Signal: "killed"}},
+		{"signal", "15", Exit{Code: -15, Signal: "terminated"}},
+		{"asked", "", Exit{Code: -15, Signal: "terminated"}},
+	} {
+		p := start(t, in(ends, Spec{}, c.how, c.with))
+		if got := wait(t, p); got != c.want {
+			t.Errorf("%s %s: %v, want %v", c.how, c.with, got, c.want)
+		}
+		if err := p.Kill(); err != nil {
+			t.Error(err)
+		}
+		if err := p.Terminate(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestSignals(t *testing.T) {
+	for name, c := range map[string]struct {
+		send func(*Process) error
+		want int
+	}{"kill": {(*Process).Kill, -9}, "terminate": {(*Process).Terminate, -15}} {
+		p, talk := converse(t, in(obeys, Spec{}))
+		if got := talk.line(); got != "ready" {
+			t.Fatal(got)
+		}
+		if err := c.send(p); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if exit := wait(t, p); exit.Code != c.want {
+			t.Errorf("%s: %v", name, exit)
+		}
+	}
+}
+
+// A kernel without pidfds: a thread waits, and signals go by the id.
+func TestWithoutPidfd(t *testing.T) {
+	cmd, err := command(in(obeys, Spec{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	cmd.Stdin = r
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	p := &Process{cmd: cmd, done: make(chan struct{})}
+	go p.reap()
+	if err := p.Terminate(); err != nil {
+		t.Error(err)
+	}
+	if exit := wait(t, p); exit.Code != -15 {
+		t.Error(exit)
+	}
+	if err := p.Terminate(); err != nil {
+		t.Error(err)
+	}
+}
+
+var leader = proctest.Register("leader", func(args []string) {
+	// Its own child holds on to descriptor 3.
+	cmd := exec.Command("sleep", "1000")
+	cmd.ExtraFiles = []*os.File{os.NewFile(3, "held")}
+	if err := cmd.Start(); err != nil {
+		panic(err)
+	}
+	os.NewFile(3, "held").Close()
+	proctest.Say("ready")
+	proctest.Hear()
+})
+
+// What a child has started ends with it, whether it was killed or has ended.
+func TestGroupEndsWithChild(t *testing.T) {
+	for _, how := range []string{"kill", "end"} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		p, talk := converse(t, in(leader, Spec{Files: []*os.File{w}}))
+		w.Close()
+		talk.line()
+		if how == "kill" {
+			p.Kill()
+		} else {
+			talk.send("go on")
+		}
+		wait(t, p)
+		r.SetReadDeadline(time.Now().Add(limit))
+		if n, err := r.Read(make([]byte, 1)); n != 0 || err == nil || os.IsTimeout(err) {
+			t.Errorf("%s: the group goes on: %d, %v", how, n, err)
+		}
+	}
+}
+
+func threads(t *testing.T) int {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(tasks)
+}
+
+var waits = proctest.Register("waits", func([]string) { proctest.Hear() })
+
+// Waiting costs no threads, and each end is noticed.
+func TestManyChildrenFewThreads(t *testing.T) {
+	n := 200
+	if testing.Short() {
+		n = 50
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := threads(t)
+	var all []*Process
+	for range n {
+		all = append(all, start(t, in(waits, Spec{Stdin: r})))
+	}
+	r.Close()
+	if now := threads(t); now > before+16 {
+		t.Errorf("%d threads for %d children, %d before", now, n, before)
+	}
+	for _, p := range all {
+		select {
+		case <-p.Done():
+			t.Error("one has ended early")
+		default:
+		}
+	}
+	w.Close()
+	for _, p := range all {
+		wait(t, p)
+	}
+}
+
+// inherited returns the descriptors of this process that it was started with: what Go opens is closed on exec.
+func inherited() (fds []string) {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range entries {
+		fd, _ := strconv.Atoi(e.Name())
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err == nil && flags&unix.FD_CLOEXEC == 0 {
+			fds = append(fds, e.Name())
+		}
+	}
+	slices.Sort(fds)
+	return fds
+}
+
+var lists = proctest.Register("lists", func([]string) { proctest.Say("%v", inherited()) })
+
+// A47: descriptors do not leak into children.
+func TestDescriptors(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	running, _ := converse(t, in(waits, Spec{})) // its pidfd is not for others
+	_ = running
+	here, there, err := Link()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer here.Close()
+	defer there.Close()
+	for _, c := range []struct {
+		files []*os.File
+		want  []string
+	}{{nil, []string{"0", "1", "2"}}, {[]*os.File{r, there}, []string{"0", "1", "2", "3", "4"}}} {
+		want := append(c.want, inherited()...) // what the test itself was started with
+		slices.Sort(want)
+		p, talk := converse(t, in(lists, Spec{Files: c.files}))
+		if got := talk.line(); got != fmt.Sprint(slices.Compact(want)) {
+			t.Errorf("%d files: descriptors %s, want %v", len(c.files), got, want)
+		}
+		wait(t, p)
+	}
+	// The files are still in the poller: a deadline works.
+	r.SetReadDeadline(time.Now().Add(time.Millisecond))
+	if _, err := r.Read(make([]byte, 1)); !os.IsTimeout(err) {
+		t.Errorf("read: %v", err)
+	}
+}
+
+func TestStartRefusesClosedFile(t *testing.T) {
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if _, err := Start(Spec{Files: []*os.File{f}}); err == nil || !strings.Contains(err.Error(), "file 0") {
+		t.Error(err)
+	}
+	if _, err := Start(in(waits, Spec{Dir: "/nonexistent"})); err == nil {
+		t.Error("started in a directory that does not exist")
+	}
+}
+
+var tells = proctest.Register("tells", func(args []string) {
+	dir, _ := os.Getwd()
+	proctest.Say("%s %s %s %s", args[0], os.Getenv("COLOUR"), dir, proctest.Hear())
+	fmt.Fprintln(os.Stderr, "a word")
+})
+
+func TestSpec(t *testing.T) {
+	t.Setenv("COLOUR", "red")
+	dir := t.TempDir()
+	var stdout, stderr bytes.Buffer
+	p := start(t, in(tells, Spec{
+		Env: []string{"COLOUR=blue"}, Dir: dir,
+		Stdin: strings.NewReader("hello\n"), Stdout: &stdout, Stderr: &stderr,
+	}, "argument"))
+	wait(t, p)
+	if want := "argument blue " + dir + " hello\n"; stdout.String() != want || stderr.String() != "a word\n" {
+		t.Errorf("said %q and %q, want %q", &stdout, &stderr, want)
+	}
+}
+
+// orphan says through descriptor 3 that its parent is gone.
+var orphan = proctest.Register("orphan", func(args []string) {
+	parent, _ := strconv.Atoi(args[1])
+	gone := make(chan struct{})
+	var watch <-chan struct{} = gone
+	if args[0] == "pidfd" {
+		var err error
+		if watch, err = Orphaned(parent); err != nil {
+			panic(err)
+		}
+	} else {
+		go awaitParent(parent, nil, gone)
+	}
+	out := os.NewFile(3, "out")
+	fmt.Fprintln(out, "ready")
+	<-watch
+	fmt.Fprintln(out, "gone")
+})
+
+var parent = proctest.Register("parent", func(args []string) {
+	_, err := Start(in(orphan, Spec{Files: []*os.File{os.NewFile(3, "out")}}, args[0], strconv.Itoa(os.Getpid())))
+	if err != nil {
+		panic(err)
+	}
+	proctest.Hear()
+})
+
+// A47: a grandchild notices its parent's end.
+func TestOrphaned(t *testing.T) {
+	for _, how := range []string{"pidfd", "period"} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		c := proctest.Command(t, parent, how)
+		c.Cmd.ExtraFiles = []*os.File{w}
+		c.Start()
+		w.Close()
+		talk := &talk{t: t, out: r}
+		talk.lines = bufio.NewReader(r)
+		if got := talk.line(); got != "ready" {
+			t.Fatal(got)
+		}
+		r.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if n, err := r.Read(make([]byte, 1)); !os.IsTimeout(err) {
+			t.Errorf("%s: it says something while its parent lives: %d, %v", how, n, err)
+		}
+		c.Kill()
+		killed := time.Now()
+		if got := talk.line(); got != "gone" {
+			t.Error(got)
+		}
+		t.Logf("%s: noticed after %v", how, time.Since(killed))
+	}
+	gone, err := Orphaned(1 << 21) // such a process is not the parent
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-gone:
+	default:
+		t.Error("the parent that there is not lives")
+	}
+}
+
+var works = proctest.Register("works", func([]string) {
+	ballast := bytes.Repeat([]byte{1}, 32<<20)
+	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
+		ballast[len(ballast)/2]++
+	}
+	proctest.Say("worked")
+	proctest.Hear()
+	if slices.Max(ballast) == 0 {
+		panic("never")
+	}
+})
+
+func TestUsage(t *testing.T) {
+	p, talk := converse(t, in(works, Spec{}))
+	talk.line()
+	u, err := p.Usage()
+	if err != nil || u.User+u.System < 10*time.Millisecond || u.User+u.System > time.Minute || u.Resident < 32<<20 {
+		t.Errorf("%+v, %v", u, err)
+	}
+	t.Logf("%+v", u)
+	talk.send("enough")
+	wait(t, p)
+	after, err := p.Usage()
+	if err != nil || after.User+after.System < 10*time.Millisecond || after.Resident != 0 {
+		t.Errorf("afterwards: %+v, %v", after, err)
+	}
+	if _, err := UsageOf(1 << 30); err == nil {
+		t.Error("usage of nobody")
+	}
+}
