@@ -22,7 +22,7 @@ type side struct {
 
 const (
 	// maxPause is how long a stream lets the other side gather messages, or room, before it looks again.
-	maxPause = 32
+	maxPause = 64
 	// probePause is the pause that finds out whether there is a stream, once in probeEvery waits.
 	probePause = 8
 	// lastPause bounds how much later than it could a spinning waiter sees that its wait is over.

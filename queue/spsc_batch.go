@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 
+	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -26,12 +27,14 @@ func (q *SPSC[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
 			return n, r.refuse()
 		}
 		for end := at + k; at != end; {
-			copied := copy(spscRun[T](r, at, end-at), vs[n:])
+			copied := copyRun(spscRun[T](r, at, end-at), vs[n:])
 			at += uint64(copied)
 			n += copied
 		}
 		r.publish(at)
-		r.fetch(at, k)
+		if k*uint64(r.stride) < cpu.LongCopy {
+			r.fetch(at, k)
+		}
 	}
 	runtime.KeepAlive(q)
 	return n, nil

@@ -80,6 +80,18 @@ func spscRun[T any](r *spsc, p, n uint64) []T {
 	return unsafe.Slice(first, min(n, r.capacity()-p&r.mask))
 }
 
+// copyRun is copy, to places of the ring. Their cache lines are the consumer's.
+func copyRun[T any](dst, src []T) int {
+	n := min(len(dst), len(src))
+	cpu.CopyOut(bytesOf(dst[:n]), bytesOf(src[:n]))
+	return n
+}
+
+// bytesOf views values, which have no pointers, as bytes.
+func bytesOf[T any](vs []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(vs))), uintptr(len(vs))*unsafe.Sizeof(*new(T)))
+}
+
 // fetch has the cache lines of up to n places from a position on come from the consumer's processor, as far as there is room: each
 // write to one of them would wait for it otherwise.
 func (r *spsc) fetch(p, n uint64) {
@@ -89,7 +101,7 @@ func (r *spsc) fetch(p, n uint64) {
 
 // fetchBytes is how much is fetched ahead at most.
 const (
-	fetchBytes = 4 << 10
+	fetchBytes = cpu.LongCopy
 	fetchEvery = 8
 )
 
