@@ -75,12 +75,35 @@ func (s *stream) take(m *line) error {
 	if producer >= uint64(s.topology.producers) || m[7] != number || number <= s.last[producer] {
 		return fmt.Errorf("impossible message %v, the last ones were %v", *m, s.last)
 	}
-	if s.topology.consumers == 1 && !s.lost && number != s.last[producer]+1 {
+	if number != s.last[producer]+1 && s.topology.consumers == 1 && !s.lost {
 		return fmt.Errorf("message %v is not the next one, the last ones were %v", *m, s.last)
 	}
 	s.last[producer] = number
 	s.got++
 	s.sum += number
+	return nil
+}
+
+// takeAll is take for each of ms. It calls nothing for messages that are the next ones.
+func (s *stream) takeAll(ms []line) error {
+	last, producers := s.last, uint64(s.topology.producers)
+	got, sum := s.got, s.sum
+	for i := range ms {
+		m := &ms[i]
+		number, producer := m[0], m[1]
+		if producer >= producers || m[7] != number || number != last[producer]+1 {
+			s.last, s.got, s.sum = last, got, sum
+			if err := s.take(m); err != nil {
+				return err
+			}
+			last, got, sum = s.last, s.got, s.sum
+			continue
+		}
+		last[producer] = number
+		got++
+		sum += number
+	}
+	s.last, s.got, s.sum = last, got, sum
 	return nil
 }
 

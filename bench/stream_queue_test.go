@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unsafe"
 
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
@@ -116,10 +117,8 @@ func (s *stream) batches(putBatch, getBatch func(context.Context, []line) (int, 
 			if err != nil {
 				return err
 			}
-			for i := range ms[:k] {
-				if err := s.take(&ms[i]); err != nil {
-					return err
-				}
+			if err := s.takeAll(ms[:k]); err != nil {
+				return err
 			}
 			n -= int64(k)
 		}
@@ -222,13 +221,12 @@ func streamConn(open opener) streamer {
 
 // writes streams by writes of a batch, and reads of at most one.
 func (s *stream) writes(w io.Writer, r io.Reader) (put, get func(n int64) error) {
-	b := make([]byte, s.batch*lineBytes)
-	var m line
+	ms := make([]line, s.batch)
+	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(ms))), s.batch*lineBytes)
 	put = func(n int64) error {
 		for ; n > 0; n -= int64(s.batch) {
-			for i := range s.batch {
-				s.next(&m)
-				encode(&m, b[i*lineBytes:])
+			for i := range ms {
+				s.next(&ms[i])
 			}
 			if _, err := w.Write(b); err != nil {
 				return err
@@ -241,11 +239,8 @@ func (s *stream) writes(w io.Writer, r io.Reader) (put, get func(n int64) error)
 			if _, err := io.ReadFull(r, b); err != nil {
 				return err
 			}
-			for i := range s.batch {
-				decode(&m, b[i*lineBytes:])
-				if err := s.take(&m); err != nil {
-					return err
-				}
+			if err := s.takeAll(ms); err != nil {
+				return err
 			}
 		}
 		return nil
