@@ -10,9 +10,13 @@ import (
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/pool"
 )
 
-func TestMain(m *testing.M) { proctest.Main(m) }
+func TestMain(m *testing.M) {
+	pool.Main() // the workers are this binary too
+	proctest.Main(m)
+}
 
 // TestRows runs every row of every benchmark once, with few operations: the programs build, run, and do what
 // they say.

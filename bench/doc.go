@@ -1,12 +1,13 @@
 // Package bench measures the toolkit beside its peers: the same work done by hand in C with glibc, by Python's
 // multiprocessing, by Boost, and by the sockets and pipes of the operating system.
 //
-//	go test -bench . ./bench                      # everything, some five minutes
+//	go test -bench . ./bench                      # everything, some six minutes
 //	go test -bench Lock ./bench                   # the mutexes only
 //	go test -bench 'RoundTrip|Barrier' ./bench    # how processes wait for each other
 //	go test -bench '/kind=' ./bench               # the queues only
 //	go test -bench 'Stream/kind=spsc' ./bench     # one of them, as a stream
-//	go test -bench . -benchtime 1x ./bench        # everything once, in seconds
+//	go test -bench 'Apply|Map|Pool|Worker|Process' ./bench  # pools and processes
+//	go test -bench . -benchtime 1x ./bench        # everything once, in a minute
 //
 // A row is named by what differs, as key=value: op is what is done where there is a choice, procs is how many
 // processes do it at once, impl is who does the work (shmkit; glibc and glibc-robust for the two kinds of glibc
@@ -41,6 +42,25 @@
 //
 // These rows are measured for a fraction of a second each, whatever -benchtime says; 1x makes them shorter.
 //
+// # Pools
+//
+// A pool has two workers. Its impls are shmkit; local, which is the same pool with goroutines in place of processes; python-fork,
+// python-spawn and python-forkserver, which are multiprocessing.Pool with each way of starting processes;
+// python-executor, which is concurrent.futures.ProcessPoolExecutor with fork, and as_completed where results come in any order.
+//
+//   - All impls of a benchmark are measured together, by turns, a round of some ten milliseconds each, so that other work of
+//     the machine hits them alike. Nobody is pinned. A row that -bench leaves out is not measured.
+//   - ns/op of a Map and of IMapUnordered is wall time divided by tasks. payload is the argument: a number, or a []byte,
+//     of which the task looks at the ends. chunk=auto leaves the size of chunks to the pool.
+//   - BenchmarkApply/hot does task after task, cold has a pause of ten milliseconds before each, so that workers sleep.
+//   - allocs/task and worker-allocs/task count the allocations of the parent and of all workers.
+//   - memcpys-more is how many copies of the message a task costs more than a call of the same function in this process.
+//   - BenchmarkPoolStart ends with the first result, BenchmarkPoolWide when the pool has ended, BenchmarkProcessStart when the
+//     end of the process is known. os-exec is the same program, started without the toolkit.
+//   - parent-cpu-% and workers-cpu-% are of one CPU.
+//
+// These rows are measured for a fraction of a second each, too, and idle pools for ten seconds.
+//
 // # Reading a row
 //
 //   - ns/op is wall time divided by the operations of all processes together: the median of many short
@@ -62,7 +82,7 @@
 //     that no thread of the dead one still runs.
 //
 // Compare rows of one run; figures of two machines, or of one machine at two times, say little. Each
-// process is pinned to a core of its own in every implementation alike, unless a row says otherwise. Each row checks its result: a
+// process is pinned to a core of its own in every implementation alike, unless a row or its section says otherwise. Each row checks its result: a
 // counter that does not hold the number of operations done fails it, as does a lock that lets in too many, or a
 // process that crosses a barrier before the other one has come, and a message that is lost, comes twice or at the wrong time, or does not begin
 // and end as it was sent.

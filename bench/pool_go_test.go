@@ -1,0 +1,213 @@
+//go:build linux
+
+package bench
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/pool"
+)
+
+// goPool is a pool of the toolkit, with processes or with goroutines. It is started when it is first needed.
+type goPool struct {
+	open  func(context.Context, pool.Options) (*pool.Pool, error)
+	local bool // the workers are goroutines of this process
+	pool  *pool.Pool
+	args  map[int][][]byte // of maps, by their length
+}
+
+func (g *goPool) get(tb testing.TB) *pool.Pool {
+	tb.Helper()
+	if g.pool == nil {
+		p, err := g.open(context.Background(), pool.Options{Workers: poolWorkers})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		g.pool = p
+	}
+	return g.pool
+}
+
+func (g *goPool) close(tb testing.TB) {
+	tb.Helper()
+	if g.pool == nil {
+		return
+	}
+	if err := g.pool.Close(); err != nil {
+		tb.Error(err)
+	}
+	g.pool = nil
+}
+
+func (g *goPool) apply(tb testing.TB, ops int, pause time.Duration) (a answer) {
+	tb.Helper()
+	p, ctx := g.get(tb), context.Background()
+	if pause == 0 {
+		for i := range ops/10 + 1 { // what came before may have cooled everything down
+			if _, err := apply(ctx, p, square, int64(i)); err != nil {
+				tb.Fatal(err)
+			}
+		}
+	}
+	a.ns = make([]float64, ops)
+	for i := range a.ns {
+		if pause > 0 {
+			time.Sleep(pause)
+		}
+		start := time.Now()
+		r, err := apply(ctx, p, square, int64(i))
+		a.ns[i] = float64(time.Since(start))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		a.total += r
+	}
+	return a
+}
+
+func (g *goPool) mapAll(tb testing.TB, calls int, w mapWork) answer {
+	tb.Helper()
+	if w.bytes == 8 {
+		args := make([]int64, w.tasks)
+		for i := range args {
+			args[i] = int64(i)
+		}
+		return mapCalls(tb, g.get(tb), inChunks(square, w.chunk), args, calls)
+	}
+	return mapCalls(tb, g.get(tb), inChunks(ends, w.chunk), g.messages(w.tasks, w.bytes), calls)
+}
+
+// messages returns so many messages, which are made once.
+func (g *goPool) messages(n, size int) [][]byte {
+	if g.args == nil {
+		g.args = map[int][][]byte{}
+	}
+	for i := len(g.args[size]); i < n; i++ {
+		b := make([]byte, size)
+		writeBytes(b, uint64(i))
+		g.args[size] = append(g.args[size], b)
+	}
+	return g.args[size][:n]
+}
+
+func mapCalls[A any](tb testing.TB, p *pool.Pool, t *pool.Task[A, int64], args []A, calls int) (a answer) {
+	tb.Helper()
+	a.ns = make([]float64, calls)
+	for i := range a.ns {
+		start := time.Now()
+		results, err := pool.Map(context.Background(), p, t, args)
+		a.ns[i] = float64(time.Since(start))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for _, r := range results {
+			a.total += r
+		}
+	}
+	return a
+}
+
+func (g *goPool) imapUnordered(tb testing.TB, calls, tasks int) (a answer) {
+	tb.Helper()
+	p := g.get(tb)
+	args := func(yield func(int64) bool) {
+		for i := range tasks {
+			if !yield(int64(i)) {
+				return
+			}
+		}
+	}
+	one := inChunks(square, 1)
+	a.ns = make([]float64, calls)
+	for i := range a.ns {
+		start := time.Now()
+		for r, err := range pool.IMapUnordered(context.Background(), p, one, args) {
+			if err != nil {
+				tb.Fatal(err)
+			}
+			a.total += r
+		}
+		a.ns[i] = float64(time.Since(start))
+	}
+	return a
+}
+
+func (g *goPool) startAndApply(tb testing.TB, ops int) (a answer) {
+	tb.Helper()
+	g.close(tb)
+	a.ns = make([]float64, ops)
+	for i := range a.ns {
+		start := time.Now()
+		r, err := apply(context.Background(), g.get(tb), square, int64(i))
+		a.ns[i] = float64(time.Since(start))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		a.total += r
+		g.close(tb)
+	}
+	return a
+}
+
+func (g *goPool) wide(tb testing.TB, workers, tasks int) (a answer) {
+	tb.Helper()
+	start := time.Now()
+	p, err := g.open(context.Background(), pool.Options{Workers: workers})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	args := make([]int64, tasks)
+	for i := range args {
+		args[i] = int64(i)
+	}
+	a = mapCalls(tb, p, inChunks(square, 1), args, 1)
+	for seen := map[int64]bool{}; !g.local && len(seen) < workers; {
+		pids, err := pool.Map(context.Background(), p, inChunks(whereabouts, 1), make([]int64, workers))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for _, pid := range pids {
+			seen[pid] = true
+		}
+	}
+	if err := p.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	a.ns = []float64{float64(time.Since(start))}
+	return a
+}
+
+// workerMallocs counts the allocations of all workers so far.
+func (g *goPool) workerMallocs(tb testing.TB) (total uint64) {
+	tb.Helper()
+	counts := map[int64]uint64{}
+	for tries := 0; len(counts) < poolWorkers; tries++ {
+		answers, err := pool.Map(context.Background(), g.get(tb), inChunks(census, 1), make([]int64, 2*poolWorkers))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for _, c := range answers {
+			counts[c.PID] = max(counts[c.PID], c.Mallocs)
+		}
+		if tries > 1000 {
+			tb.Fatalf("%d workers take tasks, want %d", len(counts), poolWorkers)
+		}
+	}
+	for _, n := range counts {
+		total += n
+	}
+	return total
+}
+
+// pids returns the workers' processes.
+func (g *goPool) pids(tb testing.TB) []int {
+	tb.Helper()
+	var pids []int
+	for _, w := range g.get(tb).Stats().Workers {
+		pids = append(pids, w.PID)
+	}
+	return slices.DeleteFunc(pids, func(pid int) bool { return pid == 0 })
+}

@@ -1,0 +1,47 @@
+//go:build linux
+
+package bench
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/shmkit/shmkit/pool"
+)
+
+// Workers of the pools are this binary too, and know these tasks by their names.
+var (
+	square = pool.Define("square", func(_ context.Context, n int64) (int64, error) { return n * n, nil })
+
+	// ends returns the number of a message.
+	ends = pool.Define("ends", func(_ context.Context, message []byte) (int64, error) {
+		number, err := readBytes(message, len(message))
+		return int64(number), err
+	})
+
+	// whereabouts returns the process, and leaves time for others.
+	whereabouts = pool.Define("whereabouts", func(context.Context, int64) (int64, error) {
+		time.Sleep(5 * time.Millisecond)
+		return int64(os.Getpid()), nil
+	})
+
+	// census lets each worker count its allocations. It waits for the others to get a turn too.
+	census = pool.Define("census", func(context.Context, int64) (workerMallocs, error) {
+		time.Sleep(time.Millisecond)
+		return workerMallocs{PID: int64(os.Getpid()), Mallocs: mallocs()}, nil
+	})
+)
+
+// workerMallocs is how many allocations a worker has made so far.
+type workerMallocs struct {
+	PID     int64
+	Mallocs uint64
+}
+
+func mallocs() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.Mallocs
+}
