@@ -19,8 +19,7 @@ type eventHandler struct{ to slog.Handler }
 
 // LogToStderr shows what happens in the pools and processes of this program on standard error, from that level on: workers
 // that start, die and are replaced, with the reason, tasks that are retried, given up or killed at their deadline, and resources that
-// cannot be opened or closed. Each line says in which process it happened, as the attribute process: "Main", or the name of
-// a worker or of a Process.
+// cannot be opened or closed. Each line says in which process it happened, as the attribute process, with the name of [Current].
 //
 // Processes that are started later do the same at the same level. Setting SHMKIT_LOG in the environment to DEBUG,
 // INFO, WARN or ERROR has the effect of calling it at the start of [Main].
@@ -68,23 +67,7 @@ func (e *eventHandler) show(level slog.Level, msg string, attrs []slog.Attr) {
 		return
 	}
 	r := slog.NewRecord(time.Now(), level, msg, 0)
-	r.AddAttrs(slog.String(ProcessKey, processName()))
+	r.AddAttrs(slog.String(ProcessKey, Current().Name))
 	r.AddAttrs(attrs...)
 	e.to.Handle(ctx, r) // nobody is there to be told of an error
 }
-
-// mainProcess is the name of a process that is neither a worker nor a Process.
-const mainProcess = "Main"
-
-var currentName atomic.Pointer[string]
-
-// processName is the name of this process.
-func processName() string {
-	if name := currentName.Load(); name != nil {
-		return *name
-	}
-	return mainProcess
-}
-
-// setProcessName names this process.
-func setProcessName(name string) { currentName.Store(&name) }

@@ -25,14 +25,13 @@ func TestEventsAreShown(t *testing.T) {
 	b := eventsTo(t, slog.LevelInfo)
 	event(slog.LevelDebug, "hidden")
 	event(slog.LevelWarn, "worker died", slog.String("worker", "Worker-2"), slog.Int("pid", 12), slog.Any("error", errors.New("bad end")))
-	currentName.Store(nil)
-	t.Cleanup(func() { currentName.Store(nil) })
-	setProcessName("Worker-7")
+	t.Cleanup(func() { thisProcess.Store(nil) })
+	become(ProcessInfo{Name: "Worker-7"}, nil)
 	event(slog.LevelInfo, "resource opened")
 	LogTo(nil)
 	event(slog.LevelError, "nobody looks")
 	_, first, _ := strings.Cut(b.String(), " ")
-	want := `level=WARN msg="worker died" process=Main worker=Worker-2 pid=12 error="bad end"`
+	want := `level=WARN msg="worker died" process=main worker=Worker-2 pid=12 error="bad end"`
 	if lines := strings.Split(b.String(), "\n"); len(lines) != 3 || !strings.HasPrefix(first, want+"\n") ||
 		!strings.HasSuffix(lines[1], `level=INFO msg="resource opened" process=Worker-7`) {
 		t.Errorf("%q", b.String())
@@ -72,11 +71,11 @@ func TestEventsOfResources(t *testing.T) {
 		_, line, _ = strings.Cut(line, " ")
 		got = append(got, line)
 	}
-	want := `level=DEBUG msg="resource opened" process=Main resource=db
-level=DEBUG msg="resource opened" process=Main resource=net
-level=ERROR msg="resource cannot be opened" process=Main resource=bad error="pool: open resource \"bad\": panicked: boom"
-level=ERROR msg="resource cannot be closed" process=Main resource=net error="pool: close resource \"net\": file already closed"
-level=DEBUG msg="resource closed" process=Main resource=db
+	want := `level=DEBUG msg="resource opened" process=main resource=db
+level=DEBUG msg="resource opened" process=main resource=net
+level=ERROR msg="resource cannot be opened" process=main resource=bad error="pool: open resource \"bad\": panicked: boom"
+level=ERROR msg="resource cannot be closed" process=main resource=net error="pool: close resource \"net\": file already closed"
+level=DEBUG msg="resource closed" process=main resource=db
 `
 	if strings.Join(got, "") != want {
 		t.Errorf("%s", b.String())
@@ -89,7 +88,7 @@ var roleShowEvents = proctest.Register("show-events", func(args []string) {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	if args[0] == "child" {
-		setProcessName("Process-1")
+		become(ProcessInfo{Name: "Process-1"}, nil)
 	} else if args[0] != "" {
 		var level slog.Level
 		if level.UnmarshalText([]byte(args[0])) != nil {
@@ -114,9 +113,9 @@ var roleShowEvents = proctest.Register("show-events", func(args []string) {
 func TestLogLevelIsInherited(t *testing.T) {
 	for _, test := range []struct{ env, level, want string }{
 		{"", "", ""},
-		{"", "INFO", "Main info,Main worse,Process-1 info,Process-1 worse,"},
-		{"", "WARN+1", "Main worse,Process-1 worse,"},
-		{"debug", "", "Main debug,Main info,Main worse,Process-1 debug,Process-1 info,Process-1 worse,"},
+		{"", "INFO", "main info,main worse,Process-1 info,Process-1 worse,"},
+		{"", "WARN+1", "main worse,Process-1 worse,"},
+		{"debug", "", "main debug,main info,main worse,Process-1 debug,Process-1 info,Process-1 worse,"},
 		{"INFO", "ERROR", ""}, // the program has the last word
 	} {
 		c := proctest.Command(t, roleShowEvents, test.level)

@@ -23,7 +23,8 @@ type LogOptions struct {
 	// AddSource adds where the record was made, under [slog.SourceKey].
 	AddSource bool
 
-	// Process is what the records call this process; empty means the program's name and the process id.
+	// Process is what the records call this process. Empty means the name of [Current], or of the program where that is no
+	// worker and no [Process], and the process id, as in Worker-2[4711].
 	Process string
 
 	// Capacity is how many bytes of records can wait for the listener; 0 means 1 MiB. The first who makes the log decides.
@@ -44,10 +45,11 @@ type LogHandler struct {
 	with []logScope // from the outside in
 }
 
-// sharedLog is what handlers and listeners share: a queue of encoded records, and how many there was no room for.
+// sharedLog is what handlers and listeners share: a queue of encoded records, how many there was no room for, and how
+// many of those a listener has told of.
 type sharedLog struct {
-	records *queue.Bytes
-	dropped *shm.Counter
+	records           *queue.Bytes
+	dropped, reported *shm.Counter
 }
 
 // A logScope is a group that was opened, or attributes that were added.
@@ -68,7 +70,11 @@ func NewLogHandler(seg *shm.Segment, name string, o LogOptions) (*LogHandler, er
 		o.Level = slog.LevelInfo
 	}
 	if o.Process == "" {
-		o.Process = fmt.Sprintf("%s[%d]", filepath.Base(os.Args[0]), os.Getpid())
+		me := Current()
+		if me.Name == mainName {
+			me.Name = filepath.Base(os.Args[0])
+		}
+		o.Process = fmt.Sprintf("%s[%d]", me.Name, me.PID)
 	}
 	return &LogHandler{log: l, o: o}, nil
 }
@@ -87,11 +93,14 @@ func openLog(seg *shm.Segment, name string, capacity int) (*sharedLog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pool: log: %w", err)
 	}
-	dropped, err := shm.NewCounter(seg, name+".dropped")
+	l := &sharedLog{records: records}
+	if l.dropped, err = shm.NewCounter(seg, name+".dropped"); err == nil {
+		l.reported, err = shm.NewCounter(seg, name+".reported")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("pool: log: %w", err)
 	}
-	return &sharedLog{records: records, dropped: dropped}, nil
+	return l, nil
 }
 
 // Enabled reports whether records of that level are logged.

@@ -24,15 +24,22 @@ const ProcessKey = "process"
 // reportEvery is how often a listener looks whether records were dropped.
 const reportEvery = time.Second
 
+const (
+	drainLimit = time.Second // how long a listener that is closed waits for records that are being written
+	drainMore  = 64          // records that it takes beyond those that it has counted: after a death the count may lack some
+)
+
 // A LogListener takes the records of all [LogHandler]s of a log and gives them to another handler, in the order in which they
-// were put in. There should be one at a time; with several, each gets a part.
+// were put in, each process's in the order in which it handled them. There should be one at a time; with several, each gets a part.
+// Records that were dropped are reported to the handler within a second, as one record that says how many, each once, those that were
+// dropped before there was a listener as well.
+//
+// A listener that is killed loses the record that it has in its hands, of which a part may be in a file; the next listener goes on behind that.
 type LogListener struct {
 	log  *sharedLog
 	to   slog.Handler
 	stop context.CancelFunc
 	done chan struct{}
-
-	reported uint64 // dropped records that were told of
 
 	mu  sync.Mutex
 	err error // the first
@@ -51,7 +58,7 @@ func NewLogListener(seg *shm.Segment, name string, to slog.Handler) (*LogListene
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	l := &LogListener{log: log, to: to, stop: stop, done: make(chan struct{}), reported: uint64(log.dropped.Sum())}
+	l := &LogListener{log: log, to: to, stop: stop, done: make(chan struct{})}
 	go l.listen(ctx)
 	return l, nil
 }
@@ -59,8 +66,9 @@ func NewLogListener(seg *shm.Segment, name string, to slog.Handler) (*LogListene
 // Dropped is how many records of this log were dropped so far, by all processes.
 func (l *LogListener) Dropped() uint64 { return uint64(l.log.dropped.Sum()) }
 
-// Close takes all records that were handled before it, says how many were dropped, and ends the listener. What is handled later waits for
-// the next listener. It may be called again.
+// Close takes all records that were handled before it, says how many were dropped, and ends the listener. It blocks while the
+// handler writes them, and at most a second for a process that is stopped while it writes one. What is handled later waits for the next
+// listener. It may be called again.
 //
 // Errors: the first of the handler, or of the log.
 func (l *LogListener) Close() error {
@@ -108,10 +116,17 @@ func (l *LogListener) next(ctx context.Context) ([]byte, error) {
 	return l.log.records.Get(ctx)
 }
 
-// drain takes what is there, and no more than was there when it began.
+// drain takes what was there when it began, and little more. For a record that is still being written then it waits, as others that are
+// complete lie behind it; but not for ever, as its process may be stopped.
 func (l *LogListener) drain() {
-	for n := l.log.records.Len(); n > 0; n-- {
-		record, err := l.log.records.TryGet()
+	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
+	defer cancel()
+	records := l.log.records
+	for i, n := 0, records.Len(); i < n+drainMore; i++ {
+		record, err := records.TryGet()
+		if err == queue.ErrEmpty && i < n && records.Len() > 0 {
+			record, err = records.Get(ctx)
+		}
 		if err != nil {
 			return
 		}
@@ -132,16 +147,16 @@ func (l *LogListener) pass(b []byte) {
 	l.handle(r)
 }
 
-// report says how many records were dropped since the last report.
+// report says how many records were dropped since the last report, by whichever listener that was.
 func (l *LogListener) report() {
-	total := l.Dropped()
-	if total == l.reported {
+	n := l.log.dropped.Sum() - l.log.reported.Sum()
+	if n <= 0 {
 		return
 	}
 	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log records were dropped: the log was full", 0)
-	r.AddAttrs(slog.Uint64("dropped", total-l.reported))
-	l.reported = total
+	r.AddAttrs(slog.Int64("dropped", n))
 	l.handle(r)
+	l.log.reported.Add(n) // whoever dies here has the next one say it again
 }
 
 func (l *LogListener) handle(r slog.Record) {

@@ -77,6 +77,7 @@ func init() {
 
 		{"pool.ErrClosed", ErrClosed},
 		{"pool.ErrNoMain", ErrNoMain},
+		{"pool.ErrTooDeep", ErrTooDeep},
 	})
 }
 
