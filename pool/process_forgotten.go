@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// mainDelay is how long a process that was started as a worker or a [Process] may be in main without calling [Main].
-const mainDelay = 500 * time.Millisecond
+// mainDelay is how long a process that was started as a worker or a [Process] may be in main, at least, without calling [Main].
+const mainDelay = 300 * time.Millisecond
 
 // init has a process that shall come to Main see to it that it does: otherwise it would do again whatever
 // the program does, while the parent waits.
@@ -34,22 +34,29 @@ func needMain() error {
 	return ErrNoMain
 }
 
-// awaitMain ends this process when it does something else than to call Main. Initialising packages may take as long as it likes.
-// It counts naps, not time, so that a process that gets no processor is not blamed for it.
+// awaitMain ends this process when it does something else than to call Main. Initialising packages may take as long as it likes:
+// only what was in main before and after a delay has forgotten it.
 func awaitMain() {
-	const nap = 10 * time.Millisecond
-	for naps := time.Duration(0); naps < mainDelay; naps += nap {
-		time.Sleep(nap)
-		if mainCalled.Load() {
+	for wasInMain := false; ; wasInMain = inMain() {
+		if mainComes() {
 			return
 		}
-	}
-	for !mainCalled.Load() {
-		if inMain() {
+		if wasInMain {
 			exitForgotten()
 		}
-		time.Sleep(nap * 10)
 	}
+}
+
+// mainComes waits for Main for a while. It counts naps, not time, so that a process that gets no processor is not blamed for it.
+func mainComes() bool {
+	const nap = 10 * time.Millisecond
+	for range mainDelay / nap {
+		time.Sleep(nap)
+		if mainCalled.Load() {
+			return true
+		}
+	}
+	return false
 }
 
 // inMain says whether the program is past the initialisation of its packages.

@@ -40,8 +40,8 @@ type ProcessOptions struct {
 	Nice int
 
 	// Memory limits its private memory in bytes; 0 means no limit. Shared memory does not count, the program's own tables do: a Go
-	// program begins with about 40 MiB. The garbage collector works harder to stay below. At the limit
-	// the Go runtime ends the process with exit code 2.
+	// program begins with about 40 MiB, and with cgo each thread adds its stack of, as a rule, 8 MiB. The garbage collector works harder to stay below. At the limit
+	// the Go runtime ends the process with exit code 2; where in the runtime that is, decides what it writes about it.
 	Memory int64
 }
 

@@ -83,7 +83,8 @@ func SetAffinity(cpus []int) error {
 // garbage collector is told to stay below, unless GOMEMLIMIT tells it something else.
 //
 // The limit is RLIMIT_DATA, which counts private memory that can be written. RLIMIT_AS would count address space: Go reserves
-// far more of that than it uses, and mapped segments of shared memory, which are nobody's own, would count, too.
+// far more of that than it uses, and mapped segments of shared memory, which are nobody's own, would count, too. In a program
+// with cgo each thread counts with its whole stack, 8 MiB as a rule.
 func LimitMemory(bytes int64) error {
 	proc, err := procfs.Self()
 	if err != nil {
@@ -102,7 +103,7 @@ func LimitMemory(bytes int64) error {
 		return fmt.Errorf("limit memory to %d bytes: %w", bytes, err)
 	}
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(room / 8 * 7) // the rest is for what the collector does not count
+		debug.SetMemoryLimit(room - max(room/8, min(stackRoom, room/2))) // it does not count everything
 	}
 	return nil
 }

@@ -59,7 +59,11 @@ func command(spec Spec) (*exec.Cmd, error) {
 		cmd.Args = os.Args
 	}
 	cmd.Env = append(append(os.Environ(), spec.Env...), limits...)
-	cmd.Dir = spec.Dir
+	if cmd.Dir = spec.Dir; spec.Dir != "" {
+		if _, err := os.Stat(spec.Dir); err != nil { // the error of exec would name the program
+			return nil, err
+		}
+	}
 	cmd.Stdin = spec.Stdin
 	if cmd.Stdout = spec.Stdout; cmd.Stdout == nil {
 		cmd.Stdout = os.Stdout

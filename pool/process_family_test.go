@@ -1,0 +1,270 @@
+package pool_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/pool"
+)
+
+// A kin is what a process of these tests does: it writes to its file that it began, does that, and writes that it ends. Whoever
+// reads sees the end of the file when nobody has it any more.
+type kin struct {
+	Wait  string // "": return at once; "context", "parent": wait for its end; "ignore": take no notice of anything
+	Sleep bool   // start a program that holds the file, too
+	Kids  []kid
+}
+
+type kid struct {
+	Name   string
+	Daemon bool
+	Kin    kin
+}
+
+var live *pool.Task[kin, string]
+
+// init defines a task that starts itself.
+func init() { live = pool.Define("live", liveAs) }
+
+func liveAs(ctx context.Context, k kin) (string, error) {
+	me := pool.Current()
+	out := me.Files[0]
+	if k.Sleep {
+		cmd := exec.Command("sleep", "1000")
+		cmd.ExtraFiles = []*os.File{out}
+		if err := cmd.Start(); err != nil {
+			return "", err
+		}
+	}
+	if err := startKids(k.Kids, out); err != nil {
+		return "", err
+	}
+	fmt.Fprintf(out, "%s began\n", me.Name)
+	switch k.Wait {
+	case "context":
+		<-ctx.Done()
+	case "parent":
+		<-pool.Parent().Sentinel()
+		fmt.Fprintf(out, "%s noticed, alive: %v\n", me.Name, pool.Parent().Alive())
+		time.Sleep(20 * time.Millisecond)
+		if ctx.Err() != nil && !me.Daemon {
+			return "", errors.New("the context has ended")
+		}
+	case "ignore":
+		time.Sleep(time.Hour)
+	}
+	fmt.Fprintf(out, "%s ends\n", me.Name)
+	return "", ctx.Err()
+}
+
+func startKids(kids []kid, out *os.File) error {
+	for _, k := range kids {
+		p, err := pool.NewProcess(live, k.Kin, pool.ProcessOptions{
+			Name: k.Name, Daemon: k.Daemon, Files: []*os.File{out}, Env: []string{quickExit},
+		})
+		if err != nil {
+			return err
+		}
+		if err := p.Start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A chronicle is what the processes write.
+type chronicle struct {
+	t     *testing.T
+	r     *os.File
+	lines *bufio.Reader
+}
+
+func newChronicle(t *testing.T) (c *chronicle, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return &chronicle{t, r, bufio.NewReader(r)}, w
+}
+
+// expect reads lines that come in any order.
+func (c *chronicle) expect(want ...string) {
+	c.t.Helper()
+	left := map[string]bool{}
+	for _, line := range want {
+		left[line] = true
+	}
+	c.r.SetReadDeadline(time.Now().Add(processLimit))
+	for len(left) > 0 {
+		line, err := c.lines.ReadString('\n')
+		if line = strings.TrimSpace(line); !left[line] {
+			c.t.Fatalf("read %q, %v; want %v", line, err, left)
+		}
+		delete(left, line)
+	}
+}
+
+// expectEnd waits until nobody has the file, and returns the lines up to there.
+func (c *chronicle) expectEnd() (lines []string) {
+	c.t.Helper()
+	c.r.SetReadDeadline(time.Now().Add(processLimit))
+	for {
+		line, err := c.lines.ReadString('\n')
+		if err != nil {
+			if os.IsTimeout(err) {
+				c.t.Fatalf("somebody lives on; read %q", lines)
+			}
+			return lines
+		}
+		lines = append(lines, strings.TrimSpace(line))
+	}
+}
+
+func (c *chronicle) expectSilence() {
+	c.t.Helper()
+	c.r.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if line, err := c.lines.ReadString('\n'); !os.IsTimeout(err) {
+		c.t.Fatalf("read %q, %v", line, err)
+	}
+}
+
+// patriarch starts the processes that its arguments describe, and does not end by itself.
+var patriarch = proctest.Register("patriarch", func(args []string) {
+	out := os.NewFile(3, "chronicle")
+	var kids []kid
+	for _, arg := range args {
+		name, wait, _ := strings.Cut(arg, ":")
+		wait, sleep := strings.CutSuffix(wait, "+sleep")
+		kids = append(kids, kid{Name: name, Daemon: strings.HasPrefix(name, "daemon"), Kin: kin{Wait: wait, Sleep: sleep}})
+	}
+	if err := startKids(kids, out); err != nil {
+		panic(err)
+	}
+	if err := exec.Command("true").Run(); err != nil {
+		panic(err)
+	}
+	switch proctest.Hear() {
+	case "shut down":
+		if err := pool.Shutdown(context.Background()); err != nil {
+			panic(err)
+		}
+		fmt.Fprintln(out, "main ends")
+	case "return":
+	}
+})
+
+func startPatriarch(t *testing.T, w *os.File, args ...string) *proctest.Child {
+	t.Helper()
+	c := proctest.Command(t, patriarch, args...)
+	c.Cmd.ExtraFiles = []*os.File{w}
+	c.Start()
+	w.Close()
+	return c
+}
+
+// A47: a parent is killed. A daemon ends with what it has started, whether it listens or not; a non-daemon notices, and goes on.
+func TestProcessOutlivesParentUnlessDaemon(t *testing.T) {
+	for _, how := range []string{"kill", "return"} {
+		t.Run(how, func(t *testing.T) {
+			c, w := newChronicle(t)
+			p := startPatriarch(t, w, "daemon:context+sleep", "deaf:parent")
+			c.expect("daemon began", "deaf began")
+			c.expectSilence()
+			end(p, how)
+			c.expect("daemon ends", "deaf noticed, alive: false", "deaf ends")
+			c.expectEnd()
+		})
+	}
+}
+
+// end ends a patriarch.
+func end(p *proctest.Child, how string) {
+	if how == "kill" {
+		p.Kill()
+		return
+	}
+	p.Send(how)
+	p.WaitOK()
+}
+
+// A daemon that takes no notice is gone within a second, with the program that it has started.
+func TestDeafDaemonDiesWithParent(t *testing.T) {
+	c, w := newChronicle(t)
+	p := startPatriarch(t, w, "daemon:ignore+sleep")
+	c.expect("daemon began")
+	killed := time.Now()
+	p.Kill()
+	if lines := c.expectEnd(); len(lines) > 0 {
+		t.Errorf("read %q", lines)
+	}
+	if took := time.Since(killed); took < 400*time.Millisecond {
+		t.Errorf("it had no grace, only %v", took)
+	} else {
+		t.Logf("gone after %v", took)
+	}
+}
+
+// Shutdown ends daemons, also those that do not listen, and then waits for the others.
+func TestShutdown(t *testing.T) {
+	c, w := newChronicle(t)
+	p := startPatriarch(t, w, "daemon1:context", "daemon2:ignore+sleep", "other:")
+	c.expect("daemon1 began", "daemon2 began", "other began", "other ends")
+	p.Send("shut down")
+	c.expect("daemon1 ends")
+	c.expect("main ends")
+	p.WaitOK()
+	c.expectEnd()
+}
+
+func TestShutdownWaits(t *testing.T) {
+	slow := startProcess(t, await, "context", pool.ProcessOptions{})
+	daemon := startProcess(t, await, "context", pool.ProcessOptions{Daemon: true})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := pool.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("did not wait: %v", err)
+	}
+	if daemon.Alive() || !slow.Alive() {
+		t.Errorf("daemon alive: %v, other alive: %v", daemon.Alive(), slow.Alive())
+	}
+	ended := make(chan error)
+	go func() { ended <- pool.Shutdown(context.Background()) }()
+	slow.Terminate()
+	if err := <-ended; err != nil || slow.Alive() {
+		t.Errorf("%v, alive: %v", err, slow.Alive())
+	}
+	if err := pool.Shutdown(t.Context()); err != nil {
+		t.Errorf("with nobody left: %v", err)
+	}
+}
+
+// A process whose task has returned ends its daemons and waits for its other children.
+func TestProcessShutsDown(t *testing.T) {
+	c, w := newChronicle(t)
+	p := startProcess(t, live, kin{Kids: []kid{
+		{"daemon", true, kin{Wait: "context"}}, {"other", false, kin{Wait: "parent"}},
+	}}, pool.ProcessOptions{Name: "parent", Files: []*os.File{w}})
+	w.Close()
+	c.expect("daemon began", "other began", "parent began", "parent ends", "daemon ends")
+	c.expectSilence()
+	if !p.Alive() {
+		t.Error("it has not waited for its child")
+	}
+	// Once it is asked to end, it waits for nobody.
+	p.Terminate()
+	if code := join(t, p); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	c.expect("other noticed, alive: false", "other ends")
+	c.expectEnd()
+}

@@ -1,0 +1,158 @@
+package pool_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/pool"
+)
+
+// initEnv has a new process spend time before main.
+const initEnv = "SHMKIT_TEST_INIT"
+
+func init() {
+	if d, err := time.ParseDuration(os.Getenv(initEnv)); err == nil && d > 0 {
+		time.Sleep(d)
+	}
+}
+
+// These roles are what a program does that has forgotten Main, when it is started again.
+var (
+	forgetsAndSleeps  = proctest.Register("forgets and sleeps", func([]string) { time.Sleep(time.Hour) })
+	forgetsAndReturns = proctest.Register("forgets and returns", func([]string) {})
+	forgetsAndStarts  = proctest.Register("forgets and starts", func([]string) {
+		p, err := pool.NewProcess(await, "", pool.ProcessOptions{})
+		fmt.Fprintln(os.Stderr, "started another:", p, err)
+	})
+	forgetsAndPools = proctest.Register("forgets and pools", func([]string) {
+		p, err := pool.New(context.Background(), pool.Options{Workers: 1})
+		fmt.Fprintln(os.Stderr, "made a pool:", p != nil, err)
+	})
+)
+
+// A54: a program that has forgotten pool.Main gets an error that says so within a second, and does not start itself again and again.
+func TestProcessForgottenMain(t *testing.T) {
+	for _, role := range []string{forgetsAndSleeps, forgetsAndReturns, forgetsAndStarts, forgetsAndPools} {
+		var stderr bytes.Buffer
+		p := newProcess(t, await, "", pool.ProcessOptions{
+			Env: []string{"SHMKIT_TEST_FORGETFUL=1", "SHMKIT_TEST_ROLE=" + role}, Stderr: &stderr,
+		})
+		began := time.Now()
+		if err := p.Start(); !errors.Is(err, pool.ErrNoMain) {
+			t.Errorf("%s: %v", role, err)
+		}
+		t.Logf("%s: after %v", role, time.Since(began))
+		if strings.Contains(stderr.String(), "started another") {
+			t.Errorf("%s: %s", role, &stderr)
+		}
+	}
+}
+
+// A program that has never called Main is refused at once.
+func TestNewProcessWithoutMain(t *testing.T) {
+	c := proctest.Command(t, withoutMain)
+	c.Cmd.Env = append(c.Cmd.Env, "SHMKIT_TEST_FORGETFUL=1")
+	c.Start()
+	c.Expect(pool.ErrNoMain.Error())
+	c.WaitOK()
+}
+
+var withoutMain = proctest.Register("without main", func([]string) {
+	_, err := pool.NewProcess(await, "", pool.ProcessOptions{})
+	proctest.Say("%v", err)
+})
+
+// A program whose packages take long to initialise has not forgotten anything.
+func TestProcessSlowInit(t *testing.T) {
+	p := startProcess(t, await, "", pool.ProcessOptions{Env: []string{initEnv + "=1200ms"}})
+	if code := join(t, p); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// Start ends when the process is killed meanwhile, or ends by itself.
+func TestProcessKilledInStart(t *testing.T) {
+	p := newProcess(t, checksum, make([]byte, 10<<20), pool.ProcessOptions{Env: []string{initEnv + "=1h"}})
+	started := make(chan error)
+	go func() { started <- p.Start() }()
+	proctest.Eventually(t, processLimit, func() bool { return p.PID() != 0 }, "there is no process")
+	select {
+	case err := <-started:
+		t.Fatal(err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	p.Kill()
+	if err := <-started; err == nil || !strings.Contains(err.Error(), "killed by signal killed") {
+		t.Error(err)
+	}
+	if code := join(t, p); code != -9 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// A matryoshka starts one more of itself, and so on, until there can be no more.
+var matryoshka *pool.Task[int64, string]
+
+func init() {
+	matryoshka = pool.Define("matryoshka", func(ctx context.Context, _ int64) (string, error) {
+		out := pool.Current().Files[0]
+		fmt.Fprintf(out, "%d\n", pool.Current().Depth)
+		p, err := pool.NewProcess(matryoshka, 0, pool.ProcessOptions{Files: []*os.File{out}})
+		if err != nil {
+			return "", err
+		}
+		if err := p.Start(); err != nil {
+			fmt.Fprintf(out, "%v, %v\n", errors.Is(err, pool.ErrTooDeep), err)
+			return "", nil
+		}
+		return "", p.Join(ctx)
+	})
+}
+
+// Processes nest down to a limit.
+func TestProcessDepth(t *testing.T) {
+	c, w := newChronicle(t)
+	p := startProcess(t, matryoshka, 0, pool.ProcessOptions{Files: []*os.File{w}})
+	w.Close()
+	if code := join(t, p); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	lines := c.expectEnd()
+	if len(lines) != pool.MaxDepth+1 {
+		t.Fatalf("read %q", lines)
+	}
+	for i, line := range lines[:pool.MaxDepth] {
+		if line != fmt.Sprint(i+1) {
+			t.Errorf("depth %s, want %d", line, i+1)
+		}
+	}
+	if last := lines[pool.MaxDepth]; !strings.HasPrefix(last, "true") || !strings.Contains(last, "8 deep") {
+		t.Error(last)
+	}
+}
+
+// What is not a depth lets nobody start.
+func TestProcessGarbageDepth(t *testing.T) {
+	t.Setenv("SHMKIT_POOL_DEPTH", "many")
+	p := newProcess(t, await, "", pool.ProcessOptions{})
+	if err := p.Start(); !errors.Is(err, pool.ErrTooDeep) {
+		t.Error(err)
+	}
+}
+
+// BenchmarkProcessBegin is from Start to the first line of the task.
+func BenchmarkProcessBegin(b *testing.B) {
+	for range b.N {
+		p := startProcess(b, await, "", pool.ProcessOptions{})
+		b.StopTimer()
+		join(b, p)
+		b.StartTimer()
+	}
+}
