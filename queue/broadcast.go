@@ -86,11 +86,11 @@ func (b *Broadcast[T]) bind(o *segment.Object) error {
 	if err != nil {
 		return err
 	}
-	r, err := viewBroadcast(o, broadcastStride(t.Size))
+	r, err := viewOf(o, func() (*broadcast, error) { return viewBroadcast(o, broadcastStride(t.Size)) }, nil)
 	if err != nil {
 		return err
 	}
-	b.o, b.r = o, o.Local(func() (any, func() bool) { return r, nil }).(*broadcast)
+	b.o, b.r = o, r
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/cpu"
-	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -65,16 +64,12 @@ func (r *Reader[T]) Get(ctx context.Context) (v T, err error) {
 }
 
 func (r *Reader[T]) wait(ctx context.Context) (v T, err error) {
-	s, policy := &r.b.r.news, r.b.policy
-	if policy == wait.Adaptive {
-		if s.spin(&r.b.r.puts, r.look) {
-			s.learn(r.more())
-			return r.v, r.err
+	s := &r.b.r.news
+	policy, over := s.linger(r.b.policy, &r.b.r.puts, r.look)
+	if !over {
+		if err := s.event.Await(ctx, policy, r.look, nil); err != nil {
+			return v, err
 		}
-		policy = wait.Parking
-	}
-	if err := s.event.Await(ctx, policy, r.look, nil); err != nil {
-		return v, err
 	}
 	s.learn(r.more())
 	return r.v, r.err

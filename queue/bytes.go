@@ -84,11 +84,11 @@ func (b *Bytes) UnmarshalBinary(data []byte) error {
 }
 
 func (b *Bytes) bind(o *segment.Object) error {
-	r, err := viewBytes(o)
+	r, err := viewOf(o, func() (*bytesRing, error) { return viewBytes(o) }, (*bytesRing).busy)
 	if err != nil {
 		return err
 	}
-	b.o, b.r = o, o.Local(func() (any, func() bool) { return r, r.busy }).(*bytesRing)
+	b.o, b.r = o, r
 	return nil
 }
 

@@ -4,48 +4,21 @@ import (
 	"context"
 	"runtime"
 
-	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
-	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
 // TaskDone says that this process is done with a message that it took from a joinable queue; see [Queue.TaskDone].
 func (b *Bytes) TaskDone() error {
-	defer runtime.KeepAlive(b)
-	switch k := b.r.tasks; {
-	case k == nil:
-		return errNotJoinable
-	case b.r.closer.Closed():
-		return shm.ErrClosed
-	case !k.done():
-		return errNoTask
-	}
-	return nil
+	err := b.r.tasks.report(b.r.closer)
+	runtime.KeepAlive(b)
+	return err
 }
 
 // Join waits until the queue is empty, and all messages that were taken are done, or their process is dead, or until ctx
 // ends; see [Queue.Join].
 func (b *Bytes) Join(ctx context.Context) error {
-	k := b.r.tasks
-	if k == nil {
-		return errNotJoinable
-	}
-	var err error
-	var held proctab.Owner
-	ready := func() (over bool) {
-		over, held, err = b.r.joined()
-		return over
-	}
-	watch := func(w *lock.Watch) {
-		w.Process(held)
-		for o := range k.unfinished {
-			w.Process(o)
-		}
-	}
-	if e := k.joiners.Await(ctx, wait.Parking, ready, watch); e != nil {
-		err = e
-	}
+	err := b.r.tasks.await(ctx, b.r.joined)
 	runtime.KeepAlive(b)
 	return err
 }

@@ -46,14 +46,13 @@ func (r *bytesRing) awaitMessage(ctx context.Context, policy wait.Policy) (claim
 }
 
 func (r *bytesRing) await(ctx context.Context, policy wait.Policy, s, other *side, n uint64, put bool) (claim, error) {
-	r.head.tally.waits.Add(1)
 	w := bytesWaiters.Get().(*bytesWaiter)
 	w.r, w.n, w.c, w.held, w.err = r, n, claim{}, nobody, nil
 	ready, extra := w.get, w.extra
 	if put {
 		ready, extra = w.put, nil
 	}
-	err := s.await(ctx, policy, other, ready, extra)
+	err := s.await(ctx, policy, other, ready, extra, &r.head.tally)
 	if err == nil {
 		err = w.err
 	}
@@ -67,22 +66,6 @@ func (r *bytesRing) await(ctx context.Context, policy wait.Policy, s, other *sid
 		s.learn(r.head.take.Load() != r.head.tail.Load())
 	}
 	return c, err
-}
-
-// await waits until ready reports true: it spins, and then it sleeps.
-func (s *side) await(ctx context.Context, policy wait.Policy, other *side, ready func() bool, extra func(*lock.Watch)) error {
-	switch policy {
-	case wait.Adaptive:
-		if s.spin(other, ready) {
-			return nil
-		}
-		policy = wait.Parking
-	case wait.Spinning:
-		if s.stare(other, ready) {
-			return nil
-		}
-	}
-	return s.event.Await(ctx, policy, ready, extra)
 }
 
 // close closes the queue under putLock, so that whoever sees that it is closed sees all messages that came before.

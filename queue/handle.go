@@ -89,21 +89,11 @@ func (q *Queue[T]) bind(obj *segment.Object) error {
 	if err != nil {
 		return err
 	}
-	type result struct {
-		r   *ring
-		err error
+	r, err := viewOf(obj, func() (*ring, error) { return viewRing(obj, t.Size) }, (*ring).busy)
+	if err != nil {
+		return err
 	}
-	shared := obj.Local(func() (any, func() bool) {
-		r, err := viewRing(obj, t.Size)
-		if err != nil {
-			return result{nil, err}, nil
-		}
-		return result{r, nil}, r.busy
-	}).(result)
-	if shared.err != nil {
-		return shared.err
-	}
-	q.o, q.r = obj, shared.r
+	q.o, q.r = obj, r
 	return nil
 }
 

@@ -80,15 +80,7 @@ func viewPipe(o *segment.Object) (*pipe, error) {
 
 // pipeOf is this process's view of a pipe.
 func pipeOf(o *segment.Object) (*pipe, error) {
-	type result struct {
-		p   *pipe
-		err error
-	}
-	r := o.Local(func() (any, func() bool) {
-		p, err := viewPipe(o)
-		return result{p, err}, nil
-	}).(result)
-	return r.p, r.err
+	return viewOf(o, func() (*pipe, error) { return viewPipe(o) }, nil)
 }
 
 // takeEnd gives c an end of the pipe that find finds.

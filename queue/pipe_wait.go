@@ -128,18 +128,12 @@ func (c *Pipe) await(s *pipeSide, mine, other *side) error {
 	if s.look() {
 		return s.err
 	}
-	policy := c.policy
-	switch policy {
-	case wait.Adaptive:
-		if mine.spin(other, s.look) {
+	policy, over := mine.linger(c.policy, other, s.look)
+	if over {
+		if c.policy == wait.Adaptive {
 			mine.learn(false)
-			return s.err
 		}
-		policy = wait.Parking
-	case wait.Spinning:
-		if mine.stare(other, s.look) {
-			return s.err
-		}
+		return s.err
 	}
 	if err := mine.event.Await(context.Background(), policy, s.stare, s.watch); err != nil {
 		return errOwnSegment

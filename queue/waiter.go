@@ -5,7 +5,6 @@ import (
 
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
-	"github.com/shmkit/shmkit/internal/wait"
 )
 
 // A waiter is one blocked Put or Get. It is reused, with its functions, so that
@@ -77,38 +76,19 @@ func (w *waiter[T]) watch(l *lock.Watch) { l.Process(w.held) }
 
 // await waits on one side of the queue until ready reports that w is over.
 func (q *Queue[T]) await(ctx context.Context, w *waiter[T], s *side, ready func() bool) error {
+	other, more := &q.r.producers, q.r.getReady
 	if s == &q.r.producers {
 		if q.full != WaitForRoom && ready() { // most often it need not wait
 			return w.err
 		}
-		err := w.await(ctx, s, &q.r.consumers, ready)
-		q.r.waited(s, err, q.r.putReady())
-		return err
+		other, more = &q.r.consumers, q.r.putReady
 	}
-	err := w.await(ctx, s, &q.r.producers, ready)
-	q.r.waited(s, err, q.r.getReady())
+	err := s.await(ctx, q.policy, other, ready, w.extra, &q.r.head.tally)
+	if err == nil {
+		err = w.err
+	}
+	q.r.waited(s, err, more())
 	return err
-}
-
-// await spins, then it sleeps.
-func (w *waiter[T]) await(ctx context.Context, s, other *side, ready func() bool) error {
-	policy := w.q.policy
-	switch policy {
-	case wait.Adaptive:
-		if s.spin(other, ready) {
-			return w.err
-		}
-		policy = wait.Parking
-	case wait.Spinning:
-		if s.stare(other, ready) {
-			return w.err
-		}
-	}
-	w.q.r.head.tally.waits.Add(1)
-	if err := s.event.Await(ctx, policy, ready, w.extra); err != nil {
-		return err
-	}
-	return w.err
 }
 
 // waited ends a wait. More says that the next put, or get, would not have to wait.
