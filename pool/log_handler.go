@@ -1,16 +1,16 @@
 package pool
 
 import (
-	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
-	wire "github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -40,9 +40,10 @@ const defaultLogCapacity = 1 << 20
 // Records of one goroutine come in order. Values of other kinds than slog's own travel as what the codec makes of them, or
 // as text; errors as their text.
 type LogHandler struct {
-	log  *sharedLog
-	o    LogOptions
-	with []logScope // from the outside in
+	log    *sharedLog
+	o      LogOptions
+	with   []byte // the tokens of what was added to it; never changed, as other handlers begin with the same
+	groups int    // that are open in them
 }
 
 // sharedLog is what handlers and listeners share: a queue of encoded records, how many there was no room for, and how
@@ -50,12 +51,6 @@ type LogHandler struct {
 type sharedLog struct {
 	records           *queue.Bytes
 	dropped, reported *shm.Counter
-}
-
-// A logScope is a group that was opened, or attributes that were added.
-type logScope struct {
-	group string
-	attrs []logAttr
 }
 
 // NewLogHandler finds the log of that name in the segment, or makes it, and returns a handler that writes to it.
@@ -108,17 +103,17 @@ func (h *LogHandler) Enabled(_ context.Context, level slog.Level) bool {
 	return level >= h.o.Level.Level()
 }
 
-// Handle passes the record on, or drops it when there is no room. It does not wait.
+// Handle passes the record on, or drops it when there is no room. It does not wait, and takes no memory for values of slog's own kinds.
 //
 // Errors: [shm.ErrClosed], [queue.ErrClosed], [shm.ErrCorrupt].
 func (h *LogHandler) Handle(_ context.Context, r slog.Record) error {
-	b := logBuffers.Get().(*bytes.Buffer)
-	defer logBuffers.Put(b)
-	b.Reset()
-	if err := wire.Append(b, h.record(r)); err != nil {
-		return fmt.Errorf("pool: log: %w", err)
+	buffer := logBuffers.Get().(*[]byte)
+	b := h.append((*buffer)[:0], r)
+	err := h.log.records.TryPut(b)
+	if cap(b) <= maxLogBuffer {
+		*buffer = b
+		logBuffers.Put(buffer)
 	}
-	err := h.log.records.TryPut(b.Bytes())
 	if err == nil || errors.Is(err, shm.ErrClosed) || errors.Is(err, queue.ErrClosed) || errors.Is(err, shm.ErrCorrupt) {
 		return err
 	}
@@ -126,14 +121,22 @@ func (h *LogHandler) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-var logBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+var logBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxLogBuffer bounds what is kept for later records, in bytes.
+const maxLogBuffer = 64 << 10
 
 // WithAttrs returns a handler whose records have these attributes, too.
 func (h *LogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	if len(attrs) == 0 {
 		return h
 	}
-	return h.within(logScope{attrs: logAttrsOf(attrs)})
+	next := *h
+	next.with = slices.Clip(h.with)
+	for _, a := range attrs {
+		next.with = appendAttr(next.with, a, h.groups)
+	}
+	return &next
 }
 
 // WithGroup returns a handler that puts what is added to it later into a group.
@@ -141,31 +144,33 @@ func (h *LogHandler) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return h
 	}
-	return h.within(logScope{group: name})
-}
-
-func (h *LogHandler) within(s logScope) *LogHandler {
 	next := *h
-	next.with = append(h.with[:len(h.with):len(h.with)], s)
+	next.with = appendToken(slices.Clip(h.with), tokenGroup, name)
+	next.groups++
 	return &next
 }
 
-// record is r with all that was added to the handler.
-func (h *LogHandler) record(r slog.Record) logRecord {
-	var attrs []logAttr
+// append appends r, with all that was added to the handler, as readRecord reads it.
+func (h *LogHandler) append(b []byte, r slog.Record) []byte {
+	b = appendText(append(b, logFormat), h.o.Process)
+	b = appendTime(b, r.Time)
+	b = binary.AppendVarint(b, int64(r.Level))
+	b = appendText(b, r.Message)
+	if source := h.source(r); source != nil {
+		b = appendText(appendToken(b, tokenString, slog.SourceKey), fmt.Sprintf("%s:%d", source.File, source.Line))
+	}
+	b = append(b, h.with...)
 	r.Attrs(func(a slog.Attr) bool {
-		attrs = append(attrs, logAttrOf(a))
+		b = appendAttr(b, a, h.groups)
 		return true
 	})
-	for i := len(h.with) - 1; i >= 0; i-- {
-		if s := h.with[i]; s.group != "" {
-			attrs = []logAttr{{Key: s.group, Kind: slog.KindGroup, Group: attrs}}
-		} else {
-			attrs = append(s.attrs[:len(s.attrs):len(s.attrs)], attrs...)
-		}
+	return b
+}
+
+// source is where r was made, if that is to be logged and is known.
+func (h *LogHandler) source(r slog.Record) *slog.Source {
+	if !h.o.AddSource {
+		return nil
 	}
-	if source := r.Source(); h.o.AddSource && source != nil {
-		attrs = append([]logAttr{{Key: slog.SourceKey, Kind: slog.KindString, Text: fmt.Sprintf("%s:%d", source.File, source.Line)}}, attrs...)
-	}
-	return logRecord{Time: r.Time, Level: r.Level, Message: r.Message, Process: h.o.Process, Attrs: attrs}
+	return r.Source()
 }

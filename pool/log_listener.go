@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	wire "github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -136,14 +135,11 @@ func (l *LogListener) drain() {
 
 // pass gives a record to the handler.
 func (l *LogListener) pass(b []byte) {
-	var in logRecord
-	if err := wire.Decode(b, &in); err != nil {
+	r, err := readRecord(b)
+	if err != nil {
 		l.fail(err)
 		return
 	}
-	r := slog.NewRecord(in.Time, in.Level, in.Message, 0)
-	r.AddAttrs(slog.String(ProcessKey, in.Process))
-	r.AddAttrs(attrsOf(in.Attrs)...)
 	l.handle(r)
 }
 

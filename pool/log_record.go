@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -9,79 +11,107 @@ import (
 	wire "github.com/shmkit/shmkit/internal/codec"
 )
 
-// A logRecord is a record as it travels.
-type logRecord struct {
-	Time    time.Time
-	Level   slog.Level
-	Message string
-	Process string
-	Attrs   []logAttr
+// A record travels as these parts, one after the other. Numbers are varints; a text is its length in bytes, and the bytes.
+//
+//	format    1 byte      logFormat
+//	process   text
+//	time      3 numbers, as appendTime writes them
+//	level     number
+//	message   text
+//	tokens    to the end: attributes, and the borders of groups; a group that has no end lasts to the end
+//
+// A token is a byte that says what it is, a text that is its key, and its value: by this a handler can write the attributes that were
+// added to it once, and needs no memory for a record.
+const logFormat = 1
+
+// What a token is. Unrelated programs agree on these numbers.
+const (
+	tokenGroupEnd = iota // has neither key nor value
+	tokenGroup           // no value
+	tokenString          // text
+	tokenInt             // number
+	tokenUint            // number
+	tokenFloat           // the bits of a float64, 8 bytes, little-endian
+	tokenBool            // 1 byte, 0 or 1
+	tokenDuration        // number of nanoseconds
+	tokenTime            // as appendTime writes it
+	tokenAny             // text that the codec made
+)
+
+// maxLogDepth is how deep groups can be nested.
+const maxLogDepth = 200
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// A logAttr is an attribute as it travels. Its kind says which field has the value.
-type logAttr struct {
-	Key   string
-	Kind  slog.Kind
-	Text  string    `cbor:",omitempty"`
-	Bits  uint64    `cbor:",omitempty"` // numbers, durations and bools
-	Time  time.Time `cbor:",omitzero"`
-	Group []logAttr `cbor:",omitempty"`
-	Any   []byte    `cbor:",omitempty"` // encoded
+// appendTime appends seconds since 1970, nanoseconds, and how many seconds east of UTC it is shown.
+func appendTime(b []byte, t time.Time) []byte {
+	_, offset := t.Zone()
+	b = binary.AppendVarint(b, t.Unix())
+	b = binary.AppendUvarint(b, uint64(t.Nanosecond()))
+	return binary.AppendVarint(b, int64(offset))
 }
 
-func logAttrsOf(attrs []slog.Attr) []logAttr {
-	out := make([]logAttr, len(attrs))
-	for i, a := range attrs {
-		out[i] = logAttrOf(a)
-	}
-	return out
+func appendToken(b []byte, token byte, key string) []byte {
+	return appendText(append(b, token), key)
 }
 
-func logAttrOf(a slog.Attr) logAttr {
+// appendAttr appends the tokens of an attribute that lies in so many groups.
+func appendAttr(b []byte, a slog.Attr, depth int) []byte {
 	v := a.Value.Resolve()
-	out := logAttr{Key: a.Key, Kind: v.Kind()}
 	switch v.Kind() {
 	case slog.KindString:
-		out.Text = v.String()
+		return appendText(appendToken(b, tokenString, a.Key), v.String())
 	case slog.KindInt64:
-		out.Bits = uint64(v.Int64())
+		return binary.AppendVarint(appendToken(b, tokenInt, a.Key), v.Int64())
 	case slog.KindUint64:
-		out.Bits = v.Uint64()
+		return binary.AppendUvarint(appendToken(b, tokenUint, a.Key), v.Uint64())
 	case slog.KindFloat64:
-		out.Bits = math.Float64bits(v.Float64())
-	case slog.KindDuration:
-		out.Bits = uint64(v.Duration())
+		return binary.LittleEndian.AppendUint64(appendToken(b, tokenFloat, a.Key), math.Float64bits(v.Float64()))
 	case slog.KindBool:
+		is := byte(0)
 		if v.Bool() {
-			out.Bits = 1
+			is = 1
 		}
+		return append(appendToken(b, tokenBool, a.Key), is)
+	case slog.KindDuration:
+		return binary.AppendVarint(appendToken(b, tokenDuration, a.Key), int64(v.Duration()))
 	case slog.KindTime:
-		out.Time = v.Time()
+		return appendTime(appendToken(b, tokenTime, a.Key), v.Time())
 	case slog.KindGroup:
-		out.Group = logAttrsOf(v.Group())
-	default:
-		out.setAny(v.Any())
+		return appendGroup(b, a.Key, v.Group(), depth+1)
 	}
-	return out
+	return appendAny(b, a.Key, v.Any())
 }
 
-// setAny takes what the codec makes of a value, or its text. An error, and what prints itself, is its text.
-func (a *logAttr) setAny(v any) {
-	a.Kind = slog.KindString
+func appendGroup(b []byte, key string, attrs []slog.Attr, depth int) []byte {
+	if depth > maxLogDepth {
+		return appendText(appendToken(b, tokenString, key), "!ERROR: groups are nested too deep")
+	}
+	b = appendToken(b, tokenGroup, key)
+	for _, a := range attrs {
+		b = appendAttr(b, a, depth)
+	}
+	return append(b, tokenGroupEnd)
+}
+
+// appendAny appends what the codec makes of a value, or its text. An error, and what prints itself, is its text.
+func appendAny(b []byte, key string, v any) []byte {
+	var text string
 	switch v := v.(type) {
 	case error:
-		a.Text = textOf(v.Error)
-		return
+		text = textOf(v.Error)
 	case fmt.Stringer:
-		a.Text = textOf(v.String)
-		return
+		text = textOf(v.String)
+	default:
+		encoded, err := wire.Encode(v)
+		if err == nil {
+			return appendText(appendToken(b, tokenAny, key), string(encoded))
+		}
+		text = textOf(func() string { return fmt.Sprintf("%+v", v) })
 	}
-	b, err := wire.Encode(v)
-	if err != nil {
-		a.Text = textOf(func() string { return fmt.Sprintf("%+v", v) })
-		return
-	}
-	a.Kind, a.Any = slog.KindAny, b
+	return appendText(appendToken(b, tokenString, key), text)
 }
 
 // textOf is what a method of a user returns. A panic there must not cost the program its record.
@@ -94,56 +124,24 @@ func textOf(f func() string) (text string) {
 	return f()
 }
 
-// attrs are the attributes for the handler of the listener.
-func attrsOf(in []logAttr) []slog.Attr {
-	out := make([]slog.Attr, len(in))
-	for i, a := range in {
-		out[i] = slog.Attr{Key: a.Key, Value: a.value()}
-	}
-	return out
-}
+// errLogRecord says that bytes are no record.
+var errLogRecord = errors.New("a record makes no sense")
 
-func (a logAttr) value() slog.Value {
-	switch a.Kind {
-	case slog.KindString:
-		return slog.StringValue(a.Text)
-	case slog.KindInt64:
-		return slog.Int64Value(int64(a.Bits))
-	case slog.KindUint64:
-		return slog.Uint64Value(a.Bits)
-	case slog.KindFloat64:
-		return slog.Float64Value(math.Float64frombits(a.Bits))
-	case slog.KindDuration:
-		return slog.DurationValue(time.Duration(a.Bits))
-	case slog.KindBool:
-		return slog.BoolValue(a.Bits != 0)
-	case slog.KindTime:
-		return slog.TimeValue(a.Time)
-	case slog.KindGroup:
-		return slog.GroupValue(attrsOf(a.Group)...)
-	case slog.KindAny:
-		var v any
-		if err := wire.Decode(a.Any, &v); err != nil {
-			return slog.StringValue(fmt.Sprintf("!ERROR: %v", err))
-		}
-		return slog.AnyValue(readable(v))
+// readRecord is the record for the handler of the listener.
+//
+// Errors: the bytes are those of no record, or of another format.
+func readRecord(b []byte) (slog.Record, error) {
+	in := logReader{rest: b}
+	if format := in.byte(); format != logFormat {
+		return slog.Record{}, fmt.Errorf("%w: format %d", errLogRecord, format)
 	}
-	return slog.StringValue(fmt.Sprintf("!ERROR: a value of kind %d", a.Kind))
-}
-
-// readable turns maps with keys of any type, which JSON cannot show, into maps with text for keys.
-func readable(v any) any {
-	switch v := v.(type) {
-	case map[any]any:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			out[fmt.Sprint(k)] = readable(e)
-		}
-		return out
-	case []any:
-		for i := range v {
-			v[i] = readable(v[i])
-		}
+	process := in.text()
+	r := slog.NewRecord(in.time(), 0, "", 0)
+	r.Level, r.Message = slog.Level(in.int()), in.text()
+	r.AddAttrs(slog.String(ProcessKey, process))
+	r.AddAttrs(in.attrs(0)...)
+	if in.bad {
+		return slog.Record{}, errLogRecord
 	}
-	return v
+	return r, nil
 }

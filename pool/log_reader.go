@@ -1,0 +1,149 @@
+package pool
+
+import (
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+
+	wire "github.com/shmkit/shmkit/internal/codec"
+)
+
+// A logReader takes a record apart. Bytes that make no sense set bad, and then everything is zero.
+type logReader struct {
+	rest []byte
+	bad  bool
+}
+
+// fail ends the record.
+func (in *logReader) fail() { in.rest, in.bad = nil, true }
+
+// take takes n bytes, or nil.
+func (in *logReader) take(n uint64) []byte {
+	if n > uint64(len(in.rest)) {
+		in.fail()
+		return nil
+	}
+	b := in.rest[:n]
+	in.rest = in.rest[n:]
+	return b
+}
+
+func (in *logReader) byte() byte {
+	if b := in.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (in *logReader) uint() uint64 {
+	v, n := binary.Uvarint(in.rest)
+	if n <= 0 {
+		in.fail()
+		return 0
+	}
+	in.rest = in.rest[n:]
+	return v
+}
+
+func (in *logReader) int() int64 {
+	v, n := binary.Varint(in.rest)
+	if n <= 0 {
+		in.fail()
+		return 0
+	}
+	in.rest = in.rest[n:]
+	return v
+}
+
+func (in *logReader) text() string { return string(in.take(in.uint())) }
+
+// time is a time as it was shown where it comes from. What is local there and here alike is local.
+func (in *logReader) time() time.Time {
+	sec, nsec, offset := in.int(), in.uint(), in.int()
+	if nsec >= uint64(time.Second) || offset < -24*3600 || offset > 24*3600 {
+		in.fail()
+		return time.Time{}
+	}
+	t := time.Unix(sec, int64(nsec))
+	if offset == 0 {
+		return t.UTC()
+	}
+	if _, here := t.Zone(); int64(here) == offset {
+		return t
+	}
+	return t.In(time.FixedZone("", int(offset)))
+}
+
+// attrs are the attributes up to the end of a group, which lies in so many others.
+func (in *logReader) attrs(depth int) []slog.Attr {
+	var attrs []slog.Attr
+	for len(in.rest) > 0 {
+		token := in.byte()
+		if token == tokenGroupEnd {
+			if depth == 0 {
+				in.fail()
+			}
+			return attrs
+		}
+		key := in.text()
+		attrs = append(attrs, slog.Attr{Key: key, Value: in.value(token, depth)})
+	}
+	return attrs
+}
+
+func (in *logReader) value(token byte, depth int) slog.Value {
+	switch token {
+	case tokenGroup:
+		if depth < 2*maxLogDepth {
+			return slog.GroupValue(in.attrs(depth + 1)...)
+		}
+	case tokenString:
+		return slog.StringValue(in.text())
+	case tokenInt:
+		return slog.Int64Value(in.int())
+	case tokenUint:
+		return slog.Uint64Value(in.uint())
+	case tokenFloat:
+		if b := in.take(8); b != nil {
+			return slog.Float64Value(math.Float64frombits(binary.LittleEndian.Uint64(b)))
+		}
+	case tokenBool:
+		return slog.BoolValue(in.byte() != 0)
+	case tokenDuration:
+		return slog.DurationValue(time.Duration(in.int()))
+	case tokenTime:
+		return slog.TimeValue(in.time())
+	case tokenAny:
+		return decoded(in.take(in.uint()))
+	}
+	in.fail()
+	return slog.Value{}
+}
+
+// decoded is a value that has gone through the codec.
+func decoded(b []byte) slog.Value {
+	var v any
+	if err := wire.Decode(b, &v); err != nil {
+		return slog.StringValue(fmt.Sprintf("!ERROR: %v", err))
+	}
+	return slog.AnyValue(readable(v))
+}
+
+// readable turns maps with keys of any type, which JSON cannot show, into maps with text for keys.
+func readable(v any) any {
+	switch v := v.(type) {
+	case map[any]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[fmt.Sprint(k)] = readable(e)
+		}
+		return out
+	case []any:
+		for i := range v {
+			v[i] = readable(v[i])
+		}
+	}
+	return v
+}
