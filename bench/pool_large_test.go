@@ -37,18 +37,16 @@ const (
 func BenchmarkMap1MiB(b *testing.B) { largeComparison(b).run(b) }
 
 func largeComparison(tb testing.TB) *comparison {
+	tb.Helper()
 	g := &goPool{open: pool.New}
 	tb.Cleanup(func() { g.close(tb) })
-	var larges []large
+	larges := newLarges(tb)
 	return &comparison{
 		contenders: []contender{
 			{impl: "memcpy", do: copier(g)},
 			{impl: "call", do: func(tb testing.TB, ops int) answer { return call(tb, g.messages(largeTasks, largeBytes), ops) }},
-			{impl: "shmkit-handle", do: func(tb2 testing.TB, ops int) answer {
-				if larges == nil {
-					larges = newLarges(tb)
-				}
-				return mapCalls(tb2, g.get(tb2), inChunks(endsOfLarge, 1), larges, ops)
+			{impl: "shmkit-handle", do: func(tb testing.TB, ops int) answer {
+				return mapCalls(tb, g.get(tb), inChunks(endsOfLarge, 1), larges, ops)
 			}},
 			{impl: "shmkit-bytes", do: func(tb testing.TB, ops int) answer {
 				return mapCalls(tb, g.get(tb), inChunks(ends, 1), g.messages(largeTasks, largeBytes), ops)

@@ -38,16 +38,11 @@ func BenchmarkWorkerReplaced(b *testing.B) {
 }
 
 func replacedComparison(tb testing.TB) *comparison {
-	var s *slaughter
+	tb.Helper()
 	return &comparison{
-		contenders: []contender{{impl: "shmkit", do: func(tb2 testing.TB, ops int) answer {
-			if s == nil {
-				s = newSlaughter(tb)
-			}
-			return s.kill(tb2, ops)
-		}}},
-		want:  func(ops int) int64 { return int64(ops) },
-		first: 3, shortly: 1, rounds: 10, budget: time.Second, most: 4,
+		contenders: []contender{{impl: "shmkit", do: newSlaughter(tb).kill}},
+		want:       func(ops int) int64 { return int64(ops) },
+		first:      3, shortly: 1, rounds: 10, budget: time.Second, most: 4,
 		unit: milliseconds,
 	}
 }
