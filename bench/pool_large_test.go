@@ -5,6 +5,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,7 +136,7 @@ func reportCopies(b *testing.B, f figures, all []figures) {
 			called = median(x.rounds)
 		}
 	}
-	if copied > 0 && called > 0 {
+	if strings.HasPrefix(f.impl, "shmkit") && copied > 0 && called > 0 {
 		b.ReportMetric((median(f.rounds)-called)/copied, "memcpys-more")
 	}
 }
