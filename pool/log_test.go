@@ -62,6 +62,30 @@ func TestLogHandlerConforms(t *testing.T) {
 	})
 }
 
+// The source is that of the program's own line; what the codec cannot take is its text.
+func TestLogSource(t *testing.T) {
+	seg, _ := logSegment(t)
+	var out bytes.Buffer
+	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{AddSource: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := pool.NewLogListener(seg, "log", slog.NewTextHandler(&out, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slog.New(h).Info("a", "odd", struct{ F func() }{}, "stringer", slog.LevelWarn)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, got, _ := strings.Cut(out.String(), "source=")
+	at, rest, _ := strings.Cut(got, " ")
+	me := fmt.Sprintf("%s[%d]", filepath.Base(os.Args[0]), os.Getpid())
+	if !strings.Contains(at, "pool/log_test.go:") || rest != "odd={F:<nil>} stringer=WARN\n" || !strings.Contains(out.String(), " process="+me+" ") {
+		t.Errorf("%q", out.String())
+	}
+}
+
 // Hidden values show what they want to be, wherever they are.
 type hidden struct{ value slog.Value }
 
