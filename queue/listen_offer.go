@@ -17,10 +17,10 @@ const offerFormat = "conn-%d-%d"
 // name is that of the pipe.
 func (o offer) name() string { return fmt.Sprintf(offerFormat, o.Dialer, o.Number) }
 
-// offerNamed is the offer of the pipe of that name, if it can be one's.
+// offerNamed is the offer of the pipe of that name, if it is one's.
 func offerNamed(name string) (o offer, ok bool) {
 	_, err := fmt.Sscanf(name, offerFormat, &o.Dialer, &o.Number)
-	return o, err == nil
+	return o, err == nil && o.name() == name
 }
 
 func (o offer) dialer() proctab.Owner { return proctab.Owner(o.Dialer & proctab.OwnerMask) }

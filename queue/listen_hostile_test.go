@@ -1,0 +1,84 @@
+package queue
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"math"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/shm"
+)
+
+// Offers that make no sense, of dead processes, of pipes that are none, or of the same one twice, hold up nobody.
+func TestListenHostileOffers(t *testing.T) {
+	l, path := newListener(t, ListenOptions{Buffer: 64})
+	desk := l.(*listener)
+	seg := desk.a.seg
+	me := uint64(seg.Internal().Me())
+
+	broken := offer{me, 1 << 40}
+	p, err := NewPipe(seg, broken.name(), PipeOptions{Buffer: 64})
+	wantErr(t, err, nil)
+	defer p.Close()
+	taken := offer{me, 1<<40 + 1}
+	other, err := NewPipe(seg, taken.name(), PipeOptions{Buffer: 64})
+	wantErr(t, err, nil)
+	defer other.Close()
+	_, err = NewQueue[int64](seg, offer{me, 1<<40 + 2}.name(), 1, Options{})
+	wantErr(t, err, nil)
+	p.p.head.ends[1].Store(math.MaxUint32)
+	other.p.head.ends[1].Store(uint32(me))
+	for _, of := range []offer{
+		{}, {math.MaxUint64, math.MaxUint64}, {0, 7}, {me, 0}, {me + 1<<20, 1}, {1 << 63, 1}, broken, broken, taken, {me, 1<<40 + 2},
+	} {
+		wantErr(t, desk.backlog.TryPut(of), nil)
+	}
+	go serveEcho(l)
+	echoes(t, dial(t, path), "behind all of these")
+	desk.sweep()
+	for name, kind := range seg.Objects() {
+		if name == broken.name() || name == taken.name() {
+			t.Errorf("%s, a %s, still has a name", name, kind)
+		}
+	}
+}
+
+// A listener's words that make no sense are found out, or mean that nobody listens. The listener itself goes on, or ends.
+func TestListenHostileWords(t *testing.T) {
+	for _, off := range []int{0, 8, 16, 24} {
+		for _, word := range []uint64{0, 1, 63, 1 << 30, 1<<30 + 1, 1 << 31, 1<<32 - 1, 1 << 63, math.MaxUint64, 0x5555555555555555} {
+			l, path := newListener(t, ListenOptions{Buffer: 64})
+			binary.NativeEndian.PutUint64(l.(*listener).d.o.Payload[off:], word)
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(background, 20*time.Millisecond)
+			accepted := make(chan error, 1)
+			go func() {
+				c, err := l.Accept()
+				if err == nil {
+					err = c.Close()
+				}
+				accepted <- err
+			}()
+			c, err := Dial(ctx, path, DialOptions{})
+			cancel()
+			switch noSpace := new(shm.NoSpaceError); {
+			case err == nil:
+				c.Close()
+			case errors.As(err, &noSpace): // the words ask for buffers as large as can be
+			case !errors.Is(err, shm.ErrCorrupt) && !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, context.DeadlineExceeded):
+				t.Errorf("%x at %d: %v", word, off, err)
+			}
+			wantErr(t, l.Close(), nil)
+			if err := <-accepted; err != nil && !errors.Is(err, net.ErrClosed) {
+				t.Errorf("%x at %d: accept: %v", word, off, err)
+			}
+			if took := time.Since(began); took > soon {
+				t.Fatalf("%x at %d: took %v", word, off, took)
+			}
+		}
+	}
+}
