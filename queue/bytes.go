@@ -102,9 +102,14 @@ func (b *Bytes) bind(o *segment.Object) error {
 //
 // The message is not in the queue then, and never will be.
 func (b *Bytes) Put(ctx context.Context, message []byte) error {
+	return unlessDropped(b.put(ctx, message))
+}
+
+// put is Put that returns errDropped when the message was dropped.
+func (b *Bytes) put(ctx context.Context, message []byte) error {
 	c, err := b.claimRoom(ctx, len(message))
 	if err != nil {
-		return unlessDropped(err)
+		return err
 	}
 	return b.fill(c, message)
 }

@@ -3,16 +3,26 @@ package queue
 import "context"
 
 // PutBatch appends all messages, in this order but perhaps with others between them, and returns how many it has appended. It
-// waits for room until ctx ends.
+// waits for room until ctx ends. With [DropNewest], when there is no room for one it and the rest are dropped, and n is less than
+// len(messages) without an error.
 //
 // Errors: those of [Bytes.Put]; n messages are in the queue then.
 func (b *Bytes) PutBatch(ctx context.Context, messages [][]byte) (n int, err error) {
-	for n, m := range messages {
-		if err := b.Put(ctx, m); err != nil {
+	return putAll(b.r, messages, func(m []byte) error { return b.put(ctx, m) })
+}
+
+// putAll puts all vs, or, when one was dropped, those before it.
+func putAll[T any](r *bytesRing, vs []T, put func(T) error) (int, error) {
+	for n, v := range vs {
+		switch err := put(v); {
+		case err == errDropped:
+			r.head.tally.dropped.Add(uint64(len(vs) - n - 1)) // this one is counted
+			return n, nil
+		case err != nil:
 			return n, err
 		}
 	}
-	return len(messages), nil
+	return len(vs), nil
 }
 
 // GetBatch takes as many of the oldest messages as there are, up to len(into), and returns how many it has
@@ -43,16 +53,12 @@ func (b *Bytes) GetBatch(ctx context.Context, into [][]byte) (n int, err error) 
 }
 
 // PutBatch appends all values, in this order but perhaps with others between them, and returns how many it has appended. It
-// waits for room until ctx ends.
+// waits for room until ctx ends. With [DropNewest], when there is no room for one it and the rest are dropped, and n is less than
+// len(vs) without an error.
 //
 // Errors: those of [Objects.Put]; n values are in the queue then.
 func (q *Objects[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
-	for n, v := range vs {
-		if err := q.Put(ctx, v); err != nil {
-			return n, err
-		}
-	}
-	return len(vs), nil
+	return putAll(q.b.r, vs, func(v T) error { return q.put(ctx, v) })
 }
 
 // GetBatch takes as many of the oldest values as there are, up to len(into), and returns how many it has taken. It

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,6 +37,23 @@ func TestBytesWhenFull(t *testing.T) {
 			t.Errorf("%d: %v", full, got)
 		}
 		wantErr(t, b.TryPut(make([]byte, 81)), fs.ErrInvalid)
+	}
+}
+
+// A batch that finds no room says how many it has put, and counts the rest.
+func TestBytesBatchWhenFull(t *testing.T) {
+	for full, want := range map[WhenFull]struct{ n, put, dropped int }{DropNewest: {5, 5, 2}, DropOldest: {7, 7, 2}} {
+		b := newBytes(t, 80, Options{WhenFull: full}) // room for five of 8 bytes
+		n, err := b.PutBatch(background, slices.Repeat([][]byte{make([]byte, 8)}, 7))
+		if s := b.Stats(); err != nil || n != want.n || s.Put != uint64(want.put) || s.Dropped != uint64(want.dropped) {
+			t.Errorf("%d: put %d, %v, %+v", full, n, err, s)
+		}
+		q, err := NewObjects[[]byte](newSegment(t, shm.Options{}), "o", 80, Options{WhenFull: full})
+		wantErr(t, err, nil)
+		n, err = q.PutBatch(background, slices.Repeat([][]byte{make([]byte, 7)}, 7)) // 8 with their head
+		if s := q.Stats(); err != nil || n != want.n || s.Put != uint64(want.put) || s.Dropped != uint64(want.dropped) {
+			t.Errorf("%d: put %d, %v, %+v", full, n, err, s)
+		}
 	}
 }
 

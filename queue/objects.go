@@ -73,8 +73,10 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // Put appends a value. It waits for room until ctx ends.
 //
 // Errors: what of v cannot be encoded; otherwise those of [Bytes.Put]. Nothing was put then, and nobody woken.
-func (q *Objects[T]) Put(ctx context.Context, v T) error {
-	return q.encoded(v, func(m []byte) error { return q.b.Put(ctx, m) })
+func (q *Objects[T]) Put(ctx context.Context, v T) error { return unlessDropped(q.put(ctx, v)) }
+
+func (q *Objects[T]) put(ctx context.Context, v T) error {
+	return q.encoded(v, func(m []byte) error { return q.b.put(ctx, m) })
 }
 
 // TryPut is Put without waiting.
