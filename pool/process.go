@@ -16,7 +16,12 @@ import (
 var processes atomic.Int64
 
 // A Process runs one task in a process of its own: this very program, started again, which gets
-// to [Main]. Its result is dropped; what it has to tell goes through shared objects in its argument.
+// to [Main]. Its result is dropped; what it has to tell goes through shared objects in its argument. It inherits the
+// environment, directory and arguments of this process, its standard output and error, but no other files, and
+// has nothing to read on its standard input.
+//
+// It leads a process group of its own. What else is in that group when it ends, which are the programs that its task has started by
+// other means than this package, is killed then.
 //
 // It may be used by any number of goroutines. Its end is noticed whether or not anybody joins it.
 type Process struct {

@@ -214,6 +214,36 @@ func TestDeafDaemonDiesWithParent(t *testing.T) {
 	}
 }
 
+// A daemon whose parent is killed before it has begun does not stay.
+func TestDaemonBeginsWithoutParent(t *testing.T) {
+	c, w := newChronicle(t)
+	p := proctest.Command(t, patriarch, "daemon:context+sleep")
+	p.Cmd.ExtraFiles = []*os.File{w}
+	p.Cmd.Env = append(p.Cmd.Env, initEnv+"=500ms") // of the daemon, too
+	p.Start()
+	w.Close()
+	children := fmt.Sprintf("/proc/%d/task", p.PID())
+	proctest.Eventually(t, processLimit, func() bool { return hasChildren(children) }, "there is no daemon")
+	time.Sleep(50 * time.Millisecond) // it has its argument by now, but not begun
+	p.Kill()
+	for _, line := range c.expectEnd() {
+		if line != "daemon began" && line != "daemon ends" {
+			t.Errorf("read %q", line)
+		}
+	}
+}
+
+// hasChildren says whether one of the threads that a directory of /proc lists has started a process.
+func hasChildren(threads string) bool {
+	entries, _ := os.ReadDir(threads)
+	for _, e := range entries {
+		if b, err := os.ReadFile(threads + "/" + e.Name() + "/children"); err == nil && len(b) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Shutdown ends daemons, also those that do not listen, and then waits for the others.
 func TestShutdown(t *testing.T) {
 	c, w := newChronicle(t)

@@ -38,7 +38,7 @@ var introduce = pool.Define("introduce", func(_ context.Context, what string) (s
 		unix.SchedGetaffinity(0, &set)
 		fmt.Fprintf(out, "nice %d, %d processor, 0: %v, GOMAXPROCS %d, %v", 20-nice, set.Count(), set.IsSet(0), runtime.GOMAXPROCS(0), err)
 	case "descriptors":
-		fmt.Fprint(out, inheritedDescriptors())
+		fmt.Fprint(out, out.Fd(), inheritedDescriptors())
 	case "work":
 		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
 		}
@@ -117,7 +117,7 @@ func TestProcessFiles(t *testing.T) {
 	// The link and the files are closed on exec in the process, as everything else.
 	want := slices.Compact(slices.Sorted(slices.Values(append(inheritedDescriptors(), "0", "1", "2"))))
 	want = slices.DeleteFunc(want, func(fd string) bool { return fd == "3" || fd == "4" || fd == "5" })
-	if string(got[:n]) != fmt.Sprint(want) {
+	if string(got[:n]) != fmt.Sprint(5, want) { // the second file
 		t.Errorf("descriptors %s, want %v", got[:n], want)
 	}
 	join(t, p)
