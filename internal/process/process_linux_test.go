@@ -323,12 +323,13 @@ func TestOrphaned(t *testing.T) {
 		if n, err := r.Read(make([]byte, 1)); !os.IsTimeout(err) {
 			t.Errorf("%s: it says something while its parent lives: %d, %v", how, n, err)
 		}
-		c.Kill()
 		killed := time.Now()
+		c.Signal(syscall.SIGKILL)
 		if got := talk.line(); got != "gone" {
 			t.Error(got)
 		}
 		t.Logf("%s: noticed after %v", how, time.Since(killed))
+		c.Wait()
 	}
 	gone, err := Orphaned(1 << 21) // such a process is not the parent
 	if err != nil {
