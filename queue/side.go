@@ -13,7 +13,8 @@ import (
 // A side is how the producers, or the consumers, of this process wait.
 type side struct {
 	event    *lock.EventCount
-	spinning atomic.Bool   // one goroutine of the process spins at a time
+	single   bool          // one goroutine of the process waits at a time, by contract or under a lock; immutable
+	spinning atomic.Bool   // otherwise: one spins at a time
 	used     atomic.Bool   // somebody in this process has waited on this side
 	vain     atomic.Uint32 // how many spins in a row were in vain
 	pause    atomic.Uint32 // how long the next spin waits before its first look, in units of cpu.Pause; 0: as short as can be
@@ -71,25 +72,35 @@ func (s *side) learn(more bool) {
 // intervals, which would be felt in a conversation.
 const stares = 1024
 
-// stare looks at short intervals for a while, and reports whether ready did. It is for those who never sleep.
-func (s *side) stare(other *side, ready func() bool) bool {
+// mayStare reports whether to look at short intervals: not where the other side may be a goroutine that needs this processor.
+func (s *side) mayStare(other *side) bool {
 	if !s.used.Load() {
 		s.used.Store(true)
 	}
-	if other.used.Load() { // the other side may be a goroutine that needs this processor
+	return !other.used.Load()
+}
+
+// stare looks at short intervals for a while, and reports whether ready did. It is for those who never sleep.
+func (s *side) stare(other *side, ready func() bool) bool {
+	if !s.mayStare(other) || !s.begin() {
 		return false
 	}
-	if !s.spinning.CompareAndSwap(false, true) {
-		return false
-	}
-	defer s.spinning.Store(false)
-	for range stares {
-		if ready() {
-			return true
-		}
+	seen := ready()
+	for looks := 1; !seen && looks < stares; looks++ {
 		cpu.Pause(1)
+		seen = ready()
 	}
-	return false
+	s.end()
+	return seen
+}
+
+// begin reports whether the caller may spin; end ends it.
+func (s *side) begin() bool { return s.single || s.spinning.CompareAndSwap(false, true) }
+
+func (s *side) end() {
+	if !s.single {
+		s.spinning.Store(false)
+	}
 }
 
 // spin looks a bounded number of times, and reports whether ready did.
@@ -105,10 +116,10 @@ func (s *side) spin(other *side, ready func() bool) bool {
 			return true
 		}
 	}
-	if !s.spinning.CompareAndSwap(false, true) {
+	if !s.begin() {
 		return false
 	}
-	defer s.spinning.Store(false)
+	defer s.end()
 	vain := s.vain.Load()
 	looks := fewLooks
 	if vain%probeEvery == 0 {

@@ -24,6 +24,7 @@ func (r *spsc) messages() error {
 			return err
 		}
 	}
+	r.fetchNext()
 	// SYNC: tail: what lies before it has been written.
 	c.until = r.head.tail.Load()
 	switch n := c.until - c.next; {

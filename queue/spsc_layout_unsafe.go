@@ -99,6 +99,12 @@ func (r *spsc) fetch(p, n uint64) {
 	cpu.PrefetchWrite(unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(r.first), uintptr(p&r.mask)*r.stride)), uintptr(n)*r.stride))
 }
 
+// fetchNext has the next message, or its beginning, come at the same time as the tail that tells of it. One after the other would take
+// twice as long.
+func (r *spsc) fetchNext() {
+	cpu.Prefetch((*byte)(unsafe.Add(unsafe.Pointer(r.first), uintptr(r.get.next&r.mask)*r.stride)))
+}
+
 // fetchBytes is how much is fetched ahead at most.
 const (
 	fetchBytes = cpu.LongCopy

@@ -95,6 +95,7 @@ func viewSPSC(o *segment.Object, stride uintptr) (*spsc, error) {
 	r.put.event = lock.NewEventCount(party, head.notFull[:])
 	r.get.event = lock.NewEventCount(party, head.notEmpty[:])
 	r.put.event.Subject, r.get.event.Subject = o.Subject(lock.RolePut), o.Subject(lock.RoleGet)
+	r.put.single, r.get.single = true, true
 	r.batch = min(giveBack, r.capacity()/2+1)
 	r.put.look = func() bool { r.put.err = r.room(roughly); return r.put.err != ErrFull }
 	r.put.stare = func() bool { r.put.err = r.room(exactly); return r.put.err != ErrFull }

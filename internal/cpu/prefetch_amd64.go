@@ -5,3 +5,8 @@ package cpu
 //
 //go:noescape
 func PrefetchWrite(b []byte)
+
+// Prefetch has the processor fetch the cache line of *p, for reading, while it goes on.
+//
+//go:noescape
+func Prefetch(p *byte)

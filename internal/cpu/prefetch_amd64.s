@@ -13,3 +13,9 @@ check:
 	CMPQ AX, CX
 	JCS  next
 	RET
+
+// func Prefetch(p *byte)
+TEXT ·Prefetch(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), AX
+	PREFETCHT0 (AX)
+	RET

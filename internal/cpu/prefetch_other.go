@@ -4,3 +4,6 @@ package cpu
 
 // PrefetchWrite does nothing here.
 func PrefetchWrite([]byte) {}
+
+// Prefetch does nothing here.
+func Prefetch(*byte) {}
