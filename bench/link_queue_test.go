@@ -55,60 +55,77 @@ func linkBoth(l *lane, open func(name string) (link, error)) (k link, err error)
 
 // A fixed is a queue whose messages have a fixed size.
 type fixed[T any] interface {
-	Put(context.Context, T) error
-	Get(context.Context) (T, error)
 	Reserve(context.Context) (queue.Reservation[T], error)
 	Peek(context.Context) (queue.Peeked[T], error)
 }
 
+// openSPSC calls the queue's methods itself for short messages, as a program does: through an interface a message is copied once more.
 func openSPSC[T message](seg *shm.Segment, name string, policy shmsync.WaitPolicy) (link, error) {
 	q, err := queue.NewSPSC[T](seg, name, conversationSlots, queue.Options{Wait: policy})
-	return linkQueue[T](q), err
-}
-
-func openQueue[T message](seg *shm.Segment, name string, policy shmsync.WaitPolicy) (link, error) {
-	q, err := queue.NewQueue[T](seg, name, conversationSlots, queue.Options{Wait: policy})
-	return linkQueue[T](q), err
-}
-
-// linkQueue is both ends of q. Long messages are written and read where they lie.
-func linkQueue[T message](q fixed[T]) link {
-	ctx := context.Background()
-	if m := new(T); len(*m) >= 8192 {
-		return link{
-			send: func(number uint64) error {
-				place, err := q.Reserve(ctx)
-				if err != nil {
-					return err
-				}
-				writeWords(place.Value, number)
-				return place.Commit()
-			},
-			receive: func() (uint64, error) {
-				place, err := q.Peek(ctx)
-				if err != nil {
-					return 0, err
-				}
-				number, err := readWords(place.Value)
-				if err != nil {
-					return 0, err
-				}
-				return number, place.Release()
-			},
-		}
-	}
 	m := new(T)
+	if len(*m) >= inPlaceWords {
+		return linkInPlace[T](q), err
+	}
 	return link{
 		send: func(number uint64) error {
 			writeWords(m, number)
-			return q.Put(ctx, *m)
+			return q.Put(background, *m)
 		},
 		receive: func() (uint64, error) {
-			got, err := q.Get(ctx)
+			got, err := q.Get(background)
 			if err != nil {
 				return 0, err
 			}
 			return readWords(&got)
+		},
+	}, err
+}
+
+// openQueue is written out for the same reason.
+func openQueue[T message](seg *shm.Segment, name string, policy shmsync.WaitPolicy) (link, error) {
+	q, err := queue.NewQueue[T](seg, name, conversationSlots, queue.Options{Wait: policy})
+	m := new(T)
+	if len(*m) >= inPlaceWords {
+		return linkInPlace[T](q), err
+	}
+	return link{
+		send: func(number uint64) error {
+			writeWords(m, number)
+			return q.Put(background, *m)
+		},
+		receive: func() (uint64, error) {
+			got, err := q.Get(background)
+			if err != nil {
+				return 0, err
+			}
+			return readWords(&got)
+		},
+	}, err
+}
+
+// inPlaceWords is from how many words on a message is written and read where it lies.
+const inPlaceWords = 8192
+
+func linkInPlace[T message](q fixed[T]) link {
+	return link{
+		send: func(number uint64) error {
+			place, err := q.Reserve(background)
+			if err != nil {
+				return err
+			}
+			writeWords(place.Value, number)
+			return place.Commit()
+		},
+		receive: func() (uint64, error) {
+			place, err := q.Peek(background)
+			if err != nil {
+				return 0, err
+			}
+			number, err := readWords(place.Value)
+			if err != nil {
+				return 0, err
+			}
+			return number, place.Release()
 		},
 	}
 }
