@@ -70,6 +70,7 @@ func viewPipe(o *segment.Object) (*pipe, error) {
 		s.ring = rings[uint64(i)*capacity:][:capacity:capacity]
 		s.mask = capacity - 1
 		s.batch = capacity / 8
+		s.put.single, s.get.single = true, true // under the locks of the Pipe
 		s.put.event = lock.NewEventCount(party, head.events[i].notFull[:])
 		s.get.event = lock.NewEventCount(party, head.events[i].notEmpty[:])
 		s.put.event.Subject = o.Subject(lock.RolePut)
@@ -151,8 +152,10 @@ func (c *Pipe) bind(p *pipe, end int) {
 	c.users.Store(3)
 	c.rd.look = func() bool { c.rd.err = c.data(atWords); return c.rd.err != errWait }
 	c.rd.stare = func() bool { c.rd.err = c.data(c.closely(&c.rd)); return c.rd.err != errWait }
+	c.rd.gaze = func() bool { glance(&c.in.words.tail, g.next, &c.in.ring[g.next&c.in.mask]); return c.rd.look() }
 	c.wr.look = func() bool { c.wr.err = c.room(atWords); return c.wr.err != errWait }
 	c.wr.stare = func() bool { c.wr.err = c.room(c.closely(&c.wr)); return c.wr.err != errWait }
+	c.wr.gaze = c.wr.look
 	c.rd.watch, c.wr.watch = c.watch, c.watch
 }
 

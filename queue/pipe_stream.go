@@ -109,6 +109,7 @@ func (s *stream) free() {
 // published looks how far the writer has come, and reports false when its word makes no sense.
 func (s *stream) published() bool {
 	g := &s.get
+	cpu.Prefetch(&s.ring[g.next&s.mask]) // see glance
 	// SYNC: tail: what lies before it has been written.
 	g.until = s.words.tail.Load()
 	if g.until-g.next > s.capacity() {

@@ -28,6 +28,7 @@ type pipeSide struct {
 	err         error
 	looks       uint32
 	look, stare func() bool // report whether a wait is over, roughly and exactly
+	gaze        func() bool // look, after a few glances
 	watch       func(*lock.Watch)
 }
 
@@ -128,7 +129,11 @@ func (c *Pipe) await(s *pipeSide, mine, other *side) error {
 	if s.look() {
 		return s.err
 	}
-	policy, over := mine.linger(c.policy, other, s.look)
+	look := s.look
+	if c.policy == wait.Spinning {
+		look = s.gaze
+	}
+	policy, over := mine.linger(c.policy, other, look)
 	if over {
 		if c.policy == wait.Adaptive {
 			mine.learn(false)

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -24,7 +25,7 @@ func (r *spsc) messages() error {
 			return err
 		}
 	}
-	r.fetchNext()
+	cpu.Prefetch(r.place(c.next)) // see glance
 	// SYNC: tail: what lies before it has been written.
 	c.until = r.head.tail.Load()
 	switch n := c.until - c.next; {

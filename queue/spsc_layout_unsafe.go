@@ -96,13 +96,7 @@ func bytesOf[T any](vs []T) []byte {
 // write to one of them would wait for it otherwise.
 func (r *spsc) fetch(p, n uint64) {
 	n = min(n, uint64(max(int64(r.put.until-p), 0)), r.capacity()-p&r.mask, fetchBytes/uint64(r.stride))
-	cpu.PrefetchWrite(unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(r.first), uintptr(p&r.mask)*r.stride)), uintptr(n)*r.stride))
-}
-
-// fetchNext has the next message, or its beginning, come at the same time as the tail that tells of it. One after the other would take
-// twice as long.
-func (r *spsc) fetchNext() {
-	cpu.Prefetch((*byte)(unsafe.Add(unsafe.Pointer(r.first), uintptr(r.get.next&r.mask)*r.stride)))
+	cpu.PrefetchWrite(unsafe.Slice(r.place(p), uintptr(n)*r.stride))
 }
 
 // fetchBytes is how much is fetched ahead at most.
@@ -111,7 +105,12 @@ const (
 	fetchEvery = 8
 )
 
+// place is where the value of a position begins.
+func (r *spsc) place(p uint64) *byte {
+	return (*byte)(unsafe.Add(unsafe.Pointer(r.first), uintptr(p&r.mask)*r.stride))
+}
+
 // spscValue views the value of a position as a T.
 func spscValue[T any](r *spsc, p uint64) *T {
-	return (*T)(unsafe.Add(unsafe.Pointer(r.first), uintptr(p&r.mask)*r.stride))
+	return (*T)(unsafe.Pointer(r.place(p)))
 }

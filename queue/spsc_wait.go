@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 
-	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
@@ -62,21 +61,13 @@ func (r *spsc) awaitMessage(ctx context.Context, policy wait.Policy) error {
 func (r *spsc) gaze() error {
 	c := &r.get
 	for looks := 0; c.mayStare(&r.put.side) && looks < stares; looks += glances {
-		for range glances {
-			if r.fetchNext(); r.head.tail.Load() != c.next {
-				break
-			}
-			cpu.Pause(1)
-		}
+		glance(&r.head.tail, c.next, r.place(c.next))
 		if err := r.messages(); err != ErrEmpty {
 			return err
 		}
 	}
 	return ErrEmpty
 }
-
-// glances is how many of the looks at the tail alone there are in a row.
-const glances = 8
 
 // gathered ends a wait for messages.
 func (r *spsc) gathered() error {
