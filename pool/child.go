@@ -1,156 +1,264 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
-	"sync"
 	"time"
 
+	wire "github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/internal/process"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
-// A child is one place for a worker in the parent: the process that has it now, and its replacements.
+// A host is where a worker lives: a process, or a goroutine of this one.
+type host interface {
+	PID() int
+	Wait() process.Exit
+	Terminate() error
+	Kill() error
+	Usage() (process.Usage, error)
+}
+
+// A child is one place for a worker in the parent: the one that has it now, and its replacements.
 type child struct {
 	p      *Pool
 	number int
+	record *record
+	wake   chan struct{} // has room for one; see asleep
 
 	// Guarded by p.mu.
-	process *process.Process // nil between two of them
-	pid     int
+	host     host // nil between two of them
+	asleep   bool // the worker has ended because it had nothing to do
+	retire   bool // shall end
+	gone     bool // the keeper returns, or has returned
+	falls    int  // workers in a row that died before they took tasks
+	restarts int
 }
 
-// maxFalseStarts is how many workers in a row may be killed before they are ready.
-const maxFalseStarts = 20
+// maxFalls is how many workers in a row may be killed before they are ready.
+const maxFalls = 20
 
-// keep starts the worker, and starts another whenever it dies, until the pool is being closed.
+func (c *child) name() string { return workerName(c.number) }
+
+// A WorkerExit says how a worker has ended.
+type WorkerExit struct {
+	Name     string // of the worker; the one that replaces it has the same
+	PID      int
+	ExitCode int    // negative: the number of the signal that killed it
+	Signal   string // name of that signal, empty when it was none
+	Reason   string // "died", "recycled", "idle", "retired" or "closed"
+	Stderr   string // the last it wrote to its standard error, at most 4 KiB
+}
+
+// kills is the error of a task that its workers have died of.
+func (d WorkerExit) kills(task string, n int) error {
+	return &WorkerDiedError{
+		Task: task, Attempts: n, Worker: d.Name, PID: d.PID, ExitCode: d.ExitCode, Signal: d.Signal, Stderr: d.Stderr,
+	}
+}
+
+// keep starts the worker, and starts another whenever it ends, until it shall be no more.
 func (c *child) keep() {
-	defer c.p.wg.Done()
-	for falseStarts := 0; ; {
-		record := &c.p.records[c.number]
-		record.owner.Store(0)
-		record.ready.Store(0)
-		stderr := &tail{to: os.Stderr}
-		proc, err := c.start(stderr)
+	defer c.p.keepers.Done()
+	for c.awaitWork() {
+		stderr := newStderr(c.p.stderr, c.name())
+		h, err := c.start(stderr)
 		if err != nil {
-			c.p.end(fmt.Errorf("pool: start a worker: %w", err))
-			return
+			c.p.fail(fmt.Errorf("start a worker: %w", err))
+			break
 		}
-		if proc == nil {
-			return // closing
+		if h == nil {
+			break
 		}
-		exit := proc.Wait()
-		ready := record.ready.Load() == stageReady
-		closing := c.ended()
-		c.p.bury(proctab.Owner(record.owner.Load()), death{pid: proc.PID(), exit: exit, stderr: stderr.String()})
-		switch {
-		case closing:
-			return
-		case ready:
-			falseStarts = 0
-		case exit.Signal == "" || falseStarts >= maxFalseStarts:
-			c.p.end(falseStart(exit, stderr.String()))
-			return
-		default:
-			falseStarts++
+		exit := h.Wait()
+		stderr.Close()
+		if !c.ended(WorkerExit{Name: c.name(), PID: h.PID(), ExitCode: exit.Code, Signal: exit.Signal, Stderr: stderr.String()}) {
+			break
 		}
 	}
 }
 
-// falseStart says why a worker did not get to take tasks.
-func falseStart(exit process.Exit, stderr string) error {
-	switch exit.Code {
-	case exitNoMain:
-		return ErrNoMain
-	case exitNoPool, exitDefected:
-		return fmt.Errorf("pool: a worker cannot work (%v): %s", exit, stderr)
+// awaitWork waits until the worker is needed, and reports whether that may still be.
+func (c *child) awaitWork() bool {
+	for {
+		c.p.mu.Lock()
+		over := c.over()
+		if c.asleep && c.p.pending > c.p.crew.awake() {
+			c.asleep = false
+		}
+		asleep := c.asleep
+		c.p.mu.Unlock()
+		if over || !asleep {
+			return !over
+		}
+		select {
+		case <-c.wake:
+		case <-c.p.alive.Done():
+		}
 	}
-	return fmt.Errorf("%w (a worker ended before it took tasks, %v): %s", ErrNoMain, exit, stderr)
 }
 
-// start starts the process, unless the pool is being closed.
-func (c *child) start(stderr *tail) (*process.Process, error) {
+// over says, under p.mu, whether no worker shall be here any more. From then on it stays so.
+func (c *child) over() bool {
+	c.gone = c.gone || c.retire || c.p.over()
+	return c.gone
+}
+
+// start starts the worker, unless it shall be no more.
+func (c *child) start(stderr *workerStderr) (host, error) {
 	c.p.mu.Lock()
-	defer c.p.mu.Unlock()
-	if c.p.closing && c.p.pending == 0 || c.p.alive.Err() != nil {
+	over := c.over()
+	c.record.owner.Store(0)
+	c.record.stage.Store(uint32(stageStarted))
+	c.record.order.Store(0)
+	c.p.mu.Unlock()
+	if over {
 		return nil, nil
 	}
-	proc, err := process.Start(process.Spec{
-		Env: []string{c.p.environment(c.number)}, Files: []*os.File{c.p.seg.File()}, Stderr: stderr,
-	})
+	h, err := c.p.launch(c, stderr)
 	if err != nil {
 		return nil, err
 	}
-	c.process, c.pid = proc, proc.PID()
+	event(slog.LevelInfo, "worker started", slog.String("worker", c.name()), slog.Int("pid", h.PID()))
+	stderr.started(h.PID())
+	c.p.mu.Lock()
+	defer c.p.mu.Unlock()
+	c.host = h
+	if c.retire || c.p.over() { // since then
+		h.Terminate()
+	}
+	return h, nil
+}
+
+// launchProcess starts a worker as a process.
+func (p *Pool) launchProcess(c *child, stderr *workerStderr) (host, error) {
+	config, err := p.worker(c.number).environment()
+	if err != nil {
+		return nil, err
+	}
+	depth, err := nextDepth()
+	if err != nil {
+		return nil, err
+	}
+	proc, err := process.Start(process.Spec{
+		Env: []string{config, depth}, Files: []*os.File{p.seg.File()}, Stderr: stderr, Limits: p.limits(),
+	})
+	if err != nil {
+		return nil, err // not proc, which would be an interface that is not nil
+	}
 	return proc, nil
 }
 
-// ended notes that the process has ended, and reports whether that is no surprise.
-func (c *child) ended() (closing bool) {
-	c.p.mu.Lock()
-	defer c.p.mu.Unlock()
-	c.process, c.pid = nil, 0
-	closing = c.p.closing && c.p.pending == 0 || c.p.alive.Err() != nil
-	if !closing {
-		c.p.killed++
+// ended looks after what the worker has left, and reports whether there shall be another.
+func (c *child) ended(d WorkerExit) (again bool) {
+	worker := proctab.Owner(c.record.owner.Load())
+	st := stage(c.record.stage.Load())
+	d.Reason = c.noteEnd(st)
+	c.p.bury(worker, d)
+	event(levelOf(d.Reason), "worker ended", slog.String("worker", d.Name), slog.Int("pid", d.PID),
+		slog.String("reason", d.Reason), slog.Int("code", d.ExitCode), slog.String("signal", d.Signal))
+	if f := c.p.options.OnWorkerExit; f != nil {
+		c.p.exits.Lock()
+		f(d)
+		c.p.exits.Unlock()
 	}
-	return closing
+	switch {
+	case st == stageFailed:
+		c.p.fail(c.refusal())
+		return false
+	case d.Reason == "closed":
+		return false
+	case d.Reason != "died": // awaitWork knows whether there shall be another
+	case st == stageReady:
+		c.falls = 0
+	case d.Signal == "" || c.falls >= maxFalls:
+		c.p.fail(falseStart(d))
+		return false
+	default:
+		c.falls++
+	}
+	return true
 }
 
-// endWorkers asks the workers to end, and kills those that are there after the grace.
-func (p *Pool) endWorkers(grace time.Duration) {
-	p.signal(func(w *process.Process) { w.Terminate() })
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		for end := time.Now().Add(grace); time.Now().Before(end); time.Sleep(time.Millisecond) {
-			if !p.signal(func(*process.Process) {}) {
-				return
-			}
-		}
-	}()
-	<-gone
-	for p.signal(func(w *process.Process) { w.Kill() }) {
-		time.Sleep(time.Millisecond)
-	}
-}
-
-// signal calls f for every process that is there, and reports whether there was one.
-func (p *Pool) signal(f func(*process.Process)) bool {
+// noteEnd notes that the worker has ended, and says why.
+func (c *child) noteEnd(st stage) (reason string) {
+	p := c.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	any := false
-	for _, c := range p.workers {
-		if c.process != nil {
-			f(c.process)
-			any = true
+	c.host = nil
+	switch {
+	case st == stageRecycled:
+		c.restarts++
+		p.recycled++
+		return "recycled"
+	case st == stageRetired || c.retire:
+		return "retired"
+	case p.over() || st == stageFailed:
+		return "closed"
+	case st == stageIdle:
+		c.asleep = true
+		return "idle"
+	}
+	c.restarts++
+	p.killed++
+	return "died"
+}
+
+func levelOf(reason string) slog.Level {
+	if reason == "died" {
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+// falseStart says why a worker did not get to take tasks.
+func falseStart(d WorkerExit) error {
+	exit := process.Exit{Code: d.ExitCode, Signal: d.Signal}
+	switch d.ExitCode {
+	case exitNoMain:
+		return ErrNoMain
+	case exitNoPool, exitDefected:
+		return fmt.Errorf("pool: a worker cannot work (%v): %s", exit, d.Stderr)
+	}
+	return fmt.Errorf("%w (a worker ended before it took tasks, %v): %s", ErrNoMain, exit, d.Stderr)
+}
+
+// refusal is why the worker could not open its resources.
+func (c *child) refusal() error {
+	r := c.record
+	var f failure
+	if r.length > failureBytes {
+		return errors.New("pool: a worker could not open its resources")
+	}
+	if err := wire.Decode(r.failure[:r.length], &f); err != nil {
+		return fmt.Errorf("pool: a worker could not open its resources: %w", err)
+	}
+	return &workerError{f.Text, sentinelsNamed(f.Sentinels)}
+}
+
+// closeGrace is how long idle workers get to end by themselves.
+const closeGrace = 5 * time.Second
+
+// endWorkers asks the workers to end, kills those that are there after the grace, and waits for the keepers.
+func (p *Pool) endWorkers(grace time.Duration) {
+	gone := make(chan struct{})
+	go func() {
+		p.keepers.Wait()
+		close(gone)
+	}()
+	p.crew.each(host.Terminate)
+	select {
+	case <-gone:
+	case <-time.After(grace):
+	}
+	for {
+		p.crew.each(host.Kill)
+		select {
+		case <-gone:
+			return
+		case <-time.After(5 * time.Millisecond): // one may just be about to start
 		}
 	}
-	return any
-}
-
-// A tail passes on what a worker writes to its standard error, and keeps the end of it.
-type tail struct {
-	to   *os.File
-	mu   sync.Mutex
-	last []byte
-}
-
-// tailBytes is how much of a worker's last words is kept.
-const tailBytes = 4096
-
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.last = append(t.last, b...)
-	if len(t.last) > tailBytes {
-		t.last = append(t.last[:0], t.last[len(t.last)-tailBytes:]...)
-	}
-	return t.to.Write(b)
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.last)
 }

@@ -1,15 +1,19 @@
 package pool
 
 import (
+	"encoding"
 	"fmt"
+	"reflect"
 
 	wire "github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/internal/elem"
 )
 
-// A codec turns values of one type into bytes and back.
+// A codec turns values of one type into bytes and back. Values of fixed size, and slices of such values, are
+// their own bytes; all others go through CBOR.
 type codec[T any] struct {
-	raw int // size of T in bytes when it is copied as it is, else 0
+	raw     int // size of T in bytes when it is copied as it is, else 0
+	element int // size of the elements when T is a slice whose elements are copied as they are, else 0
 }
 
 // codecFor chooses how values of T travel.
@@ -17,26 +21,80 @@ func codecFor[T any]() (codec[T], error) {
 	if t, err := elem.Of[T](); err == nil {
 		return codec[T]{raw: t.Size}, nil
 	}
+	if t := reflect.TypeFor[T](); t.Kind() == reflect.Slice && !selfMade(t) {
+		if e, err := elem.OfType(t.Elem()); err == nil && e.Size > 0 && !selfMade(t.Elem()) {
+			return codec[T]{element: e.Size}, nil
+		}
+	}
 	return codec[T]{}, wire.Check[T]()
 }
 
-// encode returns the bytes of v; those of a raw type are v's own, not a copy.
-func (c codec[T]) encode(v *T) ([]byte, error) {
-	if c.raw > 0 {
+// selfMade says that values of t write their own bytes.
+func selfMade(t reflect.Type) bool {
+	return t.Implements(marshaler) || reflect.PointerTo(t).Implements(marshaler)
+}
+
+var marshaler = reflect.TypeFor[encoding.BinaryMarshaler]()
+
+// encode returns the bytes of v; those of a raw type or slice are v's own, not a copy.
+func (c codec[T]) encode(v *T) (b []byte, err error) {
+	switch {
+	case c.raw > 0:
 		return bytesOf(v, c.raw), nil
+	case c.element > 0:
+		return bytesOfSlice(v, c.element), nil
 	}
+	return encodeWire(v)
+}
+
+// encodeWire is not inlined into encode so that values of raw types need not live in the heap.
+//
+//go:noinline
+func encodeWire[T any](v *T) (b []byte, err error) {
+	defer func() { // of a MarshalBinary
+		if p := recover(); p != nil {
+			b, err = nil, fmt.Errorf("encode a %T: panic: %v", *v, p)
+		}
+	}()
 	return wire.Encode(*v)
 }
 
 // decode makes a value from bytes, which it does not keep.
 func (c codec[T]) decode(b []byte) (v T, err error) {
-	if c.raw > 0 {
+	switch {
+	case c.raw > 0:
 		if len(b) != c.raw {
 			return v, fmt.Errorf("%d bytes for a %T of %d", len(b), v, c.raw)
 		}
 		copy(bytesOf(&v, c.raw), b)
 		return v, nil
+	case c.element > 0:
+		if len(b)%c.element != 0 {
+			return v, fmt.Errorf("%d bytes for a %T of elements of %d", len(b), v, c.element)
+		}
+		setSlice(&v, append([]byte(nil), b...), c.element)
+		return v, nil
 	}
+	return decodeWire[T](b)
+}
+
+// view is decode for bytes that stay as they are while the value is in use, so that a slice need not be copied.
+func (c codec[T]) view(b []byte) (v T, err error) {
+	if c.element == 0 {
+		return c.decode(b)
+	}
+	if len(b)%c.element != 0 {
+		return v, fmt.Errorf("%d bytes for a %T of elements of %d", len(b), v, c.element)
+	}
+	if len(b) > 0 && !aligned(b) {
+		return c.decode(b)
+	}
+	setSlice(&v, b, c.element)
+	return v, nil
+}
+
+//go:noinline
+func decodeWire[T any](b []byte) (v T, err error) {
 	err = wire.Decode(b, &v)
 	return v, err
 }

@@ -1,21 +1,32 @@
 package pool
 
 import (
-	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/process"
-	"github.com/shmkit/shmkit/internal/proctab"
-	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
-// workerEnv tells a process that it is a worker: number, workers, slots, and the parent's owner id.
+// workerEnv tells a process that it is a worker: a workerConfig.
 const workerEnv = "SHMKIT_POOL_WORKER"
+
+// workerConfig is what a worker is told when it is started, as JSON.
+type workerConfig struct {
+	Number        uint32
+	Slots         int
+	Parent        uint32 // owner id
+	ParentName    string
+	ParentPID     int
+	MaxTasks      int           `json:",omitempty"`
+	RecycleMemory int64         `json:",omitempty"`
+	IdleTimeout   time.Duration `json:",omitempty"`
+	Resources     []string      `json:",omitempty"`
+}
 
 const (
 	workerFD     = 3   // descriptor of the pool's segment in a worker
@@ -24,83 +35,99 @@ const (
 	exitDefected = 122 // a worker found its pool damaged
 )
 
+// lossGrace is how long the closing of resources may take when the parent is gone.
+const lossGrace = 500 * time.Millisecond
+
 var mainCalled atomic.Bool
 
-// Main makes this process a worker if a pool has started it as one: then it runs
+// Main makes this process a worker or a [Process] if it was started as one: then it runs
 // tasks and never returns. In any other process it returns at once. Call it first in main, and
 // first in TestMain.
 func Main() {
 	mainCalled.Store(true)
+	if err := logAsInherited(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 	runProcess()
-	value := os.Getenv(workerEnv)
-	if value == "" {
+	value, ok := os.LookupEnv(workerEnv)
+	if !ok {
 		return
 	}
 	os.Unsetenv(workerEnv) // a worker may start pools of its own
-	process.CloseOnExec(workerFD)
-	number, w, err := enter(value)
+	w, err := enter(value)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)
 		os.Exit(exitNoPool)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	process.OnTerminate(cancel)
-	go w.watchParent()
-	err = w.run(ctx, number)
-	w.seg.Close()
-	if err != nil {
+	process.OnTerminate(func() { w.stop(ErrClosed) })
+	go w.outlive(Parent().Sentinel())
+	if err := w.work(); err != nil {
 		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)
 		os.Exit(exitDefected)
 	}
+	w.seg.Close()
 	os.Exit(0)
 }
 
 // enter attaches to the pool that the environment names.
-func enter(value string) (number uint32, w *worker, err error) {
-	var n [4]uint64
-	fields := strings.Split(value, ",")
-	if len(fields) != len(n) {
-		return 0, nil, fmt.Errorf("%s=%q makes no sense", workerEnv, value)
+func enter(value string) (*worker, error) {
+	var c workerConfig
+	if err := json.Unmarshal([]byte(value), &c); err != nil {
+		return nil, fmt.Errorf("%s=%q: %w", workerEnv, value, err)
 	}
-	for i, f := range fields {
-		if n[i], err = strconv.ParseUint(f, 10, 32); err != nil {
-			return 0, nil, fmt.Errorf("%s=%q: %w", workerEnv, value, err)
-		}
+	if c.Number >= maxWorkers || c.Slots <= 0 || c.Slots > maxBacklog {
+		return nil, fmt.Errorf("%s=%q: no such worker", workerEnv, value)
 	}
-	f := os.NewFile(workerFD, "pool")
+	gone, err := process.Orphaned(c.ParentPID)
+	if err != nil {
+		return nil, err
+	}
+	name := workerName(int(c.Number))
+	become(ProcessInfo{Name: name, Daemon: true}, &ParentProcess{name: c.ParentName, pid: c.ParentPID, gone: gone})
+	f, err := process.Inherited(workerFD, "pool")
+	if err != nil {
+		return nil, err
+	}
 	defer f.Close()
 	seg, err := shm.FromFile(f)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	t, err := openTable(seg, int(n[1]), int(n[2]))
+	t, err := openTable(seg, c.Slots)
 	if err != nil {
-		return 0, nil, err
+		return nil, errors.Join(err, seg.Close())
 	}
-	if n[0] >= n[1] {
-		return 0, nil, fmt.Errorf("%s=%q: no such worker", workerEnv, value)
-	}
-	return uint32(n[0]), &worker{table: t, record: &t.records[n[0]], parent: proctab.Owner(n[3])}, nil
+	return newWorker(t, c, t.s.Me()), nil
 }
 
-// environment is what makes a new process worker number n of the pool.
-func (p *Pool) environment(n int) string {
-	return fmt.Sprintf("%s=%d,%d,%d,%d", workerEnv, n, len(p.records), len(p.slots), p.s.Me())
+// outlive ends this process and its children when the parent is gone. Resources are closed first, if that does
+// not take too long; a task that runs may be at them still.
+func (w *worker) outlive(gone <-chan struct{}) {
+	<-gone
+	w.stop(errOrphaned)
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		select {
+		case <-w.ended: // work closes them
+		case <-time.After(lossGrace / 2):
+			w.closeResources()
+		}
+	}()
+	select {
+	case <-closed:
+	case <-time.After(lossGrace):
+	}
+	process.EndGroup()
 }
 
-// watchParent ends this process and its children when the parent is gone.
-func (w *worker) watchParent() {
-	table, closer := w.s.Table(), w.s.Party().Closer
-	for !closer.Closed() {
-		live, ok := table.Liveness(w.parent)
-		if !ok {
-			process.EndGroup()
-		}
-		limit := wait.Backstop
-		if table.Silent(w.parent) {
-			limit /= 10
-		}
-		wait.Park(context.Background(), closer, limit, live)
-		table.Spread(live)
-	}
+var errOrphaned = errors.New("pool: the parent is gone")
+
+// workerName is the name of a worker.
+func workerName(number int) string { return fmt.Sprintf("Worker-%d", number+1) }
+
+// environment is what makes a new process the worker.
+func (c workerConfig) environment() (string, error) {
+	b, err := json.Marshal(c)
+	return workerEnv + "=" + string(b), err
 }

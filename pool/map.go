@@ -2,171 +2,143 @@ package pool
 
 import (
 	"context"
-	"fmt"
 	"iter"
-	"slices"
 )
 
 // Map runs the task for every argument and returns the results in the order of the
 // arguments. It waits until ctx ends.
 //
-// Errors: the first that comes from a task, as a [*TaskError], [*PanicError] or [*WorkerDiedError]; then tasks
-// that have not begun are dropped. The context's error; [ErrClosed].
+// Errors: the first that comes, those of [Apply]; then tasks that have not begun are dropped, and the contexts of those that run
+// end.
 func Map[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) ([]R, error) {
+	if err := p.admit(); err != nil {
+		return nil, err
+	}
+	defer p.dismiss()
+	return mapAdmitted(ctx, p, t, args)
+}
+
+func mapAdmitted[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) ([]R, error) {
 	results := make([]R, len(args))
-	for r, err := range run(ctx, p, t, slices.Values(args), max(len(args), 1), false) {
-		if err != nil {
-			return nil, err
+	sent := 0
+	r := newRun(p, t, func() (a *A, ok bool, err error) {
+		if sent == len(args) {
+			return nil, false, nil
 		}
-		results[r.index] = r.value
+		sent++
+		return &args[sent-1], true, nil
+	})
+	defer r.close()
+	r.admitted = true
+	r.ahead = mapAhead * p.options.Workers
+	r.sizing.left = len(args)
+	err := r.all(ctx, func(index int, value *R, err error) (more bool, _ error) {
+		if err == nil {
+			results[index] = *value
+		}
+		return true, err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return results, nil
 }
 
 // IMapUnordered runs the task for every argument and yields each result, or error of a task,
 // as it comes. It takes arguments only as fast as they are worked off, a few for each worker ahead.
-// The loop may be left at any time: tasks that have not begun are dropped then.
+// The loop may be left at any time: tasks that have not begun are dropped then, and the contexts of those that run end. A panic of
+// the iterator args does the same.
 //
-// The errors are those of [Map]. The context's error and [ErrClosed] come last.
+// The errors are those of [Apply]. The cause of the end of ctx and [ErrClosed] come last.
 func IMapUnordered[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq[A]) iter.Seq2[R, error] {
-	return func(yield func(R, error) bool) {
-		for r, err := range run(ctx, p, t, args, ahead*p.options.Workers, false) {
-			if !yield(r.value, err) {
-				return
-			}
-		}
-	}
+	return imap(ctx, p, t, infallible(args), false)
 }
 
 // IMap is [IMapUnordered] with the results in the order of the arguments.
 func IMap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq[A]) iter.Seq2[R, error] {
-	return func(yield func(R, error) bool) {
-		for r, err := range run(ctx, p, t, args, ahead*p.options.Workers, true) {
-			if !yield(r.value, err) {
+	return imap(ctx, p, t, infallible(args), true)
+}
+
+// IMapUnorderedSeq2 is [IMapUnordered] for arguments that can fail to come. The first error among them comes last, after the
+// results of the arguments before it.
+func IMapUnorderedSeq2[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[A, error]) iter.Seq2[R, error] {
+	return imap(ctx, p, t, args, false)
+}
+
+// IMapSeq2 is [IMap] for arguments that can fail to come, as [IMapUnorderedSeq2].
+func IMapSeq2[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[A, error]) iter.Seq2[R, error] {
+	return imap(ctx, p, t, args, true)
+}
+
+func infallible[A any](args iter.Seq[A]) iter.Seq2[A, error] {
+	return func(yield func(A, error) bool) {
+		for a := range args {
+			if !yield(a, nil) {
 				return
 			}
 		}
 	}
 }
 
-// ahead is how many tasks for each worker are on their way: one runs, and the next
-// ones wait so near that the worker need not.
-const ahead = 4
+const (
+	imapAhead = 8  // slots on their way for each worker: the next ones wait so near that no worker need
+	mapAhead  = 64 // the arguments of Map are there anyway
+)
 
-// A result is what came of one argument.
-type result[R any] struct {
-	index int
-	value R
-	err   error
-}
-
-// run submits the arguments and yields the results, in order or as they come, with
-// at most limit arguments between those that are sent and those that are yielded. Everything happens in the caller's goroutine.
-func run[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq[A], limit int, ordered bool) iter.Seq2[result[R], error] {
-	return func(yield func(result[R], error) bool) {
-		next, stop := iter.Pull(args)
+func imap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[A, error], ordered bool) iter.Seq2[R, error] {
+	return func(yield func(R, error) bool) {
+		next, stop := iter.Pull2(args)
 		defer stop()
-		g := &group{ready: make(chan uint32, p.options.Backlog)}
-		defer p.abandon(g)
-		f := feeder[A, R]{p: p, t: t, g: g, next: next}
-		line := line[R]{ordered: ordered}
-		for !f.done || line.yielded < f.count {
-			free := p.free
-			if f.done || f.count-line.yielded >= limit {
-				free = nil // a nil channel is never chosen
+		var now A
+		r := newRun(p, t, func() (a *A, ok bool, err error) {
+			if now, err, ok = next(); err != nil {
+				ok = false
 			}
-			select {
-			case i := <-free: // room for one more task
-				if sent, err := f.feed(ctx, i); !sent && err != nil {
-					line.add(result[R]{index: f.count - 1, err: err})
-				}
-			case i := <-g.ready: // a result
-				line.add(take(p, t, i))
-			case <-ctx.Done(): // the caller no longer waits
-				yield(result[R]{}, context.Cause(ctx))
-				return
-			case <-p.alive.Done(): // nothing comes any more
-				yield(result[R]{}, context.Cause(p.alive))
-				return
-			}
-			if !line.drain(yield) {
-				return
-			}
+			return &now, ok, err
+		})
+		defer r.close()
+		r.ahead = imapAhead * p.options.Workers
+		r.sizing.left = -1
+		hand := func(_ int, value *R, err error) (bool, error) { return yield(*value, err), nil }
+		if ordered {
+			line := line[R]{hand: hand, waiting: map[int]arrived[R]{}}
+			hand = line.add
+		}
+		if err := r.all(ctx, hand); err != nil {
+			var zero R
+			yield(zero, err)
 		}
 	}
 }
 
 // A line is where results wait for their turn.
 type line[R any] struct {
-	ordered bool
-	yielded int
-	waiting map[int]result[R]
-	now     []result[R]
+	hand    func(index int, value *R, err error) (more bool, _ error)
+	next    int
+	waiting map[int]arrived[R]
 }
 
-func (l *line[R]) add(r result[R]) {
-	if !l.ordered {
-		l.now = append(l.now, r)
-		return
+type arrived[R any] struct {
+	value R
+	err   error
+}
+
+func (l *line[R]) add(index int, value *R, err error) (more bool, _ error) {
+	if index != l.next {
+		l.waiting[index] = arrived[R]{*value, err}
+		return true, nil
 	}
-	if l.waiting == nil {
-		l.waiting = map[int]result[R]{}
-	}
-	l.waiting[r.index] = r
-	for next := l.yielded; ; next++ {
-		r, ok := l.waiting[next]
+	for more = true; more; {
+		if more, _ = l.hand(index, value, err); !more {
+			break
+		}
+		l.next++
+		a, ok := l.waiting[l.next]
 		if !ok {
-			return
+			break
 		}
-		delete(l.waiting, next)
-		l.now = append(l.now, r)
+		delete(l.waiting, l.next)
+		value, err = &a.value, a.err
 	}
-}
-
-// drain yields the results whose turn it is, and reports whether the caller wants more.
-func (l *line[R]) drain(yield func(result[R], error) bool) bool {
-	for _, r := range l.now {
-		l.yielded++
-		if !yield(r, r.err) {
-			return false
-		}
-	}
-	l.now = l.now[:0]
-	return true
-}
-
-// A feeder turns arguments into tasks.
-type feeder[A, R any] struct {
-	p     *Pool
-	t     *Task[A, R]
-	g     *group
-	next  func() (A, bool)
-	count int // arguments so far
-	done  bool
-}
-
-// feed sends the next argument off in slot i, if there is one. An argument that cannot be
-// sent is an error in its place, and the others go on.
-func (f *feeder[A, R]) feed(ctx context.Context, i uint32) (sent bool, err error) {
-	arg, ok := f.next()
-	if !ok {
-		f.done = true
-		f.p.free <- i
-		return false, nil
-	}
-	f.count++
-	b, err := f.t.args.encode(&arg)
-	sl := &f.p.slots[i]
-	if err == nil {
-		sl.arg, sl.argLen, err = f.p.hold(b, sl.args[:])
-	}
-	if err != nil {
-		f.p.free <- i
-		return false, fmt.Errorf("pool: task %q: send the argument: %w", f.t.name, err)
-	}
-	if err := f.p.submit(ctx, f.g, f.count-1, f.t.name, f.t.id, i); err != nil {
-		f.done = true
-		return false, err
-	}
-	return true, nil
+	return more, nil
 }

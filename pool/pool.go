@@ -1,209 +1,202 @@
 package pool
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"os"
-	"runtime"
 	"sync"
 	"time"
-
-	"github.com/shmkit/shmkit/queue"
 )
-
-// Options say how a pool works. The zero value is a pool of as many workers as
-// there are processors.
-type Options struct {
-	// Workers is how many processes run tasks; 0 means [runtime.GOMAXPROCS].
-	Workers int
-
-	// Attempts is how often a task is tried whose worker dies while it runs; 0
-	// means 3, a negative number means without end.
-	Attempts int
-
-	// Backlog is how many tasks can be on their way at once, queued, running or
-	// waiting for their result to be taken; 0 means 64 for each worker, and at least 256.
-	Backlog int
-
-	// Memory bounds the shared memory for arguments and results in bytes; 0 means
-	// 1 GiB. It is taken as it is needed.
-	Memory int64
-
-	// Grace is how long tasks may go on when the context of [New] ends: their
-	// contexts end at once, and their workers are killed after that time.
-	Grace time.Duration
-}
-
-const (
-	defaultAttempts = 3
-	defaultMemory   = 1 << 30
-	maxWorkers      = 480
-)
-
-func (o Options) complete() (Options, error) {
-	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
-	}
-	if o.Attempts == 0 {
-		o.Attempts = defaultAttempts
-	}
-	if o.Backlog == 0 {
-		o.Backlog = max(64*o.Workers, 256)
-	}
-	if o.Memory == 0 {
-		o.Memory = defaultMemory
-	}
-	switch {
-	case o.Workers < 0 || o.Workers > maxWorkers:
-		return o, fmt.Errorf("pool: %d workers: must be from 1 to %d", o.Workers, maxWorkers)
-	case o.Backlog < o.Workers || o.Backlog > 1<<20:
-		return o, fmt.Errorf("pool: backlog of %d tasks: must be from %d, the number of workers, to %d", o.Backlog, o.Workers, 1<<20)
-	case o.Memory < 0:
-		return o, fmt.Errorf("pool: memory of %d bytes: must not be negative", o.Memory)
-	}
-	return o, nil
-}
 
 // A Pool is a set of worker processes. It may be used by any number of goroutines.
 type Pool struct {
 	*table
 	options Options
-	free    chan uint32 // slots that are nobody's
+	local   bool // the workers are goroutines: see NewLocal
+	launch  func(c *child, stderr *workerStderr) (host, error)
+	stderr  *sink
 
-	mu      sync.Mutex
-	calls   []call        // per slot: what the parent knows of its task
-	pending int           // tasks that are queued or running
-	idle    chan struct{} // closed and replaced when pending gets to 0
-	workers []*child
-	closing bool
-	killed  int
+	lead     chan struct{} // has room for one: who is in it collects results
+	messages [64]uint64    // of who has the lead
 
-	ready   chan struct{} // closed when the first worker takes tasks
-	isReady sync.Once
+	mu       sync.Mutex
+	calls    []call    // per slot: what the parent knows of its task
+	free     []uint32  // slots that are nobody's
+	hungry   []*waiter // who waits for one
+	pending  int       // tasks that are queued or running
+	admitted int       // calls that may submit more of them although the pool is closing
+	crew     crew
+	latency  latency
+	closing  bool // no more tasks
+	watching bool // for hard deadlines
+	killed   int
+	recycled int
+	retried  int
+
+	futures futures
+	exits   sync.Mutex // one call of OnWorkerExit at a time
+
+	ready chan struct{} // closed when enough workers take tasks
+	empty chan struct{} // closed when it is closing and no task is left
 
 	alive context.Context // ends, with the cause, when no result will come any more
 	end   context.CancelCauseFunc
 
-	stop     context.CancelFunc // of the collector
-	wg       sync.WaitGroup     // the collector and the keepers of the workers
+	keepers  sync.WaitGroup // of the workers
 	closed   sync.Once
+	finished chan struct{} // closed when everything has ended
 	closeErr error
 }
 
 // New starts the workers of a pool. When ctx ends, the pool is terminated as by
-// [Pool.Terminate]. The caller closes the pool.
+// [Pool.Terminate]. The caller closes the pool. It waits until one worker takes tasks, or all do when there are resources.
 //
-// Errors: [ErrNoMain]; bad options; a worker that cannot start, with its exit code
-// and the last it wrote; what keeps shared memory from being made.
+// Errors: [ErrNoMain]; [ErrTooDeep]; bad options; why a resource did not open; a worker that cannot start, with its exit code
+// and the last it wrote; what keeps shared memory from being made. When a resource of a worker that is started later does not open,
+// the pool ends with that error.
 func New(ctx context.Context, o Options) (*Pool, error) {
-	if !mainCalled.Load() {
-		if os.Getenv(workerEnv) != "" {
-			// This process is a worker that has missed Main: it must not start workers itself.
-			fmt.Fprintln(os.Stderr, ErrNoMain)
-			os.Exit(exitNoMain)
-		}
-		return nil, ErrNoMain
+	if err := needMain(); err != nil {
+		return nil, err
 	}
+	if _, err := nextDepth(); err != nil {
+		return nil, err
+	}
+	return newPool(ctx, o, false)
+}
+
+func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 	o, err := o.complete()
 	if err != nil {
 		return nil, err
 	}
-	t, err := newTable(o.Workers, o.Backlog, o.Memory)
+	t, err := newTable(o.Backlog, o.Memory)
 	if err != nil {
 		return nil, fmt.Errorf("pool: %w", err)
 	}
 	p := &Pool{
-		table: t, options: o,
-		free:  make(chan uint32, o.Backlog),
-		calls: make([]call, o.Backlog),
-		idle:  make(chan struct{}),
-		ready: make(chan struct{}),
+		table: t, options: o, local: local,
+		stderr: newSink(cmp.Or[io.Writer](o.Stderr, os.Stderr)),
+		lead:   make(chan struct{}, 1),
+		calls:  make([]call, o.Backlog), latency: newLatency(),
+		ready: make(chan struct{}), empty: make(chan struct{}), finished: make(chan struct{}),
+	}
+	p.launch = p.launchProcess
+	if local {
+		p.launch = p.launchGoroutine
 	}
 	p.alive, p.end = context.WithCancelCause(context.Background())
+	context.AfterFunc(p.alive, func() { p.done.Close() }) // wakes whoever has the lead
 	for i := range o.Backlog {
-		p.free <- uint32(i)
+		p.free = append(p.free, uint32(o.Backlog-1-i))
 	}
+	p.futures.p, p.crew.p = p, p
 	return p.start(ctx)
 }
 
-// start starts the collector and the workers, and waits until one of them is ready.
+// start starts the workers, and waits until enough of them are ready.
 func (p *Pool) start(ctx context.Context) (*Pool, error) {
-	collecting, stop := context.WithCancel(context.Background())
-	p.stop = stop
-	p.wg.Add(1)
-	go p.collect(collecting)
-	for n := range p.options.Workers {
-		c := &child{p: p, number: n}
-		p.workers = append(p.workers, c)
-		p.wg.Add(1)
-		go c.keep()
+	p.mu.Lock()
+	if p.crew.waiting = 1; len(p.options.Resources) > 0 {
+		p.crew.waiting = p.options.Workers
 	}
+	p.crew.resize(p.options.Workers)
+	p.mu.Unlock()
 	detach := context.AfterFunc(ctx, func() {
 		p.end(context.Cause(ctx))
 		p.Terminate(p.options.Grace)
 	})
 	context.AfterFunc(p.alive, func() { detach() })
-	select {
-	case <-p.ready:
-		return p, nil
-	case <-p.alive.Done(): // a worker cannot start, or ctx has ended
+	if err := p.until(p.ready); err != nil { // a worker cannot start, or ctx has ended
 		p.Terminate(0)
-		return nil, context.Cause(p.alive)
+		return nil, err
+	}
+	return p, nil
+}
+
+// until collects results until a channel is closed.
+//
+// Errors: why the pool has ended.
+func (p *Pool) until(closed <-chan struct{}) error {
+	w, stop := newWaiter(), make(chan struct{})
+	defer close(stop)
+	go func() {
+		select {
+		case <-closed:
+			w.signal()
+			p.nudge() // it may be in the lead
+		case <-stop:
+		}
+	}()
+	for {
+		select {
+		case <-closed:
+			return nil
+		default:
+		}
+		if err := p.await(context.Background(), w); err != nil {
+			return err
+		}
 	}
 }
 
-// collect passes on what the workers say, until the pool is closed.
-func (p *Pool) collect(ctx context.Context) {
-	defer p.wg.Done()
-	for {
-		message, err := p.done.Get(ctx)
-		switch {
-		case errors.Is(err, queue.ErrClosed) || ctx.Err() != nil:
-			return
-		case err != nil:
-			p.end(fmt.Errorf("pool: collect results: %w", err))
-			return
-		case uint32(message) == readySlot:
-			p.isReady.Do(func() { close(p.ready) })
-		default:
-			p.finish(uint32(message), uint32(message>>32))
-		}
+// fail ends the pool because of an error.
+func (p *Pool) fail(err error) { p.end(fmt.Errorf("pool: %w", err)) }
+
+// settledAll says, under mu, that there is nothing left to wait for. When the pool is closing, that is so once and for all.
+func (p *Pool) settledAll() bool { return p.pending+p.admitted == 0 }
+
+// over says, under mu, that the workers shall end.
+func (p *Pool) over() bool { return p.closing && p.settledAll() || p.alive.Err() != nil }
+
+// refuse takes no more tasks. It may be called again.
+func (p *Pool) refuse() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing {
+		return
+	}
+	p.closing = true
+	if p.settledAll() {
+		close(p.empty)
 	}
 }
 
 // Close lets the tasks that were submitted finish, ends the workers, and frees
 // everything. New tasks are refused with [ErrClosed]. It blocks until all is done; use
 // [Pool.Terminate] to end sooner. It may be called again.
+//
+// Errors: of closing the shared memory.
 func (p *Pool) Close() error {
-	p.mu.Lock()
-	p.closing = true
-	for p.pending > 0 {
-		idle := p.idle
-		p.mu.Unlock()
-		select {
-		case <-idle:
-		case <-p.alive.Done(): // nothing will finish any more
-			return p.shut(0)
-		}
-		p.mu.Lock()
+	p.refuse()
+	if p.until(p.empty) != nil { // nothing will finish any more
+		return p.shut(0)
 	}
-	p.mu.Unlock()
 	return p.shut(closeGrace)
 }
-
-// closeGrace is how long idle workers get to end by themselves.
-const closeGrace = 5 * time.Second
 
 // Terminate ends the pool now: tasks that wait are dropped, contexts of tasks that
 // run end, and workers that have not ended after the grace are killed. Calls that
 // wait for results return [ErrClosed]. It blocks until all is done, and may be called again.
+//
+// Errors: of closing the shared memory.
 func (p *Pool) Terminate(grace time.Duration) error {
-	p.mu.Lock()
-	p.closing = true
-	p.mu.Unlock()
+	p.refuse()
 	p.end(ErrClosed)
 	return p.shut(grace)
+}
+
+// Join waits until the pool has ended, by [Pool.Close], [Pool.Terminate] or an error, and all is freed. It ends nothing itself.
+//
+// Errors: the cause of the end of ctx; of closing the shared memory.
+func (p *Pool) Join(ctx context.Context) error {
+	select {
+	case <-p.finished:
+		return p.closeErr
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // shut ends the workers and frees everything, once.
@@ -211,34 +204,11 @@ func (p *Pool) shut(grace time.Duration) error {
 	p.closed.Do(func() {
 		p.todo.Close()
 		p.endWorkers(grace)
+		p.futures.wg.Wait()
 		p.end(ErrClosed)
-		p.stop()
-		p.wg.Wait()
 		p.closeErr = p.seg.Close()
+		close(p.finished)
 	})
+	<-p.finished
 	return p.closeErr
-}
-
-// Stats is what a pool has done so far.
-type Stats struct {
-	Workers []WorkerStats
-	Killed  int // workers that died and were replaced
-	Pending int // tasks that are queued or running
-}
-
-// WorkerStats is what one worker has done so far.
-type WorkerStats struct {
-	PID   int    // 0: is being started
-	Tasks uint64 // that this worker, or those that it has replaced, have finished
-}
-
-// Stats describes the pool at this moment.
-func (p *Pool) Stats() Stats {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := Stats{Killed: p.killed, Pending: p.pending}
-	for _, c := range p.workers {
-		s.Workers = append(s.Workers, WorkerStats{PID: c.pid, Tasks: p.records[c.number].done.Load()})
-	}
-	return s
 }

@@ -10,7 +10,7 @@ import "github.com/shmkit/shmkit/internal/proctab"
 //	1  free     0       nobody's                             submit -> 2
 //	2  queued   0       argument is there                    worker takes it -> 3, withdraw -> 1
 //	3  running  w       w is at work                         w finishes -> 4, w dies -> 2 with a new serial, or 4
-//	4  done     w       result is there                      parent takes it -> 1
+//	4  done     w       result is there                      parent takes it -> 1, or tries again -> 2
 const (
 	phaseFree    = 0 << phaseShift
 	phaseQueued  = 1 << phaseShift
@@ -31,10 +31,22 @@ func workerOf(s uint64) proctab.Owner      { return proctab.Owner(s & proctab.Ow
 func serialOf(s uint64) uint32             { return uint32(s >> serialShift) }
 func messageOf(slot, serial uint32) uint64 { return uint64(serial)<<32 | uint64(slot) }
 
-// The stages of a worker record.
+// Messages to the parent that name no slot.
 const (
-	stageStarted = 1 // the program runs, but has not called Main
-	stageReady   = 2 // it takes tasks
+	readySlot = 1<<32 - 1 // the worker whose number is in the place of the serial takes tasks
+	nudgeSlot = 1<<32 - 2 // whoever collects should look around
+)
+
+// A stage is how far a worker has come. It is in its record, and outlives it.
+type stage uint32
+
+const (
+	stageStarted  stage = iota // the program runs, but does not take tasks yet
+	stageReady                 // it takes tasks
+	stageFailed                // a resource did not open: the reason is in the record
+	stageRecycled              // it has ended because of Options.MaxTasksPerWorker or RecycleMemory
+	stageIdle                  // it has ended because of Options.IdleTimeout
+	stageRetired               // it has ended because the pool was made smaller
 )
 
 // The kinds of results.
@@ -43,4 +55,5 @@ const (
 	kindError  = 2 // the task function returned an error
 	kindPanic  = 3
 	kindFailed = 4 // the pool could not run the task, or send its result
+	kindChunk  = 5 // of several arguments: a frame with a kind for each, see chunk.go
 )

@@ -17,22 +17,22 @@ type table struct {
 	records []record
 	slots   []slot
 	todo    *queue.Queue[uint64] // to the workers: messageOf(slot, serial)
-	done    *queue.Queue[uint64] // to the parent: the same, or readyMessage
+	done    *queue.Queue[uint64] // to the parent: the same, or one that names no slot
 }
-
-// readySlot marks a message as: worker number serial is ready.
-const readySlot = 1<<32 - 1
 
 const tableType = "(64)<B" // records and slots, which only this package reads
 
+// maxWorkers is how many workers a pool may ever have at once; each has a record.
+const maxWorkers = 480
+
 // newTable makes the shared part of a pool with a segment of its own.
-func newTable(workers, slots int, size int64) (*table, error) {
-	seg, err := shm.Anonymous(shm.Options{Size: size, Objects: 64, Processes: min(2*workers+64, 1024)})
+func newTable(slots int, size int64) (*table, error) {
+	seg, err := shm.Anonymous(shm.Options{Size: size, Objects: 64, Processes: 1024})
 	if err != nil {
 		return nil, err
 	}
 	t := &table{seg: seg, s: seg.Internal()}
-	err = t.open(workers, slots, func(spec segment.Spec) (*segment.Object, error) {
+	err = t.open(slots, func(spec segment.Spec) (*segment.Object, error) {
 		o, _, err := t.s.New(spec)
 		return o, err
 	}, queue.NewQueue[uint64])
@@ -44,28 +44,28 @@ func newTable(workers, slots int, size int64) (*table, error) {
 }
 
 // openTable finds the shared part of a pool in a segment.
-func openTable(seg *shm.Segment, workers, slots int) (*table, error) {
+func openTable(seg *shm.Segment, slots int) (*table, error) {
 	t := &table{seg: seg, s: seg.Internal()}
-	return t, t.open(workers, slots, t.s.Open, func(seg *shm.Segment, name string, _ int, o queue.Options) (*queue.Queue[uint64], error) {
+	return t, t.open(slots, t.s.Open, func(seg *shm.Segment, name string, _ int, o queue.Options) (*queue.Queue[uint64], error) {
 		return queue.OpenQueue[uint64](seg, name, o)
 	})
 }
 
 type openQueue func(seg *shm.Segment, name string, capacity int, o queue.Options) (*queue.Queue[uint64], error)
 
-func (t *table) open(workers, slots int, object func(segment.Spec) (*segment.Object, error), ring openQueue) (err error) {
-	size := workers*recordBytes + slots*slotBytes
+func (t *table) open(slots int, object func(segment.Spec) (*segment.Object, error), ring openQueue) (err error) {
+	size := maxWorkers*recordBytes + slots*slotBytes
 	t.object, err = object(segment.Spec{Name: "tasks", Kind: segment.KindTasks, Type: tableType, Size: int64(size)})
 	if err != nil {
 		return err
 	}
-	t.records = recordsIn(t.object.Payload, workers)
-	t.slots = slotsIn(t.object.Payload[workers*recordBytes:], slots)
+	t.records = recordsIn(t.object.Payload, maxWorkers)
+	t.slots = slotsIn(t.object.Payload[maxWorkers*recordBytes:], slots)
 	// A slot is in a queue once, and once more for each worker that died since.
 	if t.todo, err = ring(t.seg, "todo", 2*slots, queue.Options{}); err != nil {
 		return err
 	}
-	t.done, err = ring(t.seg, "done", 2*slots, queue.Options{})
+	t.done, err = ring(t.seg, "done", 2*slots+maxWorkers, queue.Options{})
 	return err
 }
 
@@ -94,12 +94,12 @@ func (t *table) bytes(block uint64, n uint32, inline []byte) ([]byte, error) {
 // hold puts b where a slot can name it: into inline when it fits, else into a
 // block of this process.
 func (t *table) hold(b, inline []byte) (block uint64, n uint32, err error) {
-	if int64(len(b)) > 1<<32-1 {
-		return 0, 0, fmt.Errorf("pool: %d bytes are too many for one argument or result: pass a handle of an Array", len(b))
-	}
 	if len(b) <= len(inline) {
 		copy(inline, b)
 		return 0, uint32(len(b)), nil
+	}
+	if int64(len(b)) > 1<<32-1 {
+		return 0, 0, fmt.Errorf("pool: %d bytes are too many for one argument or result: pass a handle of an Array", len(b))
 	}
 	block, mem, err := t.s.Alloc(len(b))
 	if err != nil {

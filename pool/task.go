@@ -5,22 +5,69 @@ import (
 	"fmt"
 	"hash/fnv"
 	"sync"
+	"time"
 )
 
 // A Task is a function that workers can run: it takes an A and returns an R. It
 // is made by [Define].
 type Task[A, R any] struct {
-	name string
-	id   uint64
-	args codec[A]
-	rets codec[R]
+	name    string
+	id      uint64
+	args    codec[A]
+	rets    codec[R]
+	options TaskOptions
+}
+
+// TaskOptions say how a pool goes about a task. See [Task.With].
+type TaskOptions struct {
+	// Soft ends the context of the task after that time, with [context.DeadlineExceeded]. What the
+	// task returns then is its result. 0 means never.
+	Soft time.Duration
+
+	// Hard kills the worker of a task that has run for that time. The task fails with a [*DeadlineError]; it is not tried
+	// again. The time is kept to about a twentieth, and to no better than a millisecond. On a pool of [NewLocal], where nothing can be killed, the goroutine is left alone and replaced. 0 means never.
+	Hard time.Duration
+
+	// Attempts is how often the task is tried when its worker dies while it runs, as Options.Attempts; 0 means what the pool says.
+	Attempts int
+
+	// Retry is asked in the parent whether a task that has failed with err, other than by the death of its
+	// worker, is to run again, and after which time; attempt is 1 for the first. nil means never.
+	Retry func(attempt int, err error) (again bool, after time.Duration)
+
+	// Chunk is how many arguments [Map], [IMap] and the like send to a worker in one go; 0 means so many that
+	// sending costs little beside running for Map, and 1 for the others. It is 1 for tasks with Soft, Hard or Retry. When a worker
+	// dies, the other arguments of its chunk run again one by one.
+	Chunk int
 }
 
 // Name is the name that the task was defined with.
 func (t *Task[A, R]) Name() string { return t.name }
 
+// With is the same task with other options. It panics when one of them is negative.
+func (t *Task[A, R]) With(o TaskOptions) *Task[A, R] {
+	if o.Soft < 0 || o.Hard < 0 || o.Chunk < 0 {
+		panic(fmt.Sprintf("pool: task %q: With(%+v): times and chunks must not be negative", t.name, o))
+	}
+	with := *t
+	with.options = o
+	return &with
+}
+
+// chunk is how many arguments go into one slot, 0: to be found out.
+func (o *TaskOptions) chunk() int {
+	if o.Soft > 0 || o.Hard > 0 || o.Retry != nil {
+		return 1
+	}
+	return o.Chunk
+}
+
 // Define makes f a task. Call it for a package-level variable, so that it is defined
-// in the worker, too, before [Main] is called. The context ends when the pool is terminated or its parent is gone.
+// in the worker, too, before [Main] is called. The context ends when the caller's ends, when the pool is terminated,
+// at the soft deadline, or when the parent is gone; it is the task's until f returns.
+//
+// An argument that is a slice of fixed-size elements may be a view of shared memory: it is f's until f returns, and f copies what
+// it keeps. An empty slice arrives as nil.
 //
 // It panics when the name is taken, or when A or R cannot travel between processes.
 func Define[A, R any](name string, f func(ctx context.Context, arg A) (R, error)) *Task[A, R] {
@@ -32,10 +79,10 @@ func Define[A, R any](name string, f func(ctx context.Context, arg A) (R, error)
 	if t.rets, err = codecFor[R](); err != nil {
 		panic(fmt.Sprintf("pool.Define: task %q: result: %v", name, err))
 	}
-	register(t.id, &handler{name: name, begin: beginner(t, f), run: func(ctx context.Context, in []byte, w *reply) error {
-		arg, err := t.args.decode(in)
+	register(&handler{name: name, id: t.id, begin: beginner(t, f), run: func(ctx context.Context, in []byte, w *reply) error {
+		arg, err := t.args.view(in)
 		if err != nil {
-			return fmt.Errorf("decode the argument of task %q: %w", name, err)
+			return fmt.Errorf("decode the argument: %w", err)
 		}
 		result, err := f(ctx, arg)
 		if err != nil {
@@ -46,9 +93,10 @@ func Define[A, R any](name string, f func(ctx context.Context, arg A) (R, error)
 	return t
 }
 
-// A handler is a task without its types.
+// A handler is a task without its types. It reads in only until it returns.
 type handler struct {
 	name  string
+	id    uint64
 	run   func(ctx context.Context, in []byte, w *reply) error
 	begin func(in []byte) (run func(context.Context) error, err error) // for a Process, which has no reply
 }
@@ -63,13 +111,13 @@ var (
 	handlers   = map[uint64]*handler{}
 )
 
-func register(id uint64, h *handler) {
+func register(h *handler) {
 	handlersMu.Lock()
 	defer handlersMu.Unlock()
-	if other := handlers[id]; other != nil {
+	if other := handlers[h.id]; other != nil {
 		panic(fmt.Sprintf("pool.Define: task %q: %q is defined already", h.name, other.name))
 	}
-	handlers[id] = h
+	handlers[h.id] = h
 }
 
 func handlerOf(id uint64) *handler {

@@ -5,154 +5,233 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
+	"sync"
+	"time"
 
 	wire "github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/queue"
 )
 
-// A worker is the worker's side of a pool.
+// A worker is the worker's side of a pool. Everything but what mu guards is used by its loop only.
 type worker struct {
 	*table
+	config workerConfig
 	record *record
-	parent proctab.Owner
+	me     proctab.Owner // in the states of slots
+	local  bool          // it is a goroutine of the parent
+
+	base   context.Context // of all tasks; ends when the worker shall end soon
+	stop   context.CancelCauseFunc
+	taking context.Context // ends when no more tasks are to be taken
+	last   context.CancelFunc
+
+	opened *opened
+	turn   turn
+	known  *handler // of the last task
+	chunk  []byte   // results of a chunk so far
+	tasks  int
+	sized  time.Time // when memory was last looked at
+
+	mu      sync.Mutex
+	reason  stage // why it ends
+	current *taskContext
+	slot    uint32 // of the task that runs
+	serial  uint32 // and of its attempt
+	began   time.Time
+
+	ended chan struct{} // closed when the loop has ended
+	err   error         // why it could not go on
 }
 
-// run takes tasks until the pool is closed or ctx ends.
-func (w *worker) run(ctx context.Context, number uint32) error {
-	w.record.owner.Store(uint32(w.s.Me()))
-	w.record.ready.Store(stageReady)
-	// SYNC: ready: with this the parent knows who is at work under this owner id.
-	if err := w.done.Put(ctx, messageOf(readySlot, number)); err != nil {
-		return err
-	}
-	for {
-		message, err := w.todo.Get(ctx)
-		if errors.Is(err, queue.ErrClosed) || ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		crashpoint.Here("pool.got")
-		if err := w.serve(ctx, message); err != nil {
-			return err
-		}
-	}
+// newWorker is the worker that config describes.
+func newWorker(t *table, config workerConfig, me proctab.Owner) *worker {
+	w := &worker{table: t, config: config, record: &t.records[config.Number], me: me, ended: make(chan struct{})}
+	w.base, w.stop = context.WithCancelCause(context.Background())
+	w.taking, w.last = context.WithCancel(w.base)
+	w.began = time.Now()
+	return w
 }
 
-// serve runs the task that a message names, unless the message is out of date.
+// work opens the resources, runs tasks until there shall be no more, and closes the resources.
 //
 // What a death leaves behind: a slot that is queued, of which the message is lost;
 // running by the dead; or done by the dead, of which the message may be lost. The parent finds each by a walk.
-func (w *worker) serve(ctx context.Context, message uint64) error {
-	i, serial := uint32(message), uint32(message>>32)
-	if int(i) >= len(w.slots) {
-		return fmt.Errorf("pool: a message names slot %d of %d", i, len(w.slots))
-	}
-	sl := &w.slots[i]
-	if !sl.state.CompareAndSwap(stateOf(phaseQueued, 0, serial), stateOf(phaseRunning, w.s.Me(), serial)) { // #2 -> #3
-		return nil // withdrawn, or another worker has it
-	}
-	crashpoint.Here("pool.running")
-	w.execute(ctx, i)
-	crashpoint.Here("pool.finished")
-	// SYNC: result: the whole result is visible to whoever sees the slot done.
-	sl.state.Store(stateOf(phaseDone, w.s.Me(), serial)) // #3 -> #4
-	w.record.done.Add(1)
-	crashpoint.Here("pool.done")
-	return w.done.Put(context.WithoutCancel(ctx), message)
-}
-
-// execute runs the task of slot i and leaves its result, of whatever kind, in the slot.
-func (w *worker) execute(ctx context.Context, i uint32) {
-	sl := &w.slots[i]
-	out := &reply{w: w, sl: sl}
-	h := handlerOf(sl.task)
-	if h == nil {
-		out.fail(kindFailed, failure{Text: "the worker does not know it: define it before pool.Main is called"})
-		return
-	}
-	in, err := w.input(i)
+func (w *worker) work() error {
+	w.record.owner.Store(uint32(w.me))
+	rs, err := resourcesNamed(w.config.Resources)
 	if err == nil {
-		err = isolate(ctx, h, in, out)
+		var o *opened
+		o, err = openResources(w.base, rs)
+		w.mu.Lock()
+		w.opened = o
+		w.mu.Unlock()
 	}
-	var own *taskError
-	var panicked *PanicError
-	switch {
-	case err == nil:
-	case errors.As(err, &panicked):
-		out.fail(kindPanic, failure{Text: panicked.Value, Stack: panicked.Stack})
-	case errors.As(err, &own):
-		out.fail(kindError, failure{Text: own.err.Error()})
-	default:
-		out.fail(kindFailed, failure{Text: err.Error()})
+	if err != nil {
+		w.refuse(err)
+		return nil
+	}
+	w.base = w.opened.context(w.base)
+	w.current = &taskContext{base: w.base}
+	w.record.stage.Store(uint32(stageReady))
+	// SYNC: ready: with this the parent knows who is at work under this owner id.
+	w.err = w.done.Put(w.base, messageOf(readySlot, w.config.Number))
+	if w.err == nil {
+		go w.heed()
+		go w.loop()
+		<-w.ended
+	}
+	w.last()
+	w.mu.Lock()
+	if w.reason != stageStarted {
+		w.record.stage.Store(uint32(w.reason))
+	}
+	w.mu.Unlock()
+	w.closeResources()
+	return w.err
+}
+
+// refuse leaves why the resources did not open to the parent.
+func (w *worker) refuse(err error) {
+	f := failureOf(err)
+	f.Stack = ""
+	b, err := wire.Encode(f)
+	if err != nil || len(b) > failureBytes {
+		b, _ = wire.Encode(failure{Text: f.Text[:min(len(f.Text), failureBytes-64)]})
+	}
+	w.record.length = uint32(copy(w.record.failure[:], b))
+	// SYNC: failure: the reason is visible to the parent that sees this stage.
+	w.record.stage.Store(uint32(stageFailed))
+}
+
+// loop takes tasks. When a task ends its goroutine, another one goes on.
+func (w *worker) loop() {
+	returned := false
+	defer func() {
+		if !returned {
+			go w.loop()
+		}
+	}()
+	w.err = w.take()
+	returned = true
+	close(w.ended)
+}
+
+// take runs tasks until there shall be no more.
+func (w *worker) take() error {
+	for {
+		if w.turn.on { // a task has ended the goroutine in which it ran
+			if err := w.carryOn(); err != nil {
+				return over(err)
+			}
+		}
+		if w.full() {
+			return nil
+		}
+		message, err := w.todo.Get(w.taking)
+		if err != nil {
+			if w.taking.Err() != nil {
+				return nil
+			}
+			return over(err)
+		}
+		crashpoint.Here("pool.got")
+		if err := w.serve(message); err != nil {
+			return over(err)
+		}
 	}
 }
 
-// isolate runs the task in a goroutine of its own, so that not even runtime.Goexit ends the worker.
-func isolate(ctx context.Context, h *handler, in []byte, out *reply) (err error) {
-	done := make(chan error, 1)
-	go func() {
-		returned := false
-		defer func() {
-			if returned {
+// over is no error when the pool has been closed.
+func over(err error) error {
+	if errors.Is(err, queue.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// end has the worker take no more tasks, for a reason.
+func (w *worker) end(reason stage) {
+	w.mu.Lock()
+	if w.reason == stageStarted {
+		w.reason = reason
+	}
+	w.mu.Unlock()
+	w.last()
+}
+
+// full says that the worker has run as many tasks, or got as large, as it may.
+func (w *worker) full() bool {
+	if w.config.MaxTasks > 0 && w.tasks >= w.config.MaxTasks || w.config.RecycleMemory > 0 && w.large() {
+		w.end(stageRecycled)
+		return true
+	}
+	return false
+}
+
+// heed does what the parent orders: it ends the context of a task whose caller has gone, or ends the worker. It also
+// notices when there has been nothing to do for long.
+func (w *worker) heed() {
+	seen := uint32(0)
+	for w.taking.Err() == nil && !w.s.Closed() {
+		order := w.record.order.Load()
+		if order&orderRetire != 0 {
+			w.end(stageRetired)
+			return
+		}
+		limit := time.Duration(wait.Backstop)
+		if order != seen {
+			w.interrupted()
+			seen = order
+		}
+		if idle := w.config.IdleTimeout; idle > 0 {
+			left := idle - w.idleFor()
+			if left <= 0 {
+				w.end(stageIdle)
 				return
 			}
-			p := &PanicError{Task: h.name, Value: "runtime.Goexit was called", Stack: string(debug.Stack())}
-			if v := recover(); v != nil {
-				p.Value = fmt.Sprint(v)
-			}
-			done <- p
-		}()
-		err := h.run(ctx, in, out)
-		returned = true
-		done <- err
-	}()
-	return <-done
-}
-
-// A reply is where a task's result goes.
-type reply struct {
-	w  *worker
-	sl *slot
-}
-
-// sendResult leaves a value as the result.
-func sendResult[R any](c codec[R], result R, out *reply) error {
-	b, err := c.encode(&result)
-	if err != nil {
-		return fmt.Errorf("encode the result: %w", err)
+			limit = min(limit, left)
+		}
+		wait.Park(w.taking, w.s.Party().Closer, limit, w.record.orderWord(seen))
 	}
-	return out.put(kindValue, b)
 }
 
-// fail leaves a failure as the result, cut short if there is no room for it.
-func (out *reply) fail(kind uint32, f failure) {
-	b, err := wire.Encode(f)
-	if err == nil && out.put(kind, b) == nil {
+// orderRetire is the bit of record.order that asks a worker to end; the others count.
+const (
+	orderRetire = 1
+	orderOne    = 2
+)
+
+// interrupted ends the context of the task that runs if its caller has gone.
+func (w *worker) interrupted() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.serial != 0 && w.slots[w.slot].cancel.Load() == w.serial {
+		w.current.end(context.Canceled)
+	}
+}
+
+// idleFor is for how long there has been nothing to do.
+func (w *worker) idleFor() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.serial != 0 {
+		return 0
+	}
+	return time.Since(w.began)
+}
+
+// closeResources closes the resources, once.
+func (w *worker) closeResources() {
+	w.mu.Lock()
+	o := w.opened
+	w.mu.Unlock()
+	if o == nil {
 		return
 	}
-	b, err = wire.Encode(failure{Text: f.Text[:min(len(f.Text), resultBytes-32)]})
-	if err != nil || out.put(kind, b) != nil {
-		fmt.Fprintf(os.Stderr, "pool: cannot report a failure: %s\n", f.Text)
+	if err := o.close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
-}
-
-// put leaves bytes as the result. A block goes to the parent before the slot is
-// done, so that it is not freed with a worker that dies after that.
-func (out *reply) put(kind uint32, b []byte) error {
-	sl := out.sl
-	block, n, err := out.w.hold(b, sl.results[:])
-	if err != nil {
-		return err
-	}
-	sl.kind, sl.result, sl.resultLen = kind, block, n
-	crashpoint.Here("pool.held")
-	if block != 0 {
-		return out.w.s.Give(block, out.w.parent)
-	}
-	return nil
 }

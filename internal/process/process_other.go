@@ -31,6 +31,9 @@ func (p *Process) Usage() (Usage, error) { return Usage{}, ErrUnsupported }
 // UsageOf fails here.
 func UsageOf(int) (Usage, error) { return Usage{}, ErrUnsupported }
 
+// PrivateMemory fails here.
+func PrivateMemory() (int64, error) { return 0, ErrUnsupported }
+
 // Orphaned fails here.
 func Orphaned(int) (<-chan struct{}, error) { return nil, ErrUnsupported }
 

@@ -49,3 +49,13 @@ func usageOf(state *os.ProcessState) Usage {
 	}
 	return Usage{User: state.UserTime(), System: state.SystemTime()}
 }
+
+// PrivateMemory is how many bytes of memory this process has for itself at this moment: without files and shared memory.
+func PrivateMemory() (int64, error) {
+	p, err := procfs.NewProc(os.Getpid())
+	if err != nil {
+		return 0, err
+	}
+	status, err := p.NewStatus()
+	return int64(status.RssAnon), err
+}

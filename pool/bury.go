@@ -1,0 +1,86 @@
+package pool
+
+import (
+	"log/slog"
+
+	"github.com/shmkit/shmkit/internal/proctab"
+)
+
+// bury looks after the tasks of a dead worker: results that are complete are
+// delivered, tasks that it was running are tried again or fail, and messages that it may have
+// swallowed are sent again. Worker 0 died before it had an owner id.
+func (p *Pool) bury(worker proctab.Owner, d WorkerExit) {
+	var again, gone []uint32
+	p.mu.Lock()
+	for i := range p.calls {
+		c := &p.calls[i]
+		if !c.live || c.delayed {
+			continue
+		}
+		s := p.slots[i].state.Load()
+		mine := worker != 0 && workerOf(s) == worker && serialOf(s) == c.serial
+		switch {
+		case phaseOf(s) == phaseQueued:
+			again = append(again, uint32(i))
+		case mine && phaseOf(s) == phaseDone:
+			if p.deliver(uint32(i)) {
+				gone = append(gone, uint32(i))
+			}
+		case mine && phaseOf(s) == phaseRunning:
+			if p.retry(uint32(i), d) {
+				again = append(again, uint32(i))
+			} else if p.deliver(uint32(i)) {
+				gone = append(gone, uint32(i))
+			}
+		}
+	}
+	messages := make([]uint64, len(again))
+	for n, i := range again {
+		messages[n] = messageOf(i, p.calls[i].serial)
+	}
+	p.mu.Unlock()
+	p.nudge()
+	if !p.local {
+		p.s.Reclaim() // what the worker had allocated but not given away
+	}
+	p.release(gone...)
+	for _, m := range messages { // one that was finished meanwhile is recognised by its serial number
+		p.resend(m)
+	}
+}
+
+// retry queues a task whose worker died while it ran, under mu. It reports false when it will not run again in this slot: it
+// has failed, or its arguments are to run one by one.
+func (p *Pool) retry(i uint32, d WorkerExit) bool {
+	c, sl := &p.calls[i], &p.slots[i]
+	if p.local {
+		c.stuck = true
+	} else {
+		p.drop(&sl.result) // of the attempt that died
+	}
+	c.kills++
+	limit := c.options.Attempts
+	if limit == 0 {
+		limit = p.options.Attempts
+	}
+	enough := limit > 0 && c.kills >= limit
+	switch {
+	case c.expired:
+		c.err = &DeadlineError{Task: c.task, Limit: c.options.Hard, Hard: true}
+	case p.alive.Err() != nil || c.waiter == nil:
+		c.err = ErrClosed
+	case sl.count > 1:
+		c.split = true
+	case enough:
+		event(slog.LevelError, "task quarantined: it kills its workers", slog.String("task", c.task), slog.Int("kills", c.kills))
+		c.err = d.kills(c.task, c.kills)
+	default:
+		event(slog.LevelWarn, "task runs again: its worker died", slog.String("task", c.task), slog.Int("kills", c.kills))
+		p.retried++
+		p.enqueue(i) // #3 -> #2
+		return true
+	}
+	c.serial++
+	sl.state.Store(stateOf(phaseDone, 0, c.serial)) // #3 -> #4
+	return false
+}

@@ -1,0 +1,149 @@
+package pool
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/shmkit/shmkit/internal/futex"
+	"github.com/shmkit/shmkit/internal/proctab"
+)
+
+// A crew is the workers of a pool, from the parent's side. Guarded by Pool.mu, but for what is said otherwise.
+type crew struct {
+	p        *Pool
+	children []*child // by number
+	size     int      // how many there shall be
+	waiting  int      // how many must be ready for New to return
+}
+
+// Resize changes how many workers there are, from 1 to 480. New ones are started in the background; of those that are too
+// many each finishes its task first. It does not block.
+//
+// Errors: a number that cannot be; [ErrClosed].
+func (p *Pool) Resize(workers int) error {
+	if workers < 1 || workers > maxWorkers {
+		return fmt.Errorf("pool: resize to %d workers: must be from 1 to %d", workers, maxWorkers)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing || p.alive.Err() != nil {
+		return ErrClosed
+	}
+	p.crew.resize(workers)
+	return nil
+}
+
+func (w *crew) resize(n int) {
+	for number, c := range w.children {
+		if number >= n && !c.retire {
+			c.retire = true
+			c.record.order.Or(orderRetire)
+			c.ring()
+		}
+	}
+	for number := range n {
+		w.employ(number)
+	}
+	w.size = n
+}
+
+// employ sees to it that there is a worker of that number.
+func (w *crew) employ(number int) {
+	if number < len(w.children) {
+		c := w.children[number]
+		if !c.gone {
+			c.retire = false // it may be about to end for it: then it is replaced
+			c.record.order.And(^uint32(orderRetire))
+			return
+		}
+	}
+	c := &child{p: w.p, number: number, record: &w.p.records[number], wake: make(chan struct{}, 1)}
+	if number == len(w.children) {
+		w.children = append(w.children, c)
+	} else {
+		c.restarts = w.children[number].restarts
+		w.children[number] = c
+	}
+	w.p.keepers.Add(1)
+	go c.keep()
+}
+
+// awake is how many workers there are, or are being started.
+func (w *crew) awake() (n int) {
+	for _, c := range w.children {
+		if !c.gone && !c.asleep {
+			n++
+		}
+	}
+	return n
+}
+
+// wanted starts workers that sleep when there is more to do than the others can.
+func (w *crew) wanted() {
+	for need := w.p.pending - w.awake(); need > 0; need-- {
+		i := slices.IndexFunc(w.children, func(c *child) bool { return c.asleep && !c.gone && len(c.wake) == 0 })
+		if i < 0 {
+			return
+		}
+		w.children[i].wake <- struct{}{}
+	}
+}
+
+// ready notes that a worker takes tasks.
+func (w *crew) ready(number uint32) {
+	if w.waiting--; w.waiting == 0 {
+		close(w.p.ready)
+	}
+	if int(number) < len(w.children) {
+		event(slog.LevelDebug, "worker ready", slog.String("worker", w.children[number].name()))
+	}
+}
+
+// each does the same to every worker that is there. It takes Pool.mu.
+func (w *crew) each(f func(host) error) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	for _, c := range w.children {
+		if c.host != nil {
+			f(c.host) // one that has just ended is none to complain about
+		}
+	}
+}
+
+// of finds a worker by its owner id. It takes Pool.mu.
+func (w *crew) of(worker proctab.Owner) (h host, c *child) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	for _, c := range w.children {
+		if c.host != nil && c.record.owner.Load() == uint32(worker) {
+			return c.host, c
+		}
+	}
+	return nil, nil
+}
+
+// kill kills a worker, if it is still there. It takes Pool.mu.
+func (w *crew) kill(worker proctab.Owner) {
+	if h, _ := w.of(worker); h != nil {
+		h.Kill()
+	}
+}
+
+// interrupt has a worker look whether its task is still wanted. It takes Pool.mu.
+func (w *crew) interrupt(worker proctab.Owner) {
+	if _, c := w.of(worker); c != nil {
+		c.ring()
+	}
+}
+
+// ring wakes whatever is there: the worker that waits for orders, or the keeper that waits for work.
+func (c *child) ring() {
+	word := c.record.orderWord(0)
+	c.record.order.Add(orderOne)
+	futex.Wake(word.Addr, 1)
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}

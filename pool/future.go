@@ -1,0 +1,182 @@
+package pool
+
+import (
+	"context"
+	"sync"
+)
+
+// A Future is a result that is still to come, of [ApplyAsync] or [MapAsync].
+type Future[R any] struct {
+	done  chan struct{}
+	p     *Pool
+	value R     // both immutable once done is closed
+	err   error //
+
+	mu       sync.Mutex
+	onResult []func(R)
+	onError  []func(error)
+}
+
+func newFuture[R any](p *Pool) *Future[R] { return &Future[R]{done: make(chan struct{}), p: p} }
+
+// Done is closed when the result, or error, is there.
+func (f *Future[R]) Done() <-chan struct{} { return f.done }
+
+// Ready says whether the result, or error, is there.
+func (f *Future[R]) Ready() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Get waits for the result until ctx ends. It may be called any number of times.
+//
+// Errors: those of [Apply], or [Map]; the cause of the end of ctx, after which the task goes on.
+func (f *Future[R]) Get(ctx context.Context) (r R, err error) {
+	select {
+	case <-f.done:
+		return f.value, f.err
+	default:
+	}
+	select {
+	case <-f.done:
+		return f.value, f.err
+	case <-ctx.Done():
+		return r, context.Cause(ctx)
+	}
+}
+
+// OnResult has call called with the result, if there is one: at once when it is there already. All callbacks of a pool are
+// called one after the other, in a goroutine of its own, so that they need no lock among themselves; [Pool.Close] waits for them.
+func (f *Future[R]) OnResult(call func(R)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onResult = append(f.onResult, call)
+	if f.Ready() {
+		f.notify()
+	}
+}
+
+// OnError is [Future.OnResult] for an error.
+func (f *Future[R]) OnError(call func(error)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onError = append(f.onError, call)
+	if f.Ready() {
+		f.notify()
+	}
+}
+
+// complete makes the result known.
+func (f *Future[R]) complete(r R, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.value, f.err = r, err
+	close(f.done)
+	f.notify()
+}
+
+// notify queues the callbacks that are there now, under mu.
+func (f *Future[R]) notify() {
+	results, errs := f.onResult, f.onError
+	f.onResult, f.onError = nil, nil
+	switch {
+	case f.err != nil && len(errs) > 0:
+		f.p.futures.call(func() {
+			for _, call := range errs {
+				call(f.err)
+			}
+		})
+	case f.err == nil && len(results) > 0:
+		f.p.futures.call(func() {
+			for _, call := range results {
+				call(f.value)
+			}
+		})
+	}
+}
+
+// ApplyAsync is [Apply] that does not wait for the result. It waits when the backlog is full. When ctx ends, the
+// future ends with its cause, and so does the context of the task.
+//
+// Errors: what cannot travel; the cause of the end of ctx; [ErrClosed].
+func ApplyAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (*Future[R], error) {
+	f := &asyncApply[A, R]{Future: newFuture[R](p), t: t}
+	i, err := send(ctx, p, t, newWaiter(), p.futures.begin(), &arg, f)
+	if err != nil {
+		p.futures.finished(1)
+		return nil, err
+	}
+	if ctx.Done() != nil {
+		f.forget(context.AfterFunc(ctx, func() { p.futures.cut(ctx, i, f) }))
+	}
+	return f.Future, nil
+}
+
+// A settler is a future whose result is in a slot.
+type settler interface {
+	settle(i uint32) (again bool)
+	fail(err error)
+}
+
+// asyncApply is a future with the types of its task.
+type asyncApply[A, R any] struct {
+	*Future[R]
+	t *Task[A, R]
+
+	detachMu sync.Mutex
+	detach   func() bool
+	over     bool
+}
+
+// forget keeps what detaches the future from its context.
+func (f *asyncApply[A, R]) forget(detach func() bool) {
+	f.detachMu.Lock()
+	defer f.detachMu.Unlock()
+	if f.detach = detach; f.over {
+		detach()
+	}
+}
+
+func (f *asyncApply[A, R]) finish() {
+	f.detachMu.Lock()
+	defer f.detachMu.Unlock()
+	if f.over = true; f.detach != nil {
+		f.detach()
+	}
+}
+
+func (f *asyncApply[A, R]) settle(i uint32) (again bool) {
+	r, again, err := settle(f.p, f.t, i)
+	if !again {
+		f.finish()
+		f.complete(r, err)
+	}
+	return again
+}
+
+func (f *asyncApply[A, R]) fail(err error) {
+	f.finish()
+	var zero R
+	f.complete(zero, err)
+}
+
+// MapAsync is [Map] that does not wait. It encodes the arguments as they are sent: they must not be changed
+// before the future is done.
+func MapAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) *Future[[]R] {
+	f := newFuture[[]R](p)
+	if err := p.admit(); err != nil {
+		f.complete(nil, err)
+		return f
+	}
+	p.futures.wg.Add(1)
+	go func() {
+		defer p.futures.wg.Done()
+		defer p.dismiss()
+		f.complete(mapAdmitted(ctx, p, t, args))
+	}()
+	return f
+}

@@ -1,0 +1,41 @@
+package pool
+
+import (
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// timedOf is that of so many single tasks one is timed; chunks all are.
+const timedOf = 16
+
+// latency collects how long tasks take. Guarded by Pool.mu.
+type latency struct {
+	total *hdrhistogram.Histogram // from the submission to the result
+	run   *hdrhistogram.Histogram // of one argument in the worker
+}
+
+// From 10 ns to an hour, to two digits.
+func newLatency() latency {
+	return latency{total: hdrhistogram.New(10, int64(time.Hour), 2), run: hdrhistogram.New(10, int64(time.Hour), 2)}
+}
+
+func (l *latency) add(total, run time.Duration, count int) {
+	l.total.RecordValue(min(int64(total), int64(time.Hour)))
+	if run > 0 {
+		l.run.RecordValue(min(int64(run)/int64(max(count, 1)), int64(time.Hour)))
+	}
+}
+
+// Latency is how long tasks took, of a sample of them: one of 16, or every chunk.
+type Latency struct {
+	P50, P99, Max time.Duration
+	Samples       int64
+}
+
+func latencyOf(h *hdrhistogram.Histogram) Latency {
+	return Latency{
+		P50: time.Duration(h.ValueAtQuantile(50)), P99: time.Duration(h.ValueAtQuantile(99)),
+		Max: time.Duration(h.Max()), Samples: h.TotalCount(),
+	}
+}

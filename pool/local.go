@@ -1,0 +1,111 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/shmkit/shmkit/internal/process"
+	"github.com/shmkit/shmkit/internal/proctab"
+)
+
+// NewLocal is [New] with goroutines of this process for workers: the same functions with the same results and errors, for tests,
+// for debuggers, and for programs that want to choose. Arguments and results are copied as between processes, so that what
+// cannot travel is found here, too. [Main] need not be called.
+//
+// What differs: os.Exit and a fault in a task end the program. A task cannot be killed: one that is past its hard
+// deadline, or goes on after the grace of [Pool.Terminate], is left alone, with its goroutine, until it returns. Options.RecycleMemory and
+// MemoryLimit mean nothing. A worker's process id is that of this process.
+func NewLocal(ctx context.Context, o Options) (*Pool, error) {
+	o.RecycleMemory, o.MemoryLimit = 0, 0
+	return newPool(ctx, o, true)
+}
+
+// A goroutine is a worker in this process.
+type goroutine struct {
+	w    *worker
+	gone chan struct{} // closed when it has ended, or is left alone
+	once sync.Once
+	code atomic.Int32
+}
+
+// lastLocal numbers the goroutines of all local pools, so that the states of slots tell them apart.
+var lastLocal atomic.Uint32
+
+// launchGoroutine starts a worker as a goroutine.
+func (p *Pool) launchGoroutine(c *child, _ *workerStderr) (host, error) {
+	me := proctab.Owner(lastLocal.Add(1)) & proctab.OwnerMask
+	w := newWorker(p.table, p.worker(c.number), max(me, 1))
+	w.local = true
+	g := &goroutine{w: w, gone: make(chan struct{})}
+	go func() {
+		err := w.work()
+		if errors.Is(err, errLeftBehind) {
+			p.unstick(w.slot)
+		} else if err != nil {
+			p.fail(err)
+		}
+		g.leave(0)
+	}()
+	return g, nil
+}
+
+func (g *goroutine) leave(code int32) {
+	g.once.Do(func() {
+		g.code.Store(code)
+		close(g.gone)
+	})
+}
+
+func (g *goroutine) PID() int { return os.Getpid() }
+
+func (g *goroutine) Wait() process.Exit {
+	<-g.gone
+	if code := g.code.Load(); code != 0 {
+		return process.Exit{Code: int(code), Signal: syscall.Signal(-code).String()}
+	}
+	return process.Exit{}
+}
+
+func (g *goroutine) Terminate() error {
+	g.w.stop(ErrClosed)
+	return nil
+}
+
+// Kill leaves the goroutine alone: it cannot be ended.
+func (g *goroutine) Kill() error {
+	g.w.stop(ErrClosed)
+	g.leave(-int32(syscall.SIGKILL))
+	return nil
+}
+
+func (g *goroutine) Usage() (process.Usage, error) { return process.UsageOf(os.Getpid()) }
+
+// withoutStuck are those of the slots that no goroutine uses which was left alone. The others are released when it returns.
+func (p *Pool) withoutStuck(slots []uint32) (ours []uint32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, i := range slots {
+		if c := &p.calls[i]; c.stuck {
+			c.left = true
+		} else {
+			ours = append(ours, i)
+		}
+	}
+	return ours
+}
+
+// unstick notes that a goroutine which was left alone does not use slot i any more.
+func (p *Pool) unstick(i uint32) {
+	p.mu.Lock()
+	c := &p.calls[i]
+	left := c.left
+	c.stuck, c.left = false, false
+	p.mu.Unlock()
+	if left {
+		p.release(i)
+	}
+}

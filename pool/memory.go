@@ -1,0 +1,21 @@
+package pool
+
+import (
+	"time"
+
+	"github.com/shmkit/shmkit/internal/process"
+)
+
+// sizePeriod is how often a worker looks how large it is.
+const sizePeriod = 100 * time.Millisecond
+
+// large says that the worker has become as large as it may.
+func (w *worker) large() bool {
+	now := time.Now()
+	if now.Sub(w.sized) < sizePeriod {
+		return false
+	}
+	w.sized = now
+	private, err := process.PrivateMemory()
+	return err == nil && private >= w.config.RecycleMemory // otherwise nobody knows, and it goes on
+}

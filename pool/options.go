@@ -1,0 +1,108 @@
+package pool
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/process"
+)
+
+// Options say how a pool works. The zero value is a pool of as many workers as
+// there are processors.
+type Options struct {
+	// Workers is how many processes run tasks, at most 480; 0 means [runtime.GOMAXPROCS]. [Pool.Resize] changes it.
+	Workers int
+
+	// Attempts is how often a task is tried whose worker dies while it runs; 0
+	// means 3, a negative number means without end. A task that has killed so many workers is quarantined: it
+	// fails with a [*WorkerDiedError].
+	Attempts int
+
+	// Backlog is how many tasks can be on their way at once, queued, running or
+	// waiting for their result to be taken; 0 means 64 for each worker, and at least 1024. Whoever has more waits.
+	Backlog int
+
+	// Memory bounds the shared memory for arguments and results in bytes; 0 means
+	// 1 GiB. It is taken as it is needed.
+	Memory int64
+
+	// Grace is how long tasks may go on when the context of [New] ends: their
+	// contexts end at once, and their workers are killed after that time.
+	Grace time.Duration
+
+	// Resources are opened by each worker, in this order, before its first task, and closed in the opposite order when it ends:
+	// see [DefineResource].
+	Resources []AnyResource
+
+	// MaxTasksPerWorker is how many tasks a worker runs before it is replaced by a fresh one; 0 means any number. Each
+	// argument of a chunk counts.
+	MaxTasksPerWorker int
+
+	// RecycleMemory is the resident memory in bytes, shared memory not counted, at which a worker is replaced by a fresh one after its task; 0 means
+	// never. It is looked at every 100 ms at most.
+	RecycleMemory int64
+
+	// MemoryLimit is the private memory in bytes that a worker cannot go beyond: it dies of it. 0 means no limit. The Go runtime
+	// alone needs some 64 MiB.
+	MemoryLimit int64
+
+	// IdleTimeout is how long a worker waits for a task before it ends. It is started again when it is needed. 0 means for ever.
+	IdleTimeout time.Duration
+
+	// OnWorkerExit is called in the parent, one call at a time, when a worker has ended, however that was. It may not wait for the pool.
+	OnWorkerExit func(WorkerExit)
+
+	// Stderr is where the lines go that workers write to their standard error, each after the worker's name and process id;
+	// nil means the standard error of the parent.
+	Stderr io.Writer
+}
+
+const (
+	defaultAttempts = 3
+	defaultMemory   = 1 << 30
+	maxBacklog      = 1 << 20
+)
+
+func (o Options) complete() (Options, error) {
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Attempts == 0 {
+		o.Attempts = defaultAttempts
+	}
+	if o.Backlog == 0 {
+		o.Backlog = max(64*o.Workers, 1024)
+	}
+	if o.Memory == 0 {
+		o.Memory = defaultMemory
+	}
+	switch {
+	case o.Workers < 0 || o.Workers > maxWorkers:
+		return o, fmt.Errorf("pool: %d workers: must be from 1 to %d", o.Workers, maxWorkers)
+	case o.Backlog < o.Workers || o.Backlog > maxBacklog:
+		return o, fmt.Errorf("pool: backlog of %d tasks: must be from %d, the number of workers, to %d", o.Backlog, o.Workers, maxBacklog)
+	case o.Memory < 0:
+		return o, fmt.Errorf("pool: memory of %d bytes: must not be negative", o.Memory)
+	case o.MaxTasksPerWorker < 0 || o.RecycleMemory < 0 || o.MemoryLimit < 0:
+		return o, fmt.Errorf("pool: MaxTasksPerWorker %d, RecycleMemory %d, MemoryLimit %d: must not be negative", o.MaxTasksPerWorker, o.RecycleMemory, o.MemoryLimit)
+	case o.IdleTimeout < 0 || o.Grace < 0:
+		return o, fmt.Errorf("pool: IdleTimeout %v, Grace %v: must not be negative", o.IdleTimeout, o.Grace)
+	}
+	_, err := namesOf(o.Resources)
+	return o, err
+}
+
+// worker is what worker number n is told.
+func (p *Pool) worker(n int) workerConfig {
+	names, _ := namesOf(p.options.Resources) // complete has looked
+	return workerConfig{
+		Number: uint32(n), Slots: len(p.slots), Parent: uint32(p.s.Me()), ParentName: Current().Name, ParentPID: os.Getpid(),
+		MaxTasks: p.options.MaxTasksPerWorker, RecycleMemory: p.options.RecycleMemory, IdleTimeout: p.options.IdleTimeout,
+		Resources: names,
+	}
+}
+
+func (p *Pool) limits() process.Limits { return process.Limits{Memory: p.options.MemoryLimit} }

@@ -1,0 +1,242 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"time"
+
+	wire "github.com/shmkit/shmkit/internal/codec"
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctab"
+)
+
+// A turn is one slot that a worker works on.
+type turn struct {
+	on      bool
+	slot    uint32
+	message uint64
+	serial  uint32
+	handler *handler
+	rest    []byte // arguments that have not run
+	left    int    // how many
+	began   time.Time
+}
+
+// serve runs the task that a message names, unless the message is out of date.
+func (w *worker) serve(message uint64) error {
+	i, serial := uint32(message), uint32(message>>32)
+	if int(i) >= len(w.slots) {
+		return fmt.Errorf("pool: a message names slot %d of %d", i, len(w.slots))
+	}
+	sl := &w.slots[i]
+	if !sl.state.CompareAndSwap(stateOf(phaseQueued, 0, serial), stateOf(phaseRunning, w.me, serial)) { // #2 -> #3
+		return nil // withdrawn, or another worker has it
+	}
+	crashpoint.Here("pool.running")
+	w.turn = turn{on: true, slot: i, message: message, serial: serial}
+	w.chunk = w.chunk[:0]
+	w.enter()
+	if sl.timed != 0 {
+		w.turn.began = time.Now()
+	}
+	w.prepare(sl)
+	return w.carryOn()
+}
+
+// enter notes what runs now, so that its context can be ended.
+func (w *worker) enter() {
+	w.mu.Lock()
+	w.slot, w.serial = w.turn.slot, w.turn.serial
+	w.mu.Unlock()
+	if w.slots[w.slot].cancel.Load() == w.serial { // before anybody could order it
+		w.current.end(context.Canceled)
+	}
+}
+
+// leave is the opposite of enter.
+func (w *worker) leave() {
+	w.mu.Lock()
+	w.serial = 0
+	if w.config.IdleTimeout > 0 {
+		w.began = time.Now()
+	}
+	reusable := w.current.over()
+	if !reusable {
+		w.current = &taskContext{base: w.base}
+	}
+	w.mu.Unlock()
+}
+
+// prepare finds the function and the arguments of the turn. What keeps it from that is the result.
+func (w *worker) prepare(sl *slot) {
+	t := &w.turn
+	if w.known == nil || w.known.id != sl.task {
+		w.known = handlerOf(sl.task)
+	}
+	in, err := w.input(t.slot)
+	switch {
+	case w.known == nil:
+		w.fail(sl, kindFailed, failure{Text: "the worker does not know it: define it before pool.Main is called"})
+	case err != nil:
+		w.fail(sl, kindFailed, failureOf(err))
+	default:
+		t.handler, t.rest, t.left = w.known, in, int(sl.count)
+	}
+}
+
+// carryOn runs what is left of the turn, and hands in the results.
+func (w *worker) carryOn() error {
+	t := &w.turn
+	sl := &w.slots[t.slot]
+	out := reply{w: w, sl: sl, many: sl.count > 1}
+	for t.left > 0 {
+		t.left--
+		item := t.rest
+		if out.many {
+			var err error
+			if item, t.rest, err = cutFrame(t.rest); err != nil {
+				return err
+			}
+			sl.at.Store(sl.count - 1 - uint32(t.left))
+		}
+		w.attempt(sl, item, &out)
+	}
+	if out.many && t.handler != nil {
+		w.put(sl, kindChunk, w.chunk)
+	}
+	return w.commit()
+}
+
+// attempt runs the task with one argument, whatever it does, and leaves the result of it.
+func (w *worker) attempt(sl *slot, item []byte, out *reply) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		f := failure{Text: "runtime.Goexit was called", Stack: string(debug.Stack())} // then take goes on with the turn
+		if v := recover(); v != nil {
+			f.Text = fmt.Sprint(v)
+		}
+		f.Stack = f.Stack[:min(len(f.Stack), maxStack)]
+		out.fail(kindPanic, f)
+	}()
+	var ctx context.Context = w.current
+	if sl.soft > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(sl.soft))
+		defer cancel()
+	}
+	if err := w.turn.handler.run(ctx, item, out); err != nil {
+		var own *taskError
+		if errors.As(err, &own) {
+			out.fail(kindError, failureOf(own.err))
+		} else {
+			out.fail(kindFailed, failureOf(err))
+		}
+	}
+	returned = true
+}
+
+// commit makes the result of the turn the slot's.
+func (w *worker) commit() error {
+	t := &w.turn
+	sl := &w.slots[t.slot]
+	if sl.timed != 0 {
+		sl.ran = int64(time.Since(t.began))
+	}
+	w.leave()
+	w.tasks += int(sl.count)
+	count := uint64(sl.count)
+	t.on = false
+	crashpoint.Here("pool.finished")
+	// SYNC: result: the whole result is visible to whoever sees the slot done.
+	if w.local {
+		if !sl.state.CompareAndSwap(stateOf(phaseRunning, w.me, t.serial), stateOf(phaseDone, w.me, t.serial)) {
+			return errLeftBehind // the parent has given up on this goroutine: see local.go
+		}
+	} else {
+		sl.state.Store(stateOf(phaseDone, w.me, t.serial)) // #3 -> #4
+	}
+	w.record.done.Add(count)
+	crashpoint.Here("pool.done")
+	return w.done.Put(context.Background(), t.message)
+}
+
+// errLeftBehind says that nobody wants the result any more.
+var errLeftBehind = errors.New("pool: a task ran past its hard deadline")
+
+// A reply is where the result of one argument goes.
+type reply struct {
+	w    *worker
+	sl   *slot
+	many bool // one of several
+}
+
+// sendResult leaves a value as the result.
+func sendResult[R any](c codec[R], result R, out *reply) error {
+	b, err := c.encode(&result)
+	if err != nil {
+		return fmt.Errorf("encode the result: %w", err)
+	}
+	return out.put(kindValue, b)
+}
+
+// put leaves bytes as the result.
+func (out *reply) put(kind uint32, b []byte) error {
+	if out.many {
+		out.w.chunk = appendResult(out.w.chunk, kind, b)
+		return nil
+	}
+	return out.w.hand(out.sl, kind, b)
+}
+
+// fail leaves a failure as the result.
+func (out *reply) fail(kind uint32, f failure) {
+	if !out.many {
+		out.w.fail(out.sl, kind, f)
+		return
+	}
+	b, err := wire.Encode(f)
+	if err != nil {
+		b, _ = wire.Encode(failure{Text: f.Text})
+	}
+	out.w.chunk = appendResult(out.w.chunk, kind, b)
+}
+
+// put leaves bytes as the result of a slot, or why that is impossible.
+func (w *worker) put(sl *slot, kind uint32, b []byte) {
+	if err := w.hand(sl, kind, b); err != nil {
+		w.fail(sl, kindFailed, failureOf(err))
+	}
+}
+
+// fail leaves a failure as the result of a slot, cut short if there is no room for it.
+func (w *worker) fail(sl *slot, kind uint32, f failure) {
+	b, err := wire.Encode(f)
+	if err == nil && w.hand(sl, kind, b) == nil {
+		return
+	}
+	b, err = wire.Encode(failure{Text: f.Text[:min(len(f.Text), resultBytes-48)], Sentinels: nil})
+	if err != nil || w.hand(sl, kind, b) != nil {
+		fmt.Fprintf(os.Stderr, "pool: cannot report a failure: %s\n", f.Text)
+	}
+}
+
+// hand leaves bytes as the result of a slot. A block goes to the parent before the slot is
+// done, so that it is not freed with a worker that dies after that.
+func (w *worker) hand(sl *slot, kind uint32, b []byte) error {
+	block, n, err := w.hold(b, sl.results[:])
+	if err != nil {
+		return err
+	}
+	sl.kind, sl.result, sl.resultLen = kind, block, n
+	crashpoint.Here("pool.held")
+	if block != 0 && !w.local {
+		return w.s.Give(block, proctab.Owner(w.config.Parent))
+	}
+	return nil
+}

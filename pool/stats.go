@@ -1,0 +1,66 @@
+package pool
+
+import "time"
+
+// Stats is what a pool has done so far.
+type Stats struct {
+	Workers  []WorkerStats
+	Killed   int     // workers that died and were replaced
+	Recycled int     // workers that were replaced because of MaxTasksPerWorker or RecycleMemory
+	Retried  int     // attempts after the first, of tasks whose worker died or whose Retry said so
+	Pending  int     // tasks that are queued or running
+	Queued   int     // of them, those that no worker has begun
+	Total    Latency // from the submission of a task, or chunk, to its result
+	Run      Latency // of one argument in the worker
+}
+
+// WorkerStats is what one worker has done so far.
+type WorkerStats struct {
+	Name     string        // the same for all that replace each other
+	PID      int           // 0: is being started, or asleep
+	Tasks    uint64        // that this worker, or those that it has replaced, have finished
+	Restarts int           // how often it was replaced, other than after an IdleTimeout
+	CPU      time.Duration // of this process so far
+	Memory   int64         // resident bytes of this process, shared memory included
+}
+
+// Stats describes the pool at this moment. It reads a file of the operating system for each worker.
+func (p *Pool) Stats() Stats {
+	p.glance()
+	p.mu.Lock()
+	s := Stats{
+		Killed: p.killed, Recycled: p.recycled, Retried: p.retried, Pending: p.pending, Queued: p.queued(),
+		Total: latencyOf(p.latency.total), Run: latencyOf(p.latency.run),
+	}
+	var hosts []host
+	for _, c := range p.crew.children {
+		if c.gone && c.number >= p.crew.size {
+			continue
+		}
+		w := WorkerStats{Name: c.name(), Tasks: c.record.done.Load(), Restarts: c.restarts}
+		if c.host != nil {
+			w.PID = c.host.PID()
+		}
+		s.Workers, hosts = append(s.Workers, w), append(hosts, c.host)
+	}
+	p.mu.Unlock()
+	for i, h := range hosts {
+		if h == nil {
+			continue
+		}
+		if u, err := h.Usage(); err == nil { // otherwise it has just ended
+			s.Workers[i].CPU, s.Workers[i].Memory = u.User+u.System, u.Resident
+		}
+	}
+	return s
+}
+
+// queued counts the tasks that no worker has begun, under mu.
+func (p *Pool) queued() (n int) {
+	for i := range p.calls {
+		if p.calls[i].live && phaseOf(p.slots[i].state.Load()) == phaseQueued {
+			n++
+		}
+	}
+	return n
+}

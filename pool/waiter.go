@@ -1,0 +1,126 @@
+package pool
+
+import (
+	"context"
+	"errors"
+
+	"github.com/shmkit/shmkit/queue"
+)
+
+// A waiter is somebody who waits for results: a call of Apply or Map, or all futures together. Slots come
+// to ready as their results do.
+//
+// Nobody but the waiters reads the queue of results: whoever waits takes the lead when it is free, collects for all, and
+// leaves the lead when its own result is there. So the caller of Apply is woken by the worker itself.
+type waiter struct {
+	ready []uint32      // guarded by Pool.mu
+	spare []uint32      // the other one of two buffers
+	wake  chan struct{} // has room for one; says that something has changed for this waiter
+}
+
+func newWaiter() *waiter { return &waiter{wake: make(chan struct{}, 1)} }
+
+func (w *waiter) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// collected takes the slots whose results have come. They are valid until the next call.
+func (p *Pool) collected(w *waiter) []uint32 {
+	p.mu.Lock()
+	ready := w.ready
+	w.ready, w.spare = w.spare[:0], ready
+	p.mu.Unlock()
+	return ready
+}
+
+// await returns when something has changed for w.
+//
+// Errors: the cause of ctx's end; why the pool has ended.
+func (p *Pool) await(ctx context.Context, w *waiter) error {
+	for {
+		select {
+		case <-w.wake:
+			return nil
+		default:
+		}
+		select { // alone it is much cheaper than below
+		case p.lead <- struct{}{}:
+		default:
+			select {
+			case <-w.wake:
+				return nil
+			case p.lead <- struct{}{}:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-p.alive.Done():
+				return context.Cause(p.alive)
+			}
+		}
+		err := p.collect(ctx)
+		<-p.lead
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// collect waits for messages of the workers and passes them on. The caller has the lead.
+func (p *Pool) collect(ctx context.Context) error {
+	n, err := p.done.GetBatch(ctx, p.messages[:])
+	switch {
+	case err == nil:
+		p.dispatch(p.messages[:n])
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case !errors.Is(err, queue.ErrClosed):
+		p.fail(err)
+	}
+	<-p.alive.Done() // the queue is closed when it ends
+	return context.Cause(p.alive)
+}
+
+// dispatch passes on what workers say.
+func (p *Pool) dispatch(messages []uint64) {
+	var gone []uint32
+	p.mu.Lock()
+	for _, m := range messages {
+		i, serial := uint32(m), uint32(m>>32)
+		switch {
+		case i == readySlot:
+			p.crew.ready(serial)
+		case int(i) < len(p.slots) && p.finish(i, serial):
+			gone = append(gone, i)
+		}
+	}
+	p.mu.Unlock()
+	if gone != nil {
+		p.release(gone...)
+	}
+}
+
+// nudge has whoever has the lead look around. If there is no room for the message, it is about to do so.
+func (p *Pool) nudge() { p.done.TryPut(messageOf(nudgeSlot, 0)) }
+
+// glance passes on what is there, unless somebody else is about to do that.
+func (p *Pool) glance() {
+	select {
+	case p.lead <- struct{}{}:
+	default:
+		return
+	}
+	n := 0
+	for n < len(p.messages) {
+		m, err := p.done.TryGet()
+		if err != nil { // nothing is there, or the pool has ended
+			break
+		}
+		p.messages[n] = m
+		n++
+	}
+	p.dispatch(p.messages[:n])
+	<-p.lead
+}
