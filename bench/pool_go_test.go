@@ -47,7 +47,7 @@ func (g *goPool) apply(tb testing.TB, ops int, pause time.Duration) (a answer) {
 	p, ctx := g.get(tb), context.Background()
 	if pause == 0 {
 		for i := range ops/10 + 1 { // what came before may have cooled everything down
-			if _, err := apply(ctx, p, square, int64(i)); err != nil {
+			if _, err := pool.Apply(ctx, p, square, int64(i)); err != nil {
 				tb.Fatal(err)
 			}
 		}
@@ -58,7 +58,7 @@ func (g *goPool) apply(tb testing.TB, ops int, pause time.Duration) (a answer) {
 			time.Sleep(pause)
 		}
 		start := time.Now()
-		r, err := apply(ctx, p, square, int64(i))
+		r, err := pool.Apply(ctx, p, square, int64(i))
 		a.ns[i] = float64(time.Since(start))
 		if err != nil {
 			tb.Fatal(err)
@@ -91,6 +91,14 @@ func (g *goPool) messages(n, size int) [][]byte {
 		g.args[size] = append(g.args[size], b)
 	}
 	return g.args[size][:n]
+}
+
+// inChunks is t in chunks of a size, 0 for what the pool thinks best.
+func inChunks[A, R any](t *pool.Task[A, R], chunk int) *pool.Task[A, R] {
+	if chunk == 0 {
+		return t
+	}
+	return t.With(pool.TaskOptions{Chunk: chunk})
 }
 
 func mapCalls[A any](tb testing.TB, p *pool.Pool, t *pool.Task[A, int64], args []A, calls int) (a answer) {
@@ -141,7 +149,7 @@ func (g *goPool) startAndApply(tb testing.TB, ops int) (a answer) {
 	a.ns = make([]float64, ops)
 	for i := range a.ns {
 		start := time.Now()
-		r, err := apply(context.Background(), g.get(tb), square, int64(i))
+		r, err := pool.Apply(context.Background(), g.get(tb), square, int64(i))
 		a.ns[i] = float64(time.Since(start))
 		if err != nil {
 			tb.Fatal(err)

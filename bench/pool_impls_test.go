@@ -39,6 +39,7 @@ type poolImpl struct {
 func newPools(tb testing.TB) []poolImpl {
 	impls := []poolImpl{
 		{"shmkit", &goPool{open: pool.New}},
+		{"local", &goPool{open: pool.NewLocal, local: true}},
 	}
 	for _, method := range []string{"fork", "spawn", "forkserver", "executor"} {
 		impls = append(impls, poolImpl{"python-" + method, &pythonPool{method: method}})

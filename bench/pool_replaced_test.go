@@ -79,7 +79,7 @@ func (s *slaughter) kill(tb testing.TB, ops int) (a answer) {
 		s.first.Store(0)
 		killed := make(chan time.Time, 1)
 		go s.killFirst(killed)
-		pid, err := apply(context.Background(), s.pool, outlive, victim{s.first})
+		pid, err := pool.Apply(context.Background(), s.pool, outlive, victim{s.first})
 		end := time.Now()
 		if err != nil {
 			tb.Fatal(err)
