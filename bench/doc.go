@@ -28,7 +28,9 @@
 //   - payload is the length of a message; a stream has messages of 64 bytes. Where a kind has Reserve and Peek, messages of 64 KiB and 1
 //     MiB are written and read where they lie, their first and last word. A pipe, and the peers but c, copy them.
 //   - wait is how an end waits for the other. The rows placement=free beside wait=park are those of
-//     processes that the kernel may put on any CPU: mostly it puts both on the same one.
+//     processes that the kernel may put on any CPU: mostly it puts both on the same one. With wait=park an answer often comes before who
+//     awaits it has gone to sleep, and the quicker both are, the more often: c may not sleep at all. With wait=asleep each process is busy
+//     for 50 µs before it sends, which the figures leave out: each message finds its receiver asleep.
 //   - topology is how many processes put messages and how many get them: 2p1c has two producers and one consumer. All
 //     producers have one core, all consumers another.
 //   - batch is how many messages are put at once; in a pipe that is one write, 64 KiB for 1024 messages.

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -19,14 +20,42 @@ type link struct {
 type linker func(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error)
 
 // waits by the name in a row.
-var waits = map[string]shmsync.WaitPolicy{"spin": shmsync.Spin, "adaptive": shmsync.Adaptive, "park": shmsync.Park}
+var waits = map[string]shmsync.WaitPolicy{
+	"spin": shmsync.Spin, "adaptive": shmsync.Adaptive, "park": shmsync.Park, whileAsleep: shmsync.Park,
+}
+
+// whileAsleep is like park, but each process is busy for busyTime before it sends: by then the other one sleeps.
+const (
+	whileAsleep = "asleep"
+	busyTime    = 50 * time.Microsecond // also in message_trip.c
+)
+
+func beBusy() {
+	for start := time.Now(); time.Since(start) < busyTime; {
+	}
+}
+
+// withoutBusyTime returns o as if nobody had been busy.
+func (o outcome) withoutBusyTime(p plan) outcome {
+	for i := range o.laps {
+		o.laps[i].end -= p.ops * 2 * int64(busyTime)
+	}
+	for _, trips := range o.trips {
+		for i := range trips {
+			trips[i] = max(trips[i], 2*uint32(busyTime)+1) - 2*uint32(busyTime)
+		}
+	}
+	return o
+}
 
 func init() {
 	for kind, open := range linkers {
 		for _, size := range payloads {
 			for wait, policy := range waits {
 				jobs[messageJob(kind, size, wait)] = job{
-					open:     func(seg *shm.Segment, l *lane) (leg, error) { return openMessages(seg, l, open, size, policy) },
+					open: func(seg *shm.Segment, l *lane) (leg, error) {
+						return openMessages(seg, l, open, size, policy, wait == whileAsleep)
+					},
 					check:    checkMessages,
 					together: true,
 				}
@@ -40,10 +69,16 @@ func messageJob(kind string, size payload, wait string) string {
 }
 
 // openMessages has process 0 send each message and await the answer, and process 1 answer.
-func openMessages(seg *shm.Segment, l *lane, open linker, size payload, policy shmsync.WaitPolicy) (leg, error) {
+func openMessages(seg *shm.Segment, l *lane, open linker, size payload, policy shmsync.WaitPolicy, busy bool) (leg, error) {
 	k, err := open(seg, l, size.bytes, policy)
 	if err != nil || l.number == nobody {
 		return nil, err
+	}
+	if send := k.send; busy {
+		k.send = func(number uint64) error {
+			beBusy()
+			return send(number)
+		}
 	}
 	number := uint64(0)
 	trip := func() error {

@@ -19,19 +19,19 @@ type conversation struct {
 
 var (
 	allKinds = []string{"spsc", "queue", "bytes", "pipe"}
-	allWaits = []string{"spin", "adaptive", "park"}
+	allWaits = []string{"spin", "adaptive", "park", whileAsleep}
 	sleeping = []string{"park"}
 )
 
 var conversations = []conversation{
 	{"shmkit", allKinds, allWaits, tripShmkit},
-	{"c", allKinds, []string{"spin", "park"}, tripC},
+	{"c", allKinds, []string{"spin", "park", whileAsleep}, tripC},
 	{"boost-lockfree", []string{"spsc", "queue"}, []string{"spin"}, tripLockfree},
 	{"boost-mq", []string{"bytes"}, sleeping, tripMQ},
 	{"python-queue", []string{"queue"}, sleeping, tripPython},
 	{"python-pipe", []string{"pipe"}, sleeping, tripPython},
-	{"unix-socket", []string{"pipe"}, sleeping, tripConn("unix-socket")},
-	{"os-pipe", []string{"pipe"}, sleeping, tripConn("os-pipe")},
+	{"unix-socket", []string{"pipe"}, []string{"park", whileAsleep}, tripConn("unix-socket")},
+	{"os-pipe", []string{"pipe"}, []string{"park", whileAsleep}, tripConn("os-pipe")},
 }
 
 func tripShmkit(tb testing.TB, _ *peers, p plan, kind string, size payload, wait string) outcome {
@@ -76,11 +76,15 @@ func messageRows(ps *peers, kind string, size payload, wait string, cpus []int) 
 			p.ops = 10
 		}
 		most := int64(spinningRound)
-		if wait == "park" {
+		if wait == "park" || wait == whileAsleep {
 			most = parkedRound
 		}
 		rows = append(rows, budgeted{impl: c.impl, plan: p, most: most, race: func(tb testing.TB, p plan) outcome {
-			return c.trip(tb, ps, p, kind, size, wait)
+			o := c.trip(tb, ps, p, kind, size, wait)
+			if wait == whileAsleep {
+				o = o.withoutBusyTime(p)
+			}
+			return o
 		}})
 	}
 	return rows

@@ -1,10 +1,11 @@
 // Times a message to another process and back: the floor, with nothing but a slot for each way.
 //
-//	message_trip copy|inplace BYTES spin|park ROUNDS OPS CPU CPU
+//	message_trip copy|inplace BYTES spin|park|asleep ROUNDS OPS CPU CPU
 //
 // The sender writes the message, then its number; the receiver waits for the number, in a loop with pauses
 // or on a futex. With copy the message is copied in and out; with inplace its first and last word are
-// written and read where they lie.
+// written and read where they lie. With asleep, which is park otherwise, each process is busy for a while before it sends: by then the
+// other one sleeps.
 #include "message.h"
 #include "trips.h"
 
@@ -18,14 +19,23 @@ struct slot {
 };
 
 struct shared {
-	int copy, park;
+	int copy, park, busy;
 	size_t size;
 	struct slot *slots[2]; // there, and back
 	struct trips *trips;
 	atomic_long messages; // that were checked
 };
 
+enum { busy_ns = 50000 };
+
+static void be_busy(void) {
+	for (long end = now() + busy_ns; now() < end;) {
+	}
+}
+
 static void send(struct shared *s, struct slot *slot, char *buffer, unsigned number) {
+	if (s->busy)
+		be_busy();
 	if (s->copy) {
 		write_words(buffer, s->size, number);
 		memcpy(slot->data, buffer, s->size);
@@ -86,14 +96,15 @@ static long message_trips(void *shared, int proc, long ops) {
 
 int main(int argc, char **argv) {
 	if (argc != 8) {
-		fprintf(stderr, "usage: message_trip copy|inplace BYTES spin|park ROUNDS OPS CPU CPU\n");
+		fprintf(stderr, "usage: message_trip copy|inplace BYTES spin|park|asleep ROUNDS OPS CPU CPU\n");
 		return 2;
 	}
 	struct race *r = new_race(argc, argv, 4);
 	struct shared *s = map_shared(sizeof *s);
 	s->copy = strcmp(argv[1], "copy") == 0;
 	s->size = (size_t)atol(argv[2]);
-	s->park = strcmp(argv[3], "park") == 0;
+	s->park = strcmp(argv[3], "spin") != 0;
+	s->busy = strcmp(argv[3], "asleep") == 0;
 	if (s->size < 16)
 		fail("a message has two words at least");
 	for (int i = 0; i < 2; i++) {
