@@ -91,7 +91,8 @@ func (w *worker) prepare(sl *slot) {
 func (w *worker) carryOn() error {
 	t := &w.turn
 	sl := &w.slots[t.slot]
-	out := reply{w: w, sl: sl, many: sl.count > 1}
+	w.out = reply{w: w, sl: sl, many: sl.count > 1}
+	out := &w.out
 	for t.left > 0 {
 		t.left--
 		item := t.rest
@@ -102,7 +103,7 @@ func (w *worker) carryOn() error {
 			}
 			sl.at.Store(sl.count - 1 - uint32(t.left))
 		}
-		w.attempt(sl, item, &out)
+		w.attempt(sl, item, out)
 	}
 	if out.many && t.handler != nil {
 		w.put(sl, kindChunk, w.chunk)

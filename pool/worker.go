@@ -30,6 +30,7 @@ type worker struct {
 
 	opened *opened
 	turn   turn
+	out    reply
 	known  *handler // of the last task
 	chunk  []byte   // results of a chunk so far
 	tasks  int
