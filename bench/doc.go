@@ -63,6 +63,10 @@
 //
 // These rows are measured for a fraction of a second each, too, and idle pools for ten seconds.
 //
+// Rows are measured one after another, and the machine changes meanwhile. BenchmarkVersus takes turns between two implementations: ratio
+// is the median of the ratios of neighbours, min-ratio and max-ratio are its ends, its-ns is what the peer takes. versus=itself-64B
+// compares messages that are written and read in place with those of 64 bytes.
+//
 // # Reading a row
 //
 //   - ns/op is wall time divided by the operations of all processes together: the median of many short

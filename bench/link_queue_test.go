@@ -14,12 +14,17 @@ import (
 
 // linkers by the kind in a row, or the implementation where that is not the toolkit.
 var linkers = map[string]linker{
-	"spsc":        linkFixed(queueLinker{openSPSC[[8]uint64], openSPSC[[128]uint64], openSPSC[[8192]uint64], openSPSC[[131072]uint64]}),
-	"queue":       linkFixed(queueLinker{openQueue[[8]uint64], openQueue[[128]uint64], openQueue[[8192]uint64], openQueue[[131072]uint64]}),
-	"bytes":       linkBytes,
-	"pipe":        linkPipe,
-	"unix-socket": linkConn(openSocket),
-	"os-pipe":     linkConn(openFIFOs),
+	"spsc":  linkFixed(queueLinker{openSPSC[[8]uint64], openSPSC[[128]uint64], openSPSC[[8192]uint64], openSPSC[[131072]uint64]}),
+	"queue": linkFixed(queueLinker{openQueue[[8]uint64], openQueue[[128]uint64], openQueue[[8192]uint64], openQueue[[131072]uint64]}),
+	"bytes": linkBytes,
+	// The same with Reserve and Peek, whatever the length.
+	"spsc-inplace": linkFixed(queueLinker{
+		openSPSCInPlace[[8]uint64], openSPSCInPlace[[128]uint64], openSPSCInPlace[[8192]uint64], openSPSCInPlace[[131072]uint64],
+	}),
+	"bytes-inplace": linkBytesInPlace,
+	"pipe":          linkPipe,
+	"unix-socket":   linkConn(openSocket),
+	"os-pipe":       linkConn(openFIFOs),
 }
 
 // conversationSlots is how many messages there is room for, if they are not very long.
@@ -81,6 +86,11 @@ func openSPSC[T message](seg *shm.Segment, name string, policy shmsync.WaitPolic
 	}, err
 }
 
+func openSPSCInPlace[T message](seg *shm.Segment, name string, policy shmsync.WaitPolicy) (link, error) {
+	q, err := queue.NewSPSC[T](seg, name, conversationSlots, queue.Options{Wait: policy})
+	return linkInPlace[T](q), err
+}
+
 // openQueue is written out for the same reason.
 func openQueue[T message](seg *shm.Segment, name string, policy shmsync.WaitPolicy) (link, error) {
 	q, err := queue.NewQueue[T](seg, name, conversationSlots, queue.Options{Wait: policy})
@@ -137,6 +147,13 @@ func linkBytes(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (
 			return linkPlaces(q, size), err
 		}
 		return linkCopies(q, size), err
+	})
+}
+
+func linkBytesInPlace(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error) {
+	return linkBoth(l, func(name string) (link, error) {
+		q, err := queue.NewBytes(seg, name, min(size*conversationSlots, 8<<20), queue.Options{Wait: policy})
+		return linkPlaces(q, size), err
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
@@ -74,6 +75,7 @@ func openMessages(seg *shm.Segment, l *lane, open linker, size payload, policy s
 	if err != nil || l.number == nobody {
 		return nil, err
 	}
+	futex.Register() // takes its time, in which messages cost more
 	if send := k.send; busy {
 		k.send = func(number uint64) error {
 			beBusy()

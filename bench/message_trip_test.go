@@ -24,7 +24,7 @@ var (
 )
 
 var conversations = []conversation{
-	{"shmkit", allKinds, allWaits, tripShmkit},
+	{"shmkit", append([]string{"spsc-inplace", "bytes-inplace"}, allKinds...), allWaits, tripShmkit},
 	{"c", allKinds, []string{"spin", "park", whileAsleep}, tripC},
 	{"boost-lockfree", []string{"spsc", "queue"}, []string{"spin"}, tripLockfree},
 	{"boost-mq", []string{"bytes"}, sleeping, tripMQ},

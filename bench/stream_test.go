@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -101,6 +102,7 @@ func streamOf(f flow, t topology, batch int, open streamer) job {
 			if err != nil || l.number == nobody {
 				return nil, err
 			}
+			futex.Register() // takes its time, in which messages cost more
 			return s.leg(put, get), nil
 		},
 		check: func(_ *shm.Segment, tr *track, total int64) error {
