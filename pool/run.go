@@ -17,6 +17,7 @@ type run[A, R any] struct {
 	sizing   sizing
 
 	flying  int      // slots that are
+	bytes   int      // of their arguments
 	index   int      // of the next argument
 	slots   []uint32 // for the next arguments
 	full    []uint32 // with arguments, to be submitted
@@ -90,7 +91,7 @@ func (r *run[A, R]) send(ctx context.Context) error {
 		if len(r.slots) == 0 {
 			break
 		}
-		for len(r.slots) > 0 && len(r.full) < room && len(r.refused) == 0 {
+		for len(r.slots) > 0 && len(r.full) < min(room, r.room()-r.flying) && len(r.refused) == 0 {
 			if !r.fill() {
 				break
 			}
@@ -108,13 +109,19 @@ func (r *run[A, R]) send(ctx context.Context) error {
 	return nil
 }
 
-// room is how many slots may be on their way: few as long as nobody knows how long a task takes.
+// room is how many slots may be on their way: few as long as nobody knows how long a task takes, and when arguments
+// are so large that more of them would only fill memory and caches.
 func (r *run[A, R]) room() int {
-	if r.sizing.unknown() {
+	switch {
+	case r.bytes > flyingBytes:
+		return min(r.ahead, 2*r.p.options.Workers)
+	case r.sizing.unknown():
 		return min(r.ahead, 4*r.p.options.Workers)
 	}
 	return r.ahead
 }
+
+const flyingBytes = 1 << 20
 
 // sendMost is how many slots are filled before they are submitted: so that workers do not wait for the last of many.
 const sendMost = 16
@@ -135,6 +142,7 @@ func (r *run[A, R]) fill() bool {
 		}
 		return true
 	}
+	r.bytes += len(n.bytes)
 	r.p.calls[i].kills = n.kills
 	r.p.calls[i].timed = r.sizing.unknown()
 	r.slots = r.slots[:len(r.slots)-1]
@@ -256,6 +264,7 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 // landed notes that slot i has been on its way.
 func (r *run[A, R]) landed(i uint32) {
 	r.flying--
+	r.bytes -= int(r.p.slots[i].argLen)
 	r.done = append(r.done, i)
 	if sl := &r.p.slots[i]; sl.timed != 0 && r.p.calls[i].err == nil {
 		r.sizing.saw(int(sl.count), time.Duration(sl.ran))
@@ -266,6 +275,7 @@ func (r *run[A, R]) landed(i uint32) {
 func (r *run[A, R]) split(i uint32) error {
 	c, sl := &r.p.calls[i], &r.p.slots[i]
 	r.flying--
+	r.bytes -= int(sl.argLen)
 	r.done = append(r.done, i)
 	b, err := r.p.input(i)
 	if err != nil {

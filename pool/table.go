@@ -101,7 +101,7 @@ func (t *table) hold(b, inline []byte) (block uint64, n uint32, err error) {
 	if int64(len(b)) > 1<<32-1 {
 		return 0, 0, fmt.Errorf("pool: %d bytes are too many for one argument or result: pass a handle of an Array", len(b))
 	}
-	block, mem, err := t.s.Alloc(len(b))
+	block, mem, err := t.s.AllocDirty(len(b))
 	if err != nil {
 		return 0, 0, fmt.Errorf("pool: room for %d bytes: %w (Options.Memory gives more)", len(b), err)
 	}

@@ -49,10 +49,10 @@ func binOf(size uint64) int {
 }
 
 // alloc returns the offset of a block with room for n bytes after its header,
-// under the lock. Its memory is zero. Until something leads to it, its tag says whose it is.
+// under the lock. Its memory is zero if it is to be. Until something leads to it, its tag says whose it is.
 //
 // What a death leaves behind, for rebuild: a free block in no list, or one in use that nobody claims.
-func (s *Segment) alloc(n, tag uint64) (off uint64, err error) {
+func (s *Segment) alloc(n, tag uint64, zero bool) (off uint64, err error) {
 	if n > s.geo.size {
 		return 0, s.noSpace(n)
 	}
@@ -78,7 +78,9 @@ func (s *Segment) alloc(n, tag uint64) (off uint64, err error) {
 		s.split(off, need, rest)
 	}
 	b := s.block(off)
-	clear(s.mem[off+blockHeaderBytes : off+need])
+	if zero {
+		clear(s.mem[off+blockHeaderBytes : off+need])
+	}
 	crashpoint.Here("heap.zeroed")
 	b.tag.Store(tag)
 	crashpoint.Here("heap.tagged")

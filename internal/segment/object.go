@@ -78,7 +78,7 @@ func (s *Segment) build(spec Spec) error {
 		return fmt.Errorf("object %q: %w", spec.Name, err)
 	}
 	head := roundUp(uint64(blockHeaderBytes+len(spec.Name)+len(spec.Type)), lineBytes)
-	off, err := s.alloc(head-blockHeaderBytes+uint64(spec.Size), uint64(i)+1)
+	off, err := s.alloc(head-blockHeaderBytes+uint64(spec.Size), uint64(i)+1, true)
 	if err != nil {
 		s.freeEntryAt(i)
 		return fmt.Errorf("object %q: %w", spec.Name, err)
