@@ -98,7 +98,7 @@ func settle[A, R any](p *Pool, t *Task[A, R], i uint32) (r R, again bool, err er
 	}
 	retry, after := t.options.Retry(c.tries+1, err)
 	if retry {
-		p.again(i, after)
+		p.again(i, after, err)
 	}
 	return r, retry, err
 }

@@ -70,6 +70,7 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 	case p.alive.Err() != nil || c.waiter == nil:
 		c.err = ErrClosed
 	case sl.count > 1:
+		event(slog.LevelWarn, "tasks of a chunk run again one by one: their worker died", slog.String("task", c.task), slog.Int("count", int(sl.count)))
 		c.split = true
 	case enough:
 		event(slog.LevelError, "task quarantined: it kills its workers", slog.String("task", c.task), slog.Int("kills", c.kills))

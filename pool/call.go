@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -94,16 +95,14 @@ func (p *Pool) submit(ctx context.Context, slots []uint32, admitted bool) error 
 		return ErrClosed
 	}
 	p.pending += len(slots)
-	for _, i := range slots {
-		p.enqueue(i)
-	}
-	p.crew.wanted()
-	p.mu.Unlock()
 	var room [64]uint64
 	messages := room[:0]
 	for _, i := range slots {
+		p.enqueue(i)
 		messages = append(messages, messageOf(i, p.calls[i].serial))
 	}
+	p.crew.wanted()
+	p.mu.Unlock()
 	crashpoint.Here("pool.queued")
 	n, err := p.todo.PutBatch(ctx, messages)
 	if err == nil {
@@ -134,8 +133,8 @@ func (p *Pool) enqueue(i uint32) {
 	sl.state.Store(stateOf(phaseQueued, 0, c.serial)) // #1, #4 -> #2
 }
 
-// again tries the task in slot i once more, whose result its waiter has seen, after a time.
-func (p *Pool) again(i uint32, after time.Duration) {
+// again tries the task in slot i, whose waiter has seen that it failed, once more after a time.
+func (p *Pool) again(i uint32, after time.Duration, err error) {
 	p.drop(&p.slots[i].result)
 	p.mu.Lock()
 	c := &p.calls[i]
@@ -143,6 +142,8 @@ func (p *Pool) again(i uint32, after time.Duration) {
 	p.retried++
 	c.live, c.delayed, c.owed = true, true, false
 	serial := c.serial
+	event(slog.LevelInfo, "task runs again: it has failed", slog.String("task", c.task), slog.Int("failures", c.tries),
+		slog.Duration("after", after), slog.Any("error", err))
 	p.mu.Unlock()
 	if after > 0 {
 		time.AfterFunc(after, func() { p.resume(i, serial) })

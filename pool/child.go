@@ -3,7 +3,6 @@ package pool
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"time"
 
@@ -34,6 +33,7 @@ type child struct {
 	retire   bool // shall end
 	gone     bool // the keeper returns, or has returned
 	falls    int  // workers in a row that died before they took tasks
+	before   int  // process id of the worker that the next one replaces, or 0
 	restarts int
 }
 
@@ -121,7 +121,7 @@ func (c *child) start(stderr *workerStderr) (host, error) {
 	if err != nil {
 		return nil, err
 	}
-	event(slog.LevelInfo, "worker started", slog.String("worker", c.name()), slog.Int("pid", h.PID()))
+	showStart(c.name(), h.PID(), c.before)
 	stderr.started(h.PID())
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
@@ -157,8 +157,7 @@ func (c *child) ended(d WorkerExit) (again bool) {
 	st := stage(c.record.stage.Load())
 	d.Reason = c.noteEnd(st)
 	c.p.bury(worker, d)
-	event(levelOf(d.Reason), "worker ended", slog.String("worker", d.Name), slog.Int("pid", d.PID),
-		slog.String("reason", d.Reason), slog.Int("code", d.ExitCode), slog.String("signal", d.Signal))
+	showEnd(d, st)
 	if f := c.p.options.OnWorkerExit; f != nil {
 		c.p.exits.Lock()
 		f(d)
@@ -187,10 +186,12 @@ func (c *child) noteEnd(st stage) (reason string) {
 	p := c.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c.host = nil
+	pid := c.host.PID()
+	c.host, c.before = nil, 0
 	switch {
-	case st == stageRecycled:
+	case st == stageWorn || st == stageLarge:
 		c.restarts++
+		c.before = pid
 		p.recycled++
 		return "recycled"
 	case st == stageRetired || c.retire:
@@ -202,15 +203,9 @@ func (c *child) noteEnd(st stage) (reason string) {
 		return "idle"
 	}
 	c.restarts++
+	c.before = pid
 	p.killed++
 	return "died"
-}
-
-func levelOf(reason string) slog.Level {
-	if reason == "died" {
-		return slog.LevelWarn
-	}
-	return slog.LevelInfo
 }
 
 // falseStart says why a worker did not get to take tasks.

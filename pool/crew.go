@@ -115,12 +115,27 @@ func (w *crew) each(f func(host) error) {
 func (w *crew) of(worker proctab.Owner) (h host, c *child) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
+	if c = w.find(worker); c == nil {
+		return nil, nil
+	}
+	return c.host, c
+}
+
+func (w *crew) find(worker proctab.Owner) *child {
 	for _, c := range w.children {
 		if c.host != nil && c.record.owner.Load() == uint32(worker) {
-			return c.host, c
+			return c
 		}
 	}
-	return nil, nil
+	return nil
+}
+
+// nameOf is the name of a worker, or empty when it is there no more.
+func (w *crew) nameOf(worker proctab.Owner) string {
+	if c := w.find(worker); c != nil {
+		return c.name()
+	}
+	return ""
 }
 
 // kill kills a worker, if it is still there. It takes Pool.mu.

@@ -58,7 +58,8 @@ func (p *Pool) overdue(now time.Time) (late []proctab.Owner, period time.Duratio
 		if c.running.IsZero() {
 			c.running = now
 		} else if now.Sub(c.running) >= c.options.Hard {
-			event(slog.LevelWarn, "worker killed: its task is past the hard deadline", slog.String("task", c.task), slog.Duration("limit", c.options.Hard))
+			event(slog.LevelWarn, "worker killed: its task is past the hard deadline",
+				slog.String("worker", p.crew.nameOf(workerOf(s))), slog.String("task", c.task), slog.Duration("limit", c.options.Hard))
 			c.expired = true
 			late = append(late, workerOf(s))
 		}

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -17,9 +18,13 @@ var eventLog atomic.Pointer[eventHandler]
 
 type eventHandler struct{ to slog.Handler }
 
-// LogToStderr shows what happens in the pools and processes of this program on standard error, from that level on: workers
-// that start, die and are replaced, with the reason, tasks that are retried, given up or killed at their deadline, and resources that
-// cannot be opened or closed. Each line says in which process it happened, as the attribute process, with the name of [Current].
+// LogToStderr shows what happens in the pools and processes of this program on standard error, from that level on. Each line
+// says in which process it was seen, as the attribute process, with the name of [Current], and which worker or process it is about:
+//
+//	ERROR  a task is quarantined; a resource cannot be opened or closed; a pool has ended because of an error
+//	WARN   a worker died, with its exit code; its tasks run again; it is killed at a hard deadline
+//	INFO   a worker or process starts, replaces another, ends, with the reason; a task runs again because of its error; a pool is closed
+//	DEBUG  a worker takes tasks; a resource is opened or closed
 //
 // Processes that are started later do the same at the same level. Setting SHMKIT_LOG in the environment to DEBUG,
 // INFO, WARN or ERROR has the effect of calling it at the start of [Main].
@@ -29,7 +34,8 @@ func LogToStderr(level slog.Level) {
 }
 
 // LogTo is [LogToStderr] for this process alone, with a handler of the caller's; nil shows nothing. To have the events of
-// workers come to one place, let each call it with a [LogHandler] before [Main].
+// workers come to one place, let each call it with a [LogHandler] before [Main]. The handler must not use the pool, which
+// waits for it.
 func LogTo(h slog.Handler) {
 	if h == nil {
 		eventLog.Store(nil)
@@ -70,4 +76,40 @@ func (e *eventHandler) show(level slog.Level, msg string, attrs []slog.Attr) {
 	r.AddAttrs(slog.String(ProcessKey, Current().Name))
 	r.AddAttrs(attrs...)
 	e.to.Handle(ctx, r) // nobody is there to be told of an error
+}
+
+// showStart shows that a worker has started, in place of the one of that process id if that is not 0.
+func showStart(worker string, pid, before int) {
+	if before == 0 {
+		event(slog.LevelInfo, "worker started", slog.String("worker", worker), slog.Int("pid", pid))
+		return
+	}
+	event(slog.LevelInfo, "worker replaced", slog.String("worker", worker), slog.Int("pid", pid), slog.Int("before", before))
+}
+
+// showEnd shows how a worker that had come so far has ended.
+func showEnd(d WorkerExit, st stage) {
+	who, pid, reason := slog.String("worker", d.Name), slog.Int("pid", d.PID), slog.String("reason", d.Reason)
+	switch {
+	case d.Reason == "died":
+		event(slog.LevelWarn, "worker died", who, pid, slog.Int("code", d.ExitCode), slog.String("signal", d.Signal))
+	case st == stageWorn:
+		event(slog.LevelInfo, "worker ended", who, pid, reason, slog.String("limit", "MaxTasksPerWorker"))
+	case st == stageLarge:
+		event(slog.LevelInfo, "worker ended", who, pid, reason, slog.String("limit", "RecycleMemory"))
+	default:
+		event(slog.LevelInfo, "worker ended", who, pid, reason)
+	}
+}
+
+// showClosed shows that a pool has ended, and why.
+func showClosed(cause error) {
+	switch {
+	case errors.Is(cause, ErrClosed):
+		event(slog.LevelInfo, "pool closed")
+	case errors.Is(cause, context.Canceled):
+		event(slog.LevelInfo, "pool closed", slog.Any("cause", cause))
+	default:
+		event(slog.LevelError, "pool ended", slog.Any("error", cause))
+	}
 }

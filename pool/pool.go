@@ -1,11 +1,8 @@
 package pool
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"io"
-	"os"
 	"sync"
 	"time"
 )
@@ -77,7 +74,7 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 	}
 	p := &Pool{
 		table: t, options: o, local: local,
-		stderr: newSink(cmp.Or[io.Writer](o.Stderr, os.Stderr)),
+		stderr: sinkFor(o.Stderr),
 		lead:   make(chan struct{}, 1),
 		calls:  make([]call, o.Backlog), latency: newLatency(),
 		ready: make(chan struct{}), empty: make(chan struct{}), finished: make(chan struct{}),
@@ -207,6 +204,7 @@ func (p *Pool) shut(grace time.Duration) error {
 		p.futures.wg.Wait()
 		p.end(ErrClosed)
 		p.closeErr = p.seg.Close()
+		showClosed(context.Cause(p.alive))
 		close(p.finished)
 	})
 	<-p.finished

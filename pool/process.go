@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -119,8 +120,12 @@ func (p *Process) launch() (*os.File, error) {
 	}
 	p.proc = proc
 	adopt(p)
+	event(slog.LevelInfo, "process started", slog.String("name", p.Name()), slog.Int("pid", proc.PID()))
 	go func() {
 		<-proc.Done()
+		exit := proc.Wait()
+		event(slog.LevelInfo, "process ended", slog.String("name", p.Name()), slog.Int("pid", proc.PID()),
+			slog.Int("code", exit.Code), slog.String("signal", exit.Signal))
 		disown(p)
 		close(p.ended)
 	}()

@@ -37,6 +37,14 @@ var ownStderr = newSink(os.Stderr)
 
 func newSink(to io.Writer) *sink { return &sink{to: to} }
 
+// sinkFor is a pool's. Pools that write to this process's standard error share one, so that their lines do not mix.
+func sinkFor(to io.Writer) *sink {
+	if to == nil || to == ownStderr.to {
+		return ownStderr
+	}
+	return newSink(to)
+}
+
 // put adds a line, which is not copied. It does not block.
 func (s *sink) put(line []byte) {
 	s.mu.Lock()

@@ -165,11 +165,15 @@ func (w *worker) end(reason stage) {
 
 // full says that the worker has run as many tasks, or got as large, as it may.
 func (w *worker) full() bool {
-	if w.config.MaxTasks > 0 && w.tasks >= w.config.MaxTasks || w.config.RecycleMemory > 0 && w.large() {
-		w.end(stageRecycled)
-		return true
+	switch {
+	case w.config.MaxTasks > 0 && w.tasks >= w.config.MaxTasks:
+		w.end(stageWorn)
+	case w.config.RecycleMemory > 0 && w.large():
+		w.end(stageLarge)
+	default:
+		return false
 	}
-	return false
+	return true
 }
 
 // heed does what the parent orders: it ends the context of a task whose caller has gone, or ends the worker. It also
