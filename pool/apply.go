@@ -76,9 +76,13 @@ func fill[A, R any](p *Pool, t *Task[A, R], w *waiter, i uint32, index, count in
 	sl := &p.slots[i]
 	sl.task, sl.count = t.id, uint32(count)
 	if sl.arg, sl.argLen, err = p.hold(b, sl.args[:]); err != nil {
+		if p.alive.Err() != nil {
+			return context.Cause(p.alive)
+		}
 		return t.unsent(err)
 	}
-	p.calls[i] = call{waiter: w, index: index, task: t.name, options: &t.options}
+	c := &p.calls[i] // as release has left it; not as a whole, since others look whether it is out
+	c.waiter, c.index, c.task, c.options = w, index, t.name, &t.options
 	return nil
 }
 
@@ -93,6 +97,10 @@ func settle[A, R any](p *Pool, t *Task[A, R], i uint32) (r R, again bool, err er
 		return r, false, err
 	}
 	r, err = t.open(p.slots[i].kind, b)
+	if err != nil && p.terminated.Load() { // its context has ended for that
+		<-p.alive.Done() // at once
+		return r, false, context.Cause(p.alive)
+	}
 	if err == nil || t.options.Retry == nil || p.slots[i].kind == kindFailed {
 		return r, false, err
 	}

@@ -87,6 +87,7 @@ func (c *child) awaitWork() bool {
 		over := c.over()
 		if c.asleep && c.p.pending > c.p.crew.awake() {
 			c.asleep = false
+			c.p.crew.asleep--
 		}
 		asleep := c.asleep
 		c.p.mu.Unlock()
@@ -156,7 +157,8 @@ func (c *child) ended(d WorkerExit) (again bool) {
 	worker := proctab.Owner(c.record.owner.Load())
 	st := stage(c.record.stage.Load())
 	d.Reason = c.noteEnd(st)
-	c.p.bury(worker, d)
+	c.p.bury(worker, d, st >= stageWorn && d.ExitCode == 0)
+	c.p.glance() // a task that nobody waits for any more is no work to start a worker for
 	showEnd(d, st)
 	if f := c.p.options.OnWorkerExit; f != nil {
 		c.p.exits.Lock()
@@ -200,6 +202,7 @@ func (c *child) noteEnd(st stage) (reason string) {
 		return "closed"
 	case st == stageIdle:
 		c.asleep = true
+		p.crew.asleep++
 		return "idle"
 	}
 	c.restarts++

@@ -14,6 +14,7 @@ type crew struct {
 	p        *Pool
 	children []*child // by number
 	size     int      // how many there shall be
+	asleep   int      // how many have ended because there was nothing to do
 	waiting  int      // how many must be ready for New to return
 }
 
@@ -69,6 +70,13 @@ func (w *crew) employ(number int) {
 	go c.keep()
 }
 
+// size is how many workers the pool shall have.
+func (p *Pool) size() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.crew.size
+}
+
 // awake is how many workers there are, or are being started.
 func (w *crew) awake() (n int) {
 	for _, c := range w.children {
@@ -81,12 +89,15 @@ func (w *crew) awake() (n int) {
 
 // wanted starts workers that sleep when there is more to do than the others can.
 func (w *crew) wanted() {
+	if w.asleep == 0 {
+		return
+	}
 	for need := w.p.pending - w.awake(); need > 0; need-- {
 		i := slices.IndexFunc(w.children, func(c *child) bool { return c.asleep && !c.gone && len(c.wake) == 0 })
 		if i < 0 {
 			return
 		}
-		w.children[i].wake <- struct{}{}
+		w.children[i].stir()
 	}
 }
 
@@ -157,6 +168,11 @@ func (c *child) ring() {
 	word := c.record.orderWord(0)
 	c.record.order.Add(orderOne)
 	futex.Wake(word.Addr, 1)
+	c.stir()
+}
+
+// stir wakes the keeper.
+func (c *child) stir() {
 	select {
 	case c.wake <- struct{}{}:
 	default:

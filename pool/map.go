@@ -30,7 +30,7 @@ func mapAdmitted[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A
 	})
 	defer r.close()
 	r.admitted = true
-	r.ahead = mapAhead * p.options.Workers
+	r.ahead = mapAhead * r.sizing.workers
 	r.sizing.left = len(args)
 	err := r.all(ctx, func(index int, value *R, err error) (more bool, _ error) {
 		if err == nil {
@@ -97,7 +97,7 @@ func imap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[
 			return &now, ok, err
 		})
 		defer r.close()
-		r.ahead = imapAhead * p.options.Workers
+		r.ahead = imapAhead * r.sizing.workers
 		r.sizing.left = -1
 		hand := func(_ int, value *R, err error) (bool, error) { return yield(*value, err), nil }
 		if ordered {

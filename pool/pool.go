@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,22 +16,26 @@ type Pool struct {
 	launch  func(c *child, stderr *workerStderr) (host, error)
 	stderr  *sink
 
-	lead     chan struct{} // has room for one: who is in it collects results
-	messages [64]uint64    // of who has the lead
+	lead     chan struct{}          // has room for one: who is in it collects results
+	messages [64]uint64             // of who has the lead
+	leader   atomic.Pointer[waiter] // who that is while it waits for messages
 
-	mu       sync.Mutex
-	calls    []call    // per slot: what the parent knows of its task
-	free     []uint32  // slots that are nobody's
-	hungry   []*waiter // who waits for one
-	pending  int       // tasks that are queued or running
-	admitted int       // calls that may submit more of them although the pool is closing
-	crew     crew
-	latency  latency
-	closing  bool // no more tasks
-	watching bool // for hard deadlines
-	killed   int
-	recycled int
-	retried  int
+	mu        sync.Mutex
+	calls     []call    // per slot: what the parent knows of its task
+	free      []uint32  // slots that are nobody's
+	hungry    []*waiter // who waits for one
+	pending   int       // tasks that are queued or running
+	admitted  int       // calls that may submit more of them although the pool is closing
+	crew      crew
+	latency   latency
+	closing   bool          // no more tasks
+	grace     time.Duration // of Terminate
+	watching  bool          // for hard deadlines
+	lost      bool          // workers may have swallowed messages
+	recalling bool          // a goroutine sends messages again
+	killed    int
+	recycled  int
+	retried   int
 
 	futures futures
 	exits   sync.Mutex // one call of OnWorkerExit at a time
@@ -41,7 +46,9 @@ type Pool struct {
 	alive context.Context // ends, with the cause, when no result will come any more
 	end   context.CancelCauseFunc
 
-	keepers  sync.WaitGroup // of the workers
+	keepers    sync.WaitGroup // of the workers
+	terminated atomic.Bool    // by Terminate, or the end of New's context
+
 	closed   sync.Once
 	finished chan struct{} // closed when everything has ended
 	closeErr error
@@ -89,6 +96,7 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 		p.free = append(p.free, uint32(o.Backlog-1-i))
 	}
 	p.futures.p, p.crew.p = p, p
+	p.futures.idle.L = &p.futures.mu
 	return p.start(ctx)
 }
 
@@ -101,8 +109,7 @@ func (p *Pool) start(ctx context.Context) (*Pool, error) {
 	p.crew.resize(p.options.Workers)
 	p.mu.Unlock()
 	detach := context.AfterFunc(ctx, func() {
-		p.end(context.Cause(ctx))
-		p.Terminate(p.options.Grace)
+		p.terminate(context.Cause(ctx), p.options.Grace)
 	})
 	context.AfterFunc(p.alive, func() { detach() })
 	if err := p.until(p.ready); err != nil { // a worker cannot start, or ctx has ended
@@ -168,7 +175,10 @@ func (p *Pool) refuse() {
 func (p *Pool) Close() error {
 	p.refuse()
 	if p.until(p.empty) != nil { // nothing will finish any more
-		return p.shut(0)
+		p.mu.Lock()
+		grace := p.grace // Terminate may be at it
+		p.mu.Unlock()
+		return p.shut(grace)
 	}
 	return p.shut(closeGrace)
 }
@@ -179,8 +189,18 @@ func (p *Pool) Close() error {
 //
 // Errors: of closing the shared memory.
 func (p *Pool) Terminate(grace time.Duration) error {
+	return p.terminate(ErrClosed, grace)
+}
+
+func (p *Pool) terminate(cause error, grace time.Duration) error {
 	p.refuse()
-	p.end(ErrClosed)
+	p.mu.Lock()
+	if p.alive.Err() == nil {
+		p.grace = grace
+	}
+	p.mu.Unlock()
+	p.terminated.Store(true)
+	p.end(cause)
 	return p.shut(grace)
 }
 
@@ -201,7 +221,7 @@ func (p *Pool) shut(grace time.Duration) error {
 	p.closed.Do(func() {
 		p.todo.Close()
 		p.endWorkers(grace)
-		p.futures.wg.Wait()
+		p.futures.rest()
 		p.end(ErrClosed)
 		p.closeErr = p.seg.Close()
 		showClosed(context.Cause(p.alive))

@@ -221,10 +221,14 @@ func (w *worker) fail(sl *slot, kind uint32, f failure) {
 	if err == nil && w.hand(sl, kind, b) == nil {
 		return
 	}
-	b, err = wire.Encode(failure{Text: f.Text[:min(len(f.Text), resultBytes-48)], Sentinels: nil})
-	if err != nil || w.hand(sl, kind, b) != nil {
-		fmt.Fprintf(os.Stderr, "pool: cannot report a failure: %s\n", f.Text)
+	f.Stack, f.Text = "", f.Text[:min(len(f.Text), resultBytes/2)]
+	for range 2 {
+		if b, err = wire.Encode(f); err == nil && len(b) <= resultBytes && w.hand(sl, kind, b) == nil {
+			return
+		}
+		f.Sentinels = nil
 	}
+	fmt.Fprintf(os.Stderr, "pool: cannot report a failure: %s\n", f.Text)
 }
 
 // hand leaves bytes as the result of a slot. A block goes to the parent before the slot is
