@@ -1,49 +1,141 @@
-// Package pool runs typed tasks in worker processes, and loses nothing when one of
-// them is killed.
+// Package pool runs typed tasks in worker processes, and loses nothing when one of them is killed.
 //
-// Go cannot fork. A worker is this very program, started again: it gets to
-// [Main], which runs it and never returns. A [Task] is defined once, as a package-level variable, so that
-// parent and worker know it by the same name.
+// Go cannot fork. A worker is this very program, started again: it gets to [Main], which runs it and never returns. A
+// [Task] is defined once, as a package-level variable, so that parent and worker know it by the same name.
 //
 //	var Square = pool.Define("square", func(ctx context.Context, n int64) (int64, error) {
 //		return n * n, nil
 //	})
 //
 //	func main() {
-//		pool.Main()
+//		pool.Main() // first of all; in a worker it runs tasks and never returns
+//		ctx := context.Background()
 //		p, err := pool.New(ctx, pool.Options{Workers: 4})
-//		…
+//		if err != nil {
+//			log.Fatal(err)
+//		}
 //		defer p.Close()
 //		squares, err := pool.Map(ctx, p, Square, []int64{1, 2, 3})
+//		…
+//	}
+//
+// A [Pool] is for many tasks that return something. A [Process] is for one task that runs for long and talks through shared
+// objects in its argument, such as a queue: it has a name, an exit code, and options for its environment, files, processors and
+// memory; its result is dropped. Both run the same tasks.
+//
+// # Calls
+//
+//	Apply          one argument; waits for the result
+//	ApplyAsync     one argument; returns a [Future], with Get, Ready, Done, and callbacks for the result and the error
+//	Map            a slice; waits for all results, in order; the first error ends it
+//	MapAsync       the same as a Future
+//	IMap           an iterator, of any length; yields results in order, errors among them, and reads only a few arguments ahead
+//	IMapUnordered  the same, each result as soon as it is there
+//	IMapSeq2, …    the same for iterators that can fail
+//
+// All take a context. When it ends, tasks that have not begun are dropped, the contexts of those that run end, and the call
+// returns the cause. So does leaving the loop over an IMap. At most Options.Backlog tasks are on their way; whoever has more waits.
+//
+// To hand over a task costs some microseconds. Map therefore sends several arguments at once, a chunk: it measures how long they
+// take, so that a chunk is long enough to hide its cost and short enough that no worker is left with much at the end.
+// TaskOptions.Chunk sets a size, for IMap, too, where it is 1 otherwise.
+//
+// # Deadlines and attempts
+//
+// [Task.With] makes the same task with other [TaskOptions]:
+//
+//	soft deadline   the task's context ends; what the task returns then is its result
+//	hard deadline   the worker is killed and replaced; the call fails with a [*DeadlineError]; there is no other attempt
+//	Retry           asked whether a task that returned an error or panicked runs again, and when
+//	Attempts        how many workers a task may kill: then it is quarantined, and fails with a [*WorkerDiedError]
+//
+// Time in the queue does not count for deadlines; each attempt has its own.
+//
+// # Resources
+//
+// A [Resource] is what each worker opens before its first task and closes after its last one, such as a connection: in the
+// order of Options.Resources, and backwards. A task gets it with [Resource.Get]. [New] waits until all workers have opened
+// theirs, and fails with the error of the one that could not; a later one that cannot ends the pool with that error.
+//
+// Resources are closed when the worker ends in any way but by its death: a SIGKILL, also that of a hard deadline or of a grace that
+// is over, a crash, os.Exit. After those Options.OnWorkerExit, which the parent calls at every end of a worker, is the place to clean up.
 //
 // # Arguments and results
 //
-// Types of fixed size, as in the package shm, are copied as they are. Everything
-// else travels as CBOR, which knows exported fields, slices, maps, pointers, and every type with MarshalBinary: the
-// handles of shm and shmsync, too.
+//	numbers, bools, arrays and structs of them   copied as they are
+//	slices of those, as arguments                a view of shared memory: the task's until it returns; copied where they are results
+//	all else                                     CBOR: exported fields, strings, slices, maps, pointers, types with MarshalBinary
+//	handles of shm, shmsync and queue            open the same object in the worker; of anonymous segments, too, while the sender has them open
+//
+// What is small lies in the task's own slot, and costs no allocation; the rest in memory of the pool, of at most Options.Memory. Of data
+// that is large or used by many tasks pass a handle of an Array, or of a queue, instead.
+//
+// # Errors across processes
+//
+// An error that a task returns arrives as a [*TaskError]: its text, its stack, and which of the errors known to [RegisterError]
+// it wraps, so that errors.Is finds io.EOF or your own ErrNotFound on this side. A panic arrives as a [*PanicError] with the stack of
+// the worker. Types and fields stay behind.
 //
 // # Deaths
 //
-// Every argument and result is in shared memory, in a table whose slots say who is at work on them:
+// Arguments and results are in shared memory, in a table whose slots say who is at work on them. Other tasks are never harmed, and
+// no result is delivered twice:
 //
-//	the worker dies                    what happens to its task
-//	before it has begun                another worker gets it
-//	while it runs                      another worker runs it again, at most Options.Attempts times; then a *WorkerDiedError
-//	after its result is complete       the result is delivered
-//	idle                               -
+//	what happens                            the task                                        the worker, the pool
+//	the task returns an error               *TaskError                                      goes on
+//	it panics, or calls runtime.Goexit      *PanicError                                     goes on
+//	the worker dies idle                    -                                               replaced
+//	… before it has begun the task          another worker runs it                          replaced
+//	… while it runs the task                runs again, Attempts times; *WorkerDiedError    replaced
+//	… while it runs a chunk                 all of the chunk run again, one by one          replaced
+//	… when the result is complete           the result is delivered                         replaced
+//	… because of Options.MemoryLimit        as while it runs                                replaced
+//	… before it takes tasks, by a signal    -                                               replaced, 20 times in a row
+//	… before it takes tasks, of itself      -                                               the pool ends with an error
 //
-// In each case the worker is replaced. No result is delivered twice. When the parent
-// dies, however that happens, its workers end and take their own children with them.
+// A worker dies of a signal, a fault, os.Exit, a panic in a goroutine other than the task's, and when it has no memory left. The
+// last lines that it wrote to its standard error are in the *WorkerDiedError.
 //
-// # Caveats
+// # The end
 //
-// What a task did outside its result before its worker died (files, counters), it may
-// do again in the next attempt. A worker inherits the parent's environment, directory and arguments, its
-// standard output and error, but no open file and no goroutine. Linux only.
+//	                        tasks that wait   tasks that run                  who waits gets      the workers
+//	Close                   are run           finish                          results             end, with 5 s to close resources
+//	Terminate(grace)        are dropped       their contexts end              ErrClosed           are killed after the grace
+//	the context of New      are dropped       their contexts end              its cause           are killed after Options.Grace
+//	the parent's death      are gone          their contexts end              -                   are gone within a second, with their children
+//
+// The parent's death includes that it returns from main without Close. A worker leads a process group, so that Ctrl-C reaches
+// the parent alone, and what a task has started by os/exec is killed with it.
+//
+// # Age, idleness, size
+//
+// Options.MaxTasksPerWorker and RecycleMemory have a worker replaced by a fresh one, after the task at which it is too old or too
+// large. With Options.IdleTimeout it ends when there is nothing to do, and is started again when there is. [Pool.Resize] changes
+// how many there are. [Pool.Stats] tells of each worker's tasks, processor time, memory and restarts, of the queue, and how long
+// tasks take.
+//
+// # Without processes
+//
+// [NewLocal] makes a pool of goroutines: the same calls, results and errors, with arguments copied likewise, for tests and
+// debuggers. But nothing can be killed there: a task past its hard deadline is left alone, os.Exit ends the program, and there are no
+// limits of memory.
 //
 // # Logging
 //
 // [LogHandler] is a handler for log/slog that passes records through shared memory to a [LogListener], which gives them to any
 // other handler: so that any number of processes, of pools or not, write one file. A record is whole and there as soon as Handle
 // has returned, whatever happens to its process. A full log drops records, counts and reports them, and never makes anybody wait.
+//
+// [LogToStderr], or SHMKIT_LOG=INFO in the environment, shows what pools and processes do themselves. What workers write to their
+// standard error comes out of the parent's, line by line, with their name and process id before it; Options.Stderr sends it elsewhere.
+//
+// # Caveats
+//
+//   - What a task did outside its result before its worker died (files, counters), it may do again in the next attempt.
+//   - Callbacks of futures, and OnWorkerExit, must not close the pool or wait for it: it waits for them.
+//   - A worker inherits the environment, directory, arguments and standard output of the parent, but no open file and no goroutine;
+//     its standard input is empty. Whatever the program does before Main, each worker does, too.
+//   - A task runs alone in its worker; a goroutine that it leaves behind goes on beside the next ones.
+//   - A pool has at most 480 workers. Workers can have pools and processes of their own, [MaxDepth] = 8 levels deep.
+//   - Linux only: elsewhere [New], [NewLocal] and [Process.Start] return an error.
 package pool
