@@ -8,9 +8,9 @@ import (
 
 // bury looks after the tasks of a dead worker: results that are complete are
 // delivered, tasks that it was running are tried again or fail, and messages that it may have
-// swallowed are sent again. Worker 0 died before it had an owner id.
-func (p *Pool) bury(worker proctab.Owner, d WorkerExit) {
-	var again, gone []uint32
+// swallowed, unless its end was clean, are sent again. Worker 0 died before it had an owner id.
+func (p *Pool) bury(worker proctab.Owner, d WorkerExit, clean bool) {
+	var gone []uint32
 	p.mu.Lock()
 	for i := range p.calls {
 		c := &p.calls[i]
@@ -20,23 +20,20 @@ func (p *Pool) bury(worker proctab.Owner, d WorkerExit) {
 		s := p.slots[i].state.Load()
 		mine := worker != 0 && workerOf(s) == worker && serialOf(s) == c.serial
 		switch {
-		case phaseOf(s) == phaseQueued:
-			again = append(again, uint32(i))
 		case mine && phaseOf(s) == phaseDone:
 			if p.deliver(uint32(i)) {
 				gone = append(gone, uint32(i))
 			}
 		case mine && phaseOf(s) == phaseRunning:
 			if p.retry(uint32(i), d) {
-				again = append(again, uint32(i))
+				clean = false
 			} else if p.deliver(uint32(i)) {
 				gone = append(gone, uint32(i))
 			}
 		}
 	}
-	messages := make([]uint64, len(again))
-	for n, i := range again {
-		messages[n] = messageOf(i, p.calls[i].serial)
+	if !clean {
+		p.recall()
 	}
 	p.mu.Unlock()
 	p.nudge()
@@ -44,9 +41,44 @@ func (p *Pool) bury(worker proctab.Owner, d WorkerExit) {
 		p.s.Reclaim() // what the worker had allocated but not given away
 	}
 	p.release(gone...)
-	for _, m := range messages { // one that was finished meanwhile is recognised by its serial number
-		p.resend(m)
+}
+
+// recall sends, under mu, the messages of all queued tasks again. That may take until there is room for them, and the
+// worker that makes it may still have to be started by the caller: so another goroutine does it, one for the whole pool.
+func (p *Pool) recall() {
+	p.lost = true
+	if !p.recalling {
+		p.recalling = true
+		p.keepers.Go(p.recallAll)
 	}
+}
+
+func (p *Pool) recallAll() {
+	for {
+		var messages []uint64
+		p.mu.Lock()
+		if p.recalling = p.lost; !p.recalling {
+			p.mu.Unlock()
+			return
+		}
+		p.lost = false
+		for i := range p.calls {
+			if c := &p.calls[i]; c.live && !c.delayed && p.isQueued(uint32(i), c.serial) {
+				messages = append(messages, messageOf(uint32(i), c.serial))
+			}
+		}
+		p.mu.Unlock()
+		for _, m := range messages {
+			if p.isQueued(uint32(m), uint32(m>>32)) { // one that is doubled is recognised by its serial number
+				p.resend(m)
+			}
+		}
+	}
+}
+
+// isQueued says that the task in slot i waits for a worker.
+func (p *Pool) isQueued(i, serial uint32) bool {
+	return p.slots[i].state.Load() == stateOf(phaseQueued, 0, serial)
 }
 
 // retry queues a task whose worker died while it ran, under mu. It reports false when it will not run again in this slot: it

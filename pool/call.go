@@ -2,15 +2,19 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/queue"
 )
 
-// A call is what the parent knows of the task in a slot. Guarded by Pool.mu while it is live, its waiter's otherwise.
+// A call is what the parent knows of the task in a slot. Guarded by Pool.mu while it is live, its waiter's otherwise; live and
+// out are guarded by Pool.mu at all times.
 type call struct {
+	out     bool    // submitted, and not released
 	waiter  *waiter // nil: the caller has gone
 	index   int     // of the first argument
 	task    string
@@ -56,7 +60,7 @@ func (p *Pool) sate(w *waiter) {
 	defer p.mu.Unlock()
 	p.unlist(w)
 	if len(p.free) > 0 && len(p.hungry) > 0 {
-		p.hungry[0].signal()
+		p.rouse(p.hungry[0])
 	}
 }
 
@@ -89,15 +93,16 @@ func (p *Pool) dismiss() {
 // for the serial number and whether they are live. A closed pool takes those that were admitted before.
 func (p *Pool) submit(ctx context.Context, slots []uint32, admitted bool) error {
 	p.mu.Lock()
-	if p.closing && !admitted {
+	if err := p.refusal(admitted); err != nil {
 		p.mu.Unlock()
 		p.release(slots...)
-		return ErrClosed
+		return err
 	}
 	p.pending += len(slots)
 	var room [64]uint64
 	messages := room[:0]
 	for _, i := range slots {
+		p.calls[i].out = true
 		p.enqueue(i)
 		messages = append(messages, messageOf(i, p.calls[i].serial))
 	}
@@ -109,9 +114,28 @@ func (p *Pool) submit(ctx context.Context, slots []uint32, admitted bool) error 
 		return nil
 	}
 	for _, m := range messages[n:] {
-		p.withdraw(uint32(m), uint32(m>>32))
+		if !p.withdraw(uint32(m), uint32(m>>32)) {
+			n++ // recall has sent it
+		}
+	}
+	switch {
+	case n == len(messages):
+		return nil
+	case p.alive.Err() != nil:
+		return context.Cause(p.alive)
 	}
 	return err
+}
+
+// refusal is why, under mu, the pool takes no task.
+func (p *Pool) refusal(admitted bool) error {
+	if p.alive.Err() != nil {
+		return context.Cause(p.alive)
+	}
+	if p.closing && !admitted {
+		return ErrClosed
+	}
+	return nil
 }
 
 // enqueue makes the task in slot i a queued one, under mu. Its message is sent after that.
@@ -142,6 +166,8 @@ func (p *Pool) again(i uint32, after time.Duration, err error) {
 	p.retried++
 	c.live, c.delayed, c.owed = true, true, false
 	serial := c.serial
+	// From here on a message of the attempt that has failed, sent twice because of a death, means nothing.
+	p.slots[i].state.Store(stateOf(phaseFree, 0, serial)) // #4 -> #1
 	event(slog.LevelInfo, "task runs again: it has failed", slog.String("task", c.task), slog.Int("failures", c.tries),
 		slog.Duration("after", after), slog.Any("error", err))
 	p.mu.Unlock()
@@ -169,7 +195,7 @@ func (p *Pool) resume(i, serial uint32) {
 
 // resend puts a message that is alone, or may be lost. It may wait for room, which the workers make.
 func (p *Pool) resend(message uint64) {
-	if err := p.todo.Put(p.alive, message); err != nil && p.alive.Err() == nil {
+	if err := p.todo.Put(p.alive, message); err != nil && p.alive.Err() == nil && !errors.Is(err, queue.ErrClosed) {
 		p.fail(err)
 	}
 }
@@ -235,7 +261,7 @@ func (p *Pool) abandon(w *waiter) {
 	for i := range p.calls {
 		c := &p.calls[i]
 		switch {
-		case c.waiter != w:
+		case !c.out || c.waiter != w:
 		case c.live:
 			live = append(live, uint32(i))
 		default:
@@ -258,19 +284,29 @@ func (p *Pool) cancel(slots ...uint32) {
 			p.release(i)
 			continue
 		}
-		c.waiter, c.future = nil, nil
-		serial := c.serial
+		serial := c.forget()
 		p.mu.Unlock()
-		if !p.withdraw(i, serial) {
-			p.interrupt(i, serial)
-		}
+		p.interrupt(i, serial)
 	}
 }
 
-// interrupt ends the context of the task that runs in slot i. It may come too late.
+// forget notes, under mu, that nobody waits for a live call any more.
+func (c *call) forget() (serial uint32) {
+	c.waiter, c.future = nil, nil
+	return c.serial
+}
+
+// interrupt withdraws the task in slot i, or ends its context if it runs. It may come too late.
 func (p *Pool) interrupt(i, serial uint32) {
+	if p.withdraw(i, serial) {
+		return
+	}
 	sl := &p.slots[i]
-	sl.cancel.Store(serial)
+	p.mu.Lock()
+	if c := &p.calls[i]; c.live && c.serial == serial {
+		sl.cancel.Store(serial)
+	}
+	p.mu.Unlock()
 	s := sl.state.Load()
 	if phaseOf(s) == phaseRunning && serialOf(s) == serial {
 		p.crew.interrupt(workerOf(s))
@@ -301,7 +337,7 @@ func (p *Pool) release(slots ...uint32) {
 		p.free = append(p.free, i)
 	}
 	for _, w := range p.hungry[:min(len(p.hungry), len(p.free))] {
-		w.signal() // it leaves the list when it has got a slot
+		p.rouse(w) // it leaves the list when it has got a slot
 	}
 }
 

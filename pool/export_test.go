@@ -13,3 +13,17 @@ func Leftovers(p *Pool) error {
 	}
 	return err
 }
+
+// LostSlots says whether an idle pool has slots that nobody has given back, or that are free twice.
+func LostSlots(p *Pool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	seen := map[uint32]bool{}
+	for _, i := range p.free {
+		seen[i] = true
+	}
+	if len(p.free) != len(p.slots) || len(seen) != len(p.slots) {
+		return fmt.Errorf("%d slots are free, %d of them once, of %d", len(p.free), len(seen), len(p.slots))
+	}
+	return nil
+}

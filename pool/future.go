@@ -172,9 +172,11 @@ func MapAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) *
 		f.complete(nil, err)
 		return f
 	}
-	p.futures.wg.Add(1)
+	p.futures.mu.Lock()
+	p.futures.enter()
+	p.futures.mu.Unlock()
 	go func() {
-		defer p.futures.wg.Done()
+		defer p.futures.leave()
 		defer p.dismiss()
 		f.complete(mapAdmitted(ctx, p, t, args))
 	}()

@@ -7,15 +7,36 @@ import (
 
 // futures waits for the results of all futures of ApplyAsync of a pool, and calls callbacks.
 type futures struct {
-	p  *Pool
-	wg sync.WaitGroup // its goroutines, and those of MapAsync
+	p *Pool
 
 	mu      sync.Mutex
-	w       *waiter  // of all of them
-	open    int      // futures without a result
-	waiting bool     // a goroutine waits for them
-	queue   []func() // callbacks
-	calling bool     // a goroutine calls them
+	busy    int       // its goroutines, and those of MapAsync
+	idle    sync.Cond // busy is 0; of mu
+	w       *waiter   // of all of them
+	open    int       // futures without a result
+	waiting bool      // a goroutine waits for them
+	queue   []func()  // callbacks
+	calling bool      // a goroutine calls them
+}
+
+// enter counts a goroutine, under mu, until leave.
+func (f *futures) enter() { f.busy++ }
+
+func (f *futures) leave() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.busy--; f.busy == 0 {
+		f.idle.Broadcast()
+	}
+}
+
+// rest waits until no goroutine is left.
+func (f *futures) rest() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.busy > 0 {
+		f.idle.Wait()
+	}
 }
 
 // begin counts a future, and sees to it that somebody waits for it.
@@ -27,7 +48,7 @@ func (f *futures) begin() *waiter {
 	}
 	if f.open++; !f.waiting {
 		f.waiting = true
-		f.wg.Add(1)
+		f.enter()
 		go f.wait()
 	}
 	return f.w
@@ -55,7 +76,7 @@ func (f *futures) over() bool {
 
 // wait settles futures as their results come, as long as there are any.
 func (f *futures) wait() {
-	defer f.wg.Done()
+	defer f.leave()
 	for !f.over() {
 		if err := f.p.await(context.Background(), f.w); err != nil {
 			f.fail(err)
@@ -79,9 +100,9 @@ func (f *futures) fail(err error) {
 	var all []settler
 	f.p.mu.Lock()
 	for i := range f.p.calls {
-		if c := &f.p.calls[i]; c.future != nil {
+		if c := &f.p.calls[i]; c.out && c.future != nil {
 			all = append(all, c.future)
-			c.waiter, c.future = nil, nil
+			c.forget()
 		}
 	}
 	f.p.mu.Unlock()
@@ -96,12 +117,14 @@ func (f *futures) fail(err error) {
 // cut ends a future because of its context.
 func (f *futures) cut(ctx context.Context, i uint32, s settler) {
 	f.p.mu.Lock()
-	ours := f.p.calls[i].future == s && f.p.calls[i].live
-	f.p.mu.Unlock()
-	if !ours {
-		return // its result has come
+	c := &f.p.calls[i]
+	if !c.live || c.future != s { // its result has come
+		f.p.mu.Unlock()
+		return
 	}
-	f.p.cancel(i)
+	serial := c.forget()
+	f.p.mu.Unlock()
+	f.p.interrupt(i, serial)
 	s.fail(context.Cause(ctx))
 	f.finished(1)
 }
@@ -113,14 +136,14 @@ func (f *futures) call(callback func()) {
 	f.queue = append(f.queue, callback)
 	if !f.calling {
 		f.calling = true
-		f.wg.Add(1)
+		f.enter()
 		go f.callAll()
 	}
 }
 
 // callAll calls callbacks as long as there are any.
 func (f *futures) callAll() {
-	defer f.wg.Done()
+	defer f.leave()
 	for {
 		f.mu.Lock()
 		if len(f.queue) == 0 {

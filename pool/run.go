@@ -38,7 +38,7 @@ type refused struct {
 
 func newRun[A, R any](p *Pool, t *Task[A, R], next func() (*A, bool, error)) *run[A, R] {
 	r := &run[A, R]{p: p, t: t, w: newWaiter(), next: next}
-	r.sizing.fixed, r.sizing.workers = t.options.chunk(), p.options.Workers
+	r.sizing.fixed, r.sizing.workers = t.options.chunk(), p.size()
 	return r
 }
 
@@ -62,6 +62,10 @@ func (r *run[A, R]) all(ctx context.Context, hand func(index int, value *R, err 
 		}
 		if err := r.p.await(ctx, r.w); err != nil {
 			return err
+		}
+		if r.p.terminated.Load() { // what comes now may have failed because of that
+			<-r.p.alive.Done() // at once
+			return context.Cause(r.p.alive)
 		}
 		if more, err := r.receive(hand); err != nil || !more {
 			return err
@@ -101,10 +105,10 @@ func (r *run[A, R]) send(ctx context.Context) error {
 		}
 		full := r.full
 		r.full = r.full[:0]
+		r.flying += len(full) // when it fails, some may be on their way
 		if err := r.p.submit(ctx, full, r.admitted); err != nil {
 			return err
 		}
-		r.flying += len(full)
 	}
 	return nil
 }
@@ -114,9 +118,9 @@ func (r *run[A, R]) send(ctx context.Context) error {
 func (r *run[A, R]) room() int {
 	switch {
 	case r.bytes > flyingBytes:
-		return min(r.ahead, 2*r.p.options.Workers)
+		return min(r.ahead, 2*r.sizing.workers)
 	case r.sizing.unknown():
-		return min(r.ahead, 4*r.p.options.Workers)
+		return min(r.ahead, 4*r.sizing.workers)
 	}
 	return r.ahead
 }

@@ -44,10 +44,11 @@ const (
 	stageStarted stage = iota // the program runs, but does not take tasks yet
 	stageReady                // it takes tasks
 	stageFailed               // a resource did not open: the reason is in the record
-	stageWorn                 // it has ended because of Options.MaxTasksPerWorker
-	stageLarge                // it has ended because of Options.RecycleMemory
-	stageIdle                 // it has ended because of Options.IdleTimeout
-	stageRetired              // it has ended because the pool was made smaller
+	// From here on the worker has ended by itself, between two tasks.
+	stageWorn    // it has ended because of Options.MaxTasksPerWorker
+	stageLarge   // it has ended because of Options.RecycleMemory
+	stageIdle    // it has ended because of Options.IdleTimeout
+	stageRetired // it has ended because the pool was made smaller
 )
 
 // The kinds of results.

@@ -36,16 +36,19 @@ func (p *Pool) collected(w *waiter) []uint32 {
 	return ready
 }
 
+// rouse signals w, wherever it waits.
+func (p *Pool) rouse(w *waiter) {
+	w.signal()
+	if p.leader.Load() == w { // it waits for messages, not for signals
+		p.nudge()
+	}
+}
+
 // await returns when something has changed for w.
 //
 // Errors: the cause of ctx's end; why the pool has ended.
 func (p *Pool) await(ctx context.Context, w *waiter) error {
 	for {
-		select {
-		case <-w.wake:
-			return nil
-		default:
-		}
 		select { // alone it is much cheaper than below
 		case p.lead <- struct{}{}:
 		default:
@@ -54,17 +57,43 @@ func (p *Pool) await(ctx context.Context, w *waiter) error {
 				return nil
 			case p.lead <- struct{}{}:
 			case <-ctx.Done():
-				return context.Cause(ctx)
+				return w.unlessWoken(context.Cause(ctx))
 			case <-p.alive.Done():
-				return context.Cause(p.alive)
+				return w.unlessWoken(context.Cause(p.alive))
 			}
 		}
-		err := p.collect(ctx)
+		p.leader.Store(w) // before the look at wake: see rouse
+		woken := w.woken()
+		var err error
+		if !woken {
+			err = p.collect(ctx)
+		}
+		p.leader.Store(nil)
 		<-p.lead
-		if err != nil {
-			return err
+		switch {
+		case woken:
+			return nil
+		case err != nil:
+			return w.unlessWoken(err)
 		}
 	}
+}
+
+func (w *waiter) woken() bool {
+	select {
+	case <-w.wake:
+		return true
+	default:
+		return false
+	}
+}
+
+// unlessWoken is err, unless something has changed for w at the last moment.
+func (w *waiter) unlessWoken(err error) error {
+	if w.woken() {
+		return nil
+	}
+	return err
 }
 
 // collect waits for messages of the workers and passes them on. The caller has the lead.
