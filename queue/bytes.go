@@ -142,14 +142,9 @@ func (b *Bytes) claimRoom(ctx context.Context, n int) (claim, error) {
 	if err := b.r.fits(n); err != nil {
 		return claim{}, err
 	}
-	c, err := b.r.reserve(uint64(n))
-	for err == ErrFull && b.full != WaitForRoom {
-		if c, err = b.r.makeRoom(b.full, uint64(n)); err == nil {
-			return c, nil
-		}
-	}
+	c, err := b.r.room(b.full, uint64(n))
 	if err == ErrFull || err == errBusy {
-		c, err = b.r.awaitRoom(ctx, b.policy, uint64(n))
+		c, err = b.r.awaitRoom(ctx, b.policy, b.full, uint64(n))
 	}
 	return c, err
 }

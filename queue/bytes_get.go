@@ -13,16 +13,18 @@ import (
 // Errors: [ErrEmpty], errHeld with the living process that is writing the oldest, errBusy, [ErrClosed], [shm.ErrClosed], [shm.ErrCorrupt].
 func (r *bytesRing) claimNext() (c claim, held proctab.Owner, err error) {
 	if r.tasks == nil {
-		return r.claimFront()
+		return r.claimFront(false)
 	}
 	r.tasks.add() // before the message leaves the queue, so that it is always seen in one of the two
-	if c, held, err = r.claimFront(); err != nil {
+	if c, held, err = r.claimFront(false); err != nil {
 		r.tasks.done()
 	}
 	return c, held, err
 }
 
-func (r *bytesRing) claimFront() (c claim, held proctab.Owner, err error) {
+// claimFront is claimNext that counts no task. With alone it claims the message only when nobody reads one that was taken
+// before it, and else returns errHeld.
+func (r *bytesRing) claimFront(alone bool) (c claim, held proctab.Owner, err error) {
 	err = r.locked(r.getLock, func() error {
 		if r.closer.Closed() {
 			return shm.ErrClosed
@@ -30,6 +32,9 @@ func (r *bytesRing) claimFront() (c claim, held proctab.Owner, err error) {
 		for range patience {
 			if err := r.sweep(); err != nil {
 				return err
+			}
+			if alone && r.head.free.Load() != r.head.take.Load() {
+				return errHeld
 			}
 			var err error
 			if c, held, err = r.front(); err != errGap {

@@ -18,7 +18,12 @@ func (b *Bytes) TaskDone() error {
 // Join waits until the queue is empty, and all messages that were taken are done, or their process is dead, or until ctx
 // ends; see [Queue.Join].
 func (b *Bytes) Join(ctx context.Context) error {
-	err := b.r.tasks.await(ctx, b.r.joined)
+	err := errBusy
+	for err == errBusy {
+		if err = b.r.tasks.await(ctx, b.r.joined); err == errBusy {
+			err = b.r.pass(ctx)
+		}
+	}
 	runtime.KeepAlive(b)
 	return err
 }
@@ -40,9 +45,7 @@ func (r *bytesRing) joined() (over bool, held proctab.Owner, err error) {
 		return nil
 	})
 	switch {
-	case err == errBusy:
-		return false, nobody, nil
-	case err != nil:
+	case err != nil: // errBusy, too
 		return true, nobody, err
 	case r.closer.Closed():
 		return true, nobody, shm.ErrClosed

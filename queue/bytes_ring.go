@@ -188,20 +188,28 @@ func (r *bytesRing) locked(m *lock.Mutex, f func() error) error {
 		runtime.Gosched() // to another goroutine of this process, perhaps
 		err = m.Lock(atOnce)
 	}
-	switch {
-	case err == nil, errors.Is(err, lock.ErrOwnerDied) && m.TryMarkConsistent():
-	case errors.Is(err, context.Canceled):
+	if errors.Is(err, context.Canceled) {
 		return errBusy
-	case errors.Is(err, lock.ErrClosed):
-		return shm.ErrClosed
-	default:
-		return r.bad
+	}
+	if err = r.entered(m, err); err != nil {
+		return err
 	}
 	err = f()
 	if !m.TryUnlock() {
 		return r.bad
 	}
 	return err
+}
+
+// entered is what the error of a lock means. The lock is held when it returns nil.
+func (r *bytesRing) entered(m *lock.Mutex, err error) error {
+	switch {
+	case err == nil, errors.Is(err, lock.ErrOwnerDied) && m.TryMarkConsistent():
+		return nil
+	case errors.Is(err, lock.ErrClosed):
+		return shm.ErrClosed
+	}
+	return r.bad
 }
 
 // at returns the word of the record at a position before end, whose size makes sense; false when it does not.

@@ -17,7 +17,8 @@ import (
 type bytesWaiter struct {
 	r        *bytesRing
 	n        uint64 // bytes of the message to put
-	c        claim  // when it is over
+	full     WhenFull
+	c        claim // when it is over
 	held     proctab.Owner
 	err      error
 	put, get func() bool
@@ -26,35 +27,46 @@ type bytesWaiter struct {
 
 var bytesWaiters = sync.Pool{New: func() any {
 	w := new(bytesWaiter)
-	w.put = func() bool { w.c, w.err = w.r.reserve(w.n); return w.err != ErrFull && w.err != errBusy }
-	w.get = func() bool {
-		w.c, w.held, w.err = w.r.claimNext()
-		return w.err != ErrEmpty && w.err != errHeld && w.err != errBusy
-	}
+	w.put = func() bool { w.c, w.err = w.r.room(w.full, w.n); return w.err != ErrFull }
+	w.get = func() bool { w.c, w.held, w.err = w.r.claimNext(); return w.err != ErrEmpty && w.err != errHeld }
 	w.extra = func(l *lock.Watch) { l.Process(w.held) }
 	return w
 }}
 
+func (r *bytesRing) newWaiter() *bytesWaiter {
+	w := bytesWaiters.Get().(*bytesWaiter)
+	w.r, w.c, w.held, w.err = r, claim{}, nobody, nil
+	return w
+}
+
 // awaitRoom claims a record for a message of n bytes, and waits for room until ctx ends.
-func (r *bytesRing) awaitRoom(ctx context.Context, policy wait.Policy, n uint64) (claim, error) {
-	return r.await(ctx, policy, &r.producers, &r.consumers, n, true)
+func (r *bytesRing) awaitRoom(ctx context.Context, policy wait.Policy, full WhenFull, n uint64) (claim, error) {
+	w := r.newWaiter()
+	w.n, w.full = n, full
+	return w.await(ctx, policy, &r.producers, &r.consumers, w.put)
 }
 
 // awaitMessage claims the oldest message, and waits for one until ctx ends.
 func (r *bytesRing) awaitMessage(ctx context.Context, policy wait.Policy) (claim, error) {
-	return r.await(ctx, policy, &r.consumers, &r.producers, 0, false)
+	w := r.newWaiter()
+	c, err := w.await(ctx, policy, &r.consumers, &r.producers, w.get)
+	if err == nil {
+		r.consumers.learn(r.head.take.Load() != r.head.tail.Load())
+	}
+	return c, err
 }
 
-func (r *bytesRing) await(ctx context.Context, policy wait.Policy, s, other *side, n uint64, put bool) (claim, error) {
-	w := bytesWaiters.Get().(*bytesWaiter)
-	w.r, w.n, w.c, w.held, w.err = r, n, claim{}, nobody, nil
-	ready, extra := w.get, w.extra
-	if put {
-		ready, extra = w.put, nil
-	}
-	err := s.await(ctx, policy, other, ready, extra, &r.head.tally)
-	if err == nil {
-		err = w.err
+// await waits until ready reports that w is over, and makes w free to be used again.
+func (w *bytesWaiter) await(ctx context.Context, policy wait.Policy, s, other *side, ready func() bool) (claim, error) {
+	r := w.r
+	err := errBusy
+	for err == errBusy {
+		if err = s.await(ctx, policy, other, ready, w.extra, &r.head.tally); err == nil {
+			err = w.err
+		}
+		if err == errBusy {
+			err = r.pass(ctx)
+		}
 	}
 	c := w.c
 	w.r, w.c = nil, claim{}
@@ -62,10 +74,25 @@ func (r *bytesRing) await(ctx context.Context, policy wait.Policy, s, other *sid
 	// This one may have used up a wake-up that was meant for another one, too: records are published in one order, and
 	// can be taken in another; and room for one message may be enough for several.
 	s.event.Notify()
-	if err == nil && !put {
-		s.learn(r.head.take.Load() != r.head.tail.Load())
-	}
 	return c, err
+}
+
+// pass waits, until ctx ends, for those who hold up the queue: who waits for a message, or for room, would not be told when
+// they go on. It returns errBusy when nobody does any more.
+func (r *bytesRing) pass(ctx context.Context) error {
+	for _, m := range []*lock.Mutex{r.putLock, r.getLock} {
+		err := m.Lock(ctx)
+		if err != nil && errors.Is(err, context.Cause(ctx)) {
+			return err
+		}
+		if err := r.entered(m, err); err != nil {
+			return err
+		}
+		if !m.TryUnlock() {
+			return r.bad
+		}
+	}
+	return errBusy
 }
 
 // close closes the queue under putLock, so that whoever sees that it is closed sees all messages that came before.

@@ -1,0 +1,103 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+)
+
+// Whoever finds the queue held up, by a holder of its lock that was not scheduled for a while, goes on as soon as that has gone on.
+func TestBytesHeldUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		hold func(*Bytes) (release func() bool)
+		do   func(context.Context, *Bytes) error
+	}{
+		"get": {holdGet, func(ctx context.Context, b *Bytes) error { _, err := b.Get(ctx); return err }},
+		"put": {holdPut, func(ctx context.Context, b *Bytes) error { return b.Put(ctx, []byte("y")) }},
+		"put, full": {holdGet, func(ctx context.Context, b *Bytes) error {
+			for b.TryPut(nil) == nil {
+			}
+			time.AfterFunc(10*time.Millisecond, func() { b.Get(background) })
+			return b.Put(ctx, nil)
+		}},
+		"join": {holdGet, func(ctx context.Context, b *Bytes) error {
+			time.AfterFunc(10*time.Millisecond, func() { b.Get(background); b.TaskDone() })
+			return b.Join(ctx)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBytes(t, 100, Options{Joinable: true})
+			wantErr(t, b.TryPut([]byte("x")), nil)
+			release := c.hold(b)
+			ctx, cancel := context.WithTimeout(background, 20*time.Millisecond)
+			defer cancel()
+			wantErr(t, c.do(ctx, b), context.DeadlineExceeded) // the holder is waited for, under the context
+			over := proctest.MustBlock(t, func() { wantErrorf(t, name, c.do(background, b), nil) })
+			began := time.Now()
+			if !release() {
+				t.Fatal("not held")
+			}
+			<-over
+			if took := time.Since(began); took >= lostWakeUp {
+				t.Errorf("took %v after the holder had gone on", took)
+			}
+		})
+	}
+}
+
+func holdGet(b *Bytes) func() bool {
+	b.r.getLock.Lock(background)
+	return b.r.getLock.TryUnlock
+}
+
+func holdPut(b *Bytes) func() bool {
+	b.r.putLock.Lock(background)
+	return b.r.putLock.TryUnlock
+}
+
+// While somebody reads the oldest message, nothing is dropped for its room; a Put waits for it, under its context, and then goes on.
+func TestBytesDropOldestWaitsForAReader(t *testing.T) {
+	b := newBytes(t, 80, Options{WhenFull: DropOldest}) // room for five of 8 bytes
+	for i := range 5 {
+		wantErr(t, b.TryPut(fmt.Appendf(nil, "%-8d", i)), nil)
+	}
+	p, err := b.Peek(background)
+	wantErr(t, err, nil)
+	ctx, cancel := context.WithTimeout(background, 20*time.Millisecond)
+	defer cancel()
+	wantErr(t, b.Put(ctx, make([]byte, 8)), context.DeadlineExceeded)
+	if s := b.Stats(); s.Dropped != 0 || b.Len() != 4 {
+		t.Errorf("%d left, %+v", b.Len(), s)
+	}
+	put := proctest.MustBlock(t, func() { wantErrorf(t, "put", b.Put(background, []byte("5")), nil) })
+	wantErr(t, p.Release(), nil)
+	<-put
+	wantErr(t, b.Put(background, []byte("6")), nil)
+	if s := b.Stats(); s.Dropped != 1 || b.Len() != 5 {
+		t.Errorf("%d left, %+v", b.Len(), s)
+	}
+}
+
+// A message that nobody takes is dropped by a Put that has waited for its producer.
+func TestBytesDropOldestAfterAWriter(t *testing.T) {
+	b, err := NewBytes(newSegment(t, shm.Options{}), "b", 80, Options{WhenFull: DropOldest})
+	wantErr(t, err, nil)
+	res, err := b.Reserve(background, 8)
+	wantErr(t, err, nil)
+	for b.TryPut(make([]byte, 8)) == nil {
+	}
+	put := proctest.MustBlock(t, func() { wantErrorf(t, "put", b.Put(background, make([]byte, 8)), nil) })
+	wantErr(t, res.Commit(), nil)
+	select {
+	case <-put:
+	case <-time.After(soon):
+		t.Fatal("it waits for a consumer")
+	}
+	if s := b.Stats(); s.Dropped != 1 {
+		t.Errorf("%+v", s)
+	}
+}
