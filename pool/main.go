@@ -61,11 +61,16 @@ func Main() {
 	}
 	process.OnTerminate(func() { w.stop(ErrClosed) })
 	go w.outlive(Parent().Sentinel())
-	if err := w.work(); err != nil {
+	if err = w.work(); err != nil {
 		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)
-		os.Exit(exitDefected)
 	}
 	w.seg.Close()
+	switch {
+	case !Parent().Alive():
+		process.EndGroup() // nobody else ends what tasks have started
+	case err != nil:
+		os.Exit(exitDefected)
+	}
 	os.Exit(0)
 }
 
@@ -109,10 +114,10 @@ func (w *worker) outlive(gone <-chan struct{}) {
 	go func() {
 		defer close(closed)
 		select {
-		case <-w.ended: // work closes them
+		case <-w.ended:
 		case <-time.After(lossGrace / 2):
-			w.closeResources()
 		}
+		w.closeResources() // returns when they are closed, although work may be the one that closes them
 	}()
 	select {
 	case <-closed:

@@ -50,9 +50,11 @@ func EndGroup() {
 }
 
 // OnTerminate calls f when this process is asked to end with SIGTERM, and has it
-// ignore a Ctrl-C, which is for the parent.
+// ignore a Ctrl-C, which is for the parent. A write to its standard output or error of which nobody is the reader any more fails
+// from then on, as for any other file, and does not end it: it has to look after its children and resources.
 func OnTerminate(f func()) {
 	signal.Ignore(os.Interrupt)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // ignored, it would be for programs that it starts, too
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM)
 	go func() {
