@@ -1,0 +1,169 @@
+package queue
+
+import (
+	"encoding/binary"
+	"errors"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// A broadcastModel is what a Broadcast should be: all messages that were ever put, and how far each reader has come.
+type broadcastModel struct {
+	b        *Broadcast[uint64]
+	all      []uint64 // a position whose message was reserved and aborted is not in it
+	readers  []*readerModel
+	reserved *Reservation[uint64]
+	closed   bool
+}
+
+type readerModel struct {
+	r    *Reader[uint64]
+	next int // in all
+}
+
+// oldest is the first message that is kept; a place that is being written has cost one.
+func (m *broadcastModel) oldest() int { return max(0, len(m.all)-m.b.Cap()+1) }
+
+func (m *broadcastModel) putError() error {
+	switch {
+	case m.closed:
+		return ErrClosed
+	case m.reserved != nil:
+		return ErrReserved
+	}
+	return nil
+}
+
+func (m *broadcastModel) put(t *rapid.T) {
+	v := uint64(len(m.all)) + 1000
+	want := m.putError()
+	expectErr(t, "put", m.b.Put(v), want)
+	if want == nil {
+		m.all = append(m.all, v)
+	}
+}
+
+func (m *broadcastModel) reserve(t *rapid.T) {
+	want := m.putError()
+	res, err := m.b.Reserve()
+	expectErr(t, "reserve", err, want)
+	if err == nil {
+		m.reserved = &res
+	}
+}
+
+func (m *broadcastModel) end(t *rapid.T) {
+	if m.reserved == nil {
+		return
+	}
+	if rapid.Bool().Draw(t, "commit") {
+		v := uint64(len(m.all)) + 1000
+		*m.reserved.Value = v
+		expectErr(t, "commit", m.reserved.Commit(), nil)
+		m.all = append(m.all, v)
+	} else {
+		expectErr(t, "abort", m.reserved.Abort(), nil)
+	}
+	expectErr(t, "commit", m.reserved.Commit(), ErrNotHeld)
+	m.reserved = nil
+}
+
+func (m *broadcastModel) join(t *rapid.T) {
+	r := &readerModel{m.b.Reader(FromNewest), len(m.all)}
+	if rapid.Bool().Draw(t, "oldest") {
+		r = &readerModel{m.b.Reader(FromOldest), m.oldest()}
+	}
+	m.readers = append(m.readers, r)
+}
+
+// get reads a message. One that has been overwritten, or may be at any moment, may be there or not.
+func (m *broadcastModel) get(t *rapid.T) {
+	if len(m.readers) == 0 {
+		return
+	}
+	r := rapid.SampledFrom(m.readers).Draw(t, "reader")
+	v, err := r.r.TryGet()
+	var lapped *LappedError
+	switch {
+	case errors.As(err, &lapped):
+		if r.next >= m.oldest() || lapped.Lost != uint64(m.oldest()-r.next) {
+			t.Fatalf("%v: read up to %d of %d", err, r.next, len(m.all))
+		}
+		r.next = m.oldest()
+	case r.next < len(m.all):
+		if expectErr(t, "get", err, nil); v != m.all[r.next] || r.next < m.oldest()-1 {
+			t.Fatalf("got %d, want message %d of %d", v, r.next, len(m.all))
+		}
+		r.next++
+	case m.closed && m.reserved == nil:
+		expectErr(t, "get", err, ErrClosed)
+	case !m.closed:
+		expectErr(t, "get", err, ErrEmpty)
+	}
+}
+
+// check looks at what can be looked at any time.
+func (m *broadcastModel) check(t *rapid.T) {
+	v, err := m.b.Latest()
+	switch n := len(m.all); {
+	case n == 0:
+		expectErr(t, "latest", err, ErrEmpty)
+	case err != nil || v != m.all[n-1]:
+		t.Fatalf("the latest is %d, %v, want %d", v, err, m.all[n-1])
+	}
+	if s := m.b.Stats(); s.Put != uint64(len(m.all)) || s.Abandoned != 0 {
+		t.Fatalf("%+v, want %d", s, len(m.all))
+	}
+}
+
+// Any sequence of operations shows each reader the messages in order, but for those that it is told it has lost.
+func TestBroadcastProperties(t *testing.T) {
+	seg := newSegment(t, bigSegment)
+	rapid.Check(t, func(t *rapid.T) {
+		m := &broadcastModel{}
+		capacity := rapid.SampledFrom([]int{1, 2, 4, 16}).Draw(t, "capacity")
+		start := rapid.SampledFrom(broadcastStarts).Draw(t, "start")
+		var err error
+		if m.b, err = NewBroadcast[uint64](seg, "b", capacity, Options{}.startingAt(start)); err != nil {
+			t.Fatal(err)
+		}
+		defer seg.RemoveObject("b") // also when the check fails, and is tried again
+		t.Repeat(map[string]func(*rapid.T){
+			"": m.check, "Put": m.put, "Put again": m.put, "Reserve": m.reserve, "end": m.end, "Reader": m.join, "Get": m.get, "Get again": m.get,
+			"Close": func(t *rapid.T) {
+				if rapid.IntRange(0, 19).Draw(t, "now") == 0 {
+					expectErr(t, "close", m.b.Close(), nil)
+					m.closed = true
+				}
+			},
+		})
+	})
+}
+
+// FuzzBroadcast overwrites words of a Broadcast between operations on it.
+func FuzzBroadcast(f *testing.F) {
+	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 128, 8, 255, 255, 255, 255, 255, 255, 255, 255})
+	f.Fuzz(func(t *testing.T, script []byte) {
+		b := newBroadcast[int64](t, 4, Options{})
+		b.Put(1)
+		r := b.Reader(FromOldest)
+		for ; len(script) >= 9; script = script[9:] {
+			off := 8 + int(script[0])*8%(len(b.o.Payload)-8)
+			binary.NativeEndian.PutUint64(b.o.Payload[off:], binary.LittleEndian.Uint64(script[1:]))
+			began := time.Now()
+			_, get := r.TryGet()
+			_, latest := b.Latest()
+			for _, err := range []error{get, latest, b.Put(2)} {
+				if !acceptable(err) && !errors.Is(err, ErrLapped) && !errors.Is(err, ErrRoleTaken) {
+					t.Fatal(err)
+				}
+			}
+			r = b.Reader(Start(script[0] % 2))
+			if took := time.Since(began); took > time.Second {
+				t.Fatalf("took %v", took)
+			}
+		}
+	})
+}
