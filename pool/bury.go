@@ -81,6 +81,12 @@ func (p *Pool) isQueued(i, serial uint32) bool {
 	return p.slots[i].state.Load() == stateOf(phaseQueued, 0, serial)
 }
 
+// quarantined is the error of a task, or of the one of a chunk that ran, which has killed enough workers.
+func (p *Pool) quarantined(c *call, d WorkerExit) error {
+	event(slog.LevelError, "task quarantined: it kills its workers", slog.String("task", c.task), slog.Int("kills", c.kills))
+	return d.kills(c.task, c.kills)
+}
+
 // retry queues a task whose worker died while it ran, under mu. It reports false when it will not run again in this slot: it
 // has failed, or its arguments are to run one by one.
 func (p *Pool) retry(i uint32, d WorkerExit) bool {
@@ -103,10 +109,11 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 		c.err = ErrClosed
 	case sl.count > 1:
 		event(slog.LevelWarn, "tasks of a chunk run again one by one: their worker died", slog.String("task", c.task), slog.Int("count", int(sl.count)))
-		c.split = true
+		if c.split = true; enough {
+			c.err = p.quarantined(c, d)
+		}
 	case enough:
-		event(slog.LevelError, "task quarantined: it kills its workers", slog.String("task", c.task), slog.Int("kills", c.kills))
-		c.err = d.kills(c.task, c.kills)
+		c.err = p.quarantined(c, d)
 	default:
 		event(slog.LevelWarn, "task runs again: its worker died", slog.String("task", c.task), slog.Int("kills", c.kills))
 		p.retried++

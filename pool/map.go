@@ -54,7 +54,8 @@ func IMapUnordered[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args i
 	return imap(ctx, p, t, infallible(args), false)
 }
 
-// IMap is [IMapUnordered] with the results in the order of the arguments.
+// IMap is [IMapUnordered] with the results in the order of the arguments. When those that wait for their turn get many, no
+// arguments are taken until it has come.
 func IMap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq[A]) iter.Seq2[R, error] {
 	return imap(ctx, p, t, infallible(args), true)
 }
@@ -103,6 +104,7 @@ func imap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[
 		if ordered {
 			line := line[R]{hand: hand, waiting: map[int]arrived[R]{}}
 			hand = line.add
+			r.behind = func() int { return len(line.waiting) }
 		}
 		if err := r.all(ctx, hand); err != nil {
 			var zero R

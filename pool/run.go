@@ -12,7 +12,8 @@ type run[A, R any] struct {
 	t        *Task[A, R]
 	w        *waiter
 	next     func() (a *A, ok bool, err error)
-	ahead    int // slots that may be on their way
+	ahead    int        // slots that may be on their way
+	behind   func() int // results that wait for their turn; nil: none ever do
 	admitted bool
 	sizing   sizing
 
@@ -86,6 +87,9 @@ func (r *run[A, R]) close() {
 func (r *run[A, R]) send(ctx context.Context) error {
 	for !(r.over && len(r.again) == 0) && len(r.refused) == 0 {
 		room := min(r.room()-r.flying, sendMost)
+		if r.behind != nil && len(r.again) == 0 { // what is to go again may be what they wait for
+			room = min(room, behindMost*r.ahead-r.flying-r.behind()/max(r.sizing.fixed, 1))
+		}
 		if room <= 0 {
 			break
 		}
@@ -126,6 +130,9 @@ func (r *run[A, R]) room() int {
 }
 
 const flyingBytes = 1 << 20
+
+// behindMost is how many times as many slots as may be on their way may be there in all, on their way or waiting for their turn.
+const behindMost = 4
 
 // sendMost is how many slots are filled before they are submitted: so that workers do not wait for the last of many.
 const sendMost = 16
@@ -251,6 +258,8 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 	for k := range int(sl.count) {
 		var kind uint32
 		var item []byte
+		var none R
+		r.value = none
 		err := failed
 		if err == nil {
 			kind, item, b, err = cutResult(b)
@@ -292,7 +301,10 @@ func (r *run[A, R]) split(i uint32) error {
 			return err
 		}
 		if k == int(sl.at.Load()) {
-			l.kills = c.kills
+			if l.kills = c.kills; c.err != nil { // it has no other attempt
+				r.refused = append(r.refused, refused{l.index, c.err})
+				continue
+			}
 		}
 		r.again = append(r.again, l)
 	}
