@@ -16,7 +16,10 @@ const logEnv = "SHMKIT_LOG"
 // eventLog is where this process shows events; nil: nowhere.
 var eventLog atomic.Pointer[eventHandler]
 
-type eventHandler struct{ to slog.Handler }
+type eventHandler struct {
+	to    slog.Handler
+	named bool // it adds the name of the process itself
+}
 
 // LogToStderr shows what happens in the pools and processes of this program on standard error, from that level on. Each line
 // says in which process it was seen, as the attribute process, with the name of [Current], and which worker or process it is about:
@@ -41,7 +44,8 @@ func LogTo(h slog.Handler) {
 		eventLog.Store(nil)
 		return
 	}
-	eventLog.Store(&eventHandler{h})
+	_, named := h.(*LogHandler)
+	eventLog.Store(&eventHandler{h, named})
 }
 
 // logAsInherited does what the environment says.
@@ -73,7 +77,9 @@ func (e *eventHandler) show(level slog.Level, msg string, attrs []slog.Attr) {
 		return
 	}
 	r := slog.NewRecord(time.Now(), level, msg, 0)
-	r.AddAttrs(slog.String(ProcessKey, Current().Name))
+	if !e.named {
+		r.AddAttrs(slog.String(ProcessKey, Current().Name))
+	}
 	r.AddAttrs(attrs...)
 	e.to.Handle(ctx, r) // nobody is there to be told of an error
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
@@ -34,7 +36,7 @@ type LogOptions struct {
 const defaultLogCapacity = 1 << 20
 
 // A LogHandler is a [slog.Handler] that passes records to a [LogListener], in whatever process that is. It never
-// waits: when the listener is too slow, or there is none, and the log is full, a record is dropped and counted, and the
+// waits for that: when the listener is too slow, or there is none, and the log is full, a record is dropped and counted, and the
 // listener reports how many were. A record that was handled before its process died is delivered.
 //
 // Records of one goroutine come in order. Values of other kinds than slog's own travel as what the codec makes of them, or
@@ -51,7 +53,11 @@ type LogHandler struct {
 type sharedLog struct {
 	records           *queue.Bytes
 	dropped, reported *shm.Counter
+
+	held atomic.Int64 // until when, in ns since 1970, nobody waits for whoever holds up the log
 }
+
+var logQueue = queue.Options{Wait: parked, WhenFull: queue.DropNewest}
 
 // NewLogHandler finds the log of that name in the segment, or makes it, and returns a handler that writes to it.
 //
@@ -75,14 +81,14 @@ func NewLogHandler(seg *shm.Segment, name string, o LogOptions) (*LogHandler, er
 }
 
 func openLog(seg *shm.Segment, name string, capacity int) (*sharedLog, error) {
-	records, err := queue.OpenBytes(seg, name, queue.Options{Wait: parked})
+	records, err := queue.OpenBytes(seg, name, logQueue)
 	if errors.Is(err, os.ErrNotExist) {
 		if capacity == 0 {
 			capacity = defaultLogCapacity
 		}
-		records, err = queue.NewBytes(seg, name, capacity, queue.Options{Wait: parked})
+		records, err = queue.NewBytes(seg, name, capacity, logQueue)
 		if errors.Is(err, shm.ErrMismatch) { // another process was faster
-			records, err = queue.OpenBytes(seg, name, queue.Options{Wait: parked})
+			records, err = queue.OpenBytes(seg, name, logQueue)
 		}
 	}
 	if err != nil {
@@ -103,13 +109,15 @@ func (h *LogHandler) Enabled(_ context.Context, level slog.Level) bool {
 	return level >= h.o.Level.Level()
 }
 
-// Handle passes the record on, or drops it when there is no room. It does not wait, and takes no memory for values of slog's own kinds.
+// Handle passes the record on, or drops it when there is no room. It takes no memory for values of slog's own kinds. It waits for nobody
+// but a process that was put off its processor in the instant in which it claimed a place, and for that half a second at most, and then for 5 s not
+// again: it drops.
 //
 // Errors: [shm.ErrClosed], [queue.ErrClosed], [shm.ErrCorrupt].
 func (h *LogHandler) Handle(_ context.Context, r slog.Record) error {
 	buffer := logBuffers.Get().(*[]byte)
 	b := h.append((*buffer)[:0], r)
-	err := h.log.records.TryPut(b)
+	err := h.log.put(b)
 	if cap(b) <= maxLogBuffer {
 		*buffer = b
 		logBuffers.Put(buffer)
@@ -120,6 +128,45 @@ func (h *LogHandler) Handle(_ context.Context, r slog.Record) error {
 	h.log.dropped.Add(1) // no room now, or longer than there ever is
 	return nil
 }
+
+const (
+	heldLimit = 500 * time.Millisecond // how long a record waits for a process that holds up the log
+	heldPause = 5 * time.Second        // how long none waits after one that waited in vain, unless one gets through
+)
+
+// put puts a record. When TryPut has found no room, that may be because another process is not running now that claims a place;
+// PutBatch waits for that one, and drops when the log is full.
+//
+// Errors: [queue.ErrFull], the end of a context; those of Handle.
+func (l *sharedLog) put(record []byte) error {
+	err := l.records.TryPut(record)
+	if err == nil && l.held.Load() != 0 {
+		l.held.Store(0)
+	}
+	if err != queue.ErrFull || time.Now().UnixNano() < l.held.Load() {
+		return err
+	}
+	records := [][]byte{record}
+	n, err := l.records.PutBatch(noTime, records)
+	if errors.Is(err, context.Canceled) {
+		ctx, cancel := context.WithTimeout(context.Background(), heldLimit)
+		defer cancel()
+		if n, err = l.records.PutBatch(ctx, records); errors.Is(err, context.DeadlineExceeded) {
+			l.held.Store(time.Now().Add(heldPause).UnixNano())
+		}
+	}
+	if err == nil && n == 0 {
+		return queue.ErrFull
+	}
+	return err
+}
+
+// noTime is a context for whoever must not wait.
+var noTime = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 var logBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
