@@ -1,0 +1,122 @@
+// Resource shows a resource with a lifetime: each worker has a scratch directory from before its first task until after its
+// last one. A worker that is killed cannot remove its own; the parent does.
+package main
+
+import (
+	"compress/gzip"
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/shmkit/shmkit/pool"
+)
+
+// Scratch is opened once in each worker, and closed when the worker is recycled or the pool is closed.
+var Scratch = pool.DefineResource("scratch", func(context.Context) (string, func() error, error) {
+	dir := scratchOf(os.Getpid())
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", nil, err
+	}
+	return dir, func() error { return os.RemoveAll(dir) }, nil
+})
+
+func scratchOf(pid int) string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("resource-example-%d", pid))
+}
+
+// Pack says how many bytes a text has when it is compressed.
+var Pack = pool.Define("pack", func(ctx context.Context, text string) (int64, error) {
+	f, err := os.CreateTemp(Scratch.Get(ctx), "packed")
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	z := gzip.NewWriter(f)
+	if _, err := z.Write([]byte(text)); err != nil {
+		return 0, err
+	}
+	if err := z.Close(); err != nil {
+		return 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+})
+
+func main() {
+	log.SetFlags(0)
+	pool.Main() // in a worker: runs it and never returns
+	if err := run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context) error {
+	dirs := map[string]string{} // of workers that have ended, and how that was
+	p, err := pool.New(ctx, pool.Options{
+		Workers:           2,
+		Resources:         []pool.AnyResource{Scratch},
+		MaxTasksPerWorker: 10, // so that some are recycled
+		OnWorkerExit: func(e pool.WorkerExit) {
+			dir := scratchOf(e.PID)
+			dirs[dir] = e.Reason
+			if e.Reason == "died" {
+				os.RemoveAll(dir)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+
+	var texts []string
+	for i := range 30 {
+		texts = append(texts, strings.Repeat("to be packed ", 100*i))
+	}
+	if _, err := pool.Map(ctx, p, Pack.With(pool.TaskOptions{Chunk: 1}), texts); err != nil {
+		return err
+	}
+	if err := killOne(p); err != nil { // as somebody does when memory is short
+		return err
+	}
+	sizes, err := pool.Map(ctx, p, Pack, texts)
+	if err != nil {
+		return err
+	}
+	if err := p.Close(); err != nil { // from here on nobody calls OnWorkerExit
+		return err
+	}
+
+	ends, left := map[string]bool{}, 0
+	for dir, reason := range dirs {
+		ends[reason] = true
+		if _, err := os.Stat(dir); err == nil {
+			left++
+		}
+	}
+	fmt.Printf("packed %d texts; workers were recycled: %v, died: %v, closed: %v; %d scratch directories are left\n",
+		len(sizes), ends["recycled"], ends["died"], ends["closed"], left)
+	return nil
+}
+
+// killOne kills workers until one has died of it: the one that it finds may just be ending by itself.
+func killOne(p *pool.Pool) error {
+	for p.Stats().Killed == 0 {
+		if pid := p.Stats().Workers[0].PID; pid != 0 { // 0: it is being replaced
+			worker, err := os.FindProcess(pid)
+			if err != nil {
+				return err
+			}
+			worker.Kill()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil
+}
