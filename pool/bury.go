@@ -104,7 +104,7 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 	enough := limit > 0 && c.kills >= limit
 	switch {
 	case c.expired:
-		c.err = &DeadlineError{Task: c.task, Limit: c.options.Hard, Hard: true}
+		c.err = c.late()
 	case p.alive.Err() != nil || c.waiter == nil:
 		c.err = ErrClosed
 	case sl.count > 1:

@@ -36,7 +36,31 @@ func (p *Pool) watch() {
 		for _, w := range late {
 			p.crew.kill(w)
 		}
+		if p.local && late != nil {
+			p.nudge() // leaveBehind has delivered
+		}
 	}
+}
+
+// leaveBehind fails, under mu, the task in slot i of a local pool, whose state is s, unless it has finished. Only then its goroutine may
+// be left alone: otherwise it may be at another task already, which must not run twice at once.
+func (p *Pool) leaveBehind(i uint32, s uint64) bool {
+	c := &p.calls[i]
+	if !p.slots[i].state.CompareAndSwap(s, stateOf(phaseDone, 0, c.serial+1)) { // #3 -> #4
+		return false
+	}
+	c.serial++
+	c.stuck = true
+	c.err = c.late()
+	if p.deliver(i) {
+		c.left = true // unstick releases it
+	}
+	return true
+}
+
+// late is the error of a call that ran past its hard deadline.
+func (c *call) late() error {
+	return &DeadlineError{Task: c.task, Limit: c.options.Hard, Hard: true}
 }
 
 // overdue finds the workers of tasks that are past their hard deadline, under mu, and says when to look again; 0: no
@@ -60,7 +84,9 @@ func (p *Pool) overdue(now time.Time) (late []proctab.Owner, period time.Duratio
 		} else if now.Sub(c.running) >= c.options.Hard {
 			event(slog.LevelWarn, "worker killed: its task is past the hard deadline",
 				slog.String("worker", p.crew.nameOf(workerOf(s))), slog.String("task", c.task), slog.Duration("limit", c.options.Hard))
-			c.expired = true
+			if c.expired = true; p.local && !p.leaveBehind(uint32(i), s) {
+				continue // it has just finished
+			}
 			late = append(late, workerOf(s))
 		}
 	}
