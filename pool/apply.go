@@ -120,7 +120,7 @@ func (t *Task[A, R]) open(kind uint32, b []byte) (v R, err error) {
 		}
 		return v, errorFrom(t.name, kind, f)
 	}
-	if v, err = t.rets.decode(b); err != nil {
+	if v, err = t.rets.receive(b); err != nil {
 		return v, fmt.Errorf("pool: task %q: decode the result: %w", t.name, err)
 	}
 	return v, nil

@@ -93,6 +93,25 @@ func (c codec[T]) view(b []byte) (v T, err error) {
 	return v, nil
 }
 
+// receive is decode for the parent, which a panic of an UnmarshalBinary must not end. In a worker it is a panic of the task.
+func (c codec[T]) receive(b []byte) (v T, err error) {
+	if c.raw > 0 || c.element > 0 {
+		return c.decode(b)
+	}
+	return receiveWire[T](b)
+}
+
+//go:noinline
+func receiveWire[T any](b []byte) (v T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			var none T
+			v, err = none, fmt.Errorf("decode a %T: panic: %v", none, p)
+		}
+	}()
+	return decodeWire[T](b)
+}
+
 //go:noinline
 func decodeWire[T any](b []byte) (v T, err error) {
 	err = wire.Decode(b, &v)

@@ -159,3 +159,17 @@ var tell = pool.Define("tell", func(ctx context.Context, c counted) (int, error)
 })
 
 func times(a tally, at int) int64 { return atomic.LoadInt64(&a.Slice()[at]) }
+
+// ready waits until so many workers take tasks.
+func ready(t testing.TB, p *pool.Pool, workers int) {
+	t.Helper()
+	proctest.Eventually(t, 20*time.Second, func() bool {
+		n := 0
+		for _, w := range p.Stats().Workers {
+			if w.PID != 0 {
+				n++
+			}
+		}
+		return n == workers
+	}, "workers are there")
+}
