@@ -172,6 +172,6 @@ func (c *Cond) Notify(n int) { c.c.Notify(n) }
 // Broadcast lets all goroutines go that wait. Otherwise it is like [Cond.Signal].
 func (c *Cond) Broadcast() { c.c.Broadcast() }
 
-// Waiting is how many goroutines of all processes wait and were not notified yet. It may have changed by the time that
-// it is looked at.
+// Waiting is how many goroutines of all processes wait and were not notified yet. One that is about to unlock its lock is
+// counted already. The number may have changed by the time that it is looked at.
 func (c *Cond) Waiting() int { return c.c.Waiting() }

@@ -26,7 +26,7 @@ func TestCondWaiterDies(t *testing.T) {
 				for _, a := range append(survivors, victim) {
 					a.Send("wait 1")
 				}
-				waiting(t, c, 3)
+				asleep(t, seg, c, 3)
 				victim.Kill()
 				waiting(t, c, 2)
 				began := time.Now()
@@ -46,13 +46,13 @@ func TestCondWaiterDies(t *testing.T) {
 	}
 }
 
-// stopWaiting has a new process wait n times, and stops it.
+// stopWaiting has a new process wait n times, and stops it when it has given up the lock.
 func stopWaiting(t *testing.T, seg *shm.Segment, c *shmsync.Cond, n int) *proctest.Child {
 	t.Helper()
 	victim := startCondAgent(t, seg, shmsync.Park)
 	before := c.Waiting()
 	victim.Send(fmt.Sprint("wait ", n))
-	waiting(t, c, before+n)
+	asleep(t, seg, c, before+n)
 	victim.Signal(syscall.SIGSTOP)
 	victim.WaitStopped()
 	return victim
@@ -193,6 +193,62 @@ func TestCondHolderDies(t *testing.T) {
 	}
 }
 
+// halfWaiting is a lock that is never given up.
+type halfWaiting struct{ *shmsync.Mutex }
+
+func (halfWaiting) Unlock() {
+	proctest.Say("counted")
+	proctest.Hear() // nothing, until it is killed
+}
+
+// cond-half-waiter: SEGMENT. It waits, but does not get as far as giving up the lock "m".
+var condHalfWaiter = proctest.Register("cond-half-waiter", func(args []string) {
+	seg, err := shm.Open(args[0])
+	must(err)
+	c, err := shmsync.NewCond(seg, "c", shmsync.CondOptions{})
+	must(err)
+	m, err := shmsync.NewMutex(seg, "m", shmsync.MutexOptions{})
+	must(err)
+	must(m.Lock(background))
+	must(c.Wait(background, halfWaiting{m}))
+})
+
+// A process is counted as a waiter, and dies before it has given up the lock: it is not counted any more, and dies as a
+// holder. The next one who locks is told, or who waits, without a signal.
+func TestCondWaiterDiesHolding(t *testing.T) {
+	for name, policy := range policies {
+		t.Run(name, func(t *testing.T) {
+			seg := newSegment(t)
+			c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")
+			other := startCondAgent(t, seg, policy)
+			for _, others := range []int{0, 1} {
+				if others == 1 {
+					other.Send("wait 1")
+					asleep(t, seg, c, 1)
+				}
+				victim := proctest.Start(t, condHalfWaiter, seg.Path())
+				victim.Expect("counted")
+				if n := c.Waiting(); n != others+1 {
+					t.Errorf("%d wait, want %d", n, others+1)
+				}
+				wantErr(t, "the lock", m.TryLock(), shmsync.ErrLocked)
+				victim.Kill()
+				if others == 1 {
+					other.Expect("owner died")
+				} else {
+					wantErr(t, "the lock", m.Lock(background), shmsync.ErrOwnerDied)
+					m.MarkConsistent()
+					m.Unlock()
+				}
+				waiting(t, c, 0)
+				wantErr(t, "lock what was repaired", lockWithin(m, soon), nil)
+				m.Unlock()
+			}
+			other.Kill()
+		})
+	}
+}
+
 // Who signals, or broadcasts, is killed at a random moment, again and again. All that wait return with the broadcast that
 // follows, at the latest, and the waiters of a whole broadcast need no other.
 func TestCondNotifierDies(t *testing.T) {
@@ -234,7 +290,7 @@ func TestCondSeatsAreReused(t *testing.T) {
 	for range 40 {
 		victim := startCondAgent(t, seg, shmsync.Park)
 		victim.Send("wait 1")
-		waiting(t, c, 1)
+		asleep(t, seg, c, 1)
 		victim.Kill()
 		waiting(t, c, 0)
 	}

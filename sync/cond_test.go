@@ -128,6 +128,16 @@ func waiting(t testing.TB, c *shmsync.Cond, n int) {
 	proctest.Eventually(t, 10*time.Second, func() bool { return c.Waiting() == n }, fmt.Sprintf("%d goroutines wait", n))
 }
 
+// asleep is waiting, for waiters that have given up the lock "m", too. They are counted while they still hold it: who
+// kills or stops a process between the two kills or stops a holder.
+func asleep(t testing.TB, seg *shm.Segment, c *shmsync.Cond, n int) {
+	t.Helper()
+	waiting(t, c, n)
+	m := newMutex(t, seg, "m")
+	wantErr(t, "lock what the waiters have given up", lockWithin(m, 10*time.Second), nil)
+	m.Unlock()
+}
+
 // silent fails the test when one of the children says something within some milliseconds. It asks each of them for
 // something else, whose answer must be the next line.
 func silent(t testing.TB, children ...*proctest.Child) {
