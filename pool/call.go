@@ -145,7 +145,7 @@ func (p *Pool) enqueue(i uint32) {
 	c.live, c.delayed, c.running = true, false, time.Time{}
 	sl.soft, sl.timed, sl.kind, sl.result, sl.resultLen, sl.ran = int64(c.options.Soft), 0, 0, 0, 0, 0
 	sl.at.Store(0)
-	if c.timed || sl.count > 1 || c.serial%timedOf == 0 {
+	if c.timed || sl.count > 1 || c.serial%timedOf == 1 { // the first, too
 		if sl.timed = 1; c.since.IsZero() {
 			c.since = time.Now()
 		}
