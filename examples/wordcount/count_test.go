@@ -225,7 +225,7 @@ func TestFailuresAreNamed(t *testing.T) {
 	gone := filepath.Join(dir, "gone")
 	task := countTask{Pieces: []piece{{gone, 0, -1}, {dir, 0, -1}, {good, 0, -1}}}
 	var files int64
-	r, err := countPieces(t.Context(), task, nil, func(f int64) { files += f })
+	r, err := countPieces(t.Context(), task, new(table), nil, func(f int64) { files += f })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestCountPiecesEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("enough")
 	cancel(cause)
-	if _, err := countPieces(ctx, countTask{Pieces: []piece{{"/", 0, -1}}}, nil, nil); !errors.Is(err, cause) {
+	if _, err := countPieces(ctx, countTask{Pieces: []piece{{"/", 0, -1}}}, new(table), nil, nil); !errors.Is(err, cause) {
 		t.Errorf("got %v, want %v", err, cause)
 	}
 }

@@ -26,13 +26,16 @@ func inProcess(t *testing.T, ctx context.Context) stages {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { seg.Close() })
+	words := new(table)
 	return stages{
 		count: func(tasks iter.Seq[countTask]) iter.Seq2[counted, error] {
 			return each(ctx, tasks, func(ctx context.Context, t countTask) (counted, error) {
-				return countPieces(ctx, t, seg, func(int64) {})
+				return countPieces(ctx, t, words, seg, func(int64) {})
 			})
 		},
-		top: func(tasks iter.Seq[topTask]) iter.Seq2[[]WordCount, error] { return each(ctx, tasks, topWords) },
+		top: func(tasks iter.Seq[topTask]) iter.Seq2[[]WordCount, error] {
+			return each(ctx, tasks, func(_ context.Context, t topTask) ([]WordCount, error) { return topWords(t, words) })
+		},
 	}
 }
 
@@ -236,12 +239,12 @@ func TestDamagedResults(t *testing.T) {
 	for _, content := range []string{"\x05four", "\x01a", "\x01a\x00", "\x01a\x80"} {
 		n := copy(a.Slice(), content)
 		task := topTask{Parts: []part{{a, 0, n}}, Limit: 1}
-		if _, err := topWords(t.Context(), task); !errors.Is(err, errDamaged) {
+		if _, err := topWords(task, new(table)); !errors.Is(err, errDamaged) {
 			t.Errorf("%q: got %v", content, err)
 		}
 	}
 	for _, p := range []part{{a, -1, 5}, {a, 5, 4}, {a, 0, 101}} {
-		if _, err := topWords(t.Context(), topTask{Parts: []part{p}}); !errors.Is(err, errDamaged) {
+		if _, err := topWords(topTask{Parts: []part{p}}, new(table)); !errors.Is(err, errDamaged) {
 			t.Errorf("bytes %d to %d: got %v", p.From, p.To, err)
 		}
 	}

@@ -134,10 +134,11 @@ func count(ctx context.Context, cfg config, stderr *os.File) (report, error) {
 	totals, top, err := newJob(tree, cfg.top, ws.stages(ctx)).run(ctx)
 	unwatch()
 	elapsed := time.Since(start)
+	stats := ws.pool.Stats()
 	if closed := ws.close(); err == nil {
 		err = closed
 	}
-	return newReport(totals, top, elapsed, cfg.workers, ws.killed()), err
+	return newReport(totals, top, elapsed, stats), err
 }
 
 // watch shows the progress of the workers, if there is a terminal, and kills some of them, if there is to

@@ -8,22 +8,46 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/shmkit/shmkit/pool"
 )
 
 // report is what the program prints. Its JSON form is one object, with the totals beside the rest.
 type report struct {
 	Totals
-	Seconds float64     `json:"seconds"`
-	Workers int         `json:"workers"`
-	Killed  int         `json:"killed"` // workers that died and were replaced
-	Top     []WordCount `json:"top"`
+	Seconds float64        `json:"seconds"`
+	Killed  int            `json:"killed"`  // workers that died and were replaced
+	Workers []workerReport `json:"workers"` // as they were at the end
+	Task    taskReport     `json:"task"`
+	Top     []WordCount    `json:"top"`
 }
 
-func newReport(t Totals, top []WordCount, elapsed time.Duration, workers, killed int) report {
+// A workerReport is what one worker, and those that it has replaced, have done.
+type workerReport struct {
+	Name       string  `json:"name"`
+	Tasks      uint64  `json:"tasks"`
+	Restarts   int     `json:"restarts"`
+	CPUSeconds float64 `json:"cpuSeconds"` // of the last one
+	Memory     int64   `json:"memory"`     // bytes, of the last one
+}
+
+// A taskReport says how long tasks took in their workers, as a sample of them shows.
+type taskReport struct {
+	Samples    int64   `json:"samples"`
+	P50Seconds float64 `json:"p50Seconds"`
+	P99Seconds float64 `json:"p99Seconds"`
+}
+
+func newReport(t Totals, top []WordCount, elapsed time.Duration, s pool.Stats) report {
 	if top == nil {
 		top = []WordCount{} // in JSON a list, not null
 	}
-	return report{Totals: t, Seconds: elapsed.Seconds(), Workers: workers, Killed: killed, Top: top}
+	r := report{Totals: t, Seconds: elapsed.Seconds(), Killed: s.Killed, Top: top}
+	for _, w := range s.Workers {
+		r.Workers = append(r.Workers, workerReport{w.Name, w.Tasks, w.Restarts, w.CPU.Seconds(), w.Memory})
+	}
+	r.Task = taskReport{s.Run.Samples, s.Run.P50.Seconds(), s.Run.P99.Seconds()}
+	return r
 }
 
 // writeJSON writes r in one line. Bytes of words that are not UTF-8 are replaced.
@@ -37,7 +61,7 @@ func (r report) writeJSON(w io.Writer) error {
 func (r report) writeText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d files, %d lines, %d words, %d bytes\n", r.Files, r.Lines, r.Words, r.Bytes)
-	fmt.Fprintf(&b, "%.2f s with %d workers", r.Seconds, r.Workers)
+	fmt.Fprintf(&b, "%.2f s with %d workers", r.Seconds, len(r.Workers))
 	if r.Seconds > 0 {
 		fmt.Fprintf(&b, ", %.0f MB/s", float64(r.Bytes)/1e6/r.Seconds)
 	}
@@ -54,8 +78,20 @@ func (r report) writeText(w io.Writer) error {
 	for _, t := range r.Top {
 		fmt.Fprintf(&b, "%12d  %s\n", t.Count, printableWord(t.Word))
 	}
+	r.writeWorkers(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeWorkers writes what the workers have done.
+func (r report) writeWorkers(b *strings.Builder) {
+	fmt.Fprintf(b, "\n%-10s %6s %8s %8s %9s\n", "", "tasks", "CPU", "memory", "restarts")
+	for _, w := range r.Workers {
+		fmt.Fprintf(b, "%-10s %6d %6.2f s %5d MB %9d\n", w.Name, w.Tasks, w.CPUSeconds, w.Memory/1e6, w.Restarts)
+	}
+	if t := r.Task; t.Samples > 0 {
+		fmt.Fprintf(b, "half of the tasks took less than %.1f ms, 99 %% less than %.1f ms\n", 1e3*t.P50Seconds, 1e3*t.P99Seconds)
+	}
 }
 
 // printableWord is the word, quoted if it would do something to a terminal.

@@ -12,12 +12,23 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/shmkit/shmkit/pool"
 )
 
 var sample = newReport(
 	Totals{Files: 3, Lines: 20, Words: 100, Bytes: 5_000_000, Unreadable: 1},
 	[]WordCount{{"the", 7}, {"<&\"", 3}, {"a\x1b[2J", 2}, {"\xff", 1}, {"für", 1}},
-	2*time.Second, 4, 5)
+	2*time.Second, pool.Stats{
+		Workers: []pool.WorkerStats{
+			{Name: "Worker-1", PID: 12, Tasks: 70, CPU: 1500 * time.Millisecond, Memory: 42_000_000},
+			{Name: "Worker-2", PID: 13, Tasks: 7, Restarts: 5, CPU: 20 * time.Millisecond, Memory: 9_000_000},
+		},
+		Killed: 5,
+		Run:    pool.Latency{P50: 1500 * time.Microsecond, P99: 12 * time.Millisecond, Samples: 4},
+	})
+
+var oneWorker = pool.Stats{Workers: []pool.WorkerStats{{Name: "Worker-1"}}}
 
 func TestReportText(t *testing.T) {
 	var b bytes.Buffer
@@ -25,7 +36,7 @@ func TestReportText(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `3 files, 20 lines, 100 words, 5000000 bytes
-2.00 s with 4 workers, 2 MB/s
+2.00 s with 2 workers, 2 MB/s
 1 files or directories could not be read
 5 workers were killed; their work was done again
 
@@ -34,15 +45,26 @@ func TestReportText(t *testing.T) {
            2  "a\x1b[2J"
            1  "\xff"
            1  für
+
+            tasks      CPU   memory  restarts
+Worker-1       70   1.50 s    42 MB         0
+Worker-2        7   0.02 s     9 MB         5
+half of the tasks took less than 1.5 ms, 99 % less than 12.0 ms
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &b, want)
 	}
 	b.Reset()
-	if err := newReport(Totals{Files: 1}, nil, 0, 1, 0).writeText(&b); err != nil {
+	if err := newReport(Totals{Files: 1}, nil, 0, oneWorker).writeText(&b); err != nil {
 		t.Fatal(err)
 	}
-	if want := "1 files, 0 lines, 0 words, 0 bytes\n0.00 s with 1 workers\n"; b.String() != want {
+	want = `1 files, 0 lines, 0 words, 0 bytes
+0.00 s with 1 workers
+
+            tasks      CPU   memory  restarts
+Worker-1        0   0.00 s     0 MB         0
+`
+	if b.String() != want {
 		t.Errorf("got %q, want %q", &b, want)
 	}
 }
@@ -52,7 +74,10 @@ func TestReportJSON(t *testing.T) {
 	if err := sample.writeJSON(&b); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"files":3,"lines":20,"words":100,"bytes":5000000,"unreadable":1,"seconds":2,"workers":4,"killed":5,` +
+	want := `{"files":3,"lines":20,"words":100,"bytes":5000000,"unreadable":1,"seconds":2,"killed":5,` +
+		`"workers":[{"name":"Worker-1","tasks":70,"restarts":0,"cpuSeconds":1.5,"memory":42000000},` +
+		`{"name":"Worker-2","tasks":7,"restarts":5,"cpuSeconds":0.02,"memory":9000000}],` +
+		`"task":{"samples":4,"p50Seconds":0.0015,"p99Seconds":0.012},` +
 		`"top":[{"word":"the","count":7},{"word":"<&\"","count":3},{"word":"a\u001b[2J","count":2},` +
 		`{"word":"\ufffd","count":1},{"word":"für","count":1}]}` + "\n"
 	if b.String() != want {
@@ -63,7 +88,7 @@ func TestReportJSON(t *testing.T) {
 		t.Errorf("read back as %+v, %v", back, err)
 	}
 	b.Reset()
-	if err := newReport(Totals{}, nil, 0, 1, 0).writeJSON(&b); err != nil || !strings.Contains(b.String(), `"top":[]`) {
+	if err := newReport(Totals{}, nil, 0, oneWorker).writeJSON(&b); err != nil || !strings.Contains(b.String(), `"top":[]`) {
 		t.Errorf("got %s, %v", &b, err)
 	}
 }

@@ -14,8 +14,15 @@ import (
 // What the workers can do.
 var (
 	countStage = pool.Define("count", countLive)
-	topStage   = pool.Define("top", topWords)
+	topStage   = pool.Define("top", func(ctx context.Context, t topTask) ([]WordCount, error) {
+		return topWords(t, ownTable.Get(ctx))
+	})
 )
+
+// ownTable is the table that a worker uses for one task after the other: a large one is costly to grow.
+var ownTable = pool.DefineResource("table", func(context.Context) (*table, func() error, error) {
+	return new(table), nil, nil
+})
 
 // liveTask is a countTask that shows how far it is. What a killed worker has shown is not taken back,
 // so that progress can run ahead of the totals.
@@ -26,7 +33,7 @@ type liveTask struct {
 }
 
 func countLive(ctx context.Context, t liveTask) (counted, error) {
-	r, err := countPieces(ctx, t.Task, t.Files.Segment(), t.Files.Add)
+	r, err := countPieces(ctx, t.Task, ownTable.Get(ctx), t.Files.Segment(), t.Files.Add)
 	if err != nil {
 		return r, err
 	}
@@ -63,7 +70,9 @@ func startWorkers(ctx context.Context, n int) (*workers, error) {
 		w.sums, err = shm.NewArray[int64](seg, "lines, words and bytes", 3)
 	}
 	if err == nil {
-		w.pool, err = pool.New(ctx, pool.Options{Workers: n, Attempts: -1})
+		w.pool, err = pool.New(ctx, pool.Options{
+			Workers: n, Attempts: -1, Resources: []pool.AnyResource{ownTable},
+		})
 	}
 	if err != nil {
 		return nil, errors.Join(err, seg.Close())
@@ -94,9 +103,6 @@ func (w *workers) progress() (files, lines, bytes int64) {
 	sums := w.sums.Slice() // past the lock: a glance is enough
 	return w.files.Sum(), sums[0], sums[2]
 }
-
-// killed is how many workers have died.
-func (w *workers) killed() int { return w.pool.Stats().Killed }
 
 // killOne kills a random worker.
 func (w *workers) killOne() {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync"
 
 	"github.com/shmkit/shmkit/shm"
 )
@@ -51,19 +50,14 @@ type part struct {
 	From, To int
 }
 
-// tables are those that no task uses now: a large one is costly to grow.
-var tables = sync.Pool{New: func() any { return new(table) }}
-
-// countPieces runs a countTask. It calls done after each piece, with the number of files that begin in
-// it, and leaves the table in seg.
-func countPieces(ctx context.Context, t countTask, seg *shm.Segment, done func(files int64)) (counted, error) {
-	var words *table
+// countPieces runs a countTask, with a table that it may use meanwhile. It calls done after each piece, with the number of
+// files that begin in it, and leaves the words in seg.
+func countPieces(ctx context.Context, t countTask, words *table, seg *shm.Segment, done func(files int64)) (counted, error) {
+	words.reset()
+	c := newCounter(nil)
 	if t.Words {
-		words = tables.Get().(*table)
-		defer tables.Put(words)
-		words.reset()
+		c.words = words
 	}
-	c := newCounter(words)
 	var r counted
 	for _, p := range t.Pieces {
 		if err := context.Cause(ctx); err != nil {
@@ -76,7 +70,7 @@ func countPieces(ctx context.Context, t countTask, seg *shm.Segment, done func(f
 		done(r.Totals.Files - before)
 	}
 	var err error
-	if t.Words && words.used > 0 {
+	if words.used > 0 {
 		r.Table, err = share(words, seg, fmt.Sprintf("words of task %d", t.Number))
 	}
 	return r, err
@@ -97,10 +91,8 @@ func share(words *table, seg *shm.Segment, name string) (*sharedTable, error) {
 	return &sharedTable{Bytes: a, Ends: ends}, nil
 }
 
-// topWords runs a topTask.
-func topWords(_ context.Context, t topTask) ([]WordCount, error) {
-	words := tables.Get().(*table)
-	defer tables.Put(words)
+// topWords runs a topTask, with a table that it may use meanwhile.
+func topWords(t topTask, words *table) ([]WordCount, error) {
 	words.reset()
 	for _, p := range t.Parts {
 		bytes := p.Bytes.Slice()
