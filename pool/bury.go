@@ -109,8 +109,11 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 		c.err = ErrClosed
 	case sl.count > 1:
 		event(slog.LevelWarn, "tasks of a chunk run again one by one: their worker died", slog.String("task", c.task), slog.Int("count", int(sl.count)))
+		p.retried += int(min(sl.at.Load(), sl.count-1)) // those before the one that ran
 		if c.split = true; enough {
 			c.err = p.quarantined(c, d)
+		} else {
+			p.retried++
 		}
 	case enough:
 		c.err = p.quarantined(c, d)

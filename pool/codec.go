@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"runtime/debug"
 
 	wire "github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/internal/elem"
@@ -15,6 +16,9 @@ type codec[T any] struct {
 	raw     int // size of T in bytes when it is copied as it is, else 0
 	element int // size of the elements when T is a slice whose elements are copied as they are, else 0
 }
+
+// isWire says that values go through CBOR, which calls methods of theirs.
+func (c codec[T]) isWire() bool { return c.raw == 0 && c.element == 0 }
 
 // codecFor chooses how values of T travel.
 func codecFor[T any]() (codec[T], error) {
@@ -51,9 +55,9 @@ func (c codec[T]) encode(v *T) (b []byte, err error) {
 //
 //go:noinline
 func encodeWire[T any](v *T) (b []byte, err error) {
-	defer func() { // of a MarshalBinary
-		if p := recover(); p != nil {
-			b, err = nil, fmt.Errorf("encode a %T: panic: %v", *v, p)
+	defer func() {
+		if p := recover(); p != nil { // of a MarshalBinary
+			b, err = nil, panicIn(fmt.Sprintf("encode a %T", *v), p)
 		}
 	}()
 	return wire.Encode(*v)
@@ -106,7 +110,7 @@ func receiveWire[T any](b []byte) (v T, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			var none T
-			v, err = none, fmt.Errorf("decode a %T: panic: %v", none, p)
+			v, err = none, panicIn(fmt.Sprintf("decode a %T", none), p)
 		}
 	}()
 	return decodeWire[T](b)
@@ -116,4 +120,10 @@ func receiveWire[T any](b []byte) (v T, err error) {
 func decodeWire[T any](b []byte) (v T, err error) {
 	err = wire.Decode(b, &v)
 	return v, err
+}
+
+// panicIn is the error for a panic with p. It is called where that is recovered.
+func panicIn(what string, p any) error {
+	stack := debug.Stack()
+	return fmt.Errorf("%s: %w", what, &PanicError{Value: fmt.Sprint(p), Stack: string(stack[:min(len(stack), maxStack)])})
 }

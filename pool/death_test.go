@@ -4,189 +4,245 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
-	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/pool"
 )
 
-var die = pool.Define("die", func(_ context.Context, how string) (int64, error) {
+var errBoom = errors.New("boom")
+
+func init() { pool.RegisterError("boom", errBoom) }
+
+// explode ends what its caller does in one of the ways of A49.
+func explode(how string) error {
 	switch how {
+	case "error":
+		return fmt.Errorf("it went: %w", errBoom)
 	case "panic":
 		panic("ouch")
+	case "nil": // a fault that Go makes a panic
+		var p *int
+		*p = 1
 	case "goexit":
 		runtime.Goexit()
 	case "exit":
 		fmt.Fprintln(os.Stderr, "last words")
 		os.Exit(3)
+	case "exit 0":
+		os.Exit(0)
+	case "segv": // a fault that Go makes no panic
+		mem, err := syscall.Mmap(-1, 0, 4096, syscall.PROT_NONE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+		if err != nil {
+			return err
+		}
+		*(*byte)(unsafe.Pointer(unsafe.SliceData(mem))) = 1
 	case "kill":
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
-	case "segv":
-		syscall.Kill(os.Getpid(), syscall.SIGSEGV)
-		select {}
+	case "memory":
+		var all [][]byte
+		for {
+			all = append(all, make([]byte, 1<<20))
+			for i := 0; i < 1<<20; i += 4096 {
+				all[len(all)-1][i] = 1
+			}
+		}
 	}
-	return 7, nil
+	return nil
+}
+
+// A grenade explodes at one point of its way through a pool.
+type grenade struct {
+	At  string // "send", "decode", "run", "encode", or "" for never
+	How string
+}
+
+func (g grenade) MarshalBinary() ([]byte, error) {
+	if g.At == "send" && pool.Parent() == nil || g.At == "encode" && pool.Parent() != nil {
+		if err := explode(g.How); err != nil {
+			return nil, err
+		}
+	}
+	return []byte(g.At + "|" + g.How), nil
+}
+
+func (g *grenade) UnmarshalBinary(b []byte) error {
+	g.At, g.How, _ = strings.Cut(string(b), "|")
+	if g.At == "decode" && pool.Parent() != nil || g.At == "receive" && pool.Parent() == nil {
+		return explode(g.How)
+	}
+	return nil
+}
+
+var throw = pool.Define("throw", func(_ context.Context, g grenade) (grenade, error) {
+	if g.At == "run" {
+		if err := explode(g.How); err != nil {
+			return g, err
+		}
+	}
+	return g, nil
 })
 
-// A49, the task's own part: each way to die while it runs, and the pool is usable after it.
-func TestDeathOfTask(t *testing.T) {
-	p := newPool(t, pool.Options{Workers: 2})
-	for how, value := range map[string]string{"panic": "ouch", "goexit": "runtime.Goexit was called"} {
-		_, err := pool.Map(t.Context(), p, die, []string{how})
-		var pe *pool.PanicError
-		if !errors.As(err, &pe) || pe.Value != value || !strings.Contains(pe.Stack, "pool_test") {
-			t.Errorf("%s: %v", how, err)
+// deadly are the ways to die that take the worker along, and what is seen of it.
+var deadly = map[string]func(e *pool.WorkerDiedError) bool{
+	"exit": func(e *pool.WorkerDiedError) bool {
+		return e.ExitCode == 3 && e.Signal == "" && e.Stderr == "last words\n" && strings.HasSuffix(e.Error(), "exit code 3): last words")
+	},
+	"exit 0": func(e *pool.WorkerDiedError) bool { return e.ExitCode == 0 && e.Signal == "" && e.Stderr == "" },
+	"segv": func(e *pool.WorkerDiedError) bool {
+		return e.ExitCode == 2 && strings.Contains(e.Stderr, "SIGSEGV") && strings.Contains(e.Error(), "exit code 2): unexpected fault address")
+	},
+	"kill": func(e *pool.WorkerDiedError) bool {
+		return e.ExitCode == -9 && e.Signal == "killed" && strings.Contains(e.Error(), "signal: killed")
+	},
+	"memory": func(e *pool.WorkerDiedError) bool {
+		return e.ExitCode == 2 && len(e.Stderr) <= 4096 && strings.Contains(e.Error(), "exit code 2): ") && strings.Contains(e.Stderr, "memory")
+	},
+}
+
+// outcome checks the error of a grenade that was thrown with so many attempts, and says how many workers it has cost.
+func outcome(t *testing.T, g grenade, err error, attempts int) (kills int) {
+	t.Helper()
+	if check := deadly[g.How]; check != nil {
+		var e *pool.WorkerDiedError
+		if !errors.As(err, &e) || e.Task != "throw" || e.Attempts != attempts || !strings.HasPrefix(e.Worker, "Worker-") || e.PID == 0 || !check(e) {
+			t.Errorf("%+v: %#v", g, err)
+		}
+		return attempts
+	}
+	var te *pool.TaskError
+	var pe *pool.PanicError
+	value := map[string]string{"panic": "ouch", "nil": "nil pointer dereference", "goexit": "runtime.Goexit was called"}[g.How]
+	switch {
+	case err == nil:
+	case g.At == "run" && g.How == "error" && errors.As(err, &te) && te.Task == "throw" && err.Error() == "it went: boom" && errors.Is(err, errBoom):
+		return 0
+	case g.At != "run" && g.How == "error" && strings.Contains(err.Error(), `task "throw": `+g.At) && strings.Contains(err.Error(), "it went: boom") && errors.Is(err, errBoom):
+		return 0
+	case value != "" && errors.As(err, &pe) && pe.Task == "throw" && strings.Contains(pe.Value, value) && strings.Contains(pe.Stack, "pool_test.explode"):
+		return 0
+	}
+	t.Errorf("%+v: %#v", g, err)
+	return 0
+}
+
+// A49: each point of a task in its worker, with each way to die there: the outcome of the task, of the others, and of the
+// pool.
+func TestDeath(t *testing.T) {
+	const attempts = 2
+	options := pool.Options{Workers: 2, Attempts: attempts, MemoryLimit: 256 << 20}
+	hows := []string{"error", "panic", "nil", "goexit", "exit", "exit 0", "segv", "kill", "memory"}
+	if race.Enabled { // its own memory counts, and has no end
+		options.MemoryLimit, hows = 0, hows[:len(hows)-1]
+	}
+	p := newPool(t, options)
+	for _, at := range []string{"decode", "run", "encode"} {
+		for _, how := range hows {
+			t.Run(at+"/"+how, func(t *testing.T) { testDeath(t, p, grenade{at, how}, attempts) })
 		}
 	}
-	for how, check := range map[string]func(*pool.WorkerDiedError) bool{
-		"exit": func(e *pool.WorkerDiedError) bool { return e.ExitCode == 3 && strings.Contains(e.Stderr, "last words") },
-		"kill": func(e *pool.WorkerDiedError) bool { return e.ExitCode == -9 && e.Signal == "killed" },
-		"segv": func(e *pool.WorkerDiedError) bool { return e.ExitCode == 2 || e.ExitCode == -11 },
-	} {
-		_, err := pool.Map(t.Context(), p, die, []string{how})
-		var we *pool.WorkerDiedError
-		if !errors.As(err, &we) || we.Attempts != 3 || !check(we) {
-			t.Errorf("%s: %v", how, err)
+}
+
+func testDeath(t *testing.T, p *pool.Pool, g grenade, attempts int) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	before := p.Stats()
+	others := make([]*pool.Future[int64], 20)
+	var err error
+	for i := range others {
+		if others[i], err = pool.ApplyAsync(ctx, p, square, int64(i)); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if got, err := pool.Map(t.Context(), p, die, []string{"", "", ""}); err != nil || len(got) != 3 {
+	_, err = pool.Apply(ctx, p, throw, g)
+	kills := outcome(t, g, err, attempts)
+	for i, f := range others {
+		if n, err := f.Get(ctx); err != nil || n != int64(i*i) {
+			t.Errorf("another task: %d, %v", n, err)
+		}
+	}
+	got, err := pool.Apply(ctx, p, throw, grenade{"", "nothing"})
+	if err != nil || got.How != "nothing" {
 		t.Errorf("afterwards: %v, %v", got, err)
 	}
-	if killed := p.Stats().Killed; killed != 9 {
-		t.Errorf("%d workers have died, not 9", killed)
+	after := p.Stats()
+	if killed := after.Killed - before.Killed; killed != kills {
+		t.Errorf("%d workers died of it, not %d", killed, kills)
+	}
+	if retried := after.Retried - before.Retried; retried != max(kills-1, 0) {
+		t.Errorf("%d retries, not %d", retried, max(kills-1, 0))
+	}
+	if after.Pending != 0 || after.Queued != 0 {
+		t.Errorf("%d tasks are left", after.Pending)
+	}
+	if err := pool.Leftovers(p); err != nil {
+		t.Error(err)
 	}
 }
 
-var big = pool.Define("big", func(_ context.Context, n int64) ([]byte, error) {
-	return []byte(strings.Repeat(string(rune('a'+n%26)), int(n%5000))), nil
-})
-
-// Workers are killed at random moments; every result comes exactly once.
-func TestChaos(t *testing.T) {
-	tasks, rounds := 20000, 1
-	if os.Getenv("SHMKIT_LONG") != "" {
-		rounds = 50
-	}
-	if testing.Short() {
-		tasks = 2000
-	}
-	for range rounds {
-		p := newPool(t, pool.Options{Workers: 3, Attempts: -1})
-		stop := make(chan struct{})
-		stopped := make(chan struct{})
-		go func() {
-			defer close(stopped)
-			for {
-				select {
-				case <-stop:
-					return
-				case <-time.After(5 * time.Millisecond):
+// A49 in the parent, where only what does not end the program can be survived: argument and result.
+func TestDeathInParent(t *testing.T) {
+	p := newPool(t, pool.Options{Workers: 2})
+	for _, how := range []string{"error", "panic", "nil", "goexit"} {
+		for name, run := range map[string]func(g grenade) error{
+			"Apply": func(g grenade) error { _, err := pool.Apply(t.Context(), p, throw, g); return err },
+			"Map": func(g grenade) error {
+				_, err := pool.Map(t.Context(), p, throw.With(pool.TaskOptions{Chunk: 3}), []grenade{{}, g, {}})
+				return err
+			},
+			"ApplyAsync": func(g grenade) error {
+				f, err := pool.ApplyAsync(t.Context(), p, throw, g)
+				if err == nil {
+					_, err = f.Get(t.Context())
 				}
-				ws := p.Stats().Workers
-				if pid := ws[rand.IntN(len(ws))].PID; pid != 0 {
-					syscall.Kill(pid, syscall.SIGKILL)
-				}
+				return err
+			},
+			"MapAsync": func(g grenade) error {
+				_, err := pool.MapAsync(t.Context(), p, throw, []grenade{{}, g, {}}).Get(t.Context())
+				return err
+			},
+		} {
+			for _, at := range []string{"send", "receive"} {
+				t.Run(at+"/"+how+"/"+name, func(t *testing.T) { testDeathInParent(t, p, run, grenade{at, how}) })
 			}
-		}()
-		seen := make(map[int]int)
-		for b, err := range pool.IMap(t.Context(), p, big, numbers(tasks)) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			n := len(seen)
-			if len(b) != n%5000 || len(b) > 0 && b[0] != byte('a'+n%26) {
-				t.Fatalf("result %d is that of another: %d bytes", n, len(b))
-			}
-			seen[n]++
 		}
-		close(stop)
-		<-stopped
-		if len(seen) != tasks {
-			t.Errorf("%d results of %d", len(seen), tasks)
-		}
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
-		t.Logf("%d workers were killed", p.Stats().Killed)
 	}
 }
 
-var orphan = proctest.Register("pool parent", func([]string) {
-	p, err := pool.New(context.Background(), pool.Options{Workers: 2})
-	if err != nil {
-		proctest.Say("%v", err)
-		return
-	}
-	go pool.Map(context.Background(), p, grandchild, []int64{1, 2})
-	for p.Stats().Pending != 2 {
-		time.Sleep(time.Millisecond)
-	}
-	s := p.Stats()
-	proctest.Say("%d", s.Workers[0].PID)
-	proctest.Say("%d", s.Workers[1].PID)
-	proctest.Hear()
-})
-
-var grandchild = pool.Define("grandchild", func(ctx context.Context, _ int64) (int64, error) {
-	return 0, exec.Command("sleep", "1000").Run()
-})
-
-// The parent is killed: its workers and their children are gone within a second.
-func TestDeathOfParent(t *testing.T) {
-	c := proctest.Start(t, orphan)
-	pids := []string{c.Line(), c.Line()}
-	for _, pid := range pids {
-		proctest.Eventually(t, 10*time.Second, func() bool { return len(groupOf(t, pid)) > 1 }, "worker has a child")
-	}
-	c.Kill()
-	start := time.Now()
-	for _, pid := range pids {
-		proctest.Eventually(t, 2*time.Second, func() bool { return len(groupOf(t, pid)) == 0 }, "worker and its children are gone")
-	}
-	t.Log("gone after", time.Since(start))
-}
-
-// groupOf lists the processes of a group that are not dead.
-func groupOf(t *testing.T, pgid string) (pids []string) {
-	t.Helper()
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		b, err := os.ReadFile("/proc/" + e.Name() + "/stat")
-		if err != nil {
-			continue
+func testDeathInParent(t *testing.T, p *pool.Pool, run func(grenade) error, g grenade) {
+	ended := make(chan error, 1)
+	go func() {
+		err := errors.New("its goroutine has ended")
+		defer func() { ended <- err }()
+		err = run(g)
+	}()
+	select {
+	case err := <-ended:
+		want := map[string]string{"error": "it went: boom", "panic": "ouch", "nil": "nil pointer", "goexit": "oexit"}[g.How]
+		if g.How == "goexit" && err != nil && err.Error() == "its goroutine has ended" {
+			break // it is the caller's own, which asked for it
 		}
-		// pid (name) state ppid pgrp …
-		f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-		if f[2] == pgid && f[0] != "Z" && f[0] != "X" {
-			pids = append(pids, e.Name())
+		if err == nil || !strings.Contains(err.Error(), want) || g.How == "error" && !errors.Is(err, errBoom) {
+			t.Errorf("%v", err)
 		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it hangs")
 	}
-	return pids
-}
-
-var forgetful = proctest.Register("forgetful", func([]string) {
-	// What a program without pool.Main does: its worker comes to New, too.
-	os.Setenv("SHMKIT_TEST_FORGETFUL", "1")
-	_, err := pool.New(context.Background(), pool.Options{Workers: 2})
-	proctest.Say("%v", err)
-})
-
-// A54: a program that has forgotten pool.Main gets an error, not a fork bomb.
-func TestForgottenMain(t *testing.T) {
-	c := proctest.Start(t, forgetful)
-	if line := c.Line(); !strings.Contains(line, "pool.Main") {
-		t.Errorf("said: %s", line)
+	got, err := pool.Map(t.Context(), p, throw, make([]grenade, 5))
+	if err != nil || len(got) != 5 {
+		t.Errorf("afterwards: %v, %v", got, err)
 	}
-	c.WaitOK()
+	if s := p.Stats(); s.Killed != 0 || s.Pending != 0 {
+		t.Errorf("%+v", s)
+	}
+	if err := pool.Leftovers(p); err != nil {
+		t.Error(err)
+	}
 }

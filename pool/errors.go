@@ -25,7 +25,7 @@ type WorkerDiedError struct {
 	PID      int    // of the last worker
 	ExitCode int    // of the last worker; negative: the number of the signal that killed it
 	Signal   string // name of that signal, empty when it was none
-	Stderr   string // the last lines that the last worker wrote to its standard error, at most 4 KiB
+	Stderr   string // the last lines that the last worker wrote to its standard error, at most 4 KiB; of a long crash also the first
 }
 
 func (e *WorkerDiedError) Error() string {
@@ -38,10 +38,23 @@ func (e *WorkerDiedError) Error() string {
 		who = e.Worker + ", " + who
 	}
 	text := fmt.Sprintf("pool: task %q: its worker died (%d times, the last was %s, %s)", e.Task, e.Attempts, who, how)
-	if last := strings.TrimSpace(e.Stderr); last != "" {
-		text += ": " + last[strings.LastIndexByte(last, '\n')+1:]
+	if last := e.lastWord(); last != "" {
+		text += ": " + last
 	}
 	return text
+}
+
+// lastWord is the line of Stderr that says most: that with which a crash of the Go runtime begins, otherwise the last.
+func (e *WorkerDiedError) lastWord() (last string) {
+	for line := range strings.Lines(e.Stderr) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		if last = line; isCause([]byte(line)) {
+			break
+		}
+	}
+	return last
 }
 
 // A PanicError says that a task, or a function that opens or closes a [Resource], panicked or ended its goroutine.

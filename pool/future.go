@@ -105,11 +105,17 @@ func (f *Future[R]) notify() {
 // Errors: what cannot travel; the cause of the end of ctx; [ErrClosed].
 func ApplyAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (*Future[R], error) {
 	f := &asyncApply[A, R]{Future: newFuture[R](p), t: t}
+	sent := false
+	defer func() {
+		if !sent { // also when a method of A ends this goroutine
+			p.futures.finished(1)
+		}
+	}()
 	i, err := send(ctx, p, t, newWaiter(), p.futures.begin(), &arg, f)
 	if err != nil {
-		p.futures.finished(1)
 		return nil, err
 	}
+	sent = true
 	if ctx.Done() != nil {
 		f.forget(context.AfterFunc(ctx, func() { p.futures.cut(ctx, i, f) }))
 	}
@@ -150,12 +156,27 @@ func (f *asyncApply[A, R]) finish() {
 }
 
 func (f *asyncApply[A, R]) settle(i uint32) (again bool) {
-	r, again, err := settle(f.p, f.t, i)
+	var r R
+	var err error
+	if f.t.rets.isWire() || f.t.options.Retry != nil {
+		r, again, err = f.guarded(i)
+	} else {
+		r, again, err = settle(f.p, f.t, i)
+	}
 	if !again {
 		f.finish()
 		f.complete(r, err)
 	}
 	return again
+}
+
+// guarded is settle for what calls functions of the user: they must not take along the goroutine that settles all futures.
+func (f *asyncApply[A, R]) guarded(i uint32) (r R, again bool, err error) {
+	err = guard(func() (err error) {
+		r, again, err = settle(f.p, f.t, i)
+		return err
+	})
+	return r, again, err
 }
 
 func (f *asyncApply[A, R]) fail(err error) {
@@ -178,7 +199,10 @@ func MapAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) *
 	go func() {
 		defer p.futures.leave()
 		defer p.dismiss()
-		f.complete(mapAdmitted(ctx, p, t, args))
+		var results []R
+		err := error(&PanicError{Task: t.name, Value: "runtime.Goexit was called"}) // by a method of A or R
+		defer func() { f.complete(results, err) }()
+		results, err = mapAdmitted(ctx, p, t, args)
 	}()
 	return f
 }

@@ -59,7 +59,7 @@ func Main() {
 		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)
 		os.Exit(exitNoPool)
 	}
-	process.OnTerminate(func() { w.stop(ErrClosed) })
+	process.OnTerminate(w.dismiss)
 	go w.outlive(Parent().Sentinel())
 	if err = w.work(); err != nil {
 		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)
@@ -103,6 +103,15 @@ func enter(value string) (*worker, error) {
 		return nil, errors.Join(err, seg.Close())
 	}
 	return newWorker(t, c, t.s.Me()), nil
+}
+
+// dismiss is what SIGTERM does: when the pool has ended, so do the contexts of tasks. From anybody else than the parent it means that
+// this worker shall end; but the task is not to blame, and finishes.
+func (w *worker) dismiss() {
+	if w.todo.Closed() {
+		w.stop(ErrClosed)
+	}
+	w.last()
 }
 
 // outlive ends this process and its children when the parent is gone. Resources are closed first, if that does

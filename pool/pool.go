@@ -29,7 +29,7 @@ type Pool struct {
 	crew      crew
 	latency   latency
 	closing   bool          // no more tasks
-	grace     time.Duration // of Terminate
+	grace     time.Duration // for the workers when it has ended; Terminate changes it
 	watching  bool          // for hard deadlines
 	lost      bool          // workers may have swallowed messages
 	recalling bool          // a goroutine sends messages again
@@ -95,7 +95,7 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 	for i := range o.Backlog {
 		p.free = append(p.free, uint32(o.Backlog-1-i))
 	}
-	p.futures.p, p.crew.p = p, p
+	p.futures.p, p.crew.p, p.grace = p, p, closeGrace
 	p.futures.idle.L = &p.futures.mu
 	return p.start(ctx)
 }
@@ -113,7 +113,7 @@ func (p *Pool) start(ctx context.Context) (*Pool, error) {
 	})
 	context.AfterFunc(p.alive, func() { detach() })
 	if err := p.until(p.ready); err != nil { // a worker cannot start, or ctx has ended
-		p.Terminate(0)
+		p.terminate(err, lossGrace) // workers may have opened resources
 		return nil, err
 	}
 	return p, nil
@@ -176,7 +176,7 @@ func (p *Pool) Close() error {
 	p.refuse()
 	if p.until(p.empty) != nil { // nothing will finish any more
 		p.mu.Lock()
-		grace := p.grace // Terminate may be at it
+		grace := p.grace // that of Terminate, which may be at it
 		p.mu.Unlock()
 		return p.shut(grace)
 	}

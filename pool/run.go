@@ -57,7 +57,10 @@ func (r *run[A, R]) all(ctx context.Context, hand func(index int, value *R, err 
 				return err
 			}
 		}
-		r.refused = r.refused[:0]
+		if len(r.refused) > 0 { // then there may be more to send
+			r.refused = r.refused[:0]
+			continue
+		}
 		if r.flying == 0 && r.over && len(r.again) == 0 {
 			return r.failed
 		}

@@ -133,9 +133,13 @@ func (w *worker) attempt(sl *slot, item []byte, out *reply) {
 	}
 	if err := w.turn.handler.run(ctx, item, out); err != nil {
 		var own *taskError
-		if errors.As(err, &own) {
+		var panicked *PanicError
+		switch {
+		case errors.As(err, &own):
 			out.fail(kindError, failureOf(own.err))
-		} else {
+		case errors.As(err, &panicked): // in the argument or in the result
+			out.fail(kindPanic, failure{Text: panicked.Value, Stack: panicked.Stack})
+		default:
 			out.fail(kindFailed, failureOf(err))
 		}
 	}

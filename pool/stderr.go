@@ -14,6 +14,7 @@ import (
 const (
 	maxLineBytes  = 64 << 10               // a longer line is passed on in pieces
 	lastBytes     = 4 << 10                // how much of a worker's last words is kept
+	causeBytes    = 1 << 10                // how much of that is for the beginning of a crash
 	maxSinkBytes  = 1 << 20                // how much can wait for a slow destination
 	maxFlushDelay = 250 * time.Millisecond // how long the end of a worker waits for a slow destination
 )
@@ -116,6 +117,8 @@ type workerStderr struct {
 	prefix  []byte // nil: the process id is not known yet
 	partial []byte // a line that has no end yet, or what came before the process id
 	last    []byte // the end of what was written, up to twice as much as is kept
+	cause   []byte // the beginning of a crash of the Go runtime: why that was
+	after   int    // bytes since there
 }
 
 // newStderr takes the standard error of the worker of that name.
@@ -176,6 +179,12 @@ func (w *workerStderr) pass() {
 
 // put passes on one line, without its newline.
 func (w *workerStderr) put(line []byte) {
+	if w.cause != nil || isCause(line) {
+		w.after += len(line) + 1
+		if len(w.cause)+len(line) < causeBytes && w.after <= causeBytes {
+			w.cause = append(append(w.cause, line...), '\n')
+		}
+	}
 	prefix := w.prefix
 	if prefix == nil {
 		prefix = fmt.Appendf(nil, "[%s] ", w.name)
@@ -206,14 +215,33 @@ func (w *workerStderr) keep(b []byte) {
 	w.last = append(w.last, b...)
 }
 
-// String is the end of what was written, of at most 4 KiB: whole lines, or the end of the last one when that is longer.
+// isCause says that a line is the first that the Go runtime writes when it crashes. Stacks follow, which may be long.
+func isCause(line []byte) bool {
+	for _, prefix := range []string{"panic: ", "fatal error: ", "unexpected fault address ", "runtime: out of memory"} {
+		if bytes.HasPrefix(line, []byte(prefix)) {
+			return true
+		}
+	}
+	return false
+}
+
+// String is the end of what was written, of at most 4 KiB: whole lines, or the end of the last one when that is longer. If a
+// crash of the Go runtime does not fit, the first lines of that come before, and a line of three dots.
 func (w *workerStderr) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	last := w.last
-	if len(last) > lastBytes {
+	if w.after <= lastBytes {
+		return lastOf(w.last, lastBytes)
+	}
+	cause := strings.ToValidUTF8(string(w.cause), "?") + "...\n"
+	return cause + lastOf(w.last, lastBytes-len(cause))
+}
+
+// lastOf is the end of last, of at most so many bytes.
+func lastOf(last []byte, most int) string {
+	if len(last) > most {
 		// The byte before shows whether a line begins here.
-		last = last[len(last)-lastBytes-1:]
+		last = last[len(last)-most-1:]
 		if start := bytes.IndexByte(last, '\n') + 1; start > 0 && start < len(last) {
 			last = last[start:]
 		} else {

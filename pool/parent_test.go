@@ -1,0 +1,267 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/pool"
+)
+
+// diaryEnv names the file in which processes of these tests write what happens to them, a line for each event.
+const diaryEnv = "SHMKIT_TEST_DIARY"
+
+// note writes an event of this process into the diary.
+func note(what string) {
+	f, err := os.OpenFile(os.Getenv(diaryEnv), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintf(f, "%d %s\n", os.Getpid(), what); err != nil {
+		panic(err)
+	}
+}
+
+// newDiary has this process and its children write a diary until the end of the test.
+func newDiary(t *testing.T) *diary {
+	d := &diary{t, filepath.Join(t.TempDir(), "diary")}
+	t.Setenv(diaryEnv, d.path)
+	return d
+}
+
+type diary struct {
+	t    *testing.T
+	path string
+}
+
+// read returns what each process has written.
+func (d *diary) read() map[string][]string {
+	d.t.Helper()
+	b, err := os.ReadFile(d.path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		d.t.Fatal(err)
+	}
+	events := map[string][]string{}
+	for line := range strings.Lines(string(b)) {
+		pid, what, _ := strings.Cut(strings.TrimSpace(line), " ")
+		events[pid] = append(events[pid], what)
+	}
+	return events
+}
+
+// count is how many processes have written that.
+func (d *diary) count(what string) (n int) {
+	d.t.Helper()
+	for _, events := range d.read() {
+		if slices.Contains(events, what) {
+			n++
+		}
+	}
+	return n
+}
+
+// lives fails the test unless every process that has opened resources has opened all and closed all, once, in the opposite order, and says
+// how many there were.
+func (d *diary) lives() (n int) {
+	d.t.Helper()
+	for pid, events := range d.read() {
+		events = slices.DeleteFunc(events, func(e string) bool { return !strings.HasPrefix(e, "open") && !strings.HasPrefix(e, "close") })
+		if len(events) == 0 {
+			continue
+		}
+		n++
+		if want := []string{"open first", "open second", "open third", "close third", "close second", "close first"}; !slices.Equal(events, want) {
+			d.t.Errorf("the resources of process %s: %q", pid, events)
+		}
+	}
+	return n
+}
+
+// The resources of these tests write the diary.
+var (
+	firstResource  = diaryResource("first")
+	secondResource = diaryResource("second")
+	thirdResource  = diaryResource("third")
+	threeResources = []pool.AnyResource{firstResource, secondResource, thirdResource}
+)
+
+func diaryResource(name string) *pool.Resource[string] {
+	return pool.DefineResource(name, func(context.Context) (string, func() error, error) {
+		note("open " + name)
+		return name + " of " + strconv.Itoa(os.Getpid()), func() error { note("close " + name); return nil }, nil
+	})
+}
+
+// linger starts what the argument says and waits: for the end of its context, or for ever.
+var linger *pool.Task[string, int64]
+
+func init() { linger = pool.Define("linger", lingerAs) }
+
+func lingerAs(ctx context.Context, how string) (int64, error) {
+	switch how {
+	case "program":
+		cmd := exec.Command("sleep", "1000")
+		if err := cmd.Start(); err != nil {
+			return 0, err
+		}
+		note(fmt.Sprint("child ", cmd.Process.Pid))
+	case "pool":
+		p, err := pool.New(context.Background(), pool.Options{Workers: 2, Resources: threeResources})
+		if err != nil {
+			return 0, err
+		}
+		go pool.Map(context.Background(), p, linger, []string{"program", "deaf"})
+	case "process":
+		p, err := pool.NewProcess(linger, "program", pool.ProcessOptions{Daemon: true})
+		if err == nil {
+			err = p.Start()
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	note("lingers")
+	if how == "deaf" {
+		time.Sleep(time.Hour)
+	}
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+// pids are all processes of the diary, with their children.
+func (d *diary) pids() (pids []string) {
+	d.t.Helper()
+	for pid, events := range d.read() {
+		pids = append(pids, pid)
+		for _, e := range events {
+			if child, ok := strings.CutPrefix(e, "child "); ok {
+				pids = append(pids, child)
+			}
+		}
+	}
+	return pids
+}
+
+// alive are those of the processes that have not ended.
+func alive(pids []string) (left []string) {
+	for _, pid := range pids {
+		b, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err != nil {
+			continue
+		}
+		if f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:])); f[0] != "Z" && f[0] != "X" {
+			left = append(left, pid)
+		}
+	}
+	return left
+}
+
+var parent = proctest.Register("pool parent", func(args []string) {
+	p, err := pool.New(context.Background(), pool.Options{Workers: 4, Resources: threeResources})
+	if err != nil {
+		proctest.Say("%v", err)
+		return
+	}
+	go pool.Map(context.Background(), p, linger, args)
+	proctest.Say("ready")
+	switch proctest.Hear() {
+	case "panic":
+		panic("as asked")
+	case "exit":
+		os.Exit(5)
+	}
+})
+
+// However the parent ends, its workers and all that they have started are gone within a second; the resources of each worker were closed,
+// once and in order.
+func TestDeathOfParent(t *testing.T) {
+	for name, test := range map[string]struct {
+		end     func(c *proctest.Child)
+		tasks   []string
+		linger  int // processes that say that they linger
+		workers int // that have opened resources
+	}{
+		"killed":        {func(c *proctest.Child) { c.Signal(syscall.SIGKILL) }, []string{"program", "", "", ""}, 4, 4},
+		"idle workers":  {func(c *proctest.Child) { c.Signal(syscall.SIGKILL) }, []string{"program"}, 1, 4},
+		"deaf tasks":    {func(c *proctest.Child) { c.Signal(syscall.SIGKILL) }, []string{"program", "deaf", "deaf", "deaf"}, 4, 4},
+		"nested pool":   {func(c *proctest.Child) { c.Signal(syscall.SIGKILL) }, []string{"pool", "program"}, 4, 6},
+		"process":       {func(c *proctest.Child) { c.Signal(syscall.SIGKILL) }, []string{"process", "program"}, 3, 4},
+		"SIGTERM":       {func(c *proctest.Child) { c.Signal(syscall.SIGTERM) }, []string{"program", "pool", "deaf"}, 5, 6},
+		"panic":         {func(c *proctest.Child) { c.Send("panic") }, []string{"program", "process", "deaf"}, 4, 4},
+		"os.Exit":       {func(c *proctest.Child) { c.Send("exit") }, []string{"program", "pool", "deaf"}, 5, 6},
+		"without Close": {func(c *proctest.Child) { c.Send("return") }, []string{"program", "process", "deaf"}, 4, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDiary(t)
+			c := proctest.Start(t, parent, test.tasks...)
+			c.Expect("ready")
+			proctest.Eventually(t, 20*time.Second, func() bool { return d.count("lingers") == test.linger }, "the tasks run")
+			pids := d.pids()
+			if left := alive(pids); len(left) != len(pids) {
+				t.Fatalf("%d processes of %d are there", len(left), len(pids))
+			}
+			start := time.Now()
+			test.end(c)
+			for len(alive(pids)) > 0 && time.Since(start) < 20*time.Second {
+				time.Sleep(time.Millisecond)
+			}
+			took := time.Since(start)
+			if took > time.Second {
+				t.Errorf("processes %v of %v are still there after %v", alive(pids), pids, took)
+			}
+			if workers := d.lives(); workers != test.workers {
+				t.Errorf("%d workers have opened resources, not %d", workers, test.workers)
+			}
+			t.Logf("%d processes were gone after %v", len(pids), took.Round(time.Millisecond))
+			c.Wait()
+		})
+	}
+}
+
+// groupOf lists the processes of a group that are not dead.
+func groupOf(t *testing.T, pgid string) (pids []string) {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		b, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err != nil {
+			continue
+		}
+		// pid (name) state ppid pgrp …
+		f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+		if f[2] == pgid && f[0] != "Z" && f[0] != "X" {
+			pids = append(pids, e.Name())
+		}
+	}
+	return pids
+}
+
+var forgetful = proctest.Register("forgetful", func([]string) {
+	// What a program without pool.Main does: its worker comes to New, too.
+	os.Setenv("SHMKIT_TEST_FORGETFUL", "1")
+	_, err := pool.New(context.Background(), pool.Options{Workers: 2})
+	proctest.Say("%v", err)
+})
+
+// A54: a program that has forgotten pool.Main gets an error, not a fork bomb.
+func TestForgottenMain(t *testing.T) {
+	c := proctest.Start(t, forgetful)
+	if line := c.Line(); !strings.Contains(line, "pool.Main") {
+		t.Errorf("said: %s", line)
+	}
+	c.WaitOK()
+}
