@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"reflect"
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/elem"
@@ -34,7 +35,7 @@ type Broadcast[T any] struct {
 //
 // Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to one of another type or
 // capacity; a [*shm.UnsupportedTypeError]; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved],
-// [shm.ErrCorrupt], [shm.ErrClosed]; [io/fs.ErrInvalid] for a bad name or capacity.
+// [shm.ErrCorrupt], [shm.ErrClosed]; [io/fs.ErrInvalid] for a bad name, capacity or option.
 func NewBroadcast[T any](seg *shm.Segment, name string, capacity int, o Options) (*Broadcast[T], error) {
 	if err := o.check(name, segment.KindBroadcast); err != nil {
 		return nil, err
@@ -60,8 +61,11 @@ func NewBroadcast[T any](seg *shm.Segment, name string, capacity int, o Options)
 
 // OpenBroadcast finds the Broadcast of that name, which must exist, whatever its capacity is.
 //
-// Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], a [*shm.UnsupportedTypeError], [shm.ErrCorrupt], [shm.ErrClosed].
+// Errors: [io/fs.ErrNotExist], [io/fs.ErrInvalid], [shm.ErrMismatch], a [*shm.UnsupportedTypeError], [shm.ErrCorrupt], [shm.ErrClosed].
 func OpenBroadcast[T any](seg *shm.Segment, name string, o Options) (*Broadcast[T], error) {
+	if err := o.check(name, segment.KindBroadcast); err != nil {
+		return nil, err
+	}
 	t, err := elementOf[T]()
 	if err != nil {
 		return nil, err
@@ -141,10 +145,12 @@ func (b *Broadcast[T]) Closed() bool {
 // Cap is how many messages are kept: the capacity that was asked for, rounded up to a power of two.
 func (b *Broadcast[T]) Cap() int { return int(b.r.capacity()) }
 
-// Stats returns the counts. Got and Len have no meaning where each reader sees every message.
+// Stats returns the counts. Those of messages that were taken, or dropped, and the high-water mark are 0: nobody takes
+// a message from the others, and what a reader has lost only its own [LappedError] says. Waits counts readers only.
 func (b *Broadcast[T]) Stats() Stats {
 	h := b.r.head
-	s := Stats{Put: h.next.Load() - h.first, Abandoned: h.abandoned.Load()}
+	s := Stats{Put: h.next.Load() - h.first, Abandoned: h.abandoned.Load(), Waits: h.waits.Load()}
+	s.Bytes = s.Put * uint64(reflect.TypeFor[T]().Size())
 	runtime.KeepAlive(b)
 	return s
 }

@@ -3,6 +3,7 @@
 package queue
 
 import (
+	"slices"
 	"strconv"
 	"testing"
 
@@ -24,6 +25,12 @@ var roleBroadcastCrash = proctest.Register("broadcast-crash", func(args []string
 	switch args[1] {
 	case "put":
 		exitOn(b.Put(99))
+	case "put-batch":
+		_, err := b.PutBatch([]int64{97, 98, 99})
+		exitOn(err)
+	case "get-batch":
+		_, err := r.GetBatch(background, make([]int64, 3))
+		exitOn(err)
 	case "reserve":
 		res, err := b.Reserve()
 		exitOn(err)
@@ -42,9 +49,9 @@ var roleBroadcastCrash = proctest.Register("broadcast-crash", func(args []string
 	crashpoint.Disarm()
 })
 
-// Whoever dies wherever: readers see what was put before, perhaps the message of the dead one, and what the next writer puts.
+// A57: whoever dies wherever: readers see what was put before, perhaps messages of the dead one, and what the next writer puts.
 func TestBroadcastCrashSweep(t *testing.T) {
-	for _, op := range []string{"put", "reserve", "abort", "get", "close"} {
+	for _, op := range []string{"put", "put-batch", "reserve", "abort", "get", "get-batch", "close"} {
 		for n := 1; ; n++ {
 			path := proctest.Dir(t) + "/segment"
 			seg, err := shm.Create(path, shm.Options{})
@@ -72,19 +79,24 @@ func TestBroadcastCrashSweep(t *testing.T) {
 				wantErr(t, err, nil)
 				got = append(got, v)
 			}
-			i := 3
-			if len(got) > i && got[i] == 99 {
-				i++
+			victims := map[string][]int64{"put": {99}, "reserve": {99}, "put-batch": {97, 98, 99}}[op]
+			seen := 0
+			for seen < len(victims) && len(got) > 3+seen && got[3+seen] == victims[seen] {
+				seen++
 			}
-			if err == nil && (len(got) != i+1 || got[i] != 100) || err != nil && len(got) != i {
-				t.Fatalf("%s, killed at point %d: %v", op, n, got)
+			want := append([]int64{1, 2, 3}, victims[:seen]...)
+			if err == nil {
+				want = append(want, 100)
 			}
-			if a := b.Stats().Abandoned; a > 1 || a == 1 && i == 4 {
+			if !slices.Equal(got, want) || survived && seen != len(victims) {
+				t.Fatalf("%s, killed at point %d: %v, want %v", op, n, got, want)
+			}
+			if a := b.Stats().Abandoned; a > 1 || a == 1 && len(victims) > 0 && seen == len(victims) {
 				t.Errorf("%s, killed at point %d: %d abandoned, %v", op, n, a, got)
 			}
 			wantErr(t, seg.Close(), nil)
 			if survived {
-				if n == 1 && op != "get" {
+				if n == 1 && op != "get" && op != "get-batch" {
 					t.Errorf("%s passes no point", op)
 				}
 				t.Logf("%s: %d points", op, n-1)

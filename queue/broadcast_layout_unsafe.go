@@ -17,6 +17,7 @@ import (
 //	 20     4  writer     who takes the role, CAS        who takes the role    0: nobody, else an owner id
 //	 24     8  abandoned  who takes the role             Stats                 0
 //	 32    16  news       package lock
+//	 48     8  waits      readers going to sleep         Stats                 0
 //	128     8  next       writer                         readers now and then  first: earlier positions are published
 //	256     -  slots
 type broadcastHead struct {
@@ -27,7 +28,8 @@ type broadcastHead struct {
 	writer    atomic.Uint32
 	abandoned atomic.Uint64
 	news      [lock.EventBytes]byte
-	_         [80]byte
+	waits     atomic.Uint64
+	_         [72]byte
 	next      atomic.Uint64
 	_         [120]byte
 }
@@ -51,6 +53,7 @@ const (
 var (
 	_ = [1]struct{}{}[unsafe.Offsetof(broadcastHead{}.writer)-20]
 	_ = [1]struct{}{}[unsafe.Offsetof(broadcastHead{}.news)-32]
+	_ = [1]struct{}{}[unsafe.Offsetof(broadcastHead{}.waits)-48]
 	_ = [1]struct{}{}[unsafe.Offsetof(broadcastHead{}.next)-128]
 	_ = [1]struct{}{}[unsafe.Sizeof(broadcastHead{})-broadcastHeadBytes]
 	_ = [1]struct{}{}[unsafe.Sizeof(broadcastSlot{})-broadcastSlotBytes]

@@ -1,8 +1,10 @@
 package queue
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,6 +45,26 @@ func (m *broadcastModel) put(t *rapid.T) {
 	if want == nil {
 		m.all = append(m.all, v)
 	}
+}
+
+func (m *broadcastModel) putBatch(t *rapid.T) {
+	vs := make([]uint64, rapid.IntRange(0, 2*m.b.Cap()).Draw(t, "size"))
+	for i := range vs {
+		vs[i] = uint64(len(m.all)+i) + 1000
+	}
+	want, done := m.putError(), len(vs)
+	if want != nil {
+		done = 0
+	}
+	if len(vs) == 0 {
+		want = nil
+	}
+	n, err := m.b.PutBatch(vs)
+	expectErr(t, "put batch", err, want)
+	if n != done {
+		t.Fatalf("put %d, want %d", n, done)
+	}
+	m.all = append(m.all, vs[:n]...)
 }
 
 func (m *broadcastModel) reserve(t *rapid.T) {
@@ -104,6 +126,36 @@ func (m *broadcastModel) get(t *rapid.T) {
 	}
 }
 
+// getBatch reads some messages. What is asked of the first is asked of it by get, too.
+func (m *broadcastModel) getBatch(t *rapid.T) {
+	if len(m.readers) == 0 {
+		return
+	}
+	r := rapid.SampledFrom(m.readers).Draw(t, "reader")
+	if r.next < m.oldest() || r.next == len(m.all) {
+		return
+	}
+	vs := make([]uint64, rapid.IntRange(1, 2*m.b.Cap()).Draw(t, "size"))
+	n, err := r.r.GetBatch(canceled, vs)
+	expectErr(t, "get batch", err, nil)
+	if n != min(len(vs), len(m.all)-r.next) || !slices.Equal(vs[:n], m.all[r.next:r.next+n]) {
+		t.Fatalf("got %v, want them from message %d of %d", vs[:n], r.next, len(m.all))
+	}
+	r.next += n
+}
+
+// length looks at how many messages a reader is told that there are.
+func (m *broadcastModel) length(t *rapid.T, r *readerModel) {
+	n, there, kept := r.r.Len(), len(m.all)-r.next, len(m.all)-m.oldest()
+	switch {
+	case r.next >= m.oldest() && n == there:
+	case r.next == m.oldest()-1 && n == there: // not overwritten yet
+	case r.next < m.oldest() && n == kept:
+	default:
+		t.Fatalf("Len is %d, for a reader at %d of %d", n, r.next, len(m.all))
+	}
+}
+
 // check looks at what can be looked at any time.
 func (m *broadcastModel) check(t *rapid.T) {
 	v, err := m.b.Latest()
@@ -113,7 +165,10 @@ func (m *broadcastModel) check(t *rapid.T) {
 	case err != nil || v != m.all[n-1]:
 		t.Fatalf("the latest is %d, %v, want %d", v, err, m.all[n-1])
 	}
-	if s := m.b.Stats(); s.Put != uint64(len(m.all)) || s.Abandoned != 0 {
+	for _, r := range m.readers {
+		m.length(t, r)
+	}
+	if s := m.b.Stats(); s.Put != uint64(len(m.all)) || s.Abandoned != 0 || s.Bytes != 8*s.Put {
 		t.Fatalf("%+v, want %d", s, len(m.all))
 	}
 }
@@ -132,6 +187,7 @@ func TestBroadcastProperties(t *testing.T) {
 		defer seg.RemoveObject("b") // also when the check fails, and is tried again
 		t.Repeat(map[string]func(*rapid.T){
 			"": m.check, "Put": m.put, "Put again": m.put, "Reserve": m.reserve, "end": m.end, "Reader": m.join, "Get": m.get, "Get again": m.get,
+			"PutBatch": m.putBatch, "GetBatch": m.getBatch,
 			"Close": func(t *rapid.T) {
 				if rapid.IntRange(0, 19).Draw(t, "now") == 0 {
 					expectErr(t, "close", m.b.Close(), nil)
@@ -155,7 +211,16 @@ func FuzzBroadcast(f *testing.F) {
 			began := time.Now()
 			_, get := r.TryGet()
 			_, latest := b.Latest()
-			for _, err := range []error{get, latest, b.Put(2)} {
+			_, batch := b.PutBatch(make([]int64, 3))
+			vs := make([]int64, 3)
+			n, gets := r.GetBatch(canceled, vs)
+			if length := r.Len(); length < 0 || length > 4 || n < 0 || n > 3 {
+				t.Fatalf("%d messages, %d read", length, n)
+			}
+			if errors.Is(gets, context.Canceled) {
+				gets = nil
+			}
+			for _, err := range []error{get, latest, batch, gets, b.Put(2)} {
 				if !acceptable(err) && !errors.Is(err, ErrLapped) && !errors.Is(err, ErrRoleTaken) {
 					t.Fatal(err)
 				}

@@ -67,6 +67,7 @@ func (r *Reader[T]) wait(ctx context.Context) (v T, err error) {
 	s := &r.b.r.news
 	policy, over := s.linger(r.b.policy, &r.b.r.puts, r.look)
 	if !over {
+		r.b.r.head.waits.Add(1)
 		if err := s.event.Await(ctx, policy, r.look, nil); err != nil {
 			return v, err
 		}
@@ -88,23 +89,31 @@ func (r *Reader[T]) TryGet() (v T, err error) {
 	if b.closer.Closed() {
 		return v, shm.ErrClosed
 	}
+	seen, ok := r.read(&v)
+	if !ok {
+		v, err = *new(T), r.behind(seen)
+	}
+	runtime.KeepAlive(r)
+	return v, err
+}
+
+// read copies the next message to v, if it is there. Otherwise it returns the number of its slot, and v may be torn.
+func (r *Reader[T]) read(v *T) (seen uint64, ok bool) {
+	b := r.b.r
 	s := b.slot(r.next)
 	want := complete(r.next)
 	// SYNC: sequence: the value that belongs to the number was written before it.
-	seen := s.sequence.Load()
-	if seen == want {
-		v = *broadcastValue[T](s)
-		cpu.LoadFence() // the copy was made before the number is looked at again
-		if seen = s.sequence.Load(); seen == want {
-			b.filled.Acquire()
-			r.next++
-			runtime.KeepAlive(r)
-			return v, nil
-		}
+	if seen = s.sequence.Load(); seen != want {
+		return seen, false
 	}
-	err = r.behind(seen)
-	runtime.KeepAlive(r)
-	return *new(T), err
+	*v = *broadcastValue[T](s)
+	cpu.LoadFence() // the copy was made before the number is looked at again
+	if seen = s.sequence.Load(); seen != want {
+		return seen, false
+	}
+	b.filled.Acquire()
+	r.next++
+	return seen, true
 }
 
 // behind says why the slot of the next message, whose number was seen, does not hold it.

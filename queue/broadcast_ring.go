@@ -147,8 +147,14 @@ func (r *broadcast) begin() (*broadcastSlot, error) {
 	return s, nil
 }
 
-// publish makes the message in the slot visible.
+// publish makes the message in the slot visible, and wakes who sleeps for it.
 func (r *broadcast) publish(s *broadcastSlot) {
+	r.show(s)
+	r.tell()
+}
+
+// show makes the message in the slot visible.
+func (r *broadcast) show(s *broadcastSlot) {
 	crashpoint.Here("broadcast.written")
 	r.filled.ReleaseMerge()
 	// SYNC: sequence: the value is written before it says so.
@@ -157,6 +163,10 @@ func (r *broadcast) publish(s *broadcastSlot) {
 	r.next++
 	storeRelease(&r.head.next, r.next)
 	crashpoint.Here("broadcast.published")
+}
+
+// tell wakes readers that sleep.
+func (r *broadcast) tell() {
 	if !r.news.event.Quiet() {
 		r.news.event.NotifyAll()
 	}
