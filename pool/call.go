@@ -142,6 +142,9 @@ func (p *Pool) refusal(admitted bool) error {
 func (p *Pool) enqueue(i uint32) {
 	sl, c := &p.slots[i], &p.calls[i]
 	c.serial = serialOf(sl.state.Load()) + 1
+	if !c.live || c.delayed {
+		p.work++
+	}
 	c.live, c.delayed, c.running = true, false, time.Time{}
 	sl.soft, sl.timed, sl.kind, sl.result, sl.resultLen, sl.ran = int64(c.options.Soft), 0, 0, 0, 0, 0
 	sl.at.Store(0)
@@ -214,7 +217,8 @@ func (p *Pool) finish(i, serial uint32) (gone bool) {
 // deliver ends the task in slot i, under mu, and reports whether nobody waits for its result.
 func (p *Pool) deliver(i uint32) (gone bool) {
 	c := &p.calls[i]
-	c.live, c.delayed = false, false
+	c.live = false
+	p.work--
 	if c.owed = c.options.Retry != nil; !c.owed {
 		p.settled()
 	}
@@ -243,6 +247,9 @@ func (p *Pool) withdraw(i, serial uint32) bool {
 	ok := c.live && c.serial == serial && (c.delayed ||
 		p.slots[i].state.CompareAndSwap(stateOf(phaseQueued, 0, serial), stateOf(phaseFree, 0, serial))) // #2 -> #1
 	if ok {
+		if !c.delayed {
+			p.work--
+		}
 		c.live, c.delayed = false, false
 		p.settled()
 	}

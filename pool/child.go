@@ -85,7 +85,7 @@ func (c *child) awaitWork() bool {
 	for {
 		c.p.mu.Lock()
 		over := c.over()
-		if c.asleep && c.p.pending > c.p.crew.awake() {
+		if c.asleep && c.p.work > c.p.crew.awake() {
 			c.asleep = false
 			c.p.crew.asleep--
 		}
@@ -246,6 +246,7 @@ func (p *Pool) endWorkers(grace time.Duration) {
 		p.keepers.Wait()
 		close(gone)
 	}()
+	p.crew.stir()
 	p.crew.each(host.Terminate)
 	select {
 	case <-gone:

@@ -92,7 +92,7 @@ func (w *crew) wanted() {
 	if w.asleep == 0 {
 		return
 	}
-	for need := w.p.pending - w.awake(); need > 0; need-- {
+	for need := w.p.work - w.awake(); need > 0; need-- {
 		i := slices.IndexFunc(w.children, func(c *child) bool { return c.asleep && !c.gone && len(c.wake) == 0 })
 		if i < 0 {
 			return
@@ -108,6 +108,15 @@ func (w *crew) ready(number uint32) {
 	}
 	if int(number) < len(w.children) {
 		event(slog.LevelDebug, "worker ready", slog.String("worker", w.children[number].name()))
+	}
+}
+
+// stir has the keepers of workers that sleep look around. It takes Pool.mu.
+func (w *crew) stir() {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	for _, c := range w.children {
+		c.stir()
 	}
 }
 

@@ -188,19 +188,22 @@ func TestIMapBodyPanics(t *testing.T) {
 	})
 }
 
-// wantNothingLeft checks that an idle pool has no task and no block.
+// wantNothingLeft checks that a pool that becomes idle has no task, no slot in use and no block. A result is known a moment
+// before its slot is given back.
 func wantNothingLeft(t testing.TB, p *pool.Pool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); p.Stats().Pending > 0 && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if p.Stats().Pending == 0 && pool.LostSlots(p) == nil {
+			break
+		}
 	}
 	if s := p.Stats(); s.Pending != 0 || s.Queued != 0 {
 		t.Errorf("%d tasks are pending, %d queued", s.Pending, s.Queued)
 	}
-	if err := pool.Leftovers(p); err != nil {
+	if err := pool.LostSlots(p); err != nil {
 		t.Error(err)
 	}
-	if err := pool.LostSlots(p); err != nil {
+	if err := pool.Leftovers(p); err != nil {
 		t.Error(err)
 	}
 }

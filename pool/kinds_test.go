@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -18,6 +19,9 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv("SHMKIT_TEST_FORGETFUL") == "" { // see TestForgottenMain
 		pool.Main()
+	}
+	if race.Enabled && os.Getenv("GORACE") == "" {
+		os.Setenv("GORACE", "atexit_sleep_ms=0") // otherwise each worker takes a second to end
 	}
 	proctest.Main(m)
 }

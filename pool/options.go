@@ -38,7 +38,7 @@ type Options struct {
 	Resources []AnyResource
 
 	// MaxTasksPerWorker is how many tasks a worker runs before it is replaced by a fresh one; 0 means any number. Each
-	// argument of a chunk counts.
+	// argument of a chunk counts; a chunk that has begun is finished.
 	MaxTasksPerWorker int
 
 	// RecycleMemory is the resident memory in bytes, shared memory not counted, at which a worker is replaced by a fresh one after its task; 0 means

@@ -25,6 +25,7 @@ type Pool struct {
 	free      []uint32  // slots that are nobody's
 	hungry    []*waiter // who waits for one
 	pending   int       // tasks that are queued or running
+	work      int       // of them, those that are for the workers: not those that wait for another attempt
 	admitted  int       // calls that may submit more of them although the pool is closing
 	crew      crew
 	latency   latency

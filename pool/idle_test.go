@@ -1,0 +1,116 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/pool"
+)
+
+// awake counts the workers that are there.
+func awake(p *pool.Pool) (n int) {
+	for _, w := range p.Stats().Workers {
+		if w.PID != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// A50: idle workers end, and come back on demand.
+func TestIdleTimeout(t *testing.T) {
+	eachKind(t, func(t *testing.T, newPool makePool) {
+		var e exits
+		p := newPool(pool.Options{Workers: 2, IdleTimeout: 50 * time.Millisecond, OnWorkerExit: e.note})
+		for round := 1; round <= 3; round++ {
+			wantSquare(t, 3)(pool.Apply(t.Context(), p, square, 3))
+			proctest.Eventually(t, 10*time.Second, func() bool { return awake(p) == 0 }, "all workers have ended")
+		}
+		if _, err := pool.Map(t.Context(), p, nap, []time.Duration{100 * time.Millisecond, 100 * time.Millisecond}); err != nil {
+			t.Error(err)
+		}
+		if s := p.Stats(); s.Killed != 0 || s.Recycled != 0 || s.Retried != 0 || s.Workers[0].Restarts != 0 || e.count("idle") < 4 {
+			t.Errorf("%+v, %d idle", s, e.count("idle"))
+		}
+		wantNothingLeft(t, p)
+	})
+}
+
+// A task that runs for longer than the time-out is not idleness.
+func TestIdleTimeoutWhileRunning(t *testing.T) {
+	eachKind(t, func(t *testing.T, newPool makePool) {
+		p := newPool(pool.Options{Workers: 1, IdleTimeout: 20 * time.Millisecond})
+		if _, err := pool.Apply(t.Context(), p, nap, 200*time.Millisecond); err != nil {
+			t.Error(err)
+		}
+		if s := p.Stats(); s.Retried != 0 || s.Killed != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// Bursts that come just when workers are about to end: no task is lost.
+func TestIdleTimeoutRace(t *testing.T) {
+	eachKind(t, func(t *testing.T, newPool makePool) {
+		bursts, timeout := 1000, time.Millisecond
+		if t.Name() == "TestIdleTimeoutRace/processes" {
+			bursts, timeout = 60, 5*time.Millisecond
+		}
+		p := newPool(pool.Options{Workers: 2, IdleTimeout: timeout})
+		for n := range bursts {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			var all sync.WaitGroup
+			for i := range int64(3) {
+				all.Go(func() {
+					if got, err := pool.Apply(ctx, p, square, i); err != nil || got != i*i {
+						t.Errorf("burst %d: %d, %v", n, got, err)
+					}
+				})
+			}
+			all.Wait()
+			cancel()
+			if t.Failed() {
+				return
+			}
+			time.Sleep(time.Duration(rand.Int64N(int64(2 * timeout))))
+		}
+		wantNothingLeft(t, p)
+	})
+}
+
+// A task that nobody waits for any more, and one that waits for another attempt, are no work to start workers for.
+func TestIdleTimeoutStaysIdle(t *testing.T) {
+	eachKind(t, func(t *testing.T, newPool makePool) {
+		for _, what := range []string{"abandoned", "delayed"} {
+			var e exits
+			p := newPool(pool.Options{Workers: 1, IdleTimeout: 30 * time.Millisecond, OnWorkerExit: e.note})
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			if what == "abandoned" {
+				if _, err := pool.Apply(ctx, p, deaf, 100*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatal(err)
+				}
+			} else {
+				task := odd.With(pool.TaskOptions{Retry: func(int, error) (bool, time.Duration) { return true, time.Hour }})
+				if _, err := pool.Apply(ctx, p, square, 2); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := pool.ApplyAsync(t.Context(), p, task, 2); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(700 * time.Millisecond)
+			if n := e.count("idle"); n < 1 || n > 2 {
+				t.Errorf("%s: workers have ended %d times for want of work", what, n)
+			}
+			if err := p.Terminate(0); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,54 @@
+package pool_test
+
+import (
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/pool"
+)
+
+func TestStats(t *testing.T) {
+	eachKind(t, func(t *testing.T, newPool makePool) {
+		p := newPool(pool.Options{Workers: 2})
+		ready(t, p, 2)
+		if s := p.Stats(); s.Pending != 0 || s.Queued != 0 || s.Total.Samples != 0 || s.Run.Samples != 0 || len(s.Workers) != 2 {
+			t.Errorf("at first: %+v", s)
+		}
+		f := pool.MapAsync(t.Context(), p, deaf.With(pool.TaskOptions{Chunk: 1}), slices.Repeat([]time.Duration{50 * time.Millisecond}, 6))
+		proctest.Eventually(t, 10*time.Second, func() bool { s := p.Stats(); return s.Pending == 6 && s.Queued == 4 }, "two run and four wait")
+		if _, err := f.Get(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s := p.Stats()
+		if s.Pending != 0 || s.Queued != 0 || s.Killed != 0 || s.Recycled != 0 || s.Retried != 0 {
+			t.Errorf("%+v", s)
+		}
+		if s.Run.Samples == 0 || s.Run.P50 < 49*time.Millisecond || s.Run.Max > time.Second || s.Total.Samples == 0 || s.Total.Max < s.Run.P50 || s.Total.P99 < s.Total.P50 {
+			t.Errorf("latencies: %+v", s)
+		}
+		tasks := uint64(0)
+		for i, w := range s.Workers {
+			tasks += w.Tasks
+			if w.Name != []string{"Worker-1", "Worker-2"}[i] || w.PID == 0 || w.Restarts != 0 || w.Memory < 1<<20 || w.CPU <= 0 {
+				t.Errorf("%+v", w)
+			}
+			if local := w.PID == os.Getpid(); local != (t.Name() == "TestStats/goroutines") {
+				t.Errorf("%s runs in process %d", w.Name, w.PID)
+			}
+		}
+		if tasks != 6 {
+			t.Errorf("%d tasks have run", tasks)
+		}
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range p.Stats().Workers {
+			if w.PID != 0 || w.Memory != 0 {
+				t.Errorf("of a closed pool: %+v", w)
+			}
+		}
+	})
+}
