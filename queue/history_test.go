@@ -21,13 +21,14 @@ type event struct {
 	Value        uint64
 	Put          bool
 	Done         bool // neither full nor empty
+	Crowded      bool // others were at work at the same time; filled in at the end
 }
 
 const eventsEach = 40
 
 // A history is what its processes share.
 type history struct {
-	q         *Queue[uint64]
+	lane
 	events    *shm.RawArray[event]
 	clock     *shm.Uint64
 	processes *shm.Uint64 // how many there are
@@ -35,7 +36,7 @@ type history struct {
 }
 
 func openHistory(seg *shm.Segment) (h history, err error) {
-	if h.q, err = OpenQueue[uint64](seg, "q", Options{}); err != nil {
+	if h.lane, err = openLane(seg); err != nil {
 		return h, err
 	}
 	for name, u := range map[string]**shm.Uint64{"clock": &h.clock, "processes": &h.processes, "running": &h.running} {
@@ -117,61 +118,24 @@ var canceled = func() context.Context {
 	return ctx
 }()
 
-// put puts the values in one of the possible ways, without waiting, and returns how many it has put.
-func (h history) put(values []uint64, kind int) (n int, err error) {
-	switch {
-	case len(values) > 1:
-		return h.q.PutBatch(canceled, values)
-	case kind%4 == 0:
-		err = h.q.TryPut(values[0])
-	case kind%4 == 1:
-		err = h.q.Put(canceled, values[0])
-	default:
-		r, e := h.q.Reserve(canceled)
-		if err = e; err == nil {
-			*r.Value = values[0]
-			err = r.Commit()
-		}
-	}
-	if err != nil {
-		return 0, err
-	}
-	return 1, nil
-}
-
-// get takes up to as many values in one of the possible ways, without waiting, and returns how many it has taken.
-func (h history) get(values []uint64, kind int) (n int, err error) {
-	switch {
-	case len(values) > 1:
-		return h.q.GetBatch(canceled, values)
-	case kind%4 == 0:
-		values[0], err = h.q.TryGet()
-	case kind%4 == 1:
-		values[0], err = h.q.Get(canceled)
-	default:
-		p, e := h.q.Peek(canceled)
-		if err = e; err == nil {
-			values[0] = *p.Value
-			err = p.Release()
-		}
-	}
-	if err != nil {
-		return 0, err
-	}
-	return 1, nil
-}
-
 // Rules say what a history of these processes must be like.
 type rules struct {
 	capacity             int
 	producers, consumers int
 	kill                 bool
+	bytes                bool // a Bytes, not a Queue
+}
+
+// mayRefuse reports whether a put, or a get, may find the queue full, or empty, that is not. With several others of the kind that it waits
+// for, one may be complete behind one that is not; and the lock of a Bytes may not be free.
+func (r rules) mayRefuse(e event, others int) bool {
+	if r.bytes {
+		return e.Crowded
+	}
+	return others > 1 || r.kill
 }
 
 // fifo is the queue as porcupine sees it. The state is a slice of values.
-//
-// With several producers, a get may find the queue empty although a message is complete, behind one that is being
-// written; with several consumers a put may find it full although a message has been taken.
 func (r rules) fifo() porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return []uint64(nil) },
@@ -181,14 +145,14 @@ func (r rules) fifo() porcupine.Model {
 			case e.Put && e.Done:
 				return len(s) < r.capacity, append(slices.Clone(s), e.Value)
 			case e.Put:
-				return len(s) == r.capacity || r.consumers > 1 || r.kill, s
+				return len(s) == r.capacity || r.mayRefuse(e, r.consumers), s
 			case e.Done:
 				if len(s) == 0 || s[0] != e.Value {
 					return false, s
 				}
 				return true, slices.Clone(s[1:])
 			default:
-				return len(s) == 0 || r.producers > 1 || r.kill, s
+				return len(s) == 0 || r.mayRefuse(e, r.producers), s
 			}
 		},
 		Equal: func(a, b any) bool { return slices.Equal(a.([]uint64), b.([]uint64)) },
@@ -203,6 +167,11 @@ func TestLinearizable(t *testing.T) {
 		{capacity: 4, producers: 2, consumers: 2},
 		{capacity: 1, producers: 2, consumers: 2},
 		{capacity: 2, producers: 2, consumers: 2, kill: true},
+		{capacity: 2, producers: 1, consumers: 1, bytes: true},
+		{capacity: 2, producers: 1, consumers: 3, bytes: true},
+		{capacity: 4, producers: 3, consumers: 2, bytes: true},
+		{capacity: 2, producers: 2, consumers: 2, kill: true, bytes: true},
+		{capacity: 4, producers: 3, consumers: 2, kill: true, bytes: true},
 	} {
 		t.Run(fmt.Sprintf("%+v", r), func(t *testing.T) {
 			for round := range 10 {
@@ -213,7 +182,7 @@ func TestLinearizable(t *testing.T) {
 }
 
 func (r rules) play(t *testing.T, round int) {
-	q, path := namedQueue[uint64](t, r.capacity, Options{}.startingAt(beforePositionWrap(uint64(r.capacity))))
+	path := r.newLane(t)
 	h, err := openHistory(reopen(t, path))
 	if err != nil {
 		t.Fatal(err)
@@ -247,7 +216,7 @@ func (r rules) play(t *testing.T, round int) {
 		c.WaitOK()
 	}
 	ops := append(r.operations(h.events.Slice()), drain(t, h)...)
-	settle(t, ops, q.Stats().Abandoned)
+	settle(t, ops, h.Stats().Abandoned)
 	var known []porcupine.Operation
 	for _, o := range ops {
 		if o.Return > 0 {
@@ -263,17 +232,29 @@ func (r rules) play(t *testing.T, round int) {
 func (r rules) operations(events []event) (ops []porcupine.Operation) {
 	for i, e := range events {
 		if e.Call > 0 {
+			e.Crowded = crowded(events, i)
 			ops = append(ops, porcupine.Operation{ClientId: i / eventsEach, Input: e, Call: int64(e.Call), Return: int64(e.Return)})
 		}
 	}
 	return ops
 }
 
+// crowded reports whether another process was at work at the time of event i.
+func crowded(events []event, i int) bool {
+	e := events[i]
+	for j, o := range events {
+		if j/eventsEach != i/eventsEach && o.Call > 0 && (e.Return == 0 || o.Call < e.Return) && (o.Return == 0 || e.Call < o.Return) {
+			return true
+		}
+	}
+	return false
+}
+
 // drain takes what is left, as operations of a further process.
 func drain(t *testing.T, h history) (ops []porcupine.Operation) {
 	for {
 		call := h.clock.Add(1)
-		v, err := h.q.TryGet()
+		v, err := h.tryGet()
 		if err != nil {
 			wantErr(t, err, ErrEmpty)
 			return ops
