@@ -90,6 +90,7 @@
 //	… while it runs a chunk                 all of the chunk run again, one by one          replaced
 //	… when the result is complete           the result is delivered                         replaced
 //	… because of Options.MemoryLimit        as while it runs                                replaced
+//	… gets a SIGTERM that is not the pool's finishes                                        replaced
 //	… before it takes tasks, by a signal    -                                               replaced, 20 times in a row
 //	… before it takes tasks, of itself      -                                               the pool ends with an error
 //
