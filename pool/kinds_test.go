@@ -177,3 +177,11 @@ func ready(t testing.TB, p *pool.Pool, workers int) {
 		return n == workers
 	}, "workers are there")
 }
+
+// tidy is a task that takes a while after the end of its context.
+var tidy = pool.Define("tidy", func(ctx context.Context, c counted) (int64, error) {
+	atomic.AddInt64(&c.Tally.Slice()[0], 1)
+	<-ctx.Done()
+	time.Sleep(50 * time.Millisecond)
+	return atomic.AddInt64(&c.Tally.Slice()[1], 1), nil
+})

@@ -150,6 +150,9 @@ func (r *run[A, R]) fill() bool {
 	if n.err == nil {
 		n.err = fill(r.p, r.t, r.w, i, n.index, n.count, n.bytes)
 	}
+	if n.err != nil && r.p.alive.Err() != nil {
+		return false // the pool has ended, which is the error of all, once
+	}
 	if n.err != nil {
 		for k := range n.count {
 			r.refused = append(r.refused, refused{n.index + k, n.err})
