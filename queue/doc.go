@@ -18,6 +18,32 @@
 //
 //	for order, err := range q.All(ctx) { … } // in another process
 //
+// # What each kind can do
+//
+// All kinds but the [Pipe] have the same methods, as far as they make sense there:
+//
+//	                        Queue   SPSC    Bytes  Objects  Broadcast
+//	Put                     yes     yes     yes    yes      yes
+//	TryPut                  yes     yes     yes    yes      no: Put never waits
+//	PutBatch                yes     yes     yes    yes      yes
+//	Reserve, Commit, Abort  yes     yes     yes    no (1)   yes
+//	Get, TryGet, GetBatch   yes     yes     yes    yes      of each Reader
+//	Peek, Release           yes     yes     yes    no (1)   no: the writer would not wait for who looks
+//	All                     yes     yes     yes    yes      of each Reader
+//	Len                     yes     yes     yes    yes      of each Reader
+//	Cap, in                 values  values  bytes  bytes    values
+//	Close, Closed           yes     yes     yes    yes      yes
+//	TaskDone, Join          yes     no (2)  yes    yes      no: nobody knows all readers
+//	Stats                   yes     yes     yes    yes      without Got, Dropped and HighWater
+//	DropNewest              yes     yes     yes    yes      no: it is never full
+//	DropOldest              yes     no (3)  yes    yes      no: it always overwrites the oldest
+//
+//	(1) a Go value is encoded and decoded: it never lies in shared memory
+//	(2) there is one consumer, who can tell by a message what is done
+//	(3) only its consumer takes messages out
+//
+// Under a context that has ended nothing waits: so Reserve and Peek are their own TryReserve and TryPeek.
+//
 // # The ring
 //
 // Each message has a position, counted from the first that was ever put. The position tells its slot
@@ -107,6 +133,7 @@
 //	it is killed                                     the others
 //	the writer, while it writes a message            do not see that message; the next writer counts it as abandoned
 //	the writer, when the message is complete         see it; those who sleep look within a second
+//	the writer, in a batch                           see its messages one by one, each as above
 //	a reader, or one that waits                      notice nothing
 //
 // # Bytes and Objects

@@ -18,8 +18,8 @@ type Options struct {
 	// WhenFull says what Put does when there is no room.
 	WhenFull WhenFull
 
-	// Joinable lets who takes messages from a [Queue] report that he is done with them, see [Queue.TaskDone]. This one
-	// belongs to the queue: it is decided when that is made, and NewQueue refuses to find one of the other sort. [OpenQueue] ignores it.
+	// Joinable lets who takes messages from a [Queue], [Bytes] or [Objects] report that he is done with them, see [Queue.TaskDone]. This
+	// one belongs to the queue: it is decided when that is made, and NewQueue refuses to find one of the other sort. [OpenQueue] ignores it.
 	Joinable bool
 
 	start uint64 // first position of a new queue
