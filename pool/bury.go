@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -105,7 +106,9 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 	switch {
 	case c.expired:
 		c.err = c.late()
-	case p.alive.Err() != nil || c.waiter == nil:
+	case p.alive.Err() != nil:
+		c.err = context.Cause(p.alive)
+	case c.waiter == nil: // nobody will see it
 		c.err = ErrClosed
 	case sl.count > 1:
 		event(slog.LevelWarn, "tasks of a chunk run again one by one: their worker died", slog.String("task", c.task), slog.Int("count", int(sl.count)))

@@ -214,6 +214,9 @@ func (c *child) noteEnd(st stage) (reason string) {
 // falseStart says why a worker did not get to take tasks.
 func falseStart(d WorkerExit) error {
 	exit := process.Exit{Code: d.ExitCode, Signal: d.Signal}
+	if d.Signal != "" {
+		return fmt.Errorf("pool: %d workers in a row were killed before they took tasks, the last by signal %s: %s", maxFalls+1, d.Signal, d.Stderr)
+	}
 	switch d.ExitCode {
 	case exitNoMain:
 		return ErrNoMain

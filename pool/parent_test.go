@@ -47,10 +47,9 @@ type diary struct {
 
 // read returns what each process has written.
 func (d *diary) read() map[string][]string {
-	d.t.Helper()
 	b, err := os.ReadFile(d.path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		d.t.Fatal(err)
+		panic(err) // of a test, or of a worker
 	}
 	events := map[string][]string{}
 	for line := range strings.Lines(string(b)) {
@@ -62,7 +61,6 @@ func (d *diary) read() map[string][]string {
 
 // count is how many processes have written that.
 func (d *diary) count(what string) (n int) {
-	d.t.Helper()
 	for _, events := range d.read() {
 		if slices.Contains(events, what) {
 			n++
@@ -264,4 +262,29 @@ func TestForgottenMain(t *testing.T) {
 		t.Errorf("said: %s", line)
 	}
 	c.WaitOK()
+}
+
+// suicideEnv says how many workers shall die while they open the resource suicidal.
+const suicideEnv = "SHMKIT_TEST_SUICIDES"
+
+func suicides() int {
+	n, err := strconv.Atoi(os.Getenv(suicideEnv))
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+func diaryPath() string { return os.Getenv(diaryEnv) }
+
+// stopped is the process with this id, if it is stopped.
+func stopped(pid int) []string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil
+	}
+	if f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:])); f[0] == "T" {
+		return f
+	}
+	return nil
 }

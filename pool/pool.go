@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -147,7 +148,12 @@ func (p *Pool) until(closed <-chan struct{}) error {
 }
 
 // fail ends the pool because of an error.
-func (p *Pool) fail(err error) { p.end(fmt.Errorf("pool: %w", err)) }
+func (p *Pool) fail(err error) {
+	if !strings.HasPrefix(err.Error(), "pool: ") {
+		err = fmt.Errorf("pool: %w", err)
+	}
+	p.end(err)
+}
 
 // settledAll says, under mu, that there is nothing left to wait for. When the pool is closing, that is so once and for all.
 func (p *Pool) settledAll() bool { return p.pending+p.admitted == 0 }
