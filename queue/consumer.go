@@ -24,6 +24,8 @@ func (r *ring) claimGet() (s *slot, p uint64, held proctab.Owner, err error) {
 		// SYNC: filled: the value was written before the word that this CAS replaces.
 		if s.state.CompareAndSwap(wordOf(full, nobody, lap), wordOf(reading, r.me, lap)) { // #2 -> #3
 			crashpoint.Here("queue.taken")
+			r.head.get.CompareAndSwap(p, p+1) // at once, as in claimPut
+			crashpoint.Here("queue.get.advanced")
 			r.filled.Acquire()
 			return s, p, nobody, nil
 		}
@@ -119,8 +121,6 @@ func (r *ring) finish(s *slot, p uint64) error {
 	// SYNC: freed: the value is read before the word says so. A store does, as in publish.
 	storeRelease(&s.state, wordOf(empty, nobody, r.lap(p)+1)) // #3 -> #0
 	crashpoint.Here("queue.released")
-	r.head.get.CompareAndSwap(p, p+1)
-	crashpoint.Here("queue.get.advanced")
 	return nil
 }
 

@@ -28,6 +28,10 @@ func (r *ring) claimPut() (s *slot, p uint64, held proctab.Owner, err error) {
 					r.withdraw(s, lap)
 					return nil, 0, nobody, err
 				}
+				// Before the message is written: a locked instruction waits for all stores, and those go to cache lines that are
+				// still on their way.
+				r.head.put.CompareAndSwap(p, p+1)
+				crashpoint.Here("queue.put.advanced")
 				r.freed.Acquire()
 				return s, p, nobody, nil
 			}
@@ -97,8 +101,6 @@ func (r *ring) show(s *slot, p uint64) {
 	// changes the word while its owner is alive, and the owner's other goroutines leave a claim alone.
 	storeRelease(&s.state, wordOf(full, nobody, r.lap(p))) // #1 -> #2
 	crashpoint.Here("queue.published")
-	r.head.put.CompareAndSwap(p, p+1)
-	crashpoint.Here("queue.put.advanced")
 	if p&r.sample == 0 {
 		r.look(p + 1)
 	}

@@ -146,16 +146,24 @@ inline abandon() {
 	fi
 }
 
+/* The word of position p's slot; a process sees what is in its own store buffer. */
+inline readWord() {
+	atomic {
+		s = p % CAP; l = p / CAP;
+		if
+		:: buffered[self] && bufferSlot[self] == s -> wp = bufferPhase[self]; wo = NOBODY; wl = bufferLap[self]
+		:: else -> wp = phase[s]; wo = owner[s]; wl = lap[s]
+		fi;
+		st = (wl - l) * PER_LAP + wp
+	}
+}
+
 /* Mirrors ring.front: OK with p, NOTHING, HELD or CLOSED. */
 inline front() {
 	again = false;
 	do
 	:: p = get;
-		atomic {
-			s = p % CAP; l = p / CAP;
-			wp = phase[s]; wo = owner[s]; wl = lap[s];
-			st = (wl - l) * PER_LAP + wp
-		}
+		readWord();
 		if
 		:: st == FULL && wo == NOBODY -> res = OK; break
 		:: st == EMPTY && wo == NOBODY || st == READING - PER_LAP ->
@@ -220,16 +228,15 @@ inline store(ph, lp) {
 	}
 }
 
-/* Mirrors the copy of the message, and ring.finish. */
+/* Mirrors the end of ring.claimGet, the copy of the message, and ring.finish. */
 inline release() {
+	moveOn(get);
 #ifdef BROKEN_FREE_BEFORE_COPY
 	store(EMPTY, l + 1);
-	moveOn(get);
 	assert(content[s] == m);
 #else
 	atomic { assert(is(s, READING, self, l) && content[s] == m) }
 	store(EMPTY, l + 1);
-	moveOn(get);
 #endif
 	m = 0
 }
@@ -241,11 +248,7 @@ inline claimPut() {
 	:: closed -> res = CLOSED; break
 	:: else ->
 		p = put;
-		atomic {
-			s = p % CAP; l = p / CAP;
-			wp = phase[s]; wo = owner[s]; wl = lap[s];
-			st = (wl - l) * PER_LAP + wp
-		}
+		readWord();
 		if
 		:: st == EMPTY && wo == NOBODY ->
 			atomic {
@@ -304,17 +307,17 @@ inline claimPut() {
 	od
 }
 
-/* Mirrors the copy of the message, and ring.show. */
+/* Mirrors the end of ring.claimPut, the copy of the message, and ring.show. */
 inline publish(message) {
+	moveOn(put);
 #ifdef BROKEN_SHOWN_BEFORE_WRITTEN
 	store(FULL, l);
 	atomic { drain(self) }
-	content[s] = message;
+	content[s] = message
 #else
 	atomic { assert(is(s, WRITING, self, l)); content[s] = message }
-	store(FULL, l);
+	store(FULL, l)
 #endif
-	moveOn(put)
 }
 
 inline forget() {

@@ -35,7 +35,7 @@ var soundQueue = []check{
 var brokenQueue = []check{
 	{model: queue, flags: "BROKEN_DEAD_NO_MEMBARRIER CAP=1 PRODUCERS=2 CONSUMERS=1 DEATHS=1", want: violated},
 	{model: queue, flags: "BROKEN_LIVING_SKIPPED CAP=1 PRODUCERS=1 CONSUMERS=1", want: violated},
-	{model: queue, flags: "BROKEN_HINT_STORE CAP=1 PRODUCERS=2 CONSUMERS=1 ROUNDS=2", want: "(put!=p)"},
+	{model: queue, flags: "BROKEN_HINT_STORE CAP=1 PRODUCERS=2 CONSUMERS=1 ROUNDS=3", want: "(put!=p)"},
 	{model: queue, flags: "BROKEN_ABANDON_STORE CAP=1 PRODUCERS=2 CONSUMERS=1 DEATHS=1", want: violated},
 	{model: queue, flags: "BROKEN_LOOK_ONCE CAP=2 PRODUCERS=1 CONSUMERS=1 CLOSE", want: "!(ended)"},
 	{model: queue, flags: "BROKEN_CLOSED_NOT_ASKED_AGAIN CAP=1 PRODUCERS=1 CONSUMERS=1 CLOSE", want: "!(ended)"},
