@@ -3,8 +3,8 @@
 package pool_test
 
 import (
-	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -22,37 +22,99 @@ var arm = pool.Define("arm", func(_ context.Context, a struct{ PID, N int64 }) (
 })
 
 // A worker is killed at the 1st, 2nd, … crash point after it was armed, until it gets through all tasks: every task
-// has its result, once, and no block of shared memory is left. SHMKIT_LONG=1 tries each point; otherwise every third.
+// has its result, once, and no slot or block of shared memory is left. SHMKIT_LONG=1 tries each point; otherwise every third.
 func TestCrashSweep(t *testing.T) {
-	const tasks = 3
+	for name, test := range map[string]struct {
+		options pool.Options
+		work    func(ctx context.Context, p *pool.Pool) error
+	}{
+		"Apply":     {pool.Options{}, sweepApply},
+		"Map":       {pool.Options{}, sweepMap},
+		"chunks":    {pool.Options{}, sweepChunks},
+		"large":     {pool.Options{}, sweepLarge},
+		"recycling": {pool.Options{MaxTasksPerWorker: 4}, sweepMap},
+		"idle":      {pool.Options{IdleTimeout: 1}, sweepApply},
+	} {
+		t.Run(name, func(t *testing.T) { sweep(t, test.options, test.work) })
+	}
+}
+
+func sweep(t *testing.T, o pool.Options, work func(context.Context, *pool.Pool) error) {
 	step := int64(3)
 	if os.Getenv("SHMKIT_LONG") != "" {
 		step = 1
 	}
+	o.Workers, o.Attempts = max(o.Workers, 1), 2
 	for n := int64(1); ; n += step {
-		p := newPool(t, pool.Options{Workers: 1, Attempts: 2})
-		if _, err := pool.Map(t.Context(), p, arm, []struct{ PID, N int64 }{{int64(p.Stats().Workers[0].PID), n}}); err != nil {
+		p := newPool(t, o)
+		pid, err := pool.Apply(t.Context(), p, pidOf, 0)
+		if err != nil {
 			t.Fatal(err)
 		}
-		// Both results that fit into a slot and results that need a block.
-		got, err := pool.Map(t.Context(), p, wrap, []parcel{{1, 10}, {2, 1000}, {3, 4000}})
-		if err != nil || len(got) != tasks || !bytes.Equal(got[2], wrapped(parcel{3, 4000})) {
-			t.Fatalf("killed at point %d: %d results, %v", n, len(got), err)
+		if _, err := pool.Apply(t.Context(), p, arm, struct{ PID, N int64 }{int64(pid), n}); err != nil {
+			t.Fatalf("killed at point %d: arm: %v", n, err)
 		}
-		squares, err := pool.Map(t.Context(), p, square, slices.Collect(numbers(20)))
-		if err != nil || squares[19] != 361 {
-			t.Fatalf("killed at point %d: %v, %v", n, squares, err)
-		}
-		if err := pool.Leftovers(p); err != nil {
+		if err := work(t.Context(), p); err != nil {
 			t.Fatalf("killed at point %d: %v", n, err)
 		}
+		wantNothingLeft(t, p)
 		killed := p.Stats().Killed
 		if err := p.Close(); err != nil {
 			t.Fatal(err)
+		}
+		if t.Failed() {
+			t.Fatalf("killed at point %d", n)
 		}
 		if killed == 0 {
 			t.Logf("%d points", n-1)
 			return
 		}
 	}
+}
+
+func sweepApply(ctx context.Context, p *pool.Pool) error {
+	for i := range int64(5) {
+		if n, err := pool.Apply(ctx, p, square, i); err != nil || n != i*i {
+			return fmt.Errorf("square of %d: %d, %w", i, n, err)
+		}
+	}
+	return nil
+}
+
+// Both results that fit into a slot and results that need a block.
+func sweepMap(ctx context.Context, p *pool.Pool) error {
+	parcels := []parcel{{1, 10}, {2, 1000}, {3, 4000}, {4, 10}}
+	got, err := pool.Map(ctx, p, wrap, parcels)
+	return wantWrapped(parcels, got, err)
+}
+
+func sweepChunks(ctx context.Context, p *pool.Pool) error {
+	parcels := make([]parcel, 9)
+	for i := range parcels {
+		parcels[i] = parcel{int64(i), int64(100 * i)}
+	}
+	got, err := pool.Map(ctx, p, wrap.With(pool.TaskOptions{Chunk: 4}), parcels)
+	return wantWrapped(parcels, got, err)
+}
+
+func sweepLarge(ctx context.Context, p *pool.Pool) error {
+	for i := range 3 {
+		b := slices.Repeat([]byte{byte(i)}, 1<<20)
+		if got, err := pool.Apply(ctx, p, echoBytes, b); err != nil || !slices.Equal(got, b) {
+			return fmt.Errorf("%d: %d bytes, %w", i, len(got), err)
+		}
+	}
+	return nil
+}
+
+func wantWrapped(parcels []parcel, got [][]byte, err error) error {
+	if err != nil || len(got) != len(parcels) {
+		return fmt.Errorf("%d results of %d, %w", len(got), len(parcels), err)
+	}
+	for i, b := range got {
+		if !slices.Equal(b, wrapped(parcels[i])) {
+			return fmt.Errorf("result %d is that of another: %d bytes", i, len(b))
+		}
+	}
+	return nil
 }
