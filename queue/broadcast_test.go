@@ -133,7 +133,7 @@ func TestBroadcastLatest(t *testing.T) {
 	}
 }
 
-// Readers that wait, asleep or spinning, see what is put, and then the close.
+// A61: readers that wait, asleep or spinning, see what is put, and then the close.
 func TestBroadcastWakesAll(t *testing.T) {
 	for name, policy := range policies {
 		b := newBroadcast[int64](t, 64, Options{Wait: policy})
@@ -243,7 +243,7 @@ var roleSpeak = proctest.Register("speak", func(args []string) {
 	}
 })
 
-// A writer that is stopped keeps its role, one that is killed loses it to the next; readers see nothing torn, and
+// A56, A57: a writer that is stopped keeps its role, one that is killed loses it to the next; readers see nothing torn, and
 // nothing twice.
 func TestBroadcastWriterDies(t *testing.T) {
 	path := proctest.Dir(t) + "/segment"

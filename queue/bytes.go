@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"runtime"
 
@@ -47,6 +48,11 @@ func newBytesOf(kind segment.Kind, seg *shm.Segment, name string, capacity int, 
 		Name: name, Kind: kind, Size: bytesFor(longest, o.Joinable, slotsOf(seg)),
 		Init: func(mem []byte) { fillBytes(mem, longest, o.Joinable, o.start&^7) },
 	})
+	if m := new(shm.MismatchError); errors.As(err, &m) && m.SizeDiffers {
+		if found, e := openBytesOf(kind, seg, name, o); e == nil {
+			b, err = found, nil // to say in what it differs
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +178,7 @@ func (b *Bytes) AppendGet(ctx context.Context, dst []byte) ([]byte, error) {
 
 // TryGet is Get without waiting.
 //
-// Errors: [ErrEmpty], also when the oldest message is still being written; otherwise those of [Bytes.Get].
+// Errors: [ErrEmpty], also when the oldest message is still being written, or a process is stopped while it claims one; otherwise those of [Bytes.Get].
 func (b *Bytes) TryGet() ([]byte, error) {
 	c, err := b.tryClaim()
 	if err != nil {

@@ -27,7 +27,13 @@ type bytesWaiter struct {
 
 var bytesWaiters = sync.Pool{New: func() any {
 	w := new(bytesWaiter)
-	w.put = func() bool { w.c, w.err = w.r.room(w.full, w.n); return w.err != ErrFull }
+	w.put = func() bool {
+		if w.c, w.err = w.r.room(w.full, w.n); w.err != ErrFull {
+			return true
+		}
+		w.held = w.r.holder()
+		return false
+	}
 	w.get = func() bool { w.c, w.held, w.err = w.r.claimNext(); return w.err != ErrEmpty && w.err != errHeld }
 	w.extra = func(l *lock.Watch) { l.Process(w.held) }
 	return w
@@ -37,6 +43,19 @@ func (r *bytesRing) newWaiter() *bytesWaiter {
 	w := bytesWaiters.Get().(*bytesWaiter)
 	w.r, w.c, w.held, w.err = r, claim{}, nobody, nil
 	return w
+}
+
+// holder is the process that is at work on the oldest record, whose death makes room; nobody, when there is none.
+func (r *bytesRing) holder() proctab.Owner {
+	p, tail := r.head.free.Load(), r.head.tail.Load()
+	if p == tail {
+		return nobody
+	}
+	_, w, ok := r.at(p, tail)
+	if kind := w & recKinds; !ok || kind != recWriting && kind != recReading {
+		return nobody
+	}
+	return recOwner(w)
 }
 
 // awaitRoom claims a record for a message of n bytes, and waits for room until ctx ends.

@@ -1,0 +1,152 @@
+package queue
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/shmkit/shmkit/shm"
+)
+
+// A face is what all queues that hold messages until they are taken have in common, for messages that are numbers.
+type face struct {
+	tryPut func(int64) error
+	put    func(context.Context, int64) error
+	tryGet func() (int64, error)
+	get    func(context.Context) (int64, error)
+	// reserve returns how to commit, with a value, and how to abort. It is nil for an Objects.
+	reserve func(context.Context) (commit func(int64) error, abort func() error, err error)
+	// peek returns what it sees, and how to release it. It is nil for an Objects.
+	peek     func(context.Context) (v int64, release func() error, err error)
+	putBatch func(context.Context, []int64) (int, error)
+	getBatch func(context.Context, int) ([]int64, error)
+	len      func() int
+	close    func() error
+	stats    func() Stats
+	events   func() []byte // the words of those who sleep
+}
+
+// faces makes a queue of each kind with room for 2 numbers, which begins just below the wrap-around.
+var faces = map[string]func(t *testing.T, seg *shm.Segment, name string, o Options) face{
+	"Queue": func(t *testing.T, seg *shm.Segment, name string, o Options) face {
+		q, err := NewQueue[int64](seg, name, 2, o.startingAt(beforeLapWrap(2)))
+		wantErr(t, err, nil)
+		h := q.r.head
+		f := valuesFace(q.Reserve, q.Peek, q.GetBatch)
+		f.tryPut, f.put, f.tryGet, f.get, f.putBatch = q.TryPut, q.Put, q.TryGet, q.Get, q.PutBatch
+		f.len, f.close, f.stats = q.Len, q.Close, q.Stats
+		f.events = func() []byte { return slices.Concat(h.notEmpty[:], h.notFull[:]) }
+		return f
+	},
+	"SPSC": func(t *testing.T, seg *shm.Segment, name string, o Options) face {
+		q, err := NewSPSC[int64](seg, name, 2, o.startingAt(^uint64(0)-1))
+		wantErr(t, err, nil)
+		h := q.r.head
+		f := valuesFace(q.Reserve, q.Peek, q.GetBatch)
+		f.tryPut, f.put, f.tryGet, f.get, f.putBatch = q.TryPut, q.Put, q.TryGet, q.Get, q.PutBatch
+		f.len, f.close, f.stats = q.Len, q.Close, q.Stats
+		f.events = func() []byte { return slices.Concat(h.notEmpty[:], h.notFull[:]) }
+		return f
+	},
+	"Bytes": func(t *testing.T, seg *shm.Segment, name string, o Options) face {
+		b, err := NewBytes(seg, name, 40, o.startingAt(^uint64(0)-63)) // a ring of 64 bytes: 2 records of 24, and a gap
+		wantErr(t, err, nil)
+		return bytesFace(b)
+	},
+	"Objects": func(t *testing.T, seg *shm.Segment, name string, o Options) face {
+		q, err := NewObjects[int64](seg, name, 40, o.startingAt(^uint64(0)-63))
+		wantErr(t, err, nil)
+		f := bytesFace(&q.b)
+		f.tryPut, f.put, f.tryGet, f.get, f.putBatch = q.TryPut, q.Put, q.TryGet, q.Get, q.PutBatch
+		f.reserve, f.peek = nil, nil
+		f.getBatch = func(ctx context.Context, size int) ([]int64, error) {
+			vs := make([]int64, size)
+			n, err := q.GetBatch(ctx, vs)
+			return vs[:n], err
+		}
+		return f
+	},
+}
+
+// valuesFace has what a queue of fixed size does without a copy, and in batches.
+func valuesFace(reserve func(context.Context) (Reservation[int64], error), peek func(context.Context) (Peeked[int64], error),
+	getBatch func(context.Context, []int64) (int, error)) face {
+	return face{
+		reserve: func(ctx context.Context) (func(int64) error, func() error, error) {
+			r, err := reserve(ctx)
+			commit := func(v int64) error {
+				if r.Value != nil {
+					*r.Value = v
+				}
+				return r.Commit()
+			}
+			return commit, r.Abort, err
+		},
+		peek: func(ctx context.Context) (int64, func() error, error) {
+			p, err := peek(ctx)
+			if err != nil {
+				return 0, nil, err
+			}
+			return *p.Value, p.Release, nil
+		},
+		getBatch: func(ctx context.Context, size int) ([]int64, error) {
+			vs := make([]int64, size)
+			n, err := getBatch(ctx, vs)
+			return vs[:n], err
+		},
+	}
+}
+
+func number(m []byte, err error) (int64, error) {
+	if err == nil && len(m) != 8 {
+		err = fmt.Errorf("a message of %d bytes", len(m))
+	}
+	if err != nil {
+		return 0, err
+	}
+	return int64(binary.NativeEndian.Uint64(m)), nil
+}
+
+func message(v int64) []byte { return binary.NativeEndian.AppendUint64(nil, uint64(v)) }
+
+func bytesFace(b *Bytes) face {
+	h := b.r.head
+	return face{
+		tryPut: func(v int64) error { return b.TryPut(message(v)) },
+		put:    func(ctx context.Context, v int64) error { return b.Put(ctx, message(v)) },
+		tryGet: func() (int64, error) { return number(b.TryGet()) },
+		get:    func(ctx context.Context) (int64, error) { return number(b.Get(ctx)) },
+		reserve: func(ctx context.Context) (func(int64) error, func() error, error) {
+			r, err := b.Reserve(ctx, 8)
+			return func(v int64) error { copy(r.Value, message(v)); return r.Commit() }, r.Abort, err
+		},
+		peek: func(ctx context.Context) (int64, func() error, error) {
+			p, err := b.Peek(ctx)
+			v, err := number(p.Value, err)
+			return v, p.Release, err
+		},
+		putBatch: func(ctx context.Context, vs []int64) (int, error) {
+			var ms [][]byte
+			for _, v := range vs {
+				ms = append(ms, message(v))
+			}
+			return b.PutBatch(ctx, ms)
+		},
+		getBatch: func(ctx context.Context, size int) (vs []int64, err error) {
+			ms := make([][]byte, size)
+			n, err := b.GetBatch(ctx, ms)
+			for _, m := range ms[:n] {
+				v, err := number(m, nil)
+				if err != nil {
+					return vs, err
+				}
+				vs = append(vs, v)
+			}
+			return vs, err
+		},
+		len: b.Len, close: b.Close, stats: b.Stats,
+		events: func() []byte { return slices.Concat(h.notEmpty[:], h.notFull[:]) },
+	}
+}
