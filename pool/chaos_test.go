@@ -46,13 +46,14 @@ func chaosTasks() int {
 	return 20000
 }
 
-// hunt kills a worker every so often until it is stopped: mostly the one that is there for the longest time, so that the pool gets
-// on, and sometimes any.
+// hunt kills a worker every so often until it is stopped: any of those that have finished a task, so that the pool gets on however
+// slow the machine is.
 func hunt(p *pool.Pool, every time.Duration) (stop func() (kills int)) {
-	end, ended := make(chan struct{}), make(chan int)
+	end, ended := make(chan struct{}), make(chan int, 1)
 	go func() {
 		kills := 0
-		born := map[int]time.Time{}
+		born := map[int]uint64{} // what had been done when a process was first seen
+		dead := map[int]bool{}
 		for {
 			select {
 			case <-end:
@@ -60,19 +61,20 @@ func hunt(p *pool.Pool, every time.Duration) (stop func() (kills int)) {
 				return
 			case <-time.After(every):
 			}
-			oldest := 0
+			var prey []int
 			for _, w := range p.Stats().Workers {
-				switch {
-				case w.PID == 0:
-					continue
-				case born[w.PID].IsZero():
-					born[w.PID] = time.Now()
+				if _, seen := born[w.PID]; !seen {
+					born[w.PID] = w.Tasks
 				}
-				if oldest == 0 || born[w.PID].Before(born[oldest]) || rand.IntN(8) == 0 {
-					oldest = w.PID
+				if w.PID != 0 && !dead[w.PID] && w.Tasks > born[w.PID] {
+					prey = append(prey, w.PID)
 				}
 			}
-			if oldest != 0 && syscall.Kill(oldest, syscall.SIGKILL) == nil {
+			if len(prey) == 0 {
+				continue
+			}
+			pid := prey[rand.IntN(len(prey))]
+			if dead[pid] = true; syscall.Kill(pid, syscall.SIGKILL) == nil {
 				kills++
 			}
 		}

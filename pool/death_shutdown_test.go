@@ -177,6 +177,31 @@ var slowSquare = pool.Define("slow square", func(_ context.Context, n int64) (pa
 	return pair{n, n * n}, nil
 })
 
+// A pool that ends by itself while somebody waits for room in its queue refuses what waits; nothing hangs.
+func TestPoolFailsWithFullBacklog(t *testing.T) {
+	newDiary(t)
+	t.Setenv(suicideEnv, "0")
+	p := newPool(t, pool.Options{Workers: 1, Backlog: 8, Resources: []pool.AnyResource{suicidal}})
+	t.Setenv(suicideEnv, "1000000")
+	ended := make(chan error, 1)
+	go func() {
+		for n := int64(0); ; n++ {
+			if _, err := pool.ApplyAsync(context.Background(), p, throw, grenade{"run", "kill"}); err != nil {
+				ended <- err
+				return
+			}
+		}
+	}()
+	select {
+	case err := <-ended:
+		if !strings.Contains(err.Error(), "were killed before they took tasks") {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it hangs")
+	}
+}
+
 // Workers are killed before they take tasks: they are replaced, and New and the tasks only wait for it.
 func TestDeathDuringStart(t *testing.T) {
 	d := newDiary(t)

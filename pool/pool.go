@@ -93,7 +93,10 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 		p.launch = p.launchGoroutine
 	}
 	p.alive, p.end = context.WithCancelCause(context.Background())
-	context.AfterFunc(p.alive, func() { p.done.Close() }) // wakes whoever has the lead
+	context.AfterFunc(p.alive, func() {
+		p.done.Close() // wakes whoever has the lead
+		p.todo.Close() // and who waits for room, which nobody will make
+	})
 	for i := range o.Backlog {
 		p.free = append(p.free, uint32(o.Backlog-1-i))
 	}

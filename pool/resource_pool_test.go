@@ -69,7 +69,7 @@ func TestResourcesOfPool(t *testing.T) {
 			}
 			proctest.Eventually(t, 10*time.Second, func() bool { return d.count("close first") == 2 }, "two workers close")
 		}, map[string]int{"retired": 2, "closed": 1}, 3},
-		"idle": {pool.Options{Workers: 2, IdleTimeout: 50 * time.Millisecond}, func(t *testing.T, p *pool.Pool, d *diary) {
+		"idle": {pool.Options{Workers: 2, IdleTimeout: time.Second}, func(t *testing.T, p *pool.Pool, d *diary) {
 			proctest.Eventually(t, 10*time.Second, func() bool { return d.count("close first") == 2 }, "both workers close")
 			time.Sleep(20 * time.Millisecond) // Close finds them asleep
 		}, map[string]int{"idle": 2}, 2},
