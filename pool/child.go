@@ -127,7 +127,7 @@ func (c *child) start(stderr *workerStderr) (host, error) {
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
 	c.host = h
-	if c.retire || c.p.over() { // since then
+	if c.p.over() { // since then; one that is to retire finds the order to do so, and may be kept after all
 		h.Terminate()
 	}
 	return h, nil

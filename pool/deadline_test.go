@@ -114,3 +114,29 @@ func TestHardDeadlineRace(t *testing.T) {
 		wantNothingLeft(t, p)
 	})
 }
+
+// A future whose task ran past its hard deadline has its outcome, although its goroutine still runs when the pool ends.
+func TestHardDeadlineThenEnd(t *testing.T) {
+	eachKind(t, func(t *testing.T, newPool makePool) {
+		p := newPool(pool.Options{Workers: 1})
+		f, err := pool.ApplyAsync(t.Context(), p, deaf.With(pool.TaskOptions{Hard: 10 * time.Millisecond}), time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := pool.ApplyAsync(t.Context(), p, forever, 1) // keeps somebody waiting for futures
+		if err != nil {
+			t.Fatal(err)
+		}
+		var de *pool.DeadlineError
+		if _, err := f.Get(t.Context()); !errors.As(err, &de) {
+			t.Error(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+		if err := p.Terminate(0); err != nil {
+			t.Error(err)
+		}
+		if _, err := g.Get(t.Context()); !errors.Is(err, pool.ErrClosed) {
+			t.Error(err)
+		}
+	})
+}

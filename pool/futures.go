@@ -82,23 +82,30 @@ func (f *futures) wait() {
 			f.fail(err)
 			return
 		}
-		n := 0
-		for _, i := range f.p.collected(f.w) {
-			if !f.p.calls[i].future.settle(i) {
-				f.p.release(i)
-				n++
-			}
-		}
-		f.mu.Lock()
-		f.open -= n
-		f.mu.Unlock()
+		f.settle()
 	}
+}
+
+// settle settles the futures whose results have come.
+func (f *futures) settle() {
+	n := 0
+	for _, i := range f.p.collected(f.w) {
+		if !f.p.calls[i].future.settle(i) {
+			f.p.release(i)
+			n++
+		}
+	}
+	f.mu.Lock()
+	f.open -= n
+	f.mu.Unlock()
 }
 
 // fail ends all futures with an error. The pool has ended, so that no more come.
 func (f *futures) fail(err error) {
+	f.settle() // the results that came before
 	var all []settler
 	f.p.mu.Lock()
+	f.w.ready = f.w.ready[:0]
 	for i := range f.p.calls {
 		if c := &f.p.calls[i]; c.out && c.future != nil {
 			all = append(all, c.future)

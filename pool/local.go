@@ -91,6 +91,7 @@ func (p *Pool) withoutStuck(slots []uint32) (ours []uint32) {
 	for _, i := range slots {
 		if c := &p.calls[i]; c.stuck {
 			c.left = true
+			c.forget() // its waiter has seen the result, and must not be told of another one
 		} else {
 			ours = append(ours, i)
 		}
