@@ -95,11 +95,14 @@ func (c *Child) finish() {
 	}
 }
 
-// Line returns the next line that the child says. It waits up to 20 seconds and then fails the test.
+// Line returns the next line that the child says. It waits up to 20 seconds; then it has the child print its stacks and fails
+// the test.
 func (c *Child) Line() string {
 	c.t.Helper()
 	line, err := c.stdout.next(lineTimeout)
 	if err != nil {
+		c.Signal(syscall.SIGQUIT)
+		c.endsWithin(quitTimeout)
 		c.t.Fatalf("line of %s: %v; stderr:\n%s", c.role, err, c.Stderr())
 	}
 	return line
