@@ -84,6 +84,28 @@ func TestApplyEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// With a context that has ended nothing is sent.
+func TestApplyWithAnEndedContext(t *testing.T) {
+	eachKind(t, func(t *testing.T, newPool makePool) {
+		p := newPool(pool.Options{Workers: 2})
+		a := newTally(t, 1)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(errKnown)
+		for range 100 {
+			if _, err := pool.Apply(ctx, p, tell, counted{Tally: a}); err != errKnown {
+				t.Fatalf("Apply: %v", err)
+			}
+			if _, err := pool.ApplyAsync(ctx, p, tell, counted{Tally: a}); err != errKnown {
+				t.Fatalf("ApplyAsync: %v", err)
+			}
+		}
+		wantNothingLeft(t, p)
+		if n := times(a, 0); n != 0 {
+			t.Errorf("it has run %d times", n)
+		}
+	})
+}
+
 // What waits for a worker does not run when its caller has gone.
 func TestApplyWithdrawn(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {

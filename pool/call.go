@@ -93,7 +93,7 @@ func (p *Pool) dismiss() {
 // for the serial number and whether they are live. A closed pool takes those that were admitted before.
 func (p *Pool) submit(ctx context.Context, slots []uint32, admitted bool) error {
 	p.mu.Lock()
-	if err := p.refusal(admitted); err != nil {
+	if err := p.refusal(ctx, admitted); err != nil {
 		p.mu.Unlock()
 		p.release(slots...)
 		return err
@@ -128,12 +128,14 @@ func (p *Pool) submit(ctx context.Context, slots []uint32, admitted bool) error 
 }
 
 // refusal is why, under mu, the pool takes no task.
-func (p *Pool) refusal(admitted bool) error {
-	if p.alive.Err() != nil {
+func (p *Pool) refusal(ctx context.Context, admitted bool) error {
+	switch {
+	case p.alive.Err() != nil:
 		return context.Cause(p.alive)
-	}
-	if p.closing && !admitted {
+	case p.closing && !admitted:
 		return ErrClosed
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	}
 	return nil
 }

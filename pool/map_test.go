@@ -130,10 +130,13 @@ func TestMapAsync(t *testing.T) {
 		f.OnError(func(err error) { failures <- err })
 		select {
 		case all := <-results:
-			if len(all) != 100 || all[99] != 99*99 || !f.Ready() || !block.Ready() {
+			if len(all) != 100 || all[99] != 99*99 || !f.Ready() {
 				t.Errorf("%v", all)
 			}
 		case err := <-failures:
+			t.Error(err)
+		}
+		if _, err := block.Get(t.Context()); err != nil {
 			t.Error(err)
 		}
 		bad := pool.MapAsync(t.Context(), p, odd, []int64{1, 2})
