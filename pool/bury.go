@@ -95,7 +95,7 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 	if p.local {
 		c.stuck = true
 	} else {
-		p.drop(&sl.result) // of the attempt that died
+		p.dropResult(i) // of the attempt that died
 	}
 	c.kills++
 	limit := c.options.Attempts

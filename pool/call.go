@@ -164,7 +164,7 @@ func (p *Pool) enqueue(i uint32) {
 
 // again tries the task in slot i, whose waiter has seen that it failed, once more after a time.
 func (p *Pool) again(i uint32, after time.Duration, err error) {
-	p.drop(&p.slots[i].result)
+	p.dropResult(i)
 	p.mu.Lock()
 	c := &p.calls[i]
 	c.tries++
@@ -330,9 +330,8 @@ func (p *Pool) release(slots ...uint32) {
 		}
 	}
 	for _, i := range slots {
-		sl := &p.slots[i]
-		p.drop(&sl.arg)
-		p.drop(&sl.result)
+		p.dropArg(i)
+		p.dropResult(i)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -350,10 +349,25 @@ func (p *Pool) release(slots ...uint32) {
 	}
 }
 
-// drop frees a block, if there is one. It is not ours if its worker died before it gave it away: see bury.
-func (p *Pool) drop(block *uint64) {
-	if *block != 0 {
-		p.s.Free(*block)
-		*block = 0
+// dropArg frees the block of the argument in slot i, if there is one.
+func (p *Pool) dropArg(i uint32) {
+	if sl := &p.slots[i]; sl.arg != 0 {
+		p.s.Free(sl.arg)
+		sl.arg = 0
 	}
+}
+
+// dropResult frees the block of the result in slot i, if there is one. A worker that died before it gave it away has not
+// given it for this slot, so that nothing is freed here even if the block is another one by now.
+func (p *Pool) dropResult(i uint32) {
+	sl := &p.slots[i]
+	if sl.result == 0 {
+		return
+	}
+	if p.local {
+		p.s.Free(sl.result)
+	} else {
+		p.s.FreeGiven(sl.result, i+1)
+	}
+	sl.result = 0
 }

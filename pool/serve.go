@@ -245,7 +245,7 @@ func (w *worker) hand(sl *slot, kind uint32, b []byte) error {
 	sl.kind, sl.result, sl.resultLen = kind, block, n
 	crashpoint.Here("pool.held")
 	if block != 0 && !w.local {
-		return w.s.Give(block, proctab.Owner(w.config.Parent))
+		return w.s.Give(block, proctab.Owner(w.config.Parent), w.turn.slot+1)
 	}
 	return nil
 }

@@ -164,7 +164,7 @@ func (p *player) block(s step, _ context.Context, _ func()) {
 		case 2:
 			known(p.t, "free", p.s.Free(off))
 		case 3:
-			known(p.t, "give", p.s.Give(off, p.s.Me()))
+			known(p.t, "give", p.s.Give(off, p.s.Me(), 0))
 		case 4:
 			_, err := p.s.Bytes(off, n)
 			known(p.t, "bytes", err)

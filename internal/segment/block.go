@@ -43,16 +43,28 @@ func (s *Segment) Free(off uint64) error {
 	return s.locked(func() error { return s.free(off-blockHeaderBytes, ownerTagOf(s.Me())) })
 }
 
+// FreeGiven gives a block back that this process was given with that mark.
+//
+// Errors: [ErrCorrupt] when there is none: the block was never given, was freed, or is another one by now.
+func (s *Segment) FreeGiven(off uint64, mark uint32) error {
+	if off < blockHeaderBytes {
+		return s.corrupt("a block to free is not in the heap")
+	}
+	tag := ownerTagOf(s.Me()) | uint64(mark&MaxMark)<<markShift
+	return s.locked(func() error { return s.free(off-blockHeaderBytes, tag) })
+}
+
 // Reclaim frees the blocks of processes that are dead.
 //
 // Errors: [ErrCorrupt], [lock.ErrClosed].
 func (s *Segment) Reclaim() error { return s.locked(s.rebuildHeap) }
 
 // Give makes a block of this process the property of another, as a result is
-// handed to who asked for it. Whoever dies in between, one of the two owns the block.
+// handed to who asked for it. Whoever dies in between, one of the two owns the block. The mark, up to [MaxMark], says what
+// it was given for: only who names it, too, can free the block.
 //
 // Errors: [ErrCorrupt] when there is no such block.
-func (s *Segment) Give(off uint64, to proctab.Owner) error {
+func (s *Segment) Give(off uint64, to proctab.Owner, mark uint32) error {
 	if off < blockHeaderBytes || !s.blockOK(off-blockHeaderBytes, lineBytes) {
 		return s.corrupt("a block to give away is not in the heap")
 	}
@@ -60,7 +72,7 @@ func (s *Segment) Give(off uint64, to proctab.Owner) error {
 	if b.word.Load()&inUse == 0 || b.tag.Load() != ownerTagOf(s.Me()) {
 		return s.corrupt("a block to give away belongs to somebody else")
 	}
-	b.tag.Store(ownerTagOf(to))
+	b.tag.Store(ownerTagOf(to) | uint64(mark&MaxMark)<<markShift)
 	crashpoint.Here("block.given")
 	runtime.KeepAlive(s)
 	return nil

@@ -236,7 +236,7 @@ var scenes = []scene{
 	{name: "free first", before: allot(100, 2000, 300), act: freeBlocks(0, 1, 2)},
 	{name: "free and join both sides", before: allot(100, 200, 3000, 40, 50), act: freeBlocks(1, 3, 2)},
 	{name: "free and join before", before: allot(100, 2000, 300), act: freeBlocks(0, 1)},
-	{name: "give", before: func(s *Segment) { allot(100)(s) }, act: func(s *Segment, _ string) { must(s.Give(victims.blocks[0], s.Me())) }},
+	{name: "give", before: func(s *Segment) { allot(100)(s) }, act: func(s *Segment, _ string) { must(s.Give(victims.blocks[0], s.Me(), 0)) }},
 	{name: "reclaim", prepare: func(w *stage) { w.make("a:100"); w.orphans() }, before: justAttached,
 		act: func(s *Segment, _ string) { must(s.Reclaim()) }},
 	{name: "make room", prepare: func(w *stage) { w.make("a:100"); w.orphans() }, before: justAttached, act: create(700 << 10)},

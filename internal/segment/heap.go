@@ -14,6 +14,11 @@ const (
 	inUse     = 1 // bit of a block's word
 	sizeMask  = (1<<63 - 1) &^ (lineBytes - 1)
 	ownerTag  = 1 << 32 // in a tag: the low half is an owner id, not an entry
+	markShift = 33      // in a tag with an owner id: where the mark is with which the block was given
+
+	// MaxMark is the largest mark of a block that is given.
+	MaxMark = 1<<31 - 1
+
 	heapChunk = 256 << 10
 )
 

@@ -172,7 +172,7 @@ func (w *world) free(t *rapid.T) {
 	owner := w.s
 	if rapid.Bool().Draw(t, "given away first") {
 		owner = w.user
-		if err := w.s.Give(off, w.user.Me()); err != nil {
+		if err := w.s.Give(off, w.user.Me(), 0); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -265,13 +265,22 @@ func TestBlockArguments(t *testing.T) {
 			continue
 		}
 		wantError(t, s.Free(bad), ErrCorrupt, s.Path())
-		wantError(t, s.Give(bad, s.Me()), ErrCorrupt, s.Path())
+		wantError(t, s.Give(bad, s.Me(), 0), ErrCorrupt, s.Path())
+		wantError(t, s.FreeGiven(bad, 0), ErrCorrupt, s.Path())
 		_, err := s.Bytes(bad, 1)
 		wantError(t, err, ErrCorrupt, s.Path())
 	}
 	for _, n := range []int{-1, 33, 1 << 62} {
 		_, err := s.Bytes(off, n)
 		wantError(t, err, ErrCorrupt, s.Path())
+	}
+	if err := s.Give(off, s.Me(), 7); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, s.FreeGiven(off, 8), ErrCorrupt, s.Path()) // given for something else
+	wantError(t, s.Free(off), ErrCorrupt, s.Path())
+	if err := s.FreeGiven(off, 7); err != nil {
+		t.Fatal(err)
 	}
 	s.Close()
 	for _, err := range []error{s.Free(off), func() error { _, _, err := s.Alloc(1); return err }(), s.Reclaim()} {
