@@ -77,6 +77,9 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	t, err := newTable(o.Backlog, o.Memory)
 	if err != nil {
 		return nil, fmt.Errorf("pool: %w", err)
