@@ -1,14 +1,11 @@
 package pool
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"time"
 
-	wire "github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/internal/process"
-	"github.com/shmkit/shmkit/internal/proctab"
 )
 
 // A host is where a worker lives: a process, or a goroutine of this one.
@@ -41,23 +38,6 @@ type child struct {
 const maxFalls = 20
 
 func (c *child) name() string { return workerName(c.number) }
-
-// A WorkerExit says how a worker has ended.
-type WorkerExit struct {
-	Name     string // of the worker; the one that replaces it has the same
-	PID      int
-	ExitCode int    // negative: the number of the signal that killed it
-	Signal   string // name of that signal, empty when it was none
-	Reason   string // "died", "recycled", "idle", "retired" or "closed"
-	Stderr   string // the last it wrote to its standard error, at most 4 KiB
-}
-
-// kills is the error of a task that its workers have died of.
-func (d WorkerExit) kills(task string, n int) error {
-	return &WorkerDiedError{
-		Task: task, Attempts: n, Worker: d.Name, PID: d.PID, ExitCode: d.ExitCode, Signal: d.Signal, Stderr: d.Stderr,
-	}
-}
 
 // keep starts the worker, and starts another whenever it ends, until it shall be no more.
 func (c *child) keep() {
@@ -150,93 +130,6 @@ func (p *Pool) launchProcess(c *child, stderr *workerStderr) (host, error) {
 		return nil, err // not proc, which would be an interface that is not nil
 	}
 	return proc, nil
-}
-
-// ended looks after what the worker has left, and reports whether there shall be another.
-func (c *child) ended(d WorkerExit) (again bool) {
-	worker := proctab.Owner(c.record.owner.Load())
-	st := stage(c.record.stage.Load())
-	d.Reason = c.noteEnd(st)
-	c.p.bury(worker, d, st >= stageWorn && d.ExitCode == 0)
-	c.p.glance() // a task that nobody waits for any more is no work to start a worker for
-	showEnd(d, st)
-	if f := c.p.options.OnWorkerExit; f != nil {
-		c.p.exits.Lock()
-		f(d)
-		c.p.exits.Unlock()
-	}
-	switch {
-	case st == stageFailed:
-		c.p.fail(c.refusal())
-		return false
-	case d.Reason == "closed":
-		return false
-	case d.Reason != "died": // awaitWork knows whether there shall be another
-	case st == stageReady:
-		c.falls = 0
-	case d.Signal == "" || c.falls >= maxFalls:
-		c.p.fail(falseStart(d))
-		return false
-	default:
-		c.falls++
-	}
-	return true
-}
-
-// noteEnd notes that the worker has ended, and says why.
-func (c *child) noteEnd(st stage) (reason string) {
-	p := c.p
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	pid := c.host.PID()
-	c.host, c.before = nil, 0
-	switch {
-	case st == stageWorn || st == stageLarge:
-		c.restarts++
-		c.before = pid
-		p.recycled++
-		return "recycled"
-	case st == stageRetired || c.retire:
-		return "retired"
-	case p.over() || st == stageFailed:
-		return "closed"
-	case st == stageIdle:
-		c.asleep = true
-		p.crew.asleep++
-		return "idle"
-	}
-	c.restarts++
-	c.before = pid
-	p.killed++
-	return "died"
-}
-
-// falseStart says why a worker did not get to take tasks.
-func falseStart(d WorkerExit) error {
-	exit := process.Exit{Code: d.ExitCode, Signal: d.Signal}
-	if d.Signal != "" {
-		return fmt.Errorf("pool: %d workers in a row were killed before they took tasks, the last by signal %s: %s", maxFalls+1, d.Signal, d.Stderr)
-	}
-	switch d.ExitCode {
-	case exitNoMain:
-		return ErrNoMain
-	case exitNoPool, exitDefected:
-		return fmt.Errorf("pool: a worker cannot work (%v): %s", exit, d.Stderr)
-	}
-	return fmt.Errorf("%w (a worker ended before it took tasks, %v): %s", ErrNoMain, exit, d.Stderr)
-}
-
-// refusal is why the worker could not open its resources.
-func (c *child) refusal() error {
-	r := c.record
-	var f failure
-	if r.length > failureBytes {
-		return errors.New("pool: a worker could not open its resources")
-	}
-	if err := wire.Decode(r.failure[:r.length], &f); err != nil {
-		return fmt.Errorf("pool: a worker could not open its resources: %w", err)
-	}
-	return &workerError{f.Text, sentinelsNamed(f.Sentinels)}
 }
 
 // closeGrace is how long idle workers get to end by themselves.

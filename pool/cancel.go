@@ -1,0 +1,81 @@
+package pool
+
+// withdraw takes back a task that no worker has begun. It reports whether it could.
+func (p *Pool) withdraw(i, serial uint32) bool {
+	p.mu.Lock()
+	c := &p.calls[i]
+	ok := c.live && c.serial == serial && (c.delayed ||
+		p.slots[i].state.CompareAndSwap(stateOf(phaseQueued, 0, serial), stateOf(phaseFree, 0, serial))) // #2 -> #1
+	if ok {
+		if !c.delayed {
+			p.work--
+		}
+		c.live, c.delayed = false, false
+		p.settled()
+	}
+	p.mu.Unlock()
+	if ok {
+		p.release(i)
+	}
+	return ok
+}
+
+// abandon lets go of all tasks of a waiter: those that wait are withdrawn, the contexts of those that run end, and
+// results are thrown away when they come.
+func (p *Pool) abandon(w *waiter) {
+	var live, ready []uint32
+	p.mu.Lock()
+	for i := range p.calls {
+		c := &p.calls[i]
+		switch {
+		case !c.out || c.waiter != w:
+		case c.live:
+			live = append(live, uint32(i))
+		default:
+			ready = append(ready, uint32(i)) // its result has come, and nobody will look at it
+		}
+	}
+	w.ready = w.ready[:0]
+	p.mu.Unlock()
+	p.cancel(live...)
+	p.release(ready...)
+}
+
+// cancel lets go of tasks that are live.
+func (p *Pool) cancel(slots ...uint32) {
+	for _, i := range slots {
+		p.mu.Lock()
+		c := &p.calls[i]
+		if !c.live {
+			p.mu.Unlock()
+			p.release(i)
+			continue
+		}
+		serial := c.forget()
+		p.mu.Unlock()
+		p.interrupt(i, serial)
+	}
+}
+
+// forget notes, under mu, that nobody waits for a live call any more.
+func (c *call) forget() (serial uint32) {
+	c.waiter, c.future = nil, nil
+	return c.serial
+}
+
+// interrupt withdraws the task in slot i, or ends its context if it runs. It may come too late.
+func (p *Pool) interrupt(i, serial uint32) {
+	if p.withdraw(i, serial) {
+		return
+	}
+	sl := &p.slots[i]
+	p.mu.Lock()
+	if c := &p.calls[i]; c.live && c.serial == serial {
+		sl.cancel.Store(serial)
+	}
+	p.mu.Unlock()
+	s := sl.state.Load()
+	if phaseOf(s) == phaseRunning && serialOf(s) == serial {
+		p.crew.interrupt(workerOf(s))
+	}
+}

@@ -1,0 +1,148 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/queue"
+)
+
+// admit has [Pool.Close] wait for a call that submits tasks as it goes, until dismiss.
+//
+// Errors: [ErrClosed].
+func (p *Pool) admit() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing {
+		return ErrClosed
+	}
+	p.admitted++
+	return nil
+}
+
+func (p *Pool) dismiss() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.admitted--; p.closing && p.settledAll() {
+		close(p.empty)
+	}
+}
+
+// submit sends the tasks in slots to the workers. Their arguments are in place, and p.calls says what they are but
+// for the serial number and whether they are live. A closed pool takes those that were admitted before.
+func (p *Pool) submit(ctx context.Context, slots []uint32, admitted bool) error {
+	p.mu.Lock()
+	if err := p.refusal(ctx, admitted); err != nil {
+		p.mu.Unlock()
+		p.release(slots...)
+		return err
+	}
+	p.pending += len(slots)
+	var room [64]uint64
+	messages := room[:0]
+	for _, i := range slots {
+		p.calls[i].out = true
+		p.enqueue(i)
+		messages = append(messages, messageOf(i, p.calls[i].serial))
+	}
+	p.crew.wanted()
+	p.mu.Unlock()
+	crashpoint.Here("pool.queued")
+	n, err := p.todo.PutBatch(ctx, messages)
+	if err == nil {
+		return nil
+	}
+	for _, m := range messages[n:] {
+		if !p.withdraw(uint32(m), uint32(m>>32)) {
+			n++ // recall has sent it
+		}
+	}
+	switch {
+	case n == len(messages):
+		return nil
+	case p.alive.Err() != nil:
+		return context.Cause(p.alive)
+	}
+	return err
+}
+
+// refusal is why, under mu, the pool takes no task.
+func (p *Pool) refusal(ctx context.Context, admitted bool) error {
+	switch {
+	case p.alive.Err() != nil:
+		return context.Cause(p.alive)
+	case p.closing && !admitted:
+		return ErrClosed
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// enqueue makes the task in slot i a queued one, under mu. Its message is sent after that.
+func (p *Pool) enqueue(i uint32) {
+	sl, c := &p.slots[i], &p.calls[i]
+	c.serial = serialOf(sl.state.Load()) + 1
+	if !c.live || c.delayed {
+		p.work++
+	}
+	c.live, c.delayed, c.running = true, false, time.Time{}
+	sl.soft, sl.timed, sl.kind, sl.result, sl.resultLen, sl.ran = int64(c.options.Soft), 0, 0, 0, 0, 0
+	sl.at.Store(0)
+	if c.timed || sl.count > 1 || c.serial%timedOf == 1 { // the first, too
+		if sl.timed = 1; c.since.IsZero() {
+			c.since = time.Now()
+		}
+	}
+	if c.options.Hard > 0 {
+		p.watchDeadlines()
+	}
+	// SYNC: task: the argument is visible to the worker that takes the slot.
+	sl.state.Store(stateOf(phaseQueued, 0, c.serial)) // #1, #4 -> #2
+}
+
+// again tries the task in slot i, whose waiter has seen that it failed, once more after a time.
+func (p *Pool) again(i uint32, after time.Duration, err error) {
+	p.dropResult(i)
+	p.mu.Lock()
+	c := &p.calls[i]
+	c.tries++
+	p.retried++
+	c.live, c.delayed, c.owed = true, true, false
+	serial := c.serial
+	// From here on a message of the attempt that has failed, sent twice because of a death, means nothing.
+	p.slots[i].state.Store(stateOf(phaseFree, 0, serial)) // #4 -> #1
+	event(slog.LevelInfo, "task runs again: it has failed", slog.String("task", c.task), slog.Int("failures", c.tries),
+		slog.Duration("after", after), slog.Any("error", err))
+	p.mu.Unlock()
+	if after > 0 {
+		time.AfterFunc(after, func() { p.resume(i, serial) })
+		return
+	}
+	p.resume(i, serial)
+}
+
+// resume queues a task that was delayed, unless its caller has gone meanwhile.
+func (p *Pool) resume(i, serial uint32) {
+	p.mu.Lock()
+	c := &p.calls[i]
+	if !c.delayed || c.serial != serial {
+		p.mu.Unlock()
+		return
+	}
+	p.enqueue(i)
+	serial = c.serial
+	p.crew.wanted()
+	p.mu.Unlock()
+	p.resend(messageOf(i, serial))
+}
+
+// resend puts a message that is alone, or may be lost. It may wait for room, which the workers make.
+func (p *Pool) resend(message uint64) {
+	if err := p.todo.Put(p.alive, message); err != nil && p.alive.Err() == nil && !errors.Is(err, queue.ErrClosed) {
+		p.fail(err)
+	}
+}
