@@ -26,6 +26,7 @@ type child struct {
 
 	// Guarded by p.mu.
 	host     host // nil between two of them
+	greeted  bool // one has been ready
 	asleep   bool // the worker has ended because it had nothing to do
 	retire   bool // shall end
 	gone     bool // the keeper returns, or has returned

@@ -103,11 +103,17 @@ func (w *crew) wanted() {
 
 // ready notes that a worker takes tasks.
 func (w *crew) ready(number uint32) {
+	if int(number) >= len(w.children) {
+		return
+	}
+	c := w.children[number]
+	event(slog.LevelDebug, "worker ready", slog.String("worker", c.name()))
+	if c.greeted {
+		return // another one was ready before it in its place
+	}
+	c.greeted = true
 	if w.waiting--; w.waiting == 0 {
 		close(w.p.ready)
-	}
-	if int(number) < len(w.children) {
-		event(slog.LevelDebug, "worker ready", slog.String("worker", w.children[number].name()))
 	}
 }
 

@@ -50,7 +50,8 @@ func (f *Future[R]) Get(ctx context.Context) (r R, err error) {
 }
 
 // OnResult has call called with the result, if there is one: at once when it is there already. All callbacks of a pool are
-// called one after the other, in a goroutine of its own, so that they need no lock among themselves; [Pool.Close] waits for them.
+// called one after the other, in a goroutine of its own, so that they need no lock among themselves; [Pool.Close] and [Pool.Terminate] wait for
+// them, and must not be called by one.
 func (f *Future[R]) OnResult(call func(R)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

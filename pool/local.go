@@ -6,7 +6,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/shmkit/shmkit/internal/process"
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -29,7 +28,7 @@ type goroutine struct {
 	w    *worker
 	gone chan struct{} // closed when it has ended, or is left alone
 	once sync.Once
-	code atomic.Int32
+	exit process.Exit // immutable once gone is closed
 }
 
 // lastLocal numbers the goroutines of all local pools, so that the states of slots tell them apart.
@@ -48,14 +47,14 @@ func (p *Pool) launchGoroutine(c *child, _ *workerStderr) (host, error) {
 		} else if err != nil {
 			p.fail(err)
 		}
-		g.leave(0)
+		g.leave(process.Exit{})
 	}()
 	return g, nil
 }
 
-func (g *goroutine) leave(code int32) {
+func (g *goroutine) leave(exit process.Exit) {
 	g.once.Do(func() {
-		g.code.Store(code)
+		g.exit = exit
 		close(g.gone)
 	})
 }
@@ -64,10 +63,7 @@ func (g *goroutine) PID() int { return os.Getpid() }
 
 func (g *goroutine) Wait() process.Exit {
 	<-g.gone
-	if code := g.code.Load(); code != 0 {
-		return process.Exit{Code: int(code), Signal: syscall.Signal(-code).String()}
-	}
-	return process.Exit{}
+	return g.exit
 }
 
 func (g *goroutine) Terminate() error {
@@ -78,7 +74,7 @@ func (g *goroutine) Terminate() error {
 // Kill leaves the goroutine alone: it cannot be ended.
 func (g *goroutine) Kill() error {
 	g.w.stop(ErrClosed)
-	g.leave(-int32(syscall.SIGKILL))
+	g.leave(process.Killed)
 	return nil
 }
 

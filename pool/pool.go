@@ -198,7 +198,7 @@ func (p *Pool) Close() error {
 
 // Terminate ends the pool now: tasks that wait are dropped, contexts of tasks that
 // run end, and workers that have not ended after the grace are killed. Calls that
-// wait for results return [ErrClosed]. It blocks until all is done, and may be called again.
+// wait for results return [ErrClosed]. It blocks until all is done, and may be called again; the first grace counts.
 //
 // Errors: of closing the shared memory.
 func (p *Pool) Terminate(grace time.Duration) error {

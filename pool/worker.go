@@ -78,7 +78,7 @@ func (w *worker) work() error {
 	w.current = &taskContext{base: w.base}
 	w.record.stage.Store(uint32(stageReady))
 	// SYNC: ready: with this the parent knows who is at work under this owner id.
-	w.err = w.done.Put(w.base, messageOf(readySlot, w.config.Number))
+	w.err = over(w.done.Put(w.base, messageOf(readySlot, w.config.Number)))
 	if w.err == nil {
 		go w.heed()
 		go w.loop()

@@ -39,6 +39,9 @@ type Exit struct {
 	Signal string // name of the signal, empty when it was none
 }
 
+// Killed is how a process ends that gets a SIGKILL.
+var Killed = Exit{Code: -9, Signal: "killed"}
+
 func (e Exit) String() string {
 	if e.Signal != "" {
 		return "killed by signal " + e.Signal
