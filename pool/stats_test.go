@@ -1,14 +1,29 @@
 package pool_test
 
 import (
+	"context"
 	"os"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
+
+// burn works until its process has used that much more time on processors.
+var burn = pool.Define("burn", func(_ context.Context, d time.Duration) (struct{}, error) {
+	used := func() time.Duration {
+		var u syscall.Rusage
+		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	for start := used(); used()-start < d; {
+		continue
+	}
+	return struct{}{}, nil
+})
 
 func TestStats(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
@@ -30,6 +45,11 @@ func TestStats(t *testing.T) {
 			t.Errorf("latencies: %+v", s)
 		}
 		tasks := uint64(0)
+		// Of time on processors, ticks of 10 ms are counted: each worker needs to have some. With one task each, both of them work.
+		if _, err := pool.Map(t.Context(), p, burn.With(pool.TaskOptions{Chunk: 1}), slices.Repeat([]time.Duration{30 * time.Millisecond}, 4)); err != nil {
+			t.Fatal(err)
+		}
+		s = p.Stats()
 		for i, w := range s.Workers {
 			tasks += w.Tasks
 			if w.Name != []string{"Worker-1", "Worker-2"}[i] || w.PID == 0 || w.Restarts != 0 || w.Memory < 1<<20 || w.CPU <= 0 {
@@ -39,7 +59,7 @@ func TestStats(t *testing.T) {
 				t.Errorf("%s runs in process %d", w.Name, w.PID)
 			}
 		}
-		if tasks != 6 {
+		if tasks != 10 {
 			t.Errorf("%d tasks have run", tasks)
 		}
 		if err := p.Close(); err != nil {
