@@ -4,20 +4,25 @@ import (
 	"slices"
 )
 
-// grab gives the caller up to want slots, appended to slots. If there is none and the waiter has nothing else to wait for, it
-// is woken when there may be some.
+// grab gives the caller up to want slots, appended to slots. Those who have waited longer come first. If there is none and the waiter
+// has nothing else to wait for, it is woken when there is one.
 func (p *Pool) grab(w *waiter, slots []uint32, want int, hungry bool) []uint32 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := min(want, len(p.free))
-	switch {
-	case n == 0 && hungry && !slices.Contains(p.hungry, w):
-		p.hungry = append(p.hungry, w)
-	case n > 0 && len(p.hungry) > 0:
-		p.unlist(w)
+	before := slices.Index(p.hungry, w)
+	listed := before >= 0
+	if !listed {
+		before = len(p.hungry)
 	}
+	n := max(0, min(want, len(p.free)-before))
 	slots = append(slots, p.free[len(p.free)-n:]...)
 	p.free = p.free[:len(p.free)-n]
+	switch {
+	case n == 0 && hungry && !listed:
+		p.hungry = append(p.hungry, w)
+	case n > 0 && listed:
+		p.unlist(w)
+	}
 	return slots
 }
 
@@ -26,13 +31,19 @@ func (p *Pool) sate(w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unlist(w)
-	if len(p.free) > 0 && len(p.hungry) > 0 {
-		p.rouse(p.hungry[0])
-	}
 }
 
+// unlist takes a waiter off the list, under mu.
 func (p *Pool) unlist(w *waiter) {
 	p.hungry = slices.DeleteFunc(p.hungry, func(h *waiter) bool { return h == w })
+	p.feed()
+}
+
+// feed wakes those who wait for slots, as many as there are slots, under mu. They leave the list when they have got one.
+func (p *Pool) feed() {
+	for _, w := range p.hungry[:min(len(p.hungry), len(p.free))] {
+		p.rouse(w)
+	}
 }
 
 // release frees the blocks of slots and the slots themselves.
@@ -57,9 +68,7 @@ func (p *Pool) release(slots ...uint32) {
 		p.calls[i] = call{}
 		p.free = append(p.free, i)
 	}
-	for _, w := range p.hungry[:min(len(p.hungry), len(p.free))] {
-		p.rouse(w) // it leaves the list when it has got a slot
-	}
+	p.feed()
 }
 
 // dropArg frees the block of the argument in slot i, if there is one.
