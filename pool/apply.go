@@ -19,6 +19,12 @@ var waiters = sync.Pool{New: func() any { return newWaiter() }}
 func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, err error) {
 	w := waiters.Get().(*waiter)
 	i, err := send(ctx, p, t, w, w, &arg, nil)
+	settling := false
+	defer func() {
+		if settling { // an UnmarshalBinary has ended this goroutine
+			p.release(i)
+		}
+	}()
 	for err == nil {
 		if err = p.await(ctx, w); err != nil {
 			p.cancel(i)
@@ -28,7 +34,9 @@ func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, e
 			continue
 		}
 		var again bool
-		if r, again, err = settle(p, t, i); !again {
+		settling = true
+		r, again, err = settle(p, t, i)
+		if settling = false; !again {
 			p.release(i)
 			break
 		}
