@@ -78,7 +78,7 @@ func (s *slaughter) kill(tb testing.TB, ops int) (a answer) {
 	for i := range a.ns {
 		s.first.Store(0)
 		killed := make(chan time.Time, 1)
-		go s.killFirst(killed)
+		go s.killFirst(tb, killed)
 		pid, err := pool.Apply(context.Background(), s.pool, outlive, victim{s.first})
 		end := time.Now()
 		if err != nil {
@@ -94,13 +94,13 @@ func (s *slaughter) kill(tb testing.TB, ops int) (a answer) {
 }
 
 // killFirst kills the worker that runs the task when it is old enough, and says when.
-func (s *slaughter) killFirst(killed chan<- time.Time) {
+func (s *slaughter) killFirst(tb testing.TB, killed chan<- time.Time) {
 	for s.first.Load() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(grownUp)
 	killed <- time.Now()
-	syscall.Kill(int(s.first.Load()), syscall.SIGKILL)
+	proctest.Signal(tb, int(s.first.Load()), syscall.SIGKILL)
 }
 
 // TestWorkerReplacedRows kills a few workers.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
@@ -48,7 +49,7 @@ func chaosTasks() int {
 
 // hunt kills a worker every so often until it is stopped: any of those that have finished a task, so that the pool gets on however
 // slow the machine is.
-func hunt(p *pool.Pool, every time.Duration) (stop func() (kills int)) {
+func hunt(t *testing.T, p *pool.Pool, every time.Duration) (stop func() (kills int)) {
 	end, ended := make(chan struct{}), make(chan int, 1)
 	go func() {
 		kills := 0
@@ -74,7 +75,7 @@ func hunt(p *pool.Pool, every time.Duration) (stop func() (kills int)) {
 				continue
 			}
 			pid := prey[rand.IntN(len(prey))]
-			if dead[pid] = true; syscall.Kill(pid, syscall.SIGKILL) == nil {
+			if dead[pid] = true; proctest.Signal(t, pid, syscall.SIGKILL) {
 				kills++
 			}
 		}
@@ -148,7 +149,7 @@ func TestChaos(t *testing.T) {
 				Workers: 3, Attempts: -1, MaxTasksPerWorker: 1 + rand.IntN(3000), OnWorkerExit: w.note,
 			}
 			p := newPool(t, o)
-			stop := hunt(p, 20*time.Millisecond)
+			stop := hunt(t, p, 20*time.Millisecond)
 			start := time.Now()
 			run(t, ctx, p, chaosTasks())
 			took := time.Since(start)

@@ -120,7 +120,7 @@ func TestResizeWhileTasksCrash(t *testing.T) {
 	p := newPool(t, pool.Options{Workers: 3, Attempts: -1, IdleTimeout: 10 * time.Millisecond, OnWorkerExit: w.note})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	stop := hunt(p, 20*time.Millisecond)
+	stop := hunt(t, p, 20*time.Millisecond)
 	var over atomic.Bool
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -161,7 +161,7 @@ func TestDeathWithFullBacklog(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	stop := hunt(p, 40*time.Millisecond)
+	stop := hunt(t, p, 40*time.Millisecond)
 	time.Sleep(400 * time.Millisecond)
 	kills := stop()
 	for n, f := range futures {
@@ -246,7 +246,7 @@ func TestStoppedWorker(t *testing.T) {
 	defer cancel()
 	for round := range 3 {
 		chaosMap(t, ctx, p, 100)
-		pid := p.Stats().Workers[round%2].PID
+		pid := workerPID(t, p, round%2)
 		f, err := pool.ApplyAsync(ctx, p, stopSelf, int64(pid))
 		for err == nil && len(stopped(pid)) == 0 { // the other one may get it
 			f, err = pool.ApplyAsync(ctx, p, stopSelf, int64(pid))
@@ -261,7 +261,7 @@ func TestStoppedWorker(t *testing.T) {
 			}
 		}
 		if round < 2 {
-			syscall.Kill(pid, syscall.SIGCONT)
+			proctest.Signal(t, pid, syscall.SIGCONT)
 			if _, err := f.Get(ctx); err != nil {
 				t.Error(err)
 			}
@@ -299,7 +299,7 @@ func TestWorkerIsAskedToEnd(t *testing.T) {
 	all.Go(func() {
 		for !over.Load() {
 			time.Sleep(60 * time.Millisecond)
-			syscall.Kill(p.Stats().Workers[rand.IntN(2)].PID, syscall.SIGTERM)
+			proctest.Signal(t, p.Stats().Workers[rand.IntN(2)].PID, syscall.SIGTERM) // if it is there
 		}
 	})
 	for range 10 {

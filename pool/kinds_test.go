@@ -44,6 +44,16 @@ func newPool(t testing.TB, o pool.Options) *pool.Pool {
 	return closed(t)(pool.New(context.Background(), o))
 }
 
+// workerPID is the process of a worker of the pool, once it has one.
+func workerPID(t testing.TB, p *pool.Pool, worker int) (pid int) {
+	t.Helper()
+	proctest.Eventually(t, 10*time.Second, func() bool {
+		pid = p.Stats().Workers[worker].PID
+		return pid != 0
+	}, "the worker is started")
+	return pid
+}
+
 func newLocal(t testing.TB, o pool.Options) *pool.Pool {
 	t.Helper()
 	return closed(t)(pool.NewLocal(context.Background(), o))

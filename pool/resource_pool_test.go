@@ -87,7 +87,7 @@ func TestResourcesOfPool(t *testing.T) {
 			}
 		}, map[string]int{"closed": 2}, 2},
 		"SIGTERM": {pool.Options{Workers: 1}, func(t *testing.T, p *pool.Pool, d *diary) {
-			syscall.Kill(p.Stats().Workers[0].PID, syscall.SIGTERM)
+			proctest.Signal(t, workerPID(t, p, 0), syscall.SIGTERM)
 			proctest.Eventually(t, 10*time.Second, func() bool { return d.count("close first") == 1 }, "the worker closes")
 			if _, err := pool.Apply(t.Context(), p, useResources, ""); err != nil {
 				t.Error(err)
@@ -181,7 +181,7 @@ func TestResourceDoesNotOpenInPool(t *testing.T) {
 		}
 	}
 	for name, cause := range map[string]func(t *testing.T, p *pool.Pool){
-		"replacement": func(t *testing.T, p *pool.Pool) { syscall.Kill(p.Stats().Workers[0].PID, syscall.SIGKILL) },
+		"replacement": func(t *testing.T, p *pool.Pool) { proctest.Signal(t, workerPID(t, p, 0), syscall.SIGKILL) },
 		"later worker": func(t *testing.T, p *pool.Pool) {
 			if err := p.Resize(3); err != nil {
 				t.Error(err)

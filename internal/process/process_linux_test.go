@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,42 +107,6 @@ func TestWithoutPidfd(t *testing.T) {
 	}
 	if err := p.Terminate(); err != nil {
 		t.Error(err)
-	}
-}
-
-var leader = proctest.Register("leader", func(args []string) {
-	// Its own child holds on to descriptor 3.
-	cmd := exec.Command("sleep", "1000")
-	cmd.ExtraFiles = []*os.File{os.NewFile(3, "held")}
-	if err := cmd.Start(); err != nil {
-		panic(err)
-	}
-	os.NewFile(3, "held").Close()
-	proctest.Say("ready")
-	proctest.Hear()
-})
-
-// What a child has started ends with it, whether it was killed or has ended.
-func TestGroupEndsWithChild(t *testing.T) {
-	for _, how := range []string{"kill", "end"} {
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		p, talk := converse(t, in(leader, Spec{Files: []*os.File{w}}))
-		w.Close()
-		talk.line()
-		if how == "kill" {
-			p.Kill()
-		} else {
-			talk.send("go on")
-		}
-		wait(t, p)
-		r.SetReadDeadline(time.Now().Add(limit))
-		if n, err := r.Read(make([]byte, 1)); n != 0 || err == nil || os.IsTimeout(err) {
-			t.Errorf("%s: the group goes on: %d, %v", how, n, err)
-		}
 	}
 }
 

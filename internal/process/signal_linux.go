@@ -43,9 +43,13 @@ func (p *Process) signal(sig unix.Signal) error {
 	return os.NewSyscallError("kill", unix.Kill(p.PID(), sig))
 }
 
-// EndGroup ends the calling process and all others of its group with SIGKILL.
+// EndGroup ends the calling process with SIGKILL, and all others of its group when that is its own, as it is for what
+// [Start] has started: not if the process has joined another group, such as that of its parent.
 func EndGroup() {
-	syscall.Kill(0, syscall.SIGKILL)
+	if unix.Getpgrp() == os.Getpid() {
+		syscall.Kill(0, syscall.SIGKILL)
+	}
+	syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	os.Exit(1)
 }
 
