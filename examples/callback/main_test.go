@@ -1,48 +1,26 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
-// asProgram, in the environment, makes the test binary the program itself.
-const asProgram = "EXAMPLE_AS_PROGRAM"
+// program is what a user starts.
+var program = proctest.Register("program", func([]string) { main() })
 
 func TestMain(m *testing.M) {
-	pool.Main()
-	if os.Getenv(asProgram) != "" {
-		os.Unsetenv(asProgram)
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// program runs the program, which must succeed, and returns what it says.
-func program(t *testing.T, env []string, args ...string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
-	cmd.Env = append(append(os.Environ(), asProgram+"=1"), env...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return string(out)
+	pool.Main() // the workers are this binary too
+	proctest.Main(m)
 }
 
 func TestCallback(t *testing.T) {
 	path := t.TempDir() + "/factors.csv"
-	if got := program(t, nil, path); got != "998 lines, 2 numbers without a factor\n" {
+	if got := proctest.Start(t, program, path).Output(); got != "998 lines, 2 numbers without a factor\n" {
 		t.Errorf("it says %q", got)
 	}
 	text, err := os.ReadFile(path)

@@ -1,47 +1,26 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/exec"
 	"testing"
-	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
-// asProgram, in the environment, makes the test binary the program itself.
-const asProgram = "EXAMPLE_AS_PROGRAM"
+// program is what a user starts.
+var program = proctest.Register("program", func([]string) { main() })
 
 func TestMain(m *testing.M) {
-	pool.Main()
-	if os.Getenv(asProgram) != "" {
-		os.Unsetenv(asProgram)
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// program runs the program, which must succeed, and returns what it says.
-func program(t *testing.T, env []string, args ...string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
-	cmd.Env = append(append(os.Environ(), asProgram+"=1"), env...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return string(out)
+	pool.Main() // the workers are this binary too
+	proctest.Main(m)
 }
 
 func TestResource(t *testing.T) {
 	tmp := t.TempDir()
 	const want = "packed 30 texts; workers were recycled: true, died: true, closed: true; 0 scratch directories are left\n"
-	if got := program(t, []string{"TMPDIR=" + tmp}); got != want {
+	t.Setenv("TMPDIR", tmp)
+	if got := proctest.Start(t, program).Output(); got != want {
 		t.Errorf("it says %q", got)
 	}
 	if left, err := os.ReadDir(tmp); err != nil || len(left) != 0 {

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,40 +12,33 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
-// programEnv makes the test binary behave as the program.
-const programEnv = "WORDCOUNT_TEST_PROGRAM"
+// program is what a user starts.
+var program = proctest.Register("program", func([]string) { main() })
 
 func TestMain(m *testing.M) {
 	pool.Main() // the workers are this binary too
-	if os.Getenv(programEnv) != "" {
-		main()
-	}
-	os.Exit(m.Run())
+	proctest.Main(m)
 }
 
-// program is the program, in a process group of its own.
-func program(t *testing.T, args ...string) *exec.Cmd {
+// start starts the program, in a process group of its own.
+func start(t *testing.T, args ...string) *proctest.Child {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", args...)
-	cmd.Env = append(os.Environ(), programEnv+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Stderr = new(bytes.Buffer)
-	return cmd
+	c := proctest.Command(t, program, args...)
+	c.Cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Start()
+	return c
 }
 
 // countWith runs the program, which must succeed, and reads its JSON.
 func countWith(t *testing.T, args ...string) report {
 	t.Helper()
-	cmd := program(t, append([]string{"-json"}, args...)...)
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v: %v\n%s", args, err, cmd.Stderr)
-	}
+	out := start(t, append([]string{"-json"}, args...)...).Output()
 	var r report
-	if err := json.Unmarshal(out, &r); err != nil {
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatalf("%v in %q", err, out)
 	}
 	return r
@@ -101,15 +92,9 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"-none"}, exitUsage, "usage: wordcount"},
 		{[]string{dir, dir}, exitUsage, "more than one directory"},
 	} {
-		cmd := program(t, c.args...)
-		err := cmd.Run()
-		var exit *exec.ExitError
-		if err != nil && !errors.As(err, &exit) {
-			t.Fatal(err)
-		}
-		stderr := cmd.Stderr.(*bytes.Buffer).String()
-		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(stderr, c.text) {
-			t.Errorf("%v: exit code %d, want %d; it said %q", c.args, code, c.code, stderr)
+		child := start(t, c.args...)
+		if code := child.Wait().ExitCode(); code != c.code || !strings.Contains(child.Stderr(), c.text) {
+			t.Errorf("%v: exit code %d, want %d; it said %q", c.args, code, c.code, child.Stderr())
 		}
 	}
 }
@@ -122,21 +107,16 @@ func TestInterrupt(t *testing.T) {
 		"group":   func(pid int) int { return -pid },
 	} {
 		t.Run(name, func(t *testing.T) {
-			cmd := program(t, "-workers", "2", goroot(t))
-			if err := cmd.Start(); err != nil {
+			c := start(t, "-workers", "2", goroot(t))
+			workers := awaitChildren(t, c.PID(), 2)
+			interrupted := time.Now()
+			if err := syscall.Kill(target(c.PID()), syscall.SIGINT); err != nil {
 				t.Fatal(err)
 			}
-			pid := cmd.Process.Pid
-			workers := awaitChildren(t, pid, 2)
-			start := time.Now()
-			if err := syscall.Kill(target(pid), syscall.SIGINT); err != nil {
-				t.Fatal(err)
+			if code := c.Wait().ExitCode(); code != exitInterrupted {
+				t.Errorf("exit code %d; it said %s", code, c.Stderr())
 			}
-			err := cmd.Wait()
-			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
-				t.Errorf("exit code %d, %v; it said %s", code, err, cmd.Stderr)
-			}
-			if took := time.Since(start); took > time.Second {
+			if took := time.Since(interrupted); took > time.Second {
 				t.Errorf("it took %v to end", took)
 			}
 			for _, w := range workers {

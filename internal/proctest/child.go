@@ -159,6 +159,13 @@ func (c *Child) WaitOK() {
 	}
 }
 
+// Output is WaitOK, and returns all that the child has said but what Line has returned.
+func (c *Child) Output() string {
+	c.t.Helper()
+	c.WaitOK()
+	return c.stdout.rest()
+}
+
 func (c *Child) endsWithin(d time.Duration) bool {
 	expired := time.NewTimer(d)
 	defer expired.Stop()

@@ -125,6 +125,19 @@ func TestChildDoesNotWaitForReader(t *testing.T) {
 	}
 }
 
+func TestOutput(t *testing.T) {
+	child := Start(t, roleTalks)
+	child.Expect("line 0")
+	out := child.Output()
+	if !strings.HasPrefix(out, "line 1\nline 2\n") || !strings.HasSuffix(out, "line 19999\nunfinished") || strings.Count(out, "\n") != 19_999 {
+		t.Errorf("the rest has %d lines, and ends with %q", strings.Count(out, "\n"), out[max(0, len(out)-30):])
+	}
+	child = Start(t, roleVariable, "SHMKIT_TEST_COLOUR")
+	if out, again := child.Output(), child.Output(); out != "\n" || again != "" {
+		t.Errorf("an empty line came as %q, and then %q", out, again)
+	}
+}
+
 func TestCommandIsChangedBeforeStart(t *testing.T) {
 	child := Command(t, roleVariable, "SHMKIT_TEST_COLOUR")
 	child.Cmd.Env = append(child.Cmd.Env, "SHMKIT_TEST_COLOUR=green")

@@ -3,6 +3,7 @@ package proctest
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 )
@@ -17,6 +18,7 @@ type lines struct {
 	mu      sync.Mutex
 	partial []byte
 	whole   []string
+	cut     bool // the last line has no end
 	ended   bool
 	changed chan struct{} // closed and replaced at each change; nil while nobody waits
 }
@@ -44,6 +46,7 @@ func (l *lines) end() {
 	defer l.mu.Unlock()
 	if len(l.partial) > 0 {
 		l.whole = append(l.whole, string(l.partial))
+		l.cut = true
 	}
 	l.ended = true
 	l.wake()
@@ -90,6 +93,18 @@ func (l *lines) poll() (string, <-chan struct{}, error) {
 		l.changed = make(chan struct{})
 	}
 	return "", l.changed, nil
+}
+
+// rest is what next has not returned so far.
+func (l *lines) rest() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := strings.Join(l.whole, "\n")
+	if len(l.whole) > 0 && !l.cut {
+		text += "\n"
+	}
+	l.whole = nil
+	return text
 }
 
 // tailBytes bounds what is kept of a child's stderr: enough for the stacks of a few hundred goroutines.

@@ -18,9 +18,7 @@ func TestSignal(t *testing.T) {
 	if !Signal(t, child.PID(), syscall.SIGKILL) {
 		t.Error("a child did not get a signal")
 	}
-	if status := child.Wait().Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
-		t.Errorf("the child ended with %v", status)
-	}
+	diedOf(t, child.Wait(), syscall.SIGKILL)
 	if Signal(t, child.PID(), 0) {
 		t.Error("a child that has ended got a signal")
 	}
