@@ -133,7 +133,7 @@ func TestResizeWhileTasksCrash(t *testing.T) {
 	})
 	for range 10 {
 		chaosMap(t, ctx, p, 2000)
-		chaosChunks(t, ctx, p, 500)
+		chaosUnordered(squareOf.With(pool.TaskOptions{Chunk: 7}))(t, ctx, p, 500)
 		time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond) // some fall asleep
 	}
 	over.Store(true)

@@ -25,8 +25,8 @@ func awake(p *pool.Pool) (n int) {
 // A50: idle workers end, and come back on demand.
 func TestIdleTimeout(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
-		var e exits
-		p := newPool(pool.Options{Workers: 2, IdleTimeout: 50 * time.Millisecond, OnWorkerExit: e.note})
+		var w witness
+		p := newPool(pool.Options{Workers: 2, IdleTimeout: 50 * time.Millisecond, OnWorkerExit: w.note})
 		for round := 1; round <= 3; round++ {
 			wantSquare(t, 3)(pool.Apply(t.Context(), p, square, 3))
 			proctest.Eventually(t, 10*time.Second, func() bool { return awake(p) == 0 }, "all workers have ended")
@@ -34,8 +34,8 @@ func TestIdleTimeout(t *testing.T) {
 		if _, err := pool.Map(t.Context(), p, nap, []time.Duration{100 * time.Millisecond, 100 * time.Millisecond}); err != nil {
 			t.Error(err)
 		}
-		if s := p.Stats(); s.Killed != 0 || s.Recycled != 0 || s.Retried != 0 || s.Workers[0].Restarts != 0 || e.count("idle") < 4 {
-			t.Errorf("%+v, %d idle", s, e.count("idle"))
+		if s := p.Stats(); s.Killed != 0 || s.Recycled != 0 || s.Retried != 0 || s.Workers[0].Restarts != 0 || w.count("idle") < 4 {
+			t.Errorf("%+v, %d idle", s, w.count("idle"))
 		}
 		wantNothingLeft(t, p)
 	})
@@ -87,8 +87,8 @@ func TestIdleTimeoutRace(t *testing.T) {
 func TestIdleTimeoutStaysIdle(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		for _, what := range []string{"abandoned", "delayed"} {
-			var e exits
-			p := newPool(pool.Options{Workers: 1, IdleTimeout: 30 * time.Millisecond, OnWorkerExit: e.note})
+			var w witness
+			p := newPool(pool.Options{Workers: 1, IdleTimeout: 30 * time.Millisecond, OnWorkerExit: w.note})
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()
 			if what == "abandoned" {
@@ -105,7 +105,7 @@ func TestIdleTimeoutStaysIdle(t *testing.T) {
 				}
 			}
 			time.Sleep(700 * time.Millisecond)
-			if n := e.count("idle"); n < 1 || n > 2 {
+			if n := w.count("idle"); n < 1 || n > 2 {
 				t.Errorf("%s: workers have ended %d times for want of work", what, n)
 			}
 			if err := p.Terminate(0); err != nil {

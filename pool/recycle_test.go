@@ -3,7 +3,6 @@ package pool_test
 import (
 	"context"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -11,34 +10,11 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// exits notes how workers end.
-type exits struct {
-	mu  sync.Mutex
-	all []pool.WorkerExit
-}
-
-func (e *exits) note(x pool.WorkerExit) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.all = append(e.all, x)
-}
-
-func (e *exits) count(reason string) (n int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, x := range e.all {
-		if x.Reason == reason {
-			n++
-		}
-	}
-	return n
-}
-
 // A48: no worker runs more tasks than it may, and none is lost when workers are replaced.
 func TestMaxTasksPerWorker(t *testing.T) {
 	for _, limit := range []int{1, 3} {
-		var e exits
-		p := newPool(t, pool.Options{Workers: 2, MaxTasksPerWorker: limit, OnWorkerExit: e.note})
+		var w witness
+		p := newPool(t, pool.Options{Workers: 2, MaxTasksPerWorker: limit, OnWorkerExit: w.note})
 		runs := map[int]int{}
 		for pid, err := range pool.IMapUnordered(t.Context(), p, pidOf, numbers(20)) {
 			if err != nil {
@@ -51,7 +27,7 @@ func TestMaxTasksPerWorker(t *testing.T) {
 				t.Errorf("worker %d has run %d tasks, not %d", pid, n, limit)
 			}
 		}
-		proctest.Eventually(t, 10*time.Second, func() bool { return e.count("recycled") >= 20/limit-2 }, "workers are replaced")
+		proctest.Eventually(t, 10*time.Second, func() bool { return w.count("recycled") >= 20/limit-2 }, "workers are replaced")
 		if s := p.Stats(); s.Killed != 0 || s.Retried != 0 || s.Recycled < 20/limit-2 {
 			t.Errorf("%+v", s)
 		}
@@ -142,8 +118,8 @@ var keepMemory = pool.Define("keep memory", func(_ context.Context, n int) (int,
 
 // A worker that has become large is replaced, and one that has not stays.
 func TestRecycleMemory(t *testing.T) {
-	var e exits
-	p := newPool(t, pool.Options{Workers: 1, RecycleMemory: 200 << 20, OnWorkerExit: e.note})
+	var w witness
+	p := newPool(t, pool.Options{Workers: 1, RecycleMemory: 200 << 20, OnWorkerExit: w.note})
 	if _, err := pool.Apply(t.Context(), p, keepMemory, 1<<20); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +131,7 @@ func TestRecycleMemory(t *testing.T) {
 	if _, err := pool.Apply(t.Context(), p, keepMemory, 256<<20); err != nil {
 		t.Fatal(err)
 	}
-	proctest.Eventually(t, 10*time.Second, func() bool { return e.count("recycled") == 1 }, "the worker is replaced")
+	proctest.Eventually(t, 10*time.Second, func() bool { return w.count("recycled") == 1 }, "the worker is replaced")
 	if n, err := pool.Apply(t.Context(), p, keepMemory, 1<<20); err != nil || n != 1 {
 		t.Errorf("%d, %v: not a fresh worker", n, err)
 	}

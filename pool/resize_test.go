@@ -15,8 +15,8 @@ import (
 // More workers do more at once, fewer do less; each that is too many finishes its task.
 func TestResize(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
-		var e exits
-		p := newPool(pool.Options{Workers: 1, OnWorkerExit: e.note})
+		var w witness
+		p := newPool(pool.Options{Workers: 1, OnWorkerExit: w.note})
 		atOnce := func(n int) {
 			t.Helper()
 			var all sync.WaitGroup
@@ -52,7 +52,7 @@ func TestResize(t *testing.T) {
 			t.Fatal(err)
 		}
 		naps.Wait()
-		proctest.Eventually(t, 10*time.Second, func() bool { return len(p.Stats().Workers) == 2 && e.count("retired") == 2 }, "two workers are left")
+		proctest.Eventually(t, 10*time.Second, func() bool { return len(p.Stats().Workers) == 2 && w.count("retired") == 2 }, "two workers are left")
 		atOnce(2)
 		if s := p.Stats(); s.Killed != 0 || s.Retried != 0 {
 			t.Errorf("%+v", s)
