@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"sync"
 )
@@ -37,7 +36,7 @@ func openResources(ctx context.Context, rs []AnyResource) (*opened, error) {
 		e := openedEntry{of: r}
 		err := context.Cause(ctx)
 		if err == nil {
-			err = guard(func() (err error) {
+			err = guard("", func() (err error) {
 				e.value, e.closer, err = r.open(ctx)
 				return err
 			})
@@ -69,7 +68,7 @@ func (o *opened) close() error {
 			if e.closer == nil {
 				continue
 			}
-			if err := guard(e.closer); err != nil {
+			if err := guard("", e.closer); err != nil {
 				err = fmt.Errorf("pool: close resource %q: %w", e.of.Name(), err)
 				event(slog.LevelError, "resource cannot be closed", slog.String("resource", e.of.Name()), slog.Any("error", err))
 				errs = append(errs, err)
@@ -89,27 +88,4 @@ func join(errs ...error) error {
 		return errs[0]
 	}
 	return errors.Join(errs...)
-}
-
-// guard calls a function of the user in a goroutine of its own. A panic there, or the end of that goroutine, is a
-// [*PanicError].
-func guard(f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		returned := false
-		defer func() {
-			if returned {
-				return
-			}
-			p := &PanicError{Value: "runtime.Goexit was called", Stack: string(debug.Stack())}
-			if v := recover(); v != nil {
-				p.Value = fmt.Sprint(v)
-			}
-			done <- p
-		}()
-		err := f()
-		returned = true
-		done <- err
-	}()
-	return <-done
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -45,7 +44,7 @@ func runProcess() {
 	r.heed()
 	sendWord(link, nil) // a parent that has gone meanwhile is noticed elsewhere
 	link.Close()
-	r.leave(isolateTask(r.ctx, r.letter.Task, run))
+	r.leave(guard(r.letter.Task, func() error { return run(r.ctx) }))
 }
 
 // A resident is a [Process], seen from within.
@@ -149,26 +148,4 @@ func beginner[A, R any](t *Task[A, R], f func(context.Context, A) (R, error)) fu
 			return err
 		}, nil
 	}
-}
-
-// isolateTask runs a task in a goroutine of its own, so that a panic and [runtime.Goexit] come back as a [*PanicError].
-func isolateTask(ctx context.Context, name string, run func(context.Context) error) error {
-	done := make(chan error, 1)
-	go func() {
-		var err error
-		returned := false
-		defer func() {
-			if !returned {
-				p := &PanicError{Task: name, Value: "runtime.Goexit was called", Stack: string(debug.Stack())}
-				if v := recover(); v != nil {
-					p.Value = fmt.Sprint(v)
-				}
-				err = p
-			}
-			done <- err
-		}()
-		err = run(ctx)
-		returned = true
-	}()
-	return <-done
 }

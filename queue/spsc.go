@@ -93,21 +93,11 @@ func (q *SPSC[T]) bind(o *segment.Object) error {
 	if err != nil {
 		return err
 	}
-	type result struct {
-		r   *spsc
-		err error
+	r, err := viewOf(o, func() (*spsc, error) { return viewSPSC(o, spscStride(t.Size)) }, (*spsc).busy)
+	if err != nil {
+		return err
 	}
-	shared := o.Local(func() (any, func() bool) {
-		r, err := viewSPSC(o, spscStride(t.Size))
-		if err != nil {
-			return result{nil, err}, nil
-		}
-		return result{r, nil}, r.busy
-	}).(result)
-	if shared.err != nil {
-		return shared.err
-	}
-	q.o, q.r = o, shared.r
+	q.o, q.r = o, r
 	return nil
 }
 

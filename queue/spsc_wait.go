@@ -14,16 +14,9 @@ func (r *spsc) awaitRoom(ctx context.Context, policy wait.Policy) error {
 	if p.look() {
 		return p.err
 	}
-	switch policy {
-	case wait.Adaptive:
-		if p.spin(&r.get.side, p.look) {
-			return p.err
-		}
-		policy = wait.Parking
-	case wait.Spinning:
-		if p.side.stare(&r.get.side, p.look) {
-			return p.err
-		}
+	policy, over := p.linger(policy, &r.get.side, p.look)
+	if over {
+		return p.err
 	}
 	r.head.tally.waits.Add(1)
 	if err := p.event.Await(ctx, policy, p.stare, nil); err != nil {
@@ -38,15 +31,14 @@ func (r *spsc) awaitMessage(ctx context.Context, policy wait.Policy) error {
 	if err := r.messages(); err != ErrEmpty {
 		return err
 	}
-	switch policy {
-	case wait.Adaptive:
-		if c.spin(&r.put.side, c.look) {
-			return r.gathered()
-		}
-		policy = wait.Parking
-	case wait.Spinning:
+	if policy == wait.Spinning {
 		if err := r.gaze(); err != ErrEmpty {
 			return err
+		}
+	} else {
+		var over bool
+		if policy, over = c.linger(policy, &r.put.side, c.look); over {
+			return r.gathered()
 		}
 	}
 	r.head.tally.waits.Add(1)
