@@ -60,7 +60,7 @@ func (p *Pool) leaveBehind(i uint32, s uint64) bool {
 
 // late is the error of a call that ran past its hard deadline.
 func (c *call) late() error {
-	return &DeadlineError{Task: c.task, Limit: c.options.Hard, Hard: true}
+	return &DeadlineError{Task: c.task, Limit: c.options.Hard}
 }
 
 // overdue finds the workers of tasks that are past their hard deadline, under mu, and says when to look again; 0: no

@@ -54,7 +54,7 @@ func TestHardDeadline(t *testing.T) {
 			start := time.Now()
 			_, err := pool.Apply(t.Context(), p, deaf.With(hard), 700*time.Millisecond)
 			var de *pool.DeadlineError
-			if !errors.As(err, &de) || !de.Hard || de.Task != "deaf" || de.Limit != hard.Hard || !errors.Is(err, context.DeadlineExceeded) {
+			if !errors.As(err, &de) || de.Task != "deaf" || de.Limit != hard.Hard || !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("%#v", err)
 			}
 			if d := time.Since(start); d < hard.Hard || d > 600*time.Millisecond {

@@ -71,18 +71,15 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("pool: task %q panicked: %s", e.Task, e.Value)
 }
 
-// A DeadlineError says that a task ran for longer than it may. It is a [context.DeadlineExceeded].
+// A DeadlineError says that a task ran past its hard deadline, and that its worker was killed for it. It is a
+// [context.DeadlineExceeded].
 type DeadlineError struct {
 	Task  string        // name of the task
 	Limit time.Duration // how long it may run
-	Hard  bool          // its worker was killed for it; otherwise its context ended
 }
 
 func (e *DeadlineError) Error() string {
-	if e.Hard {
-		return fmt.Sprintf("pool: task %q ran for longer than %v: its worker was killed", e.Task, e.Limit)
-	}
-	return fmt.Sprintf("pool: task %q ran for longer than %v", e.Task, e.Limit)
+	return fmt.Sprintf("pool: task %q ran for longer than %v: its worker was killed", e.Task, e.Limit)
 }
 
 // Is reports whether target is [context.DeadlineExceeded].

@@ -17,7 +17,7 @@ type Stats struct {
 // WorkerStats is what one worker has done so far.
 type WorkerStats struct {
 	Name     string        // the same for all that replace each other
-	PID      int           // 0: is being started, or asleep
+	PID      int           // 0: is being started, or asleep; to kill(2), 0 is the whole group of the caller
 	Tasks    uint64        // that this worker, or those that it has replaced, have finished
 	Restarts int           // how often it was replaced, other than after an IdleTimeout
 	CPU      time.Duration // of this process so far
