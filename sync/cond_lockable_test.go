@@ -20,8 +20,8 @@ func (l *ordinary) Lock(context.Context) error {
 	return nil
 }
 
-// lockables are locks of all kinds, each named "l".
-func lockables(seg *shm.Segment) (map[string]shmsync.Lockable, error) {
+// lockables are locks of all kinds, each named "l". They are for one goroutine: a holder of a RecursiveMutex is.
+func lockables(seg *shm.Segment, o *ordinary) (map[string]shmsync.Lockable, error) {
 	m, err := shmsync.NewMutex(seg, "l", shmsync.MutexOptions{})
 	if err != nil {
 		return nil, err
@@ -34,14 +34,14 @@ func lockables(seg *shm.Segment) (map[string]shmsync.Lockable, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]shmsync.Lockable{"Mutex": m, "RWMutex": rw, "RecursiveMutex": r.As(shmsync.NewHolder()), "ordinary": &ordinary{}}, nil
+	return map[string]shmsync.Lockable{"Mutex": m, "RWMutex": rw, "RecursiveMutex": r.As(shmsync.NewHolder()), "ordinary": o}, nil
 }
 
 // cond-holder: SEGMENT KIND. It holds a lock.
 var condHolder = proctest.Register("cond-holder", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
-	all, err := lockables(seg)
+	all, err := lockables(seg, nil)
 	must(err)
 	must(all[args[1]].Lock(background))
 	proctest.Say("held")
@@ -52,12 +52,16 @@ var condHolder = proctest.Register("cond-holder", func(args []string) {
 func TestCondLockables(t *testing.T) {
 	seg := newSegment(t)
 	c := newCond(t, seg, "c")
-	all, err := lockables(seg)
+	o := &ordinary{}
+	all, err := lockables(seg, o)
 	wantErr(t, "make the locks", err, nil)
+	waiters, err := lockables(seg, o)
+	wantErr(t, "make the locks of the waiters", err, nil)
 	for kind, l := range all {
 		t.Run(kind, func(t *testing.T) {
 			got := make(chan error)
 			wait := func() {
+				l := waiters[kind]
 				err := l.Lock(background)
 				if err == nil {
 					err = c.Wait(background, l)
