@@ -37,7 +37,7 @@
 //   - impl, besides those above: boost-lockfree (spsc_queue and queue, of fixed size, in shared memory; they only spin), boost-mq
 //     (message_queue of Boost.Interprocess), python-queue and python-pipe (Queue and Pipe of multiprocessing),
 //     unix-socket and os-pipe (in Go). c is the floor: in a round trip one slot for each way, with a number that the receiver waits
-//     for in a loop with pauses, or on a futex; in a stream a ring. It survives no death and checks nothing.
+//     for in a loop with pauses, or on a futex, or with wait=adaptive one after the other; in a stream a ring. It survives no death and checks nothing.
 //
 // The writer of a Broadcast waits for nobody, so readers may lose messages: ns/op is the time until all readers have seen
 // the last one, and lost-% is what they lost.

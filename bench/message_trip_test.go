@@ -25,7 +25,7 @@ var (
 
 var conversations = []conversation{
 	{"shmkit", append([]string{"spsc-inplace", "bytes-inplace"}, allKinds...), allWaits, tripShmkit},
-	{"c", allKinds, []string{"spin", "park", whileAsleep}, tripC},
+	{"c", allKinds, allWaits, tripC},
 	{"boost-lockfree", []string{"spsc", "queue"}, []string{"spin"}, tripLockfree},
 	{"boost-mq", []string{"bytes"}, sleeping, tripMQ},
 	{"python-queue", []string{"queue"}, sleeping, tripPython},
@@ -105,7 +105,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 			}
 		})
 	}
-	note("no rows %s of c and its like with wait=adaptive: they spin or they sleep", b.Name())
+	note("no rows %s of peers but c with wait=adaptive: they spin or they sleep", b.Name())
 }
 
 func benchMessages(b *testing.B, ps *peers, kind string, size payload, wait string) {

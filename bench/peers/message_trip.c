@@ -1,11 +1,11 @@
 // Times a message to another process and back: the floor, with nothing but a slot for each way.
 //
-//	message_trip copy|inplace BYTES spin|park|asleep ROUNDS OPS CPU CPU
+//	message_trip copy|inplace BYTES spin|adaptive|park|asleep ROUNDS OPS CPU CPU
 //
-// The sender writes the message, then its number; the receiver waits for the number, in a loop with pauses
-// or on a futex. With copy the message is copied in and out; with inplace its first and last word are
-// written and read where they lie. With asleep, which is park otherwise, each process is busy for a while before it sends: by then the
-// other one sleeps.
+// The sender writes the message, then its number; the receiver waits for the number, in a loop with pauses,
+// or on a futex, or with adaptive in a loop for a while and then on a futex. With copy the message is copied in and out; with inplace its
+// first and last word are written and read where they lie. With asleep, which is park otherwise, each process is busy for a while before
+// it sends: by then the other one sleeps.
 #include "message.h"
 #include "trips.h"
 
@@ -19,14 +19,18 @@ struct slot {
 };
 
 struct shared {
-	int copy, park, busy;
+	int copy, spins, sleeps, busy; // with spins and sleeps first the one, then the other
 	size_t size;
 	struct slot *slots[2]; // there, and back
 	struct trips *trips;
 	atomic_long messages; // that were checked
 };
 
-enum { busy_ns = 50000 };
+enum {
+	busy_ns = 50000,
+	spin_ns = 30000,  // before a sleep: about what that costs
+	blind_looks = 64, // from one look at the clock to the next
+};
 
 static void be_busy(void) {
 	for (long end = now() + busy_ns; now() < end;) {
@@ -42,7 +46,7 @@ static void send(struct shared *s, struct slot *slot, char *buffer, unsigned num
 	} else {
 		write_words(slot->data, s->size, number);
 	}
-	if (!s->park) {
+	if (!s->sleeps) {
 		atomic_store_explicit(&slot->number, number, memory_order_release);
 		return;
 	}
@@ -60,13 +64,31 @@ static void sleep_until(struct slot *slot, unsigned number) {
 	atomic_store_explicit(&slot->asleep, 0, memory_order_relaxed);
 }
 
-static void receive(struct shared *s, struct slot *slot, char *buffer, unsigned number) {
-	while (atomic_load_explicit(&slot->number, memory_order_acquire) != number) {
-		if (s->park)
-			sleep_until(slot, number);
-		else
-			relax();
+static int came(struct slot *slot, unsigned number) {
+	return atomic_load_explicit(&slot->number, memory_order_acquire) == number;
+}
+
+// spin looks until the number has come, or, where the receiver sleeps otherwise, for a while. A message that comes soon costs no look
+// at the clock.
+static void spin(struct shared *s, struct slot *slot, unsigned number) {
+	long end = 0;
+	for (long looks = 1; !came(slot, number); looks++) {
+		relax();
+		if (!s->sleeps || looks % blind_looks)
+			continue;
+		long then = now();
+		if (!end)
+			end = then + spin_ns;
+		else if (then >= end)
+			return;
 	}
+}
+
+static void receive(struct shared *s, struct slot *slot, char *buffer, unsigned number) {
+	if (s->spins)
+		spin(s, slot, number);
+	while (!came(slot, number))
+		sleep_until(slot, number);
 	if (s->copy)
 		memcpy(buffer, slot->data, s->size);
 	check_words(s->copy ? buffer : slot->data, s->size, number);
@@ -96,14 +118,15 @@ static long message_trips(void *shared, int proc, long ops) {
 
 int main(int argc, char **argv) {
 	if (argc != 8) {
-		fprintf(stderr, "usage: message_trip copy|inplace BYTES spin|park|asleep ROUNDS OPS CPU CPU\n");
+		fprintf(stderr, "usage: message_trip copy|inplace BYTES spin|adaptive|park|asleep ROUNDS OPS CPU CPU\n");
 		return 2;
 	}
 	struct race *r = new_race(argc, argv, 4);
 	struct shared *s = map_shared(sizeof *s);
 	s->copy = strcmp(argv[1], "copy") == 0;
 	s->size = (size_t)atol(argv[2]);
-	s->park = strcmp(argv[3], "spin") != 0;
+	s->spins = strcmp(argv[3], "spin") == 0 || strcmp(argv[3], "adaptive") == 0;
+	s->sleeps = strcmp(argv[3], "spin") != 0;
 	s->busy = strcmp(argv[3], "asleep") == 0;
 	if (s->size < 16)
 		fail("a message has two words at least");
