@@ -3,7 +3,7 @@
 //	lockfree_stream spsc|queue BATCH PRODUCERS ROUNDS OPS CPU...
 //
 // Only spsc has batches.
-#include "message.h"
+#include "stream.h"
 
 #include <boost/lockfree/queue.hpp>
 #include <boost/lockfree/spsc_queue.hpp>
@@ -18,9 +18,6 @@ template <class Queue> struct shared {
 	Queue queue;
 	struct stream *stream;
 };
-
-static struct source source;
-static struct sink sink;
 
 template <class Queue> void put(shared<Queue> *s, long n) {
 	for (; n > 0; n--) {

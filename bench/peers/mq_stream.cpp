@@ -1,16 +1,13 @@
 // Times messages of 64 bytes from processes to others, through a message_queue of Boost.Interprocess.
 //
 //	mq_stream PRODUCERS ROUNDS OPS CPU...
-#include "message.h"
 #include "mq.h"
+#include "stream.h"
 
 struct shared {
 	message_queue *queue;
 	struct stream *stream;
 };
-
-static struct source source;
-static struct sink sink;
 
 static void put(shared *s, long n) {
 	for (; n > 0; n--) {

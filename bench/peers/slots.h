@@ -1,0 +1,107 @@
+// Rings of slots, one for each message.
+//
+//	spsc   two indices, of which each side remembers the other one's
+//	queue  slots that have numbers, for any number of producers and consumers; no batches
+#ifndef SLOTS_H
+#define SLOTS_H
+
+#include "stream.h"
+
+struct spsc {
+	_Alignas(128) atomic_ulong head;
+	_Alignas(128) atomic_ulong tail;
+	_Alignas(128) struct message ring[stream_slots];
+};
+
+static void put_spsc(void *shared, const struct stream *stream, long n) {
+	static unsigned long tail, head;
+	struct spsc *q = shared;
+	const unsigned long batch = (unsigned long)stream->batch;
+	for (; n > 0; n -= (long)batch) {
+		for (long tries = 0; tail + batch - head > stream_slots; tries++) {
+			if (tries)
+				ease(tries);
+			head = atomic_load_explicit(&q->head, memory_order_acquire);
+		}
+		for (unsigned long i = 0; i < batch; i++)
+			next_message(&source, &q->ring[tail++ % stream_slots]);
+		atomic_store_explicit(&q->tail, tail, memory_order_release);
+	}
+}
+
+static void get_spsc(void *shared, const struct stream *stream, long n) {
+	static unsigned long tail, head;
+	struct spsc *q = shared;
+	const unsigned long batch = (unsigned long)stream->batch;
+	while (n > 0) {
+		for (long tries = 0; head == tail; tries++) {
+			if (tries)
+				ease(tries);
+			tail = atomic_load_explicit(&q->tail, memory_order_acquire);
+		}
+		unsigned long k = tail - head < batch ? tail - head : batch;
+		for (unsigned long i = 0; i < k; i++)
+			take_message(stream, &sink, &q->ring[head++ % stream_slots]);
+		atomic_store_explicit(&q->head, head, memory_order_release);
+		n -= (long)k;
+	}
+}
+
+struct numbered {
+	_Alignas(64) atomic_ulong number; // who may use the slot next: a producer or a consumer, at which position
+	struct message message;
+};
+
+struct queue {
+	_Alignas(128) atomic_ulong head;
+	_Alignas(128) atomic_ulong tail;
+	_Alignas(128) struct numbered slots[stream_slots];
+};
+
+static void make_queue(void *shared) {
+	struct queue *q = shared;
+	for (unsigned long i = 0; i < stream_slots; i++)
+		atomic_init(&q->slots[i].number, i);
+}
+
+// claim returns a slot that is at that phase of its lap, 0 for producers and 1 for consumers, and the position for which
+// end claims it.
+static struct numbered *claim(struct queue *q, atomic_ulong *end, unsigned long phase, unsigned long *position) {
+	unsigned long at = atomic_load_explicit(end, memory_order_relaxed);
+	for (long tries = 0;;) {
+		struct numbered *slot = &q->slots[at % stream_slots];
+		long ahead = (long)(atomic_load_explicit(&slot->number, memory_order_acquire) - (at + phase));
+		if (ahead == 0 && atomic_compare_exchange_weak_explicit(end, &at, at + 1, memory_order_relaxed, memory_order_relaxed)) {
+			*position = at;
+			return slot;
+		}
+		if (ahead < 0)
+			ease(tries++);
+		if (ahead != 0)
+			at = atomic_load_explicit(end, memory_order_relaxed);
+	}
+}
+
+static void put_queue(void *shared, const struct stream *stream, long n) {
+	struct queue *q = shared;
+	if (stream->batch != 1)
+		fail("a queue has no batches");
+	for (; n > 0; n--) {
+		unsigned long at;
+		struct numbered *slot = claim(q, &q->tail, 0, &at);
+		next_message(&source, &slot->message);
+		atomic_store_explicit(&slot->number, at + 1, memory_order_release);
+	}
+}
+
+static void get_queue(void *shared, const struct stream *stream, long n) {
+	struct queue *q = shared;
+	for (; n > 0; n--) {
+		unsigned long at;
+		struct numbered *slot = claim(q, &q->head, 1, &at);
+		take_message(stream, &sink, &slot->message);
+		atomic_store_explicit(&slot->number, at + stream_slots, memory_order_release);
+	}
+}
+
+#endif
