@@ -37,10 +37,12 @@
 //   - impl, besides those above: boost-lockfree (spsc_queue and queue, of fixed size, in shared memory; they only spin), boost-mq
 //     (message_queue of Boost.Interprocess), python-queue and python-pipe (Queue and Pipe of multiprocessing),
 //     unix-socket and os-pipe (in Go). c is the floor: in a round trip one slot for each way, with a number that the receiver waits
-//     for in a loop with pauses, or on a futex, or with wait=adaptive one after the other; in a stream a ring. It survives no death and checks nothing.
+//     for in a loop with pauses, or on a futex, or with wait=adaptive one after the other; in a stream a ring, whose processes never
+//     sleep. With bytes those of one side have a spin lock, if there are two. It survives no death and checks nothing.
 //
 // The writer of a Broadcast waits for nobody, so readers may lose messages: ns/op is the time until all readers have seen
-// the last one, and lost-% is what they lost.
+// the last one, and lost-% is what they lost. A reader that keeps up takes cache lines from the writer, so that who loses more may
+// well take less time: look at both.
 //
 // These rows are measured for a fraction of a second each, whatever -benchtime says; 1x makes them shorter.
 //

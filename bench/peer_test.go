@@ -92,21 +92,23 @@ func (ps *peers) runPython(tb testing.TB, p plan, want int64, script string, arg
 }
 
 // race runs a peer that takes ROUNDS OPS CPU... after args, and checks what it prints: a lap of every
-// process and round, and the total want.
+// process and round, and the total want. What was lost is part of the total.
 func race(tb testing.TB, p plan, want int64, program string, args ...string) outcome {
 	tb.Helper()
 	var o outcome
 	total := int64(-1)
+	counts := map[string]*int64{"total": &total, "lost": &o.lost}
 	for _, line := range runPeer(tb, program, append(args, p.args()...)...) {
-		if rest, ok := strings.CutPrefix(line, "total "); ok {
+		what, rest, _ := strings.Cut(line, " ")
+		if count, ok := counts[what]; ok {
 			n, err := strconv.ParseInt(rest, 10, 64)
 			if err != nil {
 				tb.Fatalf("%s printed %q: %v", program, line, err)
 			}
-			total = n
+			*count = n
 			continue
 		}
-		if rest, ok := strings.CutPrefix(line, "trip "); ok {
+		if what == "trip" {
 			if err := o.addTrip(rest, p); err != nil {
 				tb.Fatalf("%s printed %q: %v", program, line, err)
 			}

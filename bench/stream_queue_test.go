@@ -4,8 +4,6 @@ package bench
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"unsafe"
 
@@ -125,81 +123,6 @@ func (s *stream) batches(putBatch, getBatch func(context.Context, []line) (int, 
 		return nil
 	}
 	return put, get
-}
-
-func streamBytes(seg *shm.Segment, s *stream) (put, get func(n int64) error, err error) {
-	q, err := queue.NewBytes(seg, "stream", streamSlots*lineBytes, queue.Options{})
-	if err != nil {
-		return nil, nil, err
-	}
-	var m line
-	var b [lineBytes]byte
-	put = func(n int64) error {
-		for range n {
-			s.next(&m)
-			encode(&m, b[:])
-			if err := q.Put(background, b[:]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	get = func(n int64) error {
-		for range n {
-			got, err := q.AppendGet(background, b[:0])
-			if err != nil {
-				return err
-			}
-			if len(got) != lineBytes {
-				return fmt.Errorf("a message has %d bytes", len(got))
-			}
-			decode(&m, got)
-			if err := s.take(&m); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return put, get, nil
-}
-
-// streamBroadcast counts what a reader has lost: the writer does not wait for readers.
-func streamBroadcast(seg *shm.Segment, s *stream) (put, get func(n int64) error, err error) {
-	q, err := queue.NewBroadcast[line](seg, "stream", streamSlots, queue.Options{})
-	if err != nil {
-		return nil, nil, err
-	}
-	s.lost = true
-	s.track.broadcast.Store(true)
-	r := q.Reader(queue.FromOldest)
-	put = func(n int64) error {
-		var m line
-		for range n {
-			s.next(&m)
-			if err := q.Put(m); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	get = func(n int64) error {
-		for end := s.last[0] + uint64(n); s.last[0] < end; {
-			m, err := r.Get(background)
-			var lapped *queue.LappedError
-			if errors.As(err, &lapped) {
-				s.track.lost.Add(int64(lapped.Lost))
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if err := s.take(&m); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return put, get, nil
 }
 
 func streamPipe(seg *shm.Segment, s *stream) (put, get func(n int64) error, err error) {

@@ -47,13 +47,24 @@ var flows = []flow{
 	{"queue", "c", topologies, []int{1}, streamC},
 	{"queue", "boost-lockfree", topologies, []int{1}, streamLockfree},
 	{"queue", "python-queue", topologies, []int{1}, streamPython},
-	{"bytes", "shmkit", topologies, []int{1}, streamShmkit},
+	{"bytes", "shmkit", topologies, []int{1, 64}, streamShmkit},
+	{"bytes", "c", topologies, []int{1, 64}, streamC},
 	{"bytes", "boost-mq", topologies, []int{1}, streamMQ},
 	{"pipe", "shmkit", topologies[:1], []int{1, 64, 1024}, streamShmkit},
+	{"pipe", "c", topologies[:1], []int{1, 64, 1024}, streamC},
 	{"pipe", "python-pipe", topologies[:1], []int{1}, streamPython},
 	{"pipe", "unix-socket", topologies[:1], []int{1, 64, 1024}, streamShmkit},
 	{"pipe", "os-pipe", topologies[:1], []int{1, 64, 1024}, streamShmkit},
-	{"broadcast", "shmkit", []topology{oneToOne, oneToTwo}, []int{1}, streamShmkit},
+	{"broadcast", "shmkit", []topology{oneToOne, oneToTwo}, []int{1, 64}, streamShmkit},
+	{"broadcast", "c", []topology{oneToOne, oneToTwo}, []int{1, 64}, streamC},
+}
+
+// readers is how many processes get each message.
+func (f flow) readers(t topology) int64 {
+	if f.kind == "broadcast" {
+		return int64(t.consumers)
+	}
+	return 1
 }
 
 // streamShmkit runs what is written in Go, the peers of the operating system included.
@@ -62,7 +73,7 @@ func streamShmkit(tb testing.TB, _ *peers, p plan, f flow, t topology, batch int
 }
 
 func streamC(tb testing.TB, ps *peers, p plan, f flow, t topology, batch int) outcome {
-	return race(tb, p, p.total(), ps.c(tb, "message_stream"), f.kind, strconv.Itoa(batch), strconv.Itoa(t.producers))
+	return race(tb, p, p.total()*f.readers(t), ps.c(tb, "message_stream"), f.kind, strconv.Itoa(batch), strconv.Itoa(t.producers))
 }
 
 func streamLockfree(tb testing.TB, ps *peers, p plan, f flow, t topology, batch int) outcome {
@@ -106,10 +117,7 @@ func streamOf(f flow, t topology, batch int, open streamer) job {
 			return s.leg(put, get), nil
 		},
 		check: func(_ *shm.Segment, tr *track, total int64) error {
-			if f.kind == "broadcast" {
-				total *= int64(t.consumers)
-			}
-			return checkStream(tr, t, total)
+			return checkStream(tr, t, total*f.readers(t))
 		},
 		together: true,
 		untimed:  true,
@@ -128,7 +136,7 @@ func streamRows(tb testing.TB, ps *peers, kind string, t topology, batch int) (r
 		}}
 		if kind == "broadcast" {
 			r.finish = func(b *testing.B, o outcome, p plan) {
-				b.ReportMetric(100*float64(o.lost)/float64(p.total()*int64(t.consumers)), "lost-%")
+				b.ReportMetric(100*float64(o.lost)/float64(p.total()*f.readers(t)), "lost-%")
 			}
 		}
 		rows = append(rows, r)
