@@ -123,7 +123,7 @@ func (q *SPSC[T]) Put(ctx context.Context, v T) error {
 	}
 	*spscValue[T](r, at) = v
 	r.publish(at + 1)
-	if at%fetchEvery == 0 {
+	if at%fetchEvery == 0 && r.put.stream {
 		r.fetch(at+fetchEvery, fetchEvery)
 	}
 	runtime.KeepAlive(q)

@@ -93,7 +93,8 @@ func bytesOf[T any](vs []T) []byte {
 }
 
 // fetch has the cache lines of up to n places from a position on come from the consumer's processor, as far as there is room: each
-// write to one of them would wait for it otherwise.
+// write to one of them would wait for it otherwise. In a conversation it does harm: there the consumer looks for the next message
+// already, and takes its lines back.
 func (r *spsc) fetch(p, n uint64) {
 	n = min(n, uint64(max(int64(r.put.until-p), 0)), r.capacity()-p&r.mask, fetchBytes/uint64(r.stride))
 	cpu.PrefetchWrite(unsafe.Slice(r.place(p), uintptr(n)*r.stride))

@@ -31,7 +31,9 @@ func (r *spsc) room(exact bool) error {
 		}
 	}
 	// SYNC: freed, read: what lies before them has been copied.
-	p.learn(r.head.freed.Load() + r.capacity())
+	freed := r.head.freed.Load()
+	p.learn(freed + r.capacity())
+	p.stream = freed != p.next
 	if p.until == p.next && exact {
 		read := r.head.read.Load()
 		if p.next-read > r.capacity() {

@@ -50,6 +50,7 @@ type putEnd struct {
 	open   bool          // a place is reserved
 	limit  uint64        // until, as it was before the place was reserved
 	filled bool          // the queue was seen full
+	stream bool          // the consumer was behind when room was last looked for
 	side
 
 	look, stare func() bool // report whether a wait is over, roughly and exactly
