@@ -44,7 +44,7 @@ var flows = []flow{
 	{"spsc", "c", topologies[:1], []int{1, 64}, streamC},
 	{"spsc", "boost-lockfree", topologies[:1], []int{1, 64}, streamLockfree},
 	{"queue", "shmkit", topologies, []int{1, 64}, streamShmkit},
-	{"queue", "c", topologies, []int{1}, streamC},
+	{"queue", "c", topologies, []int{1, 64}, streamC},
 	{"queue", "boost-lockfree", topologies, []int{1}, streamLockfree},
 	{"queue", "python-queue", topologies, []int{1}, streamPython},
 	{"bytes", "shmkit", topologies, []int{1, 64}, streamShmkit},

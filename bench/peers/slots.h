@@ -1,7 +1,7 @@
 // Rings of slots, one for each message.
 //
 //	spsc   two indices, of which each side remembers the other one's
-//	queue  slots that have numbers, for any number of producers and consumers; no batches
+//	queue  slots that have numbers, for any number of producers and consumers
 #ifndef SLOTS_H
 #define SLOTS_H
 
@@ -64,43 +64,63 @@ static void make_queue(void *shared) {
 		atomic_init(&q->slots[i].number, i);
 }
 
-// claim returns a slot that is at that phase of its lap, 0 for producers and 1 for consumers, and the position for which
-// end claims it.
-static struct numbered *claim(struct queue *q, atomic_ulong *end, unsigned long phase, unsigned long *position) {
+static struct numbered *slot_of(struct queue *q, unsigned long at) { return &q->slots[at % stream_slots]; }
+
+// ahead is 0 when the slot of a position is at that phase of its lap, 0 for producers and 1 for consumers, and below when not yet.
+static long ahead(struct queue *q, unsigned long at, unsigned long phase) {
+	return (long)(atomic_load_explicit(&slot_of(q, at)->number, memory_order_acquire) - (at + phase));
+}
+
+// claim claims slots of that phase in a row for an end, at least one, and at most so many. It returns how many, and the position of the first.
+static unsigned long claim(struct queue *q, atomic_ulong *end, unsigned long phase, unsigned long most, unsigned long *position) {
 	unsigned long at = atomic_load_explicit(end, memory_order_relaxed);
 	for (long tries = 0;;) {
-		struct numbered *slot = &q->slots[at % stream_slots];
-		long ahead = (long)(atomic_load_explicit(&slot->number, memory_order_acquire) - (at + phase));
-		if (ahead == 0 && atomic_compare_exchange_weak_explicit(end, &at, at + 1, memory_order_relaxed, memory_order_relaxed)) {
-			*position = at;
-			return slot;
+		long first = ahead(q, at, phase);
+		if (first == 0) {
+			unsigned long k = 1;
+			while (k < most && ahead(q, at + k, phase) == 0)
+				k++;
+			// Nobody has claimed any of them as long as the end has not moved.
+			if (atomic_compare_exchange_weak_explicit(end, &at, at + k, memory_order_relaxed, memory_order_relaxed)) {
+				*position = at;
+				return k;
+			}
+			continue;
 		}
-		if (ahead < 0)
+		if (first < 0)
 			ease(tries++);
-		if (ahead != 0)
-			at = atomic_load_explicit(end, memory_order_relaxed);
+		at = atomic_load_explicit(end, memory_order_relaxed);
 	}
+}
+
+// part is how many of the messages that are left make a batch.
+static unsigned long part(const struct stream *stream, long left) {
+	return (unsigned long)(left < stream->batch ? left : stream->batch);
 }
 
 static void put_queue(void *shared, const struct stream *stream, long n) {
 	struct queue *q = shared;
-	if (stream->batch != 1)
-		fail("a queue has no batches");
-	for (; n > 0; n--) {
-		unsigned long at;
-		struct numbered *slot = claim(q, &q->tail, 0, &at);
-		next_message(&source, &slot->message);
-		atomic_store_explicit(&slot->number, at + 1, memory_order_release);
+	while (n > 0) {
+		unsigned long at, k = claim(q, &q->tail, 0, part(stream, n), &at);
+		for (const unsigned long end = at + k; at != end; at++) {
+			struct numbered *slot = slot_of(q, at);
+			next_message(&source, &slot->message);
+			atomic_store_explicit(&slot->number, at + 1, memory_order_release);
+		}
+		n -= (long)k;
 	}
 }
 
 static void get_queue(void *shared, const struct stream *stream, long n) {
 	struct queue *q = shared;
-	for (; n > 0; n--) {
-		unsigned long at;
-		struct numbered *slot = claim(q, &q->head, 1, &at);
-		take_message(stream, &sink, &slot->message);
-		atomic_store_explicit(&slot->number, at + stream_slots, memory_order_release);
+	while (n > 0) {
+		unsigned long at, k = claim(q, &q->head, 1, part(stream, n), &at);
+		for (const unsigned long end = at + k; at != end; at++) {
+			struct numbered *slot = slot_of(q, at);
+			take_message(stream, &sink, &slot->message);
+			atomic_store_explicit(&slot->number, at + stream_slots, memory_order_release);
+		}
+		n -= (long)k;
 	}
 }
 
