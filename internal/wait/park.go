@@ -12,6 +12,18 @@ import (
 // Backstop bounds every sleep. It is what a lost wake-up can cost.
 const Backstop = time.Second
 
+var started = time.Now()
+
+// endOf is when a sleep of that limit ends. The longest, which end for nothing, end together, once a backstop, and earlier than they
+// could: sleepers that look again each at a time of its own would keep a process busy that has nothing to do.
+func endOf(limit time.Duration) time.Time {
+	end := time.Since(started) + limit
+	if limit == Backstop {
+		end = end.Truncate(Backstop) // which is later than now
+	}
+	return started.Add(end)
+}
+
 // MaxWords is how many words one Park can wait for.
 const MaxWords = 4
 
@@ -49,7 +61,7 @@ func Park(ctx context.Context, c *Closer, limit time.Duration, words ...futex.Wo
 	case !futex.HasWaitAny():
 		parkTimed(ctx, c, limit, words, thread)
 	case thread:
-		parkDirect(ctx, c, limit, words)
+		parkDirect(ctx, c, time.Until(endOf(limit)), words)
 	default:
 		parkPolled(ctx, c, limit, words)
 	}

@@ -40,21 +40,6 @@ var (
 	entryPool = sync.Pool{New: func() any { return &entry{woken: make(chan struct{}, 1)} }}
 )
 
-// tick is the distance of the times at which long sleeps end.
-const tick = Backstop / 8
-
-var started = time.Now()
-
-// endOf is when a sleep of that limit ends. Long ones, which end for nothing, end some together, and a little early: a thousand
-// goroutines that look again at a thousand different times would keep their pollers busy.
-func endOf(limit time.Duration) time.Time {
-	end := time.Since(started) + limit
-	if limit > Backstop/2 {
-		end = end.Truncate(tick)
-	}
-	return started.Add(end)
-}
-
 func parkPolled(ctx context.Context, c *Closer, limit time.Duration, words []futex.Word) {
 	e := entryPool.Get().(*entry)
 	e.n = copy(e.words[:], words)

@@ -1,0 +1,25 @@
+package wait
+
+import (
+	"testing"
+	"time"
+)
+
+// A sleep ends in the future, in time, and the longest ones at the same moment.
+func TestEndOf(t *testing.T) {
+	for _, limit := range []time.Duration{1, time.Millisecond, Backstop / 2, Backstop - 1} {
+		before := time.Now()
+		if end := endOf(limit); end.Before(before.Add(limit)) || end.After(time.Now().Add(limit)) {
+			t.Errorf("%v end after %v", limit, end.Sub(before))
+		}
+	}
+	for end := time.Now().Add(1100 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		before := time.Now()
+		switch end := endOf(Backstop); {
+		case !end.After(before) || end.After(time.Now().Add(Backstop)):
+			t.Fatalf("a backstop ends after %v", end.Sub(before))
+		case end.Sub(started)%Backstop != 0:
+			t.Fatalf("a backstop ends at %v", end.Sub(started))
+		}
+	}
+}
