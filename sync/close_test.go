@@ -127,13 +127,15 @@ var closer = proctest.Register("closer", func(args []string) {
 		seg, err := shm.Open(args[0])
 		must(err)
 		var wg sync.WaitGroup
+		closed := make(chan struct{})
 		for range 4 {
-			wg.Go(func() { useUntilClosed(seg) })
+			wg.Go(func() { useUntilClosed(seg, closed) })
 		}
 		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
 		if err := seg.Close(); err != nil && !errors.As(err, new(*shm.HeldError)) {
 			panic(err)
 		}
+		close(closed)
 		if rand.IntN(2) == 0 {
 			wg.Wait() // otherwise the next round begins while goroutines of this one still end
 		}
@@ -141,7 +143,7 @@ var closer = proctest.Register("closer", func(args []string) {
 	proctest.Say("done")
 })
 
-func useUntilClosed(seg *shm.Segment) {
+func useUntilClosed(seg *shm.Segment, closed <-chan struct{}) {
 	m, err := shmsync.NewMutex(seg, "a", shmsync.MutexOptions{Repair: func() error { return nil }})
 	for err == nil || errors.Is(err, shmsync.ErrLocked) {
 		switch rand.IntN(3) {
@@ -168,6 +170,7 @@ func useUntilClosed(seg *shm.Segment) {
 	if m == nil {
 		return
 	}
+	<-closed   // until then another goroutine of this process may have the lock, and is the one to unlock it
 	m.Unlock() // as late as this the memory must still be there
 	m.MarkConsistent()
 	if err := m.TryLock(); !errors.Is(err, shmsync.ErrClosed) {

@@ -111,7 +111,8 @@ func (m *Mutex) TryLock() error {
 	return err
 }
 
-// Unlock unlocks m. Any goroutine of the process that holds it may call it. It does not wait.
+// Unlock unlocks m. Any goroutine of the process that holds it may call it, once for each Lock: that two unlock the same one at the
+// same time is not always noticed, and breaks m for others. It does not wait.
 //
 // It panics, and changes nothing, when this process does not hold m. After its segment was closed it does
 // nothing: the lock was given up with the close.

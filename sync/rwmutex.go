@@ -178,7 +178,8 @@ func (m *RWMutex) Lock(ctx context.Context) error { return m.l.Lock(ctx, m.repai
 // Errors: [ErrLocked] when living processes hold m or one waits to write; otherwise those of [RWMutex.Lock].
 func (m *RWMutex) TryLock() error { return m.l.TryLock(m.repair) }
 
-// Unlock ends Lock. Any goroutine of the process that holds m may call it. It does not wait.
+// Unlock ends Lock. Any goroutine of the process that holds m may call it, once for each Lock: that two unlock the same one at the
+// same time is not always noticed, and breaks m for others. It does not wait.
 //
 // It panics, and changes nothing, when this process does not hold m for writing. After its segment was closed it does
 // nothing: the lock was given up with the close.

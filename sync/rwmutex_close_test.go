@@ -25,13 +25,15 @@ var rwCloser = proctest.Register("rwmutex-closer", func(args []string) {
 		seg, err := shm.Open(args[0])
 		must(err)
 		var wg sync.WaitGroup
+		closed := make(chan struct{})
 		for range 4 {
-			wg.Go(func() { rwUseUntilClosed(seg) })
+			wg.Go(func() { rwUseUntilClosed(seg, closed) })
 		}
 		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
 		if err := seg.Close(); err != nil && !errors.As(err, new(*shm.HeldError)) {
 			panic(err)
 		}
+		close(closed)
 		if rand.IntN(2) == 0 {
 			wg.Wait() // otherwise the next round begins while goroutines of this one still end
 		}
@@ -39,7 +41,7 @@ var rwCloser = proctest.Register("rwmutex-closer", func(args []string) {
 	proctest.Say("done")
 })
 
-func rwUseUntilClosed(seg *shm.Segment) {
+func rwUseUntilClosed(seg *shm.Segment, closed <-chan struct{}) {
 	m, err := shmsync.NewRWMutex(seg, "a", shmsync.RWMutexOptions{Repair: func() error { return nil }})
 	for err == nil || errors.Is(err, shmsync.ErrLocked) || verdict(err) == "deadline" {
 		unlock := m.RUnlock
@@ -68,6 +70,7 @@ func rwUseUntilClosed(seg *shm.Segment) {
 	if m == nil {
 		return
 	}
+	<-closed   // until then another goroutine of this process may have the lock, and is the one to unlock it
 	m.Unlock() // as late as this the memory must still be there
 	m.RUnlock()
 	m.MarkConsistent()
