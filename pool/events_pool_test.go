@@ -100,7 +100,11 @@ var eventsOfPools = map[string]poolEvents{
 		eventually(t, func() bool { return p.Stats().Recycled > 0 }, "a worker is recycled")
 	}, []string{`INFO msg="worker ended" process=main worker=Worker-1 pid=\d+ reason=recycled limit=RecycleMemory`}},
 	"idle": {Options{Workers: 1, IdleTimeout: time.Millisecond}, func(t *testing.T, p *Pool) {
-		eventually(t, func() bool { return p.Stats().Workers[0].PID == 0 }, "the worker is asleep")
+		eventually(t, func() bool {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.crew.children[0].asleep
+		}, "the worker is asleep")
 		Apply(t.Context(), p, trouble, "")
 	}, []string{`INFO msg="worker ended" process=main worker=Worker-1 pid=\d+ reason=idle`}},
 	"retired": {Options{Workers: 2}, func(t *testing.T, p *Pool) {
