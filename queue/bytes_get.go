@@ -56,7 +56,8 @@ var errGap = errors.New("queue: a gap comes next")
 func (r *bytesRing) front() (c claim, held proctab.Owner, err error) {
 	h := r.head
 	closed := h.closed.Load() != 0 // it was set under putLock: the tail that is read after it is the last
-	p, tail := h.take.Load(), h.tail.Load()
+	p := h.take.Load()
+	tail := r.tailBeyond(p)
 	if p == tail {
 		if closed {
 			return c, nobody, ErrClosed
@@ -91,11 +92,21 @@ func (r *bytesRing) front() (c claim, held proctab.Owner, err error) {
 	}
 }
 
+// tailBeyond is the end of the records, or an earlier one that lies behind p if this process has seen one; under getLock.
+func (r *bytesRing) tailBeyond(p uint64) uint64 {
+	if ahead := r.tailSeen - p; ahead == 0 || ahead > r.size() {
+		// SYNC: tail: the states of all records before it are valid.
+		r.tailSeen = r.head.tail.Load()
+	}
+	return r.tailSeen
+}
+
 // sweep moves take over gaps and over what dead producers have left, and free over all that
 // nobody needs, under getLock.
 func (r *bytesRing) sweep() error {
 	h := r.head
-	tail, take, free := h.tail.Load(), h.take.Load(), h.free.Load()
+	take, free := h.take.Load(), h.free.Load()
+	tail := r.tailBeyond(take)
 	if tail-take > r.size() || tail-free > r.size() || tail-take > tail-free {
 		return r.bad
 	}
@@ -119,6 +130,9 @@ func (r *bytesRing) sweep() error {
 		take += w & recSizeMask
 		storeRelease(&h.take, take)
 		crashpoint.Here("bytes.skipped")
+		if tail = r.tailBeyond(take); tail-take > r.size() {
+			return r.bad
+		}
 	}
 	if left && r.tasks != nil {
 		r.tasks.joiners.NotifyAll()

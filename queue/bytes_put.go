@@ -56,14 +56,13 @@ func (r *bytesRing) place(n uint64) (c claim, err error) {
 		return c, ErrClosed
 	}
 	tail := h.tail.Load()
-	// SYNC: free: what lies before it has been copied.
-	used := tail - h.free.Load()
-	if used > r.size() || tail%8 != 0 {
-		return c, r.bad
-	}
 	need, gap := recordFor(n), uint64(0)
 	if left := r.size() - tail&r.mask; left < need {
 		gap = left // a record never wraps
+	}
+	used := r.used(tail, gap+need)
+	if used > r.size() || tail%8 != 0 {
+		return c, r.bad
 	}
 	if gap+need > r.size() && used+gap <= r.size() {
 		// Both never fit at once. When the gap has been passed, the record has the whole ring.
@@ -86,8 +85,29 @@ func (r *bytesRing) place(n uint64) (c claim, err error) {
 	crashpoint.Here("bytes.reserved")
 	storeRelease(&h.puts, h.puts.Load()+1)
 	storeRelease(&h.bytes, h.bytes.Load()+n)
-	h.tally.saw(h.puts.Load() - h.gets.Load())
+	r.countHigh()
 	return c, nil
+}
+
+// used is how much of the ring is in use when tail is its end, or more, if that leaves room for so many bytes; under putLock.
+func (r *bytesRing) used(tail, bytes uint64) uint64 {
+	if used := tail - r.freeSeen; used <= r.size() && used+bytes <= r.size() {
+		return used
+	}
+	// SYNC: free: what lies before it has been copied.
+	r.freeSeen = r.head.free.Load()
+	return tail - r.freeSeen
+}
+
+// countHigh notes how many messages there are if there were never so many, under putLock.
+func (r *bytesRing) countHigh() {
+	h := r.head
+	puts, high := h.puts.Load(), h.tally.highWater.Load()
+	if puts-r.getsSeen <= high {
+		return // there are fewer: since then, some were taken
+	}
+	r.getsSeen = h.gets.Load()
+	h.tally.saw(puts - r.getsSeen)
 }
 
 // gap makes a record that holds nothing.

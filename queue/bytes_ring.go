@@ -43,6 +43,11 @@ type bytesRing struct {
 	putLock *lock.Mutex
 	getLock *lock.Mutex
 
+	// What this process last saw of the other side's words, whose cache line is mostly on its way elsewhere. They only grow, so
+	// that what was seen is on the safe side, until it does not suffice.
+	freeSeen, getsSeen uint64 // guarded by putLock
+	tailSeen           uint64 // guarded by getLock
+
 	producers side   // wait for room
 	consumers side   // wait for messages
 	tasks     *tasks // nil: not joinable
@@ -114,6 +119,7 @@ func viewBytes(o *segment.Object) (*bytesRing, error) {
 		producers: side{event: lock.NewEventCount(party, head.notFull[:])},
 		consumers: side{event: lock.NewEventCount(party, head.notEmpty[:])},
 	}
+	r.freeSeen, r.tailSeen = head.free.Load(), head.tail.Load()
 	r.putLock.Subject, r.producers.event.Subject = o.Subject(lock.RolePut), o.Subject(lock.RolePut)
 	r.getLock.Subject, r.consumers.event.Subject = o.Subject(lock.RoleGet), o.Subject(lock.RoleGet)
 	if joinable {
