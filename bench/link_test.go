@@ -83,35 +83,42 @@ func openMessages(seg *shm.Segment, l *lane, open linker, size payload, policy s
 		}
 	}
 	number := uint64(0)
-	trip := func() error {
-		if err := k.send(number); err != nil {
-			return err
-		}
-		return k.expect(number)
-	}
-	if l.number == 1 {
-		trip = func() error {
+	ask := func(n int64) error {
+		l.trips.start()
+		for end := number + uint64(n); number < end; {
+			number++
+			if err := k.send(number); err != nil {
+				return err
+			}
 			if err := k.expect(number); err != nil {
 				return err
 			}
-			return k.send(number)
+			l.trips.add()
 		}
+		return nil
+	}
+	answer := func(n int64) error {
+		for end := number + uint64(n); number < end; {
+			number++
+			if err := k.expect(number); err != nil {
+				return err
+			}
+			if err := k.send(number); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	talk := ask
+	if l.number == 1 {
+		talk = answer
 	}
 	return func(n int64) (int64, error) {
-		if l.number == 0 {
-			l.trips.start()
+		err := talk(n)
+		if err == nil {
+			l.track.sum.Add(n)
 		}
-		for range n {
-			number++
-			if err := trip(); err != nil {
-				return 0, err
-			}
-			if l.number == 0 {
-				l.trips.add()
-			}
-		}
-		l.track.sum.Add(n)
-		return uncounted, nil
+		return uncounted, err
 	}, nil
 }
 
