@@ -34,9 +34,6 @@ const (
 	// After a spin in vain, waiters look only a few times, except for one of probeEvery.
 	fewLooks   = 6
 	probeEvery = 16
-	// closeLooks is how many looks a spin begins with that are as close to each other as can be, unless there is a stream: the
-	// answer of a conversation comes before they are over. Longer pauses would be felt in it.
-	closeLooks = 32
 )
 
 // opening is the pause before the first look of a spin.
@@ -142,30 +139,17 @@ func (s *side) spin(other *side, ready func() bool) bool {
 	if vain%probeEvery == 0 {
 		looks = math.MaxInt
 	}
-	if s.lookFor(looks, ready) {
-		if vain != 0 {
-			s.vain.Store(0)
-		}
-		return true
-	}
-	s.vain.Store(vain + 1)
-	return false
-}
-
-// lookFor looks so many times at most, and reports whether ready did.
-func (s *side) lookFor(looks int, ready func() bool) bool {
 	first := s.opening()
-	for n := 0; n < closeLooks && n < looks && first == 1; n++ {
-		if cpu.Pause(1); ready() {
-			return true
-		}
-	}
 	for range spins {
 		for spin := wait.NewSpin(wait.Adaptive, first, lastPause); looks > 0 && spin.Pause(); looks-- {
 			if ready() {
+				if vain != 0 {
+					s.vain.Store(0)
+				}
 				return true
 			}
 		}
 	}
+	s.vain.Store(vain + 1)
 	return false
 }

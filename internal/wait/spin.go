@@ -56,20 +56,28 @@ func pausesIn(d time.Duration, measure func(n uint32) time.Duration) uint32 {
 	return uint32(min(max(sample*d/max(best, 1), fewestPauses), mostPauses))
 }
 
+// closePauses is how many of the shortest pauses a spin begins with: the answer of somebody who is awake comes before they are
+// over, and pauses that grow would be felt in it.
+const closePauses = 32
+
 // A Spin is the spinning part of one wait: pauses that double from first to last,
 // until the time for spinning is used up. An adaptive one yields once before it ends.
 type Spin struct {
 	pause, last, left uint32
+	near              uint32 // how many pauses come before they grow
 	endless           bool
 	yield             bool // look once more after other goroutines had a chance to run
 }
 
 // NewSpin starts the spinning part of a wait with this policy. The pauses, in
-// units of [cpu.Pause], begin with first and grow to last.
+// units of [cpu.Pause], begin with first and grow to last; where first is the shortest, 1, they do so after a few dozen.
 func NewSpin(p Policy, first, last uint32) Spin {
 	s := Spin{pause: first, last: last, endless: p == Spinning, yield: p == Adaptive}
 	if p == Adaptive && cpu.Multi {
 		s.left = spinPauses()
+	}
+	if first == 1 {
+		s.near = closePauses
 	}
 	return s
 }
@@ -91,6 +99,10 @@ func (s *Spin) Pause() bool {
 	}
 	s.left -= n
 	cpu.Pause(n)
-	s.pause = min(2*n, s.last)
+	if s.near > 0 {
+		s.near--
+	} else {
+		s.pause = min(2*n, s.last)
+	}
 	return true
 }

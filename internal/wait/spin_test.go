@@ -112,6 +112,23 @@ func TestSpinPausesDouble(t *testing.T) {
 	}
 }
 
+// A spin that begins with the shortest pause stays with it for a while.
+func TestSpinLooksCloselyFirst(t *testing.T) {
+	if !cpu.Multi {
+		t.Skip("one CPU: nothing spins")
+	}
+	s := NewSpin(Adaptive, 1, 16)
+	s.left = 1000
+	for n := range closePauses + 1 {
+		if left := s.left; !s.Pause() || left-s.left != 1 {
+			t.Fatalf("pause %d is %d long", n, left-s.left)
+		}
+	}
+	if left := s.left; !s.Pause() || left-s.left != 2 {
+		t.Errorf("the next one is %d long", left-s.left)
+	}
+}
+
 // With one P only a spin that yields lets the goroutine run that it waits for. Now and then the scheduler
 // chooses otherwise.
 func TestSpinYields(t *testing.T) {
