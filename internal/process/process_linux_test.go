@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -11,8 +10,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 )
@@ -153,71 +150,6 @@ func TestManyChildrenFewThreads(t *testing.T) {
 	}
 }
 
-// inherited returns the descriptors of this process that it was started with: what Go opens is closed on exec.
-func inherited() (fds []string) {
-	entries, _ := os.ReadDir("/proc/self/fd")
-	for _, e := range entries {
-		fd, _ := strconv.Atoi(e.Name())
-		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-		if err == nil && flags&unix.FD_CLOEXEC == 0 {
-			fds = append(fds, e.Name())
-		}
-	}
-	slices.Sort(fds)
-	return fds
-}
-
-var lists = proctest.Register("lists", func([]string) { proctest.Say("%v", inherited()) })
-
-// A47: descriptors do not leak into children.
-func TestDescriptors(t *testing.T) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	defer w.Close()
-	running, _ := converse(t, in(waits, Spec{})) // its pidfd is not for others
-	_ = running
-	here, there, err := Link()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer here.Close()
-	defer there.Close()
-	for _, c := range []struct {
-		files []*os.File
-		want  []string
-	}{{nil, []string{"0", "1", "2"}}, {[]*os.File{r, there}, []string{"0", "1", "2", "3", "4"}}} {
-		want := append(c.want, inherited()...) // what the test itself was started with
-		slices.Sort(want)
-		p, talk := converse(t, in(lists, Spec{Files: c.files}))
-		if got := talk.line(); got != fmt.Sprint(slices.Compact(want)) {
-			t.Errorf("%d files: descriptors %s, want %v", len(c.files), got, want)
-		}
-		wait(t, p)
-	}
-	// The files are still in the poller: a deadline works.
-	r.SetReadDeadline(time.Now().Add(time.Millisecond))
-	if _, err := r.Read(make([]byte, 1)); !os.IsTimeout(err) {
-		t.Errorf("read: %v", err)
-	}
-}
-
-func TestStartRefusesClosedFile(t *testing.T) {
-	f, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.Close()
-	if _, err := Start(Spec{Files: []*os.File{f}}); err == nil || !strings.Contains(err.Error(), "file 0") {
-		t.Error(err)
-	}
-	if _, err := Start(in(waits, Spec{Dir: "/nonexistent"})); err == nil {
-		t.Error("started in a directory that does not exist")
-	}
-}
-
 var tells = proctest.Register("tells", func(args []string) {
 	dir, _ := os.Getwd()
 	proctest.Say("%s %s %s %s", args[0], os.Getenv("COLOUR"), dir, proctest.Hear())
@@ -235,73 +167,6 @@ func TestSpec(t *testing.T) {
 	wait(t, p)
 	if want := "argument blue " + dir + " hello\n"; stdout.String() != want || stderr.String() != "a word\n" {
 		t.Errorf("said %q and %q, want %q", &stdout, &stderr, want)
-	}
-}
-
-// orphan says through descriptor 3 that its parent is gone.
-var orphan = proctest.Register("orphan", func(args []string) {
-	parent, _ := strconv.Atoi(args[1])
-	gone := make(chan struct{})
-	var watch <-chan struct{} = gone
-	if args[0] == "pidfd" {
-		var err error
-		if watch, err = Orphaned(parent); err != nil {
-			panic(err)
-		}
-	} else {
-		go awaitParent(parent, nil, gone)
-	}
-	out := os.NewFile(3, "out")
-	fmt.Fprintln(out, "ready")
-	<-watch
-	fmt.Fprintln(out, "gone")
-})
-
-var parent = proctest.Register("parent", func(args []string) {
-	_, err := Start(in(orphan, Spec{Files: []*os.File{os.NewFile(3, "out")}}, args[0], strconv.Itoa(os.Getpid())))
-	if err != nil {
-		panic(err)
-	}
-	proctest.Hear()
-})
-
-// A47: a grandchild notices its parent's end.
-func TestOrphaned(t *testing.T) {
-	for _, how := range []string{"pidfd", "period"} {
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		c := proctest.Command(t, parent, how)
-		c.Cmd.ExtraFiles = []*os.File{w}
-		c.Start()
-		w.Close()
-		talk := &talk{t: t, out: r}
-		talk.lines = bufio.NewReader(r)
-		if got := talk.line(); got != "ready" {
-			t.Fatal(got)
-		}
-		r.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-		if n, err := r.Read(make([]byte, 1)); !os.IsTimeout(err) {
-			t.Errorf("%s: it says something while its parent lives: %d, %v", how, n, err)
-		}
-		killed := time.Now()
-		c.Signal(syscall.SIGKILL)
-		if got := talk.line(); got != "gone" {
-			t.Error(got)
-		}
-		t.Logf("%s: noticed after %v", how, time.Since(killed))
-		c.Wait()
-	}
-	gone, err := Orphaned(1 << 21) // such a process is not the parent
-	if err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-gone:
-	default:
-		t.Error("the parent that there is not lives")
 	}
 }
 

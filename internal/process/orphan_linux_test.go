@@ -1,0 +1,80 @@
+package process
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+)
+
+// orphan says through descriptor 3 that its parent is gone.
+var orphan = proctest.Register("orphan", func(args []string) {
+	parent, _ := strconv.Atoi(args[1])
+	gone := make(chan struct{})
+	var watch <-chan struct{} = gone
+	if args[0] == "pidfd" {
+		var err error
+		if watch, err = Orphaned(parent); err != nil {
+			panic(err)
+		}
+	} else {
+		go awaitParent(parent, nil, gone)
+	}
+	out := os.NewFile(3, "out")
+	fmt.Fprintln(out, "ready")
+	<-watch
+	fmt.Fprintln(out, "gone")
+})
+
+var parent = proctest.Register("parent", func(args []string) {
+	_, err := Start(in(orphan, Spec{Files: []*os.File{os.NewFile(3, "out")}}, args[0], strconv.Itoa(os.Getpid())))
+	if err != nil {
+		panic(err)
+	}
+	proctest.Hear()
+})
+
+// A47: a grandchild notices its parent's end.
+func TestOrphaned(t *testing.T) {
+	for _, how := range []string{"pidfd", "period"} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		c := proctest.Command(t, parent, how)
+		c.Cmd.ExtraFiles = []*os.File{w}
+		c.Start()
+		w.Close()
+		talk := &talk{t: t, out: r}
+		talk.lines = bufio.NewReader(r)
+		if got := talk.line(); got != "ready" {
+			t.Fatal(got)
+		}
+		r.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if n, err := r.Read(make([]byte, 1)); !os.IsTimeout(err) {
+			t.Errorf("%s: it says something while its parent lives: %d, %v", how, n, err)
+		}
+		killed := time.Now()
+		c.Signal(syscall.SIGKILL)
+		if got := talk.line(); got != "gone" {
+			t.Error(got)
+		}
+		t.Logf("%s: noticed after %v", how, time.Since(killed))
+		c.Wait()
+	}
+	gone, err := Orphaned(1 << 21) // such a process is not the parent
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-gone:
+	default:
+		t.Error("the parent that there is not lives")
+	}
+}
