@@ -4,13 +4,10 @@ package proctab
 
 import (
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/proctest"
-	"golang.org/x/sys/unix"
 )
 
 // deathLimit is what a death may take to be seen, on the busiest machine.
@@ -119,73 +116,6 @@ func TestLatencyOfDeathBySIGKILL(t *testing.T) {
 	}
 }
 
-// awaitOrdered waits until membarriers reach the owner.
-func (f *file) awaitOrdered(t *testing.T, o Owner) {
-	t.Helper()
-	if !futex.HasMembarrier() {
-		return
-	}
-	proctest.Eventually(t, patience, func() bool { return f.slots[o.Slot()].word.Load()&unordered == 0 },
-		"membarriers reach the process")
-}
-
-// A holder that is the first process of a PID namespace of its own, as in a container.
-func TestDeathInAnotherPIDNamespace(t *testing.T) {
-	for _, m := range []mode{robust, byLock} {
-		t.Run(m.String(), func(t *testing.T) {
-			f, path := openTable(t, 3)
-			w := startWaiter(t, robust, path)
-			var kills latencies
-			for _, way := range []string{"kill", "exit", "panic", "exec", "detach"} {
-				child := m.isolated(t, path)
-				o, _, tid := attached(t, child)
-				if pid := child.PID(); int(tid) >= pid && tid > 100 {
-					t.Errorf("thread %d of process %d is in no namespace of its own", tid, pid)
-				}
-				if i, ok := f.Info(o); !ok || i.PID != 1 {
-					t.Errorf("the first process of a namespace says it is %v", i)
-				}
-				expectWaiting(w, o)
-				f.stamp.Store(now())
-				if way == "kill" { // its own SIGKILL cannot reach the first process of a namespace
-					child.Kill()
-				} else {
-					child.Send(way)
-				}
-				kills.add(t, time.Duration(saw(t, w)-f.stamp.Load()))
-				if !f.Dead(o) {
-					t.Errorf("%s: lives on", way)
-				}
-				child.Kill()
-			}
-			kills.log(t, "all ways")
-		})
-	}
-}
-
-// isolated starts a member in a PID namespace of its own, or skips the test.
-func (m mode) isolated(t *testing.T, path string) *proctest.Child {
-	t.Helper()
-	child := proctest.Command(t, roleMember, path)
-	m.set(child)
-	isolate(child)
-	if err := child.TryStart(); err != nil {
-		t.Skipf("no PID namespaces for this user: %v", err)
-	}
-	return child
-}
-
-// isolate has the child get a PID namespace of its own.
-func isolate(child *proctest.Child) {
-	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
-	if unix.Geteuid() != 0 {
-		attr.Cloneflags |= unix.CLONE_NEWUSER
-		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: unix.Geteuid(), Size: 1}}
-		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: unix.Getegid(), Size: 1}}
-	}
-	child.Cmd.SysProcAttr = attr
-}
-
 // The kernel wakes one of the sleepers, and that one the others.
 func TestAllWaitersSeeADeath(t *testing.T) {
 	for _, m := range []mode{robust, byLock} {
@@ -233,98 +163,6 @@ func TestDetachWakesWaiters(t *testing.T) {
 		}
 		if word := f.slots[o.Slot()].word.Load(); word != freed(o.epoch()) {
 			t.Errorf("the end of a process marked a slot that it had left: %#x", word)
-		}
-	}
-}
-
-// An exec that fails is no death.
-func TestFailedExecIsNoDeath(t *testing.T) {
-	for _, m := range []mode{robust, byLock} {
-		f, path := openTable(t, 3)
-		child := m.start(t, roleMember, path)
-		o, _, _ := attached(t, child)
-		child.Send("exec nothing")
-		child.Expect("no such file or directory")
-		if f.Dead(o) {
-			t.Error("a failed exec looks like a death")
-		}
-		child.Kill()
-		if !f.Dead(o) {
-			t.Error("alive after SIGKILL")
-		}
-	}
-}
-
-// A23: the end of an unrelated child does not mark its parent, nor any other process.
-func TestChildsEndDoesNotMarkTheParent(t *testing.T) {
-	for _, m := range []mode{robust, byLock} {
-		f, path := openTable(t, 7)
-		child := m.start(t, roleMember, path)
-		o, _, _ := attached(t, child)
-		child.Send("run")
-		child.Expect("<nil>")
-		if f.Dead(o) {
-			t.Error("the end of a child marked its parent")
-		}
-		self := f.mustAttach() // the parent of members that die
-		other := m.start(t, roleMember, path)
-		p, _, _ := attached(t, other)
-		other.Kill()
-		if !f.Dead(p) || f.Dead(o) || f.Dead(self.ID()) {
-			t.Errorf("dead: the killed one %t, its sibling %t, its parent %t", f.Dead(p), f.Dead(o), f.Dead(self.ID()))
-		}
-		child.Kill()
-		self.Detach()
-	}
-}
-
-// A30: the death of a grandchild, which this process cannot wait for.
-func TestGrandchildsDeathIsSeen(t *testing.T) {
-	for _, m := range []mode{robust, byLock} {
-		f, path := openTable(t, 3)
-		w := startWaiter(t, robust, path)
-		child := m.start(t, roleParent, path)
-		var grandchild, tid int
-		var o Owner
-		var crashed bool
-		for range 2 { // from two processes
-			if line := child.Line(); !scan(line, "child %d", &grandchild) &&
-				!scan(line, "attached %d %t %d", &o, &crashed, &tid) {
-				t.Fatal(line)
-			}
-		}
-		expectWaiting(w, o)
-		if err := unix.Kill(grandchild, unix.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		saw(t, w)
-		if !f.Dead(o) {
-			t.Error("alive")
-		}
-		child.Kill()
-	}
-}
-
-// A process that lives by a byte lock leaves behind a child with its descriptor of the table.
-func TestDescriptorInAChildDoesNotKeepTheParentAlive(t *testing.T) {
-	for _, m := range []mode{robust, byLock} {
-		f, path := openTable(t, 3)
-		w := startWaiter(t, robust, path)
-		child := m.start(t, roleMember, path)
-		o, _, _ := attached(t, child)
-		child.Send("inherit")
-		var heir int
-		if line := child.Line(); !scan(line, "heir %d", &heir) {
-			t.Fatal(line)
-		}
-		expectWaiting(w, o)
-		child.Kill()
-		saw(t, w)
-		if !f.Dead(o) {
-			t.Error("alive")
-		}
-		if err := unix.Kill(heir, unix.SIGKILL); err != nil { // it was there until now
-			t.Error(err)
 		}
 	}
 }
