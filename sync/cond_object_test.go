@@ -5,28 +5,16 @@ package shmsync_test
 import (
 	"context"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
-	"github.com/shmkit/shmkit/internal/race"
-	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
-
-const condKind = segment.KindCond
-
-// seats is how many seats of the condition variable "c" have been handed out.
-func seats(t testing.TB, seg *shm.Segment) int {
-	return int(binary.NativeEndian.Uint32(payload(t, seg, condKind, "c")[16:]))
-}
 
 // New, open, and new once more, for a condition variable that is there, is not, is of another kind, or was removed.
 func TestCondNewAndOpen(t *testing.T) {
@@ -164,68 +152,6 @@ func TestCondMarshal(t *testing.T) {
 	wantErr(t, "a Mutex as a Cond", none.UnmarshalBinary(mb), shm.ErrMismatch)
 }
 
-// Waiters get ErrClosed when their process closes the segment, and do not hold the lock, wherever that is. What they had
-// been granted goes to others.
-func TestCondClose(t *testing.T) {
-	seg := newSegment(t)
-	c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")
-	elsewhere := newMutex(t, newSegment(t), "elsewhere")
-	mine := openAgain(t, seg)
-	closed, locks := newCond(t, mine, "c"), newMutex(t, mine, "m")
-	got := make(chan error)
-	for i := range 10 {
-		l := []*shmsync.Mutex{locks, elsewhere}[i%2]
-		go func() { got <- condWait(background, closed, l) }()
-	}
-	waiting(t, c, 10)
-	wantErr(t, "close", mine.Close(), nil)
-	for range 10 {
-		err := <-got
-		wantErr(t, "a waiter", err, shmsync.ErrClosed)
-		wantErr(t, "a waiter", err, os.ErrClosed)
-	}
-	wantErr(t, "the lock elsewhere", elsewhere.TryLock(), nil)
-	waiting(t, c, 0)
-	wantErr(t, "wait afterwards", closed.Wait(background, elsewhere), shmsync.ErrClosed)
-	wantErr(t, "the lock elsewhere", elsewhere.TryLock(), nil)
-	elsewhere.Unlock()
-	go func() { got <- condWait(background, c, m) }()
-	waiting(t, c, 1)
-	closed.Signal()
-	closed.Notify(3)
-	closed.Broadcast()
-	closed.Waiting()
-	waiting(t, c, 1)
-	c.Signal()
-	wantErr(t, "signalled", <-got, nil)
-	_, err := closed.MarshalBinary()
-	wantErr(t, "marshal afterwards", err, shmsync.ErrClosed)
-}
-
-// A process is signalled and closes the segment before its waiter has the lock: another one gets the signal.
-func TestCondCloseAfterSignal(t *testing.T) {
-	seg := newSegment(t)
-	c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")
-	mine := openAgain(t, seg)
-	closed, locks := newCond(t, mine, "c"), newMutex(t, mine, "m")
-	got, other := make(chan error), make(chan error)
-	go func() { got <- condWait(background, closed, locks) }()
-	waiting(t, c, 1)
-	go func() { other <- condWait(background, c, m) }()
-	waiting(t, c, 2)
-	wantErr(t, "lock", m.Lock(background), nil)
-	c.Signal()
-	time.Sleep(5 * time.Millisecond) // the waiter in the first seat waits for the lock
-	wantErr(t, "close", mine.Close(), nil)
-	wantErr(t, "the waiter", <-got, shmsync.ErrClosed)
-	m.Unlock()
-	began := time.Now()
-	wantErr(t, "the other", <-other, nil)
-	if took := time.Since(began); took > soon {
-		t.Errorf("the signal arrived after %v", took)
-	}
-}
-
 // A program that hands ordinary variables over by a condition variable has no race, and the detector reports none.
 func TestCondOrders(t *testing.T) {
 	seg := newSegment(t)
@@ -265,144 +191,4 @@ func TestCondSignalOrders(t *testing.T) {
 	if seen := <-got; seen != 1 {
 		t.Errorf("seen %d", seen)
 	}
-}
-
-// Whatever is written over a condition variable, each call ends, with its context at the latest, and nothing panics.
-func TestCondGarbage(t *testing.T) {
-	seg := newSegment(t)
-	c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")
-	mem := payload(t, seg, condKind, "c")
-	var wg sync.WaitGroup
-	end := time.Now().Add(longer(time.Second))
-	for i := range 6 {
-		wg.Go(func() {
-			for time.Now().Before(end) {
-				began := time.Now()
-				switch err := condWithin(c, m, time.Millisecond); {
-				case err == nil, verdict(err) == "deadline", errors.Is(err, shm.ErrCorrupt), errors.Is(err, shmsync.ErrTooManyWaiters):
-				default:
-					t.Error(err)
-				}
-				switch i % 3 {
-				case 0:
-					c.Signal()
-				case 1:
-					c.Notify(3)
-				default:
-					c.Broadcast()
-				}
-				if n := c.Waiting(); n < 0 {
-					t.Errorf("%d wait", n)
-				}
-				if took := time.Since(began); took > soon {
-					t.Errorf("took %v", took)
-				}
-			}
-		})
-	}
-	wg.Go(func() {
-		for time.Now().Before(end) {
-			scrawl(mem[:256]) // the lock, the head, and the first seats
-			scrawl(mem)
-			time.Sleep(20 * time.Microsecond)
-		}
-	})
-	wg.Wait()
-	clear(mem) // or it may look as if this process held its lock
-}
-
-const condEchoRounds = 500
-
-// cond-echo: SEGMENT. It takes turns with the test: it adds one whenever the number is odd.
-var condEcho = proctest.Register("cond-echo", func(args []string) {
-	seg, err := shm.Open(args[0])
-	must(err)
-	p, err := newCondParty(seg)
-	must(err)
-	proctest.Say("ready")
-	for {
-		p.turn(1)
-	}
-})
-
-type condParty struct {
-	m     *shmsync.Mutex
-	conds [2]*shmsync.Cond
-	n     *shm.RawValue[int64]
-}
-
-func newCondParty(seg *shm.Segment) (*condParty, error) {
-	var p condParty
-	var errs [4]error
-	p.m, errs[0] = shmsync.NewMutex(seg, "m", shmsync.MutexOptions{})
-	for i := range p.conds {
-		p.conds[i], errs[1+i] = shmsync.NewCond(seg, fmt.Sprint("c", i), shmsync.CondOptions{})
-	}
-	p.n, errs[3] = shm.NewRawValue[int64](seg, "n", 0)
-	return &p, errors.Join(errs[:]...)
-}
-
-// turn waits until it is the turn of party i, and ends it.
-func (p *condParty) turn(i int64) {
-	must(p.m.Lock(background))
-	for *p.n.Pointer()%2 != i {
-		must(p.conds[i].Wait(background, p.m))
-	}
-	*p.n.Pointer()++
-	p.m.Unlock()
-	p.conds[1-i].Signal()
-}
-
-// A round of signals between two processes allocates nothing, and none is lost.
-func TestCondAllocations(t *testing.T) {
-	if race.Enabled {
-		t.Skip("the race detector allocates")
-	}
-	seg := newSegment(t)
-	p, err := newCondParty(seg)
-	wantErr(t, "make the objects", err, nil)
-	other := proctest.Start(t, condEcho, seg.Path())
-	other.Expect("ready")
-	began := time.Now()
-	if n := testing.AllocsPerRun(condEchoRounds, func() { p.turn(0) }); n != 0 {
-		t.Errorf("%v allocations a round", n)
-	}
-	t.Logf("%v a round", time.Since(began)/condEchoRounds)
-	other.Kill()
-	if n := testing.AllocsPerRun(condEchoRounds, func() {
-		p.conds[0].Signal()
-		p.conds[0].Broadcast()
-		p.conds[0].Waiting()
-	}); n != 0 {
-		t.Errorf("%v allocations without waiters", n)
-	}
-}
-
-// 10,000 goroutines of one process need few threads; exactly as many return as are notified, and all in the end.
-func TestCondCrowd(t *testing.T) {
-	seg := newSegment(t)
-	c := newCond(t, seg, "c")
-	other := startCondAgent(t, seg, shmsync.Adaptive)
-	other.Send(fmt.Sprint("wait ", crowd))
-	waiting(t, c, crowd)
-	time.Sleep(30 * time.Millisecond)
-	other.Send("threads")
-	var n int
-	if fmt.Sscan(other.Line(), &n); n < 1 || n > 16 {
-		t.Errorf("the process has %d threads", n)
-	}
-	c.Notify(crowd / 2)
-	waiting(t, c, crowd/2)
-	for range crowd / 2 {
-		other.Expect("ok")
-	}
-	silent(t, other)
-	began := time.Now()
-	c.Broadcast()
-	for range crowd / 2 {
-		other.Expect("ok")
-	}
-	t.Logf("%d goroutines were through after %v", crowd/2, time.Since(began))
-	waiting(t, c, 0)
-	other.Kill()
 }

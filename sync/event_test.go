@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
-	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
@@ -205,107 +204,6 @@ func TestEventTimeouts(t *testing.T) {
 	wantErr(t, "cancelled before", e.Wait(ctx), cause)
 	e.Set()
 	wantErr(t, "set, with a context that has ended", e.Wait(ctx), nil)
-}
-
-// A39: ten processes of ten goroutines wait, and all return from one Set, again and again.
-func TestEventStorm(t *testing.T) {
-	seg := newSegment(t)
-	e := newEvent(t, seg, "a")
-	var all []*proctest.Child
-	for range 10 {
-		all = append(all, startEventAgent(t, seg, shmsync.Adaptive))
-	}
-	for range 3 {
-		for _, c := range all {
-			c.Send("crowd 10")
-		}
-		for _, c := range all {
-			c.Line()
-		}
-		began := time.Now()
-		e.Set()
-		for _, c := range all {
-			c.Expect("ok")
-		}
-		if took := time.Since(began); took > soon {
-			t.Errorf("all were through after %v", took)
-		}
-		e.Clear()
-	}
-	for _, c := range all {
-		c.Kill()
-	}
-}
-
-// 10,000 goroutines of one process need few threads, and all return.
-func TestEventCrowd(t *testing.T) {
-	seg := newSegment(t)
-	e := newEvent(t, seg, "a")
-	c := startEventAgent(t, seg, shmsync.Adaptive)
-	c.Send(fmt.Sprint("crowd ", crowd))
-	var n int
-	if fmt.Sscanf(c.Line(), "waiting with %d threads", &n); n < 1 || n > 16 {
-		t.Errorf("the process has %d threads", n)
-	}
-	began := time.Now()
-	e.Set()
-	c.Expect("ok")
-	t.Logf("%d goroutines were through after %v", crowd, time.Since(began))
-	c.Kill()
-}
-
-// No Set is lost in many rounds between two processes that answer each other.
-func TestEventHandovers(t *testing.T) {
-	seg := newSegment(t)
-	there, back := newEvent(t, seg, "there"), newEvent(t, seg, "back")
-	c := proctest.Start(t, eventEcho, seg.Path())
-	c.Expect("ready")
-	worst, rounds := time.Duration(0), 0
-	for end := time.Now().Add(longer(300 * time.Millisecond)); time.Now().Before(end); rounds++ {
-		began := time.Now()
-		there.Set()
-		wantErr(t, "the answer", eventWithin(back, 20*time.Second), nil)
-		back.Clear()
-		worst = max(worst, time.Since(began))
-	}
-	t.Logf("%d rounds, the slowest in %v", rounds, worst)
-	if worst > soon/2 {
-		t.Errorf("a round took %v", worst)
-	}
-	c.Kill()
-}
-
-var eventEcho = proctest.Register("event-echo", func(args []string) {
-	seg, err := shm.Open(args[0])
-	must(err)
-	there, err := shmsync.NewEvent(seg, "there", shmsync.EventOptions{})
-	must(err)
-	back, err := shmsync.NewEvent(seg, "back", shmsync.EventOptions{})
-	must(err)
-	proctest.Say("ready")
-	for {
-		must(there.Wait(background))
-		there.Clear()
-		back.Set()
-	}
-})
-
-func TestEventAllocations(t *testing.T) {
-	if race.Enabled {
-		t.Skip("the race detector allocates")
-	}
-	seg := newSegment(t)
-	there, back := newEvent(t, seg, "there"), newEvent(t, seg, "back")
-	c := proctest.Start(t, eventEcho, seg.Path())
-	c.Expect("ready")
-	if n := testing.AllocsPerRun(500, func() {
-		there.Set()
-		must(back.Wait(background))
-		back.Clear()
-	}); n != 0 {
-		t.Errorf("%v allocations a round", n)
-	}
-	c.Kill()
 }
 
 // eventOf is the event "a" of a segment, for a child.

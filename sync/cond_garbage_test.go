@@ -1,0 +1,66 @@
+//go:build linux
+
+package shmsync_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+const condKind = segment.KindCond
+
+// seats is how many seats of the condition variable "c" have been handed out.
+func seats(t testing.TB, seg *shm.Segment) int {
+	return int(binary.NativeEndian.Uint32(payload(t, seg, condKind, "c")[16:]))
+}
+
+// Whatever is written over a condition variable, each call ends, with its context at the latest, and nothing panics.
+func TestCondGarbage(t *testing.T) {
+	seg := newSegment(t)
+	c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")
+	mem := payload(t, seg, condKind, "c")
+	var wg sync.WaitGroup
+	end := time.Now().Add(longer(time.Second))
+	for i := range 6 {
+		wg.Go(func() {
+			for time.Now().Before(end) {
+				began := time.Now()
+				switch err := condWithin(c, m, time.Millisecond); {
+				case err == nil, verdict(err) == "deadline", errors.Is(err, shm.ErrCorrupt), errors.Is(err, shmsync.ErrTooManyWaiters):
+				default:
+					t.Error(err)
+				}
+				switch i % 3 {
+				case 0:
+					c.Signal()
+				case 1:
+					c.Notify(3)
+				default:
+					c.Broadcast()
+				}
+				if n := c.Waiting(); n < 0 {
+					t.Errorf("%d wait", n)
+				}
+				if took := time.Since(began); took > soon {
+					t.Errorf("took %v", took)
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for time.Now().Before(end) {
+			scrawl(mem[:256]) // the lock, the head, and the first seats
+			scrawl(mem)
+			time.Sleep(20 * time.Microsecond)
+		}
+	})
+	wg.Wait()
+	clear(mem) // or it may look as if this process held its lock
+}

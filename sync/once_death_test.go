@@ -1,0 +1,66 @@
+//go:build linux
+
+package shmsync_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// The runner is killed: one of those who wait, here and in other processes, runs it again, the others find it done. So
+// does one who comes later.
+func TestOnceRunnerDies(t *testing.T) {
+	for _, waiting := range []bool{false, true} {
+		var took []time.Duration
+		for range int(longer(6)) {
+			seg := newSegment(t)
+			o, runs := newOnce(t, seg), newRuns(t, seg)
+			victim, other := startOnceAgent(t, seg), startOnceAgent(t, seg)
+			victim.Send("stall")
+			victim.Expect("running")
+			got := make(chan error)
+			do := func() {
+				go func() { got <- o.Do(background, func() error { runs.Add(1); return nil }) }()
+				other.Send("succeed")
+			}
+			if waiting {
+				do()
+				time.Sleep(5 * time.Millisecond)
+			}
+			began := time.Now()
+			victim.Kill()
+			if !waiting {
+				do()
+			}
+			wantErr(t, "who waits", <-got, nil)
+			took = append(took, time.Since(began))
+			other.Expect("ok")
+			if n := runs.Load(); n != 2 || !o.Done() {
+				t.Errorf("%d functions were begun, want that of the dead and one more; done %v", n, o.Done())
+			}
+			other.Kill()
+		}
+		slices.Sort(took)
+		t.Logf("waiting %v: replaced after %v (median), %v (most)", waiting, took[len(took)/2], took[len(took)-1])
+		if most := took[len(took)-1]; most > soon {
+			t.Errorf("the others needed %v", most)
+		}
+	}
+}
+
+// A waiter dies: nobody notices. The runner dies after it has finished, too.
+func TestOnceOthersDie(t *testing.T) {
+	seg := newSegment(t)
+	o := newOnce(t, seg)
+	runner, waiter := startOnceAgent(t, seg), startOnceAgent(t, seg)
+	runner.Send("ask")
+	runner.Expect("running")
+	waiter.Send("succeed")
+	time.Sleep(5 * time.Millisecond)
+	waiter.Kill()
+	runner.Send("go on")
+	runner.Expect("ok")
+	runner.Kill()
+	wantErr(t, "who comes later", o.Do(background, func() error { return errOnce }), nil)
+}

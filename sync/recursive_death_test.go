@@ -1,0 +1,90 @@
+//go:build linux
+
+package shmsync_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// The holder is killed at depth 3: the next one is told, whether it waits or comes later, has the lock once, and can
+// mend it or leave it for good.
+func TestRecursiveHolderDies(t *testing.T) {
+	for _, waiting := range []bool{false, true} {
+		seg := newSegment(t)
+		m := newRecursive(t, seg)
+		h := shmsync.NewHolder()
+		for range int(longer(4)) {
+			victim := startRecursiveAgent(t, seg)
+			told(t, victim, "deep 3", "ok")
+			got := make(chan error)
+			lock := func() { got <- m.Lock(background, h) }
+			if waiting {
+				go lock()
+				time.Sleep(5 * time.Millisecond)
+			}
+			began := time.Now()
+			victim.Kill()
+			if !waiting {
+				go lock()
+			}
+			err := <-got
+			if took := time.Since(began); took > soon {
+				t.Errorf("told after %v", took)
+			}
+			var died *shmsync.OwnerDiedError
+			if !errors.As(err, &died) || died.PID != victim.PID() {
+				t.Fatalf("who locks next: %v, want the death of %d", err, victim.PID())
+			}
+			wantErr(t, "once more", m.Lock(background, h), nil)
+			m.Unlock(h)
+			wantPanic(t, "MarkConsistent by another", "does not have it locked", func() { m.MarkConsistent(shmsync.NewHolder()) })
+			m.MarkConsistent(h)
+			m.Unlock(h)
+			wantErr(t, "marked consistent", m.Lock(background, h), nil)
+			m.Unlock(h)
+		}
+		victim, other := startRecursiveAgent(t, seg), startRecursiveAgent(t, seg)
+		told(t, victim, "deep 3", "ok")
+		victim.Kill()
+		told(t, other, "repair", "ok")
+		told(t, other, "unlock", "ok")
+		told(t, other, "lock", "ok")
+		other.Kill()
+		wantErr(t, "not repaired", m.Lock(background, h), shmsync.ErrOwnerDied)
+		m.Unlock(h)
+		wantErr(t, "nor marked", m.Lock(background, h), shmsync.ErrNotRecoverable)
+		wantErr(t, "nor marked", m.TryLock(h), shmsync.ErrNotRecoverable)
+		wantPanic(t, "Unlock", "does not have it locked", func() { m.Unlock(h) })
+	}
+}
+
+// A waiter dies, and one whose repair fails: the others go on.
+func TestRecursiveOthersDie(t *testing.T) {
+	seg := newSegment(t)
+	m := newRecursive(t, seg)
+	h := shmsync.NewHolder()
+	wantErr(t, "lock", m.Lock(background, h), nil)
+	waiter := startRecursiveAgent(t, seg)
+	waiter.Send("lock")
+	time.Sleep(5 * time.Millisecond)
+	waiter.Kill()
+	m.Unlock(h)
+	wantErr(t, "after a waiter has died", m.Lock(background, h), nil)
+	m.Unlock(h)
+
+	victim := startRecursiveAgent(t, seg)
+	told(t, victim, "deep 2", "ok")
+	victim.Kill()
+	failing, err := shmsync.NewRecursiveMutex(seg, "r", shmsync.MutexOptions{Repair: func() error { return errOnce }})
+	must(err)
+	wantErr(t, "a repair that fails", failing.Lock(background, h), errOnce)
+	wantPanic(t, "a Locker", "died", m.As(h).Locker().Lock)
+	wantPanic(t, "Unlock after that", "does not have it locked", func() { m.Unlock(h) })
+	wantErr(t, "the next", m.Lock(background, h), shmsync.ErrOwnerDied)
+	m.MarkConsistent(h)
+	m.Unlock(h)
+}
