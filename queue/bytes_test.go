@@ -2,16 +2,11 @@ package queue
 
 import (
 	"bytes"
-	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -179,72 +174,6 @@ func TestBytesCrowd(t *testing.T) {
 	}
 }
 
-// A61: closing wakes whoever waits; what is there is still delivered, what is reserved can be committed.
-func TestBytesClose(t *testing.T) {
-	b := newBytes(t, 100, Options{})
-	res, err := b.Reserve(background, 3)
-	wantErr(t, err, nil)
-	var all sync.WaitGroup
-	all.Go(func() {
-		var got [][]byte
-		for m, err := range b.All(background) {
-			wantErr(t, err, nil)
-			got = append(got, m)
-		}
-		if len(got) != 1 || string(got[0]) != "abc" {
-			t.Errorf("%q", got)
-		}
-	})
-	time.Sleep(5 * time.Millisecond)
-	wantErr(t, b.Close(), nil)
-	wantErr(t, b.TryPut(nil), ErrClosed)
-	time.Sleep(5 * time.Millisecond)
-	copy(res.Value, "abc")
-	wantErr(t, res.Commit(), nil)
-	all.Wait()
-	_, err = b.Get(background)
-	wantErr(t, err, ErrClosed)
-
-	full := newBytes(t, 8, Options{})
-	for full.TryPut(nil) == nil {
-	}
-	all.Go(func() { wantErr(t, full.Put(background, nil), ErrClosed) })
-	time.Sleep(5 * time.Millisecond)
-	wantErr(t, full.Close(), nil)
-	all.Wait()
-	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond)
-	defer cancel()
-	_, err = newBytes(t, 8, Options{}).Get(ctx)
-	wantErr(t, err, context.DeadlineExceeded)
-}
-
-// Closed by this process, the segment gives nothing more; Close waits for what the process has in its hands.
-func TestBytesSegmentClosed(t *testing.T) {
-	seg, err := shm.Anonymous(shm.Options{})
-	wantErr(t, err, nil)
-	b, err := NewBytes(seg, "b", 100, Options{})
-	wantErr(t, err, nil)
-	wantErr(t, b.TryPut([]byte("x")), nil)
-	p, err := b.Peek(background)
-	wantErr(t, err, nil)
-	waiting := make(chan error)
-	go func() {
-		_, err := b.Get(background)
-		waiting <- err
-	}()
-	time.Sleep(5 * time.Millisecond)
-	var held *shm.HeldError
-	if err := seg.Close(); !errors.As(err, &held) {
-		t.Errorf("closed with a message in its hands: %v", err)
-	}
-	wantErr(t, <-waiting, shm.ErrClosed)
-	wantErr(t, p.Release(), shm.ErrClosed)
-	wantErr(t, b.TryPut(nil), shm.ErrClosed)
-	_, err = b.TryGet()
-	wantErr(t, err, shm.ErrClosed)
-	wantErr(t, b.Close(), shm.ErrClosed)
-}
-
 // What goroutines pass through the queue is theirs, for the race detector, too.
 func TestBytesOrders(t *testing.T) {
 	there, back := newBytes(t, 8, Options{}), newBytes(t, 8, Options{})
@@ -285,109 +214,6 @@ func TestBytesAllocations(t *testing.T) {
 		p.Release()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
-	}
-}
-
-// Whatever words the memory holds: no panic, no fault, no loop without end.
-func TestBytesHostile(t *testing.T) {
-	words := []uint64{0, 1, 7, 8, 16, 24, 255, 1 << 30, 1<<31 - 8, 1 << 32, 1 << 62, 1 << 63, ^uint64(0), ^uint64(7),
-		recWord(recFull, nobody, 16), recWord(recFull, nobody, 1<<20), recWord(recWriting, 77, 24), recWord(recReading, 5, 32), recWord(recDone, 0, 8)}
-	for range 500 {
-		b := newBytes(t, 100, Options{}.startingAt(64))
-		for i := range 2 {
-			wantErr(t, b.TryPut(pattern(i, 20)), nil)
-		}
-		for range 1 + rand.IntN(4) {
-			off := 16 + 8*rand.IntN((len(b.o.Payload)-16)/8)
-			if off >= 128 && off < 144 || off >= 256 && off < 272 {
-				continue // the locks have tests of their own: a word of theirs may say that a living process holds them
-			}
-			binary.NativeEndian.PutUint64(b.o.Payload[off:], words[rand.IntN(len(words))])
-		}
-		useBytes(t, b)
-	}
-	b := newBytes(t, 100, Options{})
-	binary.NativeEndian.PutUint64(b.o.Payload, 100)
-	if _, err := viewBytes(b.o); !errors.Is(err, shm.ErrCorrupt) {
-		t.Errorf("a wrong size: %v", err)
-	}
-	binary.NativeEndian.PutUint64(b.o.Payload, 128) // so that the segment closes as usual
-}
-
-// useBytes does each operation; none may fault, fail in an unknown way, or last.
-func useBytes(t *testing.T, b *Bytes) {
-	t.Helper()
-	ctx, cancel := context.WithDeadline(background, time.Now())
-	defer cancel()
-	began := time.Now()
-	for range 4 {
-		_, get := b.Get(ctx)
-		res, reserve := b.Reserve(ctx, 5)
-		if reserve == nil {
-			copy(res.Value, "hello")
-			reserve = res.Commit()
-		}
-		p, peek := b.Peek(ctx)
-		if peek == nil {
-			peek = p.Release()
-		}
-		for _, err := range []error{get, reserve, peek, b.TryPut([]byte("abc"))} {
-			if !acceptable(err) {
-				t.Fatal(err)
-			}
-		}
-	}
-	b.r.busy()
-	b.Len()
-	if took := time.Since(began); took > time.Second {
-		t.Fatalf("took %v", took)
-	}
-}
-
-// FuzzBytes overwrites words of a queue between operations on it.
-func FuzzBytes(f *testing.F) {
-	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
-	f.Fuzz(func(t *testing.T, script []byte) {
-		b := newBytes(t, 60, Options{})
-		for i := range 3 {
-			b.TryPut(pattern(i, 10*i))
-		}
-		for len(script) >= 9 {
-			off := 16 + int(script[0])*8%(len(b.o.Payload)-16)&^7
-			if (off < 128 || off >= 144) && (off < 256 || off >= 272) {
-				copy(b.o.Payload[off:off+8], script[1:9])
-			}
-			useBytes(t, b)
-			script = script[9:]
-		}
-	})
-}
-
-func TestBytesBadInput(t *testing.T) {
-	seg := newSegment(t, shm.Options{})
-	for _, capacity := range []int{-1, 0, 1<<30 + 1} {
-		_, err := NewBytes(seg, "b", capacity, Options{})
-		wantErr(t, err, fs.ErrInvalid)
-	}
-	_, err := OpenBytes(seg, "b", Options{})
-	wantErr(t, err, fs.ErrNotExist)
-	_, err = NewBytes(seg, "b", 100, Options{})
-	wantErr(t, err, nil)
-	for _, capacity := range []int{99, 1000} {
-		_, err = NewBytes(seg, "b", capacity, Options{})
-		wantErr(t, err, shm.ErrMismatch)
-	}
-	_, err = OpenQueue[int64](seg, "b", Options{})
-	wantErr(t, err, shm.ErrMismatch)
-	b, err := OpenBytes(seg, "b", Options{})
-	wantErr(t, err, nil)
-	data, err := b.MarshalBinary()
-	wantErr(t, err, nil)
-	var again Bytes
-	wantErr(t, again.UnmarshalBinary(data), nil)
-	wantErr(t, again.TryPut([]byte("x")), nil)
-	if m, err := b.TryGet(); err != nil || string(m) != "x" {
-		t.Error(m, err)
 	}
 }
 

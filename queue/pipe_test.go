@@ -1,17 +1,14 @@
 package queue
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"math"
-	"math/rand/v2"
 	"net"
 	"os"
 	"sync"
 	"syscall"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/race"
@@ -47,130 +44,6 @@ func TestPipeIsAConn(t *testing.T) {
 		})
 	}
 }
-
-// Bytes come out as they went in, whatever the sizes of the pieces, both ways at once.
-func TestPipeStreams(t *testing.T) {
-	size := 4 << 20
-	if testing.Short() {
-		size = 1 << 20
-	}
-	for name, o := range map[string]PipeOptions{
-		"small": {Buffer: 100}, "position wraps": {Buffer: 1000, start: math.MaxUint64 - 3000}, "default": {start: -uint64(size / 2)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a, b := newPair(t, o)
-			var all sync.WaitGroup
-			for i, ends := range [][2]*Pipe{{a, b}, {b, a}} {
-				text := make([]byte, size)
-				random := rand.New(rand.NewPCG(uint64(i), 2))
-				for i := range text {
-					text[i] = byte(random.Uint32())
-				}
-				all.Go(func() {
-					writeInPieces(t, ends[0], text, rand.New(rand.NewPCG(1, uint64(i))))
-					if err := ends[0].CloseWrite(); err != nil {
-						t.Error(err)
-					}
-				})
-				all.Go(func() {
-					got, err := readInPieces(ends[1], rand.New(rand.NewPCG(2, uint64(i))))
-					if err != nil || !bytes.Equal(got, text) {
-						t.Errorf("%d of %d bytes, %v; the same: %t", len(got), len(text), err, bytes.Equal(got, text))
-					}
-				})
-			}
-			all.Wait()
-		})
-	}
-}
-
-func writeInPieces(t *testing.T, w io.Writer, text []byte, random *rand.Rand) {
-	for len(text) > 0 {
-		n := min(1+random.IntN(1<<random.IntN(18)), len(text))
-		if k, err := w.Write(text[:n]); k != n || err != nil {
-			t.Error(k, err)
-			return
-		}
-		text = text[n:]
-	}
-}
-
-func readInPieces(r io.Reader, random *rand.Rand) (all []byte, err error) {
-	b := make([]byte, 1<<17)
-	for {
-		n, err := r.Read(b[:1+random.IntN(1<<random.IntN(17))])
-		all = append(all, b[:n]...)
-		if err == io.EOF {
-			return all, nil
-		}
-		if err != nil {
-			return all, err
-		}
-	}
-}
-
-// WriteTo and ReadFrom carry everything, and are what io.Copy uses.
-func TestPipeCopies(t *testing.T) {
-	text := bytes.Repeat([]byte("0123456789abcde"), 50000)
-	a, b := newPair(t, PipeOptions{Buffer: 10000})
-	c, d := newPair(t, PipeOptions{Buffer: 3000})
-	var all sync.WaitGroup
-	all.Go(func() {
-		n, err := io.Copy(a, iotest.OneByteReader(bytes.NewReader(text[:100])))
-		if n != 100 || err != nil {
-			t.Error(n, err)
-		}
-		if n, err := a.ReadFrom(bytes.NewReader(text[100:])); n != int64(len(text)-100) || err != nil {
-			t.Error(n, err)
-		}
-		a.Close()
-	})
-	all.Go(func() {
-		if n, err := b.WriteTo(c); n != int64(len(text)) || err != nil {
-			t.Error(n, err)
-		}
-		c.Close()
-	})
-	var got bytes.Buffer
-	if n, err := io.Copy(&got, d); n != int64(len(text)) || err != nil || !bytes.Equal(got.Bytes(), text) {
-		t.Error(n, err)
-	}
-	all.Wait()
-}
-
-// What goes wrong at the other side of a copy is reported, and loses no byte that was not handed over.
-func TestPipeCopyErrors(t *testing.T) {
-	a, b := newPair(t, PipeOptions{})
-	broken := errors.New("broken")
-	if n, err := a.ReadFrom(io.MultiReader(bytes.NewReader([]byte("abc")), iotest.ErrReader(broken))); n != 3 || err != broken {
-		t.Error(n, err)
-	}
-	for name, c := range map[string]struct {
-		w    writerFunc
-		n    int64
-		want error
-	}{
-		"fails":      {func([]byte) (int, error) { return 0, broken }, 0, broken},
-		"impossible": {func(b []byte) (int, error) { return len(b) + 1, nil }, 0, errWriter},
-		"short":      {func([]byte) (int, error) { return 1, nil }, 1, io.ErrShortWrite},
-	} {
-		if n, err := b.WriteTo(c.w); n != c.n || err != c.want {
-			t.Errorf("%s: %d, %v", name, n, err)
-		}
-	}
-	rest := make([]byte, 10)
-	if n, err := b.Read(rest); err != nil || string(rest[:n]) != "bc" {
-		t.Errorf("%q %v", rest[:n], err)
-	}
-	b.Close()
-	if n, err := a.ReadFrom(bytes.NewReader([]byte("abc"))); n != 3 || !errors.Is(err, syscall.EPIPE) {
-		t.Error(n, err)
-	}
-}
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 // An end is taken once.
 func TestPipeEnds(t *testing.T) {
@@ -296,96 +169,6 @@ func TestPipeHalfClose(t *testing.T) {
 	a.Close()
 	wantErr(t, a.CloseRead(), net.ErrClosed)
 	wantErr(t, a.SetDeadline(time.Now()), net.ErrClosed)
-}
-
-// What ends an operation that waits, and with which error.
-func TestPipeWaitsEnd(t *testing.T) {
-	type scene struct {
-		name string
-		end  func(own, other *Pipe, seg *shm.Segment)
-		read error
-		wrap error // of a write
-	}
-	for _, s := range []scene{
-		{"own close", func(own, _ *Pipe, _ *shm.Segment) { own.Close() }, net.ErrClosed, net.ErrClosed},
-		{"other close", func(_, other *Pipe, _ *shm.Segment) { other.Close() }, io.EOF, syscall.EPIPE},
-		{"own half", func(own, _ *Pipe, _ *shm.Segment) { own.CloseRead(); own.CloseWrite() }, io.EOF, syscall.EPIPE},
-		{"other half", func(_, other *Pipe, _ *shm.Segment) { other.CloseRead(); other.CloseWrite() }, io.EOF, syscall.EPIPE},
-		{"segment", func(_, _ *Pipe, seg *shm.Segment) { seg.Close() }, net.ErrClosed, net.ErrClosed},
-		{"segment, as such", func(_, _ *Pipe, seg *shm.Segment) { seg.Close() }, shm.ErrClosed, shm.ErrClosed},
-		{"deadline", func(own, _ *Pipe, _ *shm.Segment) { own.SetDeadline(time.Now().Add(time.Millisecond)) },
-			os.ErrDeadlineExceeded, os.ErrDeadlineExceeded},
-		{"past deadline", func(own, _ *Pipe, _ *shm.Segment) { own.SetDeadline(time.Unix(1, 0)) },
-			os.ErrDeadlineExceeded, os.ErrDeadlineExceeded},
-	} {
-		for policyName, policy := range policies {
-			for _, asleep := range []bool{false, true} {
-				t.Run(s.name+"/"+policyName, func(t *testing.T) {
-					t.Parallel()
-					seg := newSegment(t, shm.Options{})
-					own, err := NewPipe(seg, "p", PipeOptions{Buffer: 64, Wait: policy})
-					wantErr(t, err, nil)
-					other, err := OpenPipe(seg, "p", PipeOptions{})
-					wantErr(t, err, nil)
-					defer other.Close()
-					defer own.Close()
-					var all sync.WaitGroup
-					all.Go(func() {
-						_, err := own.Read(make([]byte, 1))
-						wantErrorf(t, "read", err, s.read)
-					})
-					all.Go(func() {
-						n, err := own.Write(make([]byte, 100))
-						if n > 64 {
-							t.Error(n)
-						}
-						wantErrorf(t, "write", err, s.wrap)
-					})
-					if asleep {
-						time.Sleep(5 * time.Millisecond)
-					}
-					began := time.Now()
-					s.end(own, other, seg)
-					all.Wait()
-					if took := time.Since(began); took > 900*time.Millisecond {
-						t.Errorf("took %v", took)
-					}
-				})
-			}
-		}
-	}
-}
-
-func wantErrorf(t *testing.T, what string, err, want error) {
-	t.Helper()
-	if !errors.Is(err, want) {
-		t.Errorf("%s: %v, want %v", what, err, want)
-	}
-	if timeout, ok := err.(net.Error); want == os.ErrDeadlineExceeded && (!ok || !timeout.Timeout()) {
-		t.Errorf("%s: %v is no time-out", what, err)
-	}
-}
-
-// A deadline that has passed can be set anew.
-func TestPipeDeadlineAgain(t *testing.T) {
-	a, b := newPair(t, PipeOptions{})
-	got := make([]byte, 1)
-	b.SetReadDeadline(time.Now().Add(-time.Second))
-	a.Write([]byte("x"))
-	_, err := b.Read(got)
-	wantErr(t, err, os.ErrDeadlineExceeded)
-	b.SetReadDeadline(time.Time{})
-	if n, err := b.Read(got); n != 1 || err != nil {
-		t.Error(n, err)
-	}
-	b.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
-	_, err = b.Read(got)
-	wantErr(t, err, os.ErrDeadlineExceeded)
-	b.SetReadDeadline(time.Now().Add(time.Hour))
-	a.Write([]byte("y"))
-	if n, err := b.Read(got); n != 1 || err != nil {
-		t.Error(n, err)
-	}
 }
 
 // The memory of a pipe comes back when both ends are closed, also when operations were under way.

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"io/fs"
 	"testing"
 	"time"
 
@@ -194,5 +195,16 @@ func TestSPSCStats(t *testing.T) {
 	wantErr(t, <-done, nil)
 	if got, want := q.Stats(), (Stats{Put: 5, Got: 5, Dropped: 5, Bytes: 5 * 64, HighWater: 4, Waits: 1}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// Options that an SPSC cannot have are refused.
+func TestSPSCOptions(t *testing.T) {
+	seg := newSegment(t, shm.Options{})
+	for _, o := range []Options{{WhenFull: DropOldest}, {WhenFull: 7}, {WhenFull: -1}, {Joinable: true}} {
+		_, err := NewSPSC[int64](seg, "q", 1, o)
+		wantErr(t, err, fs.ErrInvalid)
+		_, err = OpenSPSC[int64](seg, "q", o)
+		wantErr(t, err, fs.ErrInvalid)
 	}
 }

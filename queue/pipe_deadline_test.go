@@ -1,0 +1,104 @@
+package queue
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/shm"
+)
+
+// What ends an operation that waits, and with which error.
+func TestPipeWaitsEnd(t *testing.T) {
+	type scene struct {
+		name string
+		end  func(own, other *Pipe, seg *shm.Segment)
+		read error
+		wrap error // of a write
+	}
+	for _, s := range []scene{
+		{"own close", func(own, _ *Pipe, _ *shm.Segment) { own.Close() }, net.ErrClosed, net.ErrClosed},
+		{"other close", func(_, other *Pipe, _ *shm.Segment) { other.Close() }, io.EOF, syscall.EPIPE},
+		{"own half", func(own, _ *Pipe, _ *shm.Segment) { own.CloseRead(); own.CloseWrite() }, io.EOF, syscall.EPIPE},
+		{"other half", func(_, other *Pipe, _ *shm.Segment) { other.CloseRead(); other.CloseWrite() }, io.EOF, syscall.EPIPE},
+		{"segment", func(_, _ *Pipe, seg *shm.Segment) { seg.Close() }, net.ErrClosed, net.ErrClosed},
+		{"segment, as such", func(_, _ *Pipe, seg *shm.Segment) { seg.Close() }, shm.ErrClosed, shm.ErrClosed},
+		{"deadline", func(own, _ *Pipe, _ *shm.Segment) { own.SetDeadline(time.Now().Add(time.Millisecond)) },
+			os.ErrDeadlineExceeded, os.ErrDeadlineExceeded},
+		{"past deadline", func(own, _ *Pipe, _ *shm.Segment) { own.SetDeadline(time.Unix(1, 0)) },
+			os.ErrDeadlineExceeded, os.ErrDeadlineExceeded},
+	} {
+		for policyName, policy := range policies {
+			for _, asleep := range []bool{false, true} {
+				t.Run(s.name+"/"+policyName, func(t *testing.T) {
+					t.Parallel()
+					seg := newSegment(t, shm.Options{})
+					own, err := NewPipe(seg, "p", PipeOptions{Buffer: 64, Wait: policy})
+					wantErr(t, err, nil)
+					other, err := OpenPipe(seg, "p", PipeOptions{})
+					wantErr(t, err, nil)
+					defer other.Close()
+					defer own.Close()
+					var all sync.WaitGroup
+					all.Go(func() {
+						_, err := own.Read(make([]byte, 1))
+						wantErrorf(t, "read", err, s.read)
+					})
+					all.Go(func() {
+						n, err := own.Write(make([]byte, 100))
+						if n > 64 {
+							t.Error(n)
+						}
+						wantErrorf(t, "write", err, s.wrap)
+					})
+					if asleep {
+						time.Sleep(5 * time.Millisecond)
+					}
+					began := time.Now()
+					s.end(own, other, seg)
+					all.Wait()
+					if took := time.Since(began); took > 900*time.Millisecond {
+						t.Errorf("took %v", took)
+					}
+				})
+			}
+		}
+	}
+}
+
+func wantErrorf(t *testing.T, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: %v, want %v", what, err, want)
+	}
+	if timeout, ok := err.(net.Error); want == os.ErrDeadlineExceeded && (!ok || !timeout.Timeout()) {
+		t.Errorf("%s: %v is no time-out", what, err)
+	}
+}
+
+// A deadline that has passed can be set anew.
+func TestPipeDeadlineAgain(t *testing.T) {
+	a, b := newPair(t, PipeOptions{})
+	got := make([]byte, 1)
+	b.SetReadDeadline(time.Now().Add(-time.Second))
+	a.Write([]byte("x"))
+	_, err := b.Read(got)
+	wantErr(t, err, os.ErrDeadlineExceeded)
+	b.SetReadDeadline(time.Time{})
+	if n, err := b.Read(got); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	b.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
+	_, err = b.Read(got)
+	wantErr(t, err, os.ErrDeadlineExceeded)
+	b.SetReadDeadline(time.Now().Add(time.Hour))
+	a.Write([]byte("y"))
+	if n, err := b.Read(got); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+}

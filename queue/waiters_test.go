@@ -1,0 +1,90 @@
+package queue
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+)
+
+// Ten thousand goroutines that wait need a few threads.
+func TestManyWaitersFewThreads(t *testing.T) {
+	q := newQueue[int64](t, 1, Options{})
+	before := threads(t)
+	const waiters = 10_000
+	var all sync.WaitGroup
+	for range waiters {
+		all.Go(func() {
+			if _, err := q.Get(background); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	time.Sleep(50 * time.Millisecond)
+	if after := threads(t); after > before+20 {
+		t.Errorf("%d threads with all waiting, %d before", after, before)
+	}
+	for range waiters {
+		if err := q.Put(background, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all.Wait()
+}
+
+// threads is how many threads this process has.
+func threads(t *testing.T) int {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Skip("this system does not tell the number of threads:", err)
+	}
+	_, rest, _ := strings.Cut(string(status), "Threads:")
+	n := 0
+	if _, err := fmt.Sscan(rest, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A61: where nobody waits, nobody is woken: no system call is made for it.
+func TestNoWakeWithoutWaiters(t *testing.T) {
+	q := newQueue[int64](t, 2, Options{})
+	for i := range int64(1000) {
+		mustPut(t, q, i)
+		mustGet(t, q, i)
+	}
+	if h := q.r.head; h.notEmpty != [len(h.notEmpty)]byte{} || h.notFull != [len(h.notFull)]byte{} {
+		t.Errorf("the events were used: %v, %v", h.notEmpty, h.notFull)
+	}
+}
+
+// Stats count those who wait, and the most messages there were.
+func TestStatsWaits(t *testing.T) {
+	q := newQueue[int64](t, 256, Options{})
+	done := proctest.MustBlock(t, func() { q.Get(background) })
+	time.Sleep(20 * time.Millisecond)
+	mustPut(t, q, 1)
+	<-done
+	for v := range int64(200) {
+		mustPut(t, q, v)
+	}
+	s := q.Stats()
+	if s.Waits != 1 || s.HighWater != 200 {
+		t.Errorf("%+v", s)
+	}
+	for range 200 {
+		q.TryGet()
+	}
+	for range 1000 {
+		mustPut(t, q, 1)
+		q.TryGet()
+	}
+	if s = q.Stats(); s.HighWater != 200 {
+		t.Errorf("%+v", s)
+	}
+}
