@@ -1,0 +1,133 @@
+//go:build linux
+
+package shm_test
+
+import (
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/shmkit/shmkit/shm"
+)
+
+// What is at a path may be anything.
+func TestNotASegment(t *testing.T) {
+	path := newPath(t)
+	seg := need(shm.Create(path, small))
+	wantOK(t, seg.Close())
+	good := need(os.ReadFile(path))
+	changed := func(off int, b byte) func() {
+		return func() {
+			bad := append([]byte(nil), good...)
+			bad[off] ^= b
+			must(os.WriteFile(path, bad, 0o600))
+		}
+	}
+	write := func(b []byte) func() { return func() { must(os.WriteFile(path, b, 0o600)) } }
+	swapped := append([]byte(nil), good...)
+	for i := range 4 {
+		swapped[i], swapped[7-i] = swapped[7-i], swapped[i]
+	}
+	for _, c := range []struct {
+		name, mention string
+		make          func()
+	}{
+		{"empty", "0 bytes", write(nil)},
+		{"text", "too short", write([]byte("no segment"))},
+		{"zeros", "not a shmkit segment", write(make([]byte, 10000))},
+		{"text", "not a shmkit segment", write([]byte(strings.Repeat("text", 5000)))},
+		{"truncated in the header", "too short", write(good[:4095])},
+		{"truncated", "truncated", write(good[:len(good)-4096])},
+		{"version", "version", changed(8, 2)},
+		{"word size", "4-byte words", changed(12, 8^4)},
+		{"checksum", "checksum", changed(84, 1)},
+		{"number of slots", "checksum", changed(16, 1)},
+		{"byte order", "byte order", write(swapped)},
+		{"symbolic link", "symbolic link", func() { must(os.Symlink("/dev/null", path)) }},
+		{"dangling link", "symbolic link", func() { must(os.Symlink("nowhere", path)) }},
+		{"directory", "directory", func() { must(os.Mkdir(path, 0o700)) }},
+		{"pipe", "pipe", func() { must(syscall.Mkfifo(path, 0o600)) }},
+		{"socket", "socket", func() { must(syscall.Mknod(path, syscall.S_IFSOCK|0o600, 0)) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			must(os.RemoveAll(path))
+			c.make()
+			before := need(os.Lstat(path))
+			_, err := shm.Open(path)
+			wantErr(t, err, shm.ErrFormat, path, c.mention)
+			_, err = shm.OpenOrCreate(path, small)
+			wantErr(t, err, shm.ErrFormat, path, c.mention)
+			_, err = shm.Create(path, small)
+			wantErr(t, err, fs.ErrExist, path)
+			if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) || before.Size() != after.Size() {
+				t.Errorf("it was changed: %v", err)
+			}
+			if err = shm.Remove(path); before.Mode().IsRegular() {
+				wantOK(t, err)
+			} else {
+				wantErr(t, err, shm.ErrFormat, path)
+				need(os.Lstat(path))
+			}
+		})
+	}
+}
+
+func TestBadDescriptors(t *testing.T) {
+	_, err := shm.FromFile(need(os.Open("/dev/null")))
+	wantErr(t, err, shm.ErrFormat, "/dev/null")
+	closed := need(os.Open("/dev/null"))
+	wantOK(t, closed.Close())
+	_, err = shm.FromFile(closed)
+	wantErr(t, err, fs.ErrClosed, "/dev/null")
+	_, err = shm.FromFile(nil)
+	wantErr(t, err, fs.ErrInvalid)
+	path := newPath(t)
+	wantOK(t, os.WriteFile(path, []byte("text"), 0o600))
+	f := need(os.Open(path))
+	defer f.Close()
+	_, err = shm.FromFile(f)
+	wantErr(t, err, shm.ErrFormat, path)
+}
+
+func TestMissing(t *testing.T) {
+	path := newPath(t)
+	_, err := shm.Open(path)
+	wantErr(t, err, fs.ErrNotExist, path)
+	wantErr(t, shm.Remove(path), fs.ErrNotExist, path)
+	_, err = shm.Create(path+"/nowhere/s", small)
+	wantErr(t, err, fs.ErrNotExist, path+"/nowhere/s")
+	t.Setenv("SHMKIT_DIR", path+"/nowhere/s")
+	_, err = shm.Create("s", small)
+	wantErr(t, err, fs.ErrNotExist, path+"/nowhere/s", "SHMKIT_DIR")
+}
+
+// Objects that nobody could find are not made; those that are there go on.
+func TestUnlinkedSegment(t *testing.T) {
+	for _, how := range []string{"Segment.Remove", "Remove", "by hand"} {
+		seg := need(shm.Create(newPath(t), small))
+		defer seg.Close()
+		c := need(shm.NewCounter(seg, "c"))
+		switch how {
+		case "Segment.Remove":
+			wantOK(t, seg.Remove())
+		case "Remove":
+			wantOK(t, shm.Remove(seg.Path()))
+		default:
+			wantOK(t, os.Remove(seg.Path()))
+		}
+		for _, m := range makers {
+			_, err := m.new(seg, "new "+m.kind)
+			wantErr(t, err, shm.ErrRemoved, seg.Path())
+		}
+		c.Add(1)
+		if c, err := shm.NewCounter(seg, "c"); err != nil || c.Sum() != 1 {
+			t.Errorf("find what is there: %v", err)
+		}
+		_, err := c.MarshalBinary()
+		wantErr(t, err, shm.ErrRemoved, seg.Path(), `"c"`)
+		wantErr(t, seg.Remove(), fs.ErrNotExist, seg.Path())
+		wantOK(t, seg.RemoveObject("c"))
+	}
+}

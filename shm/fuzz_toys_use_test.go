@@ -1,0 +1,141 @@
+//go:build linux
+
+package shm_test
+
+import (
+	"context"
+	"errors"
+	"math"
+
+	"github.com/shmkit/shmkit/shm"
+)
+
+type (
+	valueToy    struct{ *shm.Value[item] }
+	rawValueToy struct{ *shm.RawValue[item] }
+	arrayToy    struct{ *shm.Array[item] }
+	rawArrayToy struct{ *shm.RawArray[item] }
+	int32Toy    struct{ *shm.Int32 }
+	uint32Toy   struct{ *shm.Uint32 }
+	int64Toy    struct{ *shm.Int64 }
+	uint64Toy   struct{ *shm.Uint64 }
+	boolToy     struct{ *shm.Bool }
+	floatToy    struct{ *shm.Float64 }
+	counterToy  struct{ *shm.Counter }
+)
+
+func (v valueToy) use(ctx context.Context, n uint64, tamper func()) error {
+	_, load := v.Load()
+	store := v.Store(ctx, item{A: int64(n)})
+	update := v.Update(ctx, func(i *item) error {
+		i.A++
+		tamper()
+		if n%4 == 0 {
+			return errRefused
+		}
+		return nil
+	})
+	_, again := v.Load()
+	return errors.Join(load, store, update, again)
+}
+
+func (v rawValueToy) use(_ context.Context, n uint64, _ func()) error {
+	i := v.Load()
+	i.A += int64(n)
+	v.Store(i)
+	v.Pointer().B[n%3]++
+	return nil
+}
+
+func (a arrayToy) use(ctx context.Context, n uint64, tamper func()) error {
+	size := uint64(a.Len())
+	change := func(e []item) error {
+		for i := range e {
+			e[i].A++
+		}
+		tamper()
+		if n%4 == 0 {
+			return errRefused
+		}
+		return nil
+	}
+	if size == 0 {
+		return a.Update(ctx, change)
+	}
+	i := int(n % size)
+	_, at := a.At(ctx, i)
+	set := a.Set(ctx, i, item{A: int64(n)})
+	update := a.Update(ctx, change)
+	part := a.UpdateRange(ctx, i, min(i+2, a.Len()), change)
+	read := a.Read(ctx, func(e []item) error {
+		tamper()
+		if len(e) != a.Len() {
+			return errors.New("an array of another length")
+		}
+		return nil
+	})
+	for range a.All() {
+		a.Slice()[i].A++
+	}
+	return errors.Join(at, set, update, part, read)
+}
+
+func (a rawArrayToy) use(_ context.Context, n uint64, _ func()) error {
+	for i, e := range a.All() {
+		e.A += int64(n)
+		a.Set(i, e)
+		a.Slice()[i].B = a.At(i).B
+	}
+	return nil
+}
+
+func (a int32Toy) use(_ context.Context, n uint64, _ func()) error {
+	a.CompareAndSwap(a.Load(), int32(n))
+	a.Add(a.Swap(int32(n)))
+	a.And(a.Or(int32(n)))
+	a.Store(1)
+	return nil
+}
+
+func (a uint32Toy) use(_ context.Context, n uint64, _ func()) error {
+	a.CompareAndSwap(a.Load(), uint32(n))
+	a.Add(a.Swap(uint32(n)))
+	a.And(a.Or(uint32(n)))
+	a.Store(1)
+	return nil
+}
+
+func (a int64Toy) use(_ context.Context, n uint64, _ func()) error {
+	a.CompareAndSwap(a.Load(), int64(n))
+	a.Add(a.Swap(int64(n)))
+	a.And(a.Or(int64(n)))
+	a.Store(1)
+	return nil
+}
+
+func (a uint64Toy) use(_ context.Context, n uint64, _ func()) error {
+	a.CompareAndSwap(a.Load(), n)
+	a.Add(a.Swap(n))
+	a.And(a.Or(n))
+	a.Store(1)
+	return nil
+}
+
+func (b boolToy) use(_ context.Context, n uint64, _ func()) error {
+	b.CompareAndSwap(b.Load(), n%2 == 0)
+	b.Store(!b.Swap(n%3 == 0))
+	return nil
+}
+
+func (a floatToy) use(_ context.Context, n uint64, _ func()) error {
+	a.CompareAndSwap(a.Load(), math.Float64frombits(n))
+	a.Add(a.Swap(math.Float64frombits(n)))
+	a.Store(1)
+	return nil
+}
+
+func (c counterToy) use(_ context.Context, n uint64, _ func()) error {
+	c.Add(int64(n))
+	c.Sum()
+	return nil
+}
