@@ -1,0 +1,101 @@
+package pool_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/pool"
+)
+
+// A worker is stopped: the others go on, its task waits for it, and Terminate ends it.
+func TestStoppedWorker(t *testing.T) {
+	var w witness
+	p := newPool(t, pool.Options{Workers: 2, OnWorkerExit: w.note})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for round := range 3 {
+		chaosMap(t, ctx, p, 100)
+		pid := workerPID(t, p, round%2)
+		f, err := pool.ApplyAsync(ctx, p, stopSelf, int64(pid))
+		for err == nil && len(stopped(pid)) == 0 { // the other one may get it
+			f, err = pool.ApplyAsync(ctx, p, stopSelf, int64(pid))
+			time.Sleep(5 * time.Millisecond)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range numbers(200) {
+			if got, err := pool.Apply(ctx, p, square, n); err != nil || got != n*n {
+				t.Fatalf("%d, %v", got, err)
+			}
+		}
+		if round < 2 {
+			proctest.Signal(t, pid, syscall.SIGCONT)
+			if _, err := f.Get(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	start := time.Now()
+	if err := p.Terminate(100 * time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("Terminate took %v", took)
+	}
+	w.gone(t)
+	if exits := w.all(); len(exits) != 2 || exits[0].ExitCode+exits[1].ExitCode != -9 {
+		t.Errorf("%+v", exits)
+	}
+}
+
+var stopSelf = pool.Define("stop self", func(_ context.Context, pid int64) (int64, error) {
+	if int64(syscall.Getpid()) == pid {
+		syscall.Kill(int(pid), syscall.SIGSTOP)
+		time.Sleep(10 * time.Millisecond) // until it has stopped
+	}
+	return pid, nil
+})
+
+// SIGTERM to workers from anybody: each finishes its task and is replaced.
+func TestWorkerIsAskedToEnd(t *testing.T) {
+	var w witness
+	p := newPool(t, pool.Options{Workers: 2, Attempts: 1, OnWorkerExit: w.note})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var over atomic.Bool
+	var all sync.WaitGroup
+	all.Go(func() {
+		for !over.Load() {
+			time.Sleep(60 * time.Millisecond)
+			proctest.Signal(t, p.Stats().Workers[rand.IntN(2)].PID, syscall.SIGTERM) // if it is there
+		}
+	})
+	for range 10 {
+		args := make([]int64, 20)
+		if _, err := pool.Map(ctx, p, patient.With(pool.TaskOptions{Chunk: 1}), args); err != nil {
+			t.Error(err)
+		}
+	}
+	over.Store(true)
+	all.Wait()
+	proctest.Eventually(t, 10*time.Second, func() bool { return p.Stats().Killed > 0 }, "workers end")
+	t.Logf("ends: %v", w.reasons())
+}
+
+// patient is a task that fails when its context ends.
+var patient = pool.Define("patient", func(ctx context.Context, _ int64) (int64, error) {
+	select {
+	case <-ctx.Done():
+		return 0, fmt.Errorf("the context has ended: %w", ctx.Err())
+	case <-time.After(5 * time.Millisecond):
+		return 0, nil
+	}
+})
