@@ -68,7 +68,7 @@ func (r *Reader[T]) wait(ctx context.Context) (v T, err error) {
 	policy, over := s.linger(r.b.policy, &r.b.r.puts, r.look)
 	if !over {
 		r.b.r.head.waits.Add(1)
-		if err := s.event.Await(ctx, policy, r.look, nil); err != nil {
+		if err := r.b.r.herd.Await(ctx, policy, r.look, nil); err != nil {
 			return v, err
 		}
 	}
@@ -120,10 +120,16 @@ func (r *Reader[T]) read(v *T) (seen uint64, ok bool) {
 func (r *Reader[T]) behind(seen uint64) error {
 	b := r.b.r
 	if int64(seen-complete(r.next)) < 0 { // an earlier message, or this one that is being written
-		if b.head.closed.Load() == 0 || r.more() {
+		if b.head.closed.Load() == 0 {
 			return ErrEmpty
 		}
-		return ErrClosed
+		// What was put before the close shows in a second look, and may even be overwritten by now.
+		switch seen = b.slot(r.next).sequence.Load(); {
+		case int64(seen-complete(r.next)) < 0:
+			return ErrClosed
+		case seen == complete(r.next):
+			return ErrEmpty // the next look reads it
+		}
 	}
 	kept := b.oldest(b.head.next.Load())
 	lost := kept - r.next

@@ -25,7 +25,7 @@ type Barrier struct {
 	h       *barrierHead
 	m       *Mutex // for whoever joins or resets
 	seats   *roster
-	herd    herd
+	herd    Herd
 	party   *Party
 	parties int // immutable
 	policy  wait.Policy
@@ -48,7 +48,7 @@ func NewBarrier(p *Party, mem []byte, parties int, policy wait.Policy, subject S
 		h:       h,
 		m:       NewMutex(p, h.lock[:], wait.Adaptive),
 		seats:   newRoster(p, &h.high, mem[barrierHeadBytes:]),
-		herd:    herd{event: NewEventCount(p, h.event[:])},
+		herd:    Herd{event: NewEventCount(p, h.event[:])},
 		party:   p,
 		parties: parties,
 		policy:  policy,
@@ -100,7 +100,7 @@ func (b *Barrier) come(ctx context.Context, action func() error) (barrierState, 
 		case s.broken():
 			return 0, b.failure(g)
 		case s.arrived() >= b.parties: // all have come, and the last runs its action
-			if err := b.herd.await(ctx, b.policy, b.ready(g), b.watch(g)); err != nil {
+			if err := b.herd.Await(ctx, b.policy, b.ready(g), b.watch(g)); err != nil {
 				return 0, err
 			}
 			continue
@@ -119,7 +119,7 @@ func (b *Barrier) come(ctx context.Context, action func() error) (barrierState, 
 
 // await waits for the end of generation g, in which the caller has come.
 func (b *Barrier) await(ctx context.Context, g uint32) error {
-	err := b.herd.await(ctx, b.policy, b.ready(g), b.watch(g))
+	err := b.herd.Await(ctx, b.policy, b.ready(g), b.watch(g))
 	if err == nil || err != ErrClosed && !b.breakUp(g, BrokenByGivingUp, b.party.Member.ID()) {
 		return b.outcome(g)
 	}

@@ -27,7 +27,7 @@ import (
 type Event struct {
 	f      *eventFlag
 	party  *Party
-	herd   herd
+	herd   Herd
 	policy wait.Policy
 	shadow race.Shadow
 
@@ -42,7 +42,7 @@ const (
 
 // NewEvent views the first [EventFlagBytes] of mem, which lie in the party's segment, as an event.
 func NewEvent(p *Party, mem []byte, policy wait.Policy) *Event {
-	return &Event{f: eventFlagIn(mem), party: p, herd: herd{event: NewEventCount(p, mem[eventCountAt:])}, policy: policy}
+	return &Event{f: eventFlagIn(mem), party: p, herd: Herd{event: NewEventCount(p, mem[eventCountAt:])}, policy: policy}
 }
 
 // SetSubject says what those who wait are reported to wait for; before the first use.
@@ -112,7 +112,7 @@ func (e *Event) Wait(ctx context.Context) error {
 
 func (e *Event) wait(ctx context.Context, began uint32) error {
 	ready := func() bool { return e.f.word.Load() != began } // when it is not set, only a Set changes it
-	err := e.herd.await(ctx, e.policy, ready, nil)
+	err := e.herd.Await(ctx, e.policy, ready, nil)
 	if err != nil && !e.party.Closer.Closed() && ready() {
 		return nil // it was set while this goroutine followed another
 	}

@@ -7,13 +7,13 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// A herd is the goroutines of one process that wait for the same object, where what ends the wait
+// A Herd is the goroutines of one process that wait for the same object, where what ends the wait
 // of one need not end that of another. One of them, the leader, waits on the event count
 // for all; the others follow it. When it leaves, all look again, and one of them leads those who stay.
 //
 // The gate of an [EventCount] would not do: there, one who waits for a change that is still to come could hold up
 // another behind it whose change has come, and on whom the next change depends.
-type herd struct {
+type Herd struct {
 	event *EventCount
 
 	mu   sync.Mutex
@@ -21,12 +21,15 @@ type herd struct {
 	left chan struct{} // closed when the leader leaves; nil while nobody follows
 }
 
-// await is [EventCount.Await]; but ready may be called by several goroutines at once.
+// NewHerd returns the herd of an event count, on which nobody waits but through the herd.
+func NewHerd(event *EventCount) *Herd { return &Herd{event: event} }
+
+// Await is [EventCount.Await], but every goroutine looks for itself: ready may be called by several at once.
 //
 // Preconditions:
 //   - waits end in the order in which they begin, as far as ready tells. So the leader never waits
 //     for something later than one who follows it and has found, since, that it is not ready.
-func (h *herd) await(ctx context.Context, policy wait.Policy, ready func() bool, extra func(*Watch)) error {
+func (h *Herd) Await(ctx context.Context, policy wait.Policy, ready func() bool, extra func(*Watch)) error {
 	for {
 		if ready() {
 			return nil
@@ -51,7 +54,7 @@ func (h *herd) await(ctx context.Context, policy wait.Policy, ready func() bool,
 }
 
 // follow returns what is closed when the leader leaves; nil when there was none, and the caller leads from now on.
-func (h *herd) follow() <-chan struct{} {
+func (h *Herd) follow() <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.led {
@@ -65,7 +68,7 @@ func (h *herd) follow() <-chan struct{} {
 }
 
 // leave ends the lead of the caller, and the wait that it has posted for all.
-func (h *herd) leave() {
+func (h *Herd) leave() {
 	h.event.party.Board.withdraw(h.event.posted)
 	h.event.posted = 0
 	h.mu.Lock()

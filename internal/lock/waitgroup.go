@@ -33,7 +33,7 @@ type WaitGroup struct {
 	r      *waitGroupRegion
 	owned  *tally // what each process has added and not done; nil without undo
 	closer *wait.Closer
-	herd   herd
+	herd   Herd
 	policy wait.Policy
 	shadow race.Shadow
 }
@@ -211,7 +211,7 @@ func (g *WaitGroup) await(ctx context.Context, began uint64) error {
 		}
 		return failed != nil || hasMovedOn(g.r.word.Load(), began)
 	}
-	err := g.herd.await(ctx, g.policy, ready, func(w *Watch) { g.watch(w, began) })
+	err := g.herd.Await(ctx, g.policy, ready, func(w *Watch) { g.watch(w, began) })
 	switch {
 	case hasMovedOn(g.r.word.Load(), began) && !g.closer.Closed():
 		return nil // perhaps while this goroutine followed another

@@ -1,0 +1,64 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+)
+
+// A reader that has found nothing and comes to sleep only when its message is there is not held up by another reader of its
+// process, which sleeps already, and waits for the message after that.
+func TestBroadcastReadersDoNotHoldUpEachOther(t *testing.T) {
+	for name, policy := range policies {
+		t.Run(name, func(t *testing.T) {
+			b := newBroadcast[int64](t, 4, Options{Wait: policy})
+			mustBroadcast(t, b, 7)
+			ahead, behind := b.Reader(FromNewest), b.Reader(FromOldest)
+			got := make(chan int64)
+			go func() {
+				v, err := ahead.Get(background)
+				if err != nil {
+					t.Error(err)
+				}
+				got <- v
+			}()
+			proctest.Eventually(t, soon, func() bool { return b.Stats().Waits > 0 }, "the reader ahead does not wait")
+			ctx, cancel := context.WithTimeout(background, soon)
+			defer cancel()
+			if v, err := behind.wait(ctx); err != nil || v != 7 { // the look before it found nothing
+				t.Errorf("the reader behind got %d, %v", v, err)
+			}
+			mustBroadcast(t, b, 8)
+			if v := <-got; v != 8 {
+				t.Errorf("the reader ahead got %d", v)
+			}
+		})
+	}
+}
+
+// A reader that looks at its slot, and at whether the Broadcast is closed only when all has been put and closed meanwhile, is
+// told what it has lost.
+func TestBroadcastIsClosedDuringLook(t *testing.T) {
+	b := newBroadcast[int64](t, 4, Options{})
+	r, last := b.Reader(FromOldest), b.Reader(FromOldest)
+	seen := b.r.slot(0).sequence.Load()
+	for i := range int64(10) {
+		mustBroadcast(t, b, i)
+		if i == 0 {
+			mustRead(t, last, 0)
+		}
+	}
+	wantErr(t, b.Close(), nil)
+	err := r.behind(seen)
+	wantErr(t, err, ErrLapped)
+	if lapped := new(LappedError); !errors.As(err, &lapped) || lapped.Lost != 7 {
+		t.Errorf("%v", err)
+	}
+	mustRead(t, r, 7, 8, 9)
+	wantErr(t, r.behind(b.r.slot(r.next).sequence.Load()), ErrClosed)
+	last.next = 9
+	wantErr(t, last.behind(complete(5)), ErrEmpty) // it has come meanwhile
+	mustRead(t, last, 9)
+}
