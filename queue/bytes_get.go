@@ -94,11 +94,13 @@ func (r *bytesRing) front() (c claim, held proctab.Owner, err error) {
 
 // tailBeyond is the end of the records, or an earlier one that lies behind p if this process has seen one; under getLock.
 func (r *bytesRing) tailBeyond(p uint64) uint64 {
-	if ahead := r.tailSeen - p; ahead == 0 || ahead > r.size() {
+	tail := r.tailSeen.Load()
+	if ahead := tail - p; ahead == 0 || ahead > r.size() {
 		// SYNC: tail: the states of all records before it are valid.
-		r.tailSeen = r.head.tail.Load()
+		tail = r.head.tail.Load()
+		storeRelease(&r.tailSeen, tail)
 	}
-	return r.tailSeen
+	return tail
 }
 
 // sweep moves take over gaps and over what dead producers have left, and free over all that

@@ -91,23 +91,25 @@ func (r *bytesRing) place(n uint64) (c claim, err error) {
 
 // used is how much of the ring is in use when tail is its end, or more, if that leaves room for so many bytes; under putLock.
 func (r *bytesRing) used(tail, bytes uint64) uint64 {
-	if used := tail - r.freeSeen; used <= r.size() && used+bytes <= r.size() {
+	if used := tail - r.freeSeen.Load(); used <= r.size() && used+bytes <= r.size() {
 		return used
 	}
 	// SYNC: free: what lies before it has been copied.
-	r.freeSeen = r.head.free.Load()
-	return tail - r.freeSeen
+	free := r.head.free.Load()
+	storeRelease(&r.freeSeen, free)
+	return tail - free
 }
 
 // countHigh notes how many messages there are if there were never so many, under putLock.
 func (r *bytesRing) countHigh() {
 	h := r.head
 	puts, high := h.puts.Load(), h.tally.highWater.Load()
-	if puts-r.getsSeen <= high {
+	if puts-r.getsSeen.Load() <= high {
 		return // there are fewer: since then, some were taken
 	}
-	r.getsSeen = h.gets.Load()
-	h.tally.saw(puts - r.getsSeen)
+	gets := h.gets.Load()
+	storeRelease(&r.getsSeen, gets)
+	h.tally.saw(puts - gets)
 }
 
 // gap makes a record that holds nothing.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -45,8 +46,8 @@ type bytesRing struct {
 
 	// What this process last saw of the other side's words, whose cache line is mostly on its way elsewhere. They only grow, so
 	// that what was seen is on the safe side, until it does not suffice.
-	freeSeen, getsSeen uint64 // guarded by putLock
-	tailSeen           uint64 // guarded by getLock
+	freeSeen, getsSeen atomic.Uint64 // of who has putLock, of which damaged bytes make two
+	tailSeen           atomic.Uint64 // of who has getLock
 
 	producers side   // wait for room
 	consumers side   // wait for messages
@@ -119,7 +120,8 @@ func viewBytes(o *segment.Object) (*bytesRing, error) {
 		producers: side{event: lock.NewEventCount(party, head.notFull[:])},
 		consumers: side{event: lock.NewEventCount(party, head.notEmpty[:])},
 	}
-	r.freeSeen, r.tailSeen = head.free.Load(), head.tail.Load()
+	r.freeSeen.Store(head.free.Load())
+	r.tailSeen.Store(head.tail.Load())
 	r.putLock.Subject, r.producers.event.Subject = o.Subject(lock.RolePut), o.Subject(lock.RolePut)
 	r.getLock.Subject, r.consumers.event.Subject = o.Subject(lock.RoleGet), o.Subject(lock.RoleGet)
 	if joinable {

@@ -46,7 +46,7 @@ type recursive struct {
 	m      *lock.Mutex
 	party  *lock.Party
 	holder atomic.Pointer[Holder] // who has m, if it is this process; written by the holder of m
-	depth  int                    // how often; guarded by m
+	depth  atomic.Int64           // how often; that of the holder, of which damaged bytes make two
 }
 
 // NewRecursiveMutex finds the RecursiveMutex of that name in the segment, or makes it, unlocked.
@@ -126,7 +126,7 @@ func (m *RecursiveMutex) again(h *Holder) (done bool, err error) {
 	case s.party.Closer.Closed():
 		return true, ErrClosed
 	}
-	s.depth++
+	s.depth.Add(1)
 	return true, nil
 }
 
@@ -134,7 +134,7 @@ func (m *RecursiveMutex) again(h *Holder) (done bool, err error) {
 func (m *RecursiveMutex) locked(h *Holder, err error) error {
 	if err == nil || m.options.Repair == nil && errors.Is(err, ErrOwnerDied) {
 		s := m.shared
-		s.depth = 1
+		s.depth.Store(1)
 		s.holder.Store(h)
 	}
 	return err
@@ -151,7 +151,7 @@ func (m *RecursiveMutex) Unlock(h *Holder) {
 		}
 		return
 	}
-	if s.depth--; s.depth == 0 {
+	if s.depth.Add(-1) == 0 {
 		s.holder.Store(nil) // before others can have the lock
 		s.m.TryUnlock()     // false when damaged bytes say that somebody else has it
 	}
@@ -214,7 +214,7 @@ func (l holderLocker) Unlock() { l.l.Unlock() }
 
 // abandon leaves the lock, which is held after a death, to the next locker as it was found.
 func (s *recursive) abandon() {
-	s.depth = 0
+	s.depth.Store(0)
 	s.holder.Store(nil)
 	s.m.Abandon()
 }

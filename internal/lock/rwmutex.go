@@ -3,7 +3,6 @@ package lock
 import (
 	"runtime"
 	"sync/atomic"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -66,10 +65,10 @@ type RWMutex struct {
 
 	gate     chan struct{} // holds one token: that of the reader who waits for all of this process
 	crowd    crowd
-	leader   *guest    // who waits for all; guarded by gate
-	suspects bool      // the next look is also at writers; guarded by gate
-	forsaken bool      // and nobody alive has it; guarded by gate
-	turns    time.Time // until when seats keep their turns; guarded by writers
+	leader   *guest       // who waits for all; guarded by gate
+	suspects bool         // the next look is also at writers; guarded by gate
+	forsaken bool         // and nobody alive has it; guarded by gate
+	turns    atomic.Int64 // until when seats keep their turns, see turnsLeft; that of who has writers, of which damaged bytes make two
 
 	read, wrote race.Shadow
 

@@ -46,14 +46,21 @@ func (l *RWMutex) shut(t turns) (empty bool) {
 
 // shutInTime is shut for a writer that waits. Turns begin with its first look.
 func (l *RWMutex) shutInTime() (empty bool) {
-	now := time.Now()
-	if l.turns.IsZero() {
-		l.turns = now.Add(rwTurn)
+	if l.turns.Load() == 0 {
+		l.turns.Store(int64(time.Since(turnsBegan) + rwTurn))
 	}
-	if now.Before(l.turns) {
+	if l.turnsLeft() > 0 {
 		return l.shut(turnsStay)
 	}
 	return l.shut(turnsOver)
+}
+
+// turnsBegan is what the times of turns are counted from, in nanoseconds; 0 is none.
+var turnsBegan = time.Now()
+
+// turnsLeft is for how long seats keep their turns.
+func (l *RWMutex) turnsLeft() time.Duration {
+	return time.Duration(l.turns.Load()) - time.Since(turnsBegan)
 }
 
 // watchReaders has the writer sleep on the lives of those it waits for. When there are none any more, the last one may
@@ -62,7 +69,7 @@ func (l *RWMutex) watchReaders(w *Watch) {
 	found := false
 	for _, seat := range l.seats.all {
 		if hasTurn(seat) {
-			w.Look(time.Until(l.turns))
+			w.Look(l.turnsLeft())
 		}
 		if hasReaders(seat) || hasTurn(seat) {
 			found = true

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"runtime"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/crashpoint"
@@ -71,7 +70,7 @@ func (l *RWMutex) repair(repair func() error) error {
 // close bars the seats and waits until nobody is inside: #2 -> #4. When it returns an error, nothing is held.
 func (l *RWMutex) close(ctx context.Context) error {
 	if !l.shut(turnsStay) {
-		l.turns = time.Time{}
+		l.turns.Store(0)
 		l.setState(rwClosing) // #2 -> #3
 		if err := l.drained.Await(ctx, l.policy, l.shutInTime, l.watchReaders); err != nil {
 			l.open() // #3 -> #5
