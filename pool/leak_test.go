@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,12 +35,7 @@ func belongings(t *testing.T) map[string]bool {
 		all["/dev/shm/"+e.Name()] = true
 	}
 	for _, e := range list("/proc") {
-		b, err := os.ReadFile("/proc/" + e.Name() + "/stat")
-		if err != nil {
-			continue
-		}
-		// pid (name) state ppid …
-		if f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:])); f[1] == fmt.Sprint(os.Getpid()) {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && statOf(pid).PPID == os.Getpid() {
 			all["process "+e.Name()] = true
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/procfs"
+
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
@@ -154,11 +156,7 @@ func (d *diary) pids() (pids []string) {
 // alive are those of the processes that have not ended.
 func alive(pids []string) (left []string) {
 	for _, pid := range pids {
-		b, err := os.ReadFile("/proc/" + pid + "/stat")
-		if err != nil {
-			continue
-		}
-		if f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:])); f[0] != "Z" && f[0] != "X" {
+		if n, err := strconv.Atoi(pid); err == nil && lives(statOf(n)) {
 			left = append(left, pid)
 		}
 	}
@@ -230,19 +228,13 @@ func TestDeathOfParent(t *testing.T) {
 // groupOf lists the processes of a group that are not dead.
 func groupOf(t *testing.T, pgid string) (pids []string) {
 	t.Helper()
-	entries, err := os.ReadDir("/proc")
+	all, err := procfs.AllProcs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range entries {
-		b, err := os.ReadFile("/proc/" + e.Name() + "/stat")
-		if err != nil {
-			continue
-		}
-		// pid (name) state ppid pgrp …
-		f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-		if f[2] == pgid && f[0] != "Z" && f[0] != "X" {
-			pids = append(pids, e.Name())
+	for _, p := range all {
+		if stat := statOf(p.PID); strconv.Itoa(stat.PGRP) == pgid && lives(stat) {
+			pids = append(pids, strconv.Itoa(p.PID))
 		}
 	}
 	return pids
@@ -277,14 +269,21 @@ func suicides() int {
 
 func diaryPath() string { return os.Getenv(diaryEnv) }
 
-// stopped is the process with this id, if it is stopped.
-func stopped(pid int) []string {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// statOf is what the system says of a process; zeros when there is none.
+func statOf(pid int) procfs.ProcStat {
+	p, err := procfs.NewProc(pid)
 	if err != nil {
-		return nil
+		return procfs.ProcStat{}
 	}
-	if f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:])); f[0] == "T" {
-		return f
+	stat, err := p.Stat()
+	if err != nil {
+		return procfs.ProcStat{}
 	}
-	return nil
+	return stat
 }
+
+// lives reports whether a process is there and has not ended.
+func lives(stat procfs.ProcStat) bool { return stat.PID != 0 && stat.State != "Z" && stat.State != "X" }
+
+// stopped reports whether the process with this id is stopped.
+func stopped(pid int) bool { return statOf(pid).State == "T" }

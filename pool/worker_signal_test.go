@@ -24,7 +24,7 @@ func TestStoppedWorker(t *testing.T) {
 		chaosMap(t, ctx, p, 100)
 		pid := workerPID(t, p, round%2)
 		f, err := pool.ApplyAsync(ctx, p, stopSelf, int64(pid))
-		for err == nil && len(stopped(pid)) == 0 { // the other one may get it
+		for err == nil && !stopped(pid) { // the other one may get it
 			f, err = pool.ApplyAsync(ctx, p, stopSelf, int64(pid))
 			time.Sleep(5 * time.Millisecond)
 		}

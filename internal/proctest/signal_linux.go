@@ -1,12 +1,11 @@
 package proctest
 
 import (
-	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/prometheus/procfs"
 )
 
 // Signal sends sig to a child of this process that the test knows by its id only: a worker, from the statistics of its
@@ -23,22 +22,10 @@ func Signal(t testing.TB, pid int, sig syscall.Signal) bool {
 		return false
 	}
 	defer p.Release()
-	if parent, err := parentOf(pid); err != nil || parent != os.Getpid() {
+	if process, err := procfs.NewProc(pid); err != nil {
+		return false
+	} else if stat, err := process.Stat(); err != nil || stat.PPID != os.Getpid() {
 		return false // ended, and perhaps another's by now
 	}
 	return p.Signal(sig) == nil
-}
-
-// parentOf is the parent of a process, the fourth field of its stat file. The second, its name, may have spaces and
-// parentheses in it.
-func parentOf(pid int) (int, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	if len(fields) < 2 {
-		return 0, fmt.Errorf("/proc/%d/stat has no parent: %q", pid, stat)
-	}
-	return strconv.Atoi(fields[1])
 }
