@@ -68,7 +68,7 @@ type RWMutex struct {
 	leader   *guest       // who waits for all; guarded by gate
 	suspects bool         // the next look is also at writers; guarded by gate
 	forsaken bool         // and nobody alive has it; guarded by gate
-	turns    atomic.Int64 // until when seats keep their turns, see turnsLeft; that of who has writers, of which damaged bytes make two
+	turns    atomic.Int64 // until when seats keep their turns, in nanoseconds since writers.born; 0: not begun. That of who has writers, of which damaged bytes make two
 
 	read, wrote race.Shadow
 

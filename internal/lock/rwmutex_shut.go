@@ -47,7 +47,7 @@ func (l *RWMutex) shut(t turns) (empty bool) {
 // shutInTime is shut for a writer that waits. Turns begin with its first look.
 func (l *RWMutex) shutInTime() (empty bool) {
 	if l.turns.Load() == 0 {
-		l.turns.Store(int64(time.Since(turnsBegan) + rwTurn))
+		l.turns.Store(int64(time.Since(l.writers.born) + rwTurn))
 	}
 	if l.turnsLeft() > 0 {
 		return l.shut(turnsStay)
@@ -55,12 +55,9 @@ func (l *RWMutex) shutInTime() (empty bool) {
 	return l.shut(turnsOver)
 }
 
-// turnsBegan is what the times of turns are counted from, in nanoseconds; 0 is none.
-var turnsBegan = time.Now()
-
 // turnsLeft is for how long seats keep their turns.
 func (l *RWMutex) turnsLeft() time.Duration {
-	return time.Duration(l.turns.Load()) - time.Since(turnsBegan)
+	return time.Duration(l.turns.Load()) - time.Since(l.writers.born)
 }
 
 // watchReaders has the writer sleep on the lives of those it waits for. When there are none any more, the last one may

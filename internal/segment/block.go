@@ -36,12 +36,7 @@ func (s *Segment) take(n int, zero bool) (off uint64, mem []byte, err error) {
 }
 
 // Free gives a block of this process back. Off is what Alloc returned.
-func (s *Segment) Free(off uint64) error {
-	if off < blockHeaderBytes {
-		return s.corrupt("a block to free is not in the heap")
-	}
-	return s.locked(func() error { return s.free(off-blockHeaderBytes, ownerTagOf(s.Me())) })
-}
+func (s *Segment) Free(off uint64) error { return s.FreeGiven(off, 0) }
 
 // FreeGiven gives a block back that this process was given with that mark.
 //
