@@ -31,6 +31,39 @@ func TestNoAllocations(t *testing.T) {
 
 const allocRounds = 3000
 
+// sayAllocations says how many allocations some rounds take, while another process does the same.
+func sayAllocations(use func(rounds int)) {
+	proctest.Say("ready")
+	proctest.Hear()
+	use(allocRounds / 10) // to fill the pools
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	use(allocRounds)
+	runtime.ReadMemStats(&after)
+	proctest.Say("%d", after.Mallocs-before.Mallocs)
+	use(allocRounds / 10) // for the other to contend with
+}
+
+// checkAllocations runs two processes in a role that calls sayAllocations, and fails the test if one of them says more than it may.
+func checkAllocations(t *testing.T, role string, seg *shm.Segment, most int) {
+	t.Helper()
+	children := []*proctest.Child{proctest.Start(t, role, seg.Path()), proctest.Start(t, role, seg.Path())}
+	for _, c := range children {
+		c.Expect("ready")
+	}
+	for _, c := range children {
+		c.Send("go")
+	}
+	for _, c := range children {
+		var n int
+		if _, err := fmt.Sscan(c.Line(), &n); err != nil || n > most {
+			t.Errorf("%d allocations in %d rounds of each goroutine, more than %d", n, allocRounds, most)
+		}
+		t.Logf("%d allocations", n)
+		c.WaitOK()
+	}
+}
+
 // frugal: SEGMENT. Two goroutines lock and unlock while those of another process do the same, and sleep for it. It says
 // how many allocations that took.
 var frugal = proctest.Register("frugal", func(args []string) {
@@ -38,15 +71,7 @@ var frugal = proctest.Register("frugal", func(args []string) {
 	must(err)
 	m, err := shmsync.NewMutex(seg, "a", shmsync.MutexOptions{Wait: shmsync.Park})
 	must(err)
-	proctest.Say("ready")
-	proctest.Hear()
-	lockAndUnlock(m, allocRounds/10) // to fill the pools
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	lockAndUnlock(m, allocRounds)
-	runtime.ReadMemStats(&after)
-	proctest.Say("%d", after.Mallocs-before.Mallocs)
-	lockAndUnlock(m, allocRounds/10) // for the other to contend with
+	sayAllocations(func(rounds int) { lockAndUnlock(m, rounds) })
 })
 
 func lockAndUnlock(m *shmsync.Mutex, rounds int) {
@@ -68,20 +93,5 @@ func TestNoAllocationsContended(t *testing.T) {
 	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
-	seg := newSegment(t)
-	children := []*proctest.Child{proctest.Start(t, frugal, seg.Path()), proctest.Start(t, frugal, seg.Path())}
-	for _, c := range children {
-		c.Expect("ready")
-	}
-	for _, c := range children {
-		c.Send("go")
-	}
-	for _, c := range children {
-		var n int
-		if _, err := fmt.Sscan(c.Line(), &n); err != nil || n > allocRounds/50 {
-			t.Errorf("%d allocations in %d rounds of two goroutines", n, allocRounds)
-		}
-		t.Logf("%d allocations", n)
-		c.WaitOK()
-	}
+	checkAllocations(t, frugal, newSegment(t), allocRounds/50)
 }

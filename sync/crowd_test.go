@@ -33,29 +33,22 @@ func threads() (n int) {
 	return n
 }
 
-// crowded: SEGMENT. It blocks a crowd of goroutines on one lock, says how many threads it has, and cancels every other
-// of them when it is told to.
-var crowded = proctest.Register("crowded", func(args []string) {
-	seg, err := shm.Open(args[0])
-	must(err)
-	m, err := shmsync.NewMutex(seg, "a", shmsync.MutexOptions{})
-	must(err)
+// blockCrowd has a crowd of goroutines wait for something, says how many threads that takes, and cancels every other of them when it is
+// told to. It says how many threads there are then, and in the end how many goroutines got through and how many were cancelled.
+func blockCrowd(wait func(ctx context.Context, i int) error) {
 	ctx, cancel := context.WithCancel(background)
 	var wg sync.WaitGroup
-	var began, locked, canceled atomic.Int64
+	var began, through, canceled atomic.Int64
 	for i := range crowd {
 		wg.Go(func() {
 			began.Add(1)
-			var err error
-			if i%2 == 0 {
-				err = m.Lock(background)
-			} else {
-				err = m.Lock(ctx)
+			mine := background
+			if i%2 == 1 {
+				mine = ctx
 			}
-			switch {
+			switch err := wait(mine, i); {
 			case err == nil:
-				locked.Add(1)
-				m.Unlock()
+				through.Add(1)
 			case errors.Is(err, context.Canceled):
 				canceled.Add(1)
 			default:
@@ -75,7 +68,40 @@ var crowded = proctest.Register("crowded", func(args []string) {
 	}
 	proctest.Say("%d", threads())
 	wg.Wait()
-	proctest.Say("%d %d", locked.Load(), canceled.Load())
+	proctest.Say("%d %d", through.Load(), canceled.Load())
+}
+
+// checkCrowd fails the test unless the crowd of c needs few threads, and its other half gets through when what it waits for is freed.
+func checkCrowd(t *testing.T, c *proctest.Child, free func()) {
+	t.Helper()
+	checkThreads(t, c, "while all wait")
+	c.Send("cancel")
+	checkThreads(t, c, "after half of them left")
+	free()
+	c.Expect(fmt.Sprint(crowd/2, " ", crowd/2))
+}
+
+func checkThreads(t *testing.T, c *proctest.Child, when string) {
+	t.Helper()
+	var n int
+	if fmt.Sscan(c.Line(), &n); n < 1 || n > 16 {
+		t.Errorf("%s the process has %d threads", when, n)
+	}
+}
+
+// crowded: SEGMENT. A crowd waits for one lock.
+var crowded = proctest.Register("crowded", func(args []string) {
+	seg, err := shm.Open(args[0])
+	must(err)
+	m, err := shmsync.NewMutex(seg, "a", shmsync.MutexOptions{})
+	must(err)
+	blockCrowd(func(ctx context.Context, _ int) error {
+		err := m.Lock(ctx)
+		if err == nil {
+			m.Unlock()
+		}
+		return err
+	})
 })
 
 // 10,000 goroutines of one process that wait for a lock which another one holds need few threads. Half of them are
@@ -85,17 +111,7 @@ func TestCrowd(t *testing.T) {
 	m := newMutex(t, seg, "a")
 	wantErr(t, "lock", m.Lock(background), nil)
 	c := proctest.Start(t, crowded, seg.Path())
-	checkThreads := func(when string) {
-		var n int
-		if fmt.Sscan(c.Line(), &n); n < 1 || n > 16 {
-			t.Errorf("%s the process has %d threads", when, n)
-		}
-	}
-	checkThreads("while all wait")
-	c.Send("cancel")
-	checkThreads("after half of them left")
-	m.Unlock()
-	c.Expect(fmt.Sprint(crowd/2, " ", crowd/2))
+	checkCrowd(t, c, m.Unlock)
 	c.WaitOK()
 	wantErr(t, "in the end", m.TryLock(), nil)
 	m.Unlock()

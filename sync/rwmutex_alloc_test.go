@@ -3,7 +3,6 @@
 package shmsync_test
 
 import (
-	"fmt"
 	"runtime"
 	"sync"
 	"testing"
@@ -40,15 +39,7 @@ var rwFrugal = proctest.Register("rwmutex-frugal", func(args []string) {
 	must(err)
 	m, err := shmsync.NewRWMutex(seg, "a", shmsync.RWMutexOptions{Wait: shmsync.Park})
 	must(err)
-	proctest.Say("ready")
-	proctest.Hear()
-	rwRounds(m, allocRounds/10) // to fill the pools
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	rwRounds(m, allocRounds)
-	runtime.ReadMemStats(&after)
-	proctest.Say("%d", after.Mallocs-before.Mallocs)
-	rwRounds(m, allocRounds/10) // for the other to contend with
+	sayAllocations(func(rounds int) { rwRounds(m, rounds) })
 })
 
 func rwRounds(m *shmsync.RWMutex, rounds int) {
@@ -76,20 +67,5 @@ func TestRWMutexNoAllocationsContended(t *testing.T) {
 	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
-	seg := newSegment(t)
-	children := []*proctest.Child{proctest.Start(t, rwFrugal, seg.Path()), proctest.Start(t, rwFrugal, seg.Path())}
-	for _, c := range children {
-		c.Expect("ready")
-	}
-	for _, c := range children {
-		c.Send("go")
-	}
-	for _, c := range children {
-		var n int
-		if _, err := fmt.Sscan(c.Line(), &n); err != nil || n > allocRounds/20 {
-			t.Errorf("%d allocations in %d rounds of three goroutines", n, allocRounds)
-		}
-		t.Logf("%d allocations", n)
-		c.WaitOK()
-	}
+	checkAllocations(t, rwFrugal, newSegment(t), allocRounds/20)
 }

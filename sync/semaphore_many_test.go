@@ -4,13 +4,9 @@ package shmsync_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
@@ -18,47 +14,20 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// semaphore-crowd: SEGMENT. It blocks a crowd of goroutines on one semaphore, says how many threads it has, and cancels
-// every other of them when it is told to.
+// semaphore-crowd: SEGMENT. A crowd waits for units of one semaphore.
 var semaphoreCrowd = proctest.Register("semaphore-crowd", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
 	s, err := shmsync.OpenSemaphore(seg, "s", shmsync.SemaphoreOptions{})
 	must(err)
-	ctx, cancel := context.WithCancel(background)
-	var wg sync.WaitGroup
-	var began, had, canceled atomic.Int64
-	for i := range crowd {
-		wg.Go(func() {
-			began.Add(1)
-			c := background
-			if i%2 == 1 {
-				c = ctx
-			}
-			switch err := s.Acquire(c, int64(1+i%3)); {
-			case err == nil:
-				had.Add(1)
-				must(s.Release(int64(1 + i%3)))
-			case errors.Is(err, context.Canceled):
-				canceled.Add(1)
-			default:
-				must(err)
-			}
-		})
-	}
-	for began.Load() < crowd {
-		time.Sleep(time.Millisecond)
-	}
-	time.Sleep(50 * time.Millisecond)
-	proctest.Say("%d", threads())
-	proctest.Hear()
-	cancel()
-	for canceled.Load() < crowd/2 {
-		time.Sleep(time.Millisecond)
-	}
-	proctest.Say("%d", threads())
-	wg.Wait()
-	proctest.Say("%d %d", had.Load(), canceled.Load())
+	blockCrowd(func(ctx context.Context, i int) error {
+		n := int64(1 + i%3)
+		err := s.Acquire(ctx, n)
+		if err == nil {
+			must(s.Release(n))
+		}
+		return err
+	})
 })
 
 // 10,000 goroutines of one process that wait for units which another one has need few threads. Half of them are
@@ -69,17 +38,7 @@ func TestSemaphoreCrowd(t *testing.T) {
 		s := newSemaphore(t, seg, "s", 4, shmsync.SemaphoreOptions{Undo: undo})
 		wantErr(t, "acquire", s.Acquire(background, 4), nil)
 		c := proctest.Start(t, semaphoreCrowd, seg.Path())
-		checkThreads := func(when string) {
-			var n int
-			if fmt.Sscan(c.Line(), &n); n < 1 || n > 16 {
-				t.Errorf("%s the process has %d threads", when, n)
-			}
-		}
-		checkThreads("while all wait")
-		c.Send("cancel")
-		checkThreads("after half of them left")
-		wantErr(t, "release", s.Release(4), nil)
-		c.Expect(fmt.Sprint(crowd/2, " ", crowd/2))
+		checkCrowd(t, c, func() { wantErr(t, "release", s.Release(4), nil) })
 		c.WaitOK()
 		wantAvailable(t, s, 4)
 	})
@@ -128,15 +87,7 @@ var semaphoreFrugal = proctest.Register("semaphore-frugal", func(args []string) 
 		}
 		wg.Wait()
 	}
-	proctest.Say("ready")
-	proctest.Hear()
-	use(allocRounds / 10) // to fill the pools
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	use(allocRounds)
-	runtime.ReadMemStats(&after)
-	proctest.Say("%d", after.Mallocs-before.Mallocs)
-	use(allocRounds / 10) // for the other to contend with
+	sayAllocations(use)
 })
 
 // Waiting allocates nothing either. What the runtime itself allocates meanwhile is allowed for.
@@ -147,21 +98,7 @@ func TestSemaphoreNoAllocationsContended(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)
 		newSemaphore(t, seg, "s", 2, shmsync.SemaphoreOptions{Undo: undo})
-		children := []*proctest.Child{proctest.Start(t, semaphoreFrugal, seg.Path()), proctest.Start(t, semaphoreFrugal, seg.Path())}
-		for _, c := range children {
-			c.Expect("ready")
-		}
-		for _, c := range children {
-			c.Send("go")
-		}
-		for _, c := range children {
-			var n int
-			if _, err := fmt.Sscan(c.Line(), &n); err != nil || n > allocRounds/50 {
-				t.Errorf("%d allocations in %d rounds of two goroutines", n, allocRounds)
-			}
-			t.Logf("%d allocations", n)
-			c.WaitOK()
-		}
+		checkAllocations(t, semaphoreFrugal, seg, allocRounds/50)
 	})
 }
 

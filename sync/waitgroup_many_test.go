@@ -4,12 +4,9 @@ package shmsync_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,46 +17,13 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// waitgroup-crowd: SEGMENT. It blocks a crowd of goroutines on one wait group, says how many threads it has, and cancels
-// every other of them when it is told to.
+// waitgroup-crowd: SEGMENT. A crowd waits for one wait group.
 var waitGroupCrowd = proctest.Register("waitgroup-crowd", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
 	g, err := shmsync.OpenWaitGroup(seg, "g", shmsync.WaitGroupOptions{})
 	must(err)
-	ctx, cancel := context.WithCancel(background)
-	var wg sync.WaitGroup
-	var began, through, canceled atomic.Int64
-	for i := range crowd {
-		wg.Go(func() {
-			began.Add(1)
-			c := background
-			if i%2 == 1 {
-				c = ctx
-			}
-			switch err := g.Wait(c); {
-			case err == nil:
-				through.Add(1)
-			case errors.Is(err, context.Canceled):
-				canceled.Add(1)
-			default:
-				must(err)
-			}
-		})
-	}
-	for began.Load() < crowd {
-		time.Sleep(time.Millisecond)
-	}
-	time.Sleep(50 * time.Millisecond)
-	proctest.Say("%d", threads())
-	proctest.Hear()
-	cancel()
-	for canceled.Load() < crowd/2 {
-		time.Sleep(time.Millisecond)
-	}
-	proctest.Say("%d", threads())
-	wg.Wait()
-	proctest.Say("%d %d", through.Load(), canceled.Load())
+	blockCrowd(func(ctx context.Context, _ int) error { return g.Wait(ctx) })
 })
 
 // 10,000 goroutines of one process that wait need few threads. Half of them are cancelled; all others return.
@@ -69,17 +33,7 @@ func TestWaitGroupCrowd(t *testing.T) {
 		g := newWaitGroup(t, seg, "g", undo)
 		wantErr(t, "add", g.Add(1), nil)
 		c := proctest.Start(t, waitGroupCrowd, seg.Path())
-		checkThreads := func(when string) {
-			var n int
-			if fmt.Sscan(c.Line(), &n); n < 1 || n > 16 {
-				t.Errorf("%s the process has %d threads", when, n)
-			}
-		}
-		checkThreads("while all wait")
-		c.Send("cancel")
-		checkThreads("after half of them left")
-		wantErr(t, "done", g.Done(), nil)
-		c.Expect(fmt.Sprint(crowd/2, " ", crowd/2))
+		checkCrowd(t, c, func() { wantErr(t, "done", g.Done(), nil) })
 		c.WaitOK()
 	})
 }
