@@ -45,7 +45,7 @@ func mapAdmitted[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A
 }
 
 // IMapUnordered runs the task for every argument and yields each result, or error of a task,
-// as it comes. It takes arguments only as fast as they are worked off, a few for each worker ahead.
+// as it comes. It takes arguments only as fast as they are worked off, at most 8 chunks for each worker ahead.
 // The loop may be left at any time: tasks that have not begun are dropped then, and the contexts of those that run end. A panic of
 // the iterator args does the same.
 //
@@ -54,8 +54,8 @@ func IMapUnordered[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args i
 	return imap(ctx, p, t, infallible(args), false)
 }
 
-// IMap is [IMapUnordered] with the results in the order of the arguments. When those that wait for their turn get many, no
-// arguments are taken until it has come.
+// IMap is [IMapUnordered] with the results in the order of the arguments. It takes at most 32 chunks for each worker ahead, those
+// whose results wait for their turn included.
 func IMap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq[A]) iter.Seq2[R, error] {
 	return imap(ctx, p, t, infallible(args), true)
 }
