@@ -17,8 +17,8 @@ var soundBarrier = []check{
 	{model: barrier, flags: "PROCS=2 DEATHS=1"},
 	{model: barrier, flags: "PROCS=2 DEATHS=2 ACTION CANCELS=1"},
 	{model: barrier, flags: "PROCS=2 ROUNDS=2 DEATHS=1 RESETS=1"},
-	{model: barrier, flags: "PROCS=3", size: normal},
-	{model: barrier, flags: "PROCS=3 DEATHS=1", size: normal},
+	{model: barrier, flags: "PROCS=3"},
+	{model: barrier, flags: "PROCS=3 DEATHS=1"},
 	{model: barrier, flags: "PROCS=2 DEATHS=2 LOOKER BACKSTOP", size: normal},
 	{model: barrier, flags: "PROCS=2 ROUNDS=2 DEATHS=1 RESETS=1 LOOKER BACKSTOP", size: full},
 }

@@ -15,27 +15,27 @@ var sound = []check{
 	{model: mutex, flags: "PROCS=3 CANCELS=1"},
 	{model: mutex, flags: "PROCS=2 ROUNDS=2 STARVE CANCELS=1"},
 	{model: mutex, flags: "PROCS=3 CANCELS=1 WAKES=1"},
-	{model: mutex, flags: "PROCS=2 STARVE SIBLING CANCELS=1", size: normal},
-	{model: mutex, flags: "PROCS=3 STARVE", size: normal},
+	{model: mutex, flags: "PROCS=2 STARVE SIBLING CANCELS=1"},
+	{model: mutex, flags: "PROCS=3 STARVE"},
 	{model: mutex, flags: "PROCS=3 STARVE CANCELS=1", size: full},
 	{model: mutex, flags: "PROCS=2 ROUNDS=2 STARVE SIBLING", size: full},
 
 	// Nor with a single death, or with deaths of owners only.
 	{model: mutex, flags: "PROCS=2 DEATHS=1 BYSTANDER"},
 	{model: mutex, flags: "PROCS=3 DEATHS=1", size: normal},
-	{model: mutex, flags: "PROCS=2 DEATHS=1 SIBLING", size: normal},
-	{model: mutex, flags: "PROCS=3 DEATHS=2 OWNERS_DIE", size: normal},
+	{model: mutex, flags: "PROCS=2 DEATHS=1 SIBLING"},
+	{model: mutex, flags: "PROCS=3 DEATHS=2 OWNERS_DIE"},
 
 	// With it, nothing is ever stuck.
 	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP STARVE CANCELS=1"},
-	{model: mutex, flags: "PROCS=2 ROUNDS=2 DEATHS=2 BACKSTOP STARVE CANCELS=1", size: normal},
-	{model: mutex, flags: "PROCS=2 ROUNDS=2 DEATHS=1 SPURIOUS STARVE DAWDLE", size: normal},
+	{model: mutex, flags: "PROCS=2 ROUNDS=2 DEATHS=2 BACKSTOP STARVE CANCELS=1"},
+	{model: mutex, flags: "PROCS=2 ROUNDS=2 DEATHS=1 SPURIOUS STARVE DAWDLE"},
 	{model: mutex, flags: "PROCS=3 DEATHS=1 BACKSTOP STARVE", size: full},
 
 	// Threads that run on after the death of their process, and slots that are used again.
 	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP LATE STARVE CANCELS=1"},
-	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP LATE SIBLING", size: normal},
-	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP LATE REUSE", size: normal},
+	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP LATE SIBLING"},
+	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP LATE REUSE"},
 	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP LATE SIBLING STARVE", size: full},
 
 	// Closing.
@@ -53,9 +53,9 @@ var sound = []check{
 	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2"},
 	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 ONCE"},
 	{model: sleep, flags: "SLEEPERS=2 CANCELS=1"},
-	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 CANCELS=1", size: normal},
+	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 CANCELS=1"},
 	{model: sleep, flags: "SLEEPERS=3 EVENT"},
-	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 ROUNDS=2", size: normal},
+	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 ROUNDS=2"},
 	{model: sleep, flags: "SLEEPERS=3 NOTIFIERS=2", size: normal},
 	{model: sleep, flags: "SLEEPERS=3 NOTIFIERS=2 ONCE CANCELS=1", size: normal},
 	{model: sleep, flags: "SLEEPERS=3 NOTIFIERS=2 EVENT CANCELS=1", size: normal},
@@ -75,8 +75,8 @@ var sound = []check{
 	{model: cond, flags: "WAITERS=3 SIGNALS=2 DEATHS=1", size: normal},
 	{model: cond, flags: "WAITERS=3 DEATHS=2 CANCELS=1", size: normal},
 	{model: cond, flags: "WAITERS=2 NOTIFIERS=2 DEATHS=1 CANCELS=1", size: normal},
-	{model: cond, flags: "WAITERS=2 NEWCOMER DEATHS=1", size: normal},
-	{model: cond, flags: "WAITERS=2 NEWCOMER SIGNALS=2 CANCELS=1", size: normal},
+	{model: cond, flags: "WAITERS=2 NEWCOMER DEATHS=1"},
+	{model: cond, flags: "WAITERS=2 NEWCOMER SIGNALS=2 CANCELS=1"},
 	{model: cond, flags: "WAITERS=2 NOTIFIERS=2 STORM DEATHS=2", size: normal},
 
 	// The semaphore: without a death, or with a single one, nobody needs the backstop.
@@ -84,7 +84,7 @@ var sound = []check{
 	{model: semaphore, flags: "PROCS=2 ROUNDS=2 DEATHS=1 STARVE CANCELS=1 DAWDLE"},
 	{model: semaphore, flags: "PROCS=3 UNITS=2 DEATHS=1"},
 	{model: semaphore, flags: "PROCS=3 UNITS=2 HEAVY DEATHS=1", size: normal},
-	{model: semaphore, flags: "PROCS=3 STARVE", size: normal},
+	{model: semaphore, flags: "PROCS=3 STARVE"},
 	{model: semaphore, flags: "PROCS=3 DEATHS=1", size: normal},
 	{model: semaphore, flags: "PROCS=3 UNITS=2 HEAVY STARVE DEATHS=1", size: full},
 	{model: semaphore, flags: "PROCS=3 PLAIN CANCELS=1 SPARE=0"},
@@ -102,11 +102,11 @@ var sound = []check{
 	{model: rwmutex, flags: "WRITERS=2 READERS=1 ROUNDS=2 TURNS"},
 	{model: rwmutex, flags: "WRITERS=1 READERS=1 SIBLING ROUNDS=2"},
 	{model: rwmutex, flags: "WRITERS=1 READERS=1 ROUNDS=2 DEATHS=2 REPAIR POISON"},
-	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=1", size: normal},
-	{model: rwmutex, flags: "WRITERS=1 READERS=2 DEATHS=1", size: normal},
-	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=1 CANCELS=1", size: normal},
-	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=2 POISON", size: normal},
-	{model: rwmutex, flags: "WRITERS=1 READERS=1 SIBLING ROUNDS=2 DEATHS=1", size: normal},
+	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=1"},
+	{model: rwmutex, flags: "WRITERS=1 READERS=2 DEATHS=1"},
+	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=1 CANCELS=1"},
+	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=2 POISON"},
+	{model: rwmutex, flags: "WRITERS=1 READERS=1 SIBLING ROUNDS=2 DEATHS=1"},
 	{model: rwmutex, flags: "WRITERS=2 READERS=1 SIBLING DEATHS=1", size: normal},
 	{model: rwmutex, flags: "WRITERS=1 READERS=1 ROUNDS=2 CANCELS=1", ends: true},
 	{model: rwmutex, flags: "WRITERS=1 READERS=1 SIBLING DEATHS=1", ends: true},
@@ -132,7 +132,7 @@ var broken = []check{
 	// Two owners.
 	{model: mutex, flags: "BROKEN_TAKEOVER_STORE PROCS=3 DEATHS=1 BACKSTOP", want: violated},
 	{model: mutex, flags: "BROKEN_DEAD_NO_MEMBARRIER PROCS=2 DEATHS=1 BACKSTOP LATE", want: "(hold==0)"},
-	{model: mutex, flags: "BROKEN_CLAIM_NO_MEMBARRIER PROCS=2 DEATHS=1 BACKSTOP LATE REUSE", want: "(hold==0)", size: normal},
+	{model: mutex, flags: "BROKEN_CLAIM_NO_MEMBARRIER PROCS=2 DEATHS=1 BACKSTOP LATE REUSE", want: "(hold==0)"},
 	{model: mutex, flags: "BROKEN_UNLOCK_IGNORES_CLOSE PROCS=2 CLOSE", want: "(hold==0)"},
 	{model: mutex, flags: "BROKEN_CLOSE_NOT_SETTLED PROCS=2 CLOSE", want: "(hold==0)"},
 	{model: mutex, flags: "BROKEN_RELEASING_CLEARED_LATE PROCS=2 CLOSE SIBLING", want: "(hold==0)"},
@@ -144,7 +144,7 @@ var broken = []check{
 	{model: mutex, flags: "BROKEN_HANDED_IS_SUSPECT PROCS=2 ROUNDS=2 DEATHS=1 BACKSTOP STARVE", want: "||lost"},
 
 	// Handing over.
-	{model: mutex, flags: "BROKEN_SIBLING_TAKES_HANDED PROCS=2 ROUNDS=2 STARVE SIBLING", want: violated, size: normal},
+	{model: mutex, flags: "BROKEN_SIBLING_TAKES_HANDED PROCS=2 ROUNDS=2 STARVE SIBLING", want: violated},
 	{model: mutex, flags: "BROKEN_HAND_CLEARS_G BROKEN_VOID_NOT_TAKEN PROCS=2 ROUNDS=2 STARVE CANCELS=1", want: stuck},
 	{model: mutex, flags: "BROKEN_VOID_NOT_TAKEN PROCS=2 ROUNDS=2 DEATHS=1 BACKSTOP STARVE CANCELS=1", want: stuck},
 	{model: mutex, flags: "BROKEN_LEAVE_KEEPS_G PROCS=2 ROUNDS=2 STARVE CANCELS=1", want: stuck},
@@ -168,7 +168,7 @@ var broken = []check{
 	{model: cond, flags: "BROKEN_TAKE_FIRST WAITERS=3 DEATHS=2", want: ">=notified)"},
 	{model: cond, flags: "BROKEN_LEAVE_DROPS WAITERS=2 CANCELS=1", want: ">=notified)"},
 	{model: cond, flags: "BROKEN_GRANT_ENDS_EARLY WAITERS=2 DEATHS=1", want: ">=notified)"},
-	{model: cond, flags: "BROKEN_CLAIM_FORGETS WAITERS=2 NEWCOMER DEATHS=1", want: ">=notified)", size: normal},
+	{model: cond, flags: "BROKEN_CLAIM_FORGETS WAITERS=2 NEWCOMER DEATHS=1", want: ">=notified)"},
 
 	{model: proctab, flags: "BROKEN_NO_FILE_LOCK PROCS=2", want: "(occupant==p)"},
 	{model: proctab, flags: "BROKEN_CLAIM_NO_PENDING PROCS=2", want: violated},
