@@ -24,8 +24,7 @@ func (r *ring) claimGet() (s *slot, p uint64, held proctab.Owner, err error) {
 		// SYNC: filled: the value was written before the word that this CAS replaces.
 		if s.state.CompareAndSwap(wordOf(full, nobody, lap), wordOf(reading, r.me, lap)) { // #2 -> #3
 			crashpoint.Here("queue.taken")
-			r.head.get.CompareAndSwap(p, p+1) // at once, as in claimPut
-			crashpoint.Here("queue.get.advanced")
+			r.gets.pass(p)
 			r.filled.Acquire()
 			return s, p, nobody, nil
 		}
@@ -39,8 +38,8 @@ func (r *ring) claimGet() (s *slot, p uint64, held proctab.Owner, err error) {
 // Errors: [ErrEmpty], errHeld with the living process that is writing the message, [ErrClosed], [shm.ErrCorrupt].
 func (r *ring) front() (p uint64, held proctab.Owner, err error) {
 	closed := false
+	p = r.gets.from()
 	for range r.tries() {
-		p = r.head.get.Load()
 		s := r.slot(p)
 		w := s.state.Load()
 		switch stage := stageOf(w, r.lap(p)); {
@@ -60,11 +59,13 @@ func (r *ring) front() (p uint64, held proctab.Owner, err error) {
 				return 0, o, errHeld
 			}
 			r.abandon(s, w)
-		case isReading <= stage && stage <= isFull+perLap: // the position is done with
-			r.head.get.CompareAndSwap(p, p+1)
-			crashpoint.Here("queue.get.helped")
-		case r.head.get.Load() == p:
-			return 0, nobody, r.corrupt()
+		case isReading <= stage && stage <= mostPassed: // the position is done with
+			r.gets.pass(p)
+			p++
+		default:
+			if p, err = r.again(&r.gets, p); err != nil {
+				return 0, nobody, err
+			}
 		}
 	}
 	return 0, nobody, r.corrupt()

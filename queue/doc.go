@@ -59,10 +59,11 @@
 // A claim needs the compare-and-swap. What ends a claim is a plain release store: as long as its owner lives, nobody
 // else changes the word, and the other goroutines of the owner's process leave claims alone, too.
 //
-// The two ends of the queue, put and get, are only hints where to look. Who finds the slot at a hint
-// taken moves the hint on by one, whoever took it. As a slot is claimed only by somebody who has seen the
-// hint at its position, claims are made in the order of positions, and a hint lags behind by one at most. So each slot can
-// only be in a few states, seen from a hint; anything else is reported as [shm.ErrCorrupt].
+// The two ends of the queue, put and get, are only hints where to search: no earlier position is free to be claimed. Whoever
+// searches goes from there over the positions that are taken to the first that is not, so that claims are made in the order of
+// positions. A process remembers how far it has come, and moves the hint on at every eighth position only, or once in a lap where a
+// lap is shorter. So a hint is behind by a few positions, and each slot can only be in a few states, seen from there; anything else
+// is reported as [shm.ErrCorrupt].
 //
 // Laps have 32 bits and wrap; they are compared by their signed difference. Only a process that sleeps between two
 // instructions for a multiple of 2³² laps exactly could take one lap for another.
@@ -84,7 +85,7 @@
 //	after it has published its message        get the message; who sleeps for it looks within a second
 //	while it copies a message out             have lost that one message; count it as abandoned when its slot is needed
 //	after it has freed the slot               never see that message: it was the dead one's; who sleeps for room looks within a second
-//	between a claim and moving the hint       move the hint for it
+//	between a claim and moving the hint       move the hint when they pass its position, or the next where it is moved
 //	while it waits                            notice nothing
 //	after it has freed a dead one's slot      may miss that one in the count
 //	while it closes the queue                 find it closed, within a second, or not

@@ -22,9 +22,9 @@ import (
 //	 64    32  tally      see there
 //	 96    16  joiners    package lock
 //	112    16  -
-//	128     8  put        everybody, CAS    everybody   0        every earlier position has been claimed by a producer
+//	128     8  put        everybody, CAS    everybody   0        every earlier position has been claimed by a producer; see end
 //	136   120  -
-//	256     8  get        everybody, CAS    everybody   0        every earlier position has been claimed by a consumer, or skipped
+//	256     8  get        everybody, CAS    everybody   0        every earlier position has been claimed by a consumer, or skipped; see end
 //	264   120  -
 //
 // The first line changes only when somebody sleeps, dies or closes; everybody keeps a

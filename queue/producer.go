@@ -14,8 +14,8 @@ func (r *ring) claimPut() (s *slot, p uint64, held proctab.Owner, err error) {
 	if err := r.closedForPut(); err != nil {
 		return nil, 0, nobody, err
 	}
+	p = r.puts.from()
 	for range r.tries() {
-		p = r.head.put.Load()
 		s = r.slot(p)
 		lap := r.lap(p)
 		w := s.state.Load()
@@ -28,23 +28,22 @@ func (r *ring) claimPut() (s *slot, p uint64, held proctab.Owner, err error) {
 					r.withdraw(s, lap)
 					return nil, 0, nobody, err
 				}
-				// Before the message is written: a locked instruction waits for all stores, and those go to cache lines that are
-				// still on their way.
-				r.head.put.CompareAndSwap(p, p+1)
-				crashpoint.Here("queue.put.advanced")
+				r.puts.pass(p) // before the message is written: a locked instruction would wait for that
 				r.freed.Acquire()
 				return s, p, nobody, nil
 			}
-		case isWriting <= stage && stage <= isEmpty+perLap: // the position is taken
-			r.head.put.CompareAndSwap(p, p+1)
-			crashpoint.Here("queue.put.helped")
+		case isWriting <= stage && stage <= mostPassed: // the position is taken
+			r.puts.pass(p)
+			p++
 		case isWriting-perLap <= stage && stage <= isReading-perLap: // the last message of this slot is still there
 			held, err := r.blocked(s, w)
 			if err != nil {
 				return nil, 0, held, err
 			}
-		case r.head.put.Load() == p:
-			return nil, 0, nobody, r.corrupt()
+		default:
+			if p, err = r.again(&r.puts, p); err != nil {
+				return nil, 0, nobody, err
+			}
 		}
 	}
 	return nil, 0, nobody, r.corrupt()
@@ -108,7 +107,8 @@ func (r *ring) show(s *slot, p uint64) {
 
 // look notes how many messages there are up to a position.
 func (r *ring) look(end uint64) {
-	if n := end - r.head.get.Load(); n <= r.capacity() { // otherwise they are taken already
+	got, _ := r.next(&r.gets)
+	if n := end - got; n <= r.capacity() { // otherwise they are taken already
 		r.head.tally.saw(n)
 	}
 }

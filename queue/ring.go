@@ -30,6 +30,9 @@ type ring struct {
 	bad    error        // an [shm.ErrCorrupt] that names the queue
 	closer *wait.Closer // of this process's attachment to the segment
 
+	puts end // who puts searches here
+	gets end
+
 	producers side // wait for room
 	consumers side // wait for messages
 
@@ -103,6 +106,8 @@ func viewRing(o *segment.Object, size int) (*ring, error) {
 		seg:       o.Seg,
 		bad:       fmt.Errorf("queue: object %q of %s: %w: its words make no sense", o.Name, o.Seg.Path(), shm.ErrCorrupt),
 		closer:    party.Closer,
+		puts:      end{hint: &head.put, every: min(hintEvery, capacity) - 1, passed: isWriting},
+		gets:      end{hint: &head.get, every: min(hintEvery, capacity) - 1, passed: isReading},
 		producers: side{event: lock.NewEventCount(party, head.notFull[:])},
 		consumers: side{event: lock.NewEventCount(party, head.notEmpty[:])},
 		sample:    max(capacity, sampleEvery) - 1,

@@ -55,21 +55,13 @@ func (q *Queue[T]) Cap() int { return int(q.r.capacity()) }
 // stats reads the two ends so that they fit together.
 func (r *ring) stats() Stats {
 	for range patience {
-		got := r.settled(r.head.get.Load(), isReading)
-		put := r.settled(r.head.put.Load(), isWriting)
+		got, _ := r.next(&r.gets)
+		put, _ := r.next(&r.puts)
 		if n := put - got; n <= r.capacity() {
 			return Stats{Put: put, Got: got, Abandoned: r.head.abandoned.Load()}
 		}
 	}
 	// Others are too fast, or the positions make no sense.
-	put := r.head.put.Load()
+	put := r.puts.from()
 	return Stats{Put: put, Got: put, Abandoned: r.head.abandoned.Load()}
-}
-
-// settled returns the position that an end has really reached: whoever took the last one may not have moved it on.
-func (r *ring) settled(p uint64, taken stage) uint64 {
-	if stageOf(r.slot(p).state.Load(), r.lap(p)) >= taken {
-		p++
-	}
-	return p
 }

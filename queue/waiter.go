@@ -110,11 +110,11 @@ func (r *ring) waited(s *side, err error, more bool) {
 
 // putReady and getReady report whether the next put, or get, would not have to wait.
 func (r *ring) putReady() bool {
-	p := r.head.put.Load()
-	return stageOf(r.slot(p).state.Load(), r.lap(p)) >= isEmpty
+	_, far := r.next(&r.puts)
+	return far >= isEmpty
 }
 
 func (r *ring) getReady() bool {
-	p := r.head.get.Load()
-	return stageOf(r.slot(p).state.Load(), r.lap(p)) >= isFull
+	_, far := r.next(&r.gets)
+	return far >= isFull
 }

@@ -3,7 +3,7 @@
  * two accesses to shared memory. ring.go, producer.go, consumer.go and queue_full.go.
  *
  * One atomic block is one access to shared memory together with the local decision that follows from it. "Mirrors f"
- * names the Go function whose steps follow. What ends a claim is a plain store: it goes through a store buffer, which drains late,
+ * names the Go function whose steps follow. Hints move on where a lap ends, as they do in the code where a lap is short. What ends a claim is a plain store: it goes through a store buffer, which drains late,
  * at the next locked instruction of its process, or at a membarrier of somebody else.
  *
  * Configuration, each by -D:
@@ -14,6 +14,7 @@
  *	DEATHS     how many of them may be killed
  *	CLOSE      somebody closes the queue
  *	DROP       producers that find no room drop the oldest message
+ *	LAPS       how many laps a hint may be behind
  *	BROKEN_*   one mistake each, which spin must find
  *
  * When all are done or dead, an auditor takes what is left, and fills and drains the queue once more: nothing may be stuck.
@@ -34,6 +35,9 @@
 #ifndef DEATHS
 #define DEATHS 0
 #endif
+#ifndef LAPS
+#define LAPS 2
+#endif
 
 #define ALL     (PRODUCERS + CONSUMERS)
 #define AUDITOR ALL
@@ -45,6 +49,7 @@
 #define FULL    2
 #define READING 3
 #define PER_LAP 4
+#define MOST_PASSED (EMPTY + LAPS * PER_LAP)
 
 /* The slots: a word each, and what is in it: 0 is half a message. */
 byte phase[CAP], owner[CAP], lap[CAP], content[CAP];
@@ -110,19 +115,41 @@ inline look(o) {
 	fi
 }
 
-/* A locked instruction drains the buffer of its process first. */
-inline moveOn(hint) {
-	atomic {
-		drain(self);
-#ifdef BROKEN_HINT_STORE
-		hint = p + 1
-#else
+/* Mirrors end.from. */
+inline from(hint, seen) {
+	p = (hint > seen -> hint : seen)
+}
+
+/* Mirrors end.pass and end.tell. A locked instruction drains the buffer of its process first. */
+inline pass(hint, seen) {
+	seen = p + 1;
+	if
+	:: p % CAP == CAP - 1 ->
+		h = hint;
 		if
-		:: hint == p -> hint++
-		:: else
-		fi
+#ifdef BROKEN_HINT_STORE
+		:: true -> hint = p + 1
+#else
+		:: h < p + 1 ->
+			atomic {
+				drain(self);
+				if
+				:: hint == h -> hint = p + 1
+				:: else
+				fi
+			}
 #endif
-	}
+		:: else
+		fi;
+		h = 0
+	:: else
+	fi
+}
+
+/* Mirrors ring.again, which must not find that words make no sense. */
+inline searchAgain(hint, seen) {
+	assert(hint > p || seen > p);
+	from(hint, seen)
 }
 
 /* Mirrors ring.abandon. */
@@ -161,9 +188,9 @@ inline readWord() {
 /* Mirrors ring.front: OK with p, NOTHING, HELD or CLOSED. */
 inline front() {
 	again = false;
+	from(get, seenGet);
 	do
-	:: p = get;
-		readWord();
+	:: readWord();
 		if
 		:: st == FULL && wo == NOBODY -> res = OK; break
 		:: st == EMPTY && wo == NOBODY || st == READING - PER_LAP ->
@@ -186,10 +213,11 @@ inline front() {
 			:: !dead -> res = HELD; break
 			:: else -> abandon()
 			fi
-		:: st >= READING && st <= FULL + PER_LAP ->
-			moveOn(get)
+		:: st >= READING && st <= MOST_PASSED ->
+			pass(get, seenGet);
+			p++
 		:: else ->
-			assert(get != p) /* else it would be ErrCorrupt */
+			searchAgain(get, seenGet)
 		fi
 	od;
 	again = false
@@ -230,7 +258,7 @@ inline store(ph, lp) {
 
 /* Mirrors the end of ring.claimGet, the copy of the message, and ring.finish. */
 inline release() {
-	moveOn(get);
+	pass(get, seenGet);
 #ifdef BROKEN_FREE_BEFORE_COPY
 	store(EMPTY, l + 1);
 	assert(content[s] == m);
@@ -244,13 +272,19 @@ inline release() {
 /* Mirrors ring.claimPut: OK with s and l, NO_ROOM, HELD or CLOSED. */
 inline claimPut() {
 	won = false;
+	if
+	:: closed -> res = CLOSED
+	:: else -> res = OK; from(put, seenPut)
+	fi;
 	do
-	:: closed -> res = CLOSED; break
+	:: res == CLOSED -> break
 	:: else ->
-		p = put;
 		readWord();
 		if
 		:: st == EMPTY && wo == NOBODY ->
+#ifdef BROKEN_PASSED_FIRST
+			pass(put, seenPut);
+#endif
 			atomic {
 				drain(self);
 				won = is(s, EMPTY, NOBODY, l);
@@ -279,12 +313,9 @@ inline claimPut() {
 				res = OK; break
 			:: else
 			fi
-		:: st >= WRITING && st <= EMPTY + PER_LAP ->
-#ifdef BROKEN_NOBODY_HELPS
-			skip
-#else
-			moveOn(put)
-#endif
+		:: st >= WRITING && st <= MOST_PASSED ->
+			pass(put, seenPut);
+			p++
 		:: st >= WRITING - PER_LAP && st <= READING - PER_LAP ->
 			/* Mirrors ring.blocked. */
 			if
@@ -299,17 +330,19 @@ inline claimPut() {
 			if
 			:: wp == READING -> abandon()
 			:: else ->
-				front() /* skips it */
+				q = p;
+				front(); /* skips it */
+				p = q; q = 0; res = OK
 			fi
 		:: else ->
-			assert(put != p) /* else it would be ErrCorrupt */
+			searchAgain(put, seenPut)
 		fi
 	od
 }
 
 /* Mirrors the end of ring.claimPut, the copy of the message, and ring.show. */
 inline publish(message) {
-	moveOn(put);
+	pass(put, seenPut);
 #ifdef BROKEN_SHOWN_BEFORE_WRITTEN
 	store(FULL, l);
 	atomic { drain(self) }
@@ -321,11 +354,11 @@ inline publish(message) {
 }
 
 inline forget() {
-	p = 0; s = 0; l = 0; wp = 0; wo = 0; wl = 0; st = 0; res = 0; won = false; dead = false; again = false; m = 0
+	p = 0; s = 0; l = 0; wp = 0; wo = 0; wl = 0; st = 0; res = 0; won = false; dead = false; again = false; m = 0; h = 0; q = 0
 }
 
 proctype producer(byte self) {
-	byte p, s, l, wp, wo, wl, res, m, k;
+	byte p, s, l, wp, wo, wl, res, m, k, h, q, seenPut, seenGet;
 	short st;
 	bool won, dead, again;
 	{
@@ -352,14 +385,14 @@ proctype producer(byte self) {
 			atomic { forget(); k++ }
 		:: else -> break
 		od;
-		atomic { drain(self); over++; k = 0 }
+		atomic { drain(self); over++; k = 0; seenPut = 0; seenGet = 0 }
 	} unless {
-		atomic { gone[self] -> forget(); over++; k = 0 }
+		atomic { gone[self] -> forget(); over++; k = 0; seenPut = 0; seenGet = 0 }
 	}
 }
 
 proctype consumer(byte self) {
-	byte p, s, l, wp, wo, wl, res, m, k;
+	byte p, s, l, wp, wo, wl, res, m, k, h, q, seenPut, seenGet;
 	short st;
 	bool won, dead, again;
 	{
@@ -373,15 +406,15 @@ proctype consumer(byte self) {
 			atomic { forget(); k++ }
 		:: else -> break
 		od;
-		atomic { drain(self); over++; k = 0 }
+		atomic { drain(self); over++; k = 0; seenPut = 0; seenGet = 0 }
 	} unless {
-		atomic { gone[self] -> forget(); over++; k = 0 }
+		atomic { gone[self] -> forget(); over++; k = 0; seenPut = 0; seenGet = 0 }
 	}
 }
 
 /* Looks at what is left when nobody else does anything any more. */
 proctype auditor(byte self) {
-	byte p, s, l, wp, wo, wl, res, m, k;
+	byte p, s, l, wp, wo, wl, res, m, k, h, q, seenPut, seenGet;
 	short st;
 	bool won, dead, again;
 
