@@ -51,7 +51,7 @@ type worker struct {
 func newWorker(t *table, config workerConfig, me proctab.Owner) *worker {
 	w := &worker{table: t, config: config, record: &t.records[config.Number], me: me, ended: make(chan struct{})}
 	w.base, w.stop = context.WithCancelCause(context.Background())
-	w.taking, w.last = context.WithCancel(w.base)
+	w.taking, w.last = context.WithCancel(wait.Patient(w.base)) // when a worker dies with a wake-up, the parent sends messages again
 	w.began = time.Now()
 	return w
 }
@@ -186,7 +186,7 @@ func (w *worker) heed() {
 			w.end(stageRetired)
 			return
 		}
-		limit := time.Duration(wait.Backstop)
+		limit := time.Duration(wait.Longest) // the parent always wakes it: else the worker ends
 		if order != seen {
 			w.interrupted()
 			seen = order

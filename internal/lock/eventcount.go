@@ -137,7 +137,7 @@ func (c *EventCount) sleep(ctx context.Context, ready func() bool, extra func(*W
 	if ready() {
 		return true
 	}
-	limit := wait.Backstop
+	limit := wait.BackstopOf(ctx)
 	if !sure {
 		limit = silentLook
 	}

@@ -3,7 +3,7 @@
 // [Park] sleeps on several words at once: the word of an object, the liveness
 // words of the processes that the caller waits for, and words of its own that the
 // end of a context or a [Closer] changes. It returns whenever there may be
-// something to see, and never later than [Backstop] after it began, so that a
+// something to see, and not later than its limit after it began, mostly [Backstop], so that a
 // wake-up which died with the process that owed it costs a delay and never a
 // hang. Callers look again in a loop.
 //

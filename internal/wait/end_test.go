@@ -1,9 +1,19 @@
 package wait
 
 import (
+	"context"
 	"testing"
 	"time"
 )
+
+// Only a patient context has longer sleeps, and so have those made from it.
+func TestBackstopOf(t *testing.T) {
+	ctx, cancel := context.WithCancel(Patient(t.Context()))
+	defer cancel()
+	if d, patient := BackstopOf(t.Context()), BackstopOf(ctx); d != Backstop || patient != Longest {
+		t.Errorf("%v, patient %v", d, patient)
+	}
+}
 
 // A sleep ends in the future, in time, and the longest ones at the same moment.
 func TestEndOf(t *testing.T) {
@@ -11,6 +21,11 @@ func TestEndOf(t *testing.T) {
 		before := time.Now()
 		if end := endOf(limit); end.Before(before.Add(limit)) || end.After(time.Now().Add(limit)) {
 			t.Errorf("%v end after %v", limit, end.Sub(before))
+		}
+	}
+	for _, limit := range []time.Duration{Backstop, Longest} {
+		if end := time.Until(endOf(limit)); end > limit || end < limit-Backstop {
+			t.Errorf("%v end after %v", limit, end)
 		}
 	}
 	for end := time.Now().Add(1100 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {

@@ -9,21 +9,6 @@ import (
 	"github.com/shmkit/shmkit/internal/futex"
 )
 
-// Backstop bounds every sleep. It is what a lost wake-up can cost.
-const Backstop = time.Second
-
-var started = time.Now()
-
-// endOf is when a sleep of that limit ends. The longest, which end for nothing, end together, once a backstop, and earlier than they
-// could: sleepers that look again each at a time of its own would keep a process busy that has nothing to do.
-func endOf(limit time.Duration) time.Time {
-	end := time.Since(started) + limit
-	if limit == Backstop {
-		end = end.Truncate(Backstop) // which is later than now
-	}
-	return started.Add(end)
-}
-
 // MaxWords is how many words one Park can wait for.
 const MaxWords = 4
 
@@ -41,7 +26,7 @@ type sleeper struct {
 var sleepers = sync.Pool{New: func() any { return new(sleeper) }}
 
 // Park sleeps until a word differs from its value or is woken, ctx ends, c is
-// closed, or limit (at most [Backstop]) has passed. It does not say which of them
+// closed, or limit (at most [Longest]) has passed. It does not say which of them
 // it was, and may return for no reason: the caller looks at its words, at ctx and at c.
 //
 // From one to [MaxWords] words; their memory must stay mapped until Park returns.
@@ -49,7 +34,7 @@ func Park(ctx context.Context, c *Closer, limit time.Duration, words ...futex.Wo
 	if len(words) == 0 || len(words) > MaxWords {
 		panic("wait.Park: a wait is for one to four words")
 	}
-	limit = min(limit, Backstop)
+	limit = min(limit, Longest)
 	if limit <= 0 || changed(words) || c.Closed() || ctx.Err() != nil {
 		return
 	}

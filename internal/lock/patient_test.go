@@ -1,0 +1,44 @@
+//go:build linux
+
+package lock
+
+import (
+	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/wait"
+)
+
+// Who waits patiently is woken as others are, but looks no sooner: others look after the backstop.
+func TestPatient(t *testing.T) {
+	r := visit(t, newRoom(t))
+	for _, patient := range []bool{false, true} {
+		ctx := background
+		if patient {
+			ctx = wait.Patient(ctx)
+		}
+		e, done := r.event(0), r.counter(1)
+		done.Store(0)
+		looks, ended := r.counter(2), make(chan error)
+		looks.Store(0)
+		go func() {
+			ended <- e.Await(ctx, wait.Parking, func() bool { looks.Add(1); return done.Load() == 1 }, nil)
+		}()
+		for looks.Load() < 2 { // the one before it sleeps is the second
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(2*wait.Backstop + 100*time.Millisecond)
+		if n := looks.Load(); (n > 2) == patient {
+			t.Errorf("patient %v: %d looks", patient, n)
+		}
+		done.Store(1)
+		began := time.Now()
+		e.Notify()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > lost {
+			t.Errorf("patient %v: a wake-up took %v", patient, took)
+		}
+	}
+}
