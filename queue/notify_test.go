@@ -8,12 +8,15 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// lostWakeUp is how long a wait lasts at least whose wake-up was lost: then only the look after a second ends it.
-const lostWakeUp = 900 * time.Millisecond
+// patient is for waits that nothing but a wake-up shall end. One that lasts for lostWakeUp has lost its own.
+var patient = wait.Patient(background)
+
+const lostWakeUp = wait.Longest / 3
 
 // rolePingPong answers each message of one SPSC in another, and never spins.
 var rolePingPong = proctest.Register("ping-pong", func(args []string) {
@@ -26,9 +29,9 @@ var rolePingPong = proctest.Register("ping-pong", func(args []string) {
 		ends[i].policy = shmsync.Park
 	}
 	proctest.Say("ready")
-	for v, err := range ends[0].All(background) {
+	for v, err := range ends[0].All(patient) {
 		exitOn(err)
-		exitOn(ends[1].Put(background, v))
+		exitOn(ends[1].Put(patient, v))
 	}
 })
 
@@ -53,8 +56,8 @@ func TestSPSCNotificationsAreNotLost(t *testing.T) {
 	n := uint64(0)
 	for ; time.Since(began) < time.Second; n++ {
 		start := time.Now()
-		wantErr(t, ends[0].Put(background, n), nil)
-		v, err := ends[1].Get(background)
+		wantErr(t, ends[0].Put(patient, n), nil)
+		v, err := ends[1].Get(patient)
 		if err != nil || v != n {
 			t.Fatalf("got %d, %v, want %d", v, err, n)
 		}
@@ -75,8 +78,8 @@ func TestNotificationsAreNotLost(t *testing.T) {
 	var workers sync.WaitGroup
 	for range 4 {
 		workers.Go(func() {
-			for v := range q.All(background) {
-				if err := back.Put(background, v); err != nil {
+			for v := range q.All(patient) {
+				if err := back.Put(patient, v); err != nil {
 					t.Error(err)
 				}
 			}
@@ -88,10 +91,10 @@ func TestNotificationsAreNotLost(t *testing.T) {
 		n := round%4 + 1
 		var producers sync.WaitGroup
 		for range n {
-			producers.Go(func() { q.Put(background, round) })
+			producers.Go(func() { q.Put(patient, round) })
 		}
 		for range n {
-			if v, err := back.Get(background); err != nil || v != round {
+			if v, err := back.Get(patient); err != nil || v != round {
 				t.Fatalf("got %d, %v", v, err)
 			}
 		}

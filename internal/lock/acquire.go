@@ -181,7 +181,7 @@ func (a *attempt) sleep(ctx context.Context, w, ticket uint32, sure bool) {
 		words[n] = live
 		n++
 	}
-	limit := a.limit(w, sure)
+	limit := a.limit(wait.BackstopOf(ctx), w, sure)
 	if table.Silent(owner) {
 		limit = min(limit, silentLook)
 	}
@@ -192,8 +192,7 @@ func (a *attempt) sleep(ctx context.Context, w, ticket uint32, sure bool) {
 }
 
 // limit bounds a sleep by what nobody would wake it for.
-func (a *attempt) limit(w uint32, sure bool) time.Duration {
-	limit := wait.Backstop
+func (a *attempt) limit(limit time.Duration, w uint32, sure bool) time.Duration {
 	if waited := time.Since(a.began); waited < starvation {
 		limit = starvation - waited // then it has to ask
 	}

@@ -156,10 +156,9 @@ const waitAsleep = 5 * time.Millisecond
 var condSitter = proctest.Register("condSitter", func(args []string) {
 	r := enterRoom(args[0])
 	c, m := r.cond(), r.mutex(0)
-	ctx := wait.Patient(background)
 	for {
-		must(m.Lock(ctx))
-		over, again := c.Wait(ctx, m, m)
+		must(m.Lock(patient))
+		over, again := c.Wait(patient, m, m)
 		must(over)
 		must(again)
 		m.Unlock()

@@ -16,8 +16,8 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// lost is the time after which a wake-up that has not come counts as lost: what comes later comes from the backstop.
-const lost = wait.Backstop - 100*time.Millisecond
+// lost is the time after which a wake-up that has not come to a patient sleeper counts as lost.
+const lost = wait.Longest / 3
 
 func (r *room) event(n int) *EventCount { return NewEventCount(r.party, r.cell(n)) }
 
@@ -36,7 +36,7 @@ func turnsOf(r *room) *turnCells {
 
 // take waits for the turn of player i, which is number n, and returns how long the news was on its way.
 func (c *turnCells) take(i int, n int64, policy wait.Policy) time.Duration {
-	must(c.events[i].Await(background, policy, func() bool { return c.number.Load() >= n }, nil))
+	must(c.events[i].Await(patient, policy, func() bool { return c.number.Load() >= n }, nil))
 	return time.Since(time.Unix(0, c.since.Load()))
 }
 
@@ -97,7 +97,7 @@ var taker = proctest.Register("taker", func(args []string) {
 	e, units := r.event(0), r.counter(2)
 	proctest.Say("ready")
 	for {
-		must(e.Await(background, wait.Parking, takeUnit(units), nil))
+		must(e.Await(patient, wait.Parking, takeUnit(units), nil))
 		proctest.Say("took")
 	}
 })
@@ -129,7 +129,7 @@ func TestCancelPassesOn(t *testing.T) {
 	}
 	mine, worst := 0, time.Duration(0)
 	for i := range rounds {
-		ctx, cancel := context.WithCancel(background)
+		ctx, cancel := context.WithCancel(patient)
 		var wg sync.WaitGroup
 		var err error
 		wg.Go(func() { err = e.Await(ctx, wait.Parking, takeUnit(units), nil) })

@@ -15,7 +15,12 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-var background = context.Background()
+var (
+	background = context.Background()
+
+	// patient is for waits that nothing but a wake-up shall end: one that is lost is felt.
+	patient = wait.Patient(background)
+)
 
 // soon is a context that ends after two seconds: no lock of a living or dead owner takes that long here.
 func soon(t testing.TB) context.Context {

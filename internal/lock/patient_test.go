@@ -3,6 +3,7 @@
 package lock
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -12,11 +13,7 @@ import (
 // Who waits patiently is woken as others are, but looks no sooner: others look after the backstop.
 func TestPatient(t *testing.T) {
 	r := visit(t, newRoom(t))
-	for _, patient := range []bool{false, true} {
-		ctx := background
-		if patient {
-			ctx = wait.Patient(ctx)
-		}
+	for _, ctx := range []context.Context{background, patient} {
 		e, done := r.event(0), r.counter(1)
 		done.Store(0)
 		looks, ended := r.counter(2), make(chan error)
@@ -28,8 +25,8 @@ func TestPatient(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(2*wait.Backstop + 100*time.Millisecond)
-		if n := looks.Load(); (n > 2) == patient {
-			t.Errorf("patient %v: %d looks", patient, n)
+		if n := looks.Load(); (n > 2) == (ctx == patient) {
+			t.Errorf("patient %v: %d looks", ctx == patient, n)
 		}
 		done.Store(1)
 		began := time.Now()
@@ -38,7 +35,7 @@ func TestPatient(t *testing.T) {
 			t.Error(err)
 		}
 		if took := time.Since(began); took > lost {
-			t.Errorf("patient %v: a wake-up took %v", patient, took)
+			t.Errorf("patient %v: a wake-up took %v", ctx == patient, took)
 		}
 	}
 }

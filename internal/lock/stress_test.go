@@ -49,14 +49,18 @@ func (r *room) visitInside(err error) error {
 	return nil
 }
 
-// worker: ROOM GOROUTINES POLICY. It locks and unlocks in all ways until it is stopped, then says how often it was
-// inside and how long the longest wait was.
+// worker: ROOM GOROUTINES POLICY DEATHS. It locks and unlocks in all ways until it is stopped, then says how often it was
+// inside and how long the longest wait was. Where there are no deaths, it waits for nothing but wake-ups.
 var worker = proctest.Register("worker", func(args []string) {
 	r := enterRoom(args[0])
 	goroutines, err := strconv.Atoi(args[1])
 	must(err)
 	policy, err := strconv.Atoi(args[2])
 	must(err)
+	ctx := patient
+	if args[3] == "deaths" {
+		ctx = background
+	}
 	m := NewMutex(r.party, r.cell(0), wait.Policy(policy))
 	proctest.Say("ready")
 	var wg sync.WaitGroup
@@ -64,7 +68,7 @@ var worker = proctest.Register("worker", func(args []string) {
 	visits, worst := 0, time.Duration(0)
 	for range goroutines {
 		wg.Go(func() {
-			n, w := r.work(m)
+			n, w := r.work(ctx, m)
 			mu.Lock()
 			defer mu.Unlock()
 			visits, worst = visits+n, max(worst, w)
@@ -75,11 +79,11 @@ var worker = proctest.Register("worker", func(args []string) {
 })
 
 // work is one goroutine of a worker.
-func (r *room) work(m *Mutex) (visits int, worst time.Duration) {
+func (r *room) work(ctx context.Context, m *Mutex) (visits int, worst time.Duration) {
 	stop := r.counter(stopCell)
 	for stop.Load() == 0 {
 		began := time.Now()
-		err := lockSomehow(m)
+		err := lockSomehow(ctx, m)
 		worst = max(worst, time.Since(began))
 		switch {
 		case err == nil, errors.Is(err, ErrOwnerDied):
@@ -97,22 +101,22 @@ func (r *room) work(m *Mutex) (visits int, worst time.Duration) {
 }
 
 // lockSomehow mostly waits as long as it takes, and sometimes not at all or for a moment.
-func lockSomehow(m *Mutex) error {
+func lockSomehow(ctx context.Context, m *Mutex) error {
 	switch rand.IntN(20) {
 	case 0:
 		return m.TryLock()
 	case 1, 2:
-		ctx, cancel := context.WithTimeout(background, time.Duration(rand.IntN(200))*time.Microsecond)
+		soon, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(200))*time.Microsecond)
 		defer cancel()
-		return m.Lock(ctx)
+		return m.Lock(soon)
 	}
-	return m.Lock(background)
+	return m.Lock(ctx)
 }
 
-func startWorkers(t *testing.T, path string, n, goroutines int, policy wait.Policy) (all []*proctest.Child) {
+func startWorkers(t *testing.T, path string, n, goroutines int, policy wait.Policy, deaths string) (all []*proctest.Child) {
 	t.Helper()
 	for range n {
-		c := proctest.Start(t, worker, path, strconv.Itoa(goroutines), strconv.Itoa(int(policy)))
+		c := proctest.Start(t, worker, path, strconv.Itoa(goroutines), strconv.Itoa(int(policy)), deaths)
 		c.Expect("ready")
 		all = append(all, c)
 	}
@@ -146,7 +150,7 @@ func TestStress(t *testing.T) {
 		t.Run(fmt.Sprintf("processes=%d/goroutines=%d/policy=%d", c.processes, c.goroutines, c.policy), func(t *testing.T) {
 			path := newRoom(t)
 			r := visit(t, path)
-			all := startWorkers(t, path, c.processes, c.goroutines, c.policy)
+			all := startWorkers(t, path, c.processes, c.goroutines, c.policy, "no deaths")
 			time.Sleep(limit(400 * time.Millisecond))
 			visits, worst := r.collect(t, all)
 			if n := r.counter(countCell).Load(); n != visits {
@@ -173,7 +177,7 @@ func TestStressKill(t *testing.T) {
 	m := r.mutex(0)
 	r.counter(slowCell).Store(1000)
 	kills := 0
-	workers := startWorkers(t, path, 3, 2, wait.Parking)
+	workers := startWorkers(t, path, 3, 2, wait.Parking, "deaths")
 	// On a busy machine there are few kills in that time, and perhaps none while the victim held the lock.
 	more := func() bool { return r.counter(toldCell).Load() == 0 && kills < 1000 }
 	for end := time.Now().Add(limit(2 * time.Second)); time.Now().Before(end) || more(); kills++ {
@@ -195,7 +199,7 @@ func TestStressKill(t *testing.T) {
 			m.MarkConsistent()
 		}
 		m.Unlock()
-		workers[i] = startWorkers(t, path, 1, 2, wait.Parking)[0]
+		workers[i] = startWorkers(t, path, 1, 2, wait.Parking, "deaths")[0]
 	}
 	_, worst := r.collect(t, workers)
 	told := r.counter(toldCell).Load()

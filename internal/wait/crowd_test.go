@@ -64,7 +64,7 @@ func crowd(n, words int) error {
 					v = append(v, futex.Word{Addr: &own[w]})
 				}
 				parks.Add(1)
-				Park(context.Background(), c, Backstop, v...)
+				Park(context.Background(), c, Longest, v...)
 			}
 		})
 	}
@@ -136,7 +136,7 @@ func TestParkedUsesNoCPU(t *testing.T) {
 		word := new(uint32)
 		all.Go(func() {
 			for !c.Closed() {
-				Park(context.Background(), c, Backstop, futex.Word{Addr: word})
+				Park(context.Background(), c, Longest, futex.Word{Addr: word})
 			}
 		})
 	}
@@ -214,7 +214,7 @@ func stormyWait(words []uint32) int64 {
 		word := &words[rand.IntN(len(words))]
 		v = append(v, futex.Word{Addr: word, Val: atomic.LoadUint32(word)})
 	}
-	limit := Backstop
+	limit := Longest
 	start := time.Now()
 	switch soon := time.Duration(rand.IntN(int(2 * time.Millisecond))); rand.IntN(4) {
 	case 0:

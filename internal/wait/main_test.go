@@ -23,8 +23,8 @@ const (
 	// patience is what an event may take on a busy machine.
 	patience = 20 * time.Second
 
-	// prompt is what a wake-up may take: less than the backstop, which would mask a lost one.
-	prompt = 900 * time.Millisecond
+	// prompt is what a wake-up may take: much less than the sleeps that it ends, which would mask a lost one.
+	prompt = Longest / 3
 )
 
 // sharedWords makes words in a file that children can map with openWords.

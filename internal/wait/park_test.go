@@ -162,7 +162,7 @@ func TestDeadlineEndsPark(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		start := time.Now()
 		for ctx.Err() == nil {
-			Park(ctx, NewCloser(), Backstop, futex.Word{Addr: new(uint32)})
+			Park(ctx, NewCloser(), Longest, futex.Word{Addr: new(uint32)})
 		}
 		if took := time.Since(start); took < deadline || took >= prompt {
 			t.Errorf("%s: a deadline of %v ended the wait after %v", mode, deadline, took)
@@ -183,7 +183,7 @@ func parks(args []string) {
 		slowest := time.Duration(0)
 		for atomic.LoadUint32(&words[i]) == 0 {
 			start := time.Now()
-			Park(context.Background(), c, Backstop, futex.Word{Addr: &words[i]}, futex.Word{Addr: &words[(i+1)%len(words)]})
+			Park(context.Background(), c, Longest, futex.Word{Addr: &words[i]}, futex.Word{Addr: &words[(i+1)%len(words)]})
 			slowest = max(slowest, time.Since(start))
 		}
 		proctest.Say("saw %d %t", i, slowest < prompt)
@@ -256,7 +256,7 @@ func TestParkDoesNotAllocate(t *testing.T) {
 			defer onPollers()()
 			go func() { // keeps the poller alive: a new one is a goroutine
 				for !c.Closed() {
-					Park(context.Background(), c, Backstop, futex.Word{Addr: new(uint32)})
+					Park(context.Background(), c, Longest, futex.Word{Addr: new(uint32)})
 				}
 			}()
 			proctest.Eventually(t, patience, func() bool { n, _, _ := polled(); return n == 1 }, "a poller")

@@ -24,7 +24,7 @@ func rounds(n int) int {
 func polledUntil(ctx context.Context, word *uint32) {
 	e := time.Now().Add(patience)
 	for atomic.LoadUint32(word) == 0 && ctx.Err() == nil && time.Now().Before(e) {
-		parkPolled(ctx, NewCloser(), Backstop, []futex.Word{{Addr: word}})
+		parkPolled(ctx, NewCloser(), Longest, []futex.Word{{Addr: word}})
 	}
 }
 
@@ -118,7 +118,7 @@ func TestWhoGaveUpTakesNoWakeUp(t *testing.T) {
 		go func() {
 			start := time.Now()
 			for atomic.LoadUint32(word) == 0 {
-				Park(context.Background(), NewCloser(), Backstop, futex.Word{Addr: word})
+				Park(context.Background(), NewCloser(), Longest, futex.Word{Addr: word})
 			}
 			stays <- time.Since(start)
 		}()
@@ -155,7 +155,7 @@ func TestWakeUpAndCancelAtOnce(t *testing.T) {
 		go func() {
 			start := time.Now()
 			for atomic.LoadUint32(word) == 0 {
-				Park(context.Background(), NewCloser(), Backstop, futex.Word{Addr: word})
+				Park(context.Background(), NewCloser(), Longest, futex.Word{Addr: word})
 			}
 			second <- time.Since(start)
 		}()
