@@ -35,13 +35,16 @@ var bytesWaiters = sync.Pool{New: func() any {
 		return false
 	}
 	w.get = func() bool { w.c, w.held, w.err = w.r.claimNext(); return w.err != ErrEmpty && w.err != errHeld }
-	w.extra = func(l *lock.Watch) { l.Process(w.held) }
+	w.extra = func(l *lock.Watch) {
+		l.Process(w.held)
+		w.full.watch(l)
+	}
 	return w
 }}
 
 func (r *bytesRing) newWaiter() *bytesWaiter {
 	w := bytesWaiters.Get().(*bytesWaiter)
-	w.r, w.c, w.held, w.err = r, claim{}, nobody, nil
+	w.r, w.full, w.c, w.held, w.err = r, WaitForRoom, claim{}, nobody, nil
 	return w
 }
 

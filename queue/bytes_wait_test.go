@@ -90,7 +90,7 @@ func TestBytesDropOldestAfterAWriter(t *testing.T) {
 	wantErr(t, err, nil)
 	for b.TryPut(make([]byte, 8)) == nil {
 	}
-	put := proctest.MustBlock(t, func() { wantErrorf(t, "put", b.Put(background, make([]byte, 8)), nil) })
+	put := proctest.MustBlock(t, func() { wantErrorf(t, "put", b.Put(patient, make([]byte, 8)), nil) })
 	wantErr(t, res.Commit(), nil)
 	select {
 	case <-put:

@@ -2,7 +2,9 @@ package queue
 
 import (
 	"errors"
+	"time"
 
+	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
@@ -37,6 +39,16 @@ func fullIfDropped(err error) error {
 	}
 	return err
 }
+
+// watch has a Put that waits for somebody who is at work on the oldest message, to drop that one, look at it from time to time: when
+// the message has been put, only consumers are told.
+func (f WhenFull) watch(l *lock.Watch) {
+	if f == DropOldest {
+		l.Look(heldLook)
+	}
+}
+
+const heldLook = 2 * time.Millisecond
 
 // check refuses options that a kind of queue cannot have.
 func (o Options) check(name string, kind segment.Kind) error {

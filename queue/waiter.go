@@ -11,6 +11,7 @@ import (
 // waiting allocates nothing.
 type waiter[T any] struct {
 	q     *Queue[T]
+	puts  bool              // it waits for room
 	value T                 // to put, or what was got
 	held  proctab.Owner     // who has to finish first, or nobody
 	err   error             // why it is over without success
@@ -72,12 +73,17 @@ func (w *waiter[T]) over(held proctab.Owner, err error) bool {
 }
 
 // watch has the sleep end with the death of who has to finish first.
-func (w *waiter[T]) watch(l *lock.Watch) { l.Process(w.held) }
+func (w *waiter[T]) watch(l *lock.Watch) {
+	l.Process(w.held)
+	if w.puts && w.held != nobody {
+		w.q.full.watch(l)
+	}
+}
 
 // await waits on one side of the queue until ready reports that w is over.
 func (q *Queue[T]) await(ctx context.Context, w *waiter[T], s *side, ready func() bool) error {
 	other, more := &q.r.producers, q.r.getReady
-	if s == &q.r.producers {
+	if w.puts = s == &q.r.producers; w.puts {
 		if q.full != WaitForRoom && ready() { // most often it need not wait
 			return w.err
 		}

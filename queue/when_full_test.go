@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
@@ -57,6 +58,25 @@ func TestDropOldestWaitsForAReader(t *testing.T) {
 	<-done
 	wantErr(t, put, nil)
 	mustGet(t, q, 2)
+}
+
+// DropOldest waits for a message that is being written just now, and drops it soon after that, although nobody takes it.
+func TestDropOldestWaitsForAWriter(t *testing.T) {
+	q := newQueue[int64](t, 2, Options{WhenFull: DropOldest})
+	oldest, err := q.Reserve(background)
+	wantErr(t, err, nil)
+	mustPut(t, q, 2)
+	var put error
+	done := proctest.MustBlock(t, func() { put = q.Put(patient, 3) })
+	*oldest.Value = 1
+	wantErr(t, oldest.Commit(), nil)
+	select {
+	case <-done:
+	case <-time.After(soon):
+		t.Fatal("it waits for a consumer")
+	}
+	wantErr(t, put, nil)
+	mustGet(t, q, 2, 3)
 }
 
 // Many producers that drop the oldest, and consumers: every message is got or counted as dropped.
