@@ -55,7 +55,7 @@ func crashEvent(t *testing.T, act string, n int) (completed bool) {
 	v.Expect("ready")
 	var takers []*proctest.Child
 	for range 2 {
-		c := proctest.Start(t, taker, path)
+		c := proctest.Start(t, taker, path, deaths)
 		c.Expect("ready")
 		takers = append(takers, c)
 	}

@@ -91,13 +91,13 @@ func TestHandovers(t *testing.T) {
 	}
 }
 
-// taker waits until it can take one unit from counter 2, again and again.
+// taker: ROOM DEATHS. It waits until it can take one unit from counter 2, again and again.
 var taker = proctest.Register("taker", func(args []string) {
 	r := enterRoom(args[0])
-	e, units := r.event(0), r.counter(2)
+	e, units, ctx := r.event(0), r.counter(2), waitsWith(args[1])
 	proctest.Say("ready")
 	for {
-		must(e.Await(patient, wait.Parking, takeUnit(units), nil))
+		must(e.Await(ctx, wait.Parking, takeUnit(units), nil))
 		proctest.Say("took")
 	}
 })
@@ -121,7 +121,7 @@ func TestCancelPassesOn(t *testing.T) {
 	path := newRoom(t)
 	r := visit(t, path)
 	e, units := r.event(0), r.counter(2)
-	other := proctest.Start(t, taker, path)
+	other := proctest.Start(t, taker, path, noDeaths)
 	other.Expect("ready")
 	rounds := 100
 	if testing.Short() {
@@ -159,7 +159,7 @@ func TestDeadSleeperCostsOneCall(t *testing.T) {
 	path := newRoom(t)
 	r := visit(t, path)
 	e := r.event(0)
-	other := proctest.Start(t, taker, path)
+	other := proctest.Start(t, taker, path, deaths)
 	other.Expect("ready")
 	proctest.Eventually(t, 10*time.Second, e.e.bell.isArmed, "the child does not go to sleep")
 	other.Kill()

@@ -22,6 +22,20 @@ var (
 	patient = wait.Patient(background)
 )
 
+// Whether processes that could owe a wake-up may die.
+const (
+	deaths   = "deaths"
+	noDeaths = "no deaths"
+)
+
+// waitsWith is how somebody waits with these deaths.
+func waitsWith(deaths string) context.Context {
+	if deaths == noDeaths {
+		return patient
+	}
+	return background
+}
+
 // soon is a context that ends after two seconds: no lock of a living or dead owner takes that long here.
 func soon(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(background, 2*time.Second)

@@ -57,10 +57,7 @@ var worker = proctest.Register("worker", func(args []string) {
 	must(err)
 	policy, err := strconv.Atoi(args[2])
 	must(err)
-	ctx := patient
-	if args[3] == "deaths" {
-		ctx = background
-	}
+	ctx := waitsWith(args[3])
 	m := NewMutex(r.party, r.cell(0), wait.Policy(policy))
 	proctest.Say("ready")
 	var wg sync.WaitGroup
@@ -113,10 +110,10 @@ func lockSomehow(ctx context.Context, m *Mutex) error {
 	return m.Lock(ctx)
 }
 
-func startWorkers(t *testing.T, path string, n, goroutines int, policy wait.Policy, deaths string) (all []*proctest.Child) {
+func startWorkers(t *testing.T, path string, n, goroutines int, policy wait.Policy, die string) (all []*proctest.Child) {
 	t.Helper()
 	for range n {
-		c := proctest.Start(t, worker, path, strconv.Itoa(goroutines), strconv.Itoa(int(policy)), deaths)
+		c := proctest.Start(t, worker, path, strconv.Itoa(goroutines), strconv.Itoa(int(policy)), die)
 		c.Expect("ready")
 		all = append(all, c)
 	}
@@ -150,7 +147,7 @@ func TestStress(t *testing.T) {
 		t.Run(fmt.Sprintf("processes=%d/goroutines=%d/policy=%d", c.processes, c.goroutines, c.policy), func(t *testing.T) {
 			path := newRoom(t)
 			r := visit(t, path)
-			all := startWorkers(t, path, c.processes, c.goroutines, c.policy, "no deaths")
+			all := startWorkers(t, path, c.processes, c.goroutines, c.policy, noDeaths)
 			time.Sleep(limit(400 * time.Millisecond))
 			visits, worst := r.collect(t, all)
 			if n := r.counter(countCell).Load(); n != visits {
@@ -177,7 +174,7 @@ func TestStressKill(t *testing.T) {
 	m := r.mutex(0)
 	r.counter(slowCell).Store(1000)
 	kills := 0
-	workers := startWorkers(t, path, 3, 2, wait.Parking, "deaths")
+	workers := startWorkers(t, path, 3, 2, wait.Parking, deaths)
 	// On a busy machine there are few kills in that time, and perhaps none while the victim held the lock.
 	more := func() bool { return r.counter(toldCell).Load() == 0 && kills < 1000 }
 	for end := time.Now().Add(limit(2 * time.Second)); time.Now().Before(end) || more(); kills++ {
@@ -199,7 +196,7 @@ func TestStressKill(t *testing.T) {
 			m.MarkConsistent()
 		}
 		m.Unlock()
-		workers[i] = startWorkers(t, path, 1, 2, wait.Parking, "deaths")[0]
+		workers[i] = startWorkers(t, path, 1, 2, wait.Parking, deaths)[0]
 	}
 	_, worst := r.collect(t, workers)
 	told := r.counter(toldCell).Load()
