@@ -63,7 +63,7 @@
 //	apt-get install spin gcc
 //	go test ./internal/model                                       # the smallest
 //	SHMKIT_MODEL=normal go test ./internal/model                   # three minutes
-//	SHMKIT_MODEL=full go test -timeout 2h ./internal/model         # all; 12 GB of memory
+//	SHMKIT_MODEL=full go test -timeout 2h ./internal/model         # all: ten minutes; 12 GB of memory
 //
 // Without spin or a C compiler the test is skipped, and fails where the variable CI is set.
 package model
