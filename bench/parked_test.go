@@ -3,12 +3,10 @@
 package bench
 
 import (
-	"bytes"
-	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 // awaitParked returns when every thread of the process has been found asleep at three looks in a row.
@@ -29,18 +27,16 @@ func awaitParked(tb testing.TB, pid int) {
 
 func asleep(tb testing.TB, pid int) bool {
 	tb.Helper()
-	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-	if err != nil || len(stats) == 0 {
+	threads, err := procfs.AllThreads(pid)
+	if err != nil || len(threads) == 0 {
 		tb.Fatalf("find the threads of process %d: %v", pid, err)
 	}
-	for _, path := range stats {
-		stat, err := os.ReadFile(path)
+	for _, thread := range threads {
+		stat, err := thread.Stat()
 		if err != nil {
 			continue // the thread has ended
 		}
-		// pid (name) state …, and the name may hold anything but ends with the last parenthesis.
-		end := bytes.LastIndexByte(stat, ')')
-		if end < 0 || end+2 >= len(stat) || stat[end+2] != 'S' {
+		if stat.State != "S" {
 			return false
 		}
 	}

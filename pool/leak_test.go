@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
@@ -35,7 +36,7 @@ func belongings(t *testing.T) map[string]bool {
 		all["/dev/shm/"+e.Name()] = true
 	}
 	for _, e := range list("/proc") {
-		if pid, err := strconv.Atoi(e.Name()); err == nil && statOf(pid).PPID == os.Getpid() {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && proctest.Stat(pid).PPID == os.Getpid() {
 			all["process "+e.Name()] = true
 		}
 	}

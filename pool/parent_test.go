@@ -156,7 +156,7 @@ func (d *diary) pids() (pids []string) {
 // alive are those of the processes that have not ended.
 func alive(pids []string) (left []string) {
 	for _, pid := range pids {
-		if n, err := strconv.Atoi(pid); err == nil && lives(statOf(n)) {
+		if n, err := strconv.Atoi(pid); err == nil && lives(proctest.Stat(n)) {
 			left = append(left, pid)
 		}
 	}
@@ -233,7 +233,7 @@ func groupOf(t *testing.T, pgid string) (pids []string) {
 		t.Fatal(err)
 	}
 	for _, p := range all {
-		if stat := statOf(p.PID); strconv.Itoa(stat.PGRP) == pgid && lives(stat) {
+		if stat := proctest.Stat(p.PID); strconv.Itoa(stat.PGRP) == pgid && lives(stat) {
 			pids = append(pids, strconv.Itoa(p.PID))
 		}
 	}
@@ -269,21 +269,8 @@ func suicides() int {
 
 func diaryPath() string { return os.Getenv(diaryEnv) }
 
-// statOf is what the system says of a process; zeros when there is none.
-func statOf(pid int) procfs.ProcStat {
-	p, err := procfs.NewProc(pid)
-	if err != nil {
-		return procfs.ProcStat{}
-	}
-	stat, err := p.Stat()
-	if err != nil {
-		return procfs.ProcStat{}
-	}
-	return stat
-}
-
 // lives reports whether a process is there and has not ended.
 func lives(stat procfs.ProcStat) bool { return stat.PID != 0 && stat.State != "Z" && stat.State != "X" }
 
 // stopped reports whether the process with this id is stopped.
-func stopped(pid int) bool { return statOf(pid).State == "T" }
+func stopped(pid int) bool { return proctest.Stat(pid).State == "T" }

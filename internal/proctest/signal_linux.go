@@ -4,8 +4,6 @@ import (
 	"os"
 	"syscall"
 	"testing"
-
-	"github.com/prometheus/procfs"
 )
 
 // Signal sends sig to a child of this process that the test knows by its id only: a worker, from the statistics of its
@@ -22,9 +20,7 @@ func Signal(t testing.TB, pid int, sig syscall.Signal) bool {
 		return false
 	}
 	defer p.Release()
-	if process, err := procfs.NewProc(pid); err != nil {
-		return false
-	} else if stat, err := process.Stat(); err != nil || stat.PPID != os.Getpid() {
+	if Stat(pid).PPID != os.Getpid() {
 		return false // ended, and perhaps another's by now
 	}
 	return p.Signal(sig) == nil
