@@ -35,10 +35,7 @@ var bytesWaiters = sync.Pool{New: func() any {
 		return false
 	}
 	w.get = func() bool { w.c, w.held, w.err = w.r.claimNext(); return w.err != ErrEmpty && w.err != errHeld }
-	w.extra = func(l *lock.Watch) {
-		l.Process(w.held)
-		w.full.watch(l)
-	}
+	w.extra = func(l *lock.Watch) { w.full.watch(l, w.held) }
 	return w
 }}
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
@@ -40,9 +41,10 @@ func fullIfDropped(err error) error {
 	return err
 }
 
-// watch has a Put that waits for somebody who is at work on the oldest message, to drop that one, look at it from time to time: when
-// the message has been put, only consumers are told.
-func (f WhenFull) watch(l *lock.Watch) {
+// watch has the sleep of a waiter end with the death of who has to finish first, and that of a Put that waits to drop the oldest
+// message from time to time: when whoever is at work on that one has put it, only consumers are told.
+func (f WhenFull) watch(l *lock.Watch, held proctab.Owner) {
+	l.Process(held)
 	if f == DropOldest {
 		l.Look(heldLook)
 	}

@@ -11,7 +11,7 @@ import (
 // waiting allocates nothing.
 type waiter[T any] struct {
 	q     *Queue[T]
-	puts  bool              // it waits for room
+	full  WhenFull          // what to do without room, if it puts
 	value T                 // to put, or what was got
 	held  proctab.Owner     // who has to finish first, or nobody
 	err   error             // why it is over without success
@@ -29,13 +29,13 @@ func (q *Queue[T]) newWaiter() *waiter[T] {
 		w = &waiter[T]{q: q}
 		w.put, w.get, w.room, w.peek, w.extra = w.tryPut, w.tryGet, w.tryReserve, w.tryPeek, w.watch
 	}
-	w.held, w.err = nobody, nil
+	w.full, w.held, w.err = WaitForRoom, nobody, nil
 	return w
 }
 
 // tryPut reports whether the wait to put is over.
 func (w *waiter[T]) tryPut() bool {
-	s, p, held, err := w.q.r.makeRoom(w.q.full)
+	s, p, held, err := w.q.r.makeRoom(w.full)
 	if err == nil {
 		*valueOf[T](s) = w.value
 		w.q.r.publish(s, p)
@@ -45,7 +45,7 @@ func (w *waiter[T]) tryPut() bool {
 
 // tryReserve reports whether the wait to reserve is over.
 func (w *waiter[T]) tryReserve() bool {
-	s, p, held, err := w.q.r.makeRoom(w.q.full)
+	s, p, held, err := w.q.r.makeRoom(w.full)
 	w.at = place{p, s}
 	return w.over(held, err)
 }
@@ -72,18 +72,13 @@ func (w *waiter[T]) over(held proctab.Owner, err error) bool {
 	return true
 }
 
-// watch has the sleep end with the death of who has to finish first.
-func (w *waiter[T]) watch(l *lock.Watch) {
-	l.Process(w.held)
-	if w.puts && w.held != nobody {
-		w.q.full.watch(l)
-	}
-}
+func (w *waiter[T]) watch(l *lock.Watch) { w.full.watch(l, w.held) }
 
 // await waits on one side of the queue until ready reports that w is over.
 func (q *Queue[T]) await(ctx context.Context, w *waiter[T], s *side, ready func() bool) error {
 	other, more := &q.r.producers, q.r.getReady
-	if w.puts = s == &q.r.producers; w.puts {
+	if s == &q.r.producers {
+		w.full = q.full
 		if q.full != WaitForRoom && ready() { // most often it need not wait
 			return w.err
 		}
