@@ -16,7 +16,7 @@ import (
 // patient is for waits that nothing but a wake-up shall end. One that lasts for lostWakeUp has lost its own.
 var patient = wait.Patient(background)
 
-const lostWakeUp = wait.Longest / 3
+const lostWakeUp = 900 * time.Millisecond
 
 // rolePingPong answers each message of one SPSC in another, and never spins.
 var rolePingPong = proctest.Register("ping-pong", func(args []string) {

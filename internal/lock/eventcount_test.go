@@ -17,7 +17,7 @@ import (
 )
 
 // lost is the time after which a wake-up that has not come to a patient sleeper counts as lost.
-const lost = wait.Longest / 3
+const lost = wait.Backstop - 100*time.Millisecond
 
 func (r *room) event(n int) *EventCount { return NewEventCount(r.party, r.cell(n)) }
 

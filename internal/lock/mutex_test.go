@@ -28,9 +28,9 @@ const (
 	noDeaths = "no deaths"
 )
 
-// waitsWith is how somebody waits with these deaths.
-func waitsWith(deaths string) context.Context {
-	if deaths == noDeaths {
+// waitsWith is how somebody waits who may meet deaths, or none.
+func waitsWith(die string) context.Context {
+	if die == noDeaths {
 		return patient
 	}
 	return background

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
@@ -21,9 +22,7 @@ func TestPatient(t *testing.T) {
 		go func() {
 			ended <- e.Await(ctx, wait.Parking, func() bool { looks.Add(1); return done.Load() == 1 }, nil)
 		}()
-		for looks.Load() < 2 { // the one before it sleeps is the second
-			time.Sleep(time.Millisecond)
-		}
+		proctest.Eventually(t, 10*time.Second, func() bool { return looks.Load() >= 2 }, "no look before the sleep")
 		time.Sleep(2*wait.Backstop + 100*time.Millisecond)
 		if n := looks.Load(); (n > 2) == (ctx == patient) {
 			t.Errorf("patient %v: %d looks", ctx == patient, n)

@@ -24,7 +24,7 @@ const (
 	patience = 20 * time.Second
 
 	// prompt is what a wake-up may take: much less than the sleeps that it ends, which would mask a lost one.
-	prompt = Longest / 3
+	prompt = 900 * time.Millisecond
 )
 
 // sharedWords makes words in a file that children can map with openWords.
