@@ -186,7 +186,7 @@ func (w *worker) heed() {
 			w.end(stageRetired)
 			return
 		}
-		limit := time.Duration(wait.Longest) // the parent always wakes it: else the worker ends
+		limit := wait.Longest // the parent always wakes it: else the worker ends
 		if order != seen {
 			w.interrupted()
 			seen = order

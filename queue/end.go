@@ -7,8 +7,8 @@ import (
 )
 
 // An end is where the next put, or get, of a ring begins to search. Slots say what is true: a position is passed when its slot has
-// reached a stage. From any position that all earlier ones are passed at, the first one that is not is found by
-// looking at one slot after the other.
+// reached a stage. From any position before which all are passed, the first that is not is found by looking at one slot after the
+// other.
 //
 // The hint in shared memory is moved on only at every few positions, by whoever passes one of them: it is a locked instruction,
 // which waits until all stores before it have reached memory. In between, each process goes by what it has seen itself.

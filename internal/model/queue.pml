@@ -3,8 +3,9 @@
  * two accesses to shared memory. ring.go, producer.go, consumer.go and queue_full.go.
  *
  * One atomic block is one access to shared memory together with the local decision that follows from it. "Mirrors f"
- * names the Go function whose steps follow. Hints move on where a lap ends, as they do in the code where a lap is short. What ends a claim is a plain store: it goes through a store buffer, which drains late,
- * at the next locked instruction of its process, or at a membarrier of somebody else.
+ * names the Go function whose steps follow. What ends a claim is a plain store: it goes through a store buffer, which drains late,
+ * at the next locked instruction of its process, or at a membarrier of somebody else. Hints move on where a lap ends, as they do in
+ * the code where a lap is short.
  *
  * Configuration, each by -D:
  *
