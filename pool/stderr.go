@@ -217,7 +217,7 @@ func (w *workerStderr) keep(b []byte) {
 
 // isCause says that a line is the first that the Go runtime writes when it crashes. Stacks follow, which may be long.
 func isCause(line []byte) bool {
-	for _, prefix := range []string{"panic: ", "fatal error: ", "unexpected fault address ", "runtime: out of memory"} {
+	for _, prefix := range []string{"panic: ", "fatal error: ", "unexpected fault address ", "runtime: out of memory", "runtime/cgo: "} {
 		if bytes.HasPrefix(line, []byte(prefix)) {
 			return true
 		}
