@@ -14,6 +14,7 @@
 //		child.Kill()
 //	}
 //
-// A [Child] talks by lines: it says them on its stdout and hears them on its stdin. It dies with the test process, in
-// whatever way that ends. [Main] fails the package when its tests leave a child, a descriptor or a file behind.
+// A [Child] talks by lines: it says them on its stdout and hears them on its stdin. It dies with the
+// test process, in whatever way that ends. [Child.Confine] starts it under a filter that refuses it
+// system calls. [Main] fails the package when its tests leave a child, a descriptor or a file behind.
 package proctest

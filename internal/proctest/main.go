@@ -43,6 +43,7 @@ func Leaks(ignore ...goleak.Option) Option {
 // descriptor; a directory of [Dir].
 func Main(m *testing.M, options ...Option) {
 	if role, ok := os.LookupEnv(roleEnv); ok {
+		confineAnew()
 		run(role)
 	}
 	mainRuns = true
