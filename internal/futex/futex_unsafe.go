@@ -42,6 +42,7 @@ func Wait(w Word, timeout time.Duration) Result {
 		}
 		until = &t
 	}
+	calls.waits.Add(1)
 	for {
 		_, _, errno := syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(w.Addr)), opWait,
 			uintptr(w.Val), uintptr(unsafe.Pointer(until)), 0, anyBit)
@@ -114,6 +115,7 @@ func (v *Vector) Wait(timeout time.Duration) int {
 	if err != nil {
 		return -1
 	}
+	calls.waits.Add(1)
 	for {
 		i, _, errno := syscall.Syscall6(sysFutexWaitv, uintptr(unsafe.Pointer(&v.v[0])), uintptr(v.n), 0,
 			uintptr(unsafe.Pointer(&until)), clockMonotonic, 0)
@@ -144,6 +146,7 @@ func Wake(addr *uint32, n int) int {
 	if n <= 0 {
 		return 0 // the kernel would wake one
 	}
+	calls.wakes.Add(1)
 	r, _, errno := syscall.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(addr)), opWake, uintptr(n), 0, 0, 0)
 	if errno != 0 {
 		return 0

@@ -50,6 +50,7 @@ func Membarrier() bool {
 	if !HasMembarrier() {
 		return false
 	}
+	calls.membarriers.Add(1)
 	_, _, errno := syscall.RawSyscall(unix.SYS_MEMBARRIER, membarrierGlobalExpedited, 0, 0)
 	return errno == 0
 }
