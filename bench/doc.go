@@ -6,6 +6,7 @@
 //	go test -bench 'RoundTrip|Barrier' ./bench    # how processes wait for each other
 //	go test -bench '/kind=' ./bench               # the queues only
 //	go test -bench 'Stream/kind=spsc' ./bench     # one of them, as a stream
+//	go test -bench Versus ./bench                 # two implementations by turns, where a ratio counts
 //	go test -bench 'Apply|Map|Pool|Worker|Process' ./bench  # pools and processes
 //	go test -bench . -benchtime 1x ./bench        # everything once, in a minute
 //
@@ -65,9 +66,26 @@
 //
 // These rows are measured for a fraction of a second each, too, and idle pools for ten seconds.
 //
-// Rows are measured one after another, and the machine changes meanwhile. BenchmarkVersus takes turns between two implementations: ratio
-// is the median of the ratios of neighbours, min-ratio and max-ratio are its ends, its-ns is what the peer takes. versus=itself-64B
-// compares messages that are written and read in place with those of 64 bytes.
+// # Versus
+//
+// Rows are measured one after another, and the machine changes meanwhile. BenchmarkVersus takes turns
+// between two implementations: ratio is the median of the ratios of neighbours, min-ratio and max-ratio
+// are its ends, its-ns is what the peer takes.
+//
+//   - versus=itself-64B compares messages that are written and read in place with those of 64 bytes.
+//   - wait=park and wait=asleep count how often both processes together called the kernel for one
+//     operation: waits, wakes and membarriers, and its-waits and so on for the peer. glibc makes its calls
+//     itself: its-sleeps are the voluntary context switches of its processes instead.
+//   - With wait=park a peer in C may not sleep at all, since its answer comes before. ratio counts only the
+//     turns in which C slept in most of its waits; asleep-turns is how many there were. Where there was
+//     none, it counts all.
+//   - placement=one has both processes on one CPU, placement=free leaves them to the kernel. Otherwise each
+//     has a core of its own.
+//   - rate=1k and rest=10ms have a pause before each operation, which does not count: the other side
+//     sleeps by then. p50-ns, p99-ns, its-p50-ns and its-p99-ns are of single operations, p50-ratio and
+//     p99-ratio the medians of the turns' ratios.
+//   - apply/rest=10ms compares a task with a message there and back between two processes in C, which
+//     sleep: two wake-ups. No side is pinned.
 //
 // # Reading a row
 //

@@ -125,6 +125,11 @@ func raceChildren(tb testing.TB, name, dir string, p plan) (o outcome) {
 		}
 		o.mallocs += mallocs
 		o.mallocedBytes += mallocedBytes
+		calls, err := parseCalls(child.Line())
+		if err != nil {
+			tb.Fatal(err)
+		}
+		o.calls = o.calls.plus(calls)
 	}
 	return o
 }
@@ -139,6 +144,7 @@ func runChild(args []string) {
 		proctest.Say("%v", l)
 	}
 	proctest.Say(allocsFormat, o.mallocs, o.mallocedBytes)
+	proctest.Say("%v", o.calls)
 }
 
 func runJob(args []string) (o outcome, err error) {

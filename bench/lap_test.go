@@ -37,7 +37,8 @@ type outcome struct {
 	laps          []lap
 	trips         [][]uint32 // nanoseconds of each operation, by round; where operations take all processes
 	lost          int64      // messages that readers of a Broadcast have lost, all together
-	mallocs       uint64     // of the measured processes, 0 for peers
+	calls         kernelCalls
+	mallocs       uint64 // of the measured processes, 0 for peers
 	mallocedBytes uint64
 }
 
@@ -85,6 +86,7 @@ func runLaps(p plan, cpu int, line *startLine, run leg) (outcome, error) {
 	laps := make([]lap, p.rounds)
 	runtime.GC()
 	runtime.ReadMemStats(&before)
+	callsBefore := countCalls()
 	for round := range laps {
 		delay := stat.delayed()
 		if err := line.meet(p.procs()); err != nil {
@@ -98,9 +100,11 @@ func runLaps(p plan, cpu int, line *startLine, run leg) (outcome, error) {
 		}
 		laps[round] = lap{round, start, end, seen, stat.delayed() - delay}
 	}
+	calls := countCalls().minus(callsBefore)
 	runtime.ReadMemStats(&after)
 	return outcome{
 		laps:          laps,
+		calls:         calls,
 		mallocs:       after.Mallocs - before.Mallocs,
 		mallocedBytes: after.TotalAlloc - before.TotalAlloc,
 	}, nil

@@ -4,11 +4,13 @@ package bench
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
+	"golang.org/x/sys/unix"
 )
 
 // link is one process's side of a conversation.
@@ -20,20 +22,66 @@ type link struct {
 // linker opens the side of a process, with messages of size bytes.
 type linker func(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error)
 
-// waits by the name in a row.
-var waits = map[string]shmsync.WaitPolicy{
-	"spin": shmsync.Spin, "adaptive": shmsync.Adaptive, "park": shmsync.Park, whileAsleep: shmsync.Park,
+// A wait is how the ends of a conversation wait for each other, and what they do between the messages.
+type wait struct {
+	name   string // in a row
+	policy shmsync.WaitPolicy
+	busy   bool          // each process is busy for busyTime before it sends: by then the other one sleeps
+	rest   time.Duration // process 0 rests before each trip, which does not count
 }
 
-// whileAsleep is like park, but each process is busy for busyTime before it sends: by then the other one sleeps.
+// waits by the name in a row.
+var waits = map[string]wait{}
+
+// whileAsleep is like park, but each process is busy for busyTime before it sends: by then the other one
+// sleeps. Those with a rate or a rest have a pause before each trip.
 const (
-	whileAsleep = "asleep"
-	busyTime    = 50 * time.Microsecond // also in message_trip.c
+	whileAsleep  = "asleep"
+	adaptiveAt1k = "adaptive/rate=1k"
+	parkRested   = "park/rest=10ms"
+	busyTime     = 50 * time.Microsecond // also in message_trip.c
 )
+
+func init() {
+	for _, w := range []wait{
+		{name: "spin", policy: shmsync.Spin},
+		{name: "adaptive", policy: shmsync.Adaptive},
+		{name: "park", policy: shmsync.Park},
+		{name: whileAsleep, policy: shmsync.Park, busy: true},
+		{name: adaptiveAt1k, policy: shmsync.Adaptive, rest: time.Millisecond},
+		{name: parkRested, policy: shmsync.Park, rest: coldPause},
+	} {
+		waits[w.name] = w
+	}
+	registerMessageJobs()
+}
+
+// ofPeer is what message_trip.c calls the wait.
+func (w wait) ofPeer() []string {
+	name, _, _ := strings.Cut(w.name, "/")
+	return []string{name, fmt.Sprint(w.rest.Microseconds())}
+}
 
 func beBusy() {
 	for start := time.Now(); time.Since(start) < busyTime; {
 	}
+}
+
+// sleepThread has the thread sleep, as a program in C does.
+func sleepThread(d time.Duration) {
+	t := unix.NsecToTimespec(int64(d))
+	unix.Nanosleep(&t, nil)
+}
+
+// tripsOnly returns o as if each round had taken only as long as its trips.
+func (o outcome) tripsOnly() outcome {
+	for i, l := range o.laps {
+		o.laps[i].end = l.start
+		for _, trip := range o.trips[l.round] {
+			o.laps[i].end += int64(trip)
+		}
+	}
+	return o
 }
 
 // withoutBusyTime returns o as if nobody had been busy.
@@ -49,13 +97,13 @@ func (o outcome) withoutBusyTime(p plan) outcome {
 	return o
 }
 
-func init() {
+func registerMessageJobs() {
 	for kind, open := range linkers {
 		for _, size := range payloads {
-			for wait, policy := range waits {
-				jobs[messageJob(kind, size, wait)] = job{
+			for name, w := range waits {
+				jobs[messageJob(kind, size, name)] = job{
 					open: func(seg *shm.Segment, l *lane) (leg, error) {
-						return openMessages(seg, l, open, size, policy, wait == whileAsleep)
+						return openMessages(seg, l, open, size, w)
 					},
 					check:    checkMessages,
 					together: true,
@@ -70,13 +118,13 @@ func messageJob(kind string, size payload, wait string) string {
 }
 
 // openMessages has process 0 send each message and await the answer, and process 1 answer.
-func openMessages(seg *shm.Segment, l *lane, open linker, size payload, policy shmsync.WaitPolicy, busy bool) (leg, error) {
-	k, err := open(seg, l, size.bytes, policy)
+func openMessages(seg *shm.Segment, l *lane, open linker, size payload, w wait) (leg, error) {
+	k, err := open(seg, l, size.bytes, w.policy)
 	if err != nil || l.number == nobody {
 		return nil, err
 	}
 	futex.Register() // takes its time, in which messages cost more
-	if send := k.send; busy {
+	if send := k.send; w.busy {
 		k.send = func(number uint64) error {
 			beBusy()
 			return send(number)
@@ -87,6 +135,10 @@ func openMessages(seg *shm.Segment, l *lane, open linker, size payload, policy s
 		l.trips.start()
 		for end := number + uint64(n); number < end; {
 			number++
+			if w.rest > 0 {
+				sleepThread(w.rest)
+				l.trips.start()
+			}
 			if err := k.send(number); err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // A conversation is one implementation of round trips, where it applies.
@@ -21,16 +22,17 @@ var (
 	allKinds = []string{"spsc", "queue", "bytes", "pipe"}
 	allWaits = []string{"spin", "adaptive", "park", whileAsleep}
 	sleeping = []string{"park"}
+	rested   = []string{adaptiveAt1k, parkRested} // rows of BenchmarkVersus only
 )
 
 var conversations = []conversation{
-	{"shmkit", append([]string{"spsc-inplace", "bytes-inplace"}, allKinds...), allWaits, tripShmkit},
-	{"c", allKinds, allWaits, tripC},
+	{"shmkit", append([]string{"spsc-inplace", "bytes-inplace"}, allKinds...), slices.Concat(rested, allWaits), tripShmkit},
+	{"c", allKinds, slices.Concat(rested, allWaits), tripC},
 	{"boost-lockfree", []string{"spsc", "queue"}, []string{"spin"}, tripLockfree},
 	{"boost-mq", []string{"bytes"}, sleeping, tripMQ},
 	{"python-queue", []string{"queue"}, sleeping, tripPython},
 	{"python-pipe", []string{"pipe"}, sleeping, tripPython},
-	{"unix-socket", []string{"pipe"}, []string{"park", whileAsleep}, tripConn("unix-socket")},
+	{"unix-socket", []string{"pipe"}, slices.Concat(rested, []string{"park", whileAsleep}), tripConn("unix-socket")},
 	{"os-pipe", []string{"pipe"}, []string{"park", whileAsleep}, tripConn("os-pipe")},
 }
 
@@ -44,7 +46,8 @@ func tripC(tb testing.TB, ps *peers, p plan, kind string, size payload, wait str
 	if size.long() && kind != "pipe" {
 		way = "inplace"
 	}
-	return race(tb, p, 2*p.total(), ps.c(tb, "message_trip"), way, strconv.Itoa(size.bytes), wait)
+	args := append([]string{way, strconv.Itoa(size.bytes)}, waits[wait].ofPeer()...)
+	return race(tb, p, 2*p.total(), ps.c(tb, "message_trip"), args...)
 }
 
 func tripLockfree(tb testing.TB, ps *peers, p plan, kind string, size payload, _ string) outcome {
@@ -75,14 +78,22 @@ func messageRows(ps *peers, kind string, size payload, wait string, cpus []int) 
 		if wait != "spin" || size.bytes >= 1<<20 {
 			p.ops = 10
 		}
+		rest := waits[wait].rest > 0
 		most := int64(spinningRound)
-		if wait == "park" || wait == whileAsleep {
+		switch {
+		case rest:
+			// The rests take nearly all of the time: the plan stays as it is.
+			p.ops, most = int64(50*time.Millisecond/waits[wait].rest), p.ops
+		case wait == "park" || wait == whileAsleep:
 			most = parkedRound
 		}
 		rows = append(rows, budgeted{impl: c.impl, plan: p, most: most, race: func(tb testing.TB, p plan) outcome {
 			o := c.trip(tb, ps, p, kind, size, wait)
-			if wait == whileAsleep {
+			switch {
+			case wait == whileAsleep:
 				o = o.withoutBusyTime(p)
+			case rest:
+				o = o.tripsOnly()
 			}
 			return o
 		}})

@@ -5,89 +5,171 @@ package bench
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
-// A versus compares two rows turn by turn. The machine changes from one second to the next: how far apart two virtual CPUs are, what
-// else runs. Neighbours have seen the same machine, so that the ratio of each two of them means more than that of two rows.
+// A versus compares two rows turn by turn. The machine changes from one second to the next: how far apart
+// two virtual CPUs are, what else runs. Neighbours have seen the same machine, so that the ratio of each
+// two of them means more than that of two rows.
 type versus struct {
 	name, peer string
-	ours, its  budgeted
+	ours, its  side
+	show       shown
 }
+
+// shown says which figures a versus reports besides the ratio of its two sides.
+type shown uint
+
+const (
+	showCalls       shown = 1 << iota // how often each side called the kernel, for each operation
+	showPercentiles                   // of single operations
+	onlyAsleep                        // ratio counts the turns only in which the peer slept in most of its waits
+)
 
 const versusTurns = 11
 
+// A side is one of two implementations that take turns. Of n turns it returns what does one of them.
+type side interface {
+	turns(b *testing.B, n int) func() turn
+}
+
+// turn is what one side has measured in one turn.
+type turn struct {
+	ns    float64   // of an operation: the median of the quiet rounds
+	each  []float64 // nanoseconds of single operations
+	calls kernelCalls
+	ops   int64
+}
+
+// waited reports whether two processes, of which each waits once in an operation, slept in most waits.
+func (t turn) waited() bool { return t.calls.waits > t.ops }
+
 // run reports the median of the ratios of all turns, and the medians of both figures.
 func (v versus) run(b *testing.B) {
-	var ours, its, ratios []float64
-	total := int64(0)
+	var ours, its []turn
 	b.Run(v.name+"/versus="+v.peer, func(b *testing.B) {
 		b.StopTimer()
 		n := versusTurns
 		if b.N == 1 { // the only attempt, or a first one, which does not count
 			n = 1
-		} else if len(ratios) == 1 {
-			ours, its, ratios, total = nil, nil, nil, 0
+		} else if len(ours) == 1 {
+			ours, its = nil, nil
 		}
-		p, q := v.ours.turn(b, n), v.its.turn(b, n)
-		for len(ratios) < n {
-			x, y := v.ours.quick(b, p), v.its.quick(b, q)
-			ours, its, ratios = append(ours, x), append(its, y), append(ratios, x/y)
-			total += p.total()
+		if len(ours) < n {
+			x, y := v.ours.turns(b, n), v.its.turns(b, n)
+			for len(ours) < n {
+				ours, its = append(ours, x()), append(its, y())
+			}
 		}
-		b.ReportMetric(median(ours), "ns/op")
-		b.ReportMetric(median(its), "its-ns")
-		b.ReportMetric(median(ratios), "ratio")
-		b.ReportMetric(slices.Min(ratios), "min-ratio")
-		b.ReportMetric(slices.Max(ratios), "max-ratio")
+		v.report(b, ours, its)
 		//lint:ignore SA3001 it is the true number: what was asked for was not done.
-		b.N = int(total)
+		b.N = int(opsOf(ours))
 	})
 }
 
-// turn returns the plan of one of n turns.
-func (r *budgeted) turn(b *testing.B, n int) plan {
-	if n > 1 && r.plan.rounds != budgetRounds {
-		r.plan = r.plan.within(rowBudget/2, r.most, slices.Min(nsOf(r.race(b, r.plan).rounds(r.plan))))
+func (v versus) report(b *testing.B, ours, its []turn) {
+	if v.show&onlyAsleep != 0 {
+		b.ReportMetric(float64(len(asleepTurns(its))), "asleep-turns")
+		if slept := asleepTurns(its); len(slept) > 0 {
+			ours, its = pickTurns(ours, slept), pickTurns(its, slept)
+		}
 	}
-	return r.plan
-}
-
-// quick returns the nanoseconds of an operation, the median of the quiet rounds.
-func (r *budgeted) quick(b *testing.B, p plan) float64 {
-	return median(nsOf(quietRounds(r.race(b, p).rounds(p))))
-}
-
-// BenchmarkVersus compares what is asked for as a ratio.
-func BenchmarkVersus(b *testing.B) {
-	ps, two, free := newPeers(b), cores(b, 2), []int{anyCPU, anyCPU}
-	trip := func(impl, kind string, size payload, wait string, cpus []int) budgeted {
-		return rowOf(b, impl, messageRows(ps, kind, size, wait, cpus))
+	ratios := ratiosOf(ours, its, func(t turn) float64 { return t.ns })
+	b.ReportMetric(median(nsOfTurns(ours)), "ns/op")
+	b.ReportMetric(median(nsOfTurns(its)), "its-ns")
+	b.ReportMetric(median(ratios), "ratio")
+	b.ReportMetric(slices.Min(ratios), "min-ratio")
+	b.ReportMetric(slices.Max(ratios), "max-ratio")
+	if v.show&showCalls != 0 {
+		callsOf(ours).report(b, "", opsOf(ours))
+		callsOf(its).report(b, "its-", opsOf(its))
 	}
-	flow := func(impl, kind string, batch int) budgeted {
-		return rowOf(b, impl, streamRows(b, ps, kind, oneToOne, batch))
-	}
-	short, long := payloads[0], payloads[3]
-	for _, v := range []versus{
-		{"spsc/payload=64B/wait=spin", "c", trip("shmkit", "spsc", short, "spin", two), trip("c", "spsc", short, "spin", two)},
-		{"pipe/payload=64B/wait=spin", "c", trip("shmkit", "pipe", short, "spin", two), trip("c", "pipe", short, "spin", two)},
-		{"spsc/payload=64B/wait=asleep", "c", trip("shmkit", "spsc", short, whileAsleep, two), trip("c", "spsc", short, whileAsleep, two)},
-		{"spsc/payload=64B/wait=park/placement=free", "unix-socket", trip("shmkit", "spsc", short, "park", free), trip("unix-socket", "pipe", short, "park", free)},
-		{"spsc/payload=1MiB/wait=spin", "itself-64B", trip("shmkit", "spsc-inplace", long, "spin", two), trip("shmkit", "spsc-inplace", short, "spin", two)},
-		{"bytes/payload=1MiB/wait=spin", "itself-64B", trip("shmkit", "bytes-inplace", long, "spin", two), trip("shmkit", "bytes-inplace", short, "spin", two)},
-		{"spsc/batch=1", "boost-lockfree", flow("shmkit", "spsc", 1), flow("boost-lockfree", "spsc", 1)},
-		{"spsc/batch=64", "boost-lockfree", flow("shmkit", "spsc", 64), flow("boost-lockfree", "spsc", 64)},
-		{"spsc/batch=64", "c", flow("shmkit", "spsc", 64), flow("c", "spsc", 64)},
-		{"queue/batch=1", "boost-lockfree", flow("shmkit", "queue", 1), flow("boost-lockfree", "queue", 1)},
-		{"pipe/batch=1024", "unix-socket", flow("shmkit", "pipe", 1024), flow("unix-socket", "pipe", 1024)},
-	} {
-		v.run(b)
+	if v.show&showPercentiles != 0 {
+		reportPercentile(b, ours, its, 0.5, "p50")
+		reportPercentile(b, ours, its, 0.99, "p99")
 	}
 }
 
-func rowOf(tb testing.TB, impl string, rows []budgeted) budgeted {
-	i := slices.IndexFunc(rows, func(r budgeted) bool { return r.impl == impl })
-	if i < 0 {
-		tb.Fatalf("no row of %s", impl)
+// reportPercentile gives b the percentile of the operations of all turns, on both sides, and the median
+// ratio of the turns' percentiles.
+func reportPercentile(b *testing.B, ours, its []turn, q float64, name string) {
+	b.ReportMetric(quantile(eachOf(ours), q), name+"-ns")
+	b.ReportMetric(quantile(eachOf(its), q), "its-"+name+"-ns")
+	b.ReportMetric(median(ratiosOf(ours, its, func(t turn) float64 { return quantile(t.each, q) })), name+"-ratio")
+}
+
+func ratiosOf(ours, its []turn, figure func(turn) float64) (ratios []float64) {
+	for i := range ours {
+		ratios = append(ratios, figure(ours[i])/figure(its[i]))
 	}
-	return rows[i]
+	return ratios
+}
+
+func asleepTurns(ts []turn) (numbers []int) {
+	for i, t := range ts {
+		if t.waited() {
+			numbers = append(numbers, i)
+		}
+	}
+	return numbers
+}
+
+func pickTurns(ts []turn, numbers []int) (picked []turn) {
+	for _, i := range numbers {
+		picked = append(picked, ts[i])
+	}
+	return picked
+}
+
+func nsOfTurns(ts []turn) (ns []float64) {
+	for _, t := range ts {
+		ns = append(ns, t.ns)
+	}
+	return ns
+}
+
+func eachOf(ts []turn) (ns []float64) {
+	for _, t := range ts {
+		ns = append(ns, t.each...)
+	}
+	return ns
+}
+
+func callsOf(ts []turn) (c kernelCalls) {
+	for _, t := range ts {
+		c = c.plus(t.calls)
+	}
+	return c
+}
+
+func opsOf(ts []turn) (n int64) {
+	for _, t := range ts {
+		n += t.ops
+	}
+	return n
+}
+
+// versusBudget is how long a turn of one side takes, about.
+const versusBudget = 60 * time.Millisecond
+
+// turns has a first measurement tell how many operations fit into a turn.
+func (r budgeted) turns(b *testing.B, n int) func() turn {
+	p := r.plan
+	if n > 1 && r.most > p.ops {
+		p = p.within(versusBudget, r.most, slices.Min(nsOf(r.race(b, p).rounds(p))))
+	}
+	return func() turn { return turnOf(r.race(b, p), p) }
+}
+
+func turnOf(o outcome, p plan) turn {
+	rs := quietRounds(o.rounds(p))
+	t := turn{ns: median(nsOf(rs)), calls: o.calls, ops: p.total()}
+	for _, r := range rs {
+		if o.trips != nil {
+			for _, ns := range o.trips[r.number] {
+				t.each = append(t.each, float64(ns))
+			}
+		}
+	}
+	return t
 }

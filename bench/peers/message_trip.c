@@ -1,11 +1,18 @@
 // Times a message to another process and back: the floor, with nothing but a slot for each way.
 //
-//	message_trip copy|inplace BYTES spin|adaptive|park|asleep ROUNDS OPS CPU CPU
+//	message_trip copy|inplace BYTES spin|adaptive|park|asleep REST ROUNDS OPS CPU CPU
 //
-// The sender writes the message, then its number; the receiver waits for the number, in a loop with pauses,
-// or on a futex, or with adaptive in a loop for a while and then on a futex. With copy the message is copied in and out; with inplace its
-// first and last word are written and read where they lie. With asleep, which is park otherwise, each process is busy for a while before
-// it sends: by then the other one sleeps.
+// The sender writes the message, then its number; the receiver waits for the number, in a loop with
+// pauses, or on a futex, or with adaptive in a loop for a while and then on a futex. With copy the
+// message is copied in and out; with inplace its first and last word are written and read where they
+// lie. With asleep, which is park otherwise, each process is busy for a while before it sends: by then
+// the other one sleeps. Process 0 rests for REST microseconds before each trip, which the trip does not
+// count.
+//
+// Besides laps and trips it prints how often both processes called the kernel, before the total:
+//
+//	waits N
+//	wakes N
 #include "message.h"
 #include "trips.h"
 
@@ -20,10 +27,12 @@ struct slot {
 
 struct shared {
 	int copy, spins, sleeps, busy; // with spins and sleeps first the one, then the other
+	long rest_us;
 	size_t size;
 	struct slot *slots[2]; // there, and back
 	struct trips *trips;
 	atomic_long messages; // that were checked
+	atomic_long waits, wakes; // calls of the kernel
 };
 
 enum {
@@ -36,6 +45,8 @@ static void be_busy(void) {
 	for (long end = now() + busy_ns; now() < end;) {
 	}
 }
+
+static long waits, wakes; // of this process, in this leg
 
 static void send(struct shared *s, struct slot *slot, char *buffer, unsigned number) {
 	if (s->busy)
@@ -51,16 +62,20 @@ static void send(struct shared *s, struct slot *slot, char *buffer, unsigned num
 		return;
 	}
 	atomic_store(&slot->number, number);
-	if (atomic_load(&slot->asleep))
+	if (atomic_load(&slot->asleep)) {
+		wakes++;
 		check(syscall(SYS_futex, &slot->number, FUTEX_WAKE, 1, 0, 0, 0) < 0, "futex wake");
+	}
 }
 
 // sleep_until sleeps once, if at all. Who is about to sleep says so, then looks again.
 static void sleep_until(struct slot *slot, unsigned number) {
 	atomic_store(&slot->asleep, 1);
 	unsigned seen = atomic_load(&slot->number);
-	if (seen != number)
+	if (seen != number) {
+		waits++;
 		syscall(SYS_futex, &slot->number, FUTEX_WAIT, seen, 0, 0, 0);
+	}
 	atomic_store_explicit(&slot->asleep, 0, memory_order_relaxed);
 }
 
@@ -101,9 +116,14 @@ static long message_trips(void *shared, int proc, long ops) {
 	if (!buffer && !(buffer = calloc(1, s->size)))
 		fail("no memory");
 	long then = now();
+	waits = wakes = 0;
 	for (long i = 0; i < ops; i++) {
 		number++;
 		if (proc == 0) {
+			if (s->rest_us) {
+				usleep((useconds_t)s->rest_us);
+				then = now();
+			}
 			send(s, s->slots[0], buffer, number);
 			receive(s, s->slots[1], buffer, number);
 			then = add_trip(s->trips, then);
@@ -113,21 +133,24 @@ static long message_trips(void *shared, int proc, long ops) {
 		}
 	}
 	atomic_fetch_add(&s->messages, ops);
+	atomic_fetch_add(&s->waits, waits);
+	atomic_fetch_add(&s->wakes, wakes);
 	return uncounted;
 }
 
 int main(int argc, char **argv) {
-	if (argc != 8) {
-		fprintf(stderr, "usage: message_trip copy|inplace BYTES spin|adaptive|park|asleep ROUNDS OPS CPU CPU\n");
+	if (argc != 9) {
+		fprintf(stderr, "usage: message_trip copy|inplace BYTES spin|adaptive|park|asleep REST ROUNDS OPS CPU CPU\n");
 		return 2;
 	}
-	struct race *r = new_race(argc, argv, 4);
+	struct race *r = new_race(argc, argv, 5);
 	struct shared *s = map_shared(sizeof *s);
 	s->copy = strcmp(argv[1], "copy") == 0;
 	s->size = (size_t)atol(argv[2]);
 	s->spins = strcmp(argv[3], "spin") == 0 || strcmp(argv[3], "adaptive") == 0;
 	s->sleeps = strcmp(argv[3], "spin") != 0;
 	s->busy = strcmp(argv[3], "asleep") == 0;
+	s->rest_us = atol(argv[4]);
 	if (s->size < 16)
 		fail("a message has two words at least");
 	for (int i = 0; i < 2; i++) {
@@ -137,6 +160,7 @@ int main(int argc, char **argv) {
 	s->trips = new_trips(r);
 	run_race(r, message_trips, s);
 	print_trips(r, s->trips);
+	printf("waits %ld\nwakes %ld\n", atomic_load(&s->waits), atomic_load(&s->wakes));
 	print_race(r, atomic_load(&s->messages));
 	return 0;
 }

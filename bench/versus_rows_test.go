@@ -1,0 +1,163 @@
+//go:build linux
+
+package bench
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// BenchmarkVersus compares what is asked for as a ratio.
+func BenchmarkVersus(b *testing.B) {
+	ps := newPeers(b)
+	for _, rows := range [][]versus{
+		spinningVersus(b, ps), sleepingVersus(b, ps), objectVersus(b, ps), restedVersus(b, ps), streamVersus(b, ps),
+	} {
+		for _, v := range rows {
+			v.run(b)
+		}
+	}
+}
+
+func rowOf(tb testing.TB, impl string, rows []budgeted) budgeted {
+	i := slices.IndexFunc(rows, func(r budgeted) bool { return r.impl == impl })
+	if i < 0 {
+		tb.Fatalf("no row of %s", impl)
+	}
+	return rows[i]
+}
+
+// A placement says on which CPUs the two processes of a conversation run.
+type placement struct {
+	name string
+	cpus []int
+}
+
+func placements(tb testing.TB) []placement {
+	one := cores(tb, 1)[0]
+	return []placement{
+		{"", cores(tb, 2)},
+		{"/placement=one", []int{one, one}},
+		{"/placement=free", []int{anyCPU, anyCPU}},
+	}
+}
+
+// spinningVersus are conversations of processes that never sleep.
+func spinningVersus(b *testing.B, ps *peers) (vs []versus) {
+	two := cores(b, 2)
+	trip := func(impl, kind string, size payload) budgeted {
+		return rowOf(b, impl, messageRows(ps, kind, size, "spin", two))
+	}
+	short, kilo, long := payloads[0], payloads[1], payloads[3]
+	for _, x := range []struct {
+		kind string
+		size payload
+	}{{"spsc", short}, {"queue", short}, {"pipe", short}, {"spsc", kilo}, {"spsc", long}} {
+		vs = append(vs, versus{
+			name: x.kind + "/payload=" + x.size.name + "/wait=spin", peer: "c",
+			ours: trip("shmkit", x.kind, x.size), its: trip("c", x.kind, x.size),
+		})
+	}
+	for _, kind := range []string{"spsc", "bytes"} {
+		vs = append(vs, versus{
+			name: kind + "/payload=1MiB/wait=spin", peer: "itself-64B",
+			ours: trip("shmkit", kind+"-inplace", long), its: trip("shmkit", kind+"-inplace", short),
+		})
+	}
+	return vs
+}
+
+// sleepingVersus are conversations of processes that sleep until the next message comes.
+func sleepingVersus(b *testing.B, ps *peers) (vs []versus) {
+	short, all := payloads[0], placements(b)
+	trip := func(impl, kind, wait string, at placement) budgeted {
+		return rowOf(b, impl, messageRows(ps, kind, short, wait, at.cpus))
+	}
+	add := func(kind, wait string, at placement, peer, peerKind string, show shown) {
+		vs = append(vs, versus{
+			name: kind + "/payload=64B/wait=" + wait + at.name, peer: peer,
+			ours: trip("shmkit", kind, wait, at), its: trip(peer, peerKind, wait, at),
+			show: show,
+		})
+	}
+	for _, kind := range []string{"spsc", "queue"} {
+		add(kind, whileAsleep, all[0], "c", kind, showCalls)
+		for _, at := range all {
+			add(kind, "park", at, "c", kind, showCalls|onlyAsleep)
+		}
+	}
+	add("spsc", "park", all[2], "unix-socket", "pipe", 0)
+	return vs
+}
+
+// objectVersus are events, condition variables and barriers that never spin.
+func objectVersus(b *testing.B, ps *peers) (vs []versus) {
+	for _, object := range []string{"event", "cond", "barrier"} {
+		side := func(impl string) budgeted {
+			rows := tripRows(ps, object)
+			r := rows[slices.IndexFunc(rows, func(r row) bool { return r.impl == impl })]
+			p := plan{rounds: 5, ops: 10, cpus: cores(b, 2), together: true}
+			return budgeted{impl: impl, plan: p, most: parkedRound, race: r.race}
+		}
+		vs = append(vs, versus{
+			name: object + "/wait=park", peer: "glibc",
+			ours: side("shmkit-parked"), its: side("glibc-pshared"),
+			show: showCalls,
+		})
+	}
+	return vs
+}
+
+// restedVersus are conversations with a pause before each message, in which both sides go to sleep.
+func restedVersus(b *testing.B, ps *peers) (vs []versus) {
+	at := placements(b)
+	trip := func(impl, kind, wait string, at placement) budgeted {
+		return rowOf(b, impl, messageRows(ps, kind, payloads[0], wait, at.cpus))
+	}
+	for _, peer := range []struct{ impl, kind string }{{"c", "spsc"}, {"unix-socket", "pipe"}} {
+		vs = append(vs, versus{
+			name: "spsc/payload=64B/wait=" + adaptiveAt1k, peer: peer.impl,
+			ours: trip("shmkit", "spsc", adaptiveAt1k, at[0]), its: trip(peer.impl, peer.kind, adaptiveAt1k, at[0]),
+			show: showPercentiles,
+		})
+	}
+	return append(vs, versus{
+		name: "apply/rest=10ms", peer: "c",
+		ours: applyRested{pick(newPools(b), "shmkit")[0]}, its: trip("c", "spsc", parkRested, at[2]),
+		show: showPercentiles,
+	})
+}
+
+// applyRested is a task whose worker sleeps, and whose caller sleeps until the result is there.
+type applyRested struct{ poolImpl }
+
+func (a applyRested) turns(b *testing.B, n int) func() turn {
+	ops := 20
+	if n == 1 {
+		ops = 2
+	}
+	return func() turn {
+		each := a.apply(b, ops, coldPause).ns
+		return turn{ns: median(each), each: each, ops: int64(ops)}
+	}
+}
+
+// streamVersus are streams from one process to another.
+func streamVersus(b *testing.B, ps *peers) (vs []versus) {
+	for _, x := range []struct {
+		kind  string
+		batch int
+		peer  string
+	}{
+		{"spsc", 1, "boost-lockfree"}, {"spsc", 64, "boost-lockfree"}, {"spsc", 64, "c"},
+		{"queue", 1, "boost-lockfree"}, {"pipe", 1024, "unix-socket"},
+	} {
+		flow := func(impl string) budgeted { return rowOf(b, impl, streamRows(b, ps, x.kind, oneToOne, x.batch)) }
+		vs = append(vs, versus{
+			name: fmt.Sprintf("%s/batch=%d", x.kind, x.batch), peer: x.peer,
+			ours: flow("shmkit"), its: flow(x.peer),
+		})
+	}
+	return vs
+}
