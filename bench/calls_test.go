@@ -17,8 +17,8 @@ type kernelCalls struct {
 
 // countCalls returns the calls of this process so far.
 func countCalls() kernelCalls {
-	c := futex.Calls()
-	return kernelCalls{waits: c.Waits, wakes: c.Wakes, membarriers: c.Membarriers}
+	c := futex.Counted()
+	return kernelCalls{waits: int64(c.Waits), wakes: int64(c.Wakes), membarriers: int64(c.Membarriers)}
 }
 
 func (c kernelCalls) plus(d kernelCalls) kernelCalls {
