@@ -12,6 +12,7 @@ import (
 // kernelCalls counts how often measured processes called the kernel in order to sleep or to wake.
 type kernelCalls struct {
 	waits, wakes, membarriers int64
+	slept                     int64 // waits of a peer in C that slept: the others found that the word had changed
 	sleeps                    int64 // of a peer whose calls cannot be counted: its voluntary context switches
 }
 
@@ -22,11 +23,13 @@ func countCalls() kernelCalls {
 }
 
 func (c kernelCalls) plus(d kernelCalls) kernelCalls {
-	return kernelCalls{c.waits + d.waits, c.wakes + d.wakes, c.membarriers + d.membarriers, c.sleeps + d.sleeps}
+	return kernelCalls{
+		c.waits + d.waits, c.wakes + d.wakes, c.membarriers + d.membarriers, c.slept + d.slept, c.sleeps + d.sleeps,
+	}
 }
 
 func (c kernelCalls) minus(d kernelCalls) kernelCalls {
-	return c.plus(kernelCalls{-d.waits, -d.wakes, -d.membarriers, -d.sleeps})
+	return c.plus(kernelCalls{-d.waits, -d.wakes, -d.membarriers, -d.slept, -d.sleeps})
 }
 
 // A child says its calls in this format.

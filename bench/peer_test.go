@@ -99,7 +99,7 @@ func race(tb testing.TB, p plan, want int64, program string, args ...string) out
 	total := int64(-1)
 	counts := map[string]*int64{
 		"total": &total, "lost": &o.lost,
-		"waits": &o.calls.waits, "wakes": &o.calls.wakes, "sleeps": &o.calls.sleeps,
+		"waits": &o.calls.waits, "wakes": &o.calls.wakes, "slept": &o.calls.slept, "sleeps": &o.calls.sleeps,
 	}
 	for _, line := range runPeer(tb, program, append(args, p.args()...)...) {
 		what, rest, _ := strings.Cut(line, " ")

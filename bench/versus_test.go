@@ -42,7 +42,7 @@ type turn struct {
 }
 
 // waited reports whether two processes, of which each waits once in an operation, slept in most waits.
-func (t turn) waited() bool { return t.calls.waits > t.ops }
+func (t turn) waited() bool { return t.calls.slept > t.ops }
 
 // run reports the median of the ratios of all turns, and the medians of both figures.
 func (v versus) run(b *testing.B) {

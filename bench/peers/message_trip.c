@@ -13,6 +13,7 @@
 //
 //	waits N
 //	wakes N
+//	slept N  waits that slept
 #include "message.h"
 #include "trips.h"
 
@@ -32,7 +33,7 @@ struct shared {
 	struct slot *slots[2]; // there, and back
 	struct trips *trips;
 	atomic_long messages; // that were checked
-	atomic_long waits, wakes; // calls of the kernel
+	atomic_long waits, wakes, slept; // calls of the kernel, and the waits among them that slept
 };
 
 enum {
@@ -46,7 +47,7 @@ static void be_busy(void) {
 	}
 }
 
-static long waits, wakes; // of this process, in this leg
+static long waits, wakes, slept; // of this process, in this leg
 
 static void send(struct shared *s, struct slot *slot, char *buffer, unsigned number) {
 	if (s->busy)
@@ -74,7 +75,8 @@ static void sleep_until(struct slot *slot, unsigned number) {
 	unsigned seen = atomic_load(&slot->number);
 	if (seen != number) {
 		waits++;
-		syscall(SYS_futex, &slot->number, FUTEX_WAIT, seen, 0, 0, 0);
+		if (syscall(SYS_futex, &slot->number, FUTEX_WAIT, seen, 0, 0, 0) == 0)
+			slept++; // otherwise the number had changed already
 	}
 	atomic_store_explicit(&slot->asleep, 0, memory_order_relaxed);
 }
@@ -116,7 +118,7 @@ static long message_trips(void *shared, int proc, long ops) {
 	if (!buffer && !(buffer = calloc(1, s->size)))
 		fail("no memory");
 	long then = now();
-	waits = wakes = 0;
+	waits = wakes = slept = 0;
 	for (long i = 0; i < ops; i++) {
 		number++;
 		if (proc == 0) {
@@ -135,6 +137,7 @@ static long message_trips(void *shared, int proc, long ops) {
 	atomic_fetch_add(&s->messages, ops);
 	atomic_fetch_add(&s->waits, waits);
 	atomic_fetch_add(&s->wakes, wakes);
+	atomic_fetch_add(&s->slept, slept);
 	return uncounted;
 }
 
@@ -160,7 +163,8 @@ int main(int argc, char **argv) {
 	s->trips = new_trips(r);
 	run_race(r, message_trips, s);
 	print_trips(r, s->trips);
-	printf("waits %ld\nwakes %ld\n", atomic_load(&s->waits), atomic_load(&s->wakes));
+	printf("waits %ld\nwakes %ld\nslept %ld\n", atomic_load(&s->waits), atomic_load(&s->wakes),
+	       atomic_load(&s->slept));
 	print_race(r, atomic_load(&s->messages));
 	return 0;
 }
