@@ -2,6 +2,8 @@ package wait
 
 import (
 	"context"
+	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,22 +13,59 @@ const (
 
 	// Longest bounds the others.
 	Longest = 30 * time.Second
+
+	// BackstopEnv names the environment variable that [SetBackstop] sets for the processes to come, in the form of
+	// [time.ParseDuration].
+	BackstopEnv = "SHMKIT_BACKSTOP"
 )
+
+// replaced is what SetBackstop has put in the place of Backstop and Longest; 0: both hold.
+var replaced atomic.Int64
+
+func init() {
+	if d, err := time.ParseDuration(os.Getenv(BackstopEnv)); err == nil {
+		replaced.Store(int64(d))
+	}
+}
+
+// SetBackstop puts d in the place of [Backstop] and [Longest], in this process and in those that it starts, until restore
+// is called. It is for tests: under an hour, a lost wake-up is a hang, which no delay hides. Sleeps that have begun keep their bound.
+func SetBackstop(d time.Duration) (restore func()) {
+	before, env := replaced.Load(), os.Getenv(BackstopEnv)
+	replaced.Store(int64(d))
+	os.Setenv(BackstopEnv, d.String())
+	return func() {
+		replaced.Store(before)
+		os.Setenv(BackstopEnv, env)
+	}
+}
 
 type patientKey struct{}
 
-// Patient returns a ctx for waits of which somebody else knows that they must go on: when a process dies that may have owed them a
-// wake-up, or swallowed one, he sends another. Their sleeps are bounded by [Longest], so that a process with nothing to do stays asleep.
+// Patient returns a ctx for waits of which another process knows that they must go on: when a process dies that may have owed
+// them a wake-up, or swallowed one, that process sends another. Their sleeps are bounded by [Longest], so that a process with
+// nothing to do stays asleep.
 func Patient(ctx context.Context) context.Context {
-	return context.WithValue(ctx, patientKey{}, Longest)
+	return context.WithValue(ctx, patientKey{}, true)
 }
 
 // BackstopOf is what bounds sleeps under ctx.
 func BackstopOf(ctx context.Context) time.Duration {
-	if d, ok := ctx.Value(patientKey{}).(time.Duration); ok {
-		return d
+	if ctx.Value(patientKey{}) != nil {
+		return longest()
+	}
+	if d := replaced.Load(); d != 0 {
+		return time.Duration(d)
 	}
 	return Backstop
+}
+
+// longest is what bounds every sleep.
+func longest() time.Duration {
+	if d := replaced.Load(); d != 0 {
+		return time.Duration(d)
+	}
+	return Longest
 }
 
 var started = time.Now()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
 )
 
 // Only a patient context has longer sleeps, and so have those made from it.
@@ -38,3 +40,21 @@ func TestEndOf(t *testing.T) {
 		}
 	}
 }
+
+// What replaces the backstop bounds all sleeps, those of patient contexts and of processes to come, too, until it is restored.
+func TestSetBackstop(t *testing.T) {
+	outer, inner := SetBackstop(time.Hour), SetBackstop(2*time.Hour)
+	want := 2 * time.Hour
+	for _, restore := range []func(){inner, outer} {
+		if d, patient := BackstopOf(t.Context()), BackstopOf(Patient(t.Context())); d != want || patient != want || longest() != want {
+			t.Errorf("%v, patient %v, longest %v, want %v", d, patient, longest(), want)
+		}
+		child := proctest.Start(t, roleBackstop)
+		child.Expect(want.String())
+		child.WaitOK()
+		restore()
+		want = time.Hour
+	}
+}
+
+var roleBackstop = proctest.Register("backstop", func([]string) { proctest.Say("%v", BackstopOf(context.Background())) })

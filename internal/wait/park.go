@@ -34,7 +34,7 @@ func Park(ctx context.Context, c *Closer, limit time.Duration, words ...futex.Wo
 	if len(words) == 0 || len(words) > MaxWords {
 		panic("wait.Park: a wait is for one to four words")
 	}
-	limit = min(limit, Longest)
+	limit = min(limit, longest())
 	if limit <= 0 || changed(words) || c.Closed() || ctx.Err() != nil {
 		return
 	}
