@@ -116,7 +116,7 @@ func killOne(p *pool.Pool) error {
 			}
 			worker.Kill()
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // it stands for the work
 	}
 	return nil
 }
