@@ -37,7 +37,8 @@ func Wait(w Word, timeout time.Duration) Result {
 	var until *unix.Timespec
 	if timeout >= 0 {
 		t, err := after(timeout)
-		if err != nil {
+		if err != nil { // no clock, no sleep: the caller polls
+			time.Sleep(min(timeout, refusedPause))
 			return Woken
 		}
 		until = &t
@@ -113,6 +114,7 @@ func escape(addr *uint32) {
 func (v *Vector) Wait(timeout time.Duration) int {
 	until, err := after(timeout)
 	if err != nil {
+		time.Sleep(min(timeout, refusedPause))
 		return -1
 	}
 	calls.waits.Add(1)
@@ -137,9 +139,12 @@ func slowDown(errno syscall.Errno) {
 	switch errno {
 	case 0, unix.EAGAIN, unix.ETIMEDOUT:
 	default:
-		time.Sleep(time.Millisecond)
+		time.Sleep(refusedPause)
 	}
 }
+
+// refusedPause is how often a caller looks where the system refuses to let it sleep.
+const refusedPause = time.Millisecond
 
 // Wake wakes at most n sleepers of the word and returns how many it woke.
 func Wake(addr *uint32, n int) int {

@@ -20,9 +20,12 @@ func setLock(f *os.File, command int, l *unix.Flock_t) error {
 }
 
 // TryLockByte locks one byte of f for writing and reports whether it could.
+//
+// Errors: the system refuses such locks. EACCES is one of them: Linux says EAGAIN of a lock that
+// another process has.
 func TryLockByte(f *os.File, off int64) (bool, error) {
 	err := setLock(f, unix.F_OFD_SETLK, byteLock(off, unix.F_WRLCK))
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+	if errors.Is(err, unix.EAGAIN) {
 		return false, nil
 	}
 	return err == nil, lockError(f, err)

@@ -16,6 +16,9 @@ var ErrUnsupported = errors.New("shared-memory segments are not supported on thi
 // ErrNotFile is returned for what is there but is no regular file.
 var ErrNotFile = errors.New("not a regular file")
 
+// ErrNoLink is returned where a file without a name cannot get one.
+var ErrNoLink = errors.New("a file without a name cannot be linked")
+
 // A NoSpaceError says that the file system, or a segment in it, cannot hold what was asked for.
 type NoSpaceError struct {
 	Path string // the file, or what it is called when it has no name

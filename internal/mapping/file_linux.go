@@ -72,18 +72,26 @@ func control(f *os.File, op func(fd int) error) error {
 }
 
 // SetAccess gives the file its mode and, unless gid is negative, its group,
-// whatever the umask is.
+// whatever the umask is. It asks the system for nothing that is so already: some refuse that.
 func SetAccess(f *os.File, mode fs.FileMode, gid int) error {
-	if gid >= 0 {
+	var st unix.Stat_t
+	if err := control(f, func(fd int) error { return unix.Fstat(fd, &st) }); err != nil {
+		return &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	if gid >= 0 && st.Gid != uint32(gid) {
 		if err := f.Chown(-1, gid); err != nil {
 			return err
 		}
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o7777 == uint32(mode.Perm()) {
+		return nil
 	}
 	return f.Chmod(mode)
 }
 
 // Reopen opens the file behind f anew, so that locks on the new descriptor are
-// this process's own even when f was inherited.
+// this process's own even when f was inherited. Where there is no procfs it takes the way by the
+// file's name, if that still leads to it.
 func Reopen(f *os.File) (*os.File, error) {
 	st, err := Stat(f)
 	if err != nil {
@@ -94,13 +102,22 @@ func Reopen(f *os.File) (*os.File, error) {
 	}
 	var mine int
 	err = control(f, func(fd int) (err error) {
-		mine, err = unix.Open(descriptorPath(fd), unix.O_RDWR|unix.O_CLOEXEC, 0)
+		mine, err = unix.Open(descriptorPath(fd), unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 		return err
 	})
-	if err != nil {
-		return nil, &fs.PathError{Op: "reopen", Path: f.Name(), Err: err}
+	if err == nil {
+		return os.NewFile(uintptr(mine), f.Name()), nil
 	}
-	return os.NewFile(uintptr(mine), f.Name()), nil
+	refused := &fs.PathError{Op: "reopen by /proc/self/fd", Path: f.Name(), Err: err}
+	again, err := OpenExisting(f.Name())
+	if err != nil {
+		return nil, refused
+	}
+	if there, err := Stat(again); err != nil || there.Device != st.Device || there.Inode != st.Inode {
+		again.Close()
+		return nil, refused
+	}
+	return again, nil
 }
 
 // OpenOther opens anew the regular file that another process of this user has open

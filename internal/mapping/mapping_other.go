@@ -40,6 +40,9 @@ func Stat(*os.File) (Status, error) { return Status{}, ErrUnsupported }
 // CreateUnnamed fails here.
 func CreateUnnamed(string, int64) (*Unnamed, error) { return nil, ErrUnsupported }
 
+// CreateTemporary fails here.
+func CreateTemporary(string, int64) (*Unnamed, error) { return nil, ErrUnsupported }
+
 // SetAccess fails here.
 func SetAccess(*os.File, fs.FileMode, int) error { return ErrUnsupported }
 

@@ -14,8 +14,8 @@ import (
 // Errors: a [*NoSpaceError] when the file system is full.
 func Reserve(f *os.File, off, n int64) error {
 	err := allocate(f, off, n)
-	if errors.Is(err, unix.EOPNOTSUPP) {
-		return fillHoles(f, off, n)
+	if err != nil && !isFull(err) && !errors.Is(err, unix.EFBIG) && !errors.Is(err, fs.ErrClosed) {
+		return fillHoles(f, off, n) // whatever the reason why fallocate is refused
 	}
 	return reserveError(f, n, err)
 }
@@ -23,18 +23,22 @@ func Reserve(f *os.File, off, n int64) error {
 // Refill is [Reserve] for bytes that others may be using: what is there stays. It
 // does nothing where the file system has no way to do that.
 func Refill(f *os.File, off, n int64) error {
-	err := allocate(f, off, n)
-	if errors.Is(err, unix.EOPNOTSUPP) {
-		return nil
+	if err := allocate(f, off, n); isFull(err) {
+		return reserveError(f, n, err)
 	}
-	return reserveError(f, n, err)
+	return nil
+}
+
+// isFull reports whether there is no space for more.
+func isFull(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.ENOMEM)
 }
 
 func reserveError(f *os.File, n int64, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.ENOMEM):
+	case isFull(err):
 		return &NoSpaceError{Path: f.Name(), Need: n, Free: free(f)}
 	}
 	return &fs.PathError{Op: "reserve space in", Path: f.Name(), Err: err}

@@ -46,7 +46,7 @@ func (t *Table) Attach() (m *Member, crashed bool, err error) {
 		// share its locks, and would keep this one when the process is dead.
 		if m.lock, err = mapping.Reopen(t.file); err != nil {
 			t.attached.Store(false)
-			return nil, false, err
+			return nil, false, noSignOfLife(err)
 		}
 		theKeeper().locks.Store(m.lock, nil)
 	}
@@ -57,6 +57,12 @@ func (t *Table) Attach() (m *Member, crashed bool, err error) {
 	t.slots[m.n].introduce(m.id.epoch())
 	runtime.KeepAlive(t)
 	return m, crashed, nil
+}
+
+// noSignOfLife says what is missing for this process's death to be noticed by others.
+func noSignOfLife(err error) error {
+	return fmt.Errorf("the death of this process could not be noticed: robust lists (set_robust_list) are refused or full, "+
+		"and in their place open-file-description locks (fcntl F_OFD_SETLK) are needed: allow one of them: %w", err)
 }
 
 // A process claims or leaves a slot in microseconds, unless it is stopped in the middle.
@@ -84,7 +90,7 @@ func (m *Member) claimAny() (crashed bool, err error) {
 		}
 		ok, err := m.claim(n, w, busy)
 		if err != nil {
-			return false, fmt.Errorf("claim a process slot: %w", err)
+			return false, noSignOfLife(err)
 		}
 		if ok {
 			m.n, m.id = n, ownerOf(n, nextEpoch(epochOf(w)))

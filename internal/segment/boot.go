@@ -2,7 +2,9 @@ package segment
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
@@ -10,7 +12,8 @@ import (
 	"github.com/shmkit/shmkit/internal/mapping"
 )
 
-// Bytes of the file that are locked for a while, each a stretch of the header that is nobody's slot.
+// Bytes of the file that are locked for a while, each a stretch of the header that is nobody's
+// slot.
 const (
 	bootByte   = 128 // while the first opener after a boot clears the process table
 	unlinkByte = 129 // while the file loses its name
@@ -33,8 +36,8 @@ func (h *header) setBoot(id [2]uint64) {
 	h.boot[1].Store(id[1])
 }
 
-// surviveBoot clears the process table of a file that is older than this boot: the
-// processes in it are gone, and no kernel is left that knows it. Nobody attaches before that is done.
+// surviveBoot clears the process table of a file that is older than this boot: the processes in it
+// are gone, and no kernel is left that knows it. Nobody attaches before that is done.
 //
 // What a death leaves behind: the old boot id, so that the next opener begins again.
 func (s *Segment) surviveBoot() error {
@@ -60,14 +63,15 @@ func (s *Segment) surviveBoot() error {
 	return nil
 }
 
-// lockByte locks a byte of the file. Whoever has it locked is done at once, unless it is stopped.
+// lockByte locks a byte of the file. The process that has it locked is done at once, unless it is
+// stopped. Where the system refuses such locks the caller goes on without.
 func (s *Segment) lockByte(off int64) error {
 	for end := time.Now().Add(s.patience); ; time.Sleep(time.Millisecond) {
 		ok, err := mapping.TryLockByte(s.file, off)
 		switch {
-		case err != nil:
+		case errors.Is(err, fs.ErrClosed):
 			return err
-		case ok:
+		case ok, err != nil:
 			return nil
 		case time.Now().After(end):
 			return fmt.Errorf("%s: byte %d has been locked for %v by a process that seems to be stopped: let it go on, or end it: %w",

@@ -1,11 +1,12 @@
 package segment
 
 import (
-	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
@@ -33,7 +34,16 @@ func Create(path string, c Config) (*Segment, error) {
 	if _, err := os.Lstat(path); err == nil {
 		return nil, exists(path)
 	}
-	u, err := mapping.CreateUnnamed(path, int64(g.size))
+	s, err := createBy(mapping.CreateUnnamed, path, g, c)
+	if errors.Is(err, mapping.ErrNoLink) {
+		s, err = createBy(mapping.CreateTemporary, path, g, c)
+	}
+	return s, err
+}
+
+// createBy makes the segment in a new file that one of the ways of mapping has made.
+func createBy(make func(path string, size int64) (*mapping.Unnamed, error), path string, g geometry, c Config) (*Segment, error) {
+	u, err := make(path, int64(g.size))
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%s: this user may not make files in its directory: choose another: %w", path, fs.ErrPermission)
@@ -85,7 +95,8 @@ func build(f *os.File, path string, g geometry, c Config) (*Segment, error) {
 // format reserves the regions that every process touches and writes the header.
 func format(f *os.File, g geometry) (Identity, error) {
 	var id Identity
-	rand.Read(id[:]) // never fails
+	binary.NativeEndian.PutUint64(id[:8], rand.Uint64()) // needs no system call that may be refused
+	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
 	if err := mapping.Reserve(f, 0, int64(g.entries)); err != nil {
 		return id, err
 	}
