@@ -22,8 +22,8 @@ func init() {
 }
 
 func openBarrier(seg *shm.Segment, l *lane, policy shmsync.WaitPolicy) (leg, error) {
-	b, err := shmsync.NewBarrier(seg, "barrier", 2, shmsync.BarrierOptions{Wait: policy, Spectator: l.number == nobody})
-	if err != nil || l.number == nobody {
+	b, err := shmsync.NewBarrier(seg, "barrier", 2, shmsync.BarrierOptions{Wait: policy, Spectator: l.number == noProcess})
+	if err != nil || l.number == noProcess {
 		return nil, err
 	}
 	ctx := context.Background()

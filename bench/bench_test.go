@@ -18,8 +18,8 @@ func TestMain(m *testing.M) {
 	proctest.Main(m)
 }
 
-// TestRows runs every row of every benchmark once, with few operations: the programs build, run, and do what
-// they say.
+// TestRows runs every row of every benchmark once, with few operations: the programs build, run,
+// and do what they say.
 func TestRows(t *testing.T) {
 	ps := newPeers(t)
 	for _, c := range []struct {
@@ -71,7 +71,8 @@ func TestRounds(t *testing.T) {
 	p := plan{rounds: 2, ops: 100, cpus: []int{0, 1}}
 	o := outcome{laps: []lap{
 		{round: 0, start: 1000, end: 3000, seen: 200, delay: 200},
-		{round: 0, start: 1100, end: 2000, seen: 150}, // first done: 100 of its own, 50 of the other
+		// first done: 100 of its own, 50 of the other
+		{round: 0, start: 1100, end: 2000, seen: 150},
 		{round: 1, start: 5000, end: 6000, seen: 300, delay: 300},
 		{round: 1, start: 6000, end: 7000, seen: 400},
 	}}

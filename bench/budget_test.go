@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// A budgeted row is measured for a fixed time, for there are too many of them to let the testing package
-// find out how often each fits into a second.
+// A budgeted row is measured for a fixed time, for there are too many of them to let the testing
+// package find out how often each fits into a second.
 type budgeted struct {
 	impl string
-	plan plan  // of a first measurement, which is short
-	most int64 // timed operations in a round, at most: a first measurement may be much faster than the others
+	plan plan // of a first measurement, which is short
+	// timed operations in a round, at most: a first measurement may be much faster than the others
+	most int64
 	race func(tb testing.TB, p plan) outcome
 	// finish adds the figures of the row's own. May be nil.
 	finish func(b *testing.B, o outcome, p plan)
@@ -25,12 +26,13 @@ const (
 	budgetRounds = 40
 )
 
-// run measures the row once with one operation asked for, and once more with any higher number: the further
-// attempts of the testing package at its duration get the figures of that one.
+// run measures the row once with one operation asked for, and once more with any higher number: the
+// further attempts of the testing package at its duration get the figures of that one.
 func (r budgeted) run(b *testing.B) {
 	p, o := r.plan, outcome{}
 	b.Run("impl="+r.impl, func(b *testing.B) {
-		b.StopTimer() // what it counts includes the start of processes, and would end the attempts at some time
+		// what it counts includes the start of processes, and would end the attempts at some time
+		b.StopTimer()
 		switch {
 		case b.N == 1:
 			o = r.race(b, p)
@@ -50,10 +52,11 @@ func (r budgeted) run(b *testing.B) {
 	})
 }
 
-// within returns a plan like p that takes about the budget when an operation takes ns nanoseconds. Of timed ones a round
-// has most at most.
+// within returns a plan like p that takes about the budget when an operation takes ns nanoseconds.
+// Of timed ones a round has most at most.
 func (p plan) within(budget time.Duration, most int64, ns float64) plan {
-	unit := p.ops // what the number of operations in a round is a multiple of, when they are not timed
+	// what the number of operations in a round is a multiple of, when they are not timed
+	unit := p.ops
 	if !p.untimed {
 		unit = 1
 	}

@@ -12,8 +12,10 @@ import (
 // kernelCalls counts how often measured processes called the kernel in order to sleep or to wake.
 type kernelCalls struct {
 	waits, wakes, membarriers int64
-	slept                     int64 // waits of a peer in C that slept: the others found that the word had changed
-	sleeps                    int64 // of a peer whose calls cannot be counted: its voluntary context switches
+	// waits of a peer in C that slept: the others found that the word had changed
+	slept int64
+	// voluntary context switches of a peer that cannot count its calls
+	sleeps int64
 }
 
 // countCalls returns the calls of this process so far.
@@ -44,8 +46,8 @@ func parseCalls(line string) (c kernelCalls, err error) {
 	return c, err
 }
 
-// report gives b the calls for each of ops operations, under names that begin with prefix. Of a peer whose
-// calls cannot be counted it reports the sleeps.
+// report gives b the calls for each of ops operations, under names that begin with prefix. Of a
+// peer whose calls cannot be counted it reports the sleeps.
 func (c kernelCalls) report(b *testing.B, prefix string, ops int64) {
 	perOp := func(n int64, what string) { b.ReportMetric(float64(n)/float64(ops), prefix+what+"/op") }
 	if c.sleeps > 0 {

@@ -98,6 +98,6 @@ func (t turns) await(ctx context.Context) error {
 	return nil
 }
 
-// BenchmarkCondRoundTrip passes a turn to the other process and awaits its own, under one lock and with one
-// condition variable.
+// BenchmarkCondRoundTrip passes a turn to the other process and awaits its own, under one lock and
+// with one condition variable.
 func BenchmarkCondRoundTrip(b *testing.B) { benchTrips(b, tripRows(newPeers(b), "cond")) }

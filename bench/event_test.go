@@ -72,5 +72,6 @@ func checkTurns(_ *shm.Segment, t *track, total int64) error {
 	return nil
 }
 
-// BenchmarkEventRoundTrip sets an event that the other process awaits, and awaits the one that the other sets.
+// BenchmarkEventRoundTrip sets an event that the other process awaits, and awaits the one that the
+// other sets.
 func BenchmarkEventRoundTrip(b *testing.B) { benchTrips(b, tripRows(newPeers(b), "event")) }

@@ -12,7 +12,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// job is work of the toolkit that is timed: what a process opens and does, and how the result is checked.
+// job is work of the toolkit that is timed: what a process opens and does, and how the result is
+// checked.
 type job struct {
 	// open finds or creates the objects in seg and returns the leg of a process over them.
 	open func(seg *shm.Segment, l *lane) (leg, error)
@@ -27,21 +28,21 @@ type job struct {
 // lane is where one process runs.
 type lane struct {
 	dir    string // for files of the measurement
-	number int    // of the process, or nobody
+	number int    // of the process, or noProcess
 	track  *track
 	trips  *trips // nil where operations do not take all processes
 }
 
-// nobody is the number of a process that makes the objects, and does not use them.
-const nobody = -1
+// noProcess is the number of a process that makes the objects, and does not use them.
+const noProcess = -1
 
 // jobs by the name under which a child finds its own.
 var jobs = map[string]job{}
 
 var racer = proctest.Register("racer", runChild)
 
-// raceJob does the job in this process where the plan has one process, which lets -cpuprofile see it, and
-// else in children.
+// raceJob does the job in this process where the plan has one process, which lets -cpuprofile see
+// it, and else in children.
 func raceJob(tb testing.TB, name string, p plan) outcome {
 	tb.Helper()
 	dir := proctest.Dir(tb)
@@ -52,7 +53,7 @@ func raceJob(tb testing.TB, name string, p plan) outcome {
 	defer seg.Close()
 	number := 0
 	if p.procs() > 1 {
-		number = nobody // its children have the numbers
+		number = noProcess // its children have the numbers
 	}
 	l, unmap, err := openLane(dir, number, p)
 	if err != nil {

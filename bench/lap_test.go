@@ -15,10 +15,11 @@ type lap struct {
 	round      int
 	start, end int64 // nanoseconds of CLOCK_MONOTONIC, which all processes share
 	seen       int64 // the shared value just after the end, or uncounted
-	delay      int64 // nanoseconds in which the process could have run, but somebody else had the CPU
+	// nanoseconds in which the process could have run, but another one had the CPU
+	delay int64
 }
 
-// uncounted is what a process has seen whose operations are not counted in one place.
+// uncounted is what a process has seen where operations are not counted in one place.
 const uncounted = -1
 
 const lapFormat = "lap %d %d %d %d %d"
@@ -34,9 +35,10 @@ func parseLap(line string) (l lap, err error) {
 
 // outcome is a finished measurement.
 type outcome struct {
-	laps          []lap
-	trips         [][]uint32 // nanoseconds of each operation, by round; where operations take all processes
-	lost          int64      // messages that readers of a Broadcast have lost, all together
+	laps []lap
+	// nanoseconds of each operation, by round; where operations take all processes
+	trips         [][]uint32
+	lost          int64 // messages that readers of a Broadcast have lost, all together
 	calls         kernelCalls
 	mallocs       uint64 // of the measured processes, 0 for peers
 	mallocedBytes uint64
@@ -73,7 +75,8 @@ func (o outcome) complete(p plan) error {
 // leg does n operations and returns the shared value it sees at the end, or uncounted.
 type leg func(n int64) (seen int64, err error)
 
-// runLaps runs the laps of one process, pinned to cpu. All processes of p meet at line before each round.
+// runLaps runs the laps of one process, pinned to cpu. All processes of p meet at line before each
+// round.
 func runLaps(p plan, cpu int, line *startLine, run leg) (outcome, error) {
 	unpin, err := pin(cpu)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// opener opens the side of a process of what the operating system has: where it writes, and where it reads.
+// opener opens the side of a process of what the operating system has: where it writes, and where
+// it reads.
 type opener func(l *lane) (io.Writer, io.Reader, error)
 
 func linkConn(open opener) linker {
@@ -23,11 +24,11 @@ func linkConn(open opener) linker {
 	}
 }
 
-// openSocket connects the processes by a unix socket. Nobody only uses it.
+// openSocket connects the processes by a unix socket. Only the two sides use it.
 func openSocket(l *lane) (io.Writer, io.Reader, error) {
 	path := filepath.Join(l.dir, "socket")
 	switch l.number {
-	case nobody:
+	case noProcess:
 		return nil, nil, nil
 	case 0:
 		listener, err := net.Listen("unix", path)
@@ -46,10 +47,11 @@ func openSocket(l *lane) (io.Writer, io.Reader, error) {
 	return c, c, err
 }
 
-// openFIFOs connects the processes by two pipes of the kernel, which have names so that both find them.
+// openFIFOs connects the processes by two pipes of the kernel, which have names so that both find
+// them.
 func openFIFOs(l *lane) (w io.Writer, r io.Reader, err error) {
 	there, back := filepath.Join(l.dir, "there"), filepath.Join(l.dir, "back")
-	if l.number == nobody {
+	if l.number == noProcess {
 		if err := unix.Mkfifo(there, 0o600); err != nil {
 			return nil, nil, err
 		}

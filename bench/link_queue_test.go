@@ -33,7 +33,7 @@ const conversationSlots = 16
 // queueLinker opens a queue of each of the payloads.
 type queueLinker [4]func(seg *shm.Segment, name string, policy shmsync.WaitPolicy) (link, error)
 
-// linkFixed links by two queues whose messages have a fixed size.
+// linkFixed links by two queues of messages of a fixed size.
 func linkFixed(open queueLinker) linker {
 	return func(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error) {
 		for i, p := range payloads {
@@ -58,13 +58,14 @@ func linkBoth(l *lane, open func(name string) (link, error)) (k link, err error)
 	return link{there.send, back.receive}, err
 }
 
-// A fixed is a queue whose messages have a fixed size.
+// A fixed is a queue of messages of a fixed size.
 type fixed[T any] interface {
 	Reserve(context.Context) (queue.Reservation[T], error)
 	Peek(context.Context) (queue.Peeked[T], error)
 }
 
-// openSPSC calls the queue's methods itself for short messages, as a program does: through an interface a message is copied once more.
+// openSPSC calls the queue's methods itself for short messages, as a program does: through an
+// interface a message is copied once more.
 func openSPSC[T message](seg *shm.Segment, name string, policy shmsync.WaitPolicy) (link, error) {
 	q, err := queue.NewSPSC[T](seg, name, conversationSlots, queue.Options{Wait: policy})
 	m := new(T)
@@ -201,7 +202,7 @@ func linkPlaces(q *queue.Bytes, size int) link {
 }
 
 func linkPipe(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error) {
-	if l.number == nobody {
+	if l.number == noProcess {
 		return link{}, nil
 	}
 	c, err := openPipe(seg, l, policy)

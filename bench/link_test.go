@@ -22,19 +22,21 @@ type link struct {
 // linker opens the side of a process, with messages of size bytes.
 type linker func(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error)
 
-// A wait is how the ends of a conversation wait for each other, and what they do between the messages.
+// A wait is how the ends of a conversation wait for each other, and what they do between the
+// messages.
 type wait struct {
 	name   string // in a row
 	policy shmsync.WaitPolicy
-	busy   bool          // each process is busy for busyTime before it sends: by then the other one sleeps
-	rest   time.Duration // process 0 rests before each trip, which does not count
+	// each process is busy for busyTime before it sends: by then the other one sleeps
+	busy bool
+	rest time.Duration // process 0 rests before each trip, which does not count
 }
 
 // waits by the name in a row.
 var waits = map[string]wait{}
 
-// whileAsleep is like park, but each process is busy for busyTime before it sends: by then the other one
-// sleeps. Those with a rate or a rest have a pause before each trip.
+// whileAsleep is like park, but each process is busy for busyTime before it sends: by then the
+// other one sleeps. Those with a rate or a rest have a pause before each trip.
 const (
 	whileAsleep  = "asleep"
 	adaptiveAt1k = "adaptive/rate=1k"
@@ -84,7 +86,7 @@ func (o outcome) tripsOnly() outcome {
 	return o
 }
 
-// withoutBusyTime returns o as if nobody had been busy.
+// withoutBusyTime returns o as if no process had been busy.
 func (o outcome) withoutBusyTime(p plan) outcome {
 	for i := range o.laps {
 		o.laps[i].end -= p.ops * 2 * int64(busyTime)
@@ -120,7 +122,7 @@ func messageJob(kind string, size payload, wait string) string {
 // openMessages has process 0 send each message and await the answer, and process 1 answer.
 func openMessages(seg *shm.Segment, l *lane, open linker, size payload, w wait) (leg, error) {
 	k, err := open(seg, l, size.bytes, w.policy)
-	if err != nil || l.number == nobody {
+	if err != nil || l.number == noProcess {
 		return nil, err
 	}
 	futex.Register() // takes its time, in which messages cost more

@@ -51,7 +51,8 @@ func readBytes(b []byte, length int) (number uint64, err error) {
 	return first, nil
 }
 
-// retry calls f until it succeeds, for some seconds: what it needs is still being made by another process.
+// retry calls f until it succeeds, for some seconds: what it needs is still being made by another
+// process.
 func retry(f func() error) error {
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		if err := f(); err == nil || time.Now().After(end) {

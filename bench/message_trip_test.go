@@ -101,8 +101,9 @@ func messageRows(ps *peers, kind string, size payload, wait string, cpus []int) 
 	return rows
 }
 
-// BenchmarkRoundTrip sends a message to another process and gets one of the same length back. Where a kind has
-// Reserve and Peek, messages from 64 KiB on are written and read in place, their first and last word.
+// BenchmarkRoundTrip sends a message to another process and gets one of the same length back. Where
+// a kind has Reserve and Peek, messages from 64 KiB on are written and read in place, their first
+// and last word.
 func BenchmarkRoundTrip(b *testing.B) {
 	ps := newPeers(b)
 	for _, kind := range allKinds {

@@ -9,7 +9,8 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// awaitParked returns when every thread of the process has been found asleep at three looks in a row.
+// awaitParked returns when every thread of the process has been found asleep at three looks in a
+// row.
 func awaitParked(tb testing.TB, pid int) {
 	tb.Helper()
 	deadline := time.Now().Add(time.Minute)

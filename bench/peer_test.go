@@ -49,8 +49,8 @@ func (ps *peers) c(tb testing.TB, name string) string {
 	return path
 }
 
-// boost returns the path of the program of that name, in C++ with the Boost headers. It skips the test where a
-// compiler or the headers are missing.
+// boost returns the path of the program of that name, in C++ with the Boost headers. It skips the
+// test where a compiler or the headers are missing.
 func (ps *peers) boost(tb testing.TB, name string) string {
 	tb.Helper()
 	if path, ok := ps.built[name]; ok {
@@ -91,8 +91,8 @@ func (ps *peers) runPython(tb testing.TB, p plan, want int64, script string, arg
 	return race(tb, p, want, ps.python(tb), append([]string{"-B", filepath.Join("peers", script+".py")}, args...)...)
 }
 
-// race runs a peer that takes ROUNDS OPS CPU... after args, and checks what it prints: a lap of every
-// process and round, and the total want. What was lost is part of the total.
+// race runs a peer that takes ROUNDS OPS CPU... after args, and checks what it prints: a lap of
+// every process and round, and the total want. What was lost is part of the total.
 func race(tb testing.TB, p plan, want int64, program string, args ...string) outcome {
 	tb.Helper()
 	var o outcome

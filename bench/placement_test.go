@@ -15,8 +15,8 @@ import (
 // maxCPUs is how many CPUs a unix.CPUSet can name.
 const maxCPUs = 1024
 
-// cores returns one CPU of each of n different cores that this process may use. It skips the test where
-// there are fewer.
+// cores returns one CPU of each of n different cores that this process may use. It skips the test
+// where there are fewer.
 func cores(tb testing.TB, n int) []int {
 	tb.Helper()
 	var allowed unix.CPUSet
@@ -38,7 +38,8 @@ func cores(tb testing.TB, n int) []int {
 	return cpus
 }
 
-// core names the core that cpu belongs to: CPUs that are hardware threads of one core get the same name.
+// core names the core that cpu belongs to: CPUs that are hardware threads of one core get the same
+// name.
 func core(cpu int) string {
 	b, err := os.ReadFile(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu))
 	if err != nil {
@@ -50,8 +51,9 @@ func core(cpu int) string {
 // anyCPU stands for the CPU of a process that goes wherever the kernel puts it.
 const anyCPU = -1
 
-// pin locks the calling goroutine to its OS thread and the thread to cpu. Only the thread: the Go runtime
-// keeps the other CPUs for its own threads, as in a program at work. unpin undoes both. With anyCPU neither is done.
+// pin locks the calling goroutine to its OS thread and the thread to cpu. Only the thread: the Go
+// runtime keeps the other CPUs for its own threads, as in a program at work. unpin undoes both.
+// With anyCPU neither is done.
 func pin(cpu int) (unpin func(), err error) {
 	if cpu == anyCPU {
 		return func() {}, nil

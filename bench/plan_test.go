@@ -7,7 +7,8 @@ import (
 	"strconv"
 )
 
-// plan says how much work a measurement does: one process per CPU, ops operations of each in each round.
+// plan says how much work a measurement does: one process per CPU, ops operations of each in each
+// round.
 type plan struct {
 	rounds   int
 	ops      int64
@@ -21,9 +22,9 @@ const (
 	maxRounds = 1000 // below what the peers have room for
 )
 
-// newPlan returns a plan of about n operations, or more where n is too few to measure, in rounds of about
-// perRound operations of all processes. A round is long beside the start line and short beside a slice of
-// the kernel's scheduler.
+// newPlan returns a plan of about n operations, or more where n is too few to measure, in rounds of
+// about perRound operations of all processes. A round is long beside the start line and short
+// beside a slice of the kernel's scheduler.
 func newPlan(n int, perRound int64, cpus []int) plan {
 	rounds := min(max(int64(n)/perRound, minRounds), maxRounds)
 	ops := max(int64(n)/rounds, perRound) / int64(len(cpus))
@@ -50,7 +51,8 @@ func (p plan) perRound() int64 {
 // total is the number of operations of all processes in all rounds.
 func (p plan) total() int64 { return int64(p.rounds) * p.perRound() }
 
-// args returns p as every program that races takes it: ROUNDS OPS CPU... Whether operations are common is up to the program.
+// args returns p as every program that races takes it: ROUNDS OPS CPU... Whether operations are
+// common is up to the program.
 func (p plan) args() []string {
 	args := []string{fmt.Sprint(p.rounds), fmt.Sprint(p.ops)}
 	for _, cpu := range p.cpus {

@@ -10,8 +10,8 @@ import (
 // coldPause is how long a cold pool has had nothing to do before each task: its workers sleep.
 const coldPause = 10 * time.Millisecond
 
-// BenchmarkApply has a worker square a number and waits for the result: task after task, or each after a pause of 10
-// milliseconds.
+// BenchmarkApply has a worker square a number and waits for the result: task after task, or each
+// after a pause of 10 milliseconds.
 func BenchmarkApply(b *testing.B) {
 	impls := newPools(b)
 	b.Run("hot", func(b *testing.B) { hotApply(impls).run(b) })

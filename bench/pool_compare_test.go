@@ -17,7 +17,8 @@ type contender struct {
 	impl string
 	// do does so many operations, one after the other.
 	do func(tb testing.TB, ops int) answer
-	// workerMallocs counts the allocations of the workers so far. Nil where no allocations are counted.
+	// workerMallocs counts the allocations of the workers so far. Nil where no allocations are
+	// counted.
 	workerMallocs func(tb testing.TB) uint64
 }
 
@@ -35,19 +36,21 @@ func (a answer) sum() (ns float64) {
 	return ns
 }
 
-// comparison measures its contenders by turns, a round of each at a time, so that what else the machine does hits them
-// all alike. Each row reports its part of the same measurement.
+// comparison measures its contenders by turns, a round of each at a time, so that what else the
+// machine does hits them all alike. Each row reports its part of the same measurement.
 type comparison struct {
 	contenders []contender
 	tasks      int                 // in one operation, 0 is 1
 	want       func(ops int) int64 // the total of so many operations
-	first      int                 // operations of a round, as long as it is not known what they take
-	shortly    int                 // rounds of such operations, which is all there is with -benchtime 1x; 0 is 2
-	rounds     int                 // of the measurement that counts
-	budget     time.Duration       // of a round in it
-	most       int                 // operations in a round of it, at most
-	unit       latencyUnit         // of the latency of single operations
-	finish     func(b *testing.B, f figures, all []figures)
+	// operations of a round, as long as it is not known what they take
+	first int
+	// rounds of such operations, which is all there is with -benchtime 1x; 0 is 2
+	shortly int
+	rounds  int           // of the measurement that counts
+	budget  time.Duration // of a round in it
+	most    int           // operations in a round of it, at most
+	unit    latencyUnit   // of the latency of single operations
+	finish  func(b *testing.B, f figures, all []figures)
 
 	short, full [][]figures // by repetition, which are those of -count, and contender
 }
@@ -77,7 +80,9 @@ func (c *comparison) run(b *testing.B) {
 	for i, x := range c.contenders {
 		repetition := -1
 		b.Run("impl="+x.impl, func(b *testing.B) {
-			b.StopTimer() // what it counts are all contenders, and with nothing counted the attempts of the testing package end
+			// what it counts are all contenders, and with nothing counted the attempts of the
+			// testing package end
+			b.StopTimer()
 			b.ResetTimer()
 			if b.N == 1 {
 				repetition++
@@ -96,8 +101,8 @@ func (c *comparison) run(b *testing.B) {
 	}
 }
 
-// selected reports whether the command line asks for the row of that name under b. A row that it does not ask for
-// shall not be measured with the others.
+// selected reports whether the command line asks for the row of that name under b. A row that it
+// does not ask for shall not be measured with the others.
 func selected(b *testing.B, impl string) bool {
 	patterns := strings.Split(flag.Lookup("test.bench").Value.String(), "/")
 	depth := strings.Count(b.Name(), "/") + 1

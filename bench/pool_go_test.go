@@ -11,7 +11,8 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// goPool is a pool of the toolkit, with processes or with goroutines. It is started when it is first needed.
+// goPool is a pool of the toolkit, with processes or with goroutines. It is started when it is
+// first needed.
 type goPool struct {
 	open  func(context.Context, pool.Options) (*pool.Pool, error)
 	local bool // the workers are goroutines of this process

@@ -19,8 +19,8 @@ const (
 	settleTime    = 300 * time.Millisecond
 )
 
-// BenchmarkPoolIdle watches pools that have nothing to do for ten seconds, all at once. Its figures are the shares of one
-// CPU that the parent and all workers have used.
+// BenchmarkPoolIdle watches pools that have nothing to do for ten seconds, all at once. Its figures
+// are the shares of one CPU that the parent and all workers have used.
 func BenchmarkPoolIdle(b *testing.B) {
 	impls := pick(newPools(b), "shmkit", "python-fork", "python-executor")
 	type key struct {
@@ -106,7 +106,8 @@ func cpuTimes(tb testing.TB, pids map[string][]int) map[string][]time.Duration {
 	return times
 }
 
-// cpuTime is the CPU time that all threads of a process have used so far, with a resolution that no file in /proc has.
+// cpuTime is the CPU time that all threads of a process have used so far, with a resolution that no
+// file in /proc has.
 func cpuTime(pid int) (time.Duration, error) {
 	const sched = 2 // the clock that the scheduler keeps, among those of a process
 	var t unix.Timespec

@@ -10,7 +10,7 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// poolWorkers is how many workers a pool has, whoever made it.
+// poolWorkers is how many workers a pool has, of every implementation.
 const poolWorkers = 2
 
 // A pooled is a pool that does work. Its methods are rounds of a comparison.
@@ -19,11 +19,13 @@ type pooled interface {
 	apply(tb testing.TB, ops int, pause time.Duration) answer
 	// mapAll does w so many times.
 	mapAll(tb testing.TB, calls int, w mapWork) answer
-	// imapUnordered squares the numbers from 0 on, and takes the results as they come, so many times.
+	// imapUnordered squares the numbers from 0 on, and takes the results as they come, so many
+	// times.
 	imapUnordered(tb testing.TB, calls, tasks int) answer
 	// startAndApply starts a pool and has it square a number, so many times.
 	startAndApply(tb testing.TB, ops int) answer
-	// wide starts a pool of so many workers, squares the numbers from 0 on in it, and ends it when all workers have worked.
+	// wide starts a pool of so many workers, squares the numbers from 0 on in it, and ends it when
+	// all workers have worked.
 	wide(tb testing.TB, workers, tasks int) answer
 	// close ends what was started.
 	close(tb testing.TB)

@@ -33,8 +33,9 @@ const (
 	largeTasks = 32
 )
 
-// BenchmarkMap1MiB maps messages of 1 MiB, of which the task looks at the ends: as handles of arrays in shared memory, and
-// as []byte. Beside it are one copy of a message, and the same function called here. An operation is one task.
+// BenchmarkMap1MiB maps messages of 1 MiB, of which the task looks at the ends: as handles of
+// arrays in shared memory, and as []byte. Beside it are one copy of a message, and the same
+// function called here. An operation is one task.
 func BenchmarkMap1MiB(b *testing.B) { largeComparison(b).run(b) }
 
 func largeComparison(tb testing.TB) *comparison {

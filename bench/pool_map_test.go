@@ -15,7 +15,8 @@ type mapWork struct {
 	chunk int // tasks in one, 0 where the pool decides
 }
 
-// mapPayloads are the arguments of a Map, and how many there are. Those of 8 bytes are numbers, the others []byte.
+// mapPayloads are the arguments of a Map, and how many there are. Those of 8 bytes are numbers, the
+// others []byte.
 var mapPayloads = []struct {
 	name string
 	work mapWork

@@ -23,7 +23,8 @@ func lacksPython() bool {
 	return err != nil
 }
 
-// pythonPool is a pool.py that runs with one way of starting processes. It is started when it is first needed.
+// pythonPool is a pool.py that runs with one way of starting processes. It is started when it is
+// first needed.
 type pythonPool struct {
 	method string
 	cmd    *exec.Cmd

@@ -14,7 +14,7 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A victim is the argument of a task whose first worker is killed.
+// A victim is the argument of a task that kills its first worker.
 type victim struct {
 	First *shm.Int64 // process of the first attempt, 0 before it
 }
@@ -29,9 +29,9 @@ var outlive = pool.Define("outlive", func(ctx context.Context, v victim) (int64,
 	return pid, nil
 })
 
-// BenchmarkWorkerReplaced takes the time from just before the SIGKILL of the only worker of a pool, which runs a task, until
-// the task's result is there from its replacement. The worker has got as old as a holder of a lock in
-// BenchmarkRecoverAfterKill.
+// BenchmarkWorkerReplaced takes the time from just before the SIGKILL of the only worker of a pool,
+// which runs a task, until the task's result is there from its replacement. The worker has got as
+// old as a holder of a lock in BenchmarkRecoverAfterKill.
 func BenchmarkWorkerReplaced(b *testing.B) {
 	replacedComparison(b).run(b)
 	note("no rows %s of python: a Pool never returns the result of a task whose worker was killed, and an executor breaks for good", b.Name())

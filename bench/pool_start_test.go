@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// BenchmarkPoolStart takes the time from no pool to the first result. It does not count how the pool ends.
+// BenchmarkPoolStart takes the time from no pool to the first result. It does not count how the
+// pool ends.
 func BenchmarkPoolStart(b *testing.B) {
 	impls := newPools(b)
 	b.Run("workers=2", func(b *testing.B) { startComparison(impls).run(b) })
@@ -28,8 +29,8 @@ const (
 	wideTasks   = 1000
 )
 
-// BenchmarkPoolWide starts a pool of 200 workers, squares 1,000 numbers, waits until every worker has done something, and
-// ends it, which is one operation.
+// BenchmarkPoolWide starts a pool of 200 workers, squares 1,000 numbers, waits until every worker
+// has done something, and ends it, which is one operation.
 func BenchmarkPoolWide(b *testing.B) {
 	impls := newPools(b)
 	wideComparison(impls, wideWorkers).run(b)

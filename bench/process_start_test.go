@@ -17,8 +17,9 @@ var (
 	idler   = proctest.Register("idler", func([]string) {})
 )
 
-// BenchmarkProcessStart takes the time from the start of a process that does nothing until its end is known. The row os-exec
-// is the same program started by package os/exec, without any of the toolkit.
+// BenchmarkProcessStart takes the time from the start of a process that does nothing until its end
+// is known. The row os-exec is the same program started by package os/exec, without any of the
+// toolkit.
 func BenchmarkProcessStart(b *testing.B) { processComparison(newPools(b)).run(b) }
 
 func processComparison(impls []poolImpl) *comparison {

@@ -26,20 +26,20 @@ const (
 	recoveredFormat = "recovered %d"
 )
 
-// recoverRow kills the holder of a lock so many times and returns the nanoseconds that the waiter in
-// another process took to get it, each time.
+// recoverRow kills the holder of a lock so many times and returns the nanoseconds that the waiter
+// in another process took to get it, each time.
 type recoverRow struct {
 	impl string
 	kill func(tb testing.TB, kills int) []float64
 }
 
-// grownUp is how old a holder is when it is killed, at least, as holders in real life are. In the first 13 milliseconds
-// or so after a process has come, membarriers do not reach it yet, and whoever takes over from it gives its
-// threads half a millisecond to stop.
+// grownUp is how old a holder is when it is killed, at least, as holders in real life are. In the
+// first 13 milliseconds or so after a process has come, membarriers do not reach it yet, and
+// the process that takes over from it gives its threads half a millisecond to stop.
 const grownUp = 50 * time.Millisecond
 
-// BenchmarkRecoverAfterKill measures how soon a process that sleeps on a lock has it after the holder, in
-// another process, was ended by SIGKILL. Each operation is one kill.
+// BenchmarkRecoverAfterKill measures how soon a process that sleeps on a lock has it after the
+// holder, in another process, was ended by SIGKILL. Each operation is one kill.
 func BenchmarkRecoverAfterKill(b *testing.B) {
 	for _, r := range recoverRows(newPeers(b)) {
 		b.Run("impl="+r.impl, func(b *testing.B) {
@@ -73,8 +73,8 @@ func recoverRows(ps *peers) []recoverRow {
 	}
 }
 
-// killHolders starts one waiter and, for every kill, a new holder, which gets at least that old. The waiter sleeps
-// before the kill.
+// killHolders starts one waiter and, for every kill, a new holder, which gets at least that old.
+// The waiter sleeps before the kill.
 func killHolders(tb testing.TB, kills int, age time.Duration) []float64 {
 	tb.Helper()
 	cpus := cores(tb, 2)

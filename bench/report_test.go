@@ -12,14 +12,16 @@ import (
 type round struct {
 	number int
 	ns     float64 // per operation
-	share  float64 // of the slower processes when the first was done; 1 is even; unknown where nobody counts
-	delay  float64 // part of the round in which a process could have run, but had no CPU
+	// of the slower processes when the first was done; 1 is even; unknown where no process counts
+	share float64
+	delay float64 // part of the round in which a process could have run, but had no CPU
 }
 
 // unknown is a share that is not.
 const unknown = -1
 
-// rounds puts the laps of all processes together. o must hold a lap of every process and round of p.
+// rounds puts the laps of all processes together. o must hold a lap of every process and round of
+// p.
 func (o outcome) rounds(p plan) []round {
 	rs := make([]round, p.rounds)
 	for i := range rs {
@@ -50,8 +52,8 @@ func joinLaps(ls []lap, p plan) round {
 	case seen == uncounted:
 		r.share = unknown
 	default:
-		// seen counts from the first round on. When the first process was done, so many operations of this
-		// round were done; all but its own p.ops belong to the others.
+		// seen counts from the first round on. When the first process was done, so many operations
+		// of this round were done; all but its own p.ops belong to the others.
 		done := float64(seen - int64(ls[0].round)*p.perRound())
 		others := (done - float64(p.ops)) / float64(p.procs()-1)
 		r.share = others / (done / float64(p.procs()))
@@ -59,9 +61,9 @@ func joinLaps(ls []lap, p plan) round {
 	return r
 }
 
-// quietDelay is the delay up to which a round is quiet. Beside a process that wants the CPU too, the delay is
-// a slice of the scheduler, as long as the whole round or longer; a wake-up on an idle CPU counts for some
-// microseconds.
+// quietDelay is the delay up to which a round is quiet. Beside a process that wants the CPU too,
+// the delay is a slice of the scheduler, as long as the whole round or longer; a wake-up on an idle
+// CPU counts for some microseconds.
 const quietDelay = 0.1
 
 func (r round) quiet() bool { return r.delay <= quietDelay }

@@ -29,7 +29,8 @@ func bench(b *testing.B, procs int, rows []row) {
 	}
 }
 
-// benchTrips runs the rows as sub-benchmarks of two processes on a core each, which do every operation together.
+// benchTrips runs the rows as sub-benchmarks of two processes on a core each, which do every
+// operation together.
 func benchTrips(b *testing.B, rows []row) {
 	for _, r := range rows {
 		b.Run("impl="+r.impl, func(b *testing.B) {
@@ -56,5 +57,6 @@ func missing(tb testing.TB, format string, args ...any) {
 	tb.Skip(what)
 }
 
-// note prints a line among the rows. A benchmark's own log shows only beside a row, and there is none.
+// note prints a line among the rows. A benchmark's own log shows only beside a row, and there is
+// none.
 func note(format string, args ...any) { fmt.Printf(format+"\n", args...) }

@@ -33,7 +33,7 @@ func openReader(seg *shm.Segment, l *lane) (leg, error) {
 	if l.number <= 0 {
 		l.track.value = 1 // so that the sum counts the reads
 	}
-	if l.number == nobody { // who has the lock open is one more for a writer to look after
+	if l.number == noProcess { // a writer has to look after each process that has the lock open
 		return nil, nil
 	}
 	m, err := newRWMutex(seg)
@@ -56,7 +56,7 @@ func openReader(seg *shm.Segment, l *lane) (leg, error) {
 }
 
 func openWriter(seg *shm.Segment, l *lane) (leg, error) {
-	if l.number == nobody {
+	if l.number == noProcess {
 		return nil, nil
 	}
 	m, err := newRWMutex(seg)
@@ -115,8 +115,9 @@ func checkRWMutex(seg *shm.Segment) error {
 	return nil
 }
 
-// BenchmarkRWMutex read-locks and reads an integer, or write-locks and increments it, in one process or in two at
-// once. Every process has read-locked once before, so that a writer has readers to look after.
+// BenchmarkRWMutex read-locks and reads an integer, or write-locks and increments it, in one
+// process or in two at once. Every process has read-locked once before, so that a writer has
+// readers to look after.
 func BenchmarkRWMutex(b *testing.B) {
 	for _, op := range []string{"rlock", "wlock"} {
 		b.Run("op="+op, func(b *testing.B) {

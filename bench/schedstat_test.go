@@ -8,14 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// schedstat is the kernel's account of one thread: "ran delayed slices", the first two in nanoseconds.
+// schedstat is the kernel's account of one thread: "ran delayed slices", the first two in
+// nanoseconds.
 type schedstat struct {
 	fd   int // -1 where the kernel keeps none
 	text [96]byte
 }
 
-// openSchedstat opens the account of the calling thread, to which the goroutine must be locked; there is none when
-// cpu says that it is not.
+// openSchedstat opens the account of the calling thread, to which the goroutine must be locked;
+// there is none when cpu says that it is not.
 func openSchedstat(cpu int) *schedstat {
 	if cpu == anyCPU {
 		return &schedstat{fd: -1}
@@ -33,8 +34,9 @@ func (s *schedstat) close() {
 	}
 }
 
-// delayed returns for how many nanoseconds of its life the thread has waited for a CPU that somebody else
-// had, 0 where the kernel does not count. It does not allocate, for it runs where allocations are counted.
+// delayed returns for how many nanoseconds of its life the thread has waited for a CPU that
+// another process had, 0 where the kernel does not count. It does not allocate, for it runs where
+// allocations are counted.
 func (s *schedstat) delayed() int64 {
 	if s.fd < 0 {
 		return 0

@@ -52,11 +52,11 @@ func checkUnit(s *shmsync.Semaphore) error {
 	return s.Release(1)
 }
 
-// checkNothing is for jobs whose legs check their objects themselves.
+// checkNothing is for jobs with legs that check their objects.
 func checkNothing(*shm.Segment, *track, int64) error { return nil }
 
-// BenchmarkSemaphore acquires and releases the one unit of a semaphore in one process. In the row shmkit-undo the unit of
-// a process that dies comes back.
+// BenchmarkSemaphore acquires and releases the one unit of a semaphore in one process. In the row
+// shmkit-undo the unit of a process that dies comes back.
 func BenchmarkSemaphore(b *testing.B) {
 	bench(b, 1, semaphoreRows(newPeers(b)))
 }

@@ -69,7 +69,8 @@ func (s *stream) next(m *line) {
 	m[0], m[1], m[7] = s.made, uint64(s.number), s.made
 }
 
-// take checks a message: from each producer they come in order, and to a consumer that is alone, or gets all of them, none is missing.
+// take checks a message: from each producer they come in order, and to a consumer that is alone, or
+// gets all of them, none is missing.
 func (s *stream) take(m *line) error {
 	number, producer := m[0], m[1]
 	if producer >= uint64(s.topology.producers) || m[7] != number || number <= s.last[producer] {

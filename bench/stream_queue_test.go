@@ -25,7 +25,8 @@ var streamers = map[string]streamer{
 
 var background = context.Background()
 
-// streamSPSC calls the queue's methods itself: a call through a variable would be a good part of what a message costs.
+// streamSPSC calls the queue's methods itself: a call through a variable would be a good part of
+// what a message costs.
 func streamSPSC(seg *shm.Segment, s *stream) (put, get func(n int64) error, err error) {
 	q, err := queue.NewSPSC[line](seg, "stream", streamSlots, queue.Options{})
 	if err != nil {
@@ -126,7 +127,7 @@ func (s *stream) batches(putBatch, getBatch func(context.Context, []line) (int, 
 }
 
 func streamPipe(seg *shm.Segment, s *stream) (put, get func(n int64) error, err error) {
-	if s.number == nobody {
+	if s.number == noProcess {
 		return nil, nil, nil
 	}
 	c, err := openPipe(seg, s.lane, shmsync.Adaptive)

@@ -110,7 +110,7 @@ func streamOf(f flow, t topology, batch int, open streamer) job {
 		open: func(seg *shm.Segment, l *lane) (leg, error) {
 			s := &stream{lane: l, topology: t, batch: batch}
 			put, get, err := open(seg, s)
-			if err != nil || l.number == nobody {
+			if err != nil || l.number == noProcess {
 				return nil, err
 			}
 			futex.Register() // takes its time, in which messages cost more
@@ -159,8 +159,8 @@ func eachStream(f func(kind string, t topology, batch int)) {
 	}
 }
 
-// BenchmarkStream sends messages of 64 bytes one way. A batch is put at once, and got at once as far as it is there; through a
-// pipe it is one write.
+// BenchmarkStream sends messages of 64 bytes one way. A batch is put at once, and got at once as
+// far as it is there; through a pipe it is one write.
 func BenchmarkStream(b *testing.B) {
 	ps := newPeers(b)
 	eachStream(func(kind string, t topology, batch int) {

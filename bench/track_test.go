@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// track is the memory that the racing processes share besides what is measured: where they meet before a
-// round, and what the measured objects guard or order, each on cache lines of its own.
+// track is the memory that the racing processes share besides what is measured: where they meet
+// before a round, and what the measured objects guard or order, each on cache lines of its own.
 type track struct {
 	arrived   atomic.Int64
 	_         [120]byte
-	value     int64 // guarded by a lock, or by whose turn it is
+	value     int64 // guarded by a lock, or by the turn
 	_         [120]byte
 	sum       atomic.Int64 // of what readers have read, or of the messages that were checked
 	_         [120]byte
@@ -61,7 +61,7 @@ func mapFile(path string, size int) (b []byte, unmap func(), err error) {
 	return b, func() { unix.Munmap(b) }, nil
 }
 
-// startLine holds one process back until all have come. A nil startLine holds nobody.
+// startLine holds one process back until all have come. A nil startLine holds none.
 type startLine struct {
 	track *track
 	met   int64 // how often this process was here
@@ -70,7 +70,8 @@ type startLine struct {
 // meetTimeout is how long a process waits for the others before it takes them for dead.
 const meetTimeout = int64(time.Minute)
 
-// meet spins until procs processes have come to it, so that all leave within a transfer of a cache line.
+// meet spins until procs processes have come to it, so that all leave within a transfer of a cache
+// line.
 func (s *startLine) meet(procs int64) error {
 	if s == nil {
 		return nil

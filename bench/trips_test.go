@@ -8,19 +8,21 @@ import (
 	"unsafe"
 )
 
-// trips are the nanoseconds of each operation of a measurement whose operations take all processes, as
-// process 0 saw it, in memory that all share. The others do not write there. A nil trips notes nothing.
+// trips are the nanoseconds of each operation of a measurement in which operations take all
+// processes, as process 0 saw it, in memory that all share. The others do not write there. A nil
+// trips notes nothing.
 type trips struct {
 	ns   []uint32
 	made int
 	then time.Duration // since began
 }
 
-// began is a moment in the past. To read the time since then asks one clock, as a peer does, and time.Now two: with a
-// clock of 50 nanoseconds that is felt in a trip.
+// began is a moment in the past. To read the time since then asks one clock, as a peer does, and
+// time.Now two: with a clock of 50 nanoseconds that is felt in a trip.
 var began = time.Now()
 
-// mapTrips maps room for the operations of p in the file at path. The result is nil where p counts none. unmap ends it.
+// mapTrips maps room for the operations of p in the file at path. The result is nil where p counts
+// none. unmap ends it.
 func mapTrips(path string, p plan) (t *trips, unmap func(), err error) {
 	if !p.together || p.untimed {
 		return nil, func() {}, nil

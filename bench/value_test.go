@@ -46,8 +46,8 @@ func checkValue(seg *shm.Segment, _ *track, total int64) error {
 	return nil
 }
 
-// BenchmarkValueIncrement adds one to a locked integer in one process. In C that is a robust mutex with the
-// integer beside it.
+// BenchmarkValueIncrement adds one to a locked integer in one process. In C that is a robust mutex
+// with the integer beside it.
 func BenchmarkValueIncrement(b *testing.B) {
 	bench(b, 1, valueRows(newPeers(b)))
 }

@@ -129,7 +129,7 @@ func restedVersus(b *testing.B, ps *peers) (vs []versus) {
 	})
 }
 
-// applyRested is a task whose worker sleeps, and whose caller sleeps until the result is there.
+// applyRested is a task for a worker that sleeps; its caller sleeps until the result is there.
 type applyRested struct{ poolImpl }
 
 func (a applyRested) turns(b *testing.B, n int) func() turn {

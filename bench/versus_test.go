@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// A versus compares two rows turn by turn. The machine changes from one second to the next: how far apart
-// two virtual CPUs are, what else runs. Neighbours have seen the same machine, so that the ratio of each
-// two of them means more than that of two rows.
+// A versus compares two rows turn by turn. The machine changes from one second to the next: how far
+// apart two virtual CPUs are, what else runs. Neighbours have seen the same machine, so that the
+// ratio of each two of them means more than that of two rows.
 type versus struct {
 	name, peer string
 	ours, its  side
@@ -23,12 +23,14 @@ type shown uint
 const (
 	showCalls       shown = 1 << iota // how often each side called the kernel, for each operation
 	showPercentiles                   // of single operations
-	onlyAsleep                        // ratio counts the turns only in which the peer slept in most of its waits
+	// ratio counts the turns only in which the peer slept in most of its waits
+	onlyAsleep
 )
 
 const versusTurns = 11
 
-// A side is one of two implementations that take turns. Of n turns it returns what does one of them.
+// A side is one of two implementations that take turns. Of n turns it returns what does one of
+// them.
 type side interface {
 	turns(b *testing.B, n int) func() turn
 }
@@ -41,7 +43,8 @@ type turn struct {
 	ops   int64
 }
 
-// waited reports whether two processes, of which each waits once in an operation, slept in most waits.
+// waited reports whether two processes, of which each waits once in an operation, slept in most
+// waits.
 func (t turn) waited() bool { return t.calls.slept > t.ops }
 
 // run reports the median of the ratios of all turns, and the medians of both figures.
@@ -90,8 +93,8 @@ func (v versus) report(b *testing.B, ours, its []turn) {
 	}
 }
 
-// reportPercentile gives b the percentile of the operations of all turns, on both sides, and the median
-// ratio of the turns' percentiles.
+// reportPercentile gives b the percentile of the operations of all turns, on both sides, and the
+// median ratio of the turns' percentiles.
 func reportPercentile(b *testing.B, ours, its []turn, q float64, name string) {
 	b.ReportMetric(quantile(eachOf(ours), q), name+"-ns")
 	b.ReportMetric(quantile(eachOf(its), q), "its-"+name+"-ns")

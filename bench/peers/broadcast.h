@@ -1,7 +1,8 @@
-// A ring that one writer goes round without waiting for anybody. Readers have positions of their own, and lose what was overwritten.
+// A ring that one writer goes round without waiting for its readers. Readers have positions of
+// their own, and lose what was overwritten.
 //
-// The writer says how far it is after each batch. Each slot has a number, as in a sequence lock: a reader copies the message, then looks
-// whether the number has changed.
+// The writer says how far it is after each batch. Each slot has a number, as in a sequence lock: a
+// reader copies the message, then looks whether the number has changed.
 #ifndef BROADCAST_H
 #define BROADCAST_H
 
@@ -25,7 +26,8 @@ static void put_broadcast(void *shared, const struct stream *stream, long n) {
 		for (int i = 0; i < batch; i++, next++) {
 			struct sequenced *slot = &b->slots[next % stream_slots];
 			atomic_store_explicit(&slot->number, 2 * next + 1, memory_order_relaxed);
-			atomic_thread_fence(memory_order_release); // who copies what comes now sees the number changed
+			// a reader that copies what comes now sees the number changed
+			atomic_thread_fence(memory_order_release);
 			next_message(&source, &slot->message);
 			atomic_store_explicit(&slot->number, 2 * next + 2, memory_order_release);
 		}
@@ -33,18 +35,21 @@ static void put_broadcast(void *shared, const struct stream *stream, long n) {
 	}
 }
 
-// read_message copies the message of a position that has been written, and reports whether it is still there. Otherwise m may be torn.
+// read_message copies the message of a position that has been written, and reports whether it is
+// still there. Otherwise m may be torn.
 static int read_message(struct broadcast *b, unsigned long at, struct message *m) {
 	struct sequenced *slot = &b->slots[at % stream_slots];
 	if (atomic_load_explicit(&slot->number, memory_order_acquire) != 2 * at + 2)
 		return 0;
 	*m = slot->message;
-	atomic_thread_fence(memory_order_acquire); // the copy was made before the number is looked at again
+	// the copy was made before the number is looked at again
+	atomic_thread_fence(memory_order_acquire);
 	return atomic_load_explicit(&slot->number, memory_order_relaxed) == 2 * at + 2;
 }
 
-// fall_behind returns the position of the oldest message that the writer's next batch does not overwrite, for a reader whose message was
-// overwritten. While the writer has not said how far it is by now, that is the same message.
+// fall_behind returns the position of the oldest message that the writer's next batch does not
+// overwrite, for a reader that has lost its message. While the writer has not said how far it
+// is by now, that is the same message.
 static unsigned long fall_behind(struct broadcast *b, const struct stream *stream, unsigned long at) {
 	unsigned long next = atomic_load_explicit(&b->next, memory_order_acquire);
 	unsigned long kept = next + (unsigned long)stream->batch - stream_slots;

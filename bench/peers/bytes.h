@@ -10,10 +10,11 @@
 // A side of a ring of bytes.
 struct side {
 	_Alignas(128) atomic_ulong position; // earlier bytes have been got, or put
-	_Alignas(128) atomic_int locked;     // who waits at the other side does not look here
+	_Alignas(128) atomic_int locked;     // waiters at the other side do not look here
 };
 
-// copy_in copies n bytes to a position of a ring, whose size is a power of two; copy_out copies them from there.
+// copy_in copies n bytes to a position of a ring, the size of which is a power of two; copy_out
+// copies them from there.
 static inline void copy_in(char *ring, size_t size, unsigned long at, const void *from, size_t n) {
 	size_t offset = at % size, left = size - offset;
 	if (n <= left) {
@@ -41,7 +42,7 @@ struct bytes {
 	_Alignas(128) char ring[bytes_ring];
 };
 
-// lock admits one process of a side. Where there is one only, nobody needs it.
+// lock admits one process of a side. Where there is one only, none needs it.
 static inline void lock(struct side *s, int procs) {
 	if (procs == 1)
 		return;
@@ -90,7 +91,8 @@ static void put_bytes(void *shared, const struct stream *stream, long n) {
 	}
 }
 
-// lock_messages locks the consumers' side when there are messages, and returns the position. Those before *end are there.
+// lock_messages locks the consumers' side when there are messages, and returns the position. Those
+// before *end are there.
 static unsigned long lock_messages(struct bytes *q, int consumers, unsigned long *end) {
 	static unsigned long tail; // as it was when last seen: others may have got what was there
 	for (long tries = 0;; tries++) {

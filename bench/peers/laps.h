@@ -9,8 +9,8 @@
 //
 // START and END are nanoseconds of CLOCK_MONOTONIC, SEEN is the shared value just after the
 // process finished its leg, or -1 when its operations are not counted in one place, DELAY is for
-// how many nanoseconds of the round the process could have run but had no CPU, because somebody
-// else had it.
+// how many nanoseconds of the round the process could have run but had no CPU, because another
+// process had it.
 #ifndef LAPS_H
 #define LAPS_H
 
@@ -123,7 +123,8 @@ static inline void relax(void) {
 #endif
 }
 
-// ease is the body of a loop that waits, at its tries'th look: now and then another process may have the CPU.
+// ease is the body of a loop that waits, at its tries'th look: now and then another process may
+// have the CPU.
 static inline void ease(long tries) {
 	if (tries % 512 == 511)
 		sched_yield();

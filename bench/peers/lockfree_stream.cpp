@@ -1,4 +1,5 @@
-// Times messages of 64 bytes from processes to others, through a queue of Boost.Lockfree in shared memory.
+// Times messages of 64 bytes from processes to others, through a queue of Boost.Lockfree in shared
+// memory.
 //
 //	lockfree_stream spsc|queue BATCH PRODUCERS ROUNDS OPS CPU...
 //

@@ -4,10 +4,10 @@
 //
 // The sender writes the message, then its number; the receiver waits for the number, in a loop with
 // pauses, or on a futex, or with adaptive in a loop for a while and then on a futex. With copy the
-// message is copied in and out; with inplace its first and last word are written and read where they
-// lie. With asleep, which is park otherwise, each process is busy for a while before it sends: by then
-// the other one sleeps. Process 0 rests for REST microseconds before each trip, which the trip does not
-// count.
+// message is copied in and out; with inplace its first and last word are written and read where
+// they lie. With asleep, which is park otherwise, each process is busy for a while before it sends:
+// by then the other one sleeps. Process 0 rests for REST microseconds before each trip, which the
+// trip does not count.
 //
 // Besides laps and trips it prints how often both processes called the kernel, before the total:
 //
@@ -69,7 +69,7 @@ static void send(struct shared *s, struct slot *slot, char *buffer, unsigned num
 	}
 }
 
-// sleep_until sleeps once, if at all. Who is about to sleep says so, then looks again.
+// sleep_until sleeps once, if at all. A receiver that is about to sleep says so, then looks again.
 static void sleep_until(struct slot *slot, unsigned number) {
 	atomic_store(&slot->asleep, 1);
 	unsigned seen = atomic_load(&slot->number);
@@ -85,8 +85,8 @@ static int came(struct slot *slot, unsigned number) {
 	return atomic_load_explicit(&slot->number, memory_order_acquire) == number;
 }
 
-// spin looks until the number has come, or, where the receiver sleeps otherwise, for a while. A message that comes soon costs no look
-// at the clock.
+// spin looks until the number has come, or, where the receiver sleeps otherwise, for a while. A
+// message that comes soon costs no look at the clock.
 static void spin(struct shared *s, struct slot *slot, unsigned number) {
 	long end = 0;
 	for (long looks = 1; !came(slot, number); looks++) {

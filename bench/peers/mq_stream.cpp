@@ -1,4 +1,5 @@
-// Times messages of 64 bytes from processes to others, through a message_queue of Boost.Interprocess.
+// Times messages of 64 bytes from processes to others, through a message_queue of
+// Boost.Interprocess.
 //
 //	mq_stream PRODUCERS ROUNDS OPS CPU...
 #include "mq.h"

@@ -1,4 +1,5 @@
-// Times a message to another process and back, through a message_queue of Boost.Interprocess for each way.
+// Times a message to another process and back, through a message_queue of Boost.Interprocess for
+// each way.
 //
 //	mq_trip BYTES ROUNDS OPS CPU CPU
 #include "message.h"

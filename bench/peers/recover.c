@@ -4,7 +4,8 @@
 //	recover KILLS AGE WAITER_CPU HOLDER_CPU
 //
 // Every kill has a new holder, which has held the lock for AGE microseconds; the waiter lives
-// through all of them and is asleep before the kill. Prints the nanoseconds from before the kill until the waiter holds the lock:
+// through all of them and is asleep before the kill. Prints the nanoseconds from before the kill
+// until the waiter holds the lock:
 //
 //	recovered NANOSECONDS
 #include "laps.h"

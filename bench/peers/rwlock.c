@@ -48,7 +48,8 @@ static struct guarded *new_guarded(void) {
 	return g;
 }
 
-// check_exclusive fails unless the lock was left free, lets in readers together, and a writer alone.
+// check_exclusive fails unless the lock was left free, lets in readers together, and a writer
+// alone.
 static void check_exclusive(struct guarded *g) {
 	must(pthread_rwlock_trywrlock(&g->lock), "trywrlock of the free lock");
 	if (pthread_rwlock_tryrdlock(&g->lock) != EBUSY)

@@ -48,7 +48,8 @@ static void get_spsc(void *shared, const struct stream *stream, long n) {
 }
 
 struct numbered {
-	_Alignas(64) atomic_ulong number; // who may use the slot next: a producer or a consumer, at which position
+	// the next user of the slot: a producer or a consumer, at which position
+	_Alignas(64) atomic_ulong number;
 	struct message message;
 };
 
@@ -66,12 +67,14 @@ static void make_queue(void *shared) {
 
 static struct numbered *slot_of(struct queue *q, unsigned long at) { return &q->slots[at % stream_slots]; }
 
-// ahead is 0 when the slot of a position is at that phase of its lap, 0 for producers and 1 for consumers, and below when not yet.
+// ahead is 0 when the slot of a position is at that phase of its lap, 0 for producers and 1 for
+// consumers, and below when not yet.
 static long ahead(struct queue *q, unsigned long at, unsigned long phase) {
 	return (long)(atomic_load_explicit(&slot_of(q, at)->number, memory_order_acquire) - (at + phase));
 }
 
-// claim claims slots of that phase in a row for an end, at least one, and at most so many. It returns how many, and the position of the first.
+// claim claims slots of that phase in a row for an end, at least one, and at most so many. It
+// returns how many, and the position of the first.
 static unsigned long claim(struct queue *q, atomic_ulong *end, unsigned long phase, unsigned long most, unsigned long *position) {
 	unsigned long at = atomic_load_explicit(end, memory_order_relaxed);
 	for (long tries = 0;;) {
@@ -80,7 +83,7 @@ static unsigned long claim(struct queue *q, atomic_ulong *end, unsigned long pha
 			unsigned long k = 1;
 			while (k < most && ahead(q, at + k, phase) == 0)
 				k++;
-			// Nobody has claimed any of them as long as the end has not moved.
+			// None of them has been claimed as long as the end has not moved.
 			if (atomic_compare_exchange_weak_explicit(end, &at, at + k, memory_order_relaxed, memory_order_relaxed)) {
 				*position = at;
 				return k;

@@ -1,6 +1,7 @@
-// Who passes on the messages of a stream, and what they check.
+// The processes that pass on the messages of a stream, and what they check.
 //
-// A message has 64 bytes. Its first and last word are its number, the second one names the producer.
+// A message has 64 bytes. Its first and last word are its number, the second one names the
+// producer.
 #ifndef STREAM_H
 #define STREAM_H
 
@@ -14,10 +15,11 @@ struct message {
 	uint64_t words[8];
 };
 
-// Who streams: the first processes put, the others get. Each does an even part of a round, or, where each message goes to all readers,
-// each of these gets all of it.
+// The first processes of a stream put, the others get. Each does an even part of a round, or,
+// where each message goes to all readers, each of these gets all of it.
 struct stream {
-	int producers, consumers, readers, batch; // consumers share the messages, readers do not: one of both is 1
+	// consumers share the messages, readers do not: one of both is 1
+	int producers, consumers, readers, batch;
 	_Alignas(128) atomic_long got, lost, sum; // messages, and the numbers of all of them
 };
 
@@ -33,7 +35,7 @@ static inline struct stream *new_stream(struct race *r, int producers, int batch
 	return s;
 }
 
-// give_to_all says that all who get are readers.
+// give_to_all says that all processes that get are readers.
 static inline void give_to_all(struct stream *s) {
 	s->readers = s->consumers;
 	s->consumers = 1;
@@ -86,8 +88,8 @@ static inline void finish_leg(struct stream *s, struct sink *k) {
 	k->got = k->lost = k->sum = 0;
 }
 
-// print_stream prints how many messages were got or lost, and fails unless each number came once to each reader, or was lost there. What was
-// lost has a line of its own:
+// print_stream prints how many messages were got or lost, and fails unless each number came once to
+// each reader, or was lost there. What was lost has a line of its own:
 //
 //	lost MESSAGES
 static inline void print_stream(struct race *r, struct stream *s) {

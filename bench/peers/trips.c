@@ -11,8 +11,8 @@
 // the trips. At a barrier each counts its arrivals, and finds the count of the other one as high
 // when it has crossed: total is the sum of both counts.
 //
-// Besides laps and trips it prints "sleeps N", the voluntary context switches of both processes: glibc
-// makes its futex calls itself, where the program cannot count them.
+// Besides laps and trips it prints "sleeps N", the voluntary context switches of both processes:
+// glibc makes its futex calls itself, where the program cannot count them.
 #include "trips.h"
 
 #include <pthread.h>
