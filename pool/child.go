@@ -125,7 +125,7 @@ func (p *Pool) launchProcess(c *child, stderr *workerStderr) (host, error) {
 		return nil, err
 	}
 	proc, err := process.Start(process.Spec{
-		Env: []string{config, depth}, Files: []*os.File{p.seg.File()}, Stderr: stderr, Limits: p.limits(),
+		Env: []string{config, depth}, Own: []*os.File{p.seg.File()}, Stderr: stderr, Limits: p.limits(),
 	})
 	if err != nil {
 		return nil, err // not proc, which would be an interface that is not nil

@@ -23,15 +23,18 @@ type WorkerDiedError struct {
 	Attempts int    // how often it was tried
 	Worker   string // name of the last worker, such as Worker-2
 	PID      int    // of the last worker
-	ExitCode int    // of the last worker; negative: the number of the signal that killed it
+	ExitCode int    // of the last worker; negative: the number of the signal that killed it; ExitUnknown
 	Signal   string // name of that signal, empty when it was none
 	Stderr   string // the last lines that the last worker wrote to its standard error, at most 4 KiB; of a long crash also the first
 }
 
 func (e *WorkerDiedError) Error() string {
 	how := fmt.Sprintf("exit code %d", e.ExitCode)
-	if e.Signal != "" {
+	switch {
+	case e.Signal != "":
 		how = "signal: " + e.Signal
+	case e.ExitCode == ExitUnknown:
+		how = "exit code unknown"
 	}
 	who := fmt.Sprintf("pid %d", e.PID)
 	if e.Worker != "" {

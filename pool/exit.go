@@ -13,11 +13,16 @@ import (
 type WorkerExit struct {
 	Name     string // of the worker; the one that replaces it has the same
 	PID      int
-	ExitCode int    // negative: the number of the signal that killed it
+	ExitCode int    // negative: the number of the signal that killed it; ExitUnknown
 	Signal   string // name of that signal, empty when it was none
 	Reason   string // "died", "recycled", "idle", "retired" or "closed"
 	Stderr   string // the last it wrote to its standard error, at most 4 KiB
 }
+
+// ExitUnknown stands for the exit code of a worker or a [Process] that another part of this program has waited
+// for: one that waits for all children, as PID 1 of a container does, or that ignores SIGCHLD. From Linux 6.15 on
+// the exit code is known all the same.
+const ExitUnknown = process.CodeUnknown
 
 // kills is the error of a task that its workers have died of.
 func (d WorkerExit) kills(task string, n int) error {
@@ -48,7 +53,7 @@ func (c *child) ended(d WorkerExit) (again bool) {
 	case d.Reason != "died": // awaitWork knows whether there shall be another
 	case st == stageReady:
 		c.falls = 0
-	case d.Signal == "" || c.falls >= maxFalls:
+	case d.Signal == "" && d.ExitCode != ExitUnknown || c.falls >= maxFalls:
 		c.p.fail(falseStart(d))
 		return false
 	default:
@@ -88,8 +93,11 @@ func (c *child) noteEnd(st stage) (reason string) {
 // falseStart says why a worker did not get to take tasks.
 func falseStart(d WorkerExit) error {
 	exit := process.Exit{Code: d.ExitCode, Signal: d.Signal}
-	if d.Signal != "" {
+	switch {
+	case d.Signal != "":
 		return fmt.Errorf("pool: %d workers in a row were killed before they took tasks, the last by signal %s: %s", maxFalls+1, d.Signal, d.Stderr)
+	case d.ExitCode == ExitUnknown:
+		return fmt.Errorf("pool: %d workers in a row ended before they took tasks (%v): %s", maxFalls+1, exit, d.Stderr)
 	}
 	switch d.ExitCode {
 	case exitNoMain:

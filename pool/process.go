@@ -108,9 +108,9 @@ func (p *Process) launch() (*os.File, error) {
 		p.letter.Files = append(p.letter.Files, f.Name())
 	}
 	proc, err := process.Start(process.Spec{
-		Env:    append(p.options.Env[:len(p.options.Env):len(p.options.Env)], depth, fmt.Sprintf("%s=%d", processEnv, os.Getpid())),
-		Dir:    p.options.Dir,
-		Files:  append([]*os.File{there}, p.options.Files...),
+		Env: append(p.options.Env[:len(p.options.Env):len(p.options.Env)], depth, fmt.Sprintf("%s=%d", processEnv, os.Getpid())),
+		Dir: p.options.Dir,
+		Own: []*os.File{there}, Files: p.options.Files,
 		Stdout: p.options.Stdout, Stderr: p.options.Stderr,
 		Limits: p.options.limits(),
 	})

@@ -74,6 +74,7 @@ func (p *Process) Join(ctx context.Context) error {
 //   - 2: the Go runtime ended it: a panic outside the task's goroutine, or its memory limit.
 //   - negative: the number of the signal that killed it.
 //   - 120, 121: it did not get to its task. Start has said why.
+//   - [ExitUnknown]: another part of this program has waited for it.
 func (p *Process) ExitCode() (code int, ended bool) {
 	proc, err := p.running()
 	if err != nil {

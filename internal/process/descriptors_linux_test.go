@@ -71,7 +71,7 @@ func TestStartRefusesClosedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	if _, err := Start(Spec{Files: []*os.File{f}}); err == nil || !strings.Contains(err.Error(), "file 0") {
+	if _, err := Start(Spec{Files: []*os.File{f}}); err == nil || !strings.Contains(err.Error(), "Files[0]") {
 		t.Error(err)
 	}
 	if _, err := Start(in(waits, Spec{Dir: "/nonexistent"})); err == nil {

@@ -1,17 +1,21 @@
 // Package process starts this very program again, waits for it, and ends it.
 //
-// A child is the leader of a process group of its own, so that killing it takes
-// its children with it, and a Ctrl-C in the terminal reaches only the parent. It gets the
-// descriptors 0, 1, 2 and those of [Spec.Files], and none that this program has opened otherwise: Go opens all of
-// them to be closed on exec. What this program itself was started with is passed on.
+// A child is the leader of a session and of a process group of its own, so that killing it takes
+// its children with it, a Ctrl-C in the terminal reaches only the parent, and no terminal can stop it.
+// It gets the descriptors 0, 1, 2 and those of [Spec.Own] and [Spec.Files], and none that this program
+// has opened otherwise: Go opens all of them to be closed on exec. What this program itself was started
+// with is passed on.
 //
 // A process is waited for by a pidfd in the poller of the Go runtime: that costs a goroutine and
 // no thread, and a pidfd never comes to mean another process, as an id does. Where the kernel has none, a thread waits.
+// Another part of the program may wait for all children, or ignore SIGCHLD: then the id may be another process's
+// already, and is not signalled. Linux 6.15 tells the exit code all the same; before, it is [Unknown].
 package process
 
 import (
 	"errors"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"time"
@@ -25,7 +29,8 @@ type Spec struct {
 	Args   []string   // its arguments, the name of the program first; nil: those of this process
 	Env    []string   // more environment, as key=value; the last of a key counts
 	Dir    string     // working directory; "": that of this process
-	Files  []*os.File // become its descriptors 3, 4, …; the caller keeps them, and may close them after Start
+	Own    []*os.File // become its descriptors 3, 4, …: what the toolkit itself needs
+	Files  []*os.File // become the descriptors after those; the caller keeps both, and may close them after Start
 	Limits Limits     // which the child applies to itself, see [ApplyLimits]
 
 	Stdin  io.Reader // nil: nothing to read
@@ -35,16 +40,25 @@ type Spec struct {
 
 // An Exit says how a process ended.
 type Exit struct {
-	Code   int    // as of os.Exit; negative: the number of the signal
+	Code   int    // as of os.Exit; negative: the number of the signal; CodeUnknown
 	Signal string // name of the signal, empty when it was none
 }
+
+// CodeUnknown is the Code of a process that another part of this program has waited for.
+const CodeUnknown = math.MinInt32
+
+// Unknown is how a process ended that another part of this program has waited for.
+var Unknown = Exit{Code: CodeUnknown}
 
 // Killed is how a process ends that gets a SIGKILL.
 var Killed = Exit{Code: -9, Signal: "killed"}
 
 func (e Exit) String() string {
-	if e.Signal != "" {
+	switch {
+	case e.Signal != "":
 		return "killed by signal " + e.Signal
+	case e.Code == CodeUnknown:
+		return "exit code unknown: another part of the program waits for all children, or ignores SIGCHLD"
 	}
 	return "exit code " + strconv.Itoa(e.Code)
 }

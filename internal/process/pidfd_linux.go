@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,7 +57,7 @@ func childEnded(fd int) (bool, error) {
 		switch err {
 		case nil:
 			return info.Signo != 0, nil
-		case unix.ECHILD: // somebody else has waited for it
+		case unix.ECHILD: // another part of the program has waited for it
 			return true, nil
 		case unix.EINTR:
 		default:
@@ -88,6 +89,40 @@ func (p *pidfd) signal(sig unix.Signal) error {
 		err = os.NewSyscallError("pidfd_send_signal", failed)
 	}
 	return err
+}
+
+// killGroup sends SIGKILL to the group that the process leads. Unlike the id of a group the pidfd cannot come to mean
+// another one, even when the process was waited for. Linux 6.9 is needed.
+func (p *pidfd) killGroup() error {
+	var failed error
+	err := p.raw.Control(func(fd uintptr) {
+		failed = unix.PidfdSendSignal(int(fd), unix.SIGKILL, nil, unix.PIDFD_SIGNAL_PROCESS_GROUP)
+	})
+	if err == nil && failed != nil && failed != unix.ESRCH {
+		err = os.NewSyscallError("pidfd_send_signal", failed)
+	}
+	return err
+}
+
+// exitTries is how often the kernel is asked for the exit code of a process that is just being waited for elsewhere.
+const exitTries = 1000
+
+// status is the status of a process that has ended and that any process has waited for. It waits a moment for
+// that. Linux 6.15 is needed.
+func (p *pidfd) status() (status syscall.WaitStatus, known bool) {
+	for range exitTries {
+		info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
+		var failed error
+		err := p.raw.Control(func(fd uintptr) { failed = unix.IoctlPidfdInfo(int(fd), &info) })
+		if err != nil || failed != nil {
+			return 0, false
+		}
+		if info.Mask&unix.PIDFD_INFO_EXIT != 0 {
+			return syscall.WaitStatus(info.Exit_code), true
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return 0, false
 }
 
 func (p *pidfd) close() { p.file.Close() }

@@ -79,7 +79,8 @@ func TestSignals(t *testing.T) {
 
 // A kernel without pidfds: a thread waits, and signals go by the id.
 func TestWithoutPidfd(t *testing.T) {
-	cmd, err := command(in(obeys, Spec{}))
+	cmd, own, err := command(self, in(obeys, Spec{}))
+	defer closeAll(own)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,29 @@ func (p *Process) Kill() error {
 	if p.reaped {
 		return nil
 	}
-	unix.Kill(-p.PID(), unix.SIGKILL)
+	p.killGroup()
 	return p.signal(unix.SIGKILL) // in case it has left its group
+}
+
+// killGroup kills the process group of the child. The caller holds mu, and the process is not reaped here.
+func (p *Process) killGroup() {
+	if p.pidfd != nil && p.pidfd.killGroup() == nil {
+		return
+	}
+	if !p.taken() {
+		unix.Kill(-p.PID(), unix.SIGKILL)
+	}
+}
+
+// taken reports whether another part of this program has waited for the child. From then on its id, and that of its
+// group, may be another's. The caller holds mu, and the process is not reaped here.
+func (p *Process) taken() bool {
+	for {
+		err := unix.Waitid(unix.P_PID, p.PID(), nil, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
+		if err != unix.EINTR {
+			return err == unix.ECHILD
+		}
+	}
 }
 
 // Terminate asks the process to end, with SIGTERM. It does nothing once the process has ended.
@@ -40,6 +61,9 @@ func (p *Process) signal(sig unix.Signal) error {
 			return nil
 		}
 	}
+	if p.taken() {
+		return nil // it has ended
+	}
 	return os.NewSyscallError("kill", unix.Kill(p.PID(), sig))
 }
 
@@ -53,12 +77,19 @@ func EndGroup() {
 	os.Exit(1)
 }
 
-// OnTerminate calls f when this process is asked to end with SIGTERM, and has it
-// ignore a Ctrl-C, which is for the parent. A write to its standard output or error of which nobody is the reader any more fails
-// from then on, as for any other file, and does not end it: it has to look after its children and resources.
+// OnTerminate calls f when this process is asked to end with SIGTERM, and has it take no notice of a
+// Ctrl-C, which is for the parent. A write to its standard output or error that has no reader any more
+// fails from then on, as for any other file, and does not end it: it has to look after its children and
+// resources.
+//
+// SIGINT and SIGPIPE are caught and not ignored: the programs that this process starts would inherit that.
+// Where it has no session of its own, terminal access in the background does not stop it either; that is
+// ignored, also by the programs that it starts, as they have no way to be continued.
 func OnTerminate(f func()) {
-	signal.Ignore(os.Interrupt)
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // ignored, it would be for programs that it starts, too
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGPIPE)
+	if session, err := unix.Getsid(0); err != nil || session != os.Getpid() {
+		signal.Ignore(syscall.SIGTTIN, syscall.SIGTTOU)
+	}
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM)
 	go func() {

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,9 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// self leads to the program that is running, even when its file was replaced meanwhile.
-const self = "/proc/self/exe"
 
 // outputDelay is how long a child's output may stay open after its end: one of its own children may hold on to it.
 const outputDelay = time.Second
@@ -29,42 +27,98 @@ type Process struct {
 	reaped bool
 }
 
+// ways are how a child is set apart from this process, the best first. Where the system refuses one,
+// the next is tried.
+//
+// A session of its own has no controlling terminal. So the child may write to the terminal of its
+// parent under "stty tostop", and a program that opens /dev/tty gets an error: in a group of the
+// parent's session both would be stopped, and nothing would let them go on.
+var ways = []way{
+	{session: true, pidfd: true}, {session: true}, {group: true, pidfd: true}, {group: true}, {pidfd: true}, {},
+}
+
+// A way is one of ways.
+type way struct {
+	session bool // the child leads a session, and so a group
+	group   bool // the child leads a group
+	pidfd   bool // clone returns a pidfd
+}
+
 // Start starts this program again. The child is waited for in the background.
 func Start(spec Spec) (*Process, error) {
-	fd := -1
-	cmd, err := command(spec)
+	var err error
+	for _, path := range programs() {
+		for _, w := range ways {
+			var p *Process
+			if p, err = w.start(path, spec); err == nil || !refused(err) {
+				return p, err
+			}
+		}
+	}
+	return nil, fmt.Errorf("start this program again (%s): %w", Program(), err)
+}
+
+// refused reports whether err says that the system does not do what it was asked for: then it may do something
+// simpler. A shortage is none, and neither is an error of what the caller has given.
+func refused(err error) bool {
+	var at *os.PathError
+	var errno syscall.Errno
+	if !errors.As(err, &at) || at.Op != "fork/exec" || !errors.As(err, &errno) {
+		return false
+	}
+	switch errno {
+	case unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.E2BIG, unix.ETXTBSY:
+		return false
+	}
+	return true
+}
+
+func (w way) start(path string, spec Spec) (*Process, error) {
+	cmd, own, err := command(path, spec)
+	defer func() { closeAll(own) }()
 	if err != nil {
 		return nil, err
 	}
-	defer closeAll(cmd.ExtraFiles)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, PidFD: &fd}
+	fd := -1
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: w.session, Setpgid: w.group}
+	if w.pidfd {
+		cmd.SysProcAttr.PidFD = &fd
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	p := &Process{cmd: cmd, done: make(chan struct{})}
-	if fd >= 0 {
+	switch {
+	case fd >= 0:
 		p.pidfd, _ = newPidfd(fd) // without one, a thread waits
+	case !w.pidfd:
+		p.pidfd, _ = openPidfd(cmd.Process.Pid)
 	}
 	go p.reap()
 	return p, nil
 }
 
-func command(spec Spec) (*exec.Cmd, error) {
-	limits, err := spec.Limits.environment()
+// command prepares a child. The caller closes the files that it returns, also with an error.
+func command(path string, spec Spec) (cmd *exec.Cmd, own []*os.File, err error) {
+	orders, err := spec.Limits.environment()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	cmd := exec.Command(self)
-	if cmd.Args = spec.Args; cmd.Args == nil {
-		cmd.Args = os.Args
-	}
-	cmd.Env = append(append(os.Environ(), spec.Env...), limits...)
+	cmd = exec.Command(path)
+	cmd.Args = arguments(spec.Args)
+	cmd.Env = append(append(os.Environ(), spec.Env...), orders...)
 	if cmd.Dir = spec.Dir; spec.Dir != "" {
 		if _, err := os.Stat(spec.Dir); err != nil { // the error of exec would name the program
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	cmd.Stdin = spec.Stdin
+	if cmd.Stdin = spec.Stdin; cmd.Stdin == nil {
+		empty, err := emptyInput()
+		if err != nil {
+			return nil, nil, err
+		}
+		cmd.Stdin, own = empty, append(own, empty)
+	}
 	if cmd.Stdout = spec.Stdout; cmd.Stdout == nil {
 		cmd.Stdout = os.Stdout
 	}
@@ -72,18 +126,37 @@ func command(spec Spec) (*exec.Cmd, error) {
 		cmd.Stderr = os.Stderr
 	}
 	cmd.WaitDelay = outputDelay
-	cmd.ExtraFiles, err = duplicates(spec.Files)
-	return cmd, err
+	cmd.ExtraFiles, err = spec.descriptors()
+	return cmd, append(own, cmd.ExtraFiles...), err
 }
 
-// duplicates are the caller's files under other numbers. Starting a process with the files themselves would make them
-// block, for the caller, too.
-func duplicates(files []*os.File) (dups []*os.File, err error) {
-	for i, f := range files {
+// emptyInput has nothing to read. Where there is no /dev/null, it is a pipe without a writer.
+func emptyInput() (*os.File, error) {
+	if f, err := os.Open(os.DevNull); err == nil {
+		return f, nil
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	w.Close()
+	return r, nil
+}
+
+// descriptors are the files for the child under other numbers. Starting a process with the files themselves would make
+// them block, for the caller, too. What was made is returned with an error, too.
+func (spec Spec) descriptors() (dups []*os.File, err error) {
+	for i, f := range spec.Own {
 		dup, err := duplicate(f)
 		if err != nil {
-			closeAll(dups)
-			return nil, fmt.Errorf("file %d for a new process: %w", i, err)
+			return dups, fmt.Errorf("own descriptor %d of a new process: %w", i, err)
+		}
+		dups = append(dups, dup)
+	}
+	for i, f := range spec.Files {
+		dup, err := duplicate(f)
+		if err != nil {
+			return dups, fmt.Errorf("Files[%d] of a new process: %w", i, err)
 		}
 		dups = append(dups, dup)
 	}

@@ -33,7 +33,7 @@ func UsageOf(pid int) (Usage, error) {
 // Usage says what the process uses now, or the time that it has used when it has ended.
 func (p *Process) Usage() (Usage, error) {
 	p.mu.Lock()
-	if !p.reaped {
+	if !p.reaped && !p.taken() {
 		defer p.mu.Unlock()
 		return UsageOf(p.PID()) // not reaped, so that the id is its own
 	}

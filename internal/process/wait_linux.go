@@ -24,14 +24,14 @@ func (p *Process) reap() {
 		waitBlocking(p.PID())
 	}
 	p.mu.Lock()
-	unix.Kill(-p.PID(), unix.SIGKILL) // not reaped yet, so that the id is still its own
+	p.killGroup() // not reaped yet, so that the id is still its own
 	p.reaped = true
 	p.mu.Unlock()
 	p.cmd.Wait() // the state tells more than the error
+	p.exit, p.usage = p.exitState(), usageOf(p.cmd.ProcessState)
 	if p.pidfd != nil {
 		p.pidfd.close()
 	}
-	p.exit, p.usage = exitOf(p.cmd.ProcessState), usageOf(p.cmd.ProcessState)
 }
 
 // waitBlocking is for kernels that have no pidfds, or do not poll them. It takes a thread.
@@ -41,15 +41,27 @@ func waitBlocking(pid int) {
 	}
 }
 
-func exitOf(state *os.ProcessState) Exit {
-	if state == nil { // somebody else has waited for it
-		return Exit{Code: 1}
+// exitState says how the process has ended.
+func (p *Process) exitState() Exit {
+	if state := p.cmd.ProcessState; state != nil {
+		if status, ok := state.Sys().(syscall.WaitStatus); ok {
+			return exitOf(status)
+		}
+		return Exit{Code: state.ExitCode()}
 	}
-	status, ok := state.Sys().(syscall.WaitStatus)
-	if ok && status.Signaled() {
+	if p.pidfd != nil { // another part of the program has waited for it
+		if status, known := p.pidfd.status(); known {
+			return exitOf(status)
+		}
+	}
+	return Unknown
+}
+
+func exitOf(status syscall.WaitStatus) Exit {
+	if status.Signaled() {
 		return Exit{Code: -int(status.Signal()), Signal: status.Signal().String()}
 	}
-	return Exit{Code: state.ExitCode()}
+	return Exit{Code: status.ExitStatus()}
 }
 
 // Orphaned returns a channel that is closed when the parent of this process is gone. parentPID is the id that the parent
