@@ -105,8 +105,9 @@
 //	the context of New      are dropped       their contexts end              its cause           are killed after Options.Grace
 //	the parent's death      are gone          their contexts end              -                   are gone within a second, with their children
 //
-// The parent's death includes that it returns from main without Close. A worker leads a process group, so that Ctrl-C reaches
-// the parent alone, and what a task has started by os/exec is killed with it.
+// The parent's death includes that it returns from main without Close. A worker leads a session and a process group of its own, so
+// that Ctrl-C reaches the parent alone, no terminal stops the worker, and a program that opens /dev/tty gets an error. What a task
+// has started by os/exec is in that group, and is killed with the worker, also when its parent is killed at the same time.
 //
 // # Age, idleness, size
 //
@@ -136,6 +137,7 @@
 //   - Callbacks of futures, and OnWorkerExit, must not close the pool or wait for it: it waits for them.
 //   - A worker inherits the environment, directory, arguments and standard output of the parent, but no open file and no goroutine;
 //     its standard input is empty. Whatever the program does before Main, each worker does, too.
+//   - A task must not replace its process by another program (syscall.Exec): the kernel kills its process group for it.
 //   - A task runs alone in its worker; a goroutine that it leaves behind goes on beside the next ones.
 //   - A pool has at most 480 workers. Workers can have pools and processes of their own, [MaxDepth] = 8 levels deep.
 //   - Linux only: elsewhere [New], [NewLocal] and [Process.Start] return an error.

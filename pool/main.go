@@ -60,6 +60,7 @@ func Main() {
 		os.Exit(exitNoPool)
 	}
 	process.OnTerminate(w.dismiss)
+	process.BindGroup() // without it the parent ends what tasks have started
 	go w.outlive(Parent().Sentinel())
 	if err = w.work(); err != nil {
 		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)

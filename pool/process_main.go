@@ -42,6 +42,7 @@ func runProcess() {
 		os.Exit(exitNoPool)
 	}
 	r.heed()
+	process.BindGroup() // without it the parent ends what the task has started
 	sendWord(link, nil) // a parent that has gone meanwhile is noticed elsewhere
 	link.Close()
 	r.leave(guard(r.letter.Task, func() error { return run(r.ctx) }))

@@ -40,6 +40,12 @@ func Orphaned(int) (<-chan struct{}, error) { return nil, ErrUnsupported }
 // EndGroup ends the calling process.
 func EndGroup() { os.Exit(1) }
 
+// BindGroup fails here.
+func BindGroup() error { return ErrUnsupported }
+
+// Program is empty here.
+func Program() string { return "" }
+
 // OnTerminate does nothing here.
 func OnTerminate(func()) {}
 
