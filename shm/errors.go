@@ -45,6 +45,9 @@ type (
 	// A HeldError says which locks a process held when it closed a segment.
 	HeldError = segment.HeldError
 
+	// A StillAttachedError says that a process has closed a segment, and could not let go of its memory.
+	StillAttachedError = segment.StillAttachedError
+
 	// An UnsupportedTypeError says which field of a Go type cannot be in shared memory, and why.
 	UnsupportedTypeError = elem.UnsupportedTypeError
 )

@@ -8,10 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 
-	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -42,12 +40,7 @@ func TestNoSpaceInTheSegment(t *testing.T) {
 }
 
 func TestNoSpaceInTheFileSystem(t *testing.T) {
-	dir := proctest.Dir(t)
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=700"); err != nil {
-		t.Skipf("a small file system cannot be mounted here: %v", err)
-	}
-	t.Cleanup(func() { wantOK(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
-	path := filepath.Join(dir, "s")
+	path := filepath.Join(smallMount(t, "1m"), "s")
 	seg, err := shm.Create(path, shm.Options{Size: 64 << 20, Objects: 64, Processes: 16})
 	wantOK(t, err)
 	defer seg.Close()

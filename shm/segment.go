@@ -190,12 +190,19 @@ func (s *Segment) File() *os.File { return s.s.File() }
 // get [ErrClosed], and so does every later call that can report an error. Objects and their contents stay for
 // others. Close may be called again.
 //
-// Close waits up to 50 ms for operations that are under way. What this process writes after that, by whatever
-// means, is seen by nobody else: atomics that are stored to, Counters that are added to, slices
-// from Array.Slice and the like, a function that Update runs for too long.
+// Close waits up to 50 ms for operations that are under way. What this process writes after that, by
+// whatever means, is seen by no other process: atomics that are stored to, Counters that are added
+// to, slices from Array.Slice and the like, a function that Update runs for too long.
 //
-// Errors: a [*HeldError] names what this process still had locked. Whoever locks it
-// next is told that the owner died, or finds a Value or Array as it was before.
+// The memory of a segment that is closed and removed is free at once. What can still be read through
+// handles is this process's own: objects of up to 64 KiB, 1 MiB of them at most, keep what they held
+// when the segment was closed, and all else reads as zeros.
+//
+// Errors:
+//   - a [*HeldError] names what this process still had locked. The next locker is told that the owner
+//     died, or finds a Value or Array as it was before.
+//   - a [*StillAttachedError]: this process has used up its mappings or its address space, so that the
+//     memory is let go of only when no handle is reachable.
 func (s *Segment) Close() error {
 	if err := s.s.Close(); err != nil {
 		return fmt.Errorf("shm: %w", err)

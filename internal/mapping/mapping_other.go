@@ -19,8 +19,11 @@ type Unnamed struct{ File *os.File }
 // Bytes is nil here.
 func (m *Memory) Bytes() []byte { return nil }
 
-// Privatize fails here.
-func (m *Memory) Privatize(*os.File, int) error { return ErrUnsupported }
+// Blank fails here.
+func (m *Memory) Blank(int, int, func([]byte, int)) error { return ErrUnsupported }
+
+// Shrink fails here.
+func (m *Memory) Shrink(int) error { return ErrUnsupported }
 
 // Unmap fails here.
 func (m *Memory) Unmap() error { return ErrUnsupported }

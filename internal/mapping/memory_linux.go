@@ -9,7 +9,8 @@ import (
 
 // Memory is a mapped file. It stays where it is until Unmap.
 type Memory struct {
-	m mmap.MMap
+	m    mmap.MMap
+	name string // of the file, for errors
 }
 
 // Map maps the first size bytes of f for reading and writing, shared with
@@ -19,10 +20,11 @@ func Map(f *os.File, size int) (*Memory, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "map", Path: f.Name(), Err: err}
 	}
-	return &Memory{m: m}, nil
+	return &Memory{m: m, name: f.Name()}, nil
 }
 
-// Bytes is the mapped memory. It must not be touched after Unmap.
+// Bytes is the mapped memory. It must not be touched after Unmap, nor after [Memory.Shrink] beyond
+// what that keeps.
 func (m *Memory) Bytes() []byte { return m.m }
 
 // Unmap ends the mapping.

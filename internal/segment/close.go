@@ -8,6 +8,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/mapping"
+	"github.com/shmkit/shmkit/internal/proctab"
 )
 
 // A HeldError says which locks a process still held when it closed a segment.
@@ -24,12 +25,28 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("%s: closed while this process held %q: others take it for dead, and whoever locks them next is told so", e.Segment, e.Objects)
 }
 
+// A StillAttachedError says that a process has closed a segment, and could not let go of its memory.
+type StillAttachedError struct {
+	Segment string
+	Err     error // why the mapping could not be replaced
+}
+
+func (e *StillAttachedError) Error() string {
+	return fmt.Sprintf("%s: closed, but this process stays attached until no handle of the segment is reachable, "+
+		"lest a late write goes into memory of others: %v", e.Segment, e.Err)
+}
+
+// Unwrap is why the mapping could not be replaced.
+func (e *StillAttachedError) Unwrap() error { return e.Err }
+
 // Close detaches this process: its waiters get [lock.ErrClosed], and so does
-// everything that begins later. The memory stays mapped for as long as a handle is
-// reachable, but what is written into objects from now on stays in this process. It may be called
-// again, then it does nothing.
+// everything that begins later. The file is let go of at once, with its memory if it has no name
+// and no other process has it. Where it was mapped lies memory of this process's own until no handle
+// is reachable. In it objects of up to 64 KiB, 1 MiB of them at most, keep what they held, and all
+// else reads as zeros; what is written there stays here. Close may be called again, then it does nothing.
 //
 // Errors: a [*HeldError] names the locks that were still held; they count as orphaned, unless it says that they are kept.
+// A [*StillAttachedError]: the process has used up its mappings or its address space.
 func (s *Segment) Close() error {
 	s.mu.Lock()
 	if s.Closed() {
@@ -41,27 +58,102 @@ func (s *Segment) Close() error {
 
 	held := s.awaitHeld()
 	dismiss(s)
-	memory := s.party.Keep.(*mapping.Memory)
 	s.detached.Store(true)
+	memory := s.party.Keep.(*mapping.Memory)
 	// Goroutines that were not waited for may still write into objects: into one whose
 	// lock another process is about to take over, or whose memory is about to be reused. From here on
-	// nobody sees that.
-	if err := memory.Privatize(s.file, int(s.geo.heap)); err != nil && len(held) > 0 {
-		// Nobody may have what a goroutine that is late could still write to: until this process
-		// ends it stays attached, and the locks that it holds are waited for.
-		return errors.Join(&HeldError{Segment: s.path, Objects: held, Kept: true}, err, s.file.Close())
+	// no other process sees that.
+	if err := s.blankHeap(memory); err != nil {
+		return s.stayAttached(memory, held, err)
 	}
+	crashpoint.Here("segment.blank")
 	s.leaveObjects()
 	crashpoint.Here("segment.left")
 	s.party.Board.Leave()
 	s.party.Member.Detach()
+	crashpoint.Here("segment.detached")
+	err := errors.Join(memory.Blank(0, int(s.geo.heap), nil), s.file.Close())
 	// Handles reach the memory through the party. When the last has gone, so may the mapping.
 	runtime.AddCleanup(s.party, func(m *mapping.Memory) { m.Unmap() }, memory)
-	err := s.file.Close()
 	if len(held) > 0 {
-		return &HeldError{Segment: s.path, Objects: held}
+		return errors.Join(&HeldError{Segment: s.path, Objects: held}, err)
 	}
 	return err
+}
+
+// blankHeap replaces the part of the heap that this process may touch by memory of its own, and
+// gives back the address space of the rest.
+func (s *Segment) blankHeap(memory *mapping.Memory) error {
+	end := max(s.reach.cut(), s.geo.heap)
+	if !s.lock.Held() { // an operation on the directory, which has outlasted the wait, goes where it likes
+		if err := memory.Shrink(int(end)); err != nil {
+			return err
+		}
+	}
+	kept := s.small()
+	return memory.Blank(int(s.geo.heap), len(memory.Bytes()), func(fresh []byte, at int) {
+		for _, e := range kept {
+			from, to := max(e.start, at), min(e.end, at+len(fresh))
+			if from < to {
+				copy(fresh[from-at:], s.mem[from:to])
+			}
+		}
+	})
+}
+
+// What Close keeps the content of, in bytes: flags, counters and the like, which are asked after it, too.
+const (
+	keptObject = 64 << 10 // at most, of one object
+	keptInAll  = 1 << 20  // at most, of all
+)
+
+// An extent is a stretch of the segment, in bytes from its start.
+type extent struct{ start, end int }
+
+// small is where the objects lie that this process has open and whose content Close keeps.
+func (s *Segment) small() (kept []extent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := keptInAll
+	for _, w := range s.objects.open {
+		o := w.Value()
+		if o == nil || len(o.Payload) > keptObject || len(o.Payload) > left {
+			continue
+		}
+		left -= len(o.Payload)
+		kept = append(kept, extent{int(o.start), int(o.start) + len(o.Payload)})
+	}
+	return kept
+}
+
+// stayAttached ends a Close after which goroutines that are late could still write to memory that
+// all see: no other process may get what this one has open. Locks that are held stay held until this
+// process ends; without them, the process leaves the segment when its last handle has gone.
+func (s *Segment) stayAttached(memory *mapping.Memory, held []string, err error) error {
+	err = errors.Join(err, s.file.Close())
+	if len(held) > 0 {
+		return errors.Join(&HeldError{Segment: s.path, Objects: held, Kept: true}, err)
+	}
+	last := departure{memory: memory, member: s.party.Member, bits: s.openBits()}
+	runtime.AddCleanup(s.party, departure.leave, last)
+	return &StillAttachedError{Segment: s.path, Err: err}
+}
+
+// A departure is what is left to do for a process that could not leave a segment when it closed it.
+// It reaches nothing that a handle of the segment needs.
+type departure struct {
+	memory *mapping.Memory
+	member *proctab.Member
+	bits   []userBit // of what the process had open
+}
+
+// leave ends the attachment. The process's row of the board is cleared by the next process in its slot.
+func (d departure) leave() {
+	for _, b := range d.bits {
+		b.word.And(^b.bit)
+	}
+	d.member.Detach()
+	d.memory.Unmap()
 }
 
 // Detached reports whether others no longer see what this process writes into

@@ -11,19 +11,25 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// What a process writes into an object after Close stays its own, and reading goes on.
+// What a process writes into an object after Close stays its own, and reading goes on: zeros, where the object was large.
 func TestWritesAfterCloseStayPrivate(t *testing.T) {
 	s := fresh(t, small)
 	other := again(t, s)
 	o := made(t, s, "a", 10000)
 	theirs := made(t, other, "a", 10000)
 	o.Payload[0], o.Payload[9999] = 1, 2
+	large := made(t, s, "large", keptObject+1)
+	large.Payload[keptObject] = 3
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +38,9 @@ func TestWritesAfterCloseStayPrivate(t *testing.T) {
 	}
 	if o.Payload[0] != 1 || o.Payload[9999] != 2 {
 		t.Error("the content is gone")
+	}
+	if large.Payload[keptObject] != 0 {
+		t.Error("the content of what is large was copied")
 	}
 	// Now others remove it, and its memory becomes something else.
 	if err := other.Remove("a"); err != nil {
@@ -58,39 +67,82 @@ func TestWritesAfterCloseStayPrivate(t *testing.T) {
 	}
 }
 
-func mapped(t testing.TB, path string) int {
+// mapped is how many mappings of the file this process has.
+func mapped(t testing.TB, s *Segment) int {
+	t.Helper()
+	st, err := os.Stat(s.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Count(string(maps), fmt.Sprintf(" %d ", st.Sys().(*syscall.Stat_t).Ino))
+}
+
+// Close lets go of the file at once, whatever is reachable, and keeps no address space for what nothing can touch.
+// Where handles lead to there is memory until the last of them has gone, and not longer.
+func TestCloseLetsGoOfTheFile(t *testing.T) {
+	const size = 1 << 30
+	keeper := fresh(t, Config{Size: size})
+	s, err := Open(keeper.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mapped(t, keeper) != 2 {
+		t.Fatalf("%d mappings of the file before Close", mapped(t, keeper))
+	}
+	o := made(t, s, "a", 500000)
+	m := lock.NewMutex(s.Party(), made(t, s, "lock", 64).Payload, 0)
+	before := addressSpace(t)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := mapped(t, keeper); n != 1 {
+		t.Errorf("%d mappings of the file after Close", n)
+	}
+	if given := before - addressSpace(t); given < size/2 {
+		t.Errorf("%d bytes of address space were given back", given)
+	}
+	if blanks(t) == 0 {
+		t.Error("nothing is mapped where handles lead to")
+	}
+	s = nil
+	for range 5 {
+		runtime.GC()
+	}
+	if o.Payload[499999] != 0 || m.Held() {
+		t.Error("what handles lead to is not empty")
+	}
+	runtime.KeepAlive(o)
+	runtime.KeepAlive(m)
+	o, m = nil, nil
+	settles(t, func() bool { return blanks(t) == 0 }, "unmapped when all handles have gone")
+}
+
+// blanks is how many mappings this process has in place of segments that it has closed.
+func blanks(t testing.TB) int {
 	t.Helper()
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Count(string(maps), path)
+	return strings.Count(string(maps), "shmkit-closed")
 }
 
-// The memory is unmapped after Close, when the last handle has gone, and not before.
-func TestUnmapWhenUnreachable(t *testing.T) {
-	path := fresh(t, small).Path() // its mapping does not bear the name, as it was made without one
-	s, err := Open(path)
+// addressSpace is how many bytes this process has mapped, in whatever way.
+func addressSpace(t testing.TB) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := made(t, s, "a", 5000)
-	m := lock.NewMutex(s.Party(), made(t, s, "lock", 64).Payload, 0)
-	if err := s.Close(); err != nil {
+	var pages int
+	if _, err := fmt.Sscan(string(b), &pages); err != nil {
 		t.Fatal(err)
 	}
-	s = nil
-	for range 5 {
-		runtime.GC()
-		time.Sleep(time.Millisecond)
-	}
-	if o.Payload[4999] != 0 || m.Held() || mapped(t, path) == 0 {
-		t.Error("unmapped while handles are reachable")
-	}
-	runtime.KeepAlive(o)
-	runtime.KeepAlive(m)
-	o, m = nil, nil
-	settles(t, func() bool { return mapped(t, path) == 0 }, "unmapped when all handles have gone")
+	return pages * os.Getpagesize()
 }
 
 // Without Close nothing is ever unmapped, and handles find the segment.
@@ -154,32 +206,115 @@ func TestCloseNamesHeldLocks(t *testing.T) {
 	lockOf(other, "free").Unlock()
 }
 
-// Where the pages cannot be made private, what is still held stays held: a goroutine that is late may still write.
+// roleCramped closes the segment args[0] while it has no address space left, with a lock held if args[1] says so.
+var roleCramped = proctest.Register("cramped", func(args []string) {
+	s, err := Open(args[0])
+	if err != nil {
+		panic(err)
+	}
+	o, _, err := s.New(rawSpec("shared", 64))
+	if err != nil {
+		panic(err)
+	}
+	m := o.Local(func() (any, func() bool) {
+		m := lock.NewMutex(s.Party(), o.Payload, 0)
+		return m, m.Held
+	}).(*lock.Mutex)
+	if args[1] == "held" {
+		if err := m.TryLock(); err != nil {
+			panic(err)
+		}
+	}
+	var all unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_AS, &all); err != nil {
+		panic(err)
+	}
+	makeThreads()
+	none := all
+	none.Cur = 1 << 20
+	if err := unix.Setrlimit(unix.RLIMIT_AS, &none); err != nil {
+		panic(err)
+	}
+	err = s.Close()
+	if again := s.Close(); again != nil {
+		panic(again)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_AS, &all); err != nil {
+		panic(err)
+	}
+	proctest.Say("%q", err)
+	for command := proctest.Hear(); command == "write"; command = proctest.Hear() {
+		fill(o.Payload, 0xee) // others see it, so that it must stay this process's
+		proctest.Say("written")
+	}
+	runtime.KeepAlive(o)
+	s, o, m = nil, nil, nil
+	for {
+		runtime.GC()
+		proctest.Say("collected")
+		proctest.Hear()
+	}
+})
+
+// makeThreads has the runtime make more threads than it will need: it cannot make one without address space.
+func makeThreads() {
+	var started, ended sync.WaitGroup
+	end := make(chan struct{})
+	for range 16 {
+		started.Add(1)
+		ended.Go(func() {
+			runtime.LockOSThread()
+			started.Done()
+			<-end
+			runtime.UnlockOSThread() // the thread stays, idle
+		})
+	}
+	started.Wait()
+	close(end)
+	ended.Wait()
+	runtime.GC()
+}
+
+// Where the mapping cannot be replaced Close says so, and nothing that the process may still write to is reused.
 func TestCloseKeepsWhatItCannotLeave(t *testing.T) {
-	s := fresh(t, small)
-	other := again(t, s)
-	lockOf := func(s *Segment) *lock.Mutex {
-		o := made(t, s, "held", 64)
-		return o.Local(func() (any, func() bool) {
-			m := lock.NewMutex(s.Party(), o.Payload, 0)
-			return m, m.Held
-		}).(*lock.Mutex)
-	}
-	if err := lockOf(s).Lock(second(t)); err != nil {
-		t.Fatal(err)
-	}
-	s.File().Close() // nothing can be mapped through it now
-	err := s.Close()
-	var h *HeldError
-	if !errors.As(err, &h) || !h.Kept {
-		t.Errorf("%v", err)
-	}
-	wantError(t, err, err, s.Path(), `"held"`, "before this process ends")
-	if err := lockOf(other).TryLock(); !errors.Is(err, lock.ErrLocked) {
-		t.Errorf("the lock is not kept: %v", err)
-	}
-	if err := s.Close(); err != nil {
-		t.Errorf("the second Close: %v", err)
+	for _, held := range []string{"held", "free"} {
+		s := fresh(t, small)
+		mine := made(t, s, "shared", 64)
+		child := proctest.Start(t, roleCramped, s.Path(), held)
+		want := "stays attached"
+		if held == "held" {
+			want = "nobody gets them before this process ends"
+		}
+		if said := child.Line(); !strings.Contains(said, want) || !strings.Contains(said, s.Path()) {
+			t.Errorf("%s: Close says %s", held, said)
+		}
+		m := lock.NewMutex(s.Party(), mine.Payload, 0)
+		if err := m.TryLock(); (held == "held") != errors.Is(err, lock.ErrLocked) {
+			t.Errorf("%s: the lock: %v", held, err)
+		} else if err == nil {
+			m.Unlock()
+		}
+		if err := s.Remove("shared"); err != nil {
+			t.Fatal(err)
+		}
+		mine.Release()
+		o := made(t, s, "another", 64)
+		child.Send("write")
+		child.Expect("written")
+		if o.Payload[0] != 0 || graves(t, s) != 1 {
+			t.Errorf("%s: what may still be written to was reused", held)
+		}
+		child.Send("let go")
+		child.Expect("collected")
+		if held == "free" {
+			settles(t, func() bool {
+				child.Send("again")
+				child.Expect("collected")
+				return graves(t, s) == 0
+			}, "the process has left the segment")
+		}
+		child.Kill()
+		checked(t, s)
 	}
 }
 

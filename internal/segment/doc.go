@@ -43,10 +43,13 @@
 //
 // # Closing
 //
-// Close waits a moment for whoever holds a lock, and then makes the heap private in
-// place: what the process writes there afterwards, others do not see. Only then are its bits cleared and its
-// slot given back, so that nobody takes over a lock, or reuses memory, that this process still writes to. The mapping ends when no handle
-// is reachable.
+// Close waits a moment for a goroutine that holds a lock. Then it replaces the heap, where it is
+// mapped, by memory of this process's own: what the process writes there afterwards, others do not
+// see. Only then are its bits cleared and its slot given back, so that no other process takes over a
+// lock, or reuses memory, that this process still writes to. At last the rest of the mapping is
+// replaced, which lets go of the file. The new memory ends when no handle is reachable.
+//
+// The address space behind what this process has looked at is given back at once: see reach.
 //
 // # Boots
 //

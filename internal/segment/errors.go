@@ -61,6 +61,9 @@ func (e *MismatchError) Error() string {
 func (e *MismatchError) Unwrap() error { return ErrMismatch }
 
 func (s *Segment) corrupt(what string) error {
+	if s.party != nil && s.Closed() { // what is seen then is this process's own memory, which is empty
+		return s.closed()
+	}
 	return fmt.Errorf("%s: %w: %s: remove it and make it anew", s.path, ErrCorrupt, what)
 }
 

@@ -25,7 +25,7 @@ const (
 // top is where the part of the heap ends that is in use and real.
 func (s *Segment) top() uint64 {
 	h := headerIn(s.mem)
-	return min(h.brk.Load(), s.geo.heap+min(h.heapReal.Load(), s.geo.size-s.geo.heap))
+	return s.reach.within(min(h.brk.Load(), s.geo.heap+min(h.heapReal.Load(), s.geo.size-s.geo.heap)))
 }
 
 // checkedTop is [Segment.top], or an error when the heap cannot end there.
@@ -157,6 +157,9 @@ func (s *Segment) extend(need, tag uint64) (uint64, error) {
 	}
 	if err := s.reserve(off + need - s.geo.heap); err != nil {
 		return 0, err
+	}
+	if s.reach.within(off+need) < off+need {
+		return 0, s.closed()
 	}
 	if dirty := min(h.high, off+need); dirty > off {
 		clear(s.mem[off:dirty])

@@ -20,6 +20,7 @@ type Object struct {
 	Payload []byte // in the segment
 
 	place
+	start uint64      // of the payload, in the segment
 	party *lock.Party // keeps the memory mapped
 	local localState
 }
@@ -175,6 +176,7 @@ func (s *Segment) view(i uint32, serial uint64) (*Object, error) {
 		Type:    string(s.mem[text+name : text+name+typ]),
 		Payload: s.mem[start:end:end],
 		place:   place{i, serial},
+		start:   start,
 		party:   s.party,
 	}, nil
 }

@@ -117,6 +117,17 @@ func (s *Segment) leaveObjects() {
 	s.objects.init()
 }
 
+// openBits is this process's bit in everything that it has open.
+func (s *Segment) openBits() (all []userBit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.objects.entries {
+		word, bit := s.userBit(i, s.Me().Slot())
+		all = append(all, userBit{word, bit})
+	}
+	return all
+}
+
 // localState is what all handles of an object share within a process: its locks.
 type localState struct {
 	mu    sync.Mutex

@@ -40,6 +40,7 @@ type Segment struct {
 	mem   []byte
 	geo   geometry
 	id    Identity
+	reach reach // of this process into the heap
 
 	table *proctab.Table
 	party *lock.Party
@@ -61,6 +62,7 @@ func attach(f *os.File, path string, named bool, g geometry, id Identity) (*Segm
 	}
 	s := &Segment{path: path, named: named, file: f, fd: f.Fd(), mem: memory.Bytes(), geo: g, id: id}
 	s.SetPatience(lockPatience, closePatience)
+	s.reach.bound.Store(g.size)
 	s.objects.init()
 	tableBytes := uint64(g.slots) * proctab.SlotBytes
 	s.table = proctab.New(s.mem[g.table:g.table+tableBytes], f, int64(g.table), memory)

@@ -36,6 +36,12 @@ func (s *Segment) userBit(i uint32, slot int) (word *atomic.Uint64, bit uint64) 
 	return s.userWord(i, slot), 1 << (slot % 64)
 }
 
+// A userBit is where a process shows that it has an object open.
+type userBit struct {
+	word *atomic.Uint64 // in the segment
+	bit  uint64
+}
+
 func (s *Segment) clearUsers(i uint32) {
 	for slot := 0; slot < int(s.geo.slots); slot += 64 {
 		s.userWord(i, slot).Store(0)
