@@ -11,7 +11,8 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-type unsendable struct{ C chan int }
+// An unsendable is a value whose type does not say that it cannot travel.
+type unsendable struct{ C any }
 
 var sendable = pool.Define("unsendable", func(_ context.Context, u unsendable) (unsendable, error) { return u, nil })
 

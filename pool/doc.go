@@ -62,10 +62,17 @@
 //
 // # Arguments and results
 //
-//	numbers, bools, arrays and structs of them   copied as they are
+//	numbers, bools, arrays and structs of them   copied as they are, with all fields
 //	slices of those, as arguments                a view of shared memory: the task's until it returns; copied where they are results
-//	all else                                     CBOR: exported fields, strings, slices, maps, pointers, types with MarshalBinary
+//	all else                                     CBOR: strings, slices, maps, pointers, structs of exported fields, time.Time with its zone
+//	types with methods                           what MarshalBinary, GobEncode or MarshalText makes of them
+//	any                                          with its type: a basic one, or one that is part of an argument or result of some task
 //	handles of shm, shmsync and queue            open the same object in the worker; of anonymous segments, too, while the sender has them open
+//
+// What arrives is equal to what was sent. [Define] panics when the type says that it would not be: for a
+// field that is not exported or has the tag json:"-", an embedded field that another one hides, error and other
+// interfaces with methods, func, chan, pointers as keys of maps. What a type cannot tell, as a value that contains itself,
+// is an error of the call. A pointer arrives as one to a copy.
 //
 // What is small lies in the task's own slot, and costs no allocation; the rest in memory of the pool, of at most Options.Memory. Of data
 // that is large or used by many tasks pass a handle of an Array, or of a queue, instead.

@@ -66,10 +66,13 @@ func (o *TaskOptions) chunk() int {
 // in the worker, too, before [Main] is called. The context ends when the caller's ends, when the pool is terminated,
 // at the soft deadline, or when the parent is gone; it is the task's until f returns.
 //
-// An argument that is a slice of fixed-size elements may be a view of shared memory: it is f's until f returns, and f copies what
-// it keeps. An empty slice arrives as nil.
+// An argument that is a slice of fixed-size elements may be a view of shared memory: it is f's until f
+// returns, and f copies what it keeps.
 //
-// It panics when the name is taken, or when A or R cannot travel between processes.
+// An error of f arrives as its text: errors.Is finds only those that [RegisterError] knows.
+//
+// It panics when the name is taken, or when a value of A or R would arrive changed, with the path of the
+// field: see "Arguments and results" in the documentation of the package.
 func Define[A, R any](name string, f func(ctx context.Context, arg A) (R, error)) *Task[A, R] {
 	t := &Task[A, R]{name: name, id: idOf(name)}
 	var err error

@@ -13,8 +13,9 @@ import (
 )
 
 // An Objects passes Go values of any type T that can be encoded: with strings, slices, maps, pointers, times, and
-// handles of shared objects. It is a [Bytes] whose messages are CBOR (RFC 8949), which other languages can read. Fields that are
-// not exported are left out.
+// handles of shared objects. It is a [Bytes] whose messages are CBOR (RFC 8949), which other
+// languages can read. A value arrives equal, or is refused: by [NewObjects] when the type says that it
+// would not, as one with a field that is not exported does, else by [Objects.Put].
 //
 // Encoding and decoding allocate. Values of fixed size are far faster in a [Queue].
 //
@@ -28,7 +29,7 @@ type Objects[T any] struct {
 // NewObjects finds the Objects of that name in the segment, or makes it, empty. The capacity is in bytes: the length of
 // the longest encoded value; see [NewBytes].
 //
-// Errors: those of [NewBytes]; T can never be encoded.
+// Errors: those of [NewBytes]; what of T would arrive changed, with the path of the field.
 func NewObjects[T any](seg *shm.Segment, name string, capacity int, o Options) (*Objects[T], error) {
 	return objectsOf[T](func() (*Bytes, error) { return newBytesOf(segment.KindObjects, seg, name, capacity, o) })
 }
@@ -72,7 +73,8 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // Put appends a value. It waits for room until ctx ends.
 //
-// Errors: what of v cannot be encoded; otherwise those of [Bytes.Put]. Nothing was put then, and nobody woken.
+// Errors: what of v cannot be encoded, such as a cycle; otherwise those of [Bytes.Put]. Nothing was
+// put then, and no consumer woken.
 func (q *Objects[T]) Put(ctx context.Context, v T) error { return unlessDropped(q.put(ctx, v)) }
 
 func (q *Objects[T]) put(ctx context.Context, v T) error {

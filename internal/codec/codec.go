@@ -1,66 +1,87 @@
-// Package codec turns Go values into bytes and back, for another process of the same program or of another one: as CBOR
-// (RFC 8949), with what Go programs can say to themselves, and with limits that keep hostile bytes from costing much. Values that
-// implement [encoding.BinaryMarshaler], as handles of shared objects do, travel as what they write.
+// Package codec turns Go values into bytes and back, for another process of the same program or of
+// another one: as CBOR (RFC 8949), which other languages read. A value comes back equal, or an error
+// says at the sender why it cannot.
+//
+// A type has a plan, which [Check] makes: it refuses by its path what would arrive changed. What a
+// type alone cannot tell, such as a cycle or what an interface holds, is an error of [Append].
+//
+//	Go                                   CBOR
+//	bool, numbers, string, []byte        the same; a complex number is an array of two floats
+//	slice, array                         array
+//	map                                  map
+//	struct                               map: the name of each field, and its value
+//	pointer                              null, or what it points to
+//	pointer to what can be null          null, or an array of what it points to
+//	any                                  null, bool, string, int64, float64, []byte, []any,
+//	                                     map[string]any as themselves; else tag 27: the name of the
+//	                                     type, and the value
+//	time.Time                            tag 0 in UTC; else an array, see time.go
+//	MarshalBinary, GobEncode             byte string
+//	MarshalText                          text
 package codec
 
 import (
 	"bytes"
 	"fmt"
 	"reflect"
-
-	"github.com/fxamacker/cbor/v2"
 )
-
-var (
-	encoder = must(cbor.EncOptions{Time: cbor.TimeRFC3339NanoUTC}.EncMode())
-	decoder = must(cbor.DecOptions{
-		MaxNestedLevels: 256, MaxArrayElements: 1 << 30, MaxMapPairs: 1 << 30,
-		UTF8: cbor.UTF8DecodeInvalid, // a Go string holds any bytes
-	}.DecMode())
-)
-
-func must[M any](m M, err error) M {
-	if err != nil {
-		panic(err)
-	}
-	return m
-}
 
 // Check says why values of T can never travel, as far as the type alone tells.
 func Check[T any]() error {
-	t := reflect.TypeFor[T]()
-	switch t.Kind() {
-	case reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Uintptr:
-		return fmt.Errorf("%v means nothing in another process", t)
-	}
-	return nil
+	_, err := planOf(reflect.TypeFor[T]())
+	return err
 }
 
 // Append appends the bytes of v to b, which it may grow.
 //
 // Errors: what of v cannot be encoded; b is as it was, but for its room.
-func Append(b *bytes.Buffer, v any) error {
-	n := b.Len()
-	if err := encoder.NewEncoder(b).Encode(v); err != nil {
-		b.Truncate(n)
-		return fmt.Errorf("encode a %T: %w", v, err)
+func Append[T any](b *bytes.Buffer, v T) error {
+	encoded, err := appendValue(b.AvailableBuffer(), reflect.ValueOf(&v).Elem())
+	if err != nil {
+		return err
 	}
+	b.Write(encoded)
 	return nil
 }
 
 // Encode returns the bytes of v.
-func Encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	err := Append(&b, v)
-	return b.Bytes(), err
+//
+// Errors: what of v cannot be encoded.
+func Encode[T any](v T) ([]byte, error) {
+	return appendValue(nil, reflect.ValueOf(&v).Elem())
 }
 
-// Decode sets what v points to from the bytes, which it does not keep.
+// Decode sets what v points to from the bytes, which it does not keep. It reads each of them once, so
+// that they may change meanwhile.
 //
-// Errors: what does not fit.
-func Decode(b []byte, v any) error {
-	if err := decoder.Unmarshal(b, v); err != nil {
+// Errors: what does not fit; then *v may be half set.
+func Decode[T any](b []byte, v *T) error {
+	return decodeValue(b, reflect.ValueOf(v).Elem())
+}
+
+func appendValue(b []byte, v reflect.Value) ([]byte, error) {
+	p, err := planOf(v.Type())
+	if err != nil {
+		return nil, fmt.Errorf("encode a %v: %w", v.Type(), err)
+	}
+	e := encoder{b: b}
+	if err := e.value(p, v); err != nil {
+		return nil, fmt.Errorf("encode a %v: %w", v.Type(), err)
+	}
+	return e.b, nil
+}
+
+func decodeValue(b []byte, v reflect.Value) error {
+	p, err := planOf(v.Type())
+	if err != nil {
+		return fmt.Errorf("decode a %v: %w", v.Type(), err)
+	}
+	d := decoder{b: b, spare: spareBytes}
+	if err := d.value(p, v); err != nil {
 		return fmt.Errorf("decode %d bytes: %w", len(b), err)
+	}
+	if len(d.b) > 0 {
+		return fmt.Errorf("decode %d bytes: %d too many", len(b), len(d.b))
 	}
 	return nil
 }
