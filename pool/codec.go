@@ -22,6 +22,7 @@ func (c codec[T]) isWire() bool { return c.raw == 0 && c.element == 0 }
 
 // codecFor chooses how values of T travel.
 func codecFor[T any]() (codec[T], error) {
+	refused := wire.Check[T]() // also of what is copied: then an any can hold it
 	if t, err := elem.Of[T](); err == nil {
 		return codec[T]{raw: t.Size}, nil
 	}
@@ -30,7 +31,7 @@ func codecFor[T any]() (codec[T], error) {
 			return codec[T]{element: e.Size}, nil
 		}
 	}
-	return codec[T]{}, wire.Check[T]()
+	return codec[T]{}, refused
 }
 
 // selfMade says that values of t write their own bytes.

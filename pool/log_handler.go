@@ -39,8 +39,9 @@ const defaultLogCapacity = 1 << 20
 // waits for that: when the listener is too slow, or there is none, and the log is full, a record is dropped and counted, and the
 // listener reports how many were. A record that was handled before its process died is delivered.
 //
-// Records of one goroutine come in order. Values of other kinds than slog's own travel as what the codec makes of them, or
-// as text; errors as their text.
+// Records of one goroutine come in order. A value of another kind than slog's own travels as what
+// [slog.TextHandler] and [slog.JSONHandler] print for it, made by Handle: what its methods do, a panic
+// included, shows in the record. For other handlers of the listener it is a [fmt.Stringer].
 type LogHandler struct {
 	log    *sharedLog
 	o      LogOptions

@@ -2,12 +2,10 @@ package pool
 
 import (
 	"encoding/binary"
-	"fmt"
+	"encoding/json"
 	"log/slog"
 	"math"
 	"time"
-
-	wire "github.com/shmkit/shmkit/internal/codec"
 )
 
 // A logReader takes a record apart. Bytes that make no sense set bad, and then everything is zero.
@@ -116,34 +114,15 @@ func (in *logReader) value(token byte, depth int) slog.Value {
 	case tokenTime:
 		return slog.TimeValue(in.time())
 	case tokenAny:
-		return decoded(in.take(in.uint()))
+		if v := (loggedValue{in.text(), in.text()}); v.json != "" {
+			return slog.AnyValue(v)
+		}
+		return slog.Value{}
+	case tokenBytes:
+		return slog.AnyValue([]byte(in.text()))
+	case tokenJSON:
+		return slog.AnyValue(json.RawMessage(in.text()))
 	}
 	in.fail()
 	return slog.Value{}
-}
-
-// decoded is a value that has gone through the codec.
-func decoded(b []byte) slog.Value {
-	var v any
-	if err := wire.Decode(b, &v); err != nil {
-		return slog.StringValue(fmt.Sprintf("!ERROR: %v", err))
-	}
-	return slog.AnyValue(readable(v))
-}
-
-// readable turns maps with keys of any type, which JSON cannot show, into maps with text for keys.
-func readable(v any) any {
-	switch v := v.(type) {
-	case map[any]any:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			out[fmt.Sprint(k)] = readable(e)
-		}
-		return out
-	case []any:
-		for i := range v {
-			v[i] = readable(v[i])
-		}
-	}
-	return v
 }

@@ -2,13 +2,12 @@ package pool
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"time"
-
-	wire "github.com/shmkit/shmkit/internal/codec"
 )
 
 // A record travels as these parts, one after the other. Numbers are varints; a text is its length in bytes, and the bytes.
@@ -22,7 +21,7 @@ import (
 //
 // A token is a byte that says what it is, a text that is its key, and its value: by this a handler can write the attributes that were
 // added to it once, and needs no memory for a record.
-const logFormat = 1
+const logFormat = 2
 
 // What a token is. Unrelated programs agree on these numbers.
 const (
@@ -35,7 +34,9 @@ const (
 	tokenBool            // 1 byte, 0 or 1
 	tokenDuration        // number of nanoseconds
 	tokenTime            // as appendTime writes it
-	tokenAny             // text that the codec made
+	tokenAny             // two texts: of a loggedValue
+	tokenBytes           // text: of a []byte
+	tokenJSON            // text: of a json.RawMessage
 )
 
 // maxLogDepth is how deep groups can be nested.
@@ -96,22 +97,19 @@ func appendGroup(b []byte, key string, attrs []slog.Attr, depth int) []byte {
 	return append(b, tokenGroupEnd)
 }
 
-// appendAny appends what the codec makes of a value, or its text. An error, and what prints itself, is its text.
+// appendAny appends what both handlers of slog print for a value; nothing for nil.
 func appendAny(b []byte, key string, v any) []byte {
-	var text string
-	switch v := v.(type) {
-	case error:
-		text = textOf(v.Error)
-	case fmt.Stringer:
-		text = textOf(v.String)
-	default:
-		encoded, err := wire.Encode(v)
-		if err == nil {
-			return appendText(appendToken(b, tokenAny, key), string(encoded))
-		}
-		text = textOf(func() string { return fmt.Sprintf("%+v", v) })
+	if bytes, ok := v.([]byte); ok && bytes != nil {
+		return appendText(appendToken(b, tokenBytes, key), string(bytes))
 	}
-	return appendText(appendToken(b, tokenString, key), text)
+	if raw, ok := v.(json.RawMessage); ok && raw != nil {
+		return appendText(appendToken(b, tokenJSON, key), string(raw))
+	}
+	var printed loggedValue
+	if v != nil {
+		printed = loggedValueOf(v)
+	}
+	return appendText(appendText(appendToken(b, tokenAny, key), printed.text), printed.json)
 }
 
 // textOf is what a method of a user returns. A panic there must not cost the program its record.

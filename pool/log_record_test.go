@@ -107,14 +107,14 @@ func TestHostileRecords(t *testing.T) {
 	for range 20_000 {
 		bad := make([]byte, 1+rand.IntN(60))
 		for i := range bad {
-			bad[i] = byte(rand.UintN(12))
+			bad[i] = byte(rand.UintN(14))
 		}
 		bad[0] = logFormat
 		read(bad)
 	}
 	for name, bad := range map[string][]byte{
 		"nothing":        nil,
-		"another format": append([]byte{2}, good[1:]...),
+		"another format": append([]byte{logFormat + 1}, good[1:]...),
 		"a long text":    {logFormat, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1},
 		"a long number":  append([]byte{logFormat, 0}, bytes.Repeat([]byte{0xff}, 20)...),
 		"many groups":    append(good[:len(good):len(good)], bytes.Repeat([]byte{tokenGroup, 0}, 100_000)...),

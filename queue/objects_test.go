@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 
@@ -62,6 +63,36 @@ func TestObjectsBadItem(t *testing.T) {
 	}
 	if _, err := NewObjects[chan int](newSegment(t, shm.Options{}), "o", 20, Options{}); err == nil {
 		t.Error("channels are taken")
+	}
+}
+
+// NewObjects and OpenObjects say which field would arrive changed; a message that contains itself is an
+// error of Put, not an overflow of its stack.
+func TestObjectsRefuseWhatWouldChange(t *testing.T) {
+	type lossy struct {
+		Name string
+		n    int
+	}
+	_ = lossy{n: 1}
+	seg := newSegment(t, shm.Options{})
+	for _, open := range []func() error{
+		func() error { _, err := NewObjects[[]lossy](seg, "o", 100, Options{}); return err },
+		func() error { _, err := OpenObjects[[]lossy](seg, "o", Options{}); return err },
+	} {
+		if err := open(); err == nil || !strings.Contains(err.Error(), "slice[].n is not exported") {
+			t.Error(err)
+		}
+	}
+	q := newObjects[letter](t, 1000)
+	knot := letter{Name: "a"}
+	knot.Next = &knot
+	if err := q.TryPut(knot); err == nil || !strings.Contains(err.Error(), "cycle") {
+		t.Error(err)
+	}
+	anys := newObjects[map[string]any](t, 1000)
+	wantErr(t, anys.TryPut(map[string]any{"a": 1, "b": map[string]any{"c": uint8(2)}}), nil)
+	if got, err := anys.TryGet(); err != nil || !reflect.DeepEqual(got, map[string]any{"a": 1, "b": map[string]any{"c": uint8(2)}}) {
+		t.Errorf("%#v, %v", got, err)
 	}
 }
 

@@ -26,10 +26,20 @@ import (
 	"reflect"
 )
 
-// Check says why values of T can never travel, as far as the type alone tells.
+// Check says why values of T can never travel, as far as the type alone tells. The types that T contains
+// can be in an any from then on: a program calls it for the same types in each of its processes.
+//
+// Errors: a [*TypeError].
 func Check[T any]() error {
-	_, err := planOf(reflect.TypeFor[T]())
-	return err
+	w := walk{plans: map[reflect.Type]*plan{}}
+	t := reflect.TypeFor[T]()
+	if _, err := w.plan(t, rootName(t)); err != nil {
+		return err
+	}
+	for t := range w.plans {
+		register(t)
+	}
+	return nil
 }
 
 // Append appends the bytes of v to b, which it may grow.

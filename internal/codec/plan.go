@@ -82,11 +82,6 @@ func planOf(t reflect.Type) (*plan, error) {
 	}
 	w := walk{plans: map[reflect.Type]*plan{}}
 	p, err := w.plan(t, rootName(t))
-	if err == nil {
-		for t := range w.plans {
-			register(t)
-		}
-	}
 	known, _ := plans.LoadOrStore(t, &planned{p, err})
 	return known.(*planned).plan, known.(*planned).err
 }

@@ -136,6 +136,30 @@ type (
 	bytesOf3 [3]byte
 )
 
+// knownToAll is what the tests put into an any.
+type knownToAll struct {
+	A embedded
+	B event
+	C recursive
+	D text
+	E bytesOf3
+	F celsius
+	G lossless
+	H map[point]big.Rat
+	I [2]string
+	J big.Int
+	K big.Float
+	L struct{}
+}
+
+var _ = func() error {
+	err := Check[knownToAll]()
+	if err != nil {
+		panic(err)
+	}
+	return nil
+}()
+
 // A lossless value travels by its text.
 type lossless struct{ hidden string }
 
@@ -187,6 +211,27 @@ func TestEveryKindComesBackEqual(t *testing.T) {
 			case !same(v, got):
 				t.Errorf("%s: %#v arrives as %#v", name, v, got)
 			}
+		}
+	}
+}
+
+// An any holds what the receiver is sure to know: the types of some Check, not what this process alone
+// has come upon.
+func TestAnyHoldsWhatIsKnown(t *testing.T) {
+	type unchecked struct{ A int }
+	type checked struct{ A *int }
+	if _, err := Encode(unchecked{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Encode[any](unchecked{}); err == nil || !strings.Contains(err.Error(), "in an interface") {
+		t.Errorf("a type that only this process has sent is in an any: %v", err)
+	}
+	if err := Check[map[string][]checked](); err != nil {
+		t.Fatal(err)
+	}
+	for _, in := range []any{checked{}, []*checked{nil, {}}, map[string]checked{"": {}}, []map[string]any{{"a": 1}}} {
+		if got, err := travel(t, reflect.ValueOf(&in).Elem()); err != nil || !reflect.DeepEqual(got.Interface(), in) {
+			t.Errorf("%#v arrives as %#v, %v", in, got, err)
 		}
 	}
 }
