@@ -13,8 +13,9 @@ import (
 // A codec turns values of one type into bytes and back. Values of fixed size, and slices of such values, are
 // their own bytes; all others go through CBOR.
 type codec[T any] struct {
-	raw     int // size of T in bytes when it is copied as it is, else 0
-	element int // size of the elements when T is a slice whose elements are copied as they are, else 0
+	raw     int         // size of T in bytes when it is copied as it is, else 0
+	element int         // size of the elements when T is a slice whose elements are copied as they are, else 0
+	bools   *elem.Bools // of what is copied as it is
 }
 
 // isWire says that values go through CBOR, which calls methods of theirs.
@@ -24,11 +25,11 @@ func (c codec[T]) isWire() bool { return c.raw == 0 && c.element == 0 }
 func codecFor[T any]() (codec[T], error) {
 	refused := wire.Check[T]() // also of what is copied: then an any can hold it
 	if t, err := elem.Of[T](); err == nil {
-		return codec[T]{raw: t.Size}, nil
+		return codec[T]{raw: t.Size, bools: t.Bools}, nil
 	}
 	if t := reflect.TypeFor[T](); t.Kind() == reflect.Slice && !selfMade(t) {
 		if e, err := elem.OfType(t.Elem()); err == nil && e.Size > 0 && !selfMade(t.Elem()) {
-			return codec[T]{element: e.Size}, nil
+			return codec[T]{element: e.Size, bools: e.Bools}, nil
 		}
 	}
 	return codec[T]{}, refused
@@ -72,12 +73,15 @@ func (c codec[T]) decode(b []byte) (v T, err error) {
 			return v, fmt.Errorf("%d bytes for a %T of %d", len(b), v, c.raw)
 		}
 		copy(bytesOf(&v, c.raw), b)
+		c.bools.Mend(bytesOf(&v, c.raw))
 		return v, nil
 	case c.element > 0:
 		if len(b)%c.element != 0 {
 			return v, fmt.Errorf("%d bytes for a %T of elements of %d", len(b), v, c.element)
 		}
-		setSlice(&v, append([]byte(nil), b...), c.element)
+		b = append([]byte(nil), b...)
+		c.bools.Mend(b)
+		setSlice(&v, b, c.element)
 		return v, nil
 	}
 	return decodeWire[T](b)
@@ -94,6 +98,7 @@ func (c codec[T]) view(b []byte) (v T, err error) {
 	if len(b) > 0 && !aligned(b) {
 		return c.decode(b)
 	}
+	c.bools.Mend(b)
 	setSlice(&v, b, c.element)
 	return v, nil
 }

@@ -94,7 +94,7 @@ func (b *Broadcast[T]) bind(o *segment.Object) error {
 	if err != nil {
 		return err
 	}
-	b.o, b.r = o, r
+	b.o, b.r, b.bools = o, r, t.Bools
 	return nil
 }
 
@@ -122,6 +122,7 @@ func (b *Broadcast[T]) Reserve() (Reservation[T], error) {
 		return Reservation[T]{}, err
 	}
 	b.r.open = true
+	elem.MendAt(b.bools, broadcastValue[T](s))
 	return Reservation[T]{Value: broadcastValue[T](s), at: place{position: b.r.next}, owner: b.r, keep: b}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/cpu"
+	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -111,6 +112,9 @@ func (r *Reader[T]) read(v *T) (seen uint64, ok bool) {
 	if seen = s.sequence.Load(); seen != want {
 		return seen, false
 	}
+	if r.b.bools != nil {
+		elem.MendAt(r.b.bools, v)
+	}
 	b.filled.Acquire()
 	r.next++
 	return seen, true
@@ -177,6 +181,9 @@ func (b *Broadcast[T]) Latest() (v T, err error) {
 		cpu.LoadFence()
 		if s.sequence.Load() == complete(next-1) {
 			b.r.filled.Acquire()
+			if b.bools != nil {
+				v = elem.Mended(b.bools, v)
+			}
 			runtime.KeepAlive(b)
 			return v, nil
 		}

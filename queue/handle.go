@@ -93,7 +93,7 @@ func (q *Queue[T]) bind(obj *segment.Object) error {
 	if err != nil {
 		return err
 	}
-	q.o, q.r = obj, r
+	q.o, q.r, q.bools = obj, r, t.Bools
 	return nil
 }
 

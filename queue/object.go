@@ -11,8 +11,9 @@ import (
 
 // object is what all handles have: one process's view of a named object.
 type object struct {
-	_ noCopy
-	o *segment.Object // immutable once bound
+	_     noCopy
+	o     *segment.Object // immutable once bound
+	bools *elem.Bools     // of the messages, if they are of a type of fixed size; immutable once bound
 }
 
 // noCopy makes go vet complain about copies.

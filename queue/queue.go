@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/proctab"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
@@ -121,6 +122,7 @@ func (q *Queue[T]) tryGet(v *T) (held proctab.Owner, err error) {
 	s, p, held, err := q.r.take()
 	if err == nil {
 		*v = *valueOf[T](s)
+		elem.MendAt(q.bools, v)
 		if err = q.r.release(s, p); err != nil {
 			*v = *new(T)
 		}

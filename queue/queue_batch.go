@@ -3,6 +3,8 @@ package queue
 import (
 	"context"
 	"runtime"
+
+	"github.com/shmkit/shmkit/internal/elem"
 )
 
 // PutBatch appends all messages of vs, in this order, and returns how many it has appended. It waits
@@ -64,6 +66,7 @@ func (q *Queue[T]) getMore(vs []T) (n int) {
 			break
 		}
 		vs[n] = *valueOf[T](s)
+		elem.MendAt(q.bools, &vs[n])
 		if q.r.finish(s, p) != nil {
 			vs[n] = *new(T)
 			break

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 
+	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -24,6 +25,7 @@ func (q *Queue[T]) Reserve(ctx context.Context) (Reservation[T], error) {
 		return Reservation[T]{}, fullIfDropped(err)
 	}
 	q.r.open.Add(1)
+	elem.MendAt(q.bools, valueOf[T](at.slot))
 	return Reservation[T]{Value: valueOf[T](at.slot), at: at, owner: q.r, keep: q}, nil
 }
 
@@ -44,6 +46,7 @@ func (q *Queue[T]) Peek(ctx context.Context) (Peeked[T], error) {
 		return Peeked[T]{}, err
 	}
 	q.r.open.Add(1)
+	elem.MendAt(q.bools, valueOf[T](at.slot))
 	return Peeked[T]{Value: valueOf[T](at.slot), at: at, owner: q.r, keep: q}, nil
 }
 

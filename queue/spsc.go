@@ -97,7 +97,7 @@ func (q *SPSC[T]) bind(o *segment.Object) error {
 	if err != nil {
 		return err
 	}
-	q.o, q.r = o, r
+	q.o, q.r, q.bools = o, r, t.Bools
 	return nil
 }
 
@@ -171,6 +171,9 @@ func (q *SPSC[T]) Get(ctx context.Context) (v T, err error) {
 		return v, shm.ErrClosed
 	}
 	v = *spscValue[T](r, at)
+	if q.bools != nil {
+		v = elem.Mended(q.bools, v)
+	}
 	r.finish(at + 1)
 	runtime.KeepAlive(q)
 	return v, nil
@@ -191,6 +194,9 @@ func (q *SPSC[T]) TryGet() (v T, err error) {
 		return v, shm.ErrClosed
 	}
 	v = *spscValue[T](r, at)
+	if q.bools != nil {
+		v = elem.Mended(q.bools, v)
+	}
 	r.finish(at + 1)
 	runtime.KeepAlive(q)
 	return v, nil

@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/cpu"
+	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -62,6 +63,7 @@ func (q *SPSC[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
 	for n < int(k) {
 		n += copy(vs[n:], spscRun[T](r, at+uint64(n), k-uint64(n)))
 	}
+	elem.MendAll(q.bools, vs[:n])
 	r.finish(at + k)
 	runtime.KeepAlive(q)
 	return n, nil
@@ -85,6 +87,7 @@ func (q *SPSC[T]) Reserve(ctx context.Context) (Reservation[T], error) {
 	r.put.limit, r.put.until = r.put.until, at // whoever wants room has to ask, and is refused
 	r.put.open = true
 	storeRelease(&r.put.busy, 0) // it is no reason to wait: who has reserved it may be waiting himself
+	elem.MendAt(q.bools, spscValue[T](r, at))
 	return Reservation[T]{Value: spscValue[T](r, at), at: place{position: at}, owner: r, keep: q}, nil
 }
 
@@ -130,6 +133,7 @@ func (q *SPSC[T]) Peek(ctx context.Context) (Peeked[T], error) {
 		}
 	}
 	at := r.get.next
+	elem.MendAt(q.bools, spscValue[T](r, at))
 	return Peeked[T]{Value: spscValue[T](r, at), at: place{position: at}, owner: r, keep: q}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/segment"
 )
@@ -22,8 +23,9 @@ type Array[T any] struct {
 	object
 	m        *lock.Mutex
 	head     *arrayHead
-	elements []T // in the segment
-	undo     []T // in the segment
+	elements []T         // in the segment
+	undo     []T         // in the segment
+	bools    *elem.Bools // of T
 }
 
 // NewArray finds the Array of that name with n elements, or makes it, all zero.
@@ -82,7 +84,7 @@ func (a *Array[T]) bind(o *segment.Object) error {
 	if n > area/uint64(t.Size) || roundToLine(n*uint64(t.Size)) != area {
 		return damaged(o)
 	}
-	a.o, a.m, a.head = o, guardOf(o).m, head
+	a.o, a.m, a.head, a.bools = o, guardOf(o).m, head, t.Bools
 	a.elements = sliceAt[T](o.Payload[arrayHeadBytes:], int(n))
 	a.undo = sliceAt[T](o.Payload[arrayHeadBytes+int(area):], int(n))
 	return nil
@@ -119,6 +121,9 @@ func (a *Array[T]) At(ctx context.Context, i int) (t T, err error) {
 	}
 	t = a.elements[i]
 	a.unlock(a.m, &err)
+	if a.bools != nil {
+		t = elem.Mended(a.bools, t)
+	}
 	runtime.KeepAlive(a)
 	return t, err
 }
@@ -164,6 +169,7 @@ func (a *Array[T]) UpdateRange(ctx context.Context, low, high int, f func([]T) e
 			a.restore(low, high)
 		}
 	}()
+	elem.MendAll(a.bools, a.elements[low:high])
 	if err := f(a.elements[low:high:high]); err != nil {
 		return err
 	}
@@ -182,6 +188,7 @@ func (a *Array[T]) Read(ctx context.Context, f func([]T) error) (err error) {
 		return err
 	}
 	defer a.unlock(a.m, &err)
+	elem.MendAll(a.bools, a.elements)
 	err = f(a.elements)
 	runtime.KeepAlive(a)
 	return err
@@ -190,15 +197,21 @@ func (a *Array[T]) Read(ctx context.Context, f func([]T) error) (err error) {
 // Slice is the elements as they are in shared memory, past the lock: others may be
 // changing them, and a change that is taken back is visible for a while. It is valid as long as a is
 // reachable; what is written there after the segment is closed is not seen by others.
-func (a *Array[T]) Slice() []T { return a.elements }
+func (a *Array[T]) Slice() []T {
+	elem.MendAll(a.bools, a.elements)
+	return a.elements
+}
 
 // All iterates over the elements past the lock, as a loop over [Array.Slice] does.
-func (a *Array[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements) }
+func (a *Array[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements, a.bools) }
 
 // allOf iterates over elements while it keeps their handle reachable.
-func allOf[T any](handle any, elements []T) iter.Seq2[int, T] {
+func allOf[T any](handle any, elements []T, bools *elem.Bools) iter.Seq2[int, T] {
 	return func(yield func(int, T) bool) {
 		for i, e := range elements {
+			if bools != nil {
+				e = elem.Mended(bools, e)
+			}
 			if !yield(i, e) {
 				break
 			}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"runtime"
 
+	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
@@ -14,7 +15,8 @@ import (
 // A RawArray must not be copied. After Close its methods still work, but for this process alone.
 type RawArray[T any] struct {
 	object
-	elements []T // in the segment
+	elements []T         // in the segment
+	bools    *elem.Bools // of T
 }
 
 // NewRawArray finds the RawArray of that name with n elements, or makes it, all zero.
@@ -64,7 +66,8 @@ func (a *RawArray[T]) bind(o *segment.Object) error {
 	if len(o.Payload)%t.Size != 0 {
 		return damaged(o)
 	}
-	a.o, a.elements = o, sliceAt[T](o.Payload, len(o.Payload)/t.Size)
+	a.o, a.bools = o, t.Bools
+	a.elements = sliceAt[T](o.Payload, len(o.Payload)/t.Size)
 	return nil
 }
 
@@ -74,6 +77,9 @@ func (a *RawArray[T]) Len() int { return len(a.elements) }
 // At reads the i-th element, from 0. It panics when there is none, as a slice does.
 func (a *RawArray[T]) At(i int) T {
 	t := a.elements[i]
+	if a.bools != nil {
+		t = elem.Mended(a.bools, t)
+	}
 	runtime.KeepAlive(a)
 	return t
 }
@@ -86,10 +92,13 @@ func (a *RawArray[T]) Set(i int, value T) {
 
 // Slice is the elements as they are in shared memory. It is valid as long as a is
 // reachable; what is written there after the segment is closed is not seen by others.
-func (a *RawArray[T]) Slice() []T { return a.elements }
+func (a *RawArray[T]) Slice() []T {
+	elem.MendAll(a.bools, a.elements)
+	return a.elements
+}
 
 // All iterates over the elements.
-func (a *RawArray[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements) }
+func (a *RawArray[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements, a.bools) }
 
 // exactly turns the result of finding or making an array into an error that
 // counts in elements, unless the array has n of them. Its size alone does not tell: it is rounded up.

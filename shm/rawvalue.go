@@ -3,6 +3,7 @@ package shm
 import (
 	"runtime"
 
+	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
@@ -12,7 +13,8 @@ import (
 // its methods still work, but for this process alone.
 type RawValue[T any] struct {
 	object
-	p *T // in the segment
+	p     *T          // in the segment
+	bools *elem.Bools // of T
 }
 
 // NewRawValue finds the RawValue of that name, or makes it with the initial value.
@@ -61,13 +63,16 @@ func (v *RawValue[T]) bind(o *segment.Object) error {
 	if len(o.Payload) != t.Size {
 		return damaged(o)
 	}
-	v.o, v.p = o, at[T](o.Payload)
+	v.o, v.p, v.bools = o, at[T](o.Payload), t.Bools
 	return nil
 }
 
 // Load reads the value.
 func (v *RawValue[T]) Load() T {
 	t := *v.p
+	if v.bools != nil {
+		t = elem.Mended(v.bools, t)
+	}
 	runtime.KeepAlive(v)
 	return t
 }
@@ -80,4 +85,7 @@ func (v *RawValue[T]) Store(value T) {
 
 // Pointer is where the value is. It is valid as long as v is reachable; what is
 // written there after the segment is closed is not seen by others.
-func (v *RawValue[T]) Pointer() *T { return v.p }
+func (v *RawValue[T]) Pointer() *T {
+	elem.MendAt(v.bools, v.p)
+	return v.p
+}

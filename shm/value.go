@@ -9,6 +9,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/segment"
@@ -19,13 +20,15 @@ import (
 // T; a writer that is killed leaves the value that was there before.
 //
 // T must be of fixed size: numbers with a width in their name, bools, complex
-// numbers, and arrays and structs of them.
+// numbers, and arrays and structs of them. A byte that is no bool is read as true. Where T is used
+// in place, in Update or by a pointer, that holds only as long as no other process writes there.
 //
 // Goroutines and processes may use a Value at once. It must not be copied. A
 // Store or Update synchronizes before any Load that sees its value, in any process.
 type Value[T any] struct {
 	flipper
-	copies [2]*T // in the segment
+	copies [2]*T       // in the segment
+	bools  *elem.Bools // of T
 }
 
 // NewValue finds the Value of that name, or makes it with the initial value.
@@ -80,6 +83,7 @@ func (v *Value[T]) bind(o *segment.Object) error {
 	g := guardOf(o)
 	v.m, v.order = g.m, &g.order
 	v.sequence = &at[valueHead](o.Payload).sequence
+	v.bools = t.Bools
 	v.copies = [2]*T{at[T](o.Payload[valueHeadBytes:]), at[T](o.Payload[valueHeadBytes+step:])}
 	return nil
 }
@@ -130,6 +134,9 @@ func (v *Value[T]) loadLocked() (t T, ok bool) {
 func (v *Value[T]) loaded(t T) (T, error) {
 	v.order.Acquire()
 	err := v.closed()
+	if v.bools != nil {
+		t = elem.Mended(v.bools, t)
+	}
 	runtime.KeepAlive(v)
 	return t, err
 }
@@ -164,6 +171,7 @@ func (v *Value[T]) Update(ctx context.Context, f func(*T) error) (err error) {
 	s := v.sequence.Load()
 	idle := v.copies[(s+1)&1]
 	*idle = *v.copies[s&1]
+	elem.MendAt(v.bools, idle)
 	v.copied()
 	if err := f(idle); err != nil {
 		return err

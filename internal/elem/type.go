@@ -20,6 +20,9 @@ type Type struct {
 	// Words says that the type is a single number or bool of 1, 2, 4 or 8 bytes, aligned to its size
 	// and not wider than a machine word: one load reads it whole.
 	Words bool
+
+	// Bools says where there are bools; nil: nowhere.
+	Bools *Bools
 }
 
 // cache maps a reflect.Type to its *result. Refusals are kept too, so that they cost one lookup.
@@ -68,6 +71,7 @@ func describe(t reflect.Type) (*Type, error) {
 		Size:   size,
 		Align:  align,
 		Words:  l.isScalar() && !l.isComplex() && align == size && size <= wordBytes,
+		Bools:  boolsOf(l),
 	}, nil
 }
 

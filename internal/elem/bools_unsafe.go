@@ -1,0 +1,26 @@
+package elem
+
+import "unsafe"
+
+// Mended is a copy of v with bools that are bools. It is for values whose type has some.
+//
+//go:noinline
+func Mended[T any](b *Bools, v T) T {
+	b.Mend(unsafe.Slice((*byte)(unsafe.Pointer(&v)), unsafe.Sizeof(v)))
+	return v
+}
+
+// MendAll mends values where they are. In shared memory that does not last: another process may
+// write there again.
+func MendAll[T any](b *Bools, vs []T) {
+	if b != nil && len(vs) > 0 {
+		b.Mend(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(vs))), uintptr(len(vs))*unsafe.Sizeof(vs[0])))
+	}
+}
+
+// MendAt is [MendAll] for one value.
+func MendAt[T any](b *Bools, v *T) {
+	if b != nil {
+		b.Mend(unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v)))
+	}
+}
