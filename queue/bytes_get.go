@@ -174,7 +174,7 @@ func (r *bytesRing) release(c claim) error {
 	// SYNC: done: the bytes are read before the word says so. A store does, as in publish.
 	storeRelease(&c.rec.state, recWord(recDone, nobody, c.size)) // #3 -> #5
 	crashpoint.Here("bytes.released")
-	if !r.producers.event.Quiet() {
+	if r.producers.event.Awaited() { // a producer that does not sleep yet sweeps itself
 		if err := r.locked(r.getLock, r.sweep); err == errBusy {
 			r.producers.event.Notify() // it can sweep as well
 		}

@@ -91,8 +91,16 @@ func (s *stream) finish(k uint64) {
 	if g.next-g.given >= s.batch {
 		s.free()
 	}
-	// A writer that sleeps has said for what, before it announced itself. It looks at read itself.
-	if !s.put.event.Quiet() && int64(g.next-s.words.wanted.Load()) >= 0 {
+	if !s.put.event.Quiet() {
+		s.tellWriter()
+	}
+}
+
+// tellWriter wakes a writer that sleeps and wants no more room than there is. The writer has said how much, before it announced
+// itself, and looks at read then: either that is seen here, or the writer sees what was read.
+func (s *stream) tellWriter() {
+	s.put.event.Fence()
+	if int64(s.get.next-s.words.wanted.Load()) >= 0 {
 		s.put.event.Notify()
 	}
 }

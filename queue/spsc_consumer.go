@@ -50,8 +50,10 @@ func (r *spsc) vacant() error {
 	if r.head.closed.Load() == 0 {
 		return ErrEmpty
 	}
-	// A put that has not seen the flag has begun, and shows that after the barrier.
-	barrier()
+	if !r.get.last {
+		barrier() // a put that has not seen the flag has begun, and shows that from here on
+		r.get.last = true
+	}
 	begun := r.head.begun.Load()
 	switch tail := r.head.tail.Load(); {
 	case begun-r.get.next > r.capacity():

@@ -91,7 +91,7 @@ func (p *putEnd) learn(until uint64) {
 // begin announces the messages before end, for which there is room. It reports false when the queue or the segment is closed.
 //
 // It speaks before it looks. Who has closed the queue issues a membarrier, and so does the consumer
-// that finds it closed. So either the producer sees that it is closed, or the consumer that a message is on its way. In the same
+// when it finds it closed, once. So either the producer sees that it is closed, or the consumer that a message is on its way. In the same
 // way a close of the segment waits for the message, or the producer sees it.
 func (r *spsc) begin(end uint64) bool {
 	storeRelease(&r.put.busy, 1)

@@ -62,6 +62,7 @@ type getEnd struct {
 	until uint64 // earlier positions are published, and this process is the consumer
 	given uint64 // earlier positions have been said to be free
 	owned bool   // this process has the role
+	last  bool   // the queue is closed, and all puts that have not seen that have begun visibly
 	err   error  // what the last look has found
 
 	busy atomic.Uint64 // 1: a message is being taken, and a close of the segment waits for it
@@ -116,11 +117,11 @@ func fillSPSC(mem []byte, capacity, start uint64) {
 
 // busy reports whether goroutines of this process are putting or getting just now, and do not come to an end. A place that is
 // reserved is no reason to wait: who has it may be waiting himself.
-func (r *spsc) busy() bool { return !comesToRest(r.resting) }
-
-func (r *spsc) resting() bool {
+//
+// One barrier is enough: what has not announced itself by then sees that the segment is being closed.
+func (r *spsc) busy() bool {
 	barrier()
-	return r.put.busy.Load() == 0 && r.get.busy.Load() == 0
+	return !comesToRest(func() bool { return r.put.busy.Load() == 0 && r.get.busy.Load() == 0 })
 }
 
 func (r *spsc) capacity() uint64 { return r.mask + 1 }

@@ -118,7 +118,7 @@ func (a *attempt) rest(ctx context.Context) (done bool, err error) {
 	var ticket uint32
 	sure := true
 	if !spinning || m.asks() { // who asks needs the holder to unlock the slow way
-		ticket, sure = m.r.bell.arm()
+		ticket, sure = m.r.bell.armFenced()
 	}
 	// SYNC: bell: this look comes after the arming. Whoever unlocks later rings.
 	w, done, err := a.look(true)

@@ -48,7 +48,7 @@ func NewBarrier(p *Party, mem []byte, parties int, policy wait.Policy, subject S
 		h:       h,
 		m:       NewMutex(p, h.lock[:], wait.Adaptive),
 		seats:   newRoster(p, &h.high, mem[barrierHeadBytes:]),
-		herd:    Herd{event: NewEventCount(p, h.event[:])},
+		herd:    Herd{event: newSwappedCount(p, h.event[:])},
 		party:   p,
 		parties: parties,
 		policy:  policy,

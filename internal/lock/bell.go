@@ -9,86 +9,207 @@ import (
 )
 
 // A bell is a word that goroutines of all processes sleep on until what they look at
-// may have changed, and that costs whoever changes it one plain load while nobody sleeps.
+// may have changed, and that costs a change one plain load while the bell is quiet.
 //
-//	bit 0       armed: somebody may sleep on the word
-//	bit 1       fenced: since it was armed, a membarrier has completed
-//	bits 2..31  turn: moves on whenever somebody arms or rings
+//	bit 0       armed: a waiter may sleep on the word
+//	bit 1       strict: a change that finds nobody armed fences, and looks again
+//	bit 2       fenced: since the bell became strict, a membarrier has completed
+//	bits 3..8   unrung: how many changes in a row found the bell strict and not armed
+//	bits 9..31  turn: moves on with each arming, ring and end of strictness
 //
-// A sleeper arms the bell, issues a membarrier on behalf of everybody, looks again, and
-// sleeps while the word is its ticket. So whoever makes a change needs no fence between
-// the change and the look at the bell: if its look came too early to see the bell armed, then
-// its change came before the membarrier, and the sleeper's second look sees it.
+// # What is ordered by what
 //
-// Every ticket is unique. So when a ring finds fewer sleepers than it would wake, it can
-// disarm the bell with a compare-and-swap of the word that it made itself: whoever sleeps after the ring armed
-// after it, and the swap fails. Thus the bell is armed whenever somebody sleeps, and a
-// process that dies at any point leaves at worst a bell armed for nobody, which costs the next change one system call.
+// A change stores, and then loads the bell. A waiter arms the bell, and then loads what it waits for: the second
+// look. One of the two loads must see the other side's store, or the waiter sleeps for ever. There are two kinds of bells.
+//
+// Of a swapped bell every change is an atomic read-modify-write, or a sequentially consistent store, of any word:
+// event.go, barrier.go, semaphore.go, waitgroup.go, the seats of cond.go and rwmutex.go. It needs nothing else.
+//
+//	access               order                     pairs with                without it
+//	the change           locked; on arm64 a store- arm and the second look   the look at the bell comes before the
+//	                     release (also CASAL,                                change: both sides miss each other
+//	                     STLXR), before the LDAR
+//	                     that looks at the bell
+//	look at the bell     atomic load (LDAR)        arm                       the same
+//	arm                  compare-and-swap          the look at the bell      the second look comes before the arming
+//	second look          atomic load (LDAR)        the change                the same: see BROKEN_LOOK_EARLY in sleep.pml
+//
+// Of a plain bell a change may be a mere release store, for a locked instruction would be most of what it costs: the
+// unlock of a [Mutex], what the rings of the package queue publish. On amd64 the look at the bell can overtake that store.
+//
+//	access               order                     pairs with                without it
+//	the change           release store (MOV, STLR) the second look           the waiter sees the change before what it tells of
+//	look, not strict     atomic load; its order    membarrier of the first   a change is still on its way when the second look
+//	                     after the change comes    waiter, between strict    comes, and its look at the bell was before
+//	                     from the membarrier       and fenced                (BROKEN_NO_MEMBARRIER)
+//	look, strict         read-modify-write of the  arm, of the same word:    the same (BROKEN_NO_FENCE): waiters issue no
+//	                     bell, if not armed        the earlier one of the    membarrier any more
+//	                                               two is seen by the other
+//	ring                 compare-and-swap, from    arm                       the bell was armed, and another change has
+//	                     the word that was seen                              disarmed it: the same (BROKEN_RING_NO_FENCE)
+//	strict               read-modify-write         look, before the barrier  a change after the barrier is plain
+//	fenced               compare-and-swap, after   arm of later waiters      they trust changes that are still plain
+//	                     the membarrier, while the                           (BROKEN_FENCED_EARLY, BROKEN_RELAX_KEEPS_TURN)
+//	                     turn is that of strict
+//	arm                  compare-and-swap of a     look, strict              strictness may have ended since the look at it
+//	                     word that is fenced                                 (BROKEN_ARM_RELAXED)
+//	second look          atomic load, after arm    the change                sees what was before arm (BROKEN_LOOK_EARLY)
+//	relax                compare-and-swap of the   arm, fenced               a waiter that sleeps, or that has just found the
+//	                     word that was not armed                             bell fenced, is not rung for (BROKEN_RELAX_STORE)
+//	disarm               compare-and-swap of the   arm                       a waiter that armed after the ring is not rung
+//	                     word that the ring made                             for (BROKEN_DISARM_STORE)
+//
+// On arm64 STLR and LDAR stay in order by themselves, so that there the membarrier orders nothing that is not ordered
+// already; a failed CASAL is no release, but its load is an acquire, and comes after an earlier STLR. It is issued all the same:
+// one protocol is proven for both.
+//
+// # What it costs
+//
+// The first waiter makes the bell strict and issues a membarrier on behalf of all processes, before it arms. Whoever arms
+// later finds the bell fenced and issues none. The bell stays so for as long as waiters come: a conversation costs each
+// change one locked instruction or a ring. After 64 changes in a row that found nobody, it becomes quiet, and the next waiter
+// issues a membarrier again. So of 64 changes at most one is paid for with a membarrier, whatever the processes do.
+//
+// # Deaths
+//
+// Every ticket is unique, up to the wrapping of the turn. So when a ring finds fewer sleepers than it would wake, it can
+// disarm the bell with a compare-and-swap of the word that it made itself. Thus the bell is armed whenever a waiter sleeps,
+// and a process that dies at any point leaves at worst a bell armed for nobody, which costs the next change one system call,
+// or a strict one that no membarrier has followed, which costs each change a locked instruction until the next waiter comes.
 type bell struct {
 	word atomic.Uint32
 }
 
 const (
 	armed  = 1 << 0
-	fenced = 1 << 1
-	turn   = 1 << 2
+	strict = 1 << 1
+	fenced = 1 << 2
+
+	oneUnrung = 1 << 3
+	unrung    = 63 * oneUnrung
+	turnShift = 9
+	turn      = 1 << turnShift
+
+	// asks is how often a waiter asks for fences before it arms a bell that is not fenced: once is enough, unless changes
+	// end the strictness at that moment.
+	asks = 3
 )
 
 // everybody is a number of sleepers that there never are.
 const everybody = math.MaxInt32
 
-// isArmed reports whether somebody may sleep, after the caller has made its change
-// with a release store or an atomic operation.
-func (b *bell) isArmed() bool {
-	if futex.Registered() {
-		return b.seemsArmed()
-	}
-	return b.word.Add(0)&armed != 0 // no membarrier reaches this process yet: a full fence and a load
+// isQuiet reports that nobody sleeps and no fence is asked for, which is all that a plain change has to know in a process that
+// the membarriers of others reach.
+func (b *bell) isQuiet() bool {
+	// SYNC: bell: the change is visible before this load, or the waiter's membarrier comes after the change.
+	return b.word.Load()&(armed|strict) == 0
 }
 
-// seemsArmed is isArmed for a process that the membarriers of others reach.
-func (b *bell) seemsArmed() bool {
-	// SYNC: bell: the change is visible before this load, or the sleeper's membarrier comes after the change.
-	return b.word.Load()&armed != 0
+// isArmed reports whether a waiter may sleep, after a change that was a fence itself.
+func (b *bell) isArmed() bool { return b.word.Load()&armed != 0 }
+
+// look returns the word for [bell.ringFrom] after a plain change, which it fences as the bell asks.
+func (b *bell) look() uint32 {
+	w := b.word.Load()
+	switch {
+	case w&armed != 0 || w&strict == 0 && futex.Registered():
+		return w
+	case w&fenced == 0:
+		return b.word.Add(0) // a fence; while a waiter asks for them, or no membarrier reaches this process yet
+	}
+	return b.pass()
+}
+
+// lookSwapped is look after a change that was a fence itself.
+func (b *bell) lookSwapped() uint32 {
+	if w := b.word.Load(); w&(armed|fenced) != fenced {
+		return w
+	}
+	return b.pass()
+}
+
+// pass counts a change that found the bell fenced and not armed, which is a fence, too. After 64 of them in a row
+// the bell becomes quiet.
+func (b *bell) pass() uint32 {
+	w := b.word.Add(oneUnrung) // the 64th carries into the turn
+	if w&(unrung|fenced|armed) == fenced {
+		// The turn moves on so that no waiter takes the next strictness for this one.
+		b.word.CompareAndSwap(w, (w+turn)&^(strict|fenced))
+		crashpoint.Here("bell.relaxed")
+	}
+	return w
 }
 
 // arm announces a sleeper and returns its ticket. The caller then looks again at what it waits
-// for, and only then sleeps on the word while it is the ticket. It reports false when changes of the
-// next moment can slip through, because the kernel refuses membarriers.
-func (b *bell) arm() (ticket uint32, sure bool) {
-	for {
-		w := b.word.Load()
-		ticket = (w + turn) | armed
-		if b.word.CompareAndSwap(w, ticket) {
-			break
-		}
+// for, and only then sleeps on the word while it is the ticket.
+//
+// Preconditions: every change is a fence itself.
+func (b *bell) arm() (ticket uint32) {
+	for ok := false; !ok; {
+		ticket, ok = b.armAt(b.word.Load())
 	}
-	crashpoint.Here("bell.armed")
-	if ticket&fenced != 0 {
-		return ticket, true // whoever has not seen the bell armed had made its change before this call
-	}
-	if !futex.Membarrier() {
-		return ticket, false
-	}
-	// SYNC: bell: whoever looks at the bell after its change from now on sees it armed.
-	if b.word.CompareAndSwap(ticket, ticket|fenced) {
-		crashpoint.Here("bell.fenced")
-		return ticket | fenced, true
-	}
-	return ticket, true // not valid any more: the sleep will not begin
+	return ticket
 }
 
-// ring wakes at most n sleepers, if the bell is armed.
-func (b *bell) ring(n int) {
-	w := b.word.Load()
+// armAt arms the bell if its word is w.
+func (b *bell) armAt(w uint32) (ticket uint32, ok bool) {
+	ticket = (w+turn)&^unrung | armed
+	if !b.word.CompareAndSwap(w, ticket) {
+		return 0, false
+	}
+	crashpoint.Here("bell.armed")
+	return ticket, true
+}
+
+// armFenced is arm where changes may be plain stores. It reports false when one of the next moment can slip
+// through, because the kernel refuses membarriers.
+func (b *bell) armFenced() (ticket uint32, sure bool) {
+	for asked := 0; ; {
+		w := b.word.Load()
+		if w&fenced == 0 && asked < asks {
+			asked++
+			if !b.fence() {
+				asked = asks
+			}
+			continue
+		}
+		if ticket, ok := b.armAt(w); ok {
+			return ticket, w&fenced != 0
+		}
+	}
+}
+
+// fence makes the bell strict, and fenced if it still is strict when all changes are known to obey. It reports
+// false when the kernel refuses membarriers.
+func (b *bell) fence() bool {
+	asked := b.word.Or(strict)
+	crashpoint.Here("bell.strict")
+	if !futex.Membarrier() {
+		return false
+	}
+	// SYNC: bell: whoever looks at the bell after its change from now on sees it strict, or what comes after that.
+	for w := b.word.Load(); w&(strict|fenced) == strict && w>>turnShift == asked>>turnShift; w = b.word.Load() {
+		if b.word.CompareAndSwap(w, w|fenced) {
+			crashpoint.Here("bell.fenced")
+		}
+	}
+	return true
+}
+
+// ring wakes at most n sleepers, if the bell is armed, after a change that was a fence itself.
+func (b *bell) ring(n int) { b.ringFrom(b.word.Load(), n) }
+
+// ringFrom wakes at most n sleepers, if the bell is armed. The word w is what a look at it has returned. When that is out of
+// date, the compare-and-swap that fails is the fence between the change and the next look.
+func (b *bell) ringFrom(w uint32, n int) {
 	for ; w&armed != 0; w = b.word.Load() {
-		rung := w + turn
+		rung := (w + turn) &^ unrung
 		if !b.word.CompareAndSwap(w, rung) {
 			continue
 		}
 		crashpoint.Here("bell.rung")
 		if futex.Wake(b.futex(), n) < n { // nobody sleeps any more
-			b.word.CompareAndSwap(rung, rung&^(armed|fenced))
+			b.word.CompareAndSwap(rung, rung&^armed)
 			crashpoint.Here("bell.disarmed")
 		}
 		return

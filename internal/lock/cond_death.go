@@ -28,7 +28,7 @@ func (c *Cond) claim(ctx context.Context) (*condPlace, error) {
 	}
 	for n := range c.seats.len() {
 		if c.seats.seat(n) == seat {
-			sleepers := NewEventCount(c.party, condBell(c.mem, len(c.seats.seats), n))
+			sleepers := newSwappedCount(c.party, condBell(c.mem, len(c.seats.seats), n))
 			sleepers.Subject = c.Subject
 			p := &condPlace{number: n, seat: seat, sleepers: sleepers}
 			c.place.Store(p)

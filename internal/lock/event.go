@@ -42,7 +42,7 @@ const (
 
 // NewEvent views the first [EventFlagBytes] of mem, which lie in the party's segment, as an event.
 func NewEvent(p *Party, mem []byte, policy wait.Policy) *Event {
-	return &Event{f: eventFlagIn(mem), party: p, herd: Herd{event: NewEventCount(p, mem[eventCountAt:])}, policy: policy}
+	return &Event{f: eventFlagIn(mem), party: p, herd: Herd{event: newSwappedCount(p, mem[eventCountAt:])}, policy: policy}
 }
 
 // SetSubject says what those who wait are reported to wait for; before the first use.

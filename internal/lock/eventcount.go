@@ -11,14 +11,16 @@ import (
 
 // An EventCount lets goroutines of all processes sleep until something that they
 // look at has changed, and costs whoever changes it one plain load when nobody sleeps.
+// Changes may be plain stores, unless the count is made by newSwappedCount.
 // The idea is Dmitry Vyukov's and the eventcount of Reed and Kanodia (1979); see bell for how it works.
 //
 // In each process one goroutine at a time waits on an EventCount in the kernel; the others queue at the gate.
 type EventCount struct {
-	e     *event
-	party *Party
-	gate  chan struct{}
-	watch Watch // of who is past the gate
+	e       *event
+	party   *Party
+	swapped bool // every change is a fence itself, see bell; immutable
+	gate    chan struct{}
+	watch   Watch // of who is past the gate
 
 	posted posting // of who is past the gate
 
@@ -31,6 +33,14 @@ func NewEventCount(p *Party, mem []byte) *EventCount {
 	return &EventCount{e: eventIn(mem), party: p, gate: make(chan struct{}, 1)}
 }
 
+// newSwappedCount is NewEventCount where every change is an atomic read-modify-write, or a sequentially consistent store. It
+// needs no membarriers.
+func newSwappedCount(p *Party, mem []byte) *EventCount {
+	c := NewEventCount(p, mem)
+	c.swapped = true
+	return c
+}
+
 // Notify wakes one sleeper, if there is any, after the caller has made its change
 // visible with a release store or an atomic operation.
 func (c *EventCount) Notify() {
@@ -39,23 +49,52 @@ func (c *EventCount) Notify() {
 	}
 }
 
-// Quiet reports whether nobody sleeps, which is what the fast path of a Notify asks, after the change. It is
+// Quiet reports whether a change needs no Notify, for nobody sleeps, which is what the fast path of a Notify asks after the
+// change. A false says that a Notify must follow, or Awaited, or Fence, whatever else the caller finds. It is
 // small enough to be inlined. The caller keeps c alive.
-func (c *EventCount) Quiet() bool { return futex.Registered() && !c.e.bell.seemsArmed() }
+func (c *EventCount) Quiet() bool { return futex.Registered() && c.e.bell.isQuiet() }
 
-func (c *EventCount) notify() {
-	if c.e.bell.isArmed() {
-		c.e.bell.ring(1)
+// Awaited is Notify that wakes nobody, and reports whether there may be a sleeper. Where it reports false,
+// whoever is about to sleep sees the change.
+func (c *EventCount) Awaited() bool {
+	armed := c.look()&armed != 0
+	runtime.KeepAlive(c)
+	return armed
+}
+
+// Fence orders the change before what the caller reads next of the words that a waiter stores before it sleeps: either the
+// caller sees those, or the waiter sees the change.
+func (c *EventCount) Fence() {
+	c.e.bell.word.Add(0) // of the word that the waiter swaps: the later one of the two sees what was before the earlier
+	runtime.KeepAlive(c)
+}
+
+func (c *EventCount) notify() { c.wake(1) }
+
+// NotifyAll wakes all sleepers, if there are any.
+func (c *EventCount) NotifyAll() { c.wake(everybody) }
+
+func (c *EventCount) wake(n int) {
+	if w := c.look(); w&armed != 0 {
+		c.e.bell.ringFrom(w, n)
 	}
 	runtime.KeepAlive(c)
 }
 
-// NotifyAll wakes all sleepers, if there are any.
-func (c *EventCount) NotifyAll() {
-	if c.e.bell.isArmed() {
-		c.e.bell.ring(everybody)
+// look is the look at the bell after a change.
+func (c *EventCount) look() uint32 {
+	if c.swapped {
+		return c.e.bell.word.Load()
 	}
-	runtime.KeepAlive(c)
+	return c.e.bell.look()
+}
+
+// arm arms the bell, and reports whether all later changes ring it.
+func (c *EventCount) arm() (ticket uint32, sure bool) {
+	if c.swapped {
+		return c.e.bell.arm(), true
+	}
+	return c.e.bell.armFenced()
 }
 
 // Await returns nil once ready reports true. Ready is called by one goroutine of a process
@@ -133,7 +172,8 @@ func (c *EventCount) post() {
 //
 // What a death leaves behind: an armed bell, which costs the next notifier one system call.
 func (c *EventCount) sleep(ctx context.Context, ready func() bool, extra func(*Watch)) bool {
-	ticket, sure := c.e.bell.arm()
+	ticket, sure := c.arm()
+	// SYNC: bell: this look comes after the arming. It is made of atomic loads, so that none is satisfied before.
 	if ready() {
 		return true
 	}

@@ -148,15 +148,15 @@ func (m *Mutex) TryUnlock() bool {
 		return m.unlockSlow()
 	}
 	m.releasing = 1
-	if m.closer.Closed() || r.bell.seemsArmed() {
+	if m.closer.Closed() || !r.bell.isQuiet() {
 		m.releasing = 0
 		return m.unlockSlow()
 	}
 	// SYNC: unlock: what the holder wrote is visible to whoever takes the lock next.
 	cpu.StoreRelease32(address(&r.word), 0) // #2 -> #1
 	crashpoint.Here("lock.unlocked")
-	if r.bell.seemsArmed() {
-		r.bell.ring(enough)
+	if !r.bell.isQuiet() {
+		r.bell.ringFrom(r.bell.look(), enough)
 	}
 	runtime.KeepAlive(m)
 	return true

@@ -13,7 +13,7 @@ import (
 // the present one, and a single death does not leave everybody asleep.
 const enough = 2
 
-// unlockSlow frees a lock that somebody may wait for, or that is suspect. It changes
+// unlockSlow frees a lock whose bell is not quiet, or that is suspect. It changes
 // the word by compare-and-swap only, so that it is safe for a process that has detached, too. It reports
 // false when this process does not hold the lock, and should.
 func (m *Mutex) unlockSlow() bool {
@@ -37,7 +37,7 @@ func (m *Mutex) unlockSlow() bool {
 		}
 		if m.r.word.CompareAndSwap(w, 0) { // #2 -> #1
 			crashpoint.Here("lock.freed")
-			m.r.bell.ring(enough)
+			m.r.bell.ringFrom(m.r.bell.lookSwapped(), enough)
 			return true
 		}
 	}

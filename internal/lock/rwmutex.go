@@ -97,8 +97,8 @@ func NewRWMutex(p *Party, mem []byte, policy wait.Policy) *RWMutex {
 		policy:  policy,
 		seats:   newRoster(p, &r.high, mem[rwHeadBytes:]),
 		writers: NewMutex(p, mem, policy),
-		drained: NewEventCount(p, mem[rwDrainedOffset:]),
-		opened:  NewEventCount(p, mem[rwOpenedOffset:]),
+		drained: newSwappedCount(p, mem[rwDrainedOffset:]),
+		opened:  newSwappedCount(p, mem[rwOpenedOffset:]),
 		gate:    make(chan struct{}, 1),
 	}
 	l.seat = l.seats.claim(seatGuard|seatBarred, nil)

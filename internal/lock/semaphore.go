@@ -93,7 +93,7 @@ func NewSemaphore(party *Party, mem []byte, p SemaphoreSpec, policy wait.Policy)
 		closer: party.Closer,
 		policy: policy,
 	}
-	s.event = NewEventCount(party, mem[semaphoreEventAt:])
+	s.event = newSwappedCount(party, mem[semaphoreEventAt:])
 	s.turn = turnWord{word: &s.r.turn, party: party, born: time.Now()}
 	if p.Max > 0 {
 		s.limit = p.Max
@@ -136,7 +136,7 @@ func (s *Semaphore) Release(n int64) error {
 		// SYNC: units: what was done with them is visible to whoever acquires them next.
 		if r.free.CompareAndSwap(c, c+n) {
 			crashpoint.Here("semaphore.released")
-			if r.event.bell.seemsArmed() { // a compare-and-swap is fence enough, see bell
+			if r.event.bell.isArmed() { // a compare-and-swap is fence enough, see bell
 				s.wake(n)
 			}
 			runtime.KeepAlive(s)

@@ -57,7 +57,7 @@ func IsWaitGroupUndo(mem []byte) bool { return waitGroupIn(mem).undo != 0 }
 // processes as there can be.
 func NewWaitGroup(party *Party, mem []byte, undo bool, policy wait.Policy) *WaitGroup {
 	g := &WaitGroup{r: waitGroupIn(mem), closer: party.Closer, policy: policy}
-	g.herd.event = NewEventCount(party, mem[waitGroupEventAt:])
+	g.herd.event = newSwappedCount(party, mem[waitGroupEventAt:])
 	if undo {
 		g.owned = newTally(party, mem[WaitGroupBytes:], policy, g.settle)
 	}
@@ -166,7 +166,7 @@ func (g *WaitGroup) settle(sum uint64) {
 
 // wake wakes all who wait if the count has become 0.
 func (g *WaitGroup) wake(count uint32) {
-	if count == 0 && g.r.event.bell.seemsArmed() { // the change of the word is fence enough
+	if count == 0 && g.r.event.bell.isArmed() { // the change of the word is fence enough
 		g.r.event.bell.ring(everybody)
 	}
 }

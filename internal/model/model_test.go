@@ -50,7 +50,8 @@ var sound = []check{
 	{model: proctab, flags: "PROCS=3", size: normal},
 
 	// Without a death, nobody who sleeps needs the backstop.
-	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2"},
+	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 TRUST"},
+	{model: sleep, flags: "SLEEPERS=2 ROUNDS=3 TRUST"},
 	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 ONCE"},
 	{model: sleep, flags: "SLEEPERS=2 CANCELS=1"},
 	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 CANCELS=1"},
@@ -59,6 +60,13 @@ var sound = []check{
 	{model: sleep, flags: "SLEEPERS=3 NOTIFIERS=2", size: normal},
 	{model: sleep, flags: "SLEEPERS=3 NOTIFIERS=2 ONCE CANCELS=1", size: normal},
 	{model: sleep, flags: "SLEEPERS=3 NOTIFIERS=2 EVENT CANCELS=1", size: normal},
+
+	// Nor where every change is a locked instruction, or the kernel refuses membarriers. Where it refuses them to some, those
+	// look again by themselves.
+	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 SWAPPED"},
+	{model: sleep, flags: "SLEEPERS=3 EVENT SWAPPED"},
+	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 NO_BARRIER"},
+	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 MIXED"},
 
 	// With it, whoever dies, nobody sleeps for ever.
 	{model: sleep, flags: "SLEEPERS=2 DEATHS=2 BACKSTOP CANCELS=1"},
@@ -119,6 +127,9 @@ var broken = []check{
 	{model: mutex, flags: "BROKEN_UNLOCK_NO_LOOK PROCS=2", want: stuck},
 	{model: mutex, flags: "BROKEN_ARM_NO_MEMBARRIER PROCS=2", want: stuck},
 	{model: mutex, flags: "BROKEN_DISARM_STORE PROCS=3", want: stuck},
+	{model: mutex, flags: "BROKEN_UNLOCK_NO_FENCE PROCS=2 ROUNDS=2", want: stuck},
+	{model: mutex, flags: "BROKEN_RELAX_STORE PROCS=3", want: stuck},
+	{model: mutex, flags: "BROKEN_ARM_RELAXED PROCS=3", want: stuck},
 	{model: mutex, flags: "BROKEN_SLEEP_NO_COMPARE PROCS=2", want: stuck},
 	{model: mutex, flags: "BROKEN_SLEEP_NO_LIVENESS PROCS=2 DEATHS=1", want: stuck},
 	{model: mutex, flags: "BROKEN_LEAVE_SWALLOWS_WAKE PROCS=3 CANCELS=1 WAKES=1", want: stuck},
@@ -157,7 +168,15 @@ var broken = []check{
 	{model: sleep, flags: "BROKEN_LOOK_FIRST SLEEPERS=1", want: stuck},
 	{model: sleep, flags: "BROKEN_NO_COMPARE SLEEPERS=1", want: stuck},
 	{model: sleep, flags: "BROKEN_DISARM_STORE SLEEPERS=1 NOTIFIERS=2", want: stuck},
-	{model: sleep, flags: "BROKEN_DISARM_KEEPS_FENCED SLEEPERS=1 ROUNDS=2", want: stuck},
+	{model: sleep, flags: "BROKEN_FENCED_EARLY SLEEPERS=2 NOTIFIERS=2 ONCE", want: stuck},
+	{model: sleep, flags: "BROKEN_NO_FENCE SLEEPERS=1 ROUNDS=2", want: stuck},
+	{model: sleep, flags: "BROKEN_RING_NO_FENCE SLEEPERS=1 NOTIFIERS=2", want: stuck},
+	{model: sleep, flags: "BROKEN_RELAX_STORE SLEEPERS=1 ROUNDS=2", want: stuck},
+	{model: sleep, flags: "BROKEN_RELAX_KEEPS_TURN SLEEPERS=2 NOTIFIERS=2 TRUST", want: "(plain["},
+	{model: sleep, flags: "BROKEN_ARM_RELAXED SLEEPERS=1 ROUNDS=2", want: stuck},
+	{model: sleep, flags: "BROKEN_LOOK_EARLY SLEEPERS=1", want: stuck},
+	{model: sleep, flags: "BROKEN_LOOK_EARLY SLEEPERS=1 SWAPPED", want: stuck},
+	{model: sleep, flags: "MIXED BROKEN_SILENT_NO_LOOK SLEEPERS=1", want: stuck}, // this is what the silent look is for
 	{model: sleep, flags: "BROKEN_LEAVE_SWALLOWS_WAKE SLEEPERS=2 CANCELS=1", want: stuck},
 	{model: sleep, flags: "BROKEN_RING_ONE SLEEPERS=2 EVENT", want: stuck},
 	{model: sleep, flags: "SLEEPERS=1 DEATHS=1", want: stuck}, // this is what the backstop is for

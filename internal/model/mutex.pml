@@ -36,7 +36,7 @@ inline dequeue() {
 proctype leader(byte self) {
 	byte me = idOf(self, 0);
 	byte w, g, next, round, after;
-	bool slept, all, askedG, sure;
+	bool slept, all, askedG;
 	{
 		true;
 #ifdef REUSE
@@ -118,25 +118,33 @@ askTurn:
 		}
 #endif
 
-arm: /* Mirrors bell.arm. */
+arm: /* Mirrors bell.armFenced and bell.fence. */
 		atomic {
-			armed = true;
-			current = self;
-			sure = fenced;
 			if
-			:: sure -> sure = false; goto look
-			:: else -> goto fence
+			:: fenced -> goto armAt
+			:: else
 			fi
 		}
-fence:
+		atomic { strictly = true; asked = asked | bit(self) }
 #ifndef BROKEN_ARM_NO_MEMBARRIER
 		atomic { membarrier() }
 #endif
 		atomic {
 			if
-			:: current == self -> fenced = true
+			:: (asked & bit(self)) && strictly -> fenced = true
 			:: else
+			fi
+		}
+armAt: /* Mirrors bell.armAt. */
+		atomic {
+#ifndef BROKEN_ARM_RELAXED
+			if
+			:: fenced
+			:: else -> goto arm /* it has become quiet meanwhile */
 			fi;
+#endif
+			armed = true;
+			moved(self);
 			goto look
 		}
 
@@ -451,7 +459,7 @@ through:
 		atomic {
 			gone & bit(self) ->
 			w = 0; g = 0; next = 0; round = 0; after = 0; me = 0;
-			slept = false; all = false; askedG = false; sure = false
+			slept = false; all = false; askedG = false
 		}
 	}
 }

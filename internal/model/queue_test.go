@@ -45,6 +45,7 @@ var brokenQueue = []check{
 	{model: queue, flags: "BROKEN_PASSED_FIRST CAP=2 PRODUCERS=2 CONSUMERS=1 DEATHS=1", want: violated},
 
 	{model: ringSleep, flags: "BROKEN_SLEEP_NO_MEMBARRIER", want: stuck},
+	{model: ringSleep, flags: "BROKEN_STRICT_NO_FENCE", want: stuck},
 	{model: ringSleep, flags: "BROKEN_NO_SECOND_LOOK", want: stuck},
 	{model: ringSleep, flags: "BROKEN_FINISH_SILENT", want: stuck},
 	{model: ringSleep, flags: "BROKEN_ABORT_SILENT CLOSE", want: stuck},

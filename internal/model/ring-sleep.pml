@@ -1,7 +1,8 @@
 /*
  * How the two ends of queue.SPSC wait for each other, and how it is closed: spsc_producer.go, spsc_consumer.go, spsc_wait.go
  * and spsc_role.go. A producer or a consumer announces that it is going to sleep, looks again and sleeps. The other end makes its
- * change with a plain store and looks for sleepers with a plain load; the sleeper's membarrier orders the two.
+ * change with a plain store and looks for sleepers with a plain load; the membarrier of the first sleeper orders the two. Later
+ * sleepers find the bell fenced and issue none: then the other end fences, and looks again.
  *
  * One atomic block is one access to shared memory together with the local decision that follows from it. Plain stores go
  * through a store buffer, in their order, and drain late. The bells are taken as they should be; sleep.pml checks them.
@@ -39,6 +40,9 @@ byte begunValue[2], tailValue[2], readValue;
 /* The bells: somebody sleeps, or is about to. */
 bool awaitMessage, awaitRoom;
 
+/* Changes fence, and it is known that they do; see sleep.pml. */
+bool strictMessage, strictRoom, fencedMessage, fencedRoom;
+
 bool gone[2], ended;
 byte deaths;
 
@@ -66,27 +70,56 @@ inline drainConsumer() {
 	fi
 }
 
+/* A locked instruction of an end. */
+inline drainOf(who) {
+	if
+	:: who == CONSUMER -> drainConsumer()
+	:: else -> drainProducer(who)
+	fi
+}
+
 inline membarrier() {
 	drainProducer(0); drainProducer(1); drainConsumer()
 }
 
-/* Mirrors the fast path of Notify after a put: a plain load, and a locked instruction if somebody sleeps. */
-inline tellConsumer() {
+/* Mirrors bell.look and bell.ringFrom: a plain load, and a locked instruction if somebody sleeps or may trust in one. */
+inline tell(awaited, strictly, fenced, who) {
 	atomic {
 		if
-		:: awaitMessage -> drainProducer(self); awaitMessage = false
-		:: else
+		:: awaited -> drainOf(who); awaited = false
+		:: else -> again = strictly
 		fi
 	}
+	if
+	:: again ->
+		atomic {
+			again = false;
+#ifndef BROKEN_STRICT_NO_FENCE
+			drainOf(who);
+#endif
+			if
+			:: awaited -> drainOf(who); awaited = false
+			:: !awaited && fenced -> strictly = false; fenced = false
+			:: !awaited
+			fi
+		}
+	:: else
+	fi
 }
 
-inline tellProducer() {
-	atomic {
-		if
-		:: awaitRoom -> drainConsumer(); awaitRoom = false
-		:: else
-		fi
-	}
+#define tellConsumer() tell(awaitMessage, strictMessage, fencedMessage, self)
+#define tellProducer() tell(awaitRoom, strictRoom, fencedRoom, CONSUMER)
+
+/* Mirrors bell.armFenced. */
+inline arm(awaited, strictly, fenced, who) {
+	do
+	:: atomic { fenced -> drainOf(who); awaited = true; break }
+	:: atomic { !fenced -> drainOf(who); strictly = true }
+#ifndef BROKEN_SLEEP_NO_MEMBARRIER
+		atomic { membarrier() }
+#endif
+		atomic { fenced = strictly }
+	od
 }
 
 /* Mirrors spsc.takePut. */
@@ -110,10 +143,7 @@ inline awaitPlace() {
 		:: closed -> over = true; break
 		:: else
 		fi;
-		atomic { drainProducer(self); awaitRoom = true }
-#ifndef BROKEN_SLEEP_NO_MEMBARRIER
-		atomic { membarrier() }
-#endif
+		arm(awaitRoom, strictRoom, fencedRoom, self);
 		if
 #ifndef BROKEN_NO_SECOND_LOOK
 		:: read == next || closed
@@ -169,18 +199,18 @@ inline putAll() {
 
 proctype producer(byte self) {
 	byte next;
-	bool over;
+	bool over, again;
 	{
 		takeRole();
 		putAll()
 	} unless {
-		atomic { gone[self] -> next = 0; over = false }
+		atomic { gone[self] -> next = 0; over = false; again = false }
 	}
 }
 
 proctype heir(byte self) {
 	byte next;
-	bool over;
+	bool over, again;
 end:	atomic {
 		gone[0] -> skip;
 #ifndef BROKEN_DEAD_NO_MEMBARRIER
@@ -202,7 +232,10 @@ inline lookForMessage() {
 		:: else ->
 			watch = true;
 #ifndef BROKEN_CLOSED_NO_MEMBARRIER
-			atomic { membarrier() }
+			if
+			:: !last -> atomic { membarrier(); last = true }
+			:: else
+			fi;
 #endif
 			b = begun;
 			if
@@ -230,17 +263,14 @@ inline lookForMessage() {
 
 proctype consumer() {
 	byte next, b, o;
-	bool found, over, watch, lost;
+	bool found, over, watch, lost, again, last;
 
 	do
 	:: next < TOTAL ->
 		lookForMessage();
 		if
 		:: !found && !over ->
-			atomic { drainConsumer(); awaitMessage = true }
-#ifndef BROKEN_SLEEP_NO_MEMBARRIER
-			atomic { membarrier() }
-#endif
+			arm(awaitMessage, strictMessage, fencedMessage, CONSUMER);
 #ifndef BROKEN_NO_SECOND_LOOK
 			lookForMessage()
 #endif

@@ -7,7 +7,8 @@
  * each may die. "Mirrors f" names the Go function whose steps follow.
  *
  * A notifier makes its change with a plain store, which goes through a store buffer and drains late, and then looks at
- * the bell with a plain load. The sleeper's membarrier drains all buffers.
+ * the bell with a plain load. A sleeper's membarrier drains all buffers; where the bell is fenced, it issues none, and
+ * notifiers make up for it with a locked instruction on the bell.
  *
  * Configuration, each by -D:
  *
@@ -15,11 +16,18 @@
  *	NOTIFIERS  processes that bring units, each into a place of its own
  *	ROUNDS     units that each notifier brings
  *	ONCE       a sleeper takes one unit and leaves; otherwise it goes on for as long as there are any to come
+ *	SWAPPED    every change is a locked instruction, and sleepers ask for nothing
+ *	NO_BARRIER the kernel refuses membarriers: every look at the bell is a locked instruction
+ *	MIXED      it refuses them to the sleepers only, which look again by themselves when they are not sure
+ *	TRUST      checked besides: no change that found the bell quiet is still on its way when a sleeper trusts that it is fenced
  *	EVENT      what was brought stays, for all to see, and all are woken: event.go, and Broadcast
  *	DEATHS     how many processes may be killed
  *	CANCELS    how many waits may be cancelled
  *	BACKSTOP   a sleeper may look again by itself once somebody has died
  *	BROKEN_*   one mistake each, which spin must find
+ *
+ * Loads are satisfied in their order. With BROKEN_LOOK_EARLY the second look is not: an unordered load may be satisfied at any
+ * moment between the first look and its turn.
  *
  * Property: when nothing can happen any more, nobody sleeps while there is a unit. Otherwise the
  * sleeper is in an invalid end state.
@@ -55,8 +63,12 @@ bool unit[NOTIFIERS], buffered[NOTIFIERS];
  */
 #define NONE      15
 #define ringer(i) (8 + (i))
-bool armed, fenced;
+bool armed, strictly, fenced;
 byte current = NONE;
+
+/* The sleepers that have asked for fences at the present turn: those for which a compare-and-swap of that turn works. */
+byte asked;
+#define moved(by) current = by; asked = 0 /* the turn moves on */
 
 /* The kernel: who is queued on the bell. */
 byte queue;
@@ -65,10 +77,23 @@ byte gone;  /* killed */
 byte done;  /* notifiers that bring no more */
 byte deaths, cancels;
 
+/* The change on its way has found the bell quiet. */
+bool plain[NOTIFIERS];
+#ifdef TRUST
+#define sawQuiet plain[place(self)] = buffered[place(self)]
+#else
+#define sawQuiet skip
+#endif
+#if NOTIFIERS > 1
+#define anyPlain (plain[0] || plain[1])
+#else
+#define anyPlain plain[0]
+#endif
+
 /* A store buffer reaches memory. */
 inline drain(n) {
 	if
-	:: buffered[n] -> buffered[n] = false; unit[n] = true
+	:: buffered[n] -> buffered[n] = false; plain[n] = false; unit[n] = true
 	:: else
 	fi
 }
@@ -112,14 +137,37 @@ inline wakeOne() {
 	fi
 }
 
-/* Mirrors bell.ring. Goes on at rung. */
+/* Mirrors pass: after some changes that found nobody, how many is left open, the bell becomes quiet. It swaps the word
+ * that it has seen, which is what its step before has made of it. */
+inline relaxSteps() {
+	atomic {
+#ifdef BROKEN_RELAX_STORE
+		armed = false; strictly = false; fenced = false; moved(NONE)
+#else
+		if
+		:: armed || !fenced
+#ifdef BROKEN_RELAX_KEEPS_TURN
+		:: !armed && fenced -> strictly = false; fenced = false
+#else
+		:: !armed && fenced -> strictly = false; fenced = false; moved(NONE)
+#endif
+		fi
+#endif
+	}
+}
+
+/* Mirrors bell.ringFrom, after a look that found the bell armed. Goes on at rung. */
 inline ringSteps() {
 	true;
 ring:
 	atomic {
 		if
-		:: armed -> flush(); current = ringer(self)
+		:: armed -> flush(); moved(ringer(self))
+#ifdef BROKEN_RING_NO_FENCE
 		:: else -> goto rung
+#else
+		:: else -> flush(); goto rung /* the compare-and-swap has failed */
+#endif
 		fi
 	}
 	atomic {
@@ -140,9 +188,6 @@ ring:
 		:: current == ringer(self) ->
 #endif
 			armed = false;
-#ifndef BROKEN_DISARM_KEEPS_FENCED
-			fenced = false;
-#endif
 			current = NONE
 #ifndef BROKEN_DISARM_STORE
 		:: else
@@ -160,17 +205,26 @@ ring:
 #define took unit[n] = false; n = 0; slept = false; goto look
 #endif
 
+#ifdef BROKEN_LOOK_EARLY
+#define seen (unit[n] && !(second && early)) /* a load that was satisfied before the unit came */
+#else
+#define seen unit[n]
+#endif
+
 proctype sleeper(byte self) {
 	byte n;
-	bool second, slept;
+	bool second, slept, sure;
+#ifdef BROKEN_LOOK_EARLY
+	bool early;
+#endif
 	{
 		true;
 look: /* Mirrors await, and sleep once the bell is armed: ready looks at one place after the other. */
 		atomic {
 			if
-			:: unit[n] -> second = false; took
-			:: !unit[n] && n + 1 < NOTIFIERS -> n++; goto look
-			:: !unit[n] && n + 1 == NOTIFIERS ->
+			:: seen -> second = false; took
+			:: !seen && n + 1 < NOTIFIERS -> n++; goto look
+			:: !seen && n + 1 == NOTIFIERS ->
 				n = 0;
 				if
 				:: second -> second = false; goto park
@@ -186,23 +240,61 @@ arm: /* Mirrors await and bell.arm. */
 		:: true
 		fi;
 #endif
+#ifdef BROKEN_LOOK_EARLY
 		atomic {
-			armed = true;
-			current = self;
 			if
-			:: fenced -> goto armed2
+			:: !anyUnit -> early = true
+			:: early = false
+			fi
+		}
+#endif
+#ifndef SWAPPED
+ask: /* Mirrors bell.armFenced and bell.fence. */
+		atomic {
+			if
+			:: fenced -> goto announce
 			:: else
 			fi
 		}
-#ifndef BROKEN_NO_MEMBARRIER
+		atomic { /* Another may have made it fenced meanwhile. */
+			strictly = true;
+			asked = asked | bit(self)
+#ifdef BROKEN_FENCED_EARLY
+			; fenced = true
+#endif
+		}
+#if defined(NO_BARRIER) || defined(MIXED)
+		goto announceUnsure;
+#elif !defined(BROKEN_NO_MEMBARRIER)
 		atomic { membarrier() }
 #endif
 		atomic {
 			if
-			:: current == self -> fenced = true
+			:: (asked & bit(self)) && strictly -> fenced = true
 			:: else
 			fi
 		}
+#endif
+announce: /* Mirrors bell.armAt. */
+		atomic {
+#if !defined(SWAPPED) && !defined(BROKEN_ARM_RELAXED)
+			if
+			:: fenced
+			:: else -> goto ask
+			fi;
+#endif
+			assert(!anyPlain);
+			armed = true;
+#ifdef MIXED
+			sure = true;
+#endif
+			moved(self);
+			goto armed2
+		}
+#if defined(NO_BARRIER) || defined(MIXED)
+announceUnsure:
+		atomic { armed = true; moved(self) }
+#endif
 armed2:
 #ifndef BROKEN_NO_RECHECK
 		atomic { second = true; goto look }
@@ -228,6 +320,9 @@ park: /* Mirrors Park: the kernel compares and queues. */
 #if CANCELS > 0
 			:: cancels < CANCELS -> cancels++; slept = true; queue = queue & ~bit(self); goto leave
 #endif
+#if defined(MIXED) && !defined(BROKEN_SILENT_NO_LOOK)
+			:: !sure && anyUnit -> queue = queue & ~bit(self); goto look
+#endif
 			:: over -> goto through
 			fi
 		}
@@ -245,9 +340,9 @@ rung:
 #endif
 #endif
 through:
-		atomic { n = 0; second = false; slept = false; queue = queue & ~bit(self) }
+		atomic { n = 0; second = false; slept = false; sure = false; queue = queue & ~bit(self) }
 	} unless {
-		atomic { gone & bit(self) -> n = 0; second = false; slept = false }
+		atomic { gone & bit(self) -> n = 0; second = false; slept = false; sure = false }
 	}
 }
 
@@ -270,7 +365,11 @@ end_full: /* whoever would take the unit before has left */
 #ifdef BROKEN_LOOK_FIRST
 		saw = armed;
 #endif
+#ifdef SWAPPED
+		atomic { unit[place(self)] = true; round++ }
+#else
 		atomic { buffered[place(self)] = true; round++ }
+#endif
 #if defined(BROKEN_NO_LOOK)
 		goto change;
 #elif defined(BROKEN_LOOK_FIRST)
@@ -279,11 +378,29 @@ end_full: /* whoever would take the unit before has left */
 		:: else -> goto change
 		fi;
 #else
-		/* Mirrors Notify and isArmed. */
-		if
-		:: armed -> goto ring
-		:: else -> goto change
-		fi;
+		/* Mirrors Notify and bell.look. */
+		atomic {
+			if
+			:: armed -> goto ring
+#if defined(BROKEN_NO_FENCE) || defined(SWAPPED)
+			:: else -> goto change
+#elif defined(NO_BARRIER)
+			:: else
+#else
+			:: !armed && !strictly -> sawQuiet; goto change
+			:: !armed && strictly
+#endif
+			fi
+		}
+		atomic {
+			flush();
+			if
+			:: armed -> goto ring
+			:: else
+			fi
+		}
+		relaxSteps();
+		goto change;
 #endif
 		ringSteps();
 rung:

@@ -42,7 +42,7 @@ unlockClosed:
 unlockArmed:
 	atomic {
 		if
-		:: armed -> buffer[self] = buffer[self] | settled; goto unlockSlow
+		:: armed || strictly -> buffer[self] = buffer[self] | settled; goto unlockSlow
 		:: else -> goto unlockStore
 		fi
 	}
@@ -53,6 +53,13 @@ unlockStore:
 		if
 #ifndef BROKEN_UNLOCK_NO_LOOK
 		:: armed -> after = LEFT; all = false; goto ring
+		:: !armed && strictly ->
+			after = LEFT; all = false;
+#ifdef BROKEN_UNLOCK_NO_FENCE
+			goto released
+#else
+			goto pass
+#endif
 #endif
 		:: else -> goto released
 		fi
@@ -147,17 +154,39 @@ release:
 	atomic {
 		flush(self);
 		if
-		:: W == w -> W = 0; leaveConsistent(); after = LEFT; all = false; goto ring
+		:: W == w -> W = 0; leaveConsistent(); after = LEFT; all = false; goto pass
 		:: else -> goto unlockSlow
 		fi
 	}
 
-ring: /* Mirrors bell.ring. */
+pass: /* Mirrors bell.look and bell.lookSwapped: after some unlocks that found nobody the bell becomes quiet. */
+	atomic {
+		flush(self);
+		w = 0;
+		if
+		:: armed -> goto ring
+		:: !armed && fenced -> goto relax
+		:: !armed -> goto rung
+		fi
+	}
+relax:
+	atomic {
+		if
+		:: !armed && fenced -> strictly = false; fenced = false; moved(NONE)
+#ifdef BROKEN_RELAX_STORE
+		:: armed -> armed = false; strictly = false; fenced = false; moved(NONE)
+#endif
+		:: true
+		fi;
+		goto rung
+	}
+
+ring: /* Mirrors bell.ring and bell.ringFrom. A compare-and-swap that fails is a fence, too. */
 	atomic {
 		w = (after == TAKES -> w : 0);
 		if
-		:: armed -> flush(self); current = ringer(self); goto ringWake
-		:: else -> goto rung
+		:: armed -> flush(self); moved(ringer(self)); goto ringWake
+		:: else -> flush(self); goto rung
 		fi
 	}
 ringWake:
@@ -185,9 +214,9 @@ disarm:
 	atomic {
 		if
 #ifndef BROKEN_DISARM_STORE
-		:: current == ringer(self) -> armed = false; fenced = false; current = NONE
+		:: current == ringer(self) -> armed = false; current = NONE
 #else
-		:: true -> armed = false; fenced = false; current = NONE
+		:: true -> armed = false; current = NONE
 #endif
 		:: else
 		fi;

@@ -89,8 +89,12 @@ byte epoch[PROCS];
  */
 #define NONE      15
 #define ringer(i) (8 + (i))
-bool armed, fenced;
+bool armed, strictly, fenced;
 byte current = NONE;
+
+/* The leaders that have asked for fences at the present turn: those for which a compare-and-swap of that turn works. */
+byte asked;
+#define moved(by) current = by; asked = 0 /* the turn moves on */
 
 /*
  * The store buffer of each goroutine, drained in order, at any time: the plain
