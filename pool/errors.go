@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"time"
 )
 
@@ -25,7 +24,7 @@ type WorkerDiedError struct {
 	PID      int    // of the last worker
 	ExitCode int    // of the last worker; negative: the number of the signal that killed it; ExitUnknown
 	Signal   string // name of that signal, empty when it was none
-	Stderr   string // the last lines that the last worker wrote to its standard error, at most 4 KiB; of a long crash also the first
+	Stderr   string // the last lines that the last worker wrote to its standard error, at most 4 KiB; of a long crash also the first, and those before it
 }
 
 func (e *WorkerDiedError) Error() string {
@@ -41,23 +40,10 @@ func (e *WorkerDiedError) Error() string {
 		who = e.Worker + ", " + who
 	}
 	text := fmt.Sprintf("pool: task %q: its worker died (%d times, the last was %s, %s)", e.Task, e.Attempts, who, how)
-	if last := e.lastWord(); last != "" {
+	if last := headline(e.Stderr); last != "" {
 		text += ": " + last
 	}
 	return text
-}
-
-// lastWord is the line of Stderr that says most: that with which a crash of the Go runtime begins, otherwise the last.
-func (e *WorkerDiedError) lastWord() (last string) {
-	for line := range strings.Lines(e.Stderr) {
-		if line = strings.TrimSpace(line); line == "" {
-			continue
-		}
-		if last = line; isCause([]byte(line)) {
-			break
-		}
-	}
-	return last
 }
 
 // A PanicError says that a task, or a function that opens or closes a [Resource], panicked or ended its goroutine.

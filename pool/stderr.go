@@ -117,6 +117,8 @@ type workerStderr struct {
 	prefix  []byte // nil: the process id is not known yet
 	partial []byte // a line that has no end yet, or what came before the process id
 	last    []byte // the end of what was written, up to twice as much as is kept
+	recent  []byte // the last lines
+	before  []byte // the last lines before cause, where C writes why it aborts
 	cause   []byte // the beginning of a crash of the Go runtime: why that was
 	after   int    // bytes since there
 }
@@ -179,12 +181,7 @@ func (w *workerStderr) pass() {
 
 // put passes on one line, without its newline.
 func (w *workerStderr) put(line []byte) {
-	if w.cause != nil || isCause(line) {
-		w.after += len(line) + 1
-		if len(w.cause)+len(line) < causeBytes && w.after <= causeBytes {
-			w.cause = append(append(w.cause, line...), '\n')
-		}
-	}
+	w.keepCause(line)
 	prefix := w.prefix
 	if prefix == nil {
 		prefix = fmt.Appendf(nil, "[%s] ", w.name)
@@ -192,6 +189,26 @@ func (w *workerStderr) put(line []byte) {
 	whole := make([]byte, 0, len(prefix)+len(line)+1)
 	whole = append(append(append(whole, prefix...), line...), '\n')
 	w.to.put(whole)
+}
+
+// keepCause keeps a line if it is of the beginning of a crash, or may come before one. A cause that more has followed
+// than its own output was none: what is written from then on is about something else.
+func (w *workerStderr) keepCause(line []byte) {
+	if isCause(line) && (w.cause == nil || w.after > causeBytes) {
+		w.before = bytes.Clone(w.recent)
+		w.cause, w.after = make([]byte, 0, causeBytes), 0
+	}
+	w.recent = append(append(w.recent, line[:min(len(line), causeBytes-1)]...), '\n')
+	for len(w.recent) > causeBytes {
+		w.recent = w.recent[bytes.IndexByte(w.recent, '\n')+1:]
+	}
+	if w.cause == nil {
+		return
+	}
+	w.after += len(line) + 1
+	if len(w.cause)+len(line) < causeBytes && w.after <= causeBytes {
+		w.cause = append(append(w.cause, line...), '\n')
+	}
 }
 
 // wholeRunes is how many bytes of b are left without a character that is cut at the end.
@@ -215,25 +232,15 @@ func (w *workerStderr) keep(b []byte) {
 	w.last = append(w.last, b...)
 }
 
-// isCause says that a line is the first that the Go runtime writes when it crashes. Stacks follow, which may be long.
-func isCause(line []byte) bool {
-	for _, prefix := range []string{"panic: ", "fatal error: ", "unexpected fault address ", "runtime: out of memory", "runtime/cgo: "} {
-		if bytes.HasPrefix(line, []byte(prefix)) {
-			return true
-		}
-	}
-	return false
-}
-
 // String is the end of what was written, of at most 4 KiB: whole lines, or the end of the last one when that is longer. If a
-// crash of the Go runtime does not fit, the first lines of that come before, and a line of three dots.
+// crash of the Go runtime does not fit, what came before it, its first lines and a line of three dots come first.
 func (w *workerStderr) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.after <= lastBytes {
 		return lastOf(w.last, lastBytes)
 	}
-	cause := strings.ToValidUTF8(string(w.cause), "?") + "...\n"
+	cause := strings.ToValidUTF8(string(w.before)+string(w.cause), "?") + "...\n"
 	return cause + lastOf(w.last, lastBytes-len(cause))
 }
 
