@@ -3,6 +3,7 @@ package pool
 import (
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/process"
@@ -124,8 +125,12 @@ func (p *Pool) launchProcess(c *child, stderr *workerStderr) (host, error) {
 	if err != nil {
 		return nil, err
 	}
+	o := p.options
 	proc, err := process.Start(process.Spec{
-		Env: []string{config, depth}, Own: []*os.File{p.seg.File()}, Stderr: stderr, Limits: p.limits(),
+		Env: append(slices.Clone(o.Env), config, depth), Dir: o.Dir,
+		Own: []*os.File{p.seg.File()}, Files: p.files,
+		Stdout: o.Stdout, Stderr: stderr,
+		Limits: o.surroundings(p.size()).limits(),
 	})
 	if err != nil {
 		return nil, err // not proc, which would be an interface that is not nil

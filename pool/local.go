@@ -17,9 +17,9 @@ import (
 //
 // What differs: os.Exit and a fault in a task end the program. A task cannot be killed: one that is past its hard
 // deadline, or goes on after the grace of [Pool.Terminate], is left alone, with its goroutine, until it returns. Options.RecycleMemory and
-// MemoryLimit mean nothing. A worker's process id is that of this process.
+// MemoryLimit mean nothing, nor do Env, Dir, Files, CPUs, Nice, GOMAXPROCS and Stdout. A worker's process id is that of this process.
 func NewLocal(ctx context.Context, o Options) (*Pool, error) {
-	o.RecycleMemory, o.MemoryLimit = 0, 0
+	o.RecycleMemory, o.MemoryLimit, o.Files = 0, 0, nil
 	return newPool(ctx, o, true)
 }
 

@@ -26,6 +26,7 @@ type workerConfig struct {
 	RecycleMemory int64         `json:",omitempty"`
 	IdleTimeout   time.Duration `json:",omitempty"`
 	Resources     []string      `json:",omitempty"`
+	Files         []string      `json:",omitempty"` // names of the files that follow workerFD
 }
 
 const (
@@ -89,7 +90,11 @@ func enter(value string) (*worker, error) {
 		return nil, err
 	}
 	name := workerName(int(c.Number))
-	become(ProcessInfo{Name: name, Daemon: true}, &ParentProcess{name: c.ParentName, pid: c.ParentPID, gone: gone})
+	files, err := inheritedFiles(workerFD, c.Files)
+	if err != nil {
+		return nil, err
+	}
+	become(ProcessInfo{Name: name, Daemon: true, Files: files}, &ParentProcess{name: c.ParentName, pid: c.ParentPID, gone: gone})
 	f, err := process.Inherited(workerFD, "pool")
 	if err != nil {
 		return nil, err

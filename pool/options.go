@@ -6,8 +6,6 @@ import (
 	"os"
 	"runtime"
 	"time"
-
-	"github.com/shmkit/shmkit/internal/process"
 )
 
 // Options say how a pool works. The zero value is a pool of as many workers as
@@ -55,6 +53,32 @@ type Options struct {
 	// OnWorkerExit is called in the parent, one call at a time, when a worker has ended, however that was. It may not wait for the pool.
 	OnWorkerExit func(WorkerExit)
 
+	// Env is more environment of each worker, as key=value. It inherits that of this process.
+	Env []string
+
+	// Dir is the working directory of each worker; "" means that of this process.
+	Dir string
+
+	// Files become descriptors 4, 5, … of each worker; a task finds them in [Current]. They stay the caller's, which may close
+	// them after [New]. Workers share their offsets, and inherit no others.
+	Files []*os.File
+
+	// CPUs are the processors that workers may run on, from 0; none means all that this process has. GOMAXPROCS follows.
+	CPUs []int
+
+	// Nice is the niceness of workers, from -20, the most favourable, to 19; 0 means that of this process. Less than that of
+	// this process needs a privilege.
+	Nice int
+
+	// GOMAXPROCS is that of each worker: how many of its threads execute Go code at once. 0 means as many as there are
+	// processors for it, or what GOMAXPROCS in the environment says; [MachineShare] means its share of the machine, so that
+	// garbage collectors and goroutines of many workers do not compete for it.
+	GOMAXPROCS int
+
+	// Stdout is where the standard output of workers goes; nil means that of this process. If it is not an [*os.File], it
+	// goes by this process, one Write at a time.
+	Stdout io.Writer
+
 	// Stderr is where the lines go that workers write to their standard error, each after the worker's name and process id;
 	// nil means the standard error of the parent.
 	Stderr io.Writer
@@ -91,6 +115,10 @@ func (o Options) complete() (Options, error) {
 	case o.IdleTimeout < 0 || o.Grace < 0:
 		return o, fmt.Errorf("pool: IdleTimeout %v, Grace %v: must not be negative", o.IdleTimeout, o.Grace)
 	}
+	if err := o.surroundings(o.Workers).check(); err != nil {
+		return o, err
+	}
+	o.Stdout = outputFor(o.Stdout)
 	_, err := namesOf(o.Resources)
 	return o, err
 }
@@ -101,8 +129,6 @@ func (p *Pool) worker(n int) workerConfig {
 	return workerConfig{
 		Number: uint32(n), Slots: len(p.slots), Parent: uint32(p.s.Me()), ParentName: Current().Name, ParentPID: os.Getpid(),
 		MaxTasks: p.options.MaxTasksPerWorker, RecycleMemory: p.options.RecycleMemory, IdleTimeout: p.options.IdleTimeout,
-		Resources: names,
+		Resources: names, Files: namesOfFiles(p.files),
 	}
 }
-
-func (p *Pool) limits() process.Limits { return process.Limits{Memory: p.options.MemoryLimit} }

@@ -3,10 +3,13 @@ package pool
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/process"
 )
 
 // A Pool is a set of worker processes. It may be used by any number of goroutines.
@@ -16,6 +19,7 @@ type Pool struct {
 	local   bool // the workers are goroutines: see NewLocal
 	launch  func(c *child, stderr *workerStderr) (host, error)
 	stderr  *sink
+	files   []*os.File // those of the options, under other numbers
 
 	lead     chan struct{}          // has room for one: who is in it collects results
 	messages [64]uint64             // of who has the lead
@@ -80,12 +84,17 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	t, err := newTable(o.Backlog, o.Memory)
+	files, err := process.Duplicates(o.Files) // workers are started until the pool has ended
 	if err != nil {
 		return nil, fmt.Errorf("pool: %w", err)
 	}
+	t, err := newTable(o.Backlog, o.Memory)
+	if err != nil {
+		closeFiles(files)
+		return nil, fmt.Errorf("pool: %w", err)
+	}
 	p := &Pool{
-		table: t, options: o, local: local,
+		table: t, options: o, local: local, files: files,
 		stderr: sinkFor(o.Stderr),
 		lead:   make(chan struct{}, 1),
 		calls:  make([]call, o.Backlog), latency: newLatency(),
@@ -236,6 +245,7 @@ func (p *Pool) shut(grace time.Duration) error {
 		p.endWorkers(grace)
 		p.futures.rest()
 		p.end(ErrClosed)
+		closeFiles(p.files)
 		p.closeErr = p.seg.Close()
 		showClosed(context.Cause(p.alive))
 		close(p.finished)

@@ -104,15 +104,13 @@ func (p *Process) launch() (*os.File, error) {
 	}
 	defer there.Close()
 	p.letter.Parent = Current().Name
-	for _, f := range p.options.Files {
-		p.letter.Files = append(p.letter.Files, f.Name())
-	}
+	p.letter.Files = namesOfFiles(p.options.Files)
 	proc, err := process.Start(process.Spec{
 		Env: append(p.options.Env[:len(p.options.Env):len(p.options.Env)], depth, fmt.Sprintf("%s=%d", processEnv, os.Getpid())),
 		Dir: p.options.Dir,
 		Own: []*os.File{there}, Files: p.options.Files,
 		Stdout: p.options.Stdout, Stderr: p.options.Stderr,
-		Limits: p.options.limits(),
+		Limits: p.options.surroundings().limits(),
 	})
 	if err != nil {
 		here.Close()

@@ -75,11 +75,9 @@ func (r *resident) settle(link *os.File, parentPID string, limited error) (run f
 		return nil, fmt.Errorf("read what the parent has sent: %w", err)
 	}
 	r.letter, r.parent = l, &ParentProcess{name: l.Parent, pid: pid, gone: gone}
-	files := make([]*os.File, len(l.Files))
-	for i, name := range l.Files {
-		if files[i], err = process.Inherited(linkFD+1+i, name); err != nil {
-			return nil, fmt.Errorf("file %d: %w", i, err)
-		}
+	files, err := inheritedFiles(linkFD, l.Files)
+	if err != nil {
+		return nil, err
 	}
 	become(ProcessInfo{Name: l.Name, Daemon: l.Daemon, Files: files}, r.parent)
 	h := handlerOf(l.ID)

@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-
-	"github.com/shmkit/shmkit/internal/process"
 )
 
 // ProcessOptions say how a [Process] runs. The zero value is a process like this one.
@@ -39,6 +36,10 @@ type ProcessOptions struct {
 	// this process needs a privilege.
 	Nice int
 
+	// GOMAXPROCS is its own: how many of its threads execute Go code at once; 0 means as many as there are processors for it, or
+	// what GOMAXPROCS in the environment says.
+	GOMAXPROCS int
+
 	// Memory limits its private memory in bytes; 0 means no limit. Shared memory does not count, the program's own tables do: a Go
 	// program begins with about 40 MiB, and with cgo each thread adds its stack of, as a rule, 8 MiB. The garbage collector works harder to stay below. At the limit
 	// the Go runtime ends the process with exit code 2; where in the runtime that is, decides what it writes about it.
@@ -47,33 +48,11 @@ type ProcessOptions struct {
 
 // complete fills in what is open, and refuses what can never be right.
 func (o ProcessOptions) complete() (ProcessOptions, error) {
-	for i, f := range o.Files {
-		if f == nil {
-			return o, fmt.Errorf("pool: file %d of a process must not be nil", i)
-		}
-	}
-	for _, e := range o.Env {
-		if strings.IndexByte(e, '=') <= 0 || strings.ContainsRune(e, 0) {
-			return o, fmt.Errorf("pool: environment %q of a process: must be key=value", e)
-		}
-	}
-	for _, cpu := range o.CPUs {
-		if cpu < 0 {
-			return o, fmt.Errorf("pool: processor %d: must not be negative", cpu)
-		}
-	}
-	if o.Nice < -20 || o.Nice > 19 {
-		return o, fmt.Errorf("pool: niceness %d: must be from -20 to 19", o.Nice)
-	}
-	if o.Memory < 0 {
-		return o, fmt.Errorf("pool: memory limit of %d bytes: must not be negative", o.Memory)
+	if err := o.surroundings().check(); err != nil {
+		return o, err
 	}
 	if o.Name == "" {
 		o.Name = fmt.Sprintf("Process-%d", processes.Add(1))
 	}
 	return o, nil
-}
-
-func (o ProcessOptions) limits() process.Limits {
-	return process.Limits{CPUs: o.CPUs, Nice: o.Nice, Memory: o.Memory}
 }

@@ -192,7 +192,7 @@ func TestProcessUsage(t *testing.T) {
 
 func TestProcessOptionsRefused(t *testing.T) {
 	for what, o := range map[string]pool.ProcessOptions{
-		"file 0":       {Files: []*os.File{nil}},
+		"Files[0]":     {Files: []*os.File{nil}},
 		"key=value":    {Env: []string{"COLOUR"}},
 		"processor -1": {CPUs: []int{-1}},
 		"niceness 20":  {Nice: 20},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 )
 
 // limitsEnv carries the limits of a child to it.
@@ -13,12 +14,13 @@ const limitsEnv = "SHMKIT_LIMITS"
 type Limits struct {
 	CPUs   []int `json:",omitempty"` // the processors it may run on, counted from 0; none: as its parent
 	Nice   int   `json:",omitempty"` // its niceness, -20 to 19; 0: as its parent
+	Procs  int   `json:",omitempty"` // its GOMAXPROCS; 0: as many as there are processors, or as the environment says
 	Memory int64 `json:",omitempty"` // bytes of private memory, see LimitMemory; 0: no limit
 }
 
 // environment is what tells a child of its limits.
 func (l Limits) environment() ([]string, error) {
-	if len(l.CPUs) == 0 && l.Nice == 0 && l.Memory == 0 {
+	if len(l.CPUs) == 0 && l.Nice == 0 && l.Procs == 0 && l.Memory == 0 {
 		return nil, nil
 	}
 	b, err := json.Marshal(l)
@@ -49,6 +51,9 @@ func ApplyLimits() error {
 		if err := SetNice(l.Nice); err != nil {
 			return err
 		}
+	}
+	if l.Procs > 0 {
+		runtime.GOMAXPROCS(l.Procs)
 	}
 	if l.Memory != 0 {
 		return LimitMemory(l.Memory)

@@ -80,7 +80,7 @@ func SetAffinity(cpus []int) error {
 
 // LimitMemory bounds the private memory of this process in bytes: what Go has taken from the system, with about 40 MiB for its
 // own tables, and what other code has. When there is no more, the Go runtime ends the process with exit code 2. The
-// garbage collector is told to stay below, unless GOMEMLIMIT tells it something else.
+// garbage collector is told to stay below, unless GOMEMLIMIT tells it something else. A lower hard limit of the system stays.
 //
 // The limit is RLIMIT_DATA, which counts private memory that can be written. RLIMIT_AS would count address space: Go reserves
 // far more of that than it uses, and mapped segments of shared memory, which are nobody's own, would count, too. In a program
@@ -94,11 +94,18 @@ func LimitMemory(bytes int64) error {
 	if err != nil {
 		return err
 	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_DATA, &limit); err != nil {
+		return fmt.Errorf("limit memory to %d bytes: %w", bytes, err)
+	}
+	if limit.Max < uint64(bytes) { // the system has set a lower one, which holds
+		bytes = int64(limit.Max)
+	}
 	room := bytes - int64(status.VmData)
 	if room <= 0 {
 		return fmt.Errorf("limit memory to %d bytes: this process has %d already", bytes, status.VmData)
 	}
-	limit := unix.Rlimit{Cur: uint64(bytes), Max: uint64(bytes)}
+	limit = unix.Rlimit{Cur: uint64(bytes), Max: uint64(bytes)}
 	if err := unix.Setrlimit(unix.RLIMIT_DATA, &limit); err != nil {
 		return fmt.Errorf("limit memory to %d bytes: %w", bytes, err)
 	}

@@ -115,3 +115,42 @@ func TestGarbageLimits(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+var limitedBelow = proctest.Register("limited below", func([]string) {
+	const hard = 1 << 30
+	limit := unix.Rlimit{Cur: hard, Max: hard}
+	if err := unix.Setrlimit(unix.RLIMIT_DATA, &limit); err != nil {
+		panic(err)
+	}
+	runtime.LockOSThread()
+	dropCapability(unix.CAP_SYS_RESOURCE) // with it a process may raise the limit
+	err := LimitMemory(2 * hard)
+	if err := unix.Getrlimit(unix.RLIMIT_DATA, &limit); err != nil {
+		panic(err)
+	}
+	proctest.Say("%v, %d", err, limit.Cur>>30)
+})
+
+// dropCapability takes a capability from this thread, to which the caller is locked.
+func dropCapability(number uint) {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&head, &data[0]); err != nil {
+		panic(err)
+	}
+	data[number/32].Effective &^= 1 << (number % 32)
+	data[number/32].Permitted &^= 1 << (number % 32)
+	if err := unix.Capset(&head, &data[0]); err != nil {
+		panic(err)
+	}
+}
+
+// A hard limit of the system that is lower than the one asked for holds, and is no error.
+func TestLimitMemoryAboveHardLimit(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector has more private memory than any limit")
+	}
+	c := proctest.Start(t, limitedBelow)
+	c.Expect("<nil>, 1")
+	c.WaitOK()
+}

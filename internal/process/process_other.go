@@ -40,6 +40,14 @@ func Orphaned(int) (<-chan struct{}, error) { return nil, ErrUnsupported }
 // EndGroup ends the calling process.
 func EndGroup() { os.Exit(1) }
 
+// Duplicates fails here, but for no files.
+func Duplicates(files []*os.File) ([]*os.File, error) {
+	if len(files) == 0 {
+		return nil, nil
+	}
+	return nil, ErrUnsupported
+}
+
 // BindGroup fails here.
 func BindGroup() error { return ErrUnsupported }
 

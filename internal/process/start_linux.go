@@ -153,10 +153,19 @@ func (spec Spec) descriptors() (dups []*os.File, err error) {
 		}
 		dups = append(dups, dup)
 	}
-	for i, f := range spec.Files {
+	files, err := Duplicates(spec.Files)
+	return append(dups, files...), err
+}
+
+// Duplicates are the same files under other numbers. The caller closes them.
+//
+// Errors: which of the files cannot be duplicated, such as one that is closed. Then there are none.
+func Duplicates(files []*os.File) (dups []*os.File, err error) {
+	for i, f := range files {
 		dup, err := duplicate(f)
 		if err != nil {
-			return dups, fmt.Errorf("Files[%d] of a new process: %w", i, err)
+			closeAll(dups)
+			return nil, fmt.Errorf("Files[%d]: %w", i, err)
 		}
 		dups = append(dups, dup)
 	}
