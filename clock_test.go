@@ -11,17 +11,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"golang.org/x/tools/go/packages"
 )
 
 // Tests do not measure time: on a slow and busy machine, everything takes as long as it likes. So a test neither compares times
 // nor gives a context, a timer, a deadline or a limit of this module less than a minute, which says that something hangs. Where
 // the time-out itself is the subject, so that it must be short, and is at least so long, a comment says so, at the duration, at
-// the place that uses it, or above the function:
+// the place that uses it, or above the function, where gofmt has a space before it:
 //
 //	//clock: REASON
 //
@@ -43,7 +40,6 @@ var unconverted = []string{
 	"internal/model",
 	"internal/process",
 	"internal/proctab",
-	"internal/proctest",
 	"internal/segment",
 	"internal/wait",
 	"pool",
@@ -128,52 +124,6 @@ func newClock(fset *token.FileSet, root string) *clock {
 	}
 }
 
-// theClock is that of all packages of the module, with and without crash points.
-var theClock = sync.OnceValues(func() (*clock, error) {
-	root, err := os.Getwd()
-	if err != nil {
-		return nil, err
-	}
-	c := newClock(token.NewFileSet(), root)
-	for _, tags := range []string{"", "crashtest"} {
-		if err := c.load(&packages.Config{BuildFlags: []string{"-tags=" + tags}}, "./..."); err != nil {
-			return nil, err
-		}
-	}
-	return c, nil
-})
-
-func loadClock(t *testing.T) *clock {
-	t.Helper()
-	c, err := theClock()
-	if err != nil {
-		t.Fatal(err)
-	}
-	readDirs(t, c.root)
-	return c
-}
-
-// load reads packages, and those of their files that it has not read so far.
-func (c *clock) load(config *packages.Config, patterns ...string) error {
-	config.Mode, config.Fset, config.Tests = packages.LoadSyntax, c.fset, true
-	loaded, err := packages.Load(config, patterns...)
-	if err != nil {
-		return err
-	}
-	for _, p := range loaded {
-		if len(p.Errors) > 0 {
-			return fmt.Errorf("%s: %v", p.ID, p.Errors)
-		}
-		for _, file := range p.Syntax {
-			if name := c.fset.Position(file.Package).Filename; !c.seen[name] && strings.HasPrefix(name, c.root) {
-				c.seen[name] = true
-				c.read(file, p.TypesInfo)
-			}
-		}
-	}
-	return nil
-}
-
 // position is that of a node, with the file relative to the module.
 func (c *clock) position(pos token.Pos) token.Position {
 	at := c.fset.Position(pos)
@@ -210,7 +160,7 @@ func (c *clock) readComments(file *ast.File, name string) {
 			comments[line] = true
 		}
 		for _, comment := range group.List {
-			if reason, ok := strings.CutPrefix(comment.Text, clockMark); ok && len(strings.TrimSpace(reason)) > 10 {
+			if reason, ok := strings.CutPrefix(strings.Replace(comment.Text, "// ", "//", 1), clockMark); ok && len(strings.TrimSpace(reason)) > 10 {
 				marks[c.fset.Position(comment.Pos()).Line] = true
 				marks[c.fset.Position(group.End()).Line+1] = true
 			}
@@ -319,7 +269,7 @@ func measures(e ast.Expr, info *types.Info) bool {
 	return false
 }
 
-// findings are the uses that are neither generous nor marked, in the order of the files.
+// findings are the durations that are neither generous nor marked, where they are written, in the order of the files.
 func (c *clock) findings() []finding {
 	var found []finding
 	for _, u := range c.uses {
@@ -330,8 +280,7 @@ func (c *clock) findings() []finding {
 		}
 		for _, v := range values {
 			if from := c.position(v.pos); v.value > 0 && v.value < generous && !c.marked(at) && !c.marked(from) {
-				found = append(found, finding{at, fmt.Sprintf("%s: %v, from line %d of %s", u.what, v.value, from.Line, from.Filename)})
-				break
+				found = append(found, finding{from, fmt.Sprintf("%v is short for %s, in line %d of %s", v.value, u.what, at.Line, at.Filename)})
 			}
 		}
 	}
@@ -352,7 +301,7 @@ func TestClockFindsWhatMeasuresTime(t *testing.T) {
 	const dir = "internal/proctest"
 	name := filepath.Join(root, dir, "clock_case_test.go")
 	c := newClock(token.NewFileSet(), root)
-	if err := c.load(&packages.Config{Overlay: map[string][]byte{name: []byte(clockCases)}}, "./"+dir); err != nil {
+	if err := c.load("", map[string][]byte{name: []byte(clockCases)}, "./"+dir); err != nil {
 		t.Fatal(err)
 	}
 	found := make(map[int]bool)
@@ -386,17 +335,23 @@ import (
 	"time"
 )
 
-const short, long = 2 * time.Second, time.Minute
+const (
+	short = 2 * time.Second
+	long  = time.Minute
+)
 
 var table = []struct {
 	name  string
 	limit time.Duration
-}{{"short", time.Second}, {"long", time.Hour}}
+}{
+	{"short", time.Second}, // found
+	{"long", time.Hour},
+}
 
-func limit() time.Duration { return short }
+func limit() time.Duration { return short } // found
 
 func within(t *testing.T, d time.Duration) {
-	ctx, cancel := context.WithTimeout(t.Context(), d) // found
+	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	<-ctx.Done()
 }
@@ -404,22 +359,22 @@ func within(t *testing.T, d time.Duration) {
 func patiently(t *testing.T, d time.Duration) { <-time.After(d) }
 
 func TestCases(t *testing.T) {
-	within(t, short)
+	within(t, short)                      // found
 	patiently(t, long)
 	start := time.Now()
 	<-time.After(short)                   // found
 	<-time.After(long)
-	<-time.After(limit())                 // found
+	<-time.After(limit())
 	<-time.NewTimer(20 * 1000).C          // found
 	time.AfterFunc(2*short, func() {})    // found
 	_ = time.Now().Add(short)             // found
 	_ = time.Now().Add(-short)
 	for _, c := range table {
-		<-time.After(c.limit)             // found
+		<-time.After(c.limit)
 	}
 	d := time.Hour
-	d = short / 2
-	<-time.After(d)                       // found
+	d = short / 2                         // found
+	<-time.After(d)
 	_ = time.Since(start) > short         // found
 	_ = time.Since(start) > long
 	_ = time.Since(start) > 0
@@ -428,7 +383,7 @@ func TestCases(t *testing.T) {
 	_ = time.Now().UnixNano()-5 > 100     // found
 	took := time.Since(start)
 	_ = took < time.Since(start)          // found
-	Eventually(t, short, func() bool { return true }, "")
+	Eventually(t, short, func() bool { return true }, "") // found
 	cmd := exec.Cmd{WaitDelay: short}     // found
 	cmd.WaitDelay = time.Second           // found
 	<-time.After(short) //clock: the time-out is the subject
@@ -448,6 +403,6 @@ func TestCases(t *testing.T) {
 
 // The whole function is about a time-out.
 //
-//clock: the time-out is the subject
+// clock: the time-out is the subject
 func TestTimeOut(t *testing.T) { <-time.After(short) }
 `

@@ -11,10 +11,8 @@ import (
 )
 
 const (
-	lineTimeout = 20 * time.Second // for one line of a child's output
-	waitTimeout = 2 * time.Minute  // for the end of a child
-	quitTimeout = 5 * time.Second  // for the stacks that a hanging child prints on SIGQUIT
-	pipeTimeout = 2 * time.Second  // for the output of a child that is dead, whose own children hold its pipes open
+	quitTimeout = time.Minute     // for the stacks that a hanging child prints on SIGQUIT
+	pipeTimeout = 2 * time.Second // for the output of a child that is dead, whose own children hold its pipes open
 )
 
 // Child is a process that runs a role. Its methods fail the test it was made for when they cannot do what they say, so
@@ -52,7 +50,7 @@ func Command(t testing.TB, role string, args ...string) *Child {
 	}
 	c := &Child{Cmd: Exec(role, args...), t: t, role: role, ended: make(chan struct{})}
 	c.Cmd.Stdout, c.Cmd.Stderr = &c.stdout, &c.stderr
-	c.Cmd.WaitDelay = pipeTimeout
+	c.Cmd.WaitDelay = pipeTimeout //clock: others may hold the pipes of a dead child for ever, which then are empty
 	return c
 }
 
@@ -95,11 +93,11 @@ func (c *Child) finish() {
 	}
 }
 
-// Line returns the next line that the child says. It waits up to 20 seconds; then it has the child print its stacks and fails
+// Line returns the next line that the child says. It waits as long as [Hang]; then it has the child print its stacks and fails
 // the test.
 func (c *Child) Line() string {
 	c.t.Helper()
-	line, err := c.stdout.next(lineTimeout)
+	line, err := c.stdout.next(Hang)
 	if err != nil {
 		c.Signal(syscall.SIGQUIT)
 		c.endsWithin(quitTimeout)
@@ -139,7 +137,7 @@ func (c *Child) Kill() *os.ProcessState {
 func (c *Child) Wait() *os.ProcessState {
 	c.t.Helper()
 	c.waited.Store(true)
-	if c.endsWithin(waitTimeout) {
+	if c.endsWithin(Hang) {
 		return c.Cmd.ProcessState
 	}
 	c.Signal(syscall.SIGQUIT)
@@ -147,7 +145,7 @@ func (c *Child) Wait() *os.ProcessState {
 		c.Cmd.Process.Kill()
 		<-c.ended
 	}
-	c.t.Fatalf("%s did not end in %v; stderr:\n%s", c.role, waitTimeout, c.Stderr())
+	c.t.Fatalf("%s did not end in %v; stderr:\n%s", c.role, Hang, c.Stderr())
 	return nil
 }
 

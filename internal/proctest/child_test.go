@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 func TestMain(m *testing.M) { Main(m, Leaks()) }
@@ -18,7 +17,7 @@ var (
 	rolePanics   = Register("panics", func([]string) { panic("as asked") })
 	roleFaults   = Register("faults", func([]string) { var p *int; *p = 1 })
 	roleWaits    = Register("waits", func([]string) { Say("ready"); Hear() })
-	roleHangs    = Register("hangs", func([]string) { Say("ready"); time.Sleep(time.Hour) })
+	roleHangs    = Register("hangs", func([]string) { Say("ready"); Forever() })
 	roleEchoes   = Register("echoes", echo)
 	roleVariable = Register("variable", func(args []string) { Say("%s", os.Getenv(args[0])) })
 	roleTalks    = Register("talks", talk)

@@ -1,3 +1,5 @@
+//go:build linux
+
 package proctest
 
 import (
@@ -7,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // leaveEnv tells TestLeavesBehind what to leave; the tests below run the test binary again with it.
@@ -26,7 +30,9 @@ func TestLeavesBehind(t *testing.T) {
 		if err := StartBound(cmd); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(100 * time.Millisecond)
+		if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+			t.Fatal(err)
+		}
 	case "descriptor":
 		leftFile, _ = os.Open(os.DevNull)
 	case "cleaned up descriptor":
@@ -57,7 +63,7 @@ func TestMainReportsLeftovers(t *testing.T) {
 		t.Run(leave, func(t *testing.T) {
 			cmd := exec.Command(self(), "-test.run=^TestLeavesBehind$", "-test.v")
 			cmd.Env = append(os.Environ(), leaveEnv+"="+leave)
-			cmd.WaitDelay = pipeTimeout
+			cmd.WaitDelay = pipeTimeout //clock: the child that is left holds the pipes for ever
 			out, err := cmd.CombinedOutput()
 			removeReported(t, string(out))
 			if want == "" && err != nil {
@@ -82,7 +88,7 @@ func removeReported(t *testing.T, out string) {
 
 var (
 	roleParent = Register("parent", parent)
-	roleLives  = Register("lives", func([]string) { Say("alive"); time.Sleep(time.Hour) })
+	roleLives  = Register("lives", func([]string) { Say("alive"); Forever() })
 )
 
 // parent starts a child that holds descriptor 3, stops it if asked, and then does what it hears.
@@ -130,7 +136,7 @@ func TestChildDiesWithItsParent(t *testing.T) {
 					p.Send(end)
 					p.Wait()
 				}
-				r.SetReadDeadline(time.Now().Add(lineTimeout))
+				r.SetReadDeadline(time.Now().Add(Hang))
 				if n, err := r.Read(make([]byte, 1)); n != 0 || err == nil || os.IsTimeout(err) {
 					t.Errorf("the grandchild lives on: %d, %v", n, err)
 				}

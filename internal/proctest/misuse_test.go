@@ -82,6 +82,7 @@ func TestMisuseFailsTheTest(t *testing.T) {
 			Start(t, roleReturns).WaitStopped()
 		}},
 		{"never true", "not within 1ms: the sea is dry", func(t testing.TB) {
+			//clock: the time-out is the subject
 			Eventually(t, time.Millisecond, func() bool { return false }, "the sea is dry")
 		}},
 		{"does not block", "the call did not block", func(t testing.TB) { MustBlock(t, func() {}) }},
@@ -121,6 +122,7 @@ func TestCorrectUseIsSilent(t *testing.T) {
 	}
 }
 
+// clock: the time-out is the subject
 func TestLineGivesUp(t *testing.T) {
 	var l lines
 	if _, err := l.next(time.Millisecond); err != errTooLong {
@@ -147,4 +149,16 @@ func TestMustBlockReturnsTheEnd(t *testing.T) {
 func TestEventuallyLooksAgain(t *testing.T) {
 	looks := 0
 	Eventually(t, time.Minute, func() bool { looks++; return looks == 5 }, "five looks")
+}
+
+func TestEndsReturnsTheValue(t *testing.T) {
+	done := make(chan int, 1)
+	done <- 7
+	if v := Ends(t, done, "a value"); v != 7 {
+		t.Errorf("ended with %d", v)
+	}
+	close(done)
+	if v := Ends(t, done, "the end"); v != 0 {
+		t.Errorf("closed with %d", v)
+	}
 }

@@ -4,11 +4,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// WaitStopped waits until every thread of the child stands still after a SIGSTOP. It waits up to 20 seconds and then
+// WaitStopped waits until every thread of the child stands still after a SIGSTOP. It waits as long as [Hang] and then
 // fails the test.
 func (c *Child) WaitStopped() {
 	c.t.Helper()
-	Eventually(c.t, lineTimeout, func() bool {
+	Eventually(c.t, Hang, func() bool {
 		select {
 		case <-c.ended:
 			c.t.Fatalf("%s ended instead of stopping: %v; stderr:\n%s", c.role, c.Cmd.ProcessState, c.Stderr())
