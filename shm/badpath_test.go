@@ -3,12 +3,19 @@
 package shm_test
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -35,7 +42,7 @@ func TestNotASegment(t *testing.T) {
 		make          func()
 	}{
 		{"empty", "0 bytes", write(nil)},
-		{"text", "too short", write([]byte("no segment"))},
+		{"short text", "not a shmkit segment (10 bytes): check the path", write([]byte("no segment"))},
 		{"zeros", "not a shmkit segment", write(make([]byte, 10000))},
 		{"text", "not a shmkit segment", write([]byte(strings.Repeat("text", 5000)))},
 		{"truncated in the header", "too short", write(good[:4095])},
@@ -64,7 +71,8 @@ func TestNotASegment(t *testing.T) {
 			if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) || before.Size() != after.Size() {
 				t.Errorf("it was changed: %v", err)
 			}
-			if err = shm.Remove(path); before.Mode().IsRegular() {
+			foreign := c.mention == "0 bytes" || strings.HasPrefix(c.mention, "not a")
+			if err = shm.Remove(path); before.Mode().IsRegular() && !foreign {
 				wantOK(t, err)
 			} else {
 				wantErr(t, err, shm.ErrFormat, path)
@@ -129,5 +137,92 @@ func TestUnlinkedSegment(t *testing.T) {
 		wantErr(t, err, shm.ErrRemoved, seg.Path(), `"c"`)
 		wantErr(t, seg.Remove(), fs.ErrNotExist, seg.Path())
 		wantOK(t, seg.RemoveObject("c"))
+	}
+}
+
+// Remove takes no file that is no segment, whatever its name and length.
+func TestRemoveTakesOnlySegments(t *testing.T) {
+	t.Setenv("SHMKIT_DIR", proctest.Dir(t))
+	dir := os.Getenv("SHMKIT_DIR")
+	for name, content := range map[string]string{
+		"empty": "", "short": "notes", "long": strings.Repeat("notes", 5000), "unreadable": "notes",
+	} {
+		path := filepath.Join(dir, name)
+		wantOK(t, os.WriteFile(path, []byte(content), 0o600))
+		for _, way := range []string{name, path} {
+			wantErr(t, shm.Remove(way), shm.ErrFormat, path, "was not removed")
+		}
+		if b := need(os.ReadFile(path)); string(b) != content {
+			t.Errorf("%s: %d bytes are left", name, len(b))
+		}
+	}
+}
+
+// Who makes a file first decides what others join: another user's is joined only when that is asked for.
+func TestOpenOrCreateChecksTheOwner(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can give a file to another user")
+	}
+	path := newPath(t)
+	seg := need(shm.Create(path, small))
+	defer seg.Close()
+	wantOK(t, os.Chown(path, 65534, 65534))
+	_, err := shm.OpenOrCreate(path, small)
+	wantErr(t, err, fs.ErrPermission, path, "belongs to user 65534, not to 0", "AnyOwner")
+	o := small
+	o.AnyOwner = true
+	for _, open := range []func() (*shm.Segment, error){
+		func() (*shm.Segment, error) { return shm.OpenOrCreate(path, o) },
+		func() (*shm.Segment, error) { return shm.Open(path) },
+	} {
+		other, err := open()
+		wantOK(t, err)
+		wantOK(t, other.Close())
+	}
+}
+
+// terminal is the number of the controlling terminal of this process, "0" for none.
+func terminal() string {
+	b := need(os.ReadFile("/proc/self/stat"))
+	return strings.Fields(string(b[bytes.LastIndexByte(b, ')')+2:]))[4]
+}
+
+// roleNoTerminal opens the path args[0] in each way, as the leader of a session without a terminal.
+var roleNoTerminal = proctest.Register("no-terminal", func(args []string) {
+	handle := append(append([]byte{1, 1}, make([]byte, 28)...), args[0]...)
+	for _, open := range []func() error{
+		func() error { return new(shm.RawArray[byte]).UnmarshalBinary(handle) },
+		func() error { _, err := shm.Open(args[0]); return err },
+		func() error { _, err := shm.OpenOrCreate(args[0], small); return err },
+		func() error { return shm.Remove(args[0]) },
+	} {
+		err := open()
+		proctest.Say("%t %s", errors.Is(err, shm.ErrFormat), terminal())
+	}
+})
+
+// A path, also one that comes in a handle, may name a terminal: it is not even opened.
+func TestNoTerminalIsOpened(t *testing.T) {
+	ptm, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer ptm.Close()
+	wantOK(t, unix.IoctlSetPointerInt(int(ptm.Fd()), unix.TIOCSPTLCK, 0))
+	path := fmt.Sprint("/dev/pts/", need(unix.IoctlGetInt(int(ptm.Fd()), unix.TIOCGPTN)))
+	child := proctest.Command(t, roleNoTerminal, path)
+	child.Cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	child.Start()
+	for range 4 {
+		child.Expect("true 0")
+	}
+	child.WaitOK()
+}
+
+// A handle that names a segment by a path which depends on the reader's directory is refused.
+func TestHandleWithARelativePath(t *testing.T) {
+	for _, path := range []string{"segment", "./segment", "/dev/shm/a\x00b"} {
+		handle := append(append([]byte{1, 1}, make([]byte, 28)...), path...)
+		wantErr(t, new(shm.RawArray[byte]).UnmarshalBinary(handle), shm.ErrFormat)
 	}
 }

@@ -30,6 +30,10 @@ var (
 	// ErrTooManyObjects says that the directory of the segment is full.
 	ErrTooManyObjects = segment.ErrTooManyObjects
 
+	// ErrCopyOnWrite says that the file system of a segment copies on write, also what is reserved: when
+	// it is full, a store into the segment would crash the process.
+	ErrCopyOnWrite = mapping.ErrCopyOnWrite
+
 	// ErrUnsupported says that this system has no implementation.
 	ErrUnsupported = mapping.ErrUnsupported
 )

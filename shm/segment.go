@@ -33,6 +33,11 @@ type Options struct {
 
 	// Group is the id of the group that the file belongs to; 0 means the process's own.
 	Group int
+
+	// AnyOwner lets [OpenOrCreate] take a file that belongs to another user, as in a group of users
+	// that share a segment by its path. Without it that is an error: every user who may write to the
+	// directory could have put the file there.
+	AnyOwner bool
 }
 
 const (
@@ -67,6 +72,8 @@ func (*noCopy) Unlock() {}
 //   - [fs.ErrExist]: there is a file of that name, which stays as it is.
 //   - a [*NoSpaceError]: the file system is full.
 //   - [fs.ErrPermission]: the directory may not be written, or is the default one and not private.
+//   - [ErrCopyOnWrite]: the file system is ZFS, bcachefs, or XFS with reflinks. On btrfs the file is
+//     made so that it is written in place.
 //   - [fs.ErrInvalid]: the name or a number in the options is impossible.
 //   - [ErrUnsupported]: this system has no implementation.
 func Create(name string, o Options) (*Segment, error) {
@@ -95,7 +102,8 @@ func Open(name string) (*Segment, error) {
 // OpenOrCreate attaches to the segment of that name and makes it when there is
 // none. Of several processes that do so at once, one makes it and all get the same.
 //
-// Errors: those of [Open] and [Create], but not for being there or not.
+// Errors: those of [Open] and [Create], but not for being there or not; [fs.ErrPermission] when the
+// file belongs to another user, unless o.AnyOwner is set.
 func OpenOrCreate(name string, o Options) (*Segment, error) {
 	path, err := resolve(name)
 	if err != nil {
@@ -124,9 +132,10 @@ func FromFile(f *os.File) (*Segment, error) {
 	return wrap(segment.OpenFile(f))
 }
 
-// Remove takes away the name of a segment that need not be open, and may be damaged. Processes that are attached go on.
+// Remove takes away the name of a segment that need not be open, and may be damaged or of another
+// version. Processes that are attached go on.
 //
-// Errors: [fs.ErrNotExist], [fs.ErrPermission]; [ErrFormat] for what is no file.
+// Errors: [fs.ErrNotExist], [fs.ErrPermission]; [ErrFormat] for what is no segment, which stays.
 func Remove(name string) error {
 	path, err := resolve(name)
 	if err != nil {

@@ -29,6 +29,11 @@ func Anonymous(name string, size int64) (*os.File, error) {
 		if f, err = nameless(name); err != nil {
 			return nil, fmt.Errorf("%w; and in its place: %w", refused, err)
 		}
+		writeInPlace(f)
+		if err := CheckInPlace(f, false); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("%w; and in its place: %w", refused, err)
+		}
 	}
 	if err := setSize(f, size); err != nil {
 		f.Close()

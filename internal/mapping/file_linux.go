@@ -10,34 +10,81 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenExisting opens the file at path for reading and writing. It follows no
-// symbolic link in the last element and takes nothing but regular files.
-func OpenExisting(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+// OpenExisting opens the file at path for reading and writing. It follows no symbolic link in the
+// last element and takes nothing but regular files: it looks at what is there before it opens that.
+//
+// Errors: [ErrNotFile], [fs.ErrPermission], [fs.ErrNotExist].
+func OpenExisting(path string) (*os.File, error) { return openRegular(path, os.O_RDWR) }
+
+// OpenToRead is [OpenExisting] for reading.
+func OpenToRead(path string) (*os.File, error) { return openRegular(path, os.O_RDONLY) }
+
+func openRegular(path string, access int) (*os.File, error) {
+	f, err := lookAndOpen(path, access)
 	switch {
+	case err == nil:
+		return f, nil
 	case errors.Is(err, unix.ELOOP):
 		return nil, fmt.Errorf("%s: is a symbolic link: name the file that it leads to: %w", path, ErrNotFile)
 	case errors.Is(err, unix.EISDIR):
 		return nil, fmt.Errorf("%s: is a directory: name a file in it: %w", path, ErrNotFile)
-	case errors.Is(err, unix.ENXIO): // a socket
+	case errors.Is(err, ErrNotFile), errors.Is(err, unix.ENXIO): // the last: a socket
 		return nil, fmt.Errorf("%s: is a device, pipe or socket: name a file: %w", path, ErrNotFile)
 	case errors.Is(err, unix.EROFS), errors.Is(err, unix.ETXTBSY):
 		return nil, fmt.Errorf("%s: cannot be written, and a segment must be: %w", path, fs.ErrPermission)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%s: no permission to read and write it: ask its owner for Mode and Group that include you: %w",
 			path, fs.ErrPermission)
-	case err != nil:
+	}
+	return nil, err
+}
+
+// openCarefully are the flags under which to open what should be a regular file: if it is something
+// else after all, that does not become the terminal of this process, and does not make it wait.
+const openCarefully = unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY
+
+// lookAndOpen opens the file at path after it has looked at what that is. To open a device can have
+// effects: a terminal becomes that of the process, a tape rewinds, a watchdog starts.
+func lookAndOpen(path string, access int) (*os.File, error) {
+	look, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(look)
+	var seen unix.Stat_t
+	if err := unix.Fstat(look, &seen); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if err := regular(&seen); err != nil {
 		return nil, err
 	}
-	st, err := Stat(f)
-	if err == nil && !st.Regular {
-		err = fmt.Errorf("%s: is a device, pipe or socket: name a file: %w", path, ErrNotFile)
+	// What was looked at is opened, whatever the name leads to by now.
+	fd, err := unix.Open(descriptorPath(look), access|openCarefully&^unix.O_NOFOLLOW, 0)
+	if err != nil { // perhaps there is no procfs
+		fd, err = unix.Open(path, access|openCarefully, 0)
 	}
 	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), path)
+	if st, err := Stat(f); err != nil || st.Inode != seen.Ino || st.Device != uint64(seen.Dev) {
 		f.Close()
-		return nil, err
+		return nil, fmt.Errorf("%s: was replaced while it was being opened: %w", path, errors.Join(err, fs.ErrNotExist))
 	}
 	return f, nil
+}
+
+// regular is an error that names the kind of what is no regular file.
+func regular(st *unix.Stat_t) error {
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return nil
+	case unix.S_IFLNK:
+		return unix.ELOOP
+	case unix.S_IFDIR:
+		return unix.EISDIR
+	}
+	return ErrNotFile
 }
 
 // Stat tells what the system knows of f.
@@ -102,7 +149,7 @@ func Reopen(f *os.File) (*os.File, error) {
 	}
 	var mine int
 	err = control(f, func(fd int) (err error) {
-		mine, err = unix.Open(descriptorPath(fd), unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+		mine, err = unix.Open(descriptorPath(fd), unix.O_RDWR|openCarefully&^unix.O_NOFOLLOW, 0)
 		return err
 	})
 	if err == nil {
@@ -131,7 +178,7 @@ func OpenOther(pid, fd int) (*os.File, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, fmt.Errorf("%s: %w", path, ErrNotFile)
 	}
-	return os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
+	return os.OpenFile(path, os.O_RDWR|openCarefully&^unix.O_NOFOLLOW, 0)
 }
 
 // descriptorPath leads to the file that this process has open as fd.

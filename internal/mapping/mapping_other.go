@@ -37,6 +37,12 @@ func (u *Unnamed) LinkTo(string) error { return ErrUnsupported }
 // OpenExisting fails here.
 func OpenExisting(string) (*os.File, error) { return nil, ErrUnsupported }
 
+// CheckInPlace finds nothing here.
+func CheckInPlace(*os.File, bool) error { return nil }
+
+// OpenToRead fails here.
+func OpenToRead(string) (*os.File, error) { return nil, ErrUnsupported }
+
 // Stat fails here.
 func Stat(*os.File) (Status, error) { return Status{}, ErrUnsupported }
 

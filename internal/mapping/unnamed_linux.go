@@ -68,7 +68,12 @@ func temporary(path string) (*Unnamed, error) {
 
 // sized gives a new file its size.
 func (u *Unnamed) sized(size int64) (*Unnamed, error) {
-	if err := setSize(u.File, size); err != nil {
+	writeInPlace(u.File)
+	err := CheckInPlace(u.File, true)
+	if err == nil {
+		err = setSize(u.File, size)
+	}
+	if err != nil {
 		u.Discard()
 		return nil, err
 	}

@@ -21,6 +21,7 @@ type Config struct {
 	Processes int         // how many processes can attach; 0: DefaultProcesses
 	Mode      fs.FileMode // permission bits; 0: 0600
 	Group     int         // group id that owns the file; 0: this process's
+	AnyOwner  bool        // OpenOrCreate takes a file of another user, too
 }
 
 // Create makes the segment at path.
@@ -143,8 +144,16 @@ func Anonymous(name string, c Config) (*Segment, error) {
 // Open attaches to the segment at path.
 //
 // Errors: [fs.ErrNotExist], [fs.ErrPermission], [ErrFormat], [proctab.ErrTooManyProcesses].
-func Open(path string) (*Segment, error) {
+func Open(path string) (*Segment, error) { return open(path, nil) }
+
+// open is [Open] with a check of the file, before anything of it is read; nil: none.
+func open(path string, check func(mapping.Status) error) (*Segment, error) {
 	f, err := mapping.OpenExisting(path)
+	if err == nil && check != nil {
+		if err = inspected(f, check); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, noSegment(path)
@@ -154,6 +163,18 @@ func Open(path string) (*Segment, error) {
 		return nil, fmt.Errorf("open segment: %w", err)
 	}
 	return adopt(f, path, true)
+}
+
+// inspected is what check says of f, which it closes if that is an error.
+func inspected(f *os.File, check func(mapping.Status) error) error {
+	st, err := mapping.Stat(f)
+	if err == nil {
+		err = check(st)
+	}
+	if err != nil {
+		f.Close()
+	}
+	return err
 }
 
 // OpenFile attaches to the segment that f is open on, as after inheriting it. f
@@ -174,13 +195,13 @@ func OpenFile(f *os.File) (*Segment, error) {
 // adopt attaches to the segment in f and takes f over.
 func adopt(f *os.File, path string, named bool) (*Segment, error) {
 	g, id, err := inspect(f)
-	if err == nil {
+	if err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	} else if err = mapping.CheckInPlace(f, named); err == nil {
 		var s *Segment
 		if s, err = attach(f, path, named, g, id); err == nil {
 			return s, nil
 		}
-	} else {
-		err = fmt.Errorf("%s: %w", path, err)
 	}
 	f.Close()
 	return nil, nameInNoSpace(err, path)
@@ -195,8 +216,12 @@ func inspect(f *os.File) (g geometry, id Identity, err error) {
 	}
 	page := make([]byte, headerBytes)
 	if n, err := f.ReadAt(page, 0); n < len(page) {
-		if err == nil || errors.Is(err, io.EOF) {
+		switch {
+		case err != nil && !errors.Is(err, io.EOF):
+		case hasMagic(page[:n]):
 			err = formatError("is too short for a segment (%d bytes): remove it", st.SizeBytes)
+		default:
+			err = formatError("is not a shmkit segment (%d bytes): check the path", st.SizeBytes)
 		}
 		return g, id, err
 	}
@@ -217,9 +242,16 @@ func inspect(f *os.File) (g geometry, id Identity, err error) {
 
 // OpenOrCreate opens the segment at path and makes it when there is none. Of
 // several processes that do so at once, one makes it and all get it.
+//
+// Errors: those of [Open] and [Create]; [fs.ErrPermission] when the file belongs to another user,
+// unless the Config allows it: every user who may write to the directory can put one there.
 func OpenOrCreate(path string, c Config) (s *Segment, created bool, err error) {
+	check := ownFile
+	if c.AnyOwner {
+		check = nil
+	}
 	for range 100 { // a name that comes and goes ends some day
-		s, err := Open(path)
+		s, err := open(path, check)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return s, false, err
 		}
@@ -229,4 +261,11 @@ func OpenOrCreate(path string, c Config) (s *Segment, created bool, err error) {
 		}
 	}
 	return nil, false, fmt.Errorf("%s: is made and removed again and again: %w", path, lock.ErrLocked)
+}
+
+func ownFile(st mapping.Status) error {
+	if me := os.Geteuid(); st.UID != uint32(me) {
+		return &describedError{fmt.Sprintf("belongs to user %d, not to %d: if that is meant, say so with Options.AnyOwner, or use Open", st.UID, me), fs.ErrPermission}
+	}
+	return nil
 }

@@ -89,7 +89,10 @@ func TestRemoveByPath(t *testing.T) {
 	if err := os.WriteFile(damaged, []byte("no segment"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Remove(damaged); err != nil {
+	if err := Remove(damaged); !errors.Is(err, ErrFormat) {
+		t.Errorf("remove what is no segment: %v", err)
+	}
+	if err := os.Remove(damaged); err != nil {
 		t.Error(err)
 	}
 	if err := Remove(dir); !errors.Is(err, ErrFormat) {

@@ -77,8 +77,8 @@ func TestOpenRefusesOtherFormats(t *testing.T) {
 		change func(b []byte) []byte
 		says   string
 	}{
-		{"empty", func(b []byte) []byte { return nil }, "too short for a segment (0 bytes)"},
-		{"one byte", func(b []byte) []byte { return b[:1] }, "too short"},
+		{"empty", func(b []byte) []byte { return nil }, "not a shmkit segment (0 bytes)"},
+		{"one byte", func(b []byte) []byte { return b[:1] }, "not a shmkit segment (1 bytes)"},
 		{"half a header", func(b []byte) []byte { return b[:headerBytes/2] }, "too short"},
 		{"a header but for one byte", func(b []byte) []byte { return b[:headerBytes-1] }, "too short"},
 		{"only a header", func(b []byte) []byte { return b[:headerBytes] }, "truncated: 4096 bytes of 262144"},
@@ -114,7 +114,11 @@ func TestOpenRefusesOtherFormats(t *testing.T) {
 				s.Close()
 			}
 			wantError(t, err, ErrFormat, path, c.says, ":")
-			if err := Remove(path); err != nil {
+			begin, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := Remove(path); (err == nil) != hasMagic(begin) {
 				t.Errorf("and then Remove: %v", err)
 			}
 		})

@@ -1,11 +1,13 @@
 package segment
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -155,6 +157,9 @@ func attachedAs(id Identity) *Segment {
 // follow opens what a handle leads to.
 func follow(id Identity, named bool, way []byte) (*Segment, error) {
 	if named {
+		if len(way) > 0 && !filepath.IsAbs(string(way)) || bytes.IndexByte(way, 0) >= 0 {
+			return nil, formatError("is not a handle: its path is %.100q", way)
+		}
 		s, err := Open(string(way))
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {

@@ -3,6 +3,7 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"runtime"
@@ -71,10 +72,10 @@ func (s *Segment) Unlink() error {
 	return err
 }
 
-// Remove takes away the name of the segment at path, also of one that is damaged.
-// Processes that are attached go on.
+// Remove takes away the name of the segment at path, also of one that is damaged or of another
+// version: the file has to begin like a segment. Processes that are attached go on.
 //
-// Errors: [fs.ErrNotExist], [fs.ErrPermission]; [ErrFormat] for what is no file.
+// Errors: [fs.ErrNotExist], [fs.ErrPermission]; [ErrFormat] for what is no segment, which stays.
 func Remove(path string) error {
 	fi, err := os.Lstat(path)
 	switch {
@@ -87,10 +88,35 @@ func Remove(path string) error {
 	}
 	s, err := Open(path)
 	if err != nil { // damaged, full or another user's: there is nothing to look after
-		return os.Remove(path)
+		return removeUnusable(path)
 	}
 	defer s.Close()
 	return s.Unlink()
+}
+
+// removeUnusable removes the file at path if it begins like a segment.
+func removeUnusable(path string) error {
+	f, err := mapping.OpenToRead(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	begin := make([]byte, 8)
+	n, err := f.ReadAt(begin, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if !hasMagic(begin[:n]) {
+		return fmt.Errorf("%s: %w", path, formatError("is not a shmkit segment, and was not removed: check the path"))
+	}
+	read, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if there, err := os.Lstat(path); err != nil || !os.SameFile(read, there) {
+		return fmt.Errorf("%s: was replaced while it was being removed: %w", path, errors.Join(err, ErrRemoved))
+	}
+	return os.Remove(path)
 }
 
 func noSegment(path string) error {

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"encoding/binary"
 	"hash/crc32"
 	"math/bits"
 
@@ -23,6 +24,15 @@ func (g geometry) encode(mem []byte, id Identity) {
 	h.size, h.identity = g.size, id
 	h.table, h.board, h.buckets, h.entries, h.heap = g.table, g.board, g.buckets, g.entries, g.heap
 	h.checksum = crc32.Checksum(mem[:immutableBytes-4], castagnoli)
+}
+
+// hasMagic reports whether a file that begins like that is a segment, of whatever version, byte order and condition.
+func hasMagic(begin []byte) bool {
+	if len(begin) < 8 {
+		return false
+	}
+	m := binary.NativeEndian.Uint64(begin)
+	return m == magic || m == bits.ReverseBytes64(magic)
 }
 
 // decode checks a private copy of a header against the real size of its file.
