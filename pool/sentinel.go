@@ -59,7 +59,6 @@ func init() {
 		{"shm.ErrUnsupported", shm.ErrUnsupported},
 
 		{"shmsync.ErrOwnerDied", shmsync.ErrOwnerDied},
-		{"shmsync.ErrNotRecoverable", shmsync.ErrNotRecoverable},
 		{"shmsync.ErrLocked", shmsync.ErrLocked},
 		{"shmsync.ErrBroken", shmsync.ErrBroken},
 		{"shmsync.ErrOverRelease", shmsync.ErrOverRelease},

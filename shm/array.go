@@ -229,7 +229,11 @@ func (a *Array[T]) has(i int) error {
 
 // lock locks the elements, after undoing what a dead process had begun.
 func (a *Array[T]) lock(ctx context.Context) error {
-	if err := a.m.LockRepair(ctx, a.rollBack); err != nil {
+	if a.m.LockFast() {
+		return nil
+	}
+	repair := lock.LockOptions{Repair: func(*lock.OwnerDiedError) error { return a.rollBack() }}
+	if err := a.m.LockWith(ctx, &repair); err != nil {
 		return a.failed(err)
 	}
 	return nil

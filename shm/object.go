@@ -83,8 +83,8 @@ func elementOf[T any]() (*elem.Type, error) {
 
 // failed says of which object an operation has failed.
 func (h *object) failed(err error) error {
-	if errors.Is(err, lock.ErrNotRecoverable) {
-		err = errOverwritten // nobody leaves the lock of an object of this package like that
+	if errors.Is(err, lock.ErrNotHeld) {
+		err = errOverwritten // no function of this package unlocks what it repairs
 	}
 	return fmt.Errorf("shm: %v %q of %s: %w", h.o.Kind, h.o.Name, h.o.Seg.Path(), err)
 }

@@ -102,8 +102,8 @@ func (b *Barrier) bind(o *segment.Object) error {
 }
 
 func joinError(err error) error {
-	if errors.Is(err, lock.ErrNotRecoverable) {
-		return fmt.Errorf("%w: its lock is impossible", shm.ErrCorrupt)
+	if errors.Is(err, lock.ErrNoSeat) {
+		return fmt.Errorf("%w: %w", shm.ErrCorrupt, err)
 	}
 	return err
 }

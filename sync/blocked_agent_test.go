@@ -19,7 +19,7 @@ import (
 // blocked-agent: SEGMENT. It does what it is told, each line an order and the name of a Mutex, and reports how that went, but
 // not in doubt of the deadlock option:
 //
-//	lock NAME, detect NAME (a lock with DetectDeadlock), brief NAME (the same for 300 ms), unlock NAME, mark NAME
+//	lock NAME, detect NAME (a lock with DetectDeadlock), brief NAME (the same for 300 ms), unlock NAME, repair NAME
 //	crowd N (the locks 0 to N-1 at once, each in a goroutine; reports when all are held), leave N (unlocks them)
 var blockedAgent = proctest.Register("blocked-agent", func(args []string) {
 	seg, err := shm.Open(args[0])
@@ -46,8 +46,8 @@ var blockedAgent = proctest.Register("blocked-agent", func(args []string) {
 			err = lockWithin(detecting(name), 300*time.Millisecond)
 		case "unlock":
 			mutex(name).Unlock()
-		case "mark":
-			mutex(name).MarkConsistent()
+		case "repair":
+			err = mutex(name).LockRepair(background, repaired)
 		case "crowd":
 			err = lockAll(mutex, name)
 		case "leave":

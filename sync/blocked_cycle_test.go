@@ -163,13 +163,13 @@ func TestNoDeadlock(t *testing.T) {
 	exit(append(c, d)...)
 }
 
-// A process that died in the chain is no part of a cycle: its lock is taken over.
+// A process that died in the chain is no part of a cycle: its lock can be repaired.
 func TestDeathInCycle(t *testing.T) {
 	seg := newSegment(t)
 	c := circleOf(t, seg, 3)
 	c[1].Kill() // it holds 1, and waits for 2, which c[2] holds
 	c[0].Expect("owner died")
-	told(t, c[0], "mark 1", "ok")
+	told(t, c[0], "repair 1", "ok")
 	if r := report(t, seg); len(r.Waits) != 0 {
 		t.Errorf("the dead waits:\n%v", r)
 	}

@@ -18,10 +18,7 @@ type guarded struct {
 }
 
 // enter notes that this process is inside. Err is what the lock said; after a death the pair is repaired.
-func (g guarded) enter(err error) {
-	if err != nil {
-		g.repair()
-	}
+func (g guarded) enter() {
 	g.look()
 	if g.words[2] != 0 {
 		panic(fmt.Sprintf("%d is inside, too", g.words[2]))
@@ -53,9 +50,13 @@ func (g guarded) repair() error {
 	return nil
 }
 
-// chaosHeld reports whether a lock is held, in which case err may say that its holder died.
-func chaosHeld(err error) bool {
-	return errors.Is(err, shmsync.ErrOwnerDied) || chaosTaken(err, shmsync.ErrLocked)
+// hold reports whether m, whose lock returned err, is held. When its holder died, it repairs in its
+// turn.
+func (g guarded) hold(m repairable, err error) bool {
+	if errors.Is(err, shmsync.ErrOwnerDied) {
+		err = m.LockRepair(background, func(*shmsync.OwnerDiedError) error { return g.repair() })
+	}
+	return chaosTaken(err, shmsync.ErrLocked)
 }
 
 // chaosLock locks in one of three ways.
@@ -90,9 +91,8 @@ func (c *chaosMutex) use(r *rand.Rand) {
 	if r.IntN(2) == 0 {
 		m = c.repairing
 	}
-	if err := chaosLock(r, m.Lock, m.TryLock); chaosHeld(err) {
-		c.enter(err)
-		m.MarkConsistent()
+	if c.hold(m, chaosLock(r, m.Lock, m.TryLock)) {
+		c.enter()
 		c.change(r)
 		m.Unlock()
 	}
@@ -106,7 +106,7 @@ func (c *chaosMutex) settled() {
 
 func (c *chaosMutex) check(int) {
 	must(c.m.Lock(background))
-	c.enter(nil)
+	c.enter()
 	c.words[2] = 0
 	c.m.Unlock()
 }
@@ -144,9 +144,8 @@ func (c *chaosRWMutex) use(r *rand.Rand) {
 			return
 		}
 	}
-	if err := chaosLock(r, m.Lock, m.TryLock); chaosHeld(err) {
-		c.enter(err)
-		m.MarkConsistent()
+	if c.hold(m, chaosLock(r, m.Lock, m.TryLock)) {
+		c.enter()
 		c.change(r)
 		m.Unlock()
 	}
@@ -166,7 +165,7 @@ func (c *chaosRWMutex) check(int) {
 	c.look()
 	c.m.RUnlock()
 	must(c.m.Lock(background))
-	c.enter(nil)
+	c.enter()
 	c.words[2] = 0
 	c.m.Unlock()
 }
@@ -192,9 +191,8 @@ func (c *chaosRecursive) use(r *rand.Rand) {
 	}
 	h := shmsync.NewHolder()
 	l := m.As(h)
-	if err := chaosLock(r, l.Lock, l.TryLock); chaosHeld(err) {
-		c.enter(err)
-		l.MarkConsistent()
+	if c.hold(l, chaosLock(r, l.Lock, l.TryLock)) {
+		c.enter()
 		must(m.Lock(background, h))
 		c.change(r)
 		m.Unlock(h)
@@ -214,7 +212,7 @@ func (c *chaosRecursive) check(int) {
 	for range 2 {
 		must(c.m.Lock(background, h))
 	}
-	c.enter(nil)
+	c.enter()
 	c.words[2] = 0
 	c.m.Unlock(h)
 	c.m.Unlock(h)

@@ -82,10 +82,10 @@ func TestCloseWithHeldLock(t *testing.T) {
 	}
 	sleeper.Expect("owner died")
 	for _, m := range locks {
-		m.MarkConsistent()
 		m.Unlock()
 		m.Unlock()
 	}
+	told(t, sleeper, "repair a", "ok")
 	told(t, sleeper, "try a", "locked")
 	told(t, later, "try a", "locked")
 	told(t, later, "try b", "owner died")
@@ -172,7 +172,6 @@ func useUntilClosed(seg *shm.Segment, closed <-chan struct{}) {
 	}
 	<-closed   // until then another goroutine of this process may have the lock, and is the one to unlock it
 	m.Unlock() // as late as this the memory must still be there
-	m.MarkConsistent()
 	if err := m.TryLock(); !errors.Is(err, shmsync.ErrClosed) {
 		panic(err)
 	}
@@ -193,12 +192,7 @@ func TestCloseRace(t *testing.T) {
 		m := newMutex(t, seg, "a")
 		staying.Go(func() {
 			for !isClosed(stop) {
-				if err := lockWithin(m, soon); errors.Is(err, shmsync.ErrOwnerDied) {
-					m.MarkConsistent()
-				} else if err != nil {
-					t.Error(err)
-					return
-				}
+				mustLock(m)
 				if n := inside.Add(1); n != 1 {
 					t.Errorf("%d are inside", n)
 				}

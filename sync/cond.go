@@ -13,11 +13,12 @@ import (
 // A Cond is a condition variable: goroutines of all processes, each of which holds a lock, give
 // it up to wait until one of them, or one that holds no lock, notifies them.
 //
-// What they wait for is for the program to say, and for the lock to guard: whoever returns from Wait looks again.
-// As with [sync.Cond], a notification reaches only those who wait already, and nobody returns without one, unless a process
-// dies: then it is possible that one waiter too many returns. When a process dies while it holds
-// the lock, it may be the one that would have notified. So at least one waiter returns within a second, and the first
-// of those who do is told with [ErrOwnerDied]; after the repair it should Broadcast.
+// What they wait for is for the program to say, and for the lock to guard: whoever returns from
+// Wait looks again. As with [sync.Cond], a notification reaches only those who wait already, and
+// nobody returns without one, unless a process dies: then it is possible that one waiter too many
+// returns. When a process dies while it holds the lock, it may be the one that would have notified.
+// So waiters return within a second, with an [*OwnerDiedError] and with the lock, for as long as
+// the lock waits for repair; the process that repairs it should Broadcast.
 //
 // The waiters of one Cond should all use the same lock. It need not be in the same segment. A Cond is made
 // by [NewCond] or [OpenCond], or by UnmarshalBinary of what another process's MarshalBinary wrote; the zero value is only
@@ -37,7 +38,7 @@ type CondOptions struct {
 }
 
 // A Lockable is what [Cond.Wait] gives up while it waits: a [Mutex], an [RWMutex], what [RecursiveMutex.As] returns, or
-// a lock of the program's own. When Lock returns nil or an [ErrOwnerDied] it is held, and otherwise it is not. Unlock is
+// a lock of the program's own. It is held when Lock returns nil, and otherwise it is not. Unlock is
 // called once: a RecursiveMutex that is locked twice stays locked.
 type Lockable interface {
 	Lock(ctx context.Context) error
@@ -85,28 +86,35 @@ func (c *Cond) bind(o *segment.Object) error {
 	return nil
 }
 
-// Wait unlocks l, waits until c is notified or ctx ends, and locks l again before it returns. Whoever notifies after
-// l was unlocked finds this goroutine waiting. The locking cannot be cancelled. Waiters of
-// one process are notified in the order in which they came.
+// Wait unlocks l, waits until c is notified or ctx ends, and locks l again before it returns. A
+// notifier that comes after l was unlocked finds this goroutine waiting. The locking cannot be
+// cancelled. Waiters of one process are notified in the order in which they came.
+//
+// l is held when Wait returns, also with an error, unless the segment of l was closed: then its
+// Unlock does nothing. So a deferred Unlock of l is right in every case. Only a lock of the
+// program's own can be lost: it is not held when the error is one of its Lock.
 //
 // When ctx has ended already, Wait returns at once, without unlocking l.
 //
 // Preconditions: l is held.
 //
 // Errors:
-//   - the context's error: c was not notified; l is held.
-//   - [ErrOwnerDied]: l is held, but a process died while it held it, see [Mutex.Lock]. The context's error may come with it.
-//   - [ErrTooManyWaiters], and [io/fs.ErrInvalid] when l is nil: l was not unlocked.
-//   - [shm.ErrCorrupt]: l was not unlocked.
-//   - [ErrClosed], also when only c's segment was closed: l is not held.
-//   - [ErrNotRecoverable], and any other error of l.Lock: l is not held.
+//   - the context's error: c was not notified.
+//   - [*OwnerDiedError]: a process died while it held l, and what l guards has not been repaired
+//     since: leave that alone. An Unlock of l leaves it waiting for repair, see [Mutex.LockRepair].
+//     The context's error may come with it. With a Repair function in the options of l it comes
+//     only when that fails, with the error of the function.
+//   - [ErrTooManyWaiters], [shm.ErrCorrupt], and [io/fs.ErrInvalid] when l is nil: l was not
+//     unlocked.
+//   - [ErrClosed]: the segment of c was closed, or that of l.
 //
 // When l.Unlock panics, as it does when l is not held, Wait does.
 func (c *Cond) Wait(ctx context.Context, l Lockable) error {
 	if l == nil {
 		return segment.Invalid("shmsync: wait for %q: the lock must not be nil", c.o.Name)
 	}
-	over, again := c.c.Wait(ctx, l, orphanOf(l))
+	inner, orphan := relockable(l)
+	over, again := c.c.Wait(ctx, inner, orphan)
 	return c.wrap(over, again)
 }
 
@@ -120,27 +128,15 @@ func (c *Cond) WaitFor(ctx context.Context, l Lockable, pred func() bool) error 
 	if l == nil || pred == nil {
 		return segment.Invalid("shmsync: wait for %q: neither the lock nor the function may be nil", c.o.Name)
 	}
+	inner, orphan := relockable(l)
 	for !pred() {
-		over, again := c.c.Wait(ctx, l, orphanOf(l))
+		over, again := c.c.Wait(ctx, inner, orphan)
 		if over != nil && again == nil && ctx.Err() != nil && !errors.Is(over, ErrClosed) && pred() {
 			return nil
 		}
 		if err := c.wrap(over, again); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// orphanOf is what knows whether the holder of l is dead; nil for a lock of somebody else's making.
-func orphanOf(l Lockable) lock.Orphan {
-	switch l := l.(type) {
-	case *Mutex:
-		return l.m
-	case *RWMutex:
-		return l.l
-	case *HolderMutex:
-		return l.m.shared.m
 	}
 	return nil
 }
@@ -156,7 +152,7 @@ func (c *Cond) wrap(over, again error) error {
 	switch {
 	case over == nil:
 		return again
-	case again == nil:
+	case again == nil, errors.Is(over, ErrClosed) && errors.Is(again, ErrClosed):
 		return over
 	}
 	return errors.Join(over, again)

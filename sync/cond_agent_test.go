@@ -27,17 +27,17 @@ func newCond(t testing.TB, seg *shm.Segment, name string) *shmsync.Cond {
 // condWait locks, waits, and unlocks what it holds after that.
 func condWait(ctx context.Context, c *shmsync.Cond, m *shmsync.Mutex) error {
 	if err := m.Lock(ctx); err != nil {
-		if errors.Is(err, shmsync.ErrOwnerDied) {
-			m.MarkConsistent()
-			m.Unlock()
-		}
 		return err
 	}
-	err := c.Wait(ctx, m)
+	defer m.Unlock() // which is right whatever Wait returns
+	return c.Wait(ctx, m)
+}
+
+// condWaitRepair is condWait that repairs when it is told of a death.
+func condWaitRepair(ctx context.Context, c *shmsync.Cond, m *shmsync.Mutex) error {
+	err := condWait(ctx, c, m)
 	if errors.Is(err, shmsync.ErrOwnerDied) {
-		m.MarkConsistent()
-	}
-	if !errors.Is(err, shmsync.ErrClosed) && !errors.Is(err, shmsync.ErrNotRecoverable) {
+		mustLock(m)
 		m.Unlock()
 	}
 	return err
@@ -82,7 +82,7 @@ func condObey(c *shmsync.Cond, m *shmsync.Mutex, order, rest string) {
 	switch order {
 	case "wait":
 		for range n {
-			go func() { proctest.Say("%s", verdict(condWait(background, c, m))) }()
+			go func() { proctest.Say("%s", verdict(condWaitRepair(background, c, m))) }()
 		}
 	case "timed", "for":
 		d, err := time.ParseDuration(rest)

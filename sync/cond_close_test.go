@@ -10,8 +10,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// Waiters get ErrClosed when their process closes the segment, and do not hold the lock, wherever that is. What they had
-// been granted goes to others.
+// Waiters get ErrClosed when their process closes the segment. Those whose lock is elsewhere hold
+// it, so that the deferred Unlock is right in any case. What they had been granted goes to others.
 func TestCondClose(t *testing.T) {
 	seg := newSegment(t)
 	c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")
@@ -33,6 +33,7 @@ func TestCondClose(t *testing.T) {
 	wantErr(t, "the lock elsewhere", elsewhere.TryLock(), nil)
 	waiting(t, c, 0)
 	wantErr(t, "wait afterwards", closed.Wait(background, elsewhere), shmsync.ErrClosed)
+	elsewhere.Unlock()
 	wantErr(t, "the lock elsewhere", elsewhere.TryLock(), nil)
 	elsewhere.Unlock()
 	go func() { got <- condWait(background, c, m) }()

@@ -66,9 +66,6 @@ func TestCondLockables(t *testing.T) {
 				if err == nil {
 					err = c.Wait(background, l)
 				}
-				if m, ok := l.(interface{ MarkConsistent() }); ok {
-					m.MarkConsistent()
-				}
 				l.Unlock()
 				got <- err
 			}
@@ -87,6 +84,8 @@ func TestCondLockables(t *testing.T) {
 			holder.Expect("held")
 			holder.Kill()
 			wantErr(t, "after the death of the holder", <-got, shmsync.ErrOwnerDied)
+			wantErr(t, "what the waiter has left", l.Lock(background), shmsync.ErrOwnerDied)
+			repair(t, l.(repairable))
 			wantErr(t, "lock", l.Lock(background), nil)
 			l.Unlock()
 		})

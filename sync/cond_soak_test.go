@@ -36,23 +36,25 @@ func newMarket(seg *shm.Segment) (*market, error) {
 	return &k, errors.Join(errs[:]...)
 }
 
-// mend goes on after the death of one who held the lock.
-func (k *market) mend(err error) {
-	if errors.Is(err, shmsync.ErrOwnerDied) {
-		k.m.MarkConsistent() // the number of goods is whole, but a signal may be missing
+// lock locks, and goes on after the death of a trader that held the lock.
+func (k *market) lock() {
+	if mustLock(k.m) { // the number of goods is whole, but a signal may be missing
 		k.changed[0].Broadcast()
 		k.changed[1].Broadcast()
-	} else if err != nil {
-		panic(err)
 	}
 }
 
 // trade brings one (side 0), or takes one (side 1).
 func (k *market) trade(side int) {
-	k.mend(k.m.Lock(background))
+	k.lock()
 	goods, by := k.goods.Pointer(), int64(1-2*side)
 	for next := *goods + by; next < 0 || next > marketSize; next = *goods + by {
-		k.mend(k.changed[1-side].Wait(background, k.m))
+		if err := k.changed[1-side].Wait(background, k.m); errors.Is(err, shmsync.ErrOwnerDied) {
+			k.m.Unlock()
+			k.lock()
+		} else {
+			must(err)
+		}
 	}
 	*goods += by
 	k.changed[side].Signal()

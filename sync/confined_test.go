@@ -167,8 +167,7 @@ func shareConfined(t *testing.T, dir string, child *proctest.Child) {
 	go func() { waits <- m.Lock(background) }()
 	child.Kill()
 	wantErr(t, "after the death of the confined one", <-waits, shmsync.ErrOwnerDied)
-	m.MarkConsistent()
-	m.Unlock()
+	repair(t, m)
 	if err := seg.Close(); err != nil {
 		t.Error(err)
 	}

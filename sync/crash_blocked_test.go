@@ -85,10 +85,7 @@ func crashBlocked(t *testing.T, act string, n int) (completed bool) {
 			}
 			return errors.Is(err, shmsync.ErrLocked)
 		}, "the victim should lock")
-		if err := lockWithin(wanted, soon); err != nil && !errors.Is(err, shmsync.ErrOwnerDied) {
-			t.Fatalf("%s, point %d: %v", act, n, err)
-		}
-		wanted.MarkConsistent()
+		mustLock(wanted)
 		wanted.Unlock()
 	}
 	state := c.Wait()

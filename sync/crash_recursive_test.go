@@ -39,8 +39,7 @@ var recursiveVictim = proctest.Register("recursive-victim", func(args []string) 
 		lock = func() error { return m.TryLock(h) }
 	}
 	if err := lock(); errors.Is(err, shmsync.ErrOwnerDied) {
-		m.MarkConsistent(h)
-		inside.Store(2)
+		must(m.LockRepair(background, h, func(*shmsync.OwnerDiedError) error { inside.Store(2); return nil }))
 	} else {
 		must(err)
 	}
@@ -116,7 +115,7 @@ func crashRecursive(t *testing.T, way, situation string, n int) (completed bool)
 		t.Errorf("%s, %s, completed: %v", way, situation, err)
 	}
 	if err != nil {
-		m.MarkConsistent(h)
+		lockRepaired(t, m.As(h))
 	}
 	m.Unlock(h)
 	wantErr(t, "in the end", m.TryLock(h), nil)

@@ -19,8 +19,7 @@ import (
 var rwActs = map[string]func(m *shmsync.RWMutex, inside *shm.Uint32){
 	"Lock": func(m *shmsync.RWMutex, inside *shm.Uint32) {
 		if err := m.Lock(background); errors.Is(err, shmsync.ErrOwnerDied) {
-			inside.Store(1)
-			m.MarkConsistent()
+			must(m.LockRepair(background, func(*shmsync.OwnerDiedError) error { inside.Store(1); return nil }))
 		} else {
 			must(err)
 		}
@@ -29,9 +28,7 @@ var rwActs = map[string]func(m *shmsync.RWMutex, inside *shm.Uint32){
 		m.Unlock()
 	},
 	"TryLock": func(m *shmsync.RWMutex, inside *shm.Uint32) {
-		if err := m.TryLock(); errors.Is(err, shmsync.ErrOwnerDied) {
-			m.MarkConsistent()
-		} else if err != nil {
+		if err := m.TryLock(); err != nil {
 			return
 		}
 		inside.Store(1)
@@ -50,10 +47,10 @@ var rwActs = map[string]func(m *shmsync.RWMutex, inside *shm.Uint32){
 	},
 	"give up Lock":  func(m *shmsync.RWMutex, _ *shm.Uint32) { rwBriefly(m.Lock, m.Unlock) },
 	"give up RLock": func(m *shmsync.RWMutex, _ *shm.Uint32) { rwBriefly(m.RLock, m.RUnlock) },
-	"abandon": func(m *shmsync.RWMutex, _ *shm.Uint32) {
-		defer func() { recover() }()
-		m.Locker().Lock()
-		m.Unlock()
+	"fail to repair": func(m *shmsync.RWMutex, _ *shm.Uint32) {
+		if m.LockRepair(background, func(*shmsync.OwnerDiedError) error { return errOnce }) == nil {
+			m.Unlock()
+		}
 	},
 }
 
@@ -111,7 +108,7 @@ var rwSurvivor = proctest.Register("rwmutex-survivor", func(args []string) {
 	told := errors.Is(err, shmsync.ErrOwnerDied)
 	switch {
 	case args[1] == "timed" && told:
-		m.MarkConsistent()
+		mustLock(m)
 		m.Unlock()
 	case args[1] == "timed" && err == nil:
 		m.Unlock()
@@ -187,7 +184,7 @@ func rwCrash(t *testing.T, act string, scene, n int) (completed bool) {
 	}
 	werr := rwWithin(soon, m.Lock)
 	if errors.Is(werr, shmsync.ErrOwnerDied) {
-		m.MarkConsistent()
+		lockRepaired(t, m)
 	} else if werr != nil {
 		t.Fatalf("%s: Lock: %v", where, werr)
 	}

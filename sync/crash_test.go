@@ -14,12 +14,11 @@ import (
 )
 
 // What the victims of the sweep do. Inside is 1 while they are sure to hold the lock, and 2 once they have repaired
-// what a process left that died before them.
+// what a process left that died before them. It stays 0 for those that never had the lock.
 var acts = map[string]func(m *shmsync.Mutex, inside *shm.Uint32) error{
 	"Lock": func(m *shmsync.Mutex, inside *shm.Uint32) error {
 		if err := m.Lock(background); errors.Is(err, shmsync.ErrOwnerDied) {
-			inside.Store(1)
-			m.MarkConsistent()
+			return nil
 		} else if err != nil {
 			return err
 		}
@@ -36,9 +35,33 @@ var acts = map[string]func(m *shmsync.Mutex, inside *shm.Uint32) error{
 		l.Unlock()
 		return nil
 	},
+	"LockRepair": func(m *shmsync.Mutex, inside *shm.Uint32) error {
+		err := m.LockRepair(background, func(*shmsync.OwnerDiedError) error {
+			inside.Store(1)
+			crashpoint.Here("half repaired")
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		inside.Store(1)
+		inside.Store(2)
+		m.Unlock()
+		return nil
+	},
+	"LockRepair that fails": func(m *shmsync.Mutex, inside *shm.Uint32) error {
+		err := m.LockRepair(background, func(*shmsync.OwnerDiedError) error { return errOnce })
+		if errors.Is(err, errOnce) {
+			return nil
+		}
+		inside.Store(1)
+		inside.Store(2)
+		m.Unlock()
+		return err
+	},
 	"Locker without repair": func(m *shmsync.Mutex, inside *shm.Uint32) error {
 		defer func() { recover() }()
-		m.Locker().Lock() // panics and gives the lock back when a holder has died
+		m.Locker().Lock() // panics without the lock when a holder has died
 		inside.Store(1)
 		inside.Store(2)
 		m.Unlock()
@@ -62,7 +85,7 @@ var crasher = proctest.Register("crasher", func(args []string) {
 	inside, err := shm.NewUint32(seg, "inside", 0)
 	must(err)
 	o := shmsync.MutexOptions{Repair: func() error { inside.Store(1); return nil }}
-	if args[1] == "Lock" || args[1] == "Locker without repair" {
+	if args[1] != "Locker" && args[1] != "TryLock" {
 		o.Repair = nil
 	}
 	m, err := shmsync.NewMutex(seg, "a", o)
@@ -72,7 +95,6 @@ var crasher = proctest.Register("crasher", func(args []string) {
 	crashpoint.Arm(n)
 	must(acts[args[1]](m, inside))
 	crashpoint.Disarm()
-	inside.Store(0)
 })
 
 // A24, and every other point at which a process can die while it locks, repairs or unlocks: with a lock that was free
@@ -109,13 +131,13 @@ func crash(t *testing.T, act string, n int, orphaned bool) (completed bool) {
 		t.Fatalf("%s, point %d: %v", act, n, err)
 	}
 	switch in := inside.Load(); {
-	case in == 1 && err == nil, orphaned && in == 0 && !completed && err == nil:
+	case in == 1 && err == nil, orphaned && in == 0 && err == nil:
 		t.Errorf("%s, point %d: not told of a death", act, n)
-	case completed && act != "Locker without repair" && err != nil:
-		t.Errorf("%s, completed: %v", act, err)
+	case completed && in == 0 && (err == nil) == orphaned, completed && in != 0 && err != nil:
+		t.Errorf("%s, completed with %d inside: %v", act, in, err)
 	}
 	if err != nil {
-		m.MarkConsistent()
+		lockRepaired(t, m)
 	}
 	m.Unlock()
 	wantErr(t, "in the end", m.TryLock(), nil)

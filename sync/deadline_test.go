@@ -106,8 +106,7 @@ func TestPolicies(t *testing.T) {
 				holder.Kill()
 				<-waiter
 				wantErr(t, "after the death", err, shmsync.ErrOwnerDied)
-				m.MarkConsistent()
-				m.Unlock()
+				repair(t, m)
 			}
 		})
 	}

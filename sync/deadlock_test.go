@@ -217,10 +217,8 @@ func TestBlockedGarbage(t *testing.T) {
 		for _, m := range locks[:2] {
 			wantErr(t, "in the end", lockWithin(m, soon), shmsync.ErrOwnerDied)
 		}
-		locks[0].MarkConsistent()
-		locks[0].Unlock()
-		locks[1].MarkConsistent()
-		locks[1].Unlock()
+		repair(t, locks[0])
+		repair(t, locks[1])
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,19 +22,23 @@ var ways = map[string]func(*shmsync.Mutex) error{
 	"timed Lock": func(m *shmsync.Mutex) error { return lockWithin(m, soon) },
 }
 
-// A12 (Lock), A13 (TryLock), A14 (Lock with a deadline): the holder of two locks dies; the next lock of each says so;
-// marked consistent and unlocked, it is usable again. Four rounds.
+// A12 (Lock), A13 (TryLock), A14 (Lock with a deadline): the holder of two locks dies; the next
+// lock of each says so, without the lock; LockRepair gets it, repairs, unlocks: it is usable again.
+// Four rounds.
 func TestHolderOfTwoDies(t *testing.T) {
 	for way, lock := range ways {
 		t.Run(way, func(t *testing.T) {
+			t.Parallel()
 			seg := newSegment(t)
 			locks := []*shmsync.Mutex{newMutex(t, seg, "a"), newMutex(t, seg, "b")}
 			for range 4 {
-				dieHolding(t, seg, "a", "b")
+				pid := dieHolding(t, seg, "a", "b")
 				for _, m := range locks {
 					wantErr(t, "after the death", lock(m), shmsync.ErrOwnerDied)
-					m.MarkConsistent()
-					m.Unlock()
+					wantPanic(t, "Unlock after it", "does not hold", m.Unlock)
+					if died := repair(t, m); died.PID != pid {
+						t.Errorf("%+v died, and not %d", died, pid)
+					}
 				}
 				for _, m := range locks {
 					wantErr(t, "after the repair", lock(m), nil)
@@ -44,57 +49,74 @@ func TestHolderOfTwoDies(t *testing.T) {
 	}
 }
 
-// A15, A16, A17: unlocked without being marked consistent, a lock is not recoverable, for ever, for everybody, however
-// it is locked.
-func TestNotRecoverable(t *testing.T) {
+// A15, A16, A17: after a repair that fails every later lock, try and timed lock says that the owner
+// died, again and again, in every process and by every handle, until a repair succeeds.
+func TestWaitsForRepair(t *testing.T) {
 	seg := newSegment(t)
 	m := newMutex(t, seg, "a")
-	dieHolding(t, seg, "a")
-	wantErr(t, "after the death", m.Lock(background), shmsync.ErrOwnerDied)
-	m.Unlock()
-	for range 2 {
-		for way, lock := range ways {
-			wantErr(t, way, lock(m), shmsync.ErrNotRecoverable)
-		}
-		other := startAgent(t, seg)
-		for _, order := range []string{"lock a", "try a", "timed a"} {
-			told(t, other, order, "not recoverable")
-		}
-		other.Kill()
-	}
+	other := startAgent(t, seg)
 	again, err := shmsync.OpenMutex(seg, "a", shmsync.MutexOptions{})
 	wantErr(t, "another handle", err, nil)
-	wantErr(t, "by another handle", again.TryLock(), shmsync.ErrNotRecoverable)
+	pid := dieHolding(t, seg, "a")
+	var first *shmsync.OwnerDiedError
+	for range 3 {
+		for way, lock := range ways {
+			for _, m := range []*shmsync.Mutex{m, again} {
+				var died *shmsync.OwnerDiedError
+				if err := lock(m); !errors.As(err, &died) || died.PID != pid {
+					t.Fatalf("%s: %v, want the death of %d", way, err, pid)
+				}
+				if first == nil {
+					first = died
+				}
+				if *died != *first {
+					t.Errorf("%s: %+v, first %+v", way, died, first)
+				}
+				wantPanic(t, "Unlock after "+way, "does not hold", m.Unlock)
+			}
+		}
+		for _, order := range []string{"lock a", "try a", "timed a"} {
+			told(t, other, order, "owner died")
+		}
+		wantErr(t, "a repair that fails", m.LockRepair(background, func(*shmsync.OwnerDiedError) error { return errOnce }), errOnce)
+		wantPanic(t, "a repair that panics", "sorry", func() {
+			m.LockRepair(background, func(*shmsync.OwnerDiedError) error { panic("sorry") })
+		})
+	}
+	repair(t, again)
+	for way, lock := range ways {
+		wantErr(t, way, lock(m), nil)
+		m.Unlock()
+	}
+	told(t, other, "try a", "ok")
+	other.Kill()
 }
 
-// Waiters in several processes, and several in one, all learn that the lock is lost.
-func TestNotRecoverableWakesAll(t *testing.T) {
+// Waiters in several processes, and several in one, all learn that a repair failed.
+func TestFailedRepairWakesAll(t *testing.T) {
 	seg := newSegment(t)
 	m := newMutex(t, seg, "a")
 	dieHolding(t, seg, "a")
-	wantErr(t, "after the death", m.Lock(background), shmsync.ErrOwnerDied)
 	var others []*proctest.Child
-	for range 3 {
-		c := startAgent(t, seg)
-		c.Send("lock a")
-		others = append(others, c)
-	}
 	here := make(chan error)
+	wantErr(t, "a repair that fails", m.LockRepair(background, func(*shmsync.OwnerDiedError) error {
+		for range 3 {
+			c := startAgent(t, seg)
+			c.Send("lock a")
+			others = append(others, c)
+		}
+		for range 20 {
+			go func() { here <- m.Lock(background) }()
+		}
+		asleepOn(t, seg, "a", 4) // three processes, and this one, whose goroutines are one wait
+		return errOnce
+	}), errOnce)
 	for range 20 {
-		go func() { here <- m.Lock(background) }()
-	}
-	time.Sleep(10 * time.Millisecond)
-	began := time.Now()
-	m.Unlock()
-	for range 20 {
-		wantErr(t, "a waiter in the process that unlocked", <-here, shmsync.ErrNotRecoverable)
+		wantErr(t, "a waiter in the process that repaired in vain", <-here, shmsync.ErrOwnerDied)
 	}
 	for _, c := range others {
-		c.Expect("not recoverable")
+		c.Expect("owner died")
 		c.Kill()
-	}
-	if took := time.Since(began); took > soon {
-		t.Errorf("the waiters needed %v", took)
 	}
 }
 
@@ -102,22 +124,24 @@ func TestNotRecoverableWakesAll(t *testing.T) {
 func TestThreeOwnersDie(t *testing.T) {
 	seg := newSegment(t)
 	m := newMutex(t, seg, "a")
+	var last *proctest.Child
 	for i, want := range []string{"ok", "owner died", "owner died"} {
-		c := startAgent(t, seg)
-		told(t, c, "lock a", want)
-		if i == 1 {
-			told(t, c, "mark a", "ok")
+		last = startAgent(t, seg)
+		told(t, last, "lock a", want)
+		if i > 0 {
+			told(t, last, "repair a", "ok")
 		}
-		c.Kill()
+		last.Kill()
 	}
 	wantErr(t, "after three deaths", m.Lock(background), shmsync.ErrOwnerDied)
-	m.MarkConsistent()
-	m.Unlock()
+	if died := repair(t, m); died.PID != last.PID() {
+		t.Errorf("%+v died, and not %d", died, last.PID())
+	}
 	wantErr(t, "after the repair", m.TryLock(), nil)
 	m.Unlock()
 }
 
-// A waiter that is asleep gets the lock when the holder is killed, and is told who it was.
+// A waiter that is asleep is told when the holder is killed, and which process it was.
 func TestWaiterIsToldWhoDied(t *testing.T) {
 	seg := newSegment(t)
 	m := newMutex(t, seg, "a")
@@ -125,14 +149,10 @@ func TestWaiterIsToldWhoDied(t *testing.T) {
 	told(t, holder, "lock a", "ok")
 	got := make(chan error)
 	go func() { got <- m.Lock(background) }()
-	time.Sleep(10 * time.Millisecond)
-	began := time.Now()
+	asleepOn(t, seg, "a", 1)
+	before := time.Now()
 	holder.Kill()
 	err := <-got
-	t.Logf("locked %v after the kill", time.Since(began))
-	if took := time.Since(began); took > soon {
-		t.Errorf("the waiter needed %v", took)
-	}
 	wantErr(t, "the waiter", err, shmsync.ErrOwnerDied)
 	var died *shmsync.OwnerDiedError
 	if !errors.As(err, &died) {
@@ -145,11 +165,15 @@ func TestWaiterIsToldWhoDied(t *testing.T) {
 	if exe := "exe"; died.PID != holder.PID() || died.Program != program && died.Program != exe {
 		t.Errorf("%+v died, and not %d, %s", died, holder.PID(), program)
 	}
-	if d := time.Since(died.Attached); d < 0 || d > time.Minute {
-		t.Errorf("attached %v ago", d)
+	if died.Attached.After(before) || died.Noticed.Before(before) || died.Noticed.After(time.Now()) {
+		t.Errorf("attached at %v, death noticed at %v, killed after %v", died.Attached, died.Noticed, before)
 	}
-	m.MarkConsistent()
-	m.Unlock()
+	for _, want := range []string{fmt.Sprintf("(pid %d)", holder.PID()), `Mutex "a" of ` + seg.Path(), "LockRepair"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+	repair(t, m)
 }
 
 // A23: locks that the parent holds are neither released nor marked when a child ends, in whatever way, that has
@@ -162,7 +186,11 @@ func TestChildEnds(t *testing.T) {
 		for _, end := range []string{"kill", "exit"} {
 			c := startAgent(t, seg)
 			c.Send(order)
-			time.Sleep(5 * time.Millisecond)
+			if order == "lock a" {
+				asleepOn(t, seg, "a", 1)
+			} else {
+				c.Line()
+			}
 			if end == "exit" && order != "lock a" {
 				c.Send("exit")
 				c.WaitOK()
@@ -189,17 +217,15 @@ func TestTenLocksTenWaiters(t *testing.T) {
 		c.Send(fmt.Sprint("lock ", i))
 		waiters = append(waiters, c)
 	}
-	time.Sleep(20 * time.Millisecond)
-	began := time.Now()
+	for i := range n {
+		asleepOn(t, seg, fmt.Sprint(i), 1)
+	}
 	holder.Kill()
 	for i, c := range waiters {
 		c.Expect("owner died")
-		told(t, c, fmt.Sprint("mark ", i), "ok")
+		told(t, c, fmt.Sprint("repair ", i), "ok")
 		told(t, c, fmt.Sprint("unlock ", i), "ok")
 		c.Kill()
-	}
-	if took := time.Since(began); took > soon {
-		t.Errorf("the waiters needed %v", took)
 	}
 }
 
@@ -212,12 +238,11 @@ func TestGrandchildDies(t *testing.T) {
 	told(t, child, "lock a", "ok")
 	wantErr(t, "while the grandchild lives", m.TryLock(), shmsync.ErrLocked)
 	child.Kill() // takes the grandchild with it
-	err := lockWithin(m, soon)
+	err := m.Lock(background)
 	wantErr(t, "after the death", err, shmsync.ErrOwnerDied)
 	var died *shmsync.OwnerDiedError
 	if !errors.As(err, &died) || died.PID == child.PID() || died.PID == 0 {
 		t.Errorf("%+v died, and not a child of %d", died, child.PID())
 	}
-	m.MarkConsistent()
-	m.Unlock()
+	repair(t, m)
 }

@@ -13,29 +13,68 @@
 //	}
 //	defer mu.Unlock()
 //
+// # Errors and repair
+//
+// An error never holds the lock: Lock, RLock, TryLock and their like return nil with the lock or an
+// error without it. The one exception is [Cond.Wait], whose caller had the lock: it returns with
+// the lock also when it returns an error, so that the deferred Unlock is right.
+//
+// When a process dies while it holds a lock for writing, what the lock guards may be half-written.
+// From then on the lock waits for repair: Lock returns an [*OwnerDiedError], which says which
+// process died and when that was noticed, to every caller, until one of them repairs with
+// LockRepair:
+//
+//	err := mu.LockRepair(ctx, func(died *shmsync.OwnerDiedError) error {
+//		return rebuildLedger()
+//	})
+//
+// LockRepair takes the lock, runs the function if there is something to repair, and returns nil
+// with the lock. When the function fails, panics, or the process is killed in the middle, the lock
+// goes on waiting for repair. So the function must be able to start over. With the option Repair
+// every Lock repairs like that by itself.
+//
+// # Several objects under one lock
+//
+// Each change of a shm.Value or a shm.Array is whole by itself, whatever dies. A lock keeps several
+// of them consistent with each other: every change of all of them happens under the lock, and so
+// does every look. A holder that dies between two changes leaves objects that are whole, but do not
+// fit together, and the lock waits for repair. So there must be a way to make them fit again. Three
+// ways that work:
+//
+//   - Change one object last, which decides, and derive the others from it: the repair computes
+//     them anew.
+//   - Write down what is about to be done, in an object of its own, before the first change, and
+//     clear that after the last one: the repair does all of it once more, or undoes it.
+//   - Put what belongs together into one structure: a Value or an element of an Array changes as a
+//     whole, and there is nothing to repair.
+//
+// The program examples/shared does the first.
+//
 // # Deaths
 //
 // A process may be killed at any instruction. What its death does to the others:
 //
 //	its role                         the others
-//	holds the Mutex                  the next one to lock gets it at once, with ErrOwnerDied or repaired
+//	holds the Mutex                  lockers that can repair get it at once; all others get an OwnerDiedError until that is done
 //	waits for the Mutex              notice nothing
 //	has unlocked, wakes waiters      the kernel wakes them in its place
 //	was woken, has not locked yet    nothing: another one was woken with it; should both die, the rest look again within a second
 //	is about to be given the lock    the next one gets it; it was not held
-//	was told of a death, not done    the next one to lock is told in turn
+//	repairs it                       as if it had held the Mutex: it goes on waiting for repair
+//	got an OwnerDiedError            notice nothing: it does not hold the Mutex
 //
 // RWMutex:
 //
 //	its role                         the others
-//	holds a read lock                a writer that waits for it gets the lock; nobody is told
+//	holds a read lock                a writer that waits for it gets the lock; there is nothing to repair
 //	waits to read, or has its turn   notice nothing; a writer may wait five milliseconds for the turn
 //	is about to come in or go out    as if it had been inside
-//	holds the write lock             who locks next for writing gets it at once, with ErrOwnerDied or repaired; readers get
-//	                                 ErrOwnerDied without the lock until that is done, or repair it themselves
+//	holds the write lock             lockers that can repair get it at once, readers too; all others get an OwnerDiedError
+//	                                 until that is done
 //	waits to write                   notice nothing; readers whom it already kept out go on at once
 //	has unlocked, wakes waiters      the kernel wakes them in its place, or they look again within a second
-//	was told of a death, not done    the next one to lock is told in turn
+//	repairs it                       as if it had held the write lock
+//	got an OwnerDiedError            notice nothing
 //
 // Semaphore:
 //
@@ -81,9 +120,11 @@
 //	waits                            notice nothing: notifications pass it over
 //	was notified, has not the lock   another waiter gets its notification; at once if it watches that process, else within a second
 //	has the lock again               as with that lock; perhaps one waiter more returns
+//	was told of a death, has the     the lock goes on waiting for repair, as after its Unlock
+//	lock again
 //	notifies                         those that it has notified return, the last one within a second
 //	broadcasts                       all return within a second, or none
-//	holds the lock of the waiters    at least one returns within a second; the first one is told
+//	holds the lock of the waiters    they return within a second, with an OwnerDiedError, while that lock waits for repair
 //
 // Event:
 //

@@ -6,13 +6,10 @@ import (
 )
 
 var (
-	// ErrOwnerDied says that the holder of a lock died. The caller holds the lock now, except after [RWMutex.RLock] and
-	// [RWMutex.TryRLock]. It comes as an [*OwnerDiedError].
+	// ErrOwnerDied says that the holder of a lock died, and that what the lock guards has not been
+	// repaired since. The caller does not hold the lock, except after [Cond.Wait]. It comes as an
+	// [*OwnerDiedError].
 	ErrOwnerDied = lock.ErrOwnerDied
-
-	// ErrNotRecoverable says that a lock was unlocked after [ErrOwnerDied] without
-	// being marked consistent. The caller does not hold it, and nobody ever will.
-	ErrNotRecoverable = lock.ErrNotRecoverable
 
 	// ErrLocked says that a living process holds the lock.
 	ErrLocked = lock.ErrLocked
@@ -30,9 +27,6 @@ var (
 	// ErrClosed says that this process has closed the segment. It is an [os.ErrClosed].
 	ErrClosed = lock.ErrClosed
 )
-
-// An OwnerDiedError is an [ErrOwnerDied] that says which process died.
-type OwnerDiedError = lock.OwnerDiedError
 
 // A BrokenError is an [ErrBroken] that says why, and which process has done it or has died, as far as that is known.
 type BrokenError = lock.BrokenError

@@ -73,8 +73,8 @@ func leaveLocked(seg *shm.Segment) {
 	}
 }
 
-// Whoever locks after a holder died has the lock, and is told that what it guards may be half-written.
-func ExampleMutex_MarkConsistent() {
+// After the death of a holder Lock returns an error, without the lock, until a caller repairs.
+func ExampleMutex_LockRepair() {
 	seg, err := shm.Anonymous(shm.Options{})
 	if err != nil {
 		log.Fatal(err)
@@ -86,19 +86,21 @@ func ExampleMutex_MarkConsistent() {
 	}
 	leaveLocked(seg)
 
-	err = mu.Lock(context.Background())
-	if errors.Is(err, shmsync.ErrOwnerDied) {
-		fmt.Println("the last holder died: adding up the accounts again")
-		mu.MarkConsistent()
-	} else if err != nil {
+	ctx := context.Background()
+	fmt.Println("the owner died:", errors.Is(mu.Lock(ctx), shmsync.ErrOwnerDied))
+	err = mu.LockRepair(ctx, func(*shmsync.OwnerDiedError) error {
+		fmt.Println("adding up the accounts again")
+		return nil
+	})
+	if err != nil {
 		log.Fatal(err)
 	}
 	mu.Unlock()
-
-	fmt.Println("next time:", mu.TryLock())
+	fmt.Println("next time:", mu.Lock(ctx))
 	mu.Unlock()
 	// Output:
-	// the last holder died: adding up the accounts again
+	// the owner died: true
+	// adding up the accounts again
 	// next time: <nil>
 }
 

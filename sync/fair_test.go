@@ -189,8 +189,7 @@ func TestStoppedAddressee(t *testing.T) {
 	stopped.Kill()
 	other.Kill()
 	wantErr(t, "in the end", m.TryLock(), shmsync.ErrOwnerDied)
-	m.MarkConsistent()
-	m.Unlock()
+	repair(t, m)
 }
 
 // TryLock, too, takes a lock that is on offer to a stopped process for too long.

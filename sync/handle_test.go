@@ -33,16 +33,14 @@ func TestTryLock(t *testing.T) {
 	other.Kill()
 }
 
-// Unlock and MarkConsistent by a process that does not hold the lock panic and change nothing.
+// Unlock by a process that does not hold the lock panics and changes nothing.
 func TestUnlockByNonHolder(t *testing.T) {
 	seg := newSegment(t)
 	m := newMutex(t, seg, "a")
 	wantPanic(t, "Unlock of a free lock", "does not hold the lock", m.Unlock)
-	wantPanic(t, "MarkConsistent of a free lock", "does not hold the lock", m.MarkConsistent)
 	other := startAgent(t, seg)
 	told(t, other, "lock a", "ok")
 	wantPanic(t, "Unlock of another's lock", "does not hold the lock", m.Unlock)
-	wantPanic(t, "MarkConsistent of another's lock", "does not hold the lock", m.MarkConsistent)
 	wantErr(t, "after that", m.TryLock(), shmsync.ErrLocked)
 	told(t, other, "unlock a", "ok")
 	wantErr(t, "unlocked by its holder", m.TryLock(), nil)
@@ -138,8 +136,7 @@ func TestTwoAddresses(t *testing.T) {
 		t.Error("a close with a held lock reports nothing")
 	}
 	wantErr(t, "after the second attachment has gone", a.TryLock(), shmsync.ErrOwnerDied)
-	a.MarkConsistent()
-	a.Unlock()
+	repair(t, a)
 }
 
 var unmarshaler = proctest.Register("unmarshaler", func(args []string) {

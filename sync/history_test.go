@@ -3,7 +3,6 @@
 package shmsync_test
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -61,14 +60,11 @@ func openHistory(seg *shm.Segment) (h history) {
 func (h history) fetch(who int, f *fetch) {
 	n := h.numbers.Pointer()
 	f.Call = h.clock.Add(1)
-	err := h.m.Lock(background)
-	if errors.Is(err, shmsync.ErrOwnerDied) {
+	must(h.m.LockRepair(background, func(*shmsync.OwnerDiedError) error {
 		n[0] = n[1] // the dead one's operation did not happen
 		f.Told = true
-		h.m.MarkConsistent()
-	} else {
-		must(err)
-	}
+		return nil
+	}))
 	h.inside.Store(uint32(who))
 	old := n[0]
 	n[0] = old + 1

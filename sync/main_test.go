@@ -29,6 +29,9 @@ var long = os.Getenv("SHMKIT_LONG") != ""
 // soon is how long the survivors of a death may need to go on.
 const soon = 2 * time.Second
 
+// hangs is how long a test waits for an event before it says that the event does not come.
+const hangs = 2 * time.Minute
+
 // newSegment makes a segment for this process and children, which open it by its path.
 func newSegment(t testing.TB) *shm.Segment {
 	t.Helper()
@@ -75,12 +78,11 @@ func must(err error) {
 
 // verdicts are the errors that a child can report, and what it calls them.
 var verdicts = map[string]error{
-	"ok":              nil,
-	"owner died":      shmsync.ErrOwnerDied,
-	"not recoverable": shmsync.ErrNotRecoverable,
-	"locked":          shmsync.ErrLocked,
-	"closed":          shmsync.ErrClosed,
-	"deadline":        context.DeadlineExceeded,
+	"ok":         nil,
+	"owner died": shmsync.ErrOwnerDied,
+	"locked":     shmsync.ErrLocked,
+	"closed":     shmsync.ErrClosed,
+	"deadline":   context.DeadlineExceeded,
 }
 
 func verdict(err error) string {
@@ -96,7 +98,7 @@ const agentRole = "agent"
 
 // agent: SEGMENT. It does what it is told, each line an order and the name of a lock, and reports how that went:
 //
-//	lock NAME, try NAME, timed NAME (a lock that waits for at most soon), unlock NAME, mark NAME
+//	lock NAME, try NAME, timed NAME (a lock that waits for at most soon), unlock NAME, repair NAME (a lock with a repair)
 //	lock-all N (the locks 0 to N-1), close, exit, spawn (an agent of its own)
 var agent = proctest.Register(agentRole, func(args []string) {
 	a := &agency{locks: map[string]*shmsync.Mutex{}}
@@ -137,8 +139,8 @@ func (a *agency) obey(order, name string) error {
 		return lockWithin(a.mutex(name), soon)
 	case "unlock":
 		a.mutex(name).Unlock()
-	case "mark":
-		a.mutex(name).MarkConsistent()
+	case "repair":
+		return a.mutex(name).LockRepair(background, repaired)
 	case "lock-all":
 		var n int
 		fmt.Sscan(name, &n)
@@ -165,6 +167,22 @@ func startAgent(t testing.TB, seg *shm.Segment) *proctest.Child {
 	return c
 }
 
+// asleepOn returns when n processes sleep on the object of that name, or are about to.
+func asleepOn(t testing.TB, seg *shm.Segment, name string, n int) {
+	t.Helper()
+	proctest.Eventually(t, hangs, func() bool {
+		r, err := shmsync.Blocked(seg)
+		must(err)
+		waits := 0
+		for _, w := range r.Waits {
+			if w.Object == name {
+				waits++
+			}
+		}
+		return waits == n
+	}, fmt.Sprintf("%d processes wait for %s", n, name))
+}
+
 // told has the child do something and expects its report.
 func told(t testing.TB, c *proctest.Child, order, want string) {
 	t.Helper()
@@ -172,18 +190,54 @@ func told(t testing.TB, c *proctest.Child, order, want string) {
 	c.Expect(want)
 }
 
-// dieHolding has a new process lock and die.
+// dieHolding has a new process lock, or repair, and die.
 func dieHolding(t testing.TB, seg *shm.Segment, names ...string) (pid int) {
 	t.Helper()
 	c := startAgent(t, seg)
 	for _, name := range names {
-		c.Send("lock " + name)
-		if line := c.Line(); line != "ok" && line != "owner died" {
-			t.Fatalf("the process that shall die locks %s: %s", name, line)
-		}
+		told(t, c, "repair "+name, "ok")
 	}
 	c.Kill()
 	return c.PID()
+}
+
+// repaired is a repair that has nothing to do.
+func repaired(*shmsync.OwnerDiedError) error { return nil }
+
+// A repairable is a lock that its holder may die with.
+type repairable interface {
+	LockRepair(ctx context.Context, repair func(*shmsync.OwnerDiedError) error) error
+	Unlock()
+}
+
+// lockRepaired locks a lock that waits for repair, and returns what its repair was told.
+func lockRepaired(t testing.TB, m repairable) (died *shmsync.OwnerDiedError) {
+	t.Helper()
+	wantErr(t, "LockRepair", m.LockRepair(background, func(e *shmsync.OwnerDiedError) error {
+		died = e
+		return nil
+	}), nil)
+	if died == nil {
+		t.Fatal("the lock did not wait for repair")
+	}
+	return died
+}
+
+// repair repairs a lock that waits for it, and unlocks it.
+func repair(t testing.TB, m repairable) (died *shmsync.OwnerDiedError) {
+	t.Helper()
+	died = lockRepaired(t, m)
+	m.Unlock()
+	return died
+}
+
+// mustLock locks m, after a repair if that is needed, and reports whether it was.
+func mustLock(m repairable) (died bool) {
+	must(m.LockRepair(background, func(*shmsync.OwnerDiedError) error {
+		died = true
+		return nil
+	}))
+	return died
 }
 
 // longer is how long a test that could go on for ever does so: usual by default, half of it with -short, five times as

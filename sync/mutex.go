@@ -2,7 +2,6 @@ package shmsync
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -15,10 +14,19 @@ import (
 // A Mutex is a lock that goroutines of all processes share, and that survives the
 // death of its holder.
 //
-// The holder is the process: as with [sync.Mutex], one goroutine may lock and
-// another of the same process unlock, and a second Lock by the same process waits like anyone else's. When a
-// process dies while it holds the lock, whoever waits gets it with [ErrOwnerDied]. A lock is never taken
-// from a living holder.
+// The holder is the process: as with [sync.Mutex], one goroutine may lock and another of the same
+// process unlock, and a second Lock by the same process waits like anyone else's. A lock is never
+// taken from a living holder. When a process dies while it holds the lock, what the lock guards may
+// be half-written: from then on only a caller that repairs that gets the lock, by
+// [Mutex.LockRepair] or [MutexOptions.Repair]. All others get an [*OwnerDiedError] until it is
+// done.
+//
+// An error never comes with the lock:
+//
+//	if err := mu.Lock(ctx); err != nil {
+//		return err
+//	}
+//	defer mu.Unlock()
 //
 // A Mutex is made by [NewMutex] or [OpenMutex], or by UnmarshalBinary of what
 // another process's MarshalBinary wrote; the zero value is only for that. It must not be copied.
@@ -26,11 +34,9 @@ import (
 // The n'th Unlock synchronizes before the m'th return of Lock for n < m, in any process.
 type Mutex struct {
 	handle
-	m        *lock.Mutex
-	repair   func() error
-	deadlock func([]lock.Posting) error // set by bind if detect is
-	policy   WaitPolicy
-	detect   bool
+	m       *lock.Mutex
+	options MutexOptions
+	how     lock.LockOptions // what the options come to; set by bind
 }
 
 // MutexOptions belong to one handle, not to the lock: processes may use different ones.
@@ -38,9 +44,8 @@ type MutexOptions struct {
 	// Wait says how Lock waits. The first handle that a process makes of a lock decides for all of them.
 	Wait WaitPolicy
 
-	// Repair, if set, mends what a dead holder left behind. It runs while the lock is
-	// held, in the goroutine that called Lock or TryLock, and spares the caller
-	// [ErrOwnerDied]. When it returns an error or panics, the lock is not held, and the next one to lock has the same task.
+	// Repair, if set, is what Lock and TryLock repair with after a death, as [Mutex.LockRepair]
+	// does with its function.
 	Repair func() error
 
 	// DetectDeadlock has Lock return [ErrDeadlock] instead of closing a cycle of processes that wait for each other. See
@@ -56,14 +61,14 @@ const mutexBytes = 64
 // Errors: [shm.ErrMismatch] when the name belongs to another kind of object, [shm.NoSpaceError],
 // [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; a bad name.
 func NewMutex(seg *shm.Segment, name string, o MutexOptions) (*Mutex, error) {
-	return find(&Mutex{repair: o.Repair, policy: o.Wait, detect: o.DetectDeadlock}, seg, segment.Spec{Name: name, Kind: segment.KindMutex, Size: mutexBytes})
+	return find(&Mutex{options: o}, seg, segment.Spec{Name: name, Kind: segment.KindMutex, Size: mutexBytes})
 }
 
 // OpenMutex finds the Mutex of that name, which must exist.
 //
 // Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], [shm.ErrCorrupt], [shm.ErrClosed].
 func OpenMutex(seg *shm.Segment, name string, o MutexOptions) (*Mutex, error) {
-	return open(&Mutex{repair: o.Repair, policy: o.Wait, detect: o.DetectDeadlock}, seg, segment.Spec{Name: name, Kind: segment.KindMutex, Size: mutexBytes})
+	return open(&Mutex{options: o}, seg, segment.Spec{Name: name, Kind: segment.KindMutex, Size: mutexBytes})
 }
 
 // UnmarshalBinary makes m a handle of the lock that another process's MarshalBinary
@@ -73,46 +78,88 @@ func OpenMutex(seg *shm.Segment, name string, o MutexOptions) (*Mutex, error) {
 func (m *Mutex) UnmarshalBinary(b []byte) error { return unmarshal(m, b, segment.KindMutex) }
 
 func (m *Mutex) bind(o *segment.Object) error {
-	if err := sized(o, lock.RegionBytes); err != nil {
+	if err := sized(o, mutexBytes); err != nil {
 		return err
 	}
 	m.o = o
-	m.deadlock = detector(o.Seg, m.detect)
+	m.how = m.lockOptions(m.options.Repair, m.options.DetectDeadlock)
 	m.m = o.Local(func() (any, func() bool) {
-		l := lock.NewMutex(o.Seg.Party(), o.Payload, m.policy)
-		l.Subject = o.Subject(lock.RoleLock)
+		l := mutexIn(o, m.options.Wait)
 		return l, l.Held
 	}).(*lock.Mutex)
 	return nil
 }
 
-// Lock locks m. It waits until m is free, its holder dies, or ctx ends. A lock
-// that is free at once is taken even when ctx has ended.
+// mutexIn views the payload of an object, which has [mutexBytes], as a lock. The date of a death
+// follows the lock.
+func mutexIn(o *segment.Object, policy WaitPolicy) *lock.Mutex {
+	l := lock.NewMutex(o.Seg.Party(), o.Payload, policy)
+	l.Subject = o.Subject(lock.RoleLock)
+	l.RecordDeaths(o.Payload[lock.RegionBytes:])
+	return l
+}
+
+// Lock locks m. It waits until m is free, its holder dies, or ctx ends. A lock that is free at once
+// is taken even when ctx has ended. m is held when Lock returns nil, and otherwise it is not.
 //
 // Errors:
-//   - [ErrOwnerDied], as an [*OwnerDiedError] that says who: m IS held. What it guards
-//     may be half-written. Repair that and call [Mutex.MarkConsistent] before Unlock, or just Unlock to make
-//     m useless for everyone. Not with [MutexOptions.Repair].
-//   - [ErrNotRecoverable]: m is not held and never will be again.
-//   - [ErrDeadlock], as a [*DeadlockError] that says who waits for whom: m is not held. Only with [MutexOptions.DetectDeadlock].
-//   - the context's error, [ErrClosed], or that of the Repair function: m is not held.
+//   - [*OwnerDiedError]: a process died while it held m, and what m guards has not been repaired
+//     since. Every call returns it until a caller has repaired: see [Mutex.LockRepair]. Not with
+//     [MutexOptions.Repair].
+//   - [*DeadlockError]: only with [MutexOptions.DetectDeadlock].
+//   - the context's error, [ErrClosed], that of the Repair function; [shm.ErrCorrupt] when that
+//     unlocked m or m was overwritten meanwhile.
 func (m *Mutex) Lock(ctx context.Context) error {
-	err := m.m.LockDetect(ctx, m.repair, m.deadlock)
+	err := m.m.LockWith(ctx, &m.how)
 	runtime.KeepAlive(m)
-	return err
+	if err != nil {
+		return m.lockError(err)
+	}
+	return nil
+}
+
+// LockRepair is Lock for a caller that can repair. When a holder died, it takes m and calls repair,
+// which makes whole what m guards. When that returns nil, m is consistent again and LockRepair
+// returns nil with m held. When it returns an error, panics or ends its goroutine, m is not held
+// and goes on waiting for repair; so it does when the process is killed in the middle. repair must
+// be able to start over. It must not lock or unlock m. The option Repair of m is not used.
+//
+// Errors: those of [Mutex.Lock] except [*OwnerDiedError], and that of repair. [io/fs.ErrInvalid]:
+// repair is nil.
+func (m *Mutex) LockRepair(ctx context.Context, repair func(*OwnerDiedError) error) error {
+	if repair == nil {
+		return m.noRepair()
+	}
+	if m.m.LockFast() {
+		runtime.KeepAlive(m)
+		return nil
+	}
+	err := m.m.LockWith(ctx, m.repairWith(m.how, repair))
+	runtime.KeepAlive(m)
+	return m.lockError(err)
 }
 
 // TryLock locks m if that is possible without waiting.
 //
 // Errors: [ErrLocked] when a living process holds m; otherwise those of [Mutex.Lock].
 func (m *Mutex) TryLock() error {
-	err := m.m.TryLockRepair(m.repair)
+	err := m.m.TryLockWith(&m.how)
 	runtime.KeepAlive(m)
-	return err
+	if err != nil {
+		return m.lockError(err)
+	}
+	return nil
 }
 
-// Unlock unlocks m. Any goroutine of the process that holds it may call it, once for each Lock: that two unlock the same one at the
-// same time is not always noticed, and breaks m for others. It does not wait.
+// relock is Lock for a waiter of a [Cond], which must have m whatever happened meanwhile.
+func (m *Mutex) relock(ctx context.Context) (held bool, err error) {
+	defer runtime.KeepAlive(m)
+	return m.relocked(m.m.Lock(ctx), m.how.Repair, m.m.RepairHeld)
+}
+
+// Unlock unlocks m. What [Cond.Wait] returned with an [*OwnerDiedError] goes on waiting for repair.
+// Any goroutine of the process that holds it may call it, once for each Lock: that two unlock the
+// same one at the same time is not always noticed, and breaks m for others. It does not wait.
 //
 // It panics, and changes nothing, when this process does not hold m. After its segment was closed it does
 // nothing: the lock was given up with the close.
@@ -123,29 +170,14 @@ func (m *Mutex) Unlock() {
 	runtime.KeepAlive(m)
 }
 
-// MarkConsistent says, after [ErrOwnerDied], that what m guards is whole again. It
-// does nothing when m is consistent.
-//
-// It panics, and changes nothing, when this process does not hold m. After its segment was closed it does nothing.
-func (m *Mutex) MarkConsistent() {
-	if !m.m.TryMarkConsistent() {
-		panic("shmsync.Mutex.MarkConsistent: this process does not hold the lock")
-	}
-	runtime.KeepAlive(m)
-}
-
-// Locker returns m for interfaces that want a [sync.Locker]. Its Lock waits
-// without a context, and panics when it cannot return with the lock held and what it guards whole: use it with
-// [MutexOptions.Repair].
+// Locker returns m for interfaces that want a [sync.Locker]. Its Lock waits without a context, and
+// panics where [Mutex.Lock] returns an error: use it with [MutexOptions.Repair].
 func (m *Mutex) Locker() sync.Locker { return locker{m} }
 
 type locker struct{ m *Mutex }
 
 func (l locker) Lock() {
 	err := l.m.Lock(context.Background())
-	if errors.Is(err, ErrOwnerDied) {
-		l.m.m.Abandon()
-	}
 	if err != nil {
 		panic(fmt.Sprintf("shmsync.Mutex.Locker: lock %q: %v", l.m.o.Name, err))
 	}

@@ -118,7 +118,7 @@ func (o *Once) doSlow(ctx context.Context, f func() error) error {
 	defer runtime.KeepAlive(o)
 	m := o.shared.m
 	if err := m.Lock(ctx); errors.Is(err, ErrOwnerDied) {
-		m.MarkConsistent() // it guards nothing but the function's turn
+		m.TryMarkConsistent() // it guards nothing but the function's turn
 	} else if err != nil {
 		if o.Done() {
 			return nil

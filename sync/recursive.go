@@ -2,7 +2,6 @@ package shmsync
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -28,7 +27,9 @@ func NewHolder() *Holder { return new(Holder) }
 // A RecursiveMutex is a [Mutex] whose holder may lock it again, and unlocks it as many times. The holder is
 // not the goroutine but a [Holder], a value that is passed along with the work.
 //
-// What dies with its process is the lock, however often it was locked: whoever waits gets it with [ErrOwnerDied].
+// When a process dies that holds the lock, however often, every locker gets an [*OwnerDiedError]
+// until one has repaired what the lock guards, by [RecursiveMutex.LockRepair] or
+// [MutexOptions.Repair].
 //
 // A RecursiveMutex is made by [NewRecursiveMutex] or [OpenRecursiveMutex], or by UnmarshalBinary of what
 // another process's MarshalBinary wrote; the zero value is only for that. It must not be copied.
@@ -36,9 +37,9 @@ func NewHolder() *Holder { return new(Holder) }
 // The last Unlock of a holder synchronizes before the first return of Lock of the next one, in any process.
 type RecursiveMutex struct {
 	handle
-	shared   *recursive
-	options  MutexOptions
-	deadlock func([]lock.Posting) error
+	shared  *recursive
+	options MutexOptions
+	how     lock.LockOptions // what the options come to; set by bind
 }
 
 // recursive is what the handles of one process share.
@@ -73,14 +74,13 @@ func (m *RecursiveMutex) UnmarshalBinary(b []byte) error {
 }
 
 func (m *RecursiveMutex) bind(o *segment.Object) error {
-	if err := sized(o, lock.RegionBytes); err != nil {
+	if err := sized(o, mutexBytes); err != nil {
 		return err
 	}
 	m.o = o
-	m.deadlock = detector(o.Seg, m.options.DetectDeadlock)
+	m.how = m.lockOptions(m.options.Repair, m.options.DetectDeadlock)
 	m.shared = o.Local(func() (any, func() bool) {
-		l := lock.NewMutex(o.Seg.Party(), o.Payload, m.options.Wait)
-		l.Subject = o.Subject(lock.RoleLock)
+		l := mutexIn(o, m.options.Wait)
 		return &recursive{m: l, party: o.Seg.Party()}, l.Held
 	}).(*recursive)
 	return nil
@@ -89,34 +89,47 @@ func (m *RecursiveMutex) bind(o *segment.Object) error {
 // Lock locks m for h. It returns at once when h has it locked already; else it waits as [Mutex.Lock] does. It takes as
 // many calls of Unlock to unlock m as h has locked it. A Repair function runs before h has m: it must not lock it.
 //
-// Errors:
-//   - [ErrOwnerDied], as an [*OwnerDiedError] that says who: h HAS m locked, once. See [Mutex.Lock]. Not with [MutexOptions.Repair].
-//   - [ErrNotRecoverable]: h does not have m locked, and nobody ever will.
-//   - [ErrDeadlock], as a [*DeadlockError] that says who waits for whom: h does not have m locked. Only with [MutexOptions.DetectDeadlock];
-//     that another holder of this process has m is no deadlock.
-//   - the context's error, [ErrClosed], or that of the Repair function: h does not have m locked, or no more often than before.
+// Errors; h has m locked no more often than before with any of them:
+//   - [*OwnerDiedError]: a process died while it held m, and what m guards has not been repaired
+//     since; also when h itself has m from a [Cond.Wait] that returned this error. See
+//     [RecursiveMutex.LockRepair]. Not with [MutexOptions.Repair].
+//   - [*DeadlockError]: only with [MutexOptions.DetectDeadlock]; that another holder of this
+//     process has m is no deadlock.
+//   - the context's error, [ErrClosed], that of the Repair function; [shm.ErrCorrupt].
 //   - [io/fs.ErrInvalid]: h is nil.
-func (m *RecursiveMutex) Lock(ctx context.Context, h *Holder) error {
-	if done, err := m.again(h); done {
+func (m *RecursiveMutex) Lock(ctx context.Context, h *Holder) error { return m.lock(ctx, h, &m.how) }
+
+// LockRepair is Lock for a caller that can repair, as [Mutex.LockRepair] is. When h has m already,
+// repair runs only if what m guards has not been repaired since a death.
+//
+// Errors: those of [RecursiveMutex.Lock] except [*OwnerDiedError], and that of repair.
+// [io/fs.ErrInvalid]: h or repair is nil.
+func (m *RecursiveMutex) LockRepair(ctx context.Context, h *Holder, repair func(*OwnerDiedError) error) error {
+	if repair == nil {
+		return m.noRepair()
+	}
+	return m.lock(ctx, h, m.repairWith(m.how, repair))
+}
+
+func (m *RecursiveMutex) lock(ctx context.Context, h *Holder, how *lock.LockOptions) error {
+	if done, err := m.again(h, how); done {
 		return err
 	}
-	return m.locked(h, m.shared.m.LockDetect(ctx, m.options.Repair, m.deadlock))
+	return m.locked(h, m.shared.m.LockWith(ctx, how))
 }
 
 // TryLock locks m for h if that is possible without waiting.
 //
 // Errors: [ErrLocked] when another holder has m; otherwise those of [RecursiveMutex.Lock].
 func (m *RecursiveMutex) TryLock(h *Holder) error {
-	if done, err := m.again(h); done {
+	if done, err := m.again(h, &m.how); done {
 		return err
 	}
-	err := m.locked(h, m.shared.m.TryLockRepair(m.options.Repair))
-	runtime.KeepAlive(m)
-	return err
+	return m.locked(h, m.shared.m.TryLockWith(&m.how))
 }
 
 // again locks m once more for h if h has it, and reports whether the call is over.
-func (m *RecursiveMutex) again(h *Holder) (done bool, err error) {
+func (m *RecursiveMutex) again(h *Holder, how *lock.LockOptions) (done bool, err error) {
 	s := m.shared
 	switch {
 	case h == nil:
@@ -126,21 +139,46 @@ func (m *RecursiveMutex) again(h *Holder) (done bool, err error) {
 	case s.party.Closer.Closed():
 		return true, ErrClosed
 	}
+	if died := s.m.Inconsistent(); died != nil {
+		if how.Repair == nil {
+			return true, m.died(died)
+		}
+		if err := s.m.RepairHeld(died, how.Repair); err != nil {
+			return true, m.lockError(err)
+		}
+	}
 	s.depth.Add(1)
 	return true, nil
 }
 
-// locked notes that h has the lock if err says so.
+// locked notes that h has the lock if there is no error.
 func (m *RecursiveMutex) locked(h *Holder, err error) error {
-	if err == nil || m.options.Repair == nil && errors.Is(err, ErrOwnerDied) {
-		s := m.shared
-		s.depth.Store(1)
-		s.holder.Store(h)
+	runtime.KeepAlive(m)
+	if err != nil {
+		return m.lockError(err)
 	}
-	return err
+	m.shared.occupy(h)
+	return nil
 }
 
-// Unlock takes back one Lock of h. With the last one m is unlocked. It does not wait.
+func (s *recursive) occupy(h *Holder) {
+	s.depth.Store(1)
+	s.holder.Store(h)
+}
+
+// relock is Lock for a waiter of a [Cond], which must have the lock whatever happened meanwhile.
+func (l *HolderMutex) relock(ctx context.Context) (held bool, err error) {
+	m, s := l.m, l.m.shared
+	defer runtime.KeepAlive(m)
+	err = s.m.Lock(ctx)
+	if _, died := err.(*lock.OwnerDiedError); died || err == nil {
+		s.occupy(l.h) // before the repair, which may panic
+	}
+	return m.relocked(err, m.how.Repair, s.m.RepairHeld)
+}
+
+// Unlock takes back one Lock of h. With the last one m is unlocked; what [Cond.Wait] returned with
+// an [*OwnerDiedError] goes on waiting for repair. It does not wait.
 //
 // It panics, and changes nothing, when h does not have m locked. After its segment was closed it does nothing.
 func (m *RecursiveMutex) Unlock(h *Holder) {
@@ -156,19 +194,6 @@ func (m *RecursiveMutex) Unlock(h *Holder) {
 		s.m.TryUnlock()     // false when damaged bytes say that somebody else has it
 	}
 	runtime.KeepAlive(m)
-}
-
-// MarkConsistent says, after [ErrOwnerDied], that what m guards is whole again. It
-// does nothing when m is consistent.
-//
-// It panics, and changes nothing, when h does not have m locked. After its segment was closed it does nothing.
-func (m *RecursiveMutex) MarkConsistent(h *Holder) {
-	s := m.shared
-	held := h != nil && s.holder.Load() == h && s.m.TryMarkConsistent()
-	runtime.KeepAlive(m)
-	if !held && !s.party.Closer.Closed() {
-		panic("shmsync.RecursiveMutex.MarkConsistent: the holder does not have it locked")
-	}
 }
 
 // As returns m with h as its holder, for whoever wants a lock and knows of no holders.
@@ -190,31 +215,21 @@ func (l *HolderMutex) TryLock() error { return l.m.TryLock(l.h) }
 // Unlock is [RecursiveMutex.Unlock] with the holder.
 func (l *HolderMutex) Unlock() { l.m.Unlock(l.h) }
 
-// MarkConsistent is [RecursiveMutex.MarkConsistent] with the holder.
-func (l *HolderMutex) MarkConsistent() { l.m.MarkConsistent(l.h) }
+// LockRepair is [RecursiveMutex.LockRepair] with the holder.
+func (l *HolderMutex) LockRepair(ctx context.Context, repair func(*OwnerDiedError) error) error {
+	return l.m.LockRepair(ctx, l.h, repair)
+}
 
-// Locker returns l for interfaces that want a [sync.Locker]. Its Lock waits
-// without a context, and panics when it cannot return with the lock held and what it guards whole: use it with
-// [MutexOptions.Repair].
+// Locker returns l for interfaces that want a [sync.Locker]. Its Lock waits without a context, and
+// panics where [RecursiveMutex.Lock] returns an error: use it with [MutexOptions.Repair].
 func (l *HolderMutex) Locker() sync.Locker { return holderLocker{l} }
 
 type holderLocker struct{ l *HolderMutex }
 
 func (l holderLocker) Lock() {
-	err := l.l.Lock(context.Background())
-	if s := l.l.m.shared; err != nil && s.holder.Load() == l.l.h && errors.Is(err, ErrOwnerDied) {
-		s.abandon()
-	}
-	if err != nil {
+	if err := l.l.Lock(context.Background()); err != nil {
 		panic(fmt.Sprintf("shmsync.HolderMutex.Locker: lock %q: %v", l.l.m.Name(), err))
 	}
 }
 
 func (l holderLocker) Unlock() { l.l.Unlock() }
-
-// abandon leaves the lock, which is held after a death, to the next locker as it was found.
-func (s *recursive) abandon() {
-	s.depth.Store(0)
-	s.holder.Store(nil)
-	s.m.Abandon()
-}

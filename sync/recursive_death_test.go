@@ -10,8 +10,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// The holder is killed at depth 3: the next one is told, whether it waits or comes later, has the lock once, and can
-// mend it or leave it for good.
+// The holder is killed at depth 3: every later locker is told, whether it waits or comes later, and
+// does not have the lock, until one repairs.
 func TestRecursiveHolderDies(t *testing.T) {
 	for _, waiting := range []bool{false, true} {
 		seg := newSegment(t)
@@ -39,12 +39,15 @@ func TestRecursiveHolderDies(t *testing.T) {
 			if !errors.As(err, &died) || died.PID != victim.PID() {
 				t.Fatalf("who locks next: %v, want the death of %d", err, victim.PID())
 			}
-			wantErr(t, "once more", m.Lock(background, h), nil)
+			wantErr(t, "once more", m.TryLock(h), shmsync.ErrOwnerDied)
+			wantPanic(t, "Unlock without the lock", "does not have it locked", func() { m.Unlock(h) })
+			if e := lockRepaired(t, m.As(h)); e.PID != victim.PID() {
+				t.Errorf("repair of what %d left, not %d", e.PID, victim.PID())
+			}
+			wantErr(t, "once more after the repair", m.Lock(background, h), nil)
 			m.Unlock(h)
-			wantPanic(t, "MarkConsistent by another", "does not have it locked", func() { m.MarkConsistent(shmsync.NewHolder()) })
-			m.MarkConsistent(h)
 			m.Unlock(h)
-			wantErr(t, "marked consistent", m.Lock(background, h), nil)
+			wantErr(t, "repaired", m.Lock(background, h), nil)
 			m.Unlock(h)
 		}
 		victim, other := startRecursiveAgent(t, seg), startRecursiveAgent(t, seg)
@@ -55,10 +58,7 @@ func TestRecursiveHolderDies(t *testing.T) {
 		told(t, other, "lock", "ok")
 		other.Kill()
 		wantErr(t, "not repaired", m.Lock(background, h), shmsync.ErrOwnerDied)
-		m.Unlock(h)
-		wantErr(t, "nor marked", m.Lock(background, h), shmsync.ErrNotRecoverable)
-		wantErr(t, "nor marked", m.TryLock(h), shmsync.ErrNotRecoverable)
-		wantPanic(t, "Unlock", "does not have it locked", func() { m.Unlock(h) })
+		wantErr(t, "not repaired", m.TryLock(h), shmsync.ErrOwnerDied)
 	}
 }
 
@@ -85,6 +85,5 @@ func TestRecursiveOthersDie(t *testing.T) {
 	wantPanic(t, "a Locker", "died", m.As(h).Locker().Lock)
 	wantPanic(t, "Unlock after that", "does not have it locked", func() { m.Unlock(h) })
 	wantErr(t, "the next", m.Lock(background, h), shmsync.ErrOwnerDied)
-	m.MarkConsistent(h)
-	m.Unlock(h)
+	repair(t, m.As(h))
 }

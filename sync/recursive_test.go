@@ -24,8 +24,8 @@ func newRecursive(t testing.TB, seg *shm.Segment) *shmsync.RecursiveMutex {
 	return m
 }
 
-// recursive-agent: SEGMENT. It has one holder. Orders: lock, try, unlock, mark; repair (a lock with a Repair function);
-// deep N (as many locks); close.
+// recursive-agent: SEGMENT. It has one holder. Orders: lock, try, unlock; repair (a lock with a
+// Repair function); deep N (as many locks); close.
 var recursiveAgent = proctest.Register("recursive-agent", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -53,8 +53,6 @@ var recursiveAgent = proctest.Register("recursive-agent", func(args []string) {
 			}
 		case "unlock":
 			m.Unlock(h)
-		case "mark":
-			m.MarkConsistent(h)
 		case "close":
 			if err = seg.Close(); errors.As(err, new(*shm.HeldError)) {
 				proctest.Say("held")
@@ -122,11 +120,8 @@ func TestRecursiveBadInput(t *testing.T) {
 	wantErr(t, "try for nobody", m.TryLock(nil), fs.ErrInvalid)
 	for what, f := range map[string]func(){
 		"Unlock for nobody":              func() { m.Unlock(nil) },
-		"MarkConsistent for nobody":      func() { m.MarkConsistent(nil) },
 		"Unlock of a free lock":          func() { m.Unlock(h) },
-		"MarkConsistent of a free lock":  func() { m.MarkConsistent(h) },
 		"Unlock of a free HolderMutex":   m.As(h).Unlock,
-		"MarkConsistent of one":          m.As(h).MarkConsistent,
 		"Lock of a Locker of nobody":     m.As(nil).Locker().Lock,
 		"Unlock of a Locker of a holder": m.As(h).Locker().Unlock,
 	} {

@@ -72,7 +72,7 @@ func TestRepairFails(t *testing.T) {
 			}
 			other := startAgent(t, seg)
 			told(t, other, "timed a", "owner died")
-			told(t, other, "mark a", "ok")
+			told(t, other, "repair a", "ok")
 			told(t, other, "unlock a", "ok")
 			other.Kill()
 			wantErr(t, "repaired by another", m.TryLock(), nil)
@@ -116,19 +116,6 @@ func TestRepairFailsBeforeWaiters(t *testing.T) {
 	other.Kill()
 }
 
-// MarkConsistent may be called again, and by Repair itself.
-func TestMarkConsistentTwice(t *testing.T) {
-	seg := newSegment(t)
-	var m *shmsync.Mutex
-	m = repairing(t, seg, func() error { m.MarkConsistent(); return nil })
-	dieHolding(t, seg, "a")
-	wantErr(t, "Lock", m.Lock(background), nil)
-	m.MarkConsistent()
-	m.Unlock()
-	wantErr(t, "TryLock", m.TryLock(), nil)
-	m.Unlock()
-}
-
 // A Locker locks and unlocks, lets Repair mend what the dead left, and panics when it cannot return with the lock held
 // and all well; then the lock is not held, and what is wrong stays for others to see.
 func TestLocker(t *testing.T) {
@@ -153,8 +140,7 @@ func TestLocker(t *testing.T) {
 	dieHolding(t, seg, "a")
 	wantPanic(t, "Lock after a death", "died", l.Lock)
 	wantErr(t, "what the Locker left", plain.TryLock(), shmsync.ErrOwnerDied)
-	plain.Unlock()
-	wantPanic(t, "Lock of a lost lock", "not recoverable", l.Lock)
+	wantPanic(t, "Lock of a lock that waits for repair", "died", l.Lock)
 	wantPanic(t, "Unlock of a lock that is not held", "does not hold", l.Unlock)
 
 	seg = newSegment(t)

@@ -15,9 +15,11 @@ import (
 // An RWMutex is a lock that any number of goroutines of all processes share for reading, or that one has for writing, and
 // that survives the death of any of them.
 //
-// The holder is the process, as with [Mutex]. Each process counts its readers for itself, so that readers
-// of several processes do not slow each other down. What a dead process has read-locked is free at once. When
-// a process dies that has locked for writing, the next one to lock is told with [ErrOwnerDied].
+// The holder is the process, as with [Mutex]. Each process counts its readers for itself, so that
+// readers of several processes do not slow each other down. What a dead process has read-locked is
+// free at once. When a process dies that has locked for writing, every locker gets an
+// [*OwnerDiedError] until one has repaired what the lock guards, by [RWMutex.LockRepair] or
+// [RWMutexOptions.Repair].
 //
 // A writer that waits lets no more readers in, and a reader waits for one writer at most, so that neither
 // kind starves the other. It follows that a goroutine which holds a read lock must not ask for another one: if a writer
@@ -30,13 +32,11 @@ import (
 // such that the n'th Unlock synchronizes before its return, and its RUnlock before the return of the n+1'th Lock.
 type RWMutex struct {
 	handle
-	seat     *atomic.Uint64 // where this process counts its readers; immutable, in shared memory
-	key      uint64         // what the seat says above the count when there is no more to do
-	l        *lock.RWMutex
-	repair   func() error
-	deadlock func([]lock.Posting) error // set by bind if detect is
-	policy   WaitPolicy
-	detect   bool
+	seat    *atomic.Uint64 // where this process counts its readers; immutable, in shared memory
+	key     uint64         // what the seat says above the count when there is no more to do
+	l       *lock.RWMutex
+	options RWMutexOptions
+	how     lock.LockOptions // what the options come to; set by bind
 }
 
 // RWMutexOptions belong to one handle, not to the lock: processes may use different ones.
@@ -44,9 +44,9 @@ type RWMutexOptions struct {
 	// Wait says how Lock and RLock wait. The first handle that a process makes of a lock decides for all of them.
 	Wait WaitPolicy
 
-	// Repair, if set, mends what a writer left behind that died inside. It runs while the lock is
-	// held for writing, in the goroutine that called Lock, TryLock, RLock or TryRLock, and spares the caller
-	// [ErrOwnerDied]. When it returns an error or panics, the lock is not held, and the next one to lock has the same task.
+	// Repair, if set, is what Lock, TryLock, RLock and TryRLock repair with after the death of a
+	// writer, as [RWMutex.LockRepair] does with its function. It runs while the lock is held for
+	// writing.
 	Repair func() error
 
 	// DetectDeadlock has Lock return [ErrDeadlock] instead of closing a cycle of processes that wait for each other. See
@@ -59,14 +59,14 @@ type RWMutexOptions struct {
 // Errors: [shm.ErrMismatch] when the name belongs to another kind of object, [shm.NoSpaceError],
 // [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; a bad name.
 func NewRWMutex(seg *shm.Segment, name string, o RWMutexOptions) (*RWMutex, error) {
-	return find(rwMutexWith(o), seg, rwMutexSpec(seg, name))
+	return find(&RWMutex{options: o}, seg, rwMutexSpec(seg, name))
 }
 
 // OpenRWMutex finds the RWMutex of that name, which must exist.
 //
 // Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], [shm.ErrCorrupt], [shm.ErrClosed].
 func OpenRWMutex(seg *shm.Segment, name string, o RWMutexOptions) (*RWMutex, error) {
-	return open(rwMutexWith(o), seg, rwMutexSpec(seg, name))
+	return open(&RWMutex{options: o}, seg, rwMutexSpec(seg, name))
 }
 
 // UnmarshalBinary makes m a handle of the lock that another process's MarshalBinary
@@ -74,10 +74,6 @@ func OpenRWMutex(seg *shm.Segment, name string, o RWMutexOptions) (*RWMutex, err
 //
 // Errors: [shm.ErrFormat], [shm.ErrRemoved], [shm.ErrMismatch], those of [shm.Open].
 func (m *RWMutex) UnmarshalBinary(b []byte) error { return unmarshal(m, b, segment.KindRWMutex) }
-
-func rwMutexWith(o RWMutexOptions) *RWMutex {
-	return &RWMutex{repair: o.Repair, policy: o.Wait, detect: o.DetectDeadlock}
-}
 
 func rwMutexSpec(seg *shm.Segment, name string) segment.Spec {
 	return segment.Spec{Name: name, Kind: segment.KindRWMutex, Size: int64(lock.RWMutexBytes(slotsOf(seg.Internal())))}
@@ -88,7 +84,7 @@ func (m *RWMutex) bind(o *segment.Object) error {
 		return err
 	}
 	l := o.Local(func() (any, func() bool) {
-		l := lock.NewRWMutex(o.Seg.Party(), o.Payload, m.policy)
+		l := lock.NewRWMutex(o.Seg.Party(), o.Payload, m.options.Wait)
 		if l == nil {
 			return l, nil
 		}
@@ -101,7 +97,7 @@ func (m *RWMutex) bind(o *segment.Object) error {
 	}
 	m.o, m.l = o, l
 	m.seat, m.key = l.Seat()
-	m.deadlock = detector(o.Seg, m.detect)
+	m.how = m.lockOptions(m.options.Repair, m.options.DetectDeadlock)
 	return nil
 }
 
@@ -109,10 +105,11 @@ func (m *RWMutex) bind(o *segment.Object) error {
 // a writer that is inside dies, or ctx ends. When there is no writer it locks even when ctx has ended.
 //
 // Errors:
-//   - [ErrOwnerDied], as an [*OwnerDiedError] that says who: a writer died inside, and m is NOT held, for a reader cannot
-//     mend what is broken. [RWMutex.Lock] and do it there. Not with [RWMutexOptions.Repair].
-//   - [ErrNotRecoverable]: m is not held and never will be again.
-//   - the context's error, [ErrClosed], or that of the Repair function: m is not held.
+//   - [*OwnerDiedError]: a writer died inside, and what m guards has not been repaired since. See
+//     [RWMutex.LockRepair]. Not with [RWMutexOptions.Repair].
+//   - the context's error, [ErrClosed], that of the Repair function; [shm.ErrCorrupt].
+//
+// m is not held with any of them.
 func (m *RWMutex) RLock(ctx context.Context) error {
 	// Counted, and the way in was open at this moment: the lock is held. This is small enough to be inlined. The key is read
 	// after the addition, so that m keeps the memory mapped until then.
@@ -128,12 +125,12 @@ const rwSlowly = race.Enabled || crashpoint.Enabled
 // rlock is apart, and stays so, so that RLock can be inlined.
 //
 //go:noinline
-func (m *RWMutex) rlock(ctx context.Context) error { return m.l.RLock(ctx, m.repair) }
+func (m *RWMutex) rlock(ctx context.Context) error { return m.lockError(m.l.RLock(ctx, &m.how)) }
 
 // TryRLock locks m for reading if that is possible without waiting.
 //
 // Errors: [ErrLocked] when a living process holds m for writing or waits to do so; otherwise those of [RWMutex.RLock].
-func (m *RWMutex) TryRLock() error { return m.l.TryRLock(m.repair) }
+func (m *RWMutex) TryRLock() error { return m.lockError(m.l.TryRLock(&m.how)) }
 
 // RUnlock ends one RLock. Any goroutine of the process that holds m may call it. It does not wait.
 //
@@ -161,40 +158,59 @@ func (m *RWMutex) runlock(w uint64) {
 	}
 }
 
-// Lock locks m for writing. It waits until nobody else holds m, its holders die, or ctx ends. A lock
-// that is free at once is taken even when ctx has ended.
+// Lock locks m for writing. It waits until no other process or goroutine holds m, its holders die,
+// or ctx ends. A lock that is free at once is taken even when ctx has ended. m is held when Lock
+// returns nil, and otherwise it is not.
 //
 // Errors:
-//   - [ErrOwnerDied], as an [*OwnerDiedError] that says who: a writer died inside, and m IS held. What it guards
-//     may be half-written. Repair that and call [RWMutex.MarkConsistent] before Unlock, or just Unlock to make
-//     m useless for everyone. Not with [RWMutexOptions.Repair]. A reader that dies is nobody's concern.
-//   - [ErrNotRecoverable]: m is not held and never will be again.
-//   - [ErrDeadlock], as a [*DeadlockError] that says who waits for whom: m is not held. Only with [RWMutexOptions.DetectDeadlock].
-//   - the context's error, [ErrClosed], or that of the Repair function: m is not held.
-func (m *RWMutex) Lock(ctx context.Context) error { return m.l.Lock(ctx, m.repair, m.deadlock) }
+//   - [*OwnerDiedError]: a writer died inside, and what m guards has not been repaired since. Every
+//     call returns it until a caller has repaired: see [RWMutex.LockRepair]. Not with
+//     [RWMutexOptions.Repair]. The death of a reader needs no repair.
+//   - [*DeadlockError]: only with [RWMutexOptions.DetectDeadlock].
+//   - the context's error, [ErrClosed], that of the Repair function; [shm.ErrCorrupt] when that
+//     unlocked m or m was overwritten meanwhile.
+func (m *RWMutex) Lock(ctx context.Context) error {
+	if err := m.l.Lock(ctx, &m.how); err != nil {
+		return m.lockError(err)
+	}
+	return nil
+}
+
+// LockRepair is Lock for a caller that can repair, as [Mutex.LockRepair] is: repair runs while m is
+// held for writing.
+//
+// Errors: those of [RWMutex.Lock] except [*OwnerDiedError], and that of repair. [io/fs.ErrInvalid]:
+// repair is nil.
+func (m *RWMutex) LockRepair(ctx context.Context, repair func(*OwnerDiedError) error) error {
+	if repair == nil {
+		return m.noRepair()
+	}
+	return m.lockError(m.l.Lock(ctx, m.repairWith(m.how, repair)))
+}
 
 // TryLock locks m for writing if that is possible without waiting. It does not heed whose turn it would be.
 //
 // Errors: [ErrLocked] when living processes hold m or one waits to write; otherwise those of [RWMutex.Lock].
-func (m *RWMutex) TryLock() error { return m.l.TryLock(m.repair) }
+func (m *RWMutex) TryLock() error {
+	if err := m.l.TryLock(&m.how); err != nil {
+		return m.lockError(err)
+	}
+	return nil
+}
 
-// Unlock ends Lock. Any goroutine of the process that holds m may call it, once for each Lock: that two unlock the same one at the
-// same time is not always noticed, and breaks m for others. It does not wait.
+// relock is Lock for a waiter of a [Cond], which must have m whatever happened meanwhile.
+func (m *RWMutex) relock(ctx context.Context) (held bool, err error) {
+	return m.relocked(m.l.Relock(ctx), m.how.Repair, m.l.RepairHeld)
+}
+
+// Unlock ends Lock. What [Cond.Wait] returned with an [*OwnerDiedError] goes on waiting for repair.
+// Any goroutine of the process that holds m may call it, once for each Lock: that two unlock the
+// same one at the same time is not always noticed, and breaks m for others. It does not wait.
 //
 // It panics, and changes nothing, when this process does not hold m for writing. After its segment was closed it does
 // nothing: the lock was given up with the close.
 func (m *RWMutex) Unlock() {
 	if !m.l.Unlock() {
 		panic("shmsync.RWMutex.Unlock: this process does not hold the lock for writing")
-	}
-}
-
-// MarkConsistent says, after [ErrOwnerDied], that what m guards is whole again. It
-// does nothing when m is consistent.
-//
-// It panics, and changes nothing, when this process does not hold m for writing. After its segment was closed it does nothing.
-func (m *RWMutex) MarkConsistent() {
-	if !m.l.MarkConsistent() {
-		panic("shmsync.RWMutex.MarkConsistent: this process does not hold the lock for writing")
 	}
 }

@@ -40,14 +40,13 @@ func TestRWMutexCloseWithHeldLock(t *testing.T) {
 		m.Unlock()
 		m.RUnlock()
 		m.RUnlock()
-		m.MarkConsistent()
 		switch held {
 		case "read":
 			waiter.Expect("ok")
 			told(t, waiter, "unlock", "ok")
 		case "write":
 			waiter.Expect("owner died")
-			told(t, waiter, "mark", "ok")
+			told(t, waiter, "repair", "ok")
 			told(t, waiter, "unlock", "ok")
 		}
 		told(t, other, "try", "ok")

@@ -73,7 +73,6 @@ func rwUseUntilClosed(seg *shm.Segment, closed <-chan struct{}) {
 	<-closed   // until then another goroutine of this process may have the lock, and is the one to unlock it
 	m.Unlock() // as late as this the memory must still be there
 	m.RUnlock()
-	m.MarkConsistent()
 	for way, lock := range rwWays {
 		if err := lock(m); !errors.Is(err, shmsync.ErrClosed) {
 			panic(way + ": " + verdict(err))

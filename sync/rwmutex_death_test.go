@@ -86,8 +86,8 @@ func TestRWMutexReaderDies(t *testing.T) {
 	}
 }
 
-// A writer dies inside. Writers hold the lock and are told, readers are told and do not hold it, whether they come
-// later or wait in this process and in others. When the writer who was told says so, all is well for everybody.
+// A writer dies inside. Writers and readers are told and do not hold the lock, whether they come
+// later or wait in this process and in others, until one repairs.
 func TestRWMutexWriterDies(t *testing.T) {
 	seg := newSegment(t)
 	m := newRWMutexIn(t, seg, shmsync.RWMutexOptions{})
@@ -112,12 +112,17 @@ func TestRWMutexWriterDies(t *testing.T) {
 		}
 		if way == "RLock" || way == "TryRLock" {
 			wantPanic(t, "RUnlock after it", "does not hold", m.RUnlock)
-			wantErr(t, "Lock", m.Lock(background), shmsync.ErrOwnerDied)
+		} else {
+			wantPanic(t, "Unlock after it", "does not hold", m.Unlock)
 		}
+		for other, lock := range rwWays {
+			wantErr(t, other, lock(m), shmsync.ErrOwnerDied)
+		}
+		told(t, far, "try-rlock", "owner died")
+		told(t, far, "brief-rlock", "owner died")
+		lockRepaired(t, m)
 		told(t, far, "try-rlock", "locked")
 		told(t, far, "brief-rlock", "deadline")
-		m.MarkConsistent()
-		told(t, far, "try-rlock", "locked")
 		m.Unlock()
 		told(t, far, "try-rlock", "ok")
 		wantErr(t, "RLock", m.RLock(background), nil)
@@ -148,8 +153,7 @@ func TestRWMutexWaitingWriterDies(t *testing.T) {
 	told(t, far, "lock", "ok")
 	far.Kill()
 	wantErr(t, "Lock", m.TryLock(), shmsync.ErrOwnerDied)
-	m.MarkConsistent()
-	m.Unlock()
+	repair(t, m)
 }
 
 // Readers that wait die, or are stopped: a writer does not wait long for their turn, and only once. Who goes on gets the lock.

@@ -72,7 +72,7 @@ func rwFumble(t *testing.T, m *shmsync.RWMutex, stop <-chan struct{}) {
 		timed("RLock", m.RLock, m.RUnlock)
 		timed("TryLock", func(context.Context) error { return m.TryLock() }, m.Unlock)
 		timed("TryRLock", func(context.Context) error { return m.TryRLock() }, m.RUnlock)
-		for _, f := range []func(){m.MarkConsistent, m.Unlock, m.RUnlock} {
+		for _, f := range []func(){m.Unlock, m.RUnlock} {
 			rwOrPanic(t, f)
 		}
 		runtime.Gosched()

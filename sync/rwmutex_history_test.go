@@ -73,14 +73,11 @@ func (h rwHistory) do(who int, op *rwOp) {
 		op.Return = h.clock.Add(1)
 		return
 	}
-	err := h.m.Lock(background)
-	if errors.Is(err, shmsync.ErrOwnerDied) {
+	must(h.m.LockRepair(background, func(*shmsync.OwnerDiedError) error {
 		n[0] = n[1] // the dead one's operation did not happen
 		op.Told = true
-		h.m.MarkConsistent()
-	} else {
-		must(err)
-	}
+		return nil
+	}))
 	h.inside.Store(uint32(who) + 1)
 	old := n[0]
 	n[0] = old + 1

@@ -2,13 +2,12 @@ package shmsync
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 )
 
 // Locker returns m for interfaces that want a [sync.Locker]. Its Lock locks for writing. It waits
-// without a context, and panics when it cannot return with the lock held and what it guards whole: use it with
+// without a context, and panics where [RWMutex.Lock] returns an error: use it with
 // [RWMutexOptions.Repair].
 func (m *RWMutex) Locker() sync.Locker { return rwLocker{m} }
 
@@ -19,9 +18,6 @@ type rwLocker struct{ m *RWMutex }
 
 func (l rwLocker) Lock() {
 	err := l.m.Lock(context.Background())
-	if errors.Is(err, ErrOwnerDied) {
-		l.m.l.Abandon()
-	}
 	if err != nil {
 		panic(fmt.Sprintf("shmsync.RWMutex.Locker: lock %q: %v", l.m.o.Name, err))
 	}

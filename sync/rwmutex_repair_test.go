@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/proctest"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
@@ -68,44 +67,55 @@ func TestRWMutexWaitingReadersRepair(t *testing.T) {
 	}
 }
 
-// Unlocked without being marked consistent, the lock is lost for everybody, readers that wait included.
-func TestRWMutexNotRecoverable(t *testing.T) {
+// Without a repair the death is reported to all lockers, those that wait included, again and again.
+// A repair that fails changes nothing about that.
+func TestRWMutexWaitsForRepair(t *testing.T) {
 	seg := newSegment(t)
 	m := newRWMutexIn(t, seg, shmsync.RWMutexOptions{})
-	rwAgentThat(t, seg, "lock", "ok").Kill()
-	wantErr(t, "Lock", m.Lock(background), shmsync.ErrOwnerDied)
+	holder := rwAgentThat(t, seg, "lock", "ok")
 	reader, writer := rwAgentIn(t, seg, "rlock"), rwAgentIn(t, seg, "lock")
 	near := make(chan error)
 	go func() { near <- m.RLock(background) }()
-	time.Sleep(10 * time.Millisecond)
-	m.Unlock()
-	reader.Expect("not recoverable")
-	writer.Expect("not recoverable")
-	wantErr(t, "a reader here", <-near, shmsync.ErrNotRecoverable)
-	for way, lock := range rwWays {
-		wantErr(t, way, lock(m), shmsync.ErrNotRecoverable)
+	holder.Kill()
+	reader.Expect("owner died")
+	writer.Expect("owner died")
+	wantErr(t, "a reader here", <-near, shmsync.ErrOwnerDied)
+	for range 2 {
+		for way, lock := range rwWays {
+			wantErr(t, way, lock(m), shmsync.ErrOwnerDied)
+		}
+		told(t, reader, "try-rlock", "owner died")
+		told(t, writer, "try", "owner died")
+		wantErr(t, "a repair that fails", m.LockRepair(background, func(e *shmsync.OwnerDiedError) error {
+			if e.PID != holder.PID() {
+				t.Errorf("%+v died, and not %d", e, holder.PID())
+			}
+			return errOnce
+		}), errOnce)
 	}
-	late := rwAgentThat(t, seg, "try-rlock", "not recoverable")
-	for _, c := range []*proctest.Child{reader, writer, late} {
-		c.Kill()
-	}
+	told(t, reader, "repair", "ok")
+	told(t, reader, "unlock", "ok")
+	wantErr(t, "after the repair", m.TryRLock(), nil)
+	m.RUnlock()
+	reader.Kill()
+	writer.Kill()
 }
 
-// Who was told of a death dies as well: the next one is told.
-func TestRWMutexToldOneDies(t *testing.T) {
+// The process that repairs dies as well: the lock goes on waiting for repair.
+func TestRWMutexRepairerDies(t *testing.T) {
 	seg := newSegment(t)
 	m := newRWMutexIn(t, seg, shmsync.RWMutexOptions{})
 	rwAgentThat(t, seg, "lock", "ok").Kill()
 	rwAgentThat(t, seg, "rlock", "owner died").Kill()
 	rwAgentThat(t, seg, "lock", "owner died").Kill()
-	marked := rwAgentThat(t, seg, "lock", "owner died")
-	told(t, marked, "mark", "ok")
+	holder := rwAgentThat(t, seg, "repair", "ok")
 	reader := rwAgentIn(t, seg, "rlock")
-	marked.Kill()
+	holder.Kill()
 	reader.Expect("owner died")
 	wantErr(t, "Lock", m.TryLock(), shmsync.ErrOwnerDied)
-	m.MarkConsistent()
-	m.Unlock()
+	if died := repair(t, m); died.PID != holder.PID() {
+		t.Errorf("%+v died, and not %d", died, holder.PID())
+	}
 	told(t, reader, "rlock", "ok")
 	reader.Kill()
 }

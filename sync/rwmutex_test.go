@@ -20,7 +20,7 @@ const rwAgentRole = "rwmutex-agent"
 
 // rwAgent: SEGMENT. It does what it is told with the RWMutex a, and reports how that went:
 //
-//	lock, try, timed, rlock, try-rlock, timed-rlock, unlock, runlock, mark (timed waits for at most soon)
+//	lock, try, timed, rlock, try-rlock, timed-rlock, unlock, runlock, repair (timed waits for at most soon)
 //	brief, brief-rlock (wait for at most ten milliseconds)
 var rwAgent = proctest.Register(rwAgentRole, func(args []string) {
 	seg, err := shm.Open(args[0])
@@ -57,8 +57,8 @@ func rwObey(m *shmsync.RWMutex, order string) error {
 		m.Unlock()
 	case "runlock":
 		m.RUnlock()
-	case "mark":
-		m.MarkConsistent()
+	case "repair":
+		return m.LockRepair(background, repaired)
 	default:
 		panic("no such order: " + order)
 	}
@@ -159,7 +159,6 @@ func TestRWMutexMisuse(t *testing.T) {
 			wantPanic(t, "RUnlock", "does not hold the lock for reading", m.RUnlock)
 		}
 		wantPanic(t, "Unlock", "does not hold the lock for writing", m.Unlock)
-		wantPanic(t, "MarkConsistent", "does not hold the lock for writing", m.MarkConsistent)
 	}
 	misuse("")
 	told(t, other, "lock", "ok")

@@ -1,5 +1,6 @@
-// Shared passes a shared Value, Array and lock to processes: clerks move money between accounts, and whoever looks under the
-// lock sees accounts and the count of transfers that fit together.
+// Shared passes a shared Value, Array and lock to processes: clerks move money between accounts.
+// Under the lock the accounts and the count of transfers fit together, even when a clerk is killed
+// in the middle of a transfer.
 package main
 
 import (
@@ -16,7 +17,7 @@ import (
 type bank struct {
 	Accounts  *shm.Array[int64] // the first one is the bank's own
 	Transfers *shm.Value[int64]
-	Lock      *shmsync.Mutex // whoever changes both holds it
+	Lock      *shmsync.Mutex // held while both change, and while both are looked at
 }
 
 const (
@@ -43,8 +44,21 @@ var Clerk = pool.Define("clerk", func(ctx context.Context, j job) (struct{}, err
 	return struct{}{}, nil
 })
 
+// lock locks the bank. Each change of an object is whole whatever dies, but a clerk that is killed
+// between the two changes of a transfer leaves a count that is too low. The accounts decide: the
+// bank keeps 1 of each transfer.
+func (b bank) lock(ctx context.Context) error {
+	return b.Lock.LockRepair(ctx, func(*shmsync.OwnerDiedError) error {
+		var done int64
+		if err := b.Accounts.Read(ctx, func(a []int64) error { done = a[0]; return nil }); err != nil {
+			return err
+		}
+		return b.Transfers.Store(ctx, done)
+	})
+}
+
 func (b bank) transfer(ctx context.Context, from, to int64) error {
-	if err := b.Lock.Lock(ctx); err != nil {
+	if err := b.lock(ctx); err != nil {
 		return err
 	}
 	defer b.Lock.Unlock()
@@ -62,7 +76,7 @@ func (b bank) transfer(ctx context.Context, from, to int64) error {
 
 // check says whether all money is there, and the bank has its share of each transfer.
 func (b bank) check(ctx context.Context) (n int64, err error) {
-	if err := b.Lock.Lock(ctx); err != nil {
+	if err := b.lock(ctx); err != nil {
 		return 0, err
 	}
 	defer b.Lock.Unlock()
@@ -131,14 +145,9 @@ func run(ctx context.Context) error {
 }
 
 // open makes a bank whose customers all have the same.
-func open(ctx context.Context, seg *shm.Segment) (b bank, err error) {
-	if b.Accounts, err = shm.NewArray[int64](seg, "accounts", 1+customers); err != nil {
-		return b, err
-	}
-	if b.Transfers, err = shm.NewValue(seg, "transfers", int64(0)); err != nil {
-		return b, err
-	}
-	if b.Lock, err = shmsync.NewMutex(seg, "lock", shmsync.MutexOptions{}); err != nil {
+func open(ctx context.Context, seg *shm.Segment) (bank, error) {
+	b, err := bankIn(seg)
+	if err != nil {
 		return b, err
 	}
 	return b, b.Accounts.Update(ctx, func(a []int64) error {
@@ -147,4 +156,16 @@ func open(ctx context.Context, seg *shm.Segment) (b bank, err error) {
 		}
 		return nil
 	})
+}
+
+// bankIn finds or makes the objects of a bank.
+func bankIn(seg *shm.Segment) (b bank, err error) {
+	if b.Accounts, err = shm.NewArray[int64](seg, "accounts", 1+customers); err != nil {
+		return b, err
+	}
+	if b.Transfers, err = shm.NewValue(seg, "transfers", int64(0)); err != nil {
+		return b, err
+	}
+	b.Lock, err = shmsync.NewMutex(seg, "lock", shmsync.MutexOptions{})
+	return b, err
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
+	"path/filepath"
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/shm"
 )
 
 // program is what a user starts.
@@ -18,5 +21,44 @@ func TestMain(m *testing.M) {
 func TestShared(t *testing.T) {
 	if got := proctest.Start(t, program).Output(); got != "2000 transfers by 4 processes, and every coin is there\n" {
 		t.Errorf("it says %q", got)
+	}
+}
+
+// halfway: SEGMENT. A clerk that has changed the accounts, and not yet the count.
+var halfway = proctest.Register("halfway", func(args []string) {
+	ctx := context.Background()
+	seg, err := shm.Open(args[0])
+	must(err)
+	b, err := bankIn(seg)
+	must(err)
+	must(b.lock(ctx))
+	must(b.Accounts.Update(ctx, func(a []int64) error { a[1] -= 10; a[2] += 9; a[0]++; return nil }))
+	proctest.Say("halfway")
+	proctest.Hear() // nothing comes
+})
+
+// A clerk is killed between the two changes of a transfer: accounts and count fit all the same.
+func TestClerkDiesHalfway(t *testing.T) {
+	ctx := context.Background()
+	seg, err := shm.Create(filepath.Join(proctest.Dir(t), "segment"), shm.Options{})
+	must(err)
+	defer seg.Close()
+	b, err := open(ctx, seg)
+	must(err)
+	clerk := proctest.Start(t, halfway, seg.Path())
+	clerk.Expect("halfway")
+	clerk.Kill()
+	if n, err := b.check(ctx); n != 1 || err != nil {
+		t.Errorf("%d transfers, %v", n, err)
+	}
+	must(b.transfer(ctx, 1, 2))
+	if n, err := b.check(ctx); n != 2 || err != nil {
+		t.Errorf("%d transfers, %v", n, err)
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
 	}
 }

@@ -32,20 +32,17 @@ func newSpin(policy wait.Policy, first uint32) wait.Spin {
 	return wait.NewSpin(policy, first, lastPause)
 }
 
-// lockSlow waits at the gate, then competes as this process's leader.
-func (m *Mutex) lockSlow(ctx context.Context) error { return m.compete(ctx, nil) }
-
-// compete is lockSlow with a function that makes an error of the cycle of waits that this one would close; nil: nobody looks for one.
-func (m *Mutex) compete(ctx context.Context, deadlock func([]Posting) error) error {
-	if deadlock != nil && len(m.gate) > 0 { // behind the leader, whose wait is on the board, nobody looks
-		if err := m.closesCycle(deadlock); err != nil {
+// compete waits at the gate, then competes as this process's leader.
+func (m *Mutex) compete(ctx context.Context, t takeover) error {
+	if t.deadlock != nil && len(m.gate) > 0 { // behind the leader, whose wait is on the board, there is no other look
+		if err := m.closesCycle(t.deadlock); err != nil {
 			return err
 		}
 	}
 	if err := enter(ctx, m.gate, m.closer); err != nil {
 		return err
 	}
-	a := attempt{m: m, spin: newSpin(m.policy, firstPause), deadlock: deadlock}
+	a := attempt{m: m, takeover: t, spin: newSpin(m.policy, firstPause)}
 	err := a.run(ctx)
 	m.party.Board.withdraw(a.posted)
 	<-m.gate
@@ -60,8 +57,8 @@ type attempt struct {
 	began time.Time // when spinning had not helped
 	slept bool      // it may have used up a wake-up
 
-	posted   posting
-	deadlock func([]Posting) error // see compete
+	takeover
+	posted posting
 }
 
 // run spins for a while, then sleeps, until it has the lock or a reason to go without.
@@ -85,12 +82,9 @@ func (a *attempt) look(thorough bool) (w uint32, done bool, err error) {
 	m := a.m
 	for {
 		w = m.r.word.Load()
-		if isUnrecoverable(w) {
-			return w, true, a.leave(ErrNotRecoverable, everybody)
-		}
 		next, ok := m.vacant(w)
 		if isHandedTo(w, m.me) {
-			next, ok = m.me, true // #3 -> #2
+			next, ok = m.me|w&suspect, true // #3 -> #2
 		}
 		if !ok && thorough {
 			m.notice(w)
@@ -98,6 +92,9 @@ func (a *attempt) look(thorough bool) (w uint32, done bool, err error) {
 		}
 		if !ok {
 			return w, false, nil
+		}
+		if died := m.refuses(a.takeover, w, next); died != nil {
+			return w, true, a.leave(died, everybody) // each of which reports the death, or repairs
 		}
 		if m.take(w, next) {
 			m.withdraw()

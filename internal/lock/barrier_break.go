@@ -40,7 +40,7 @@ func (b *Barrier) Reset() {
 	case err == nil:
 		defer b.m.TryUnlock()
 	case errors.Is(err, ErrOwnerDied):
-		b.m.MarkConsistent()
+		b.m.TryMarkConsistent()
 		defer b.m.TryUnlock()
 	case err == ErrClosed:
 		return

@@ -12,8 +12,8 @@ const joinPatience = 5 * time.Second
 // Join makes this process a party, if it is none. When no other party lives, what dead
 // ones have left concerns nobody, and the barrier is made whole.
 //
-// Errors: [ErrLocked] when another process, which lives, is stopped while it joins; [ErrNotRecoverable] when the bytes
-// of the barrier are damaged, [ErrClosed]. This process is no party then.
+// Errors: [ErrLocked] when another process, which lives, is stopped while it joins; [ErrNoSeat]
+// when the bytes of the barrier are damaged, [ErrClosed]. This process is no party then.
 func (b *Barrier) Join() error {
 	if b.Joined() {
 		return nil
@@ -22,7 +22,7 @@ func (b *Barrier) Join() error {
 	defer cancel()
 	switch err := b.m.Lock(ctx); {
 	case errors.Is(err, ErrOwnerDied): // a claim is whole at every step
-		b.m.MarkConsistent()
+		b.m.TryMarkConsistent()
 	case errors.Is(err, context.DeadlineExceeded):
 		return ErrLocked
 	case err != nil:
@@ -37,7 +37,7 @@ func (b *Barrier) Join() error {
 	}
 	lost := func(uint64) { b.mourn(b.load().generation()) } // before the dead one is forgotten
 	if b.seats.claim(1, lost) == nil {
-		return ErrNotRecoverable
+		return ErrNoSeat
 	}
 	b.herd.event.NotifyAll() // who sleeps shall watch this process, too
 	return nil

@@ -58,9 +58,11 @@ type condPlace struct {
 	sleepers *EventCount
 }
 
-// A Lockable is what a waiter of a [Cond] gives up while it waits. When Lock returns nil or an [ErrOwnerDied] it is held.
+// A Lockable is what a waiter of a [Cond] gives up while it waits.
 type Lockable interface {
-	Lock(context.Context) error
+	// Relock reports whether the lock is held, also when there is an error. Its context does not
+	// end.
+	Relock(context.Context) (held bool, err error)
 	Unlock()
 }
 
@@ -91,19 +93,16 @@ func (c *Cond) Held() bool { return c.lock.Held() }
 // Wait gives l up, waits until it is notified or ctx ends, and takes l again. Orphan is l, if it knows the life
 // of its holder, or nil: when that dies, at least one waiter returns as if it were notified.
 //
-// It returns two errors: why it was not notified, if it was not, and that of taking l again. L is not held when
-// over is an [ErrClosed], nor when again is neither nil nor an [ErrOwnerDied].
+// It returns two errors: why it was not notified, if it was not, and that of l.Relock. L is held
+// unless l.Relock reports that it is not.
 //
-// Errors: the context's error, [ErrClosed], [ErrTooManyWaiters], [ErrNoSeat]; those of l.Lock. When l.Unlock panics,
-// Wait does, and nothing has changed.
+// Errors: the context's error, [ErrClosed], [ErrTooManyWaiters], [ErrNoSeat]; those of l.Relock.
+// When l.Unlock panics, Wait does, and nothing has changed.
 //
 // Preconditions: l is held.
 func (c *Cond) Wait(ctx context.Context, l Lockable, orphan Orphan) (over, again error) {
 	defer runtime.KeepAlive(c)
 	place, err := c.enter(ctx)
-	if errors.Is(err, ErrClosed) {
-		l.Unlock() // so that it never is held after this error
-	}
 	if err != nil {
 		return err, nil
 	}
@@ -116,15 +115,11 @@ func (c *Cond) Wait(ctx context.Context, l Lockable, orphan Orphan) (over, again
 	t := condStay{c: c, place: place, w: w, orphan: orphan}
 	defer t.end()
 	l.Unlock()
-	if over = t.await(ctx); errors.Is(over, ErrClosed) {
-		return over, nil
-	}
+	over = t.await(ctx)
 	if ctx.Done() != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
-	again = l.Lock(ctx)
-	t.locked = again == nil || errors.Is(again, ErrOwnerDied)
-	if t.locked {
+	if t.locked, again = l.Relock(ctx); t.locked {
 		c.shadow.Acquire()
 	}
 	return over, again

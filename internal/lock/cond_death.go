@@ -13,8 +13,6 @@ import (
 func (c *Cond) claim(ctx context.Context) (*condPlace, error) {
 	if err := c.lock.Lock(ctx); errors.Is(err, ErrOwnerDied) {
 		c.lock.TryMarkConsistent() // each step of a claim or a rescue leaves whole seats
-	} else if errors.Is(err, ErrNotRecoverable) {
-		return nil, ErrNoSeat // nobody has ever left it so
 	} else if err != nil {
 		return nil, err
 	}

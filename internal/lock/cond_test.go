@@ -4,6 +4,7 @@ package lock
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -30,7 +31,7 @@ func waits(t *testing.T, ctx context.Context, c *Cond, m *Mutex) <-chan error {
 	got := make(chan error, 1)
 	must(m.Lock(background))
 	go func() {
-		over, again := c.Wait(ctx, m, m)
+		over, again := c.Wait(ctx, relocks{m}, m)
 		must(again)
 		m.Unlock()
 		got <- over
@@ -120,7 +121,7 @@ func TestCondBroadcastWithoutBroadcaster(t *testing.T) {
 	after := make(chan error, 1)
 	go func() {
 		must(m.Lock(background))
-		over, again := c.Wait(background, m, m)
+		over, again := c.Wait(background, relocks{m}, m)
 		must(again)
 		m.Unlock()
 		after <- over
@@ -158,7 +159,7 @@ var condSitter = proctest.Register("condSitter", func(args []string) {
 	c, m := r.cond(), r.mutex(0)
 	for {
 		must(m.Lock(patient))
-		over, again := c.Wait(patient, m, m)
+		over, again := c.Wait(patient, relocks{m}, m)
 		must(over)
 		must(again)
 		m.Unlock()
@@ -211,7 +212,7 @@ func TestCondTooManyWaiters(t *testing.T) {
 	seat, others := c.place.Load().seat, uint64(condMost-1)*oneWaiter
 	seat.Add(others)
 	must(m.Lock(background))
-	if over, again := c.Wait(background, m, m); over != ErrTooManyWaiters || again != nil || !m.Held() {
+	if over, again := c.Wait(background, relocks{m}, m); over != ErrTooManyWaiters || again != nil || !m.Held() {
 		t.Errorf("%v, %v", over, again)
 	}
 	m.Unlock()
@@ -234,7 +235,7 @@ func TestCondCounts(t *testing.T) {
 			for n := i; time.Now().Before(end); n++ {
 				ctx, cancel := context.WithTimeout(background, time.Duration(n%7)*20*time.Microsecond)
 				must(m.Lock(background))
-				_, again := c.Wait(ctx, m, m)
+				_, again := c.Wait(ctx, relocks{m}, m)
 				must(again)
 				m.Unlock()
 				cancel()
@@ -255,4 +256,12 @@ func TestCondCounts(t *testing.T) {
 			t.Errorf("left behind: %s", fmt.Sprint(c.queue.running, p))
 		}
 	}
+}
+
+// relocks is a Mutex as a Lockable.
+type relocks struct{ *Mutex }
+
+func (r relocks) Relock(ctx context.Context) (held bool, err error) {
+	err = r.Lock(ctx)
+	return err == nil || errors.Is(err, ErrOwnerDied), err
 }

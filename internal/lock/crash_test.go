@@ -36,7 +36,7 @@ const asleep = 4 * time.Millisecond
 
 func lockUnlock(m *Mutex) {
 	if err := m.Lock(background); errors.Is(err, ErrOwnerDied) {
-		m.MarkConsistent()
+		m.TryMarkConsistent()
 	} else {
 		must(err)
 	}
@@ -52,6 +52,16 @@ func lockAnyway(m *Mutex) {
 
 func nothing(*Mutex) {}
 
+var errSorry = errors.New("sorry")
+
+// repairWith are options with a repair that can be killed in the middle, and returns err.
+func repairWith(err error) *LockOptions {
+	return &LockOptions{Repair: func(*OwnerDiedError) error {
+		crashpoint.Here("repairing")
+		return err
+	}}
+}
+
 var scenes = []scene{
 	{name: "lock and unlock", before: nothing, act: lockUnlock, survivors: 1, late: true},
 	{name: "unlock with sleepers", before: lockAnyway, act: (*Mutex).Unlock, survivors: 2, unheard: true},
@@ -66,18 +76,35 @@ var scenes = []scene{
 			must(err)
 			panic("TryLock did not notice the death")
 		}
-		m.MarkConsistent()
+		m.TryMarkConsistent()
 		m.Unlock()
 	}, survivors: 1, late: true},
 	{name: "mark consistent", dead: true, before: lockAnyway, act: func(m *Mutex) {
-		m.MarkConsistent()
+		m.TryMarkConsistent()
 		m.Unlock()
 	}, survivors: 2},
-	{name: "make unrecoverable", dead: true, before: lockAnyway, act: (*Mutex).Unlock, survivors: 2},
-	{name: "abandon", dead: true, before: lockAnyway, act: (*Mutex).Abandon, survivors: 2},
+	{name: "leave to repair", dead: true, before: lockAnyway, act: (*Mutex).Unlock, survivors: 2},
 	{name: "repair", dead: true, before: nothing, act: func(m *Mutex) {
-		must(m.LockRepair(background, func() error { return nil }))
+		must(m.LockWith(background, repairWith(nil)))
 		m.Unlock()
+	}, survivors: 1, late: true},
+	{name: "fail to repair", dead: true, before: nothing, act: func(m *Mutex) {
+		if err := m.LockWith(background, repairWith(errSorry)); err != errSorry {
+			panic(fmt.Sprint("repair: ", err))
+		}
+	}, survivors: 2, late: true},
+	{name: "report", dead: true, before: nothing, act: func(m *Mutex) {
+		for _, lock := range []func() error{
+			func() error { return m.LockWith(background, &LockOptions{}) },
+			func() error { return m.TryLockWith(&LockOptions{}) },
+		} {
+			if err := lock(); !errors.Is(err, ErrOwnerDied) && err != nil && err != ErrLocked {
+				panic(fmt.Sprint("report: ", err))
+			} else if err == nil { // a survivor has repaired it
+				m.Unlock()
+			}
+			crashpoint.Here("reported")
+		}
 	}, survivors: 1, late: true},
 	{name: "give up", before: nothing, act: func(m *Mutex) {
 		ctx, cancel := context.WithTimeout(background, 2*asleep)
@@ -134,7 +161,7 @@ var survivor = proctest.Register("survivor", func(args []string) {
 	err := m.Lock(background)
 	if err == nil || errors.Is(err, ErrOwnerDied) {
 		if err != nil {
-			m.MarkConsistent()
+			m.TryMarkConsistent()
 		}
 		m.Unlock()
 	}
@@ -218,15 +245,13 @@ func (s scene) check(t *testing.T, r *room, survivors []*proctest.Child, where s
 	t.Helper()
 	w := uint32(r.counter(1).Load())
 	m := r.mutex(0)
-	told, refused := 0, 0
+	told := 0
 	for _, c := range survivors {
 		c.WaitOK()
 		_, result, _ := strings.Cut(c.Line(), " ")
 		switch {
 		case strings.HasPrefix(result, ErrOwnerDied.Error()):
 			told++
-		case result == ErrNotRecoverable.Error():
-			refused++
 		case result != "<nil>":
 			t.Errorf("%s: a survivor got %s", where, result)
 		}
@@ -234,24 +259,19 @@ func (s scene) check(t *testing.T, r *room, survivors []*proctest.Child, where s
 	switch err := m.TryLock(); {
 	case errors.Is(err, ErrOwnerDied):
 		told++
-		m.MarkConsistent()
+		m.TryMarkConsistent()
 		m.Unlock()
-	case err == ErrNotRecoverable:
-		refused++
 	default:
 		must(err)
 		m.Unlock()
 	}
-	wantTold, wantRefused := 0, 0
-	switch owner := int64(ownerOf(w)); {
-	case isUnrecoverable(w):
-		wantRefused = len(survivors) + 1
-	case w&handed == 0 && (w&suspect != 0 || owner == r.counter(victimCell).Load() || w != 0 && owner == r.counter(deadCell).Load()):
+	wantTold := 0
+	owner := int64(ownerOf(w))
+	if w&handed == 0 && (w&suspect != 0 || owner == r.counter(victimCell).Load() || w != 0 && owner == r.counter(deadCell).Load()) {
 		wantTold = 1
 	}
-	if told != wantTold || refused != wantRefused {
-		t.Errorf("%s, word %#x: %d were told of a death, want %d; %d that the lock is lost, want %d",
-			where, w, told, wantTold, refused, wantRefused)
+	if told != wantTold {
+		t.Errorf("%s, word %#x: %d were told of a death, want %d", where, w, told, wantTold)
 	}
 	if g := m.r.starving.Load(); g != 0 && m.gone(g) {
 		// A request that came too late for anybody to see. Nobody minds it, and the next one who unlocks while
@@ -261,7 +281,7 @@ func (s scene) check(t *testing.T, r *room, survivors []*proctest.Child, where s
 			m.Unlock()
 		}
 	}
-	if w := m.r.word.Load(); w != 0 && !isUnrecoverable(w) || m.r.starving.Load() != 0 {
+	if w := m.r.word.Load(); w != 0 || m.r.starving.Load() != 0 {
 		t.Errorf("%s: in the end the lock is %#x, starving %#x", where, w, m.r.starving.Load())
 	}
 }

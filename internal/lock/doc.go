@@ -8,18 +8,21 @@
 // takes the lock over and is told.
 //
 //	word:
-//	  bits 0..29  owner id (see proctab.Owner), 0: nobody, all ones: unrecoverable
-//	  bit 30      suspect: a holder died, and nobody has marked the lock consistent since
-//	  bit 31      handed: given to the owner, who has not taken it yet
+//	  bits 0..29  owner id (see proctab.Owner), 0: none
+//	  bit 30      suspect: an owner died, and what the lock guards has not been repaired since
+//	  bit 31      handed: given to the owner, which has not taken it yet
 //
-//	#  owner    suspect handed  meaning                           next
-//	1  0        0       0       free                              lock -> 2
-//	2  p        0       0       held                              unlock -> 1, hand over -> 3, p dies: 4
-//	3  q        0       1       handed to q, who waits long       q takes it -> 2, refuses it -> 1; q dies, gives up or dawdles: another takes it -> 2
-//	4  p, dead  *       0       orphaned                          take over -> 5
-//	5  p        1       0       held by one who was told          mark consistent -> 2, unlock -> 7, abandon -> 6, p dies: 4
-//	6  0        1       0       left by one who could not repair  lock -> 5
-//	7  all ones 0       0       unrecoverable                     stays
+//	#  owner    suspect handed  meaning                       next
+//	1  0        0       0       free                          lock -> 2
+//	2  p        0       0       held                          unlock -> 1, hand over -> 3, p dies: 4
+//	3  q        0       1       handed to q, which waits long q takes it -> 2, refuses it -> 1; q dies,
+//	                                                          gives up or dawdles: another takes it -> 2
+//	4  p, dead  *       0       orphaned                      repair -> 5
+//	5  p        1       0       held by one that repairs      mark consistent -> 2, unlock -> 6, p dies: 4
+//	6  0        1       0       waits for repair              repair -> 5
+//
+// An owner id that no process can have counts as a dead one: damaged bytes are repaired like a
+// death.
 //
 // All that a death must not tear apart is in this one word, and each arrow is one access to it. While p lives and
 // holds the lock, in #2 and #5, only p changes the word.
@@ -42,11 +45,36 @@
 // addressee clears it: when it has the lock, or before it gives up. When the offer is not taken up in
 // time, because the process is stopped, any other waiter clears it, and takes the lock.
 //
+// # Two contracts
+//
+// A lock that waits for repair is in #4 or #6. Only a locker that can repair takes it from there:
+//
+//   - [Mutex.LockWith] and [Mutex.TryLockWith] are for programs. An error of theirs never comes
+//     with the lock. Without a repair function they leave a lock in #4 or #6 as it is, and every
+//     one of them reports the death until another locker has repaired. With one, the function runs
+//     in #5; when it fails, panics or ends its goroutine, the lock goes to #6.
+//   - [Mutex.Lock] and [Mutex.TryLock] are for objects of this toolkit that are whole at every
+//     step, or repair by themselves. Their [*OwnerDiedError] comes with the lock, in #5. So a
+//     waiter of a [Cond] has it back whatever happened meanwhile.
+//
+// An Unlock in #5 leads to #6, whichever contract led there. So no error path makes a lock look
+// whole.
+//
+// Reporting a death changes nothing in the word, and so cannot be interrupted. In the middle of a
+// repair a death leads to #4 again. The crash points of a repair, and what they leave behind:
+//
+//	before take                        #4 or #6: as it was
+//	lock.taken                         #4: the repairer is the dead owner now
+//	lock.named                         the same, and the report names the owner before
+//	in the repair function             the same
+//	lock.consistent                    #4: the repairer died as an owner that had been told nothing
+//	lock.abandoned                     #6; sleepers of other processes see the repairer's death
+//
 // # Deaths
 //
-// What the death of a process leaves behind, and who mends it:
+// What the death of a process leaves behind, and what mends it:
 //
-//	holding the lock, in any state     #4: the next locker takes over and is told
+//	holding the lock, in any state     #4: the next locker repairs, or reports the death
 //	freed, but nobody woken            sleepers watch the liveness of the owner they saw: the kernel wakes them
 //	woken, but lock not taken          Unlock wakes two; when both die, the others look again within the backstop
 //	starving, or handed the lock       ignored, or taken over as if it had been free: it never held it

@@ -10,12 +10,9 @@ import (
 )
 
 var (
-	// ErrOwnerDied says that the last holder died while it held the lock. The lock is held now.
+	// ErrOwnerDied says that the last owner died while it held the lock, and that what the lock
+	// guards has not been repaired since. It comes as an [*OwnerDiedError].
 	ErrOwnerDied = errors.New("the owner of the lock died while holding it")
-
-	// ErrNotRecoverable says that a holder was told of a death and unlocked
-	// without marking the lock consistent. The lock is not held, and never will be.
-	ErrNotRecoverable = errors.New("the lock is not recoverable: what it guards was left inconsistent")
 
 	// ErrLocked says that TryLock found the lock held by a living process.
 	ErrLocked = errors.New("the lock is held")
@@ -24,12 +21,15 @@ var (
 	ErrClosed = wait.ErrClosed
 )
 
-// An OwnerDiedError is an [ErrOwnerDied] that says who died. All fields are zero when that is not
-// known any more, because another process has taken the dead one's place in the segment.
+// An OwnerDiedError is an [ErrOwnerDied] that names the dead process. PID, Program and Attached are
+// zero when another process has taken its place in the segment since.
 type OwnerDiedError struct {
-	PID      int       // as it was in its own PID namespace
+	PID      int       // in the PID namespace of the dead process
 	Program  string    // the name of its program, or the first 23 bytes of it
 	Attached time.Time // when it opened the segment
+	Noticed  time.Time // when a locker saw its death first; zero where that is not recorded
+
+	held bool // it came with the lock
 }
 
 func (e *OwnerDiedError) Error() string {

@@ -11,7 +11,7 @@ func HolderIn(mem []byte) proctab.Owner {
 		return 0
 	}
 	w := regionIn(mem).word.Load()
-	if w&handed != 0 || isUnrecoverable(w) {
+	if w&handed != 0 {
 		return 0
 	}
 	return proctab.Owner(ownerOf(w))

@@ -35,6 +35,8 @@ type Mutex struct {
 	born      time.Time
 	offer     atomic.Uint64 // see lies
 	shadow    race.Shadow
+	obituary  *atomic.Uint64 // in shared memory; nil: deaths are not dated. See RecordDeaths
+	damaged   func() bool    // whether the death of an owner calls for a repair; nil: always
 
 	// Subject is what waiters for the lock are reported to wait for; set before the first use.
 	Subject Subject
@@ -53,21 +55,22 @@ func NewMutex(p *Party, mem []byte, policy wait.Policy) *Mutex {
 	}
 }
 
-// Lock waits until the lock is free, its owner dies, or ctx ends. A lock that is
-// free at once is taken even when ctx has ended.
+// Lock waits until the lock is free, its owner dies, or ctx ends. A lock that is free at once is
+// taken even when ctx has ended. It is for callers that repair by themselves; others use
+// [Mutex.LockWith].
 //
 // Errors:
-//   - [ErrOwnerDied]: the lock IS held.
-//   - [ErrNotRecoverable], [ErrClosed], the context's error: the lock is not held.
+//   - [*OwnerDiedError]: the lock IS held. See [Mutex.TryMarkConsistent].
+//   - [ErrClosed], the context's error: the lock is not held.
 func (m *Mutex) Lock(ctx context.Context) error {
-	if m.lockFast() {
+	if m.LockFast() {
 		return nil
 	}
-	return m.lockSlow(ctx)
+	return m.compete(ctx, takeover{})
 }
 
-// lockFast takes a lock that is free, and reports whether it did.
-func (m *Mutex) lockFast() bool {
+// LockFast takes a lock that is free, and reports whether it did.
+func (m *Mutex) LockFast() bool {
 	// After Close the lock is not even touched: others would take this process for one that died with it.
 	if m.closer.Closed() || !m.r.word.CompareAndSwap(0, m.me) { // #1 -> #2
 		return false
@@ -83,24 +86,21 @@ func (m *Mutex) lockFast() bool {
 }
 
 // TryLock is Lock without waiting. Further errors: [ErrLocked], and the lock is not held.
-func (m *Mutex) TryLock() error {
-	err := m.tryLock()
-	runtime.KeepAlive(m)
-	return err
-}
+func (m *Mutex) TryLock() error { return m.tryLock(takeover{}) }
 
-func (m *Mutex) tryLock() error {
+func (m *Mutex) tryLock(t takeover) error {
+	defer runtime.KeepAlive(m)
 	for !m.closer.Closed() {
 		w := m.r.word.Load()
-		if isUnrecoverable(w) {
-			return ErrNotRecoverable
-		}
 		next, ok := m.vacant(w)
 		if !ok {
 			next, ok = m.forfeited(w)
 		}
 		if !ok {
 			return ErrLocked
+		}
+		if died := m.refuses(t, w, next); died != nil {
+			return died
 		}
 		if m.take(w, next) {
 			return m.entered(next)
@@ -113,22 +113,21 @@ func (m *Mutex) tryLock() error {
 // process either sees here that it is closing, or the closing sees the word and waits.
 func (m *Mutex) entered(w uint32) error {
 	if m.closer.Closed() {
-		if w&suspect != 0 {
-			m.abandon()
-		} else {
-			m.unlockSlow()
-		}
+		m.unlockSlow()
 		return ErrClosed
 	}
 	m.shadow.Acquire()
 	if w&suspect != 0 {
-		return m.death()
+		died := m.death(m.r.dead.Load())
+		died.held = true
+		return died
 	}
 	return nil
 }
 
-// Unlock frees the lock. Any goroutine of the process that holds it may call it.
-// It panics when this process does not hold the lock, unless the segment is closed.
+// Unlock frees the lock; one that has not been repaired since the death of an owner goes on waiting
+// for repair. Any goroutine of the process that holds it may call it. It panics when this process
+// does not hold the lock, unless the segment is closed.
 func (m *Mutex) Unlock() {
 	if !m.TryUnlock() {
 		panic("lock.Mutex.Unlock: this process does not hold the lock")

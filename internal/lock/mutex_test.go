@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/wait"
@@ -110,8 +111,8 @@ func TestTryLockStates(t *testing.T) {
 		{"suspect and held by the dead", dead | suspect, 0, ErrOwnerDied, me | suspect},
 		{"suspect and held", me | suspect, 0, ErrLocked, me | suspect},
 		{"abandoned", suspect, 0, ErrOwnerDied, me | suspect},
-		{"unrecoverable", unrecoverable, 0, ErrNotRecoverable, unrecoverable},
-		{"unrecoverable with stray bits", unrecoverable | handed | suspect, 0, ErrNotRecoverable, unrecoverable | handed | suspect},
+		{"damaged", proctab.OwnerMask, 0, ErrOwnerDied, me | suspect},
+		{"damaged with stray bits", proctab.OwnerMask | handed | suspect, 0, ErrOwnerDied, me | suspect},
 	} {
 		m := r.mutex(0)
 		m.r.word.Store(c.word)
@@ -145,19 +146,17 @@ func TestUnlockByOthersPanics(t *testing.T) {
 		name string
 		word uint32
 	}{
-		{"free", 0}, {"abandoned", suspect}, {"unrecoverable", unrecoverable}, {"handed", m.me | handed}, {"another's", 12345},
+		{"free", 0}, {"abandoned", suspect}, {"damaged", proctab.OwnerMask}, {"handed", m.me | handed}, {"another's", 12345},
 	} {
 		m.r.word.Store(c.word)
-		for what, f := range map[string]func(){"Unlock": m.Unlock, "MarkConsistent": m.MarkConsistent} {
-			if !panics(f) {
-				t.Errorf("%s of a lock that is %s does not panic", what, c.name)
-			}
-			if w := m.r.word.Load(); w != c.word {
-				t.Errorf("%s of a lock that is %s made it %#x", what, c.name, w)
-			}
+		if !panics(m.Unlock) {
+			t.Errorf("Unlock of a lock that is %s does not panic", c.name)
 		}
-		if m.TryUnlock() {
-			t.Errorf("TryUnlock of a lock that is %s reports true", c.name)
+		if m.TryUnlock() || m.TryMarkConsistent() {
+			t.Errorf("TryUnlock or TryMarkConsistent of a lock that is %s reports true", c.name)
+		}
+		if w := m.r.word.Load(); w != c.word {
+			t.Errorf("they made a lock that is %s %#x", c.name, w)
 		}
 	}
 	m.r.word.Store(0)

@@ -69,3 +69,10 @@ func address(word *atomic.Uint32) *uint32 { return (*uint32)(unsafe.Pointer(word
 func seatsIn(mem []byte) []atomic.Uint64 {
 	return unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem))), len(mem)/seatBytes)
 }
+
+// wordIn views the first 8 bytes of mem, which must be aligned to 8 bytes, as a word. It panics
+// when mem is too short.
+func wordIn(mem []byte) *atomic.Uint64 {
+	_ = mem[7]
+	return (*atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem)))
+}

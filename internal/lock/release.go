@@ -13,9 +13,9 @@ import (
 // the present one, and a single death does not leave everybody asleep.
 const enough = 2
 
-// unlockSlow frees a lock whose bell is not quiet, or that is suspect. It changes
-// the word by compare-and-swap only, so that it is safe for a process that has detached, too. It reports
-// false when this process does not hold the lock, and should.
+// unlockSlow frees a lock whose bell is not quiet, or leaves a suspect one to the next repairer. It
+// changes the word by compare-and-swap only, so that it is safe for a process that has detached,
+// too. It reports false when this process does not hold the lock, and should.
 func (m *Mutex) unlockSlow() bool {
 	defer runtime.KeepAlive(m)
 	for {
@@ -25,9 +25,9 @@ func (m *Mutex) unlockSlow() bool {
 		}
 		m.shadow.Release()
 		if w&suspect != 0 {
-			if m.r.word.CompareAndSwap(w, unrecoverable) { // #5 -> #7
-				crashpoint.Here("lock.poisoned")
-				m.r.bell.ring(everybody)
+			if m.r.word.CompareAndSwap(w, suspect) { // #5 -> #6
+				crashpoint.Here("lock.abandoned")
+				m.r.bell.ring(everybody) // those that cannot repair report the death
 				return true
 			}
 			continue

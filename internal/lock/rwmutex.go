@@ -29,10 +29,12 @@ import (
 //	4  p           owned    barred, empty    p is inside               unlock -> 5; p dies: 7
 //	5  p           open     some barred      p opens the seats         -> 1, or -> 2 of the next; p dies: 6
 //	6  p, dead     not owned  any            nobody was inside         a writer takes over -> 2, a reader -> 5
-//	7  p, dead     owned    barred, empty    a writer died inside      taken over: told -> 8
-//	8  q, suspect  owned    barred, empty    q was told                mark consistent -> 4, unlock -> 10, abandon -> 9; q dies: 7
-//	9  0, suspect  owned    barred, empty    left by one who could not repair  lock -> 8
-//	10 all ones    owned    barred           unrecoverable             stays
+//	7  p, dead     owned    barred, empty    a writer died inside      repair -> 8
+//	8  q, suspect  owned    barred, empty    q repairs                 mark consistent -> 4, unlock -> 9; q dies: 7
+//	9  0, suspect  owned    barred, empty    waits for repair          repair -> 8
+//
+// In #7 and #9 a locker without a repair function changes nothing and reports the death, as with a
+// [Mutex].
 //
 // A process that comes later claims a seat at any time. It is barred from the start, so that it changes nothing for the
 // writer of the moment, who opens it with the others; when there is none, its first reader opens it by way of #5.
@@ -50,8 +52,9 @@ import (
 //	a reader about to go in or out    the same
 //	a reader asleep, or with a turn   the same; an armed bell, which costs the next writer to leave a system call
 //	a reader in writers' place        #6: it only opens the seats
-//	a writer that closes or opens     #6: the next writer or a waiting reader opens the seats; nobody is told
-//	a writer inside                   #7: writers are told and hold the lock; readers are told and do not hold it
+//	a writer that closes or opens     #6: the next writer or a waiting reader opens the seats; no death is reported
+//	a writer inside                   #7: every locker reports the death, until one repairs
+//	a writer that repairs             #7 again
 type RWMutex struct {
 	seat    *atomic.Uint64 // of this process; immutable
 	r       *rwHead
@@ -101,6 +104,8 @@ func NewRWMutex(p *Party, mem []byte, policy wait.Policy) *RWMutex {
 		opened:  newSwappedCount(p, mem[rwOpenedOffset:]),
 		gate:    make(chan struct{}, 1),
 	}
+	l.writers.damaged = l.isOwned // elsewhere a dead writer leaves nothing but bars, see reopen
+	l.writers.RecordDeaths(mem[rwObituaryOffset:])
 	l.seat = l.seats.claim(seatGuard|seatBarred, nil)
 	if l.seat == nil {
 		return nil
@@ -128,6 +133,9 @@ func (l *RWMutex) Held() bool {
 	runtime.KeepAlive(l)
 	return held
 }
+
+// isOwned reports whether a writer is inside, or died there: #4, #7 to #9.
+func (l *RWMutex) isOwned() bool { return l.r.state.Load() == rwOwned }
 
 // open ends a writer's turn, or what is left of one: #4 -> #5 -> #1, but for the unlocking.
 //

@@ -1,7 +1,6 @@
 package lock
 
 import (
-	"errors"
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -16,22 +15,19 @@ func (l *RWMutex) isForsaken() bool {
 
 // inherit takes writers' place to open the seats, if that is possible at once, and lets the caller in.
 //
-// Errors: those of RLock; [ErrLocked] when somebody else has writers.
-func (l *RWMutex) inherit(repair func() error) error {
-	err := l.writers.TryLock() // #1 -> #5, #6 -> #5, #7 -> #8, #9 -> #8
-	died := errors.Is(err, ErrOwnerDied)
+// Errors: those of RLock; [ErrLocked] when another holder has writers.
+func (l *RWMutex) inherit(o *LockOptions) error {
+	err := l.writers.tryLock(o.takeover()) // #1 -> #5, #6 -> #5, #7 -> #8, #9 -> #8
+	died := asDeath(err)
 	switch {
-	case err != nil && !died:
+	case err == nil:
+	case died == nil, !died.held:
 		return err
-	case died && l.r.state.Load() == rwOwned:
-		if repair == nil {
-			l.Abandon() // #8 -> #9
+	case l.isOwned():
+		if err := l.mend(died, o); err != nil { // #8 -> #4
 			return err
 		}
-		if err := l.repair(repair); err != nil { // #8 -> #4
-			return err
-		}
-	case died:
+	default:
 		l.writers.TryMarkConsistent()
 	}
 	l.open() // #4 -> #5

@@ -16,9 +16,11 @@ var errForsaken = errors.New("the lock is forsaken")
 // is inside, or ctx ends. A reader that finds the writer dead takes its place until the seats are open again.
 //
 // Errors:
-//   - [ErrOwnerDied]: a writer died inside, and there is no repair. The lock is NOT held: a reader cannot mend what is broken.
-//   - [ErrNotRecoverable], [ErrClosed], the context's error, that of repair: the lock is not held.
-func (l *RWMutex) RLock(ctx context.Context, repair func() error) error {
+//   - [*OwnerDiedError]: a writer died inside, and there is no Repair in o.
+//   - [ErrClosed], the context's error, that of o.Repair.
+//
+// The lock is not held with any of them.
+func (l *RWMutex) RLock(ctx context.Context, o *LockOptions) error {
 	defer runtime.KeepAlive(l)
 	crashpoint.Here("rwmutex.counted")
 	// A seat that is open now with this reader counted in it lets the reader in, whatever it was before.
@@ -27,7 +29,7 @@ func (l *RWMutex) RLock(ctx context.Context, repair func() error) error {
 	}
 	l.retreat()
 	for {
-		err := l.tryEnter(repair)
+		err := l.tryEnter(o)
 		if err == ErrLocked {
 			err = l.await(ctx)
 		}
@@ -42,7 +44,7 @@ func (l *RWMutex) RLock(ctx context.Context, repair func() error) error {
 }
 
 // TryRLock is RLock without waiting, for a reader that has not counted itself. Further errors: [ErrLocked].
-func (l *RWMutex) TryRLock(repair func() error) error {
+func (l *RWMutex) TryRLock(o *LockOptions) error {
 	defer runtime.KeepAlive(l)
 	if isOpen(l.seat.Load(), l.me) {
 		if isOpen(l.seat.Add(1), l.me) {
@@ -51,7 +53,7 @@ func (l *RWMutex) TryRLock(repair func() error) error {
 		l.retreat()
 	}
 	for look := 0; ; look++ {
-		err := l.tryEnter(repair)
+		err := l.tryEnter(o)
 		if err == nil {
 			return l.entered()
 		}
@@ -63,14 +65,14 @@ func (l *RWMutex) TryRLock(repair func() error) error {
 }
 
 // tryEnter lets the caller in if its seat is open, or if nobody alive bars it.
-func (l *RWMutex) tryEnter(repair func() error) error {
+func (l *RWMutex) tryEnter(o *LockOptions) error {
 	switch {
 	case l.party.Closer.Closed():
 		return ErrClosed
 	case l.enter(1):
 		return nil
 	case l.isForsaken():
-		return l.inherit(repair)
+		return l.inherit(o)
 	}
 	return ErrLocked
 }

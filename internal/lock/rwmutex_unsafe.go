@@ -12,7 +12,7 @@ import (
 //	  0    16  writers  see region                    everybody                        0: free
 //	 16     4  state    who holds writers             who takes it over, or only tries 0: rwOpen
 //	 20     4  high     who claims a seat             who holds writers                0; see roster
-//	 24     8  -
+//	 24     8  died     lockers that see a death      lockers that report it           0; see RecordDeaths
 //	 32    16  drained  the writer who waits          readers who leave                0; see event
 //	 48    16  opened   readers about to sleep        writers who leave                0; see event
 //	 64        seats    its process; writers the bars who holds writers                0: nobody's; see rwmutex_seat.go
@@ -21,7 +21,7 @@ type rwHead struct {
 	writers region
 	state   atomic.Uint32
 	high    atomic.Uint32
-	_       [8]byte
+	died    atomic.Uint64
 	drained event
 	opened  event
 }
@@ -33,6 +33,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(rwHead{}.writers)]
 	_ = [1]struct{}{}[unsafe.Offsetof(rwHead{}.state)-16]
 	_ = [1]struct{}{}[unsafe.Offsetof(rwHead{}.high)-20]
+	_ = [1]struct{}{}[unsafe.Offsetof(rwHead{}.died)-24]
 	_ = [1]struct{}{}[unsafe.Offsetof(rwHead{}.drained)-32]
 	_ = [1]struct{}{}[unsafe.Offsetof(rwHead{}.opened)-48]
 	_ = [1]struct{}{}[unsafe.Sizeof(rwHead{})-rwHeadBytes]
@@ -40,8 +41,9 @@ var (
 
 // Where the parts of a readers–writer lock begin that are viewed as objects of their own.
 const (
-	rwDrainedOffset = unsafe.Offsetof(rwHead{}.drained)
-	rwOpenedOffset  = unsafe.Offsetof(rwHead{}.opened)
+	rwObituaryOffset = unsafe.Offsetof(rwHead{}.died)
+	rwDrainedOffset  = unsafe.Offsetof(rwHead{}.drained)
+	rwOpenedOffset   = unsafe.Offsetof(rwHead{}.opened)
 )
 
 // RWMutexBytes is how much shared memory a readers–writer lock needs that so many processes use, aligned to a

@@ -2,67 +2,98 @@ package lock
 
 import (
 	"context"
-	"errors"
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/crashpoint"
 )
 
-// Lock waits until nobody else is inside, or ctx ends. Repair and deadlock are as for [Mutex.LockDetect].
-//
-// Errors:
-//   - [ErrOwnerDied], when repair is nil: the lock IS held.
-//   - [ErrNotRecoverable], [ErrClosed], the context's error, those of repair and deadlock: the lock is not held.
-func (l *RWMutex) Lock(ctx context.Context, repair func() error, deadlock func([]Posting) error) error {
-	var err error
-	if !l.writers.lockFast() { // #1 -> #2
-		err = l.writers.LockDetect(ctx, nil, deadlock)
-	}
+// Lock waits until no other holder is inside, or ctx ends. It is like [Mutex.LockWith]: the lock is
+// held when it returns nil, and otherwise it is not.
+func (l *RWMutex) Lock(ctx context.Context, o *LockOptions) error {
+	err := l.lockWriters(ctx, o.takeover())
 	if err == nil {
 		err = l.close(ctx)
 	} else {
-		err = l.succeed(ctx, err, repair)
+		err = l.succeed(ctx, err, o)
 	}
 	runtime.KeepAlive(l)
 	return err
 }
 
-// succeed goes on with err, which locking writers has returned: when somebody died, l takes its place.
-func (l *RWMutex) succeed(ctx context.Context, err error, repair func() error) error {
+// Relock is Lock for a caller that must have the lock afterwards: its [*OwnerDiedError] comes with
+// the lock. See [RWMutex.RepairHeld].
+//
+// Errors: [ErrClosed], the context's error: the lock is not held.
+func (l *RWMutex) Relock(ctx context.Context) error {
+	defer runtime.KeepAlive(l)
+	err := l.lockWriters(ctx, takeover{})
 	switch {
-	case !errors.Is(err, ErrOwnerDied):
+	case err == nil:
+		return l.close(ctx)
+	case asDeath(err) == nil:
 		return l.refused(err)
-	case l.r.state.Load() == rwOwned: // #7 -> #8: nobody is inside but who died
-		return l.mend(err, repair)
+	case l.isOwned():
+		l.acquired() // #7, #9 -> #8
+		return err
 	}
 	l.reopen() // #6 -> #5
 	return l.close(ctx)
 }
 
-// reopen makes whole what somebody left who died in writers' place, but not inside.
+// RepairHeld is like [Mutex.RepairHeld].
+func (l *RWMutex) RepairHeld(died *OwnerDiedError, repair func(*OwnerDiedError) error) error {
+	return l.writers.RepairHeld(died, repair)
+}
+
+func (l *RWMutex) lockWriters(ctx context.Context, t takeover) error {
+	if l.writers.LockFast() { // #1 -> #2
+		return nil
+	}
+	return l.writers.compete(ctx, t)
+}
+
+// succeed goes on with err, which locking writers returned. After a death outside of #4 it takes
+// the dead writer's place.
+func (l *RWMutex) succeed(ctx context.Context, err error, o *LockOptions) error {
+	died := asDeath(err)
+	switch {
+	case died == nil:
+		return l.refused(err)
+	case !died.held: // #7, #9: reported
+		return err
+	case l.isOwned(): // #7, #9 -> #8: no living process is inside
+		return l.mend(died, o)
+	}
+	l.reopen() // #6 -> #5
+	return l.close(ctx)
+}
+
+// reopen makes whole what a process left that died in writers' place, but not inside.
 func (l *RWMutex) reopen() {
 	l.writers.TryMarkConsistent()
 	l.open()
 }
 
-// mend repairs what a writer left that died inside, if there is a way to. The lock is held and stays so if that works.
-func (l *RWMutex) mend(died error, repair func() error) error {
+// mend repairs what a writer left that died inside. The lock is held, and stays so if that works.
+func (l *RWMutex) mend(died *OwnerDiedError, o *LockOptions) error {
 	l.acquired()
-	if repair == nil {
+	if o.Repair == nil { // the writer has died since the look at the lock
+		l.unlock() // #8 -> #9
 		return died
 	}
-	return l.repair(repair)
+	return l.repair(died, o)
 }
 
-func (l *RWMutex) repair(repair func() error) error {
+func (l *RWMutex) repair(died *OwnerDiedError, o *LockOptions) error {
 	whole := false
 	defer func() {
-		if !whole { // an error, a panic, or Goexit: writers is free, #9
-			l.opened.NotifyAll() // readers shall know
+		if !whole { // an error, a panic, or Goexit: #9
+			l.wrote.Release()
+			l.opened.NotifyAll() // readers report the death, or repair
 		}
 	}()
-	err := l.writers.Repair(repair)
+	err := l.writers.Repair(died, o.Repair)
 	whole = err == nil
 	return err
 }
@@ -85,8 +116,8 @@ func (l *RWMutex) close(ctx context.Context) error {
 }
 
 // TryLock is Lock without waiting. Further errors: [ErrLocked], and the lock is not held.
-func (l *RWMutex) TryLock(repair func() error) error {
-	err := l.tryLock(repair)
+func (l *RWMutex) TryLock(o *LockOptions) error {
+	err := l.tryLock(o)
 	if err != nil {
 		err = l.refused(err)
 	}
@@ -94,14 +125,15 @@ func (l *RWMutex) TryLock(repair func() error) error {
 	return err
 }
 
-func (l *RWMutex) tryLock(repair func() error) error {
-	err := l.tryWriters()
+func (l *RWMutex) tryLock(o *LockOptions) error {
+	err := l.tryWriters(o.takeover())
+	died := asDeath(err)
 	switch {
 	case err == nil:
-	case !errors.Is(err, ErrOwnerDied):
+	case died == nil, !died.held:
 		return err
-	case l.r.state.Load() == rwOwned: // #7 -> #8
-		return l.mend(err, repair)
+	case l.isOwned(): // #7, #9 -> #8
+		return l.mend(died, o)
 	default:
 		l.reopen() // #6 -> #5
 	}
@@ -127,9 +159,9 @@ const (
 )
 
 // tryWriters tries to lock writers, and for a moment again while its holder only comes or goes.
-func (l *RWMutex) tryWriters() error {
+func (l *RWMutex) tryWriters(t takeover) error {
 	for look := 0; ; look++ {
-		err := l.writers.TryLock()
+		err := l.writers.tryLock(t)
 		if err != ErrLocked || look == momentLooks || l.r.state.Load() != rwOpen {
 			return err
 		}
@@ -137,8 +169,9 @@ func (l *RWMutex) tryWriters() error {
 	}
 }
 
-// Unlock ends what Lock began. It reports false when this process is not inside as a writer, and should be. Nothing has
-// changed then.
+// Unlock ends what Lock began. A lock that has not been repaired since the death of a writer goes
+// on waiting for repair. It reports false when this process is not inside as a writer, and should
+// be. Nothing has changed then.
 func (l *RWMutex) Unlock() bool {
 	ok := l.unlock()
 	runtime.KeepAlive(l)
@@ -147,28 +180,17 @@ func (l *RWMutex) Unlock() bool {
 
 func (l *RWMutex) unlock() bool {
 	w := l.writers.r.word.Load()
-	if !isHeldBy(w, l.writers.me) || l.r.state.Load() != rwOwned {
+	if !isHeldBy(w, l.writers.me) || !l.isOwned() {
 		return l.party.Closer.Closed()
 	}
 	l.wrote.Release()
 	if w&suspect != 0 {
-		ok := l.writers.TryUnlock() // #8 -> #10
-		l.opened.NotifyAll()
+		ok := l.writers.TryUnlock() // #8 -> #9
+		l.opened.NotifyAll()        // readers report the death, or repair
 		return ok
 	}
 	l.open() // #4 -> #5
 	return l.writers.TryUnlock()
-}
-
-// MarkConsistent says that what the lock guards is whole after [ErrOwnerDied]. It reports false when this process is not
-// inside as a writer, and should be.
-func (l *RWMutex) MarkConsistent() bool { return l.writers.TryMarkConsistent() } // #8 -> #4
-
-// Abandon leaves a lock that is held after [ErrOwnerDied] to the next one, as it was found: #8 -> #9.
-func (l *RWMutex) Abandon() {
-	l.wrote.Release()
-	l.writers.Abandon()
-	l.opened.NotifyAll()
 }
 
 func (l *RWMutex) setState(s uint32) {

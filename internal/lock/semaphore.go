@@ -127,7 +127,7 @@ func (s *Semaphore) AcquireFast(n int64) bool {
 // Release gives n units back, and wakes whoever waits for them. It does not wait for anybody but,
 // with undo, for those who are changing what processes hold at this moment.
 //
-// Errors: [ErrOverRelease], [ErrImpossible], [ErrClosed], [ErrDamaged], [ErrNotRecoverable]; nothing was given back.
+// Errors: [ErrOverRelease], [ErrImpossible], [ErrClosed], [ErrDamaged]; nothing was given back.
 func (s *Semaphore) Release(n int64) error {
 	r := s.fast
 	c := r.free.Load()

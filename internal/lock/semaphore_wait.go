@@ -35,7 +35,7 @@ func (s *Semaphore) TryAcquire(n int64) error {
 // Acquire takes n units. It waits until they are free, or ctx ends. Units that are free at once are
 // taken even when ctx has ended.
 //
-// Errors: [ErrImpossible], [ErrClosed], the context's error, [ErrDamaged], [ErrNotRecoverable]; nothing was taken.
+// Errors: [ErrImpossible], [ErrClosed], the context's error, [ErrDamaged]; nothing was taken.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	defer runtime.KeepAlive(s)
 	if err := s.possible(n); err != nil {

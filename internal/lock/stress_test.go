@@ -87,7 +87,7 @@ func (r *room) work(ctx context.Context, m *Mutex) (visits int, worst time.Durat
 			must(r.visitInside(err))
 			visits++
 			if err != nil {
-				m.MarkConsistent()
+				m.TryMarkConsistent()
 			}
 			m.Unlock()
 		case err != ErrLocked && !errors.Is(err, context.DeadlineExceeded):
@@ -193,7 +193,7 @@ func TestStressKill(t *testing.T) {
 			t.Fatalf("after kill %d: %v", kills, err)
 		}
 		if err != nil {
-			m.MarkConsistent()
+			m.TryMarkConsistent()
 		}
 		m.Unlock()
 		workers[i] = startWorkers(t, path, 1, 2, wait.Parking, deaths)[0]

@@ -29,9 +29,9 @@ func (m *Mutex) forfeited(w uint32) (next uint32, ok bool) {
 		if w&handed == 0 {
 			return m.me | suspect, true // #4 -> #5
 		}
-		return m.me, true // #3 -> #2: the dead never held it
+		return m.me | w&suspect, true // #3 -> #2: the dead never held it. Suspect are only damaged bytes
 	case w&handed != 0 && m.lies(w):
-		return m.me, true // #3 -> #2
+		return m.me | w&suspect, true // #3 -> #2
 	}
 	return 0, false
 }

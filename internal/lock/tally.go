@@ -59,7 +59,7 @@ func newTally(p *Party, mem []byte, policy wait.Policy, settle func(sum uint64))
 // lock locks the tally, and counts anew if somebody died who held the lock. With a ctx that has ended it gives up
 // only when the lock is held by one that does not get on.
 //
-// Errors: the context's error, [ErrClosed], [ErrNotRecoverable]; the tally is not locked.
+// Errors: the context's error, [ErrClosed]; the tally is not locked.
 func (t *tally) lock(ctx context.Context) error {
 	var err error
 	if ctx.Err() == nil {

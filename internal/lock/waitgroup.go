@@ -77,8 +77,8 @@ func countedTo(w uint64, count uint32) uint64 {
 
 // Add adds n, which may be negative, to the count. When that becomes 0 all who wait are woken.
 //
-// Errors: [ErrNegative], [ErrImpossible] when the count would be too large, [ErrClosed], [ErrDamaged], [ErrNotRecoverable];
-// nothing was added.
+// Errors: [ErrNegative], [ErrImpossible] when the count would be too large, [ErrClosed],
+// [ErrDamaged]; nothing was added.
 func (g *WaitGroup) Add(n int64) error {
 	defer runtime.KeepAlive(g)
 	switch {
@@ -186,7 +186,7 @@ func (g *WaitGroup) Count() int64 {
 
 // Wait returns nil when the count is 0, or has been since the call began.
 //
-// Errors: [ErrClosed], the context's error, [ErrNotRecoverable].
+// Errors: [ErrClosed], the context's error.
 func (g *WaitGroup) Wait(ctx context.Context) error {
 	w := g.r.word.Load()
 	if g.closer.Closed() {

@@ -3,11 +3,13 @@
 //
 // # What is modelled
 //
-// mutex.pml, with world.pml and unlock.pml, is the robust mutex: the fast paths, the leader's slow path, the bell, handing
-// over, taking over from the dead, suspect and unrecoverable, cancelling, closing. Each atomic block is one
-// access to shared memory; a comment names the Go function that it mirrors. A process may be killed between any two of them.
-// Then the kernel marks its liveness word, and in a step of its own wakes one sleeper of it, which may be a thread of the
-// dead process itself. The plain stores of TryUnlock go through a store buffer, which drains late, as on amd64.
+// mutex.pml, with world.pml and unlock.pml, is the robust mutex: the fast paths, the leader's slow
+// path, the bell, handing over, taking over from the dead, waiting for repair, reporting a death,
+// cancelling, closing. Each atomic block is one access to shared memory; a comment names the Go
+// function that it mirrors. A process may be killed between any two of them. Then the kernel marks
+// its liveness word, and in a step of its own wakes one sleeper of it, which may be a thread of the
+// dead process itself. The plain stores of TryUnlock go through a store buffer, which drains late,
+// as on amd64.
 //
 // proctab.pml is one slot of the process table and the robust lists of those who claim and leave it.
 //
@@ -32,8 +34,8 @@
 // # What is checked
 //
 //   - Nobody owns the lock together with another; no store frees what somebody else has locked.
-//   - Who gets the lock after a holder died is told, until somebody has repaired; nobody is told without a death.
-//   - What was unlocked without repair is never owned again.
+//   - A locker that gets the lock after a holder died is told, until one has repaired; a death that
+//     is told or reported has been there. What was unlocked without repair waits for it.
 //   - What is handed over is taken by the leader of the addressee, or when that is dead, without being told, or has given up.
 //   - Nobody sleeps for ever. Without a death no sleeper may need the backstop; after one it may,
 //     where BACKSTOP is given. With a single death of anybody, or with deaths of owners only, none needs it.

@@ -25,9 +25,12 @@ var sound = []check{
 	{model: mutex, flags: "PROCS=3 DEATHS=1", size: normal},
 	{model: mutex, flags: "PROCS=2 DEATHS=1 SIBLING"},
 	{model: mutex, flags: "PROCS=3 DEATHS=2 OWNERS_DIE"},
+	{model: mutex, flags: "PROCS=2 ROUNDS=2 DEATHS=1 REPORT"},
+	{model: mutex, flags: "PROCS=3 DEATHS=1 REPORT", size: normal},
 
 	// With it, nothing is ever stuck.
 	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP STARVE CANCELS=1"},
+	{model: mutex, flags: "PROCS=2 ROUNDS=2 DEATHS=2 BACKSTOP STARVE REPORT"},
 	{model: mutex, flags: "PROCS=2 ROUNDS=2 DEATHS=2 BACKSTOP STARVE CANCELS=1"},
 	{model: mutex, flags: "PROCS=2 ROUNDS=2 DEATHS=1 SPURIOUS STARVE DAWDLE"},
 	{model: mutex, flags: "PROCS=3 DEATHS=1 BACKSTOP STARVE", size: full},
@@ -109,11 +112,12 @@ var sound = []check{
 	{model: rwmutex, flags: "WRITERS=1 READERS=2"},
 	{model: rwmutex, flags: "WRITERS=2 READERS=1 ROUNDS=2 TURNS"},
 	{model: rwmutex, flags: "WRITERS=1 READERS=1 SIBLING ROUNDS=2"},
-	{model: rwmutex, flags: "WRITERS=1 READERS=1 ROUNDS=2 DEATHS=2 REPAIR POISON"},
+	{model: rwmutex, flags: "WRITERS=1 READERS=1 ROUNDS=2 DEATHS=2 REPAIR"},
 	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=1"},
 	{model: rwmutex, flags: "WRITERS=1 READERS=2 DEATHS=1"},
 	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=1 CANCELS=1"},
-	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=2 POISON"},
+	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=2 REPORT"},
+	{model: rwmutex, flags: "WRITERS=2 READERS=1 ROUNDS=2 DEATHS=1 REPORT REPAIR"},
 	{model: rwmutex, flags: "WRITERS=1 READERS=1 SIBLING ROUNDS=2 DEATHS=1"},
 	{model: rwmutex, flags: "WRITERS=2 READERS=1 SIBLING DEATHS=1", size: normal},
 	{model: rwmutex, flags: "WRITERS=1 READERS=1 ROUNDS=2 CANCELS=1", ends: true},
@@ -151,7 +155,7 @@ var broken = []check{
 
 	// Deaths that nobody is told of, or that nobody died.
 	{model: mutex, flags: "BROKEN_TAKEOVER_SILENT PROCS=2 DEATHS=1 BACKSTOP", want: "!(damaged)"},
-	{model: mutex, flags: "BROKEN_NO_POISON PROCS=2 DEATHS=1 BACKSTOP", want: "!(damaged)"},
+	{model: mutex, flags: "BROKEN_SUSPECT_FORGOTTEN PROCS=2 DEATHS=1 BACKSTOP", want: "!(damaged)"},
 	{model: mutex, flags: "BROKEN_HANDED_IS_SUSPECT PROCS=2 ROUNDS=2 DEATHS=1 BACKSTOP STARVE", want: "||lost"},
 
 	// Handing over.

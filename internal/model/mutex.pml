@@ -80,9 +80,12 @@ glance: /* Mirrors look, not thorough. */
 		atomic {
 			w = W;
 			if
+#ifdef REPORT
+			:: w == SUSPECT -> goto report
+#endif
 			:: owner(w) == 0 -> next = me | (w & SUSPECT); goto take
 			:: w == (me | HANDED) -> next = me; goto take
-			:: w == UNRECOVERABLE || (owner(w) != 0 && w != (me | HANDED)) -> w = 0; goto rest
+			:: owner(w) != 0 && w != (me | HANDED) -> w = 0; goto rest
 			fi
 		}
 
@@ -151,16 +154,17 @@ armAt: /* Mirrors bell.armAt. */
 look: /* Mirrors look, thorough, with vacant and forfeited. */
 		atomic {
 			w = W;
-			assert(!poisoned || w == UNRECOVERABLE);
 			if
-			:: w == UNRECOVERABLE -> all = true; goto leaves
-			:: w != UNRECOVERABLE && owner(w) == 0 -> next = me | (w & SUSPECT); goto take
+#ifdef REPORT
+			:: w == SUSPECT -> goto report
+#endif
+			:: owner(w) == 0 -> next = me | (w & SUSPECT); goto take
 			:: owner(w) == me ->
 				if
 				:: w & HANDED -> next = me; goto take
 				:: else -> goto cancel /* held by another goroutine of this process */
 				fi
-			:: w != UNRECOVERABLE && owner(w) != 0 && owner(w) != me -> goto ownerAlive
+			:: owner(w) != 0 && owner(w) != me -> goto ownerAlive
 			fi
 		}
 ownerAlive: /* Mirrors Dead: a process that is gone is fenced; who claimed its slot has done so before. */
@@ -178,6 +182,14 @@ ownerAlive: /* Mirrors Dead: a process that is gone is fenced; who claimed its s
 fenceDead:
 #ifndef BROKEN_DEAD_NO_MEMBARRIER
 		atomic { membarrier() }
+#endif
+#ifdef REPORT
+		atomic {
+			if
+			:: !(w & HANDED) -> goto report
+			:: true
+			fi
+		}
 #endif
 ringAll: /* before the CAS, so that each sleeps again on the liveness of the new owner, however soon that dies too */
 		atomic {
@@ -200,6 +212,15 @@ ringAll: /* before the CAS, so that each sleeps again on the liveness of the new
 			after = TAKES; all = true; goto ring
 #endif
 		}
+#ifdef REPORT
+report: /* Mirrors refuses, of a locker that cannot repair. Property: it reports a death that there was. */
+		atomic {
+			if
+			:: W == w -> assert(lost); all = true; goto leaves
+			:: else -> w = 0; goto look
+			fi
+		}
+#endif
 offer: /* Mirrors lies. */
 		atomic {
 			if
@@ -259,8 +280,7 @@ entered: /* Mirrors entered: looks once more whether it is closing, now that it 
 			clearReleasing();
 			if
 #ifndef BROKEN_CLOSED_NOT_SEEN
-			:: closing && (next & SUSPECT) -> next = 0; goto abandon
-			:: closing && !(next & SUSPECT) -> next = 0; goto unlockSlow
+			:: closing -> next = 0; goto unlockSlow
 #endif
 			:: else ->
 				enter(next & SUSPECT);
@@ -273,10 +293,9 @@ entered: /* Mirrors entered: looks once more whether it is closing, now that it 
 repair:
 		if
 		:: goto markConsistent
-		:: goto abandon
-		:: goto unlock /* without repair: poisons */
+		:: goto unlock /* without repair, which leaves it suspect */
 		fi;
-markConsistent: /* Mirrors MarkConsistent. */
+markConsistent: /* Mirrors TryMarkConsistent. */
 		atomic {
 			if
 			:: W == (me | SUSPECT) -> W = me; lost = false; damaged = false
@@ -284,22 +303,6 @@ markConsistent: /* Mirrors MarkConsistent. */
 			fi;
 			goto unlock
 		}
-abandon: /* Mirrors abandon. */
-		atomic {
-			w = W;
-			if
-			:: owner(w) == me && !(w & HANDED) -> goto abandonCAS
-			:: else -> assert(orphan); goto released
-			fi
-		}
-abandonCAS:
-		atomic {
-			if
-			:: W == w -> W = SUSPECT; leave(); after = LEFT; all = false; goto ring
-			:: else -> goto abandon
-			fi
-		}
-
 cancel: /* the context of some ends before the sleep */
 #if CANCELS > 0
 		if

@@ -15,9 +15,9 @@
  *	ROUNDS   how often each goroutine locks
  *	DEATHS   how many processes may be killed
  *	CANCELS  how many waits may be cancelled
- *	REPAIR   readers have a Repair function
+ *	REPAIR   readers have a Repair function; those that have none report a death
  *	TURNS    no turn is lost because the machine is slow: a reader waits for one writer only
- *	POISON   who is told of a death may unlock without repair
+ *	REPORT   writers may have none, and leave a lock that waits for repair as it is
  *	BROKEN_* one mistake each, which spin must find
  */
 
@@ -43,9 +43,8 @@
 #define bit(i) (1 << (i))
 
 /* Shared memory. W is writers: an owner id, 0 free. */
-#define SUSPECT       8
-#define UNRECOVERABLE 7
-#define owner(w)      ((w) & 7)
+#define SUSPECT  8
+#define owner(w) ((w) & 7)
 #define OPEN    0
 #define CLOSING 1
 #define OWNED   2
@@ -60,20 +59,20 @@ bool waiting[PROCS], admitted[PROCS];
 
 byte dead, deaths, cancels, done;
 #define isDead(p)    (dead & bit(p))
-#define isForsaken() (owner(W) == 0 || W == UNRECOVERABLE || isDead(owner(W) - 1))
+#define isForsaken() (owner(W) == 0 || isDead(owner(W) - 1))
+#define left         (W == SUSPECT || owner(W) != 0 && isDead(owner(W) - 1)) /* by a dead owner, not repaired */
 
 /* What the properties speak of. The protocol never reads these. */
 byte writing; /* the process inside to write, from 1 */
 byte reading; /* goroutines inside to read */
 bool lost;    /* a writer died while the state was owned, and nobody has repaired since */
 bool damaged; /* the same, and its Lock had returned */
-bool poisoned;
 #ifdef TURNS
 byte passed[PROCS]; /* writers who got in while this process waited for its turn */
 #endif
 
 inline enterWrite(isTold) {
-	assert(writing == 0 && reading == 0 && !poisoned);
+	assert(writing == 0 && reading == 0);
 #ifdef TURNS
 	for (i : 0 .. PROCS - 1) {
 		if
@@ -89,7 +88,7 @@ inline enterWrite(isTold) {
 }
 
 inline enterRead(g) {
-	assert(writing == 0 && !damaged && !poisoned);
+	assert(writing == 0 && !damaged);
 	reading = reading | bit(g)
 }
 
@@ -173,12 +172,14 @@ proctype writer(byte p) {
 	bool told, nobody, over;
 	{
 		true;
-lock: /* Mirrors LockDetect of writers. */
+lock: /* Mirrors lockWriters. */
 		atomic {
 			if
 			:: W == 0 -> W = me
-			:: W == UNRECOVERABLE -> goto through
-			:: W == SUSPECT || (W != UNRECOVERABLE && owner(W) != 0 && isDead(owner(W) - 1)) -> W = me | SUSPECT; told = true
+			:: left -> W = me | SUSPECT; told = true
+#ifdef REPORT
+			:: left && state == OWNED -> assert(lost); goto released
+#endif
 			fi
 		};
 		if
@@ -246,12 +247,8 @@ inside:
 		:: told ->
 			if
 			:: atomic { W = me; told = false; lost = false; damaged = false } /* repaired, marked consistent */
-			:: atomic { W = SUSPECT; writing = 0; told = false }; /* Abandon */
+			:: atomic { W = SUSPECT; writing = 0; told = false }; /* unlocked without repair */
 				atomic { opened = 0; goto released }
-#ifdef POISON
-			:: atomic { W = UNRECOVERABLE; writing = 0; poisoned = true; told = false };
-				atomic { opened = 0; goto released }
-#endif
 			fi
 		:: else
 		fi;
@@ -342,8 +339,12 @@ inherit:
 		atomic {
 			if
 			:: W == 0 -> W = me
-			:: W == UNRECOVERABLE -> goto through
-			:: W != UNRECOVERABLE && (W == SUSPECT || owner(W) != 0 && isDead(owner(W) - 1)) -> W = me | SUSPECT
+#if defined(REPAIR) || defined(BROKEN_READER_IGNORES_OWNED)
+			:: left -> W = me | SUSPECT
+#else
+			:: left && state != OWNED -> W = me | SUSPECT
+			:: left && state == OWNED -> assert(lost); goto released /* told, without the lock */
+#endif
 			:: else -> waiting[p] = true; admitted[p] = false; goto look
 			fi
 		};
@@ -353,9 +354,6 @@ inherit:
 		:: atomic { W & SUSPECT && state == OWNED -> W = me }
 #elif defined(REPAIR)
 		:: atomic { W & SUSPECT && state == OWNED -> assert(lost); W = me; lost = false; damaged = false }
-#else
-		:: atomic { W & SUSPECT && state == OWNED -> assert(lost); W = SUSPECT };
-			atomic { opened = 0; goto released } /* Abandon; told, without the lock */
 #endif
 		:: !(W & SUSPECT)
 		fi;
@@ -489,7 +487,7 @@ end:
 		fi;
 		deaths++;
 		dead = dead | bit(p);
-		lost = lost || (owner(W) == p + 1 && W != UNRECOVERABLE && state == OWNED);
+		lost = lost || (owner(W) == p + 1 && state == OWNED);
 		damaged = damaged || writing == p + 1;
 		writing = (writing == p + 1 -> 0 : writing);
 		reading = reading & ~bit(p);

@@ -71,19 +71,19 @@ unlockSlow: /* Mirrors unlockSlow. */
 		if
 		:: owner(w) == me && !(w & HANDED) ->
 			if
-#ifndef BROKEN_NO_POISON
-			:: w & SUSPECT -> goto poison
+#ifndef BROKEN_SUSPECT_FORGOTTEN
+			:: w & SUSPECT -> goto leaveSuspect
 #endif
 			:: else -> goto readStarving
 			fi
 		:: else -> assert(orphan); goto released /* taken over; Go panics if it is not closing */
 		fi
 	}
-poison:
+leaveSuspect: /* it was not repaired, and goes on waiting for that */
 	atomic {
 		flush(self);
 		if
-		:: W == w -> W = UNRECOVERABLE; leave(); poisoned = true; after = LEFT; all = true; goto ring
+		:: W == w -> W = SUSPECT; leave(); after = LEFT; all = true; goto ring
 		:: else -> goto unlockSlow
 		fi
 	}

@@ -39,11 +39,10 @@
 #endif
 
 /* The lock word W. */
-#define OWNER         7 /* owner id, 0 free */
-#define UNRECOVERABLE 7 /* the owner id that nobody has */
-#define SUSPECT       8
-#define HANDED        16
-#define owner(w)      ((w) & OWNER)
+#define OWNER    7 /* owner id, 0 free */
+#define SUSPECT  8
+#define HANDED   16
+#define owner(w) ((w) & OWNER)
 
 /* An owner id is a slot and an epoch. Two epochs do, for a slot changes hands once. */
 #define idOf(slot, e) (1 + (slot) + PROCS * (e))
@@ -133,16 +132,13 @@ byte hold;     /* goroutines that own the lock */
 byte crit;     /* those of them whose Lock has returned */
 bool lost;     /* an owner died, and nobody has repaired since */
 bool damaged;  /* the same, and its Lock had returned */
-bool poisoned; /* unlocked without repair */
 
 /*
  * The CAS from word from makes this goroutine the owner. Properties: there is no
- * other owner; nobody owns a poisoned lock; HANDED goes to the leader of
- * the addressee, or the addressee is dead.
+ * other owner; HANDED goes to the leader of the addressee, or the addressee is dead.
  */
 inline own(from) {
 	assert(hold == 0);
-	assert(!poisoned);
 	assert(!((from) & HANDED) || isDead(owner(from)) || (owner(from) == me && self != SIB));
 	if
 	:: orphan -> lost = true /* detach was faster; entered sees that it is closing */

@@ -35,18 +35,23 @@ func (s *Segment) enter() error {
 		defer cancel()
 		err = s.lock.Lock(ctx)
 	}
+	var died *lock.OwnerDiedError
+	if errors.As(err, &died) {
+		err = s.lock.Repair(died, func(*lock.OwnerDiedError) error { return s.rebuild() })
+		if err != nil && !errors.Is(err, lock.ErrNotHeld) {
+			return err
+		}
+	}
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, lock.ErrOwnerDied):
-		return s.lock.Repair(s.rebuild)
 	case errors.Is(err, context.DeadlineExceeded):
 		owner, _ := s.table.Info(s.lock.Owner())
 		return fmt.Errorf("%s: the directory has been locked for %v by %v, which seems to be stopped: let it go on, or end it: %w",
 			s.path, s.patience, owner, lock.ErrLocked)
 	case errors.Is(err, lock.ErrClosed):
 		return s.closed()
-	case errors.Is(err, lock.ErrNotRecoverable):
+	case errors.Is(err, lock.ErrNotHeld):
 		return s.corrupt("the lock of the directory was overwritten")
 	default:
 		return fmt.Errorf("%s: lock the directory: %w", s.path, err)
