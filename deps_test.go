@@ -25,6 +25,7 @@ const module = "github.com/shmkit/shmkit"
 // layers is policy, the lowest first: a package may import those in earlier rows, and no others of this module. Tests
 // are free. A new package gets a place here; no edge is added to make a build pass.
 var layers = [][]string{
+	{"internal/environ"},
 	{
 		"internal/cpu", "internal/race", "internal/crashpoint", "internal/futex", "internal/mapping", "internal/elem",
 		"internal/codec", "internal/process", "internal/proctest", "internal/errno",

@@ -163,5 +163,7 @@
 //   - A task must not replace its process by another program (syscall.Exec): the kernel kills its process group for it.
 //   - A task runs alone in its worker; a goroutine that it leaves behind goes on beside the next ones.
 //   - A pool has at most 480 workers. Workers can have pools and processes of their own, [MaxDepth] = 8 levels deep.
+//   - A program that runs with more rights than its caller (set-user-ID, file capabilities) takes no orders from its environment,
+//     and so has neither workers nor processes: [New] and [NewProcess] return an error.
 //   - Linux only: elsewhere [New], [NewLocal] and [Process.Start] return an error.
 package pool

@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/environ"
 )
 
 // logEnv is the level at which a process shows events, as the text of a [slog.Level]. Children inherit it.
@@ -52,7 +54,7 @@ func LogTo(h slog.Handler) {
 //
 // Errors: it makes no sense.
 func logAsInherited() error {
-	value := os.Getenv(logEnv)
+	value := environ.Get(logEnv)
 	if value == "" || eventLog.Load() != nil { // not set, or the program has decided
 		return nil
 	}

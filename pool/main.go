@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/environ"
 	"github.com/shmkit/shmkit/internal/process"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -50,12 +51,14 @@ func Main() {
 	if err := logAsInherited(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
+	if !startedHere() {
+		return
+	}
 	runProcess()
-	value, ok := os.LookupEnv(workerEnv)
+	value, ok := environ.Take(workerEnv) // a worker may start pools of its own
 	if !ok {
 		return
 	}
-	os.Unsetenv(workerEnv) // a worker may start pools of its own
 	w, err := enter(value)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)

@@ -1,10 +1,7 @@
 package pool
 
 import (
-	"errors"
-	"fmt"
 	"os"
-	"strconv"
 	"sync/atomic"
 )
 
@@ -16,7 +13,7 @@ type ProcessInfo struct {
 	Name   string // "main" when nobody of this package has started it
 	PID    int
 	Daemon bool       // it ends with its parent
-	Depth  int        // how many processes above it were started by this package
+	Depth  int        // how many ancestors it had at its start, see [MaxDepth]
 	Files  []*os.File // those of its [ProcessOptions], of which each is its own to close
 }
 
@@ -74,34 +71,4 @@ func (p *ParentProcess) Alive() bool {
 	default:
 		return true
 	}
-}
-
-// MaxDepth is how deep processes can be nested: one at this depth cannot start others.
-const MaxDepth = 8
-
-// ErrTooDeep says that this process is at [MaxDepth] and cannot start others.
-var ErrTooDeep = errors.New("pool: processes are nested too deep")
-
-// depthEnv tells a process its depth. It stays in the environment, so that no program in between breaks the count.
-const depthEnv = "SHMKIT_POOL_DEPTH"
-
-func depthOfProcess() int {
-	value := os.Getenv(depthEnv)
-	if value == "" {
-		return 0
-	}
-	depth, err := strconv.Atoi(value)
-	if err != nil || depth < 0 {
-		return MaxDepth // whatever has written that must not go on
-	}
-	return depth
-}
-
-// nextDepth is what tells a new process its depth.
-func nextDepth() (environment string, err error) {
-	depth := depthOfProcess()
-	if depth >= MaxDepth {
-		return "", fmt.Errorf("%w: this one is %d deep, and at most %d are allowed", ErrTooDeep, depth, MaxDepth)
-	}
-	return fmt.Sprintf("%s=%d", depthEnv, depth+1), nil
 }

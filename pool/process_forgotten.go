@@ -1,11 +1,15 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/environ"
+	"github.com/shmkit/shmkit/internal/process"
 )
 
 // mainDelay is how long a process that was started as a worker or a [Process] may be in main, at least, without calling [Main].
@@ -20,15 +24,30 @@ func init() {
 }
 
 // startedHere says whether this process was started as a worker or a [Process], and has not come to Main yet.
-func startedHere() bool { return os.Getenv(processEnv) != "" || os.Getenv(workerEnv) != "" }
+func startedHere() bool {
+	for _, key := range []string{processEnv, workerEnv} {
+		if _, ok := environ.Lookup(key); ok {
+			return true
+		}
+		if process.IsOpen(linkFD) { // otherwise no order can have been removed
+			if _, ok := environ.Order(key); ok {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // needMain is an error when Main was not called. A process that was started by this package ends
 // there: it must not start others itself.
 func needMain() error {
-	if mainCalled.Load() {
+	switch {
+	case environ.Secure():
+		return errors.New("pool: this program runs with more rights than its caller (set-user-ID, set-group-ID or file " +
+			"capabilities), so that its workers would take no orders: start them from a program without these rights")
+	case mainCalled.Load():
 		return nil
-	}
-	if startedHere() {
+	case startedHere():
 		exitForgotten()
 	}
 	return ErrNoMain

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/environ"
 	"github.com/shmkit/shmkit/internal/process"
 )
 
@@ -21,7 +22,7 @@ const daemonGrace = 500 * time.Millisecond
 // runProcess applies the limits that this process was started with. If it is a [Process], it runs that and never returns.
 func runProcess() {
 	limited := process.ApplyLimits()
-	value, ok := os.LookupEnv(processEnv)
+	value, ok := environ.Take(processEnv) // what it starts is something else
 	if !ok {
 		if limited != nil {
 			fmt.Fprintf(os.Stderr, "pool: worker: %v\n", limited)
@@ -29,7 +30,6 @@ func runProcess() {
 		}
 		return
 	}
-	os.Unsetenv(processEnv) // what it starts is something else
 	link, err := process.Inherited(linkFD, "link")
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "pool: process: %v\n", err)

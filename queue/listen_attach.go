@@ -1,12 +1,12 @@
 package queue
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/environ"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -35,7 +35,7 @@ func placeOf(name string) string {
 		}
 		return name
 	}
-	return os.Getenv("SHMKIT_DIR") + "\x00" + name
+	return environ.Get("SHMKIT_DIR") + "\x00" + name
 }
 
 // attach returns the attachment to the segment of that name, which open opens if there is none. The caller lets it go.

@@ -1,9 +1,10 @@
 package futex
 
 import (
-	"os"
 	"strings"
 	"sync"
+
+	"github.com/shmkit/shmkit/internal/environ"
 )
 
 // FallbackEnv names the environment variable which switches kernel facilities
@@ -13,7 +14,7 @@ const FallbackEnv = "SHMKIT_FALLBACK"
 
 // Disabled reports whether the facility is switched off by [FallbackEnv].
 func Disabled(facility string) bool {
-	for f := range strings.SplitSeq(os.Getenv(FallbackEnv), ",") {
+	for f := range strings.SplitSeq(environ.Get(FallbackEnv), ",") {
 		if strings.TrimSpace(f) == facility {
 			return true
 		}

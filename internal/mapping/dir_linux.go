@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/shmkit/shmkit/internal/environ"
 )
 
 // DirEnv names the environment variable that replaces the default directory.
@@ -21,7 +23,7 @@ const DirEnv = "SHMKIT_DIR"
 // and refused unless it is a directory that belongs to this user and lets nobody
 // else in: others could replace the files in it.
 func UserDir() (string, error) {
-	dir := os.Getenv(DirEnv)
+	dir := environ.Get(DirEnv)
 	if dir == "" {
 		dir = filepath.Join("/dev/shm", "shmkit-"+strconv.Itoa(os.Geteuid()))
 	}

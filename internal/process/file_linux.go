@@ -15,6 +15,12 @@ func Link() (here, there *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), "link"), os.NewFile(uintptr(fds[1]), "link"), nil
 }
 
+// IsOpen reports whether this process has a descriptor of that number.
+func IsOpen(fd int) bool {
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err == nil
+}
+
 // CloseOnExec keeps a descriptor that this process has inherited from its own children.
 func CloseOnExec(fd int) { unix.CloseOnExec(fd) }
 

@@ -3,8 +3,9 @@ package process
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"runtime"
+
+	"github.com/shmkit/shmkit/internal/environ"
 )
 
 // limitsEnv carries the limits of a child to it.
@@ -33,11 +34,10 @@ func (l Limits) environment() ([]string, error) {
 // ApplyLimits sets the limits that this process was started with, if any. It is called before
 // the process does anything else.
 func ApplyLimits() error {
-	value, ok := os.LookupEnv(limitsEnv)
+	value, ok := environ.Take(limitsEnv) // they are of this process; its children inherit what they inherit
 	if !ok {
 		return nil
 	}
-	os.Unsetenv(limitsEnv) // they are of this process; its children inherit what they inherit
 	var l Limits
 	if err := json.Unmarshal([]byte(value), &l); err != nil {
 		return fmt.Errorf("%s=%q: %w", limitsEnv, value, err)

@@ -63,6 +63,9 @@ func DieTerminated() { os.Exit(1) }
 // Link fails here.
 func Link() (here, there *os.File, err error) { return nil, nil, ErrUnsupported }
 
+// IsOpen is false here.
+func IsOpen(int) bool { return false }
+
 // CloseOnExec does nothing here.
 func CloseOnExec(int) {}
 

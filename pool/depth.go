@@ -1,0 +1,72 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/shmkit/shmkit/internal/environ"
+	"github.com/shmkit/shmkit/internal/process"
+)
+
+// MaxDepth is how deep processes can be nested: one with so many living ancestors that this package has started,
+// or that have started others by it, cannot start more. Ancestors that have ended do not count, so that a service may
+// start its successor and end, as often as it likes.
+const MaxDepth = 8
+
+// ErrTooDeep says that this process is at [MaxDepth] and cannot start others.
+var ErrTooDeep = errors.New("pool: processes are nested too deep")
+
+// depthEnv tells a process its ancestors: an [process.Identity] for each, the first first, with commas between. It stays in
+// the environment, so that no program in between breaks the count.
+const depthEnv = "SHMKIT_POOL_DEPTH"
+
+// ancestors are the processes above this one that have not ended. It reports false when the environment makes no sense.
+func ancestors() (living []process.Identity, ok bool) {
+	value, _ := environ.Order(depthEnv)
+	if value == "" {
+		return nil, true
+	}
+	if n, err := strconv.Atoi(value); err == nil { // a number of those that are not known
+		if n < 0 || n > MaxDepth {
+			return nil, false
+		}
+		return make([]process.Identity, n), true
+	}
+	for text := range strings.SplitSeq(value, ",") {
+		id, err := process.ParseIdentity(text)
+		if err != nil {
+			return nil, false
+		}
+		if !id.Ended() {
+			living = append(living, id)
+		}
+	}
+	return living, true
+}
+
+// depthOfProcess is how many living ancestors this process has.
+func depthOfProcess() int {
+	living, ok := ancestors()
+	if !ok {
+		return MaxDepth // what has written that must not go on
+	}
+	return len(living)
+}
+
+// nextDepth is what tells a new process its ancestors.
+func nextDepth() (environment string, err error) {
+	living, ok := ancestors()
+	if !ok || len(living) >= MaxDepth {
+		return "", fmt.Errorf("%w: this one is %d deep, and at most %d are allowed", ErrTooDeep, depthOfProcess(), MaxDepth)
+	}
+	var b strings.Builder
+	for _, id := range append(living, process.Self()) {
+		if b.Len() > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(id.String())
+	}
+	return depthEnv + "=" + b.String(), nil
+}
