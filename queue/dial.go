@@ -94,7 +94,7 @@ func dialOnce(ctx context.Context, name string, o DialOptions) (*Pipe, error) {
 
 // meet finds the listener and its backlog.
 func (r *dialer) meet(ctx context.Context) error {
-	o, err := r.a.seg.Internal().Open(segment.Spec{Name: listenerName, Kind: segment.KindListener, Size: listenHeadBytes})
+	o, err := r.a.seg.Internal().OpenContext(ctx, segment.Spec{Name: listenerName, Kind: segment.KindListener, Size: listenHeadBytes})
 	if errors.Is(err, fs.ErrNotExist) {
 		return errno.ConnectionRefused
 	}
@@ -104,7 +104,7 @@ func (r *dialer) meet(ctx context.Context) error {
 	r.d = deskOf(o)
 	r.who = r.d.head.owner.Load()
 	for r.d.alive(r.who) {
-		r.backlog, err = OpenQueue[offer](r.a.seg, backlogName, Options{})
+		r.backlog, err = OpenQueue[offer](r.a.seg.WithContext(ctx), backlogName, Options{})
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -133,7 +133,7 @@ func (r *dialer) connect(ctx context.Context, o DialOptions) error {
 	if buffer > maxPipeBuffer || buffer < minPipeBuffer {
 		return fmt.Errorf("listener %s: %w: its words make no sense", r.a.seg.Path(), shm.ErrCorrupt)
 	}
-	c, err := NewPipe(r.a.seg, r.of.name(), PipeOptions{Buffer: int(buffer), Wait: o.Wait})
+	c, err := NewPipe(r.a.seg.WithContext(ctx), r.of.name(), PipeOptions{Buffer: int(buffer), Wait: o.Wait})
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (r *dialer) connect(ctx context.Context, o DialOptions) error {
 	// whatever came here meanwhile.
 	if err != nil && c.p.refuse(1) {
 		c.Close()
-		r.a.seg.RemoveObject(r.of.name()) // unless the listener has
+		r.a.seg.WithContext(ctx).RemoveObject(r.of.name()) // unless the listener has, or will
 		return err
 	}
 	c.ended = r.a.letGo

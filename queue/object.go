@@ -48,14 +48,14 @@ type binder interface {
 
 // find makes or finds the object of a Spec and binds h to it.
 func find[H binder](h H, seg *shm.Segment, spec segment.Spec) (H, error) {
-	o, _, err := seg.Internal().New(spec)
+	o, _, err := seg.Internal().NewContext(seg.Context(), spec)
 	return bound(h, o, err)
 }
 
 // open finds the object of a Spec, which must exist, and binds h to it.
 func open[H binder](h H, seg *shm.Segment, spec segment.Spec) (H, error) {
 	spec.Size = segment.AnySize
-	o, err := seg.Internal().Open(spec)
+	o, err := seg.Internal().OpenContext(seg.Context(), spec)
 	return bound(h, o, err)
 }
 

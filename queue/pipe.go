@@ -93,9 +93,9 @@ func NewPipe(seg *shm.Segment, name string, o PipeOptions) (*Pipe, error) {
 			Name: name, Kind: segment.KindPipe, Size: int64(pipeHeadBytes + 2*capacity),
 			Init: func(mem []byte) { fillPipe(mem, capacity, o.start) },
 		}
-		obj, err := s.Open(segment.Spec{Name: name, Kind: segment.KindPipe, Size: segment.AnySize})
+		obj, err := s.OpenContext(seg.Context(), segment.Spec{Name: name, Kind: segment.KindPipe, Size: segment.AnySize})
 		if isMissing(err) {
-			obj, _, err = s.New(spec)
+			obj, _, err = s.NewContext(seg.Context(), spec)
 		}
 		return obj, err
 	})
@@ -107,7 +107,7 @@ func NewPipe(seg *shm.Segment, name string, o PipeOptions) (*Pipe, error) {
 // [shm.ErrClosed].
 func OpenPipe(seg *shm.Segment, name string, o PipeOptions) (*Pipe, error) {
 	return newEnd(1, o, func() (*segment.Object, error) {
-		return seg.Internal().Open(segment.Spec{Name: name, Kind: segment.KindPipe, Size: segment.AnySize})
+		return seg.Internal().OpenContext(seg.Context(), segment.Spec{Name: name, Kind: segment.KindPipe, Size: segment.AnySize})
 	})
 }
 

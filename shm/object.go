@@ -46,13 +46,13 @@ type binder interface {
 
 // find makes or finds the object of a Spec and binds h to it.
 func find(h binder, seg *Segment, spec segment.Spec) error {
-	o, _, err := seg.s.New(spec)
+	o, _, err := seg.s.NewContext(seg.Context(), spec)
 	return finish(h, o, err)
 }
 
 // open finds the object of a Spec, which must exist, and binds h to it.
 func open(h binder, seg *Segment, spec segment.Spec) error {
-	o, err := seg.s.Open(spec)
+	o, err := seg.s.OpenContext(seg.Context(), spec)
 	return finish(h, o, err)
 }
 

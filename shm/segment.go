@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -54,8 +55,9 @@ func (o Options) config() segment.Config { return segment.Config(o) }
 //
 // A Segment must not be copied.
 type Segment struct {
-	_ noCopy
-	s *segment.Segment
+	_   noCopy
+	s   *segment.Segment
+	ctx context.Context // see WithContext; nil: none
 }
 
 // noCopy makes go vet complain about copies.
@@ -185,6 +187,24 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("shm: %w", segment.Invalid(format, args...))
 }
 
+// WithContext is the same attachment, for calls that shall wait no longer than until ctx ends: every
+// constructor of this module that is given it, RemoveObject and Check. They take a lock of the
+// segment, which a living process holds for microseconds; but one that is stopped at that moment
+// would keep them for 10 seconds.
+//
+//	counter, err := shm.NewCounter(seg.WithContext(ctx), "hits")
+//
+// What is made by them does not depend on ctx.
+func (s *Segment) WithContext(ctx context.Context) *Segment { return &Segment{s: s.s, ctx: ctx} }
+
+// Context is what WithContext was given, else [context.Background].
+func (s *Segment) Context() context.Context {
+	if s.ctx == nil {
+		return context.Background()
+	}
+	return s.ctx
+}
+
 // Path is where the segment's file is, or what an anonymous one is called.
 func (s *Segment) Path() string { return s.s.Path() }
 
@@ -233,9 +253,10 @@ func (s *Segment) Remove() error {
 // RemoveObject frees an object's name at once, for everybody. Processes that have
 // the object open go on with it; its memory is reused when the last of them has let go of it.
 //
-// Errors: [fs.ErrNotExist], [ErrCorrupt], [ErrClosed]; [fs.ErrInvalid] for an impossible name.
+// Errors: [fs.ErrNotExist], [ErrCorrupt], [ErrClosed], that of a context given to WithContext;
+// [fs.ErrInvalid] for an impossible name.
 func (s *Segment) RemoveObject(name string) error {
-	if err := s.s.Remove(name); err != nil {
+	if err := s.s.RemoveContext(s.Context(), name); err != nil {
 		return fmt.Errorf("shm: %w", err)
 	}
 	return nil
@@ -251,9 +272,9 @@ func (s *Segment) Objects() iter.Seq2[string, string] {
 
 // Check walks the whole segment and compares its bookkeeping with itself.
 //
-// Errors: [ErrCorrupt] with the first thing that is wrong, [ErrClosed].
+// Errors: [ErrCorrupt] with the first thing that is wrong, [ErrClosed], that of a context given to WithContext.
 func (s *Segment) Check() error {
-	if _, err := s.s.Check(); err != nil {
+	if _, err := s.s.CheckContext(s.Context()); err != nil {
 		return fmt.Errorf("shm: %w", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
@@ -13,16 +14,25 @@ import (
 // Alloc returns a block of n bytes, all zero, and where it is.
 //
 // Errors: a [*mapping.NoSpaceError], [lock.ErrClosed], [ErrCorrupt].
-func (s *Segment) Alloc(n int) (off uint64, mem []byte, err error) { return s.take(n, true) }
+func (s *Segment) Alloc(n int) (off uint64, mem []byte, err error) {
+	return s.take(context.Background(), n, true)
+}
 
 // AllocDirty is [Segment.Alloc] without the zeros: the bytes are those that were there before, which costs nothing.
-func (s *Segment) AllocDirty(n int) (off uint64, mem []byte, err error) { return s.take(n, false) }
+func (s *Segment) AllocDirty(n int) (off uint64, mem []byte, err error) {
+	return s.AllocDirtyContext(context.Background(), n)
+}
 
-func (s *Segment) take(n int, zero bool) (off uint64, mem []byte, err error) {
+// AllocDirtyContext is [Segment.AllocDirty] that waits for the directory until ctx ends.
+func (s *Segment) AllocDirtyContext(ctx context.Context, n int) (off uint64, mem []byte, err error) {
+	return s.take(ctx, n, false)
+}
+
+func (s *Segment) take(ctx context.Context, n int, zero bool) (off uint64, mem []byte, err error) {
 	if n < 0 {
 		return 0, nil, Invalid("%s: block of %d bytes: must not be negative", s.path, n)
 	}
-	err = s.withRoom(func() error {
+	err = s.withRoom(ctx, func() error {
 		start, err := s.alloc(uint64(n), ownerTagOf(s.Me()), zero)
 		off = start + blockHeaderBytes
 		return err

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"runtime"
@@ -21,8 +22,11 @@ type Report struct {
 // derived with the truth. It first recycles removed objects that nobody uses any more.
 //
 // Errors: [ErrCorrupt] with the first thing that is wrong; a leaked byte, too. [lock.ErrClosed].
-func (s *Segment) Check() (r Report, err error) {
-	err = s.locked(func() error {
+func (s *Segment) Check() (r Report, err error) { return s.CheckContext(context.Background()) }
+
+// CheckContext is [Segment.Check] that waits for the directory until ctx ends.
+func (s *Segment) CheckContext(ctx context.Context) (r Report, err error) {
+	err = s.lockedUnder(ctx, func() error {
 		if err := s.sweep(math.MaxUint32); err != nil {
 			return err
 		}

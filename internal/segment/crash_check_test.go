@@ -3,6 +3,7 @@
 package segment
 
 import (
+	"context"
 	"os"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ func (w *stage) names() map[string]int {
 }
 
 func (w *stage) at(name string) uint32 {
-	i, _, err := w.s.find(name)
+	i, _, err := w.s.find(context.Background(), name)
 	must(err)
 	return i
 }
@@ -42,7 +43,7 @@ func (w *stage) lookUp(names map[string]int, c scene) (stop func()) {
 				if name == "x" || slices.Contains(c.maybe, name) {
 					continue
 				}
-				i, state, err := w.s.find(name)
+				i, state, err := w.s.find(context.Background(), name)
 				if err != nil {
 					w.Errorf("looking up %q: %v", name, err)
 					return

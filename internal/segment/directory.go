@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
@@ -42,14 +43,14 @@ func (s *Segment) usedEntries() uint32 {
 
 // find returns the entry of the object with this name, and its state word. It
 // takes no lock unless it finds nothing while chains are being taken apart.
-func (s *Segment) find(name string) (i uint32, state uint64, err error) {
+func (s *Segment) find(ctx context.Context, name string) (i uint32, state uint64, err error) {
 	h := headerIn(s.mem)
 	// SYNC: changes: who takes a chain apart makes the counter odd before, and even after.
 	// When it is even and has not moved, nobody has led this walk astray.
 	changes := h.changes.Load()
 	i, state, err = s.search(name)
 	if state == 0 && (err != nil || changes%2 != 0 || h.changes.Load() != changes) {
-		err = s.locked(func() (err error) {
+		err = s.lockedUnder(ctx, func() (err error) {
 			i, state, err = s.search(name)
 			return err
 		})

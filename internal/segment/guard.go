@@ -10,9 +10,13 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 )
 
-// locked runs f under the segment's lock, after mending what a dead holder left.
-func (s *Segment) locked(f func() error) (err error) {
-	if err := s.enter(); err != nil {
+// locked is lockedUnder for what has no context.
+func (s *Segment) locked(f func() error) error { return s.lockedUnder(context.Background(), f) }
+
+// lockedUnder runs f under the segment's lock, after mending what a dead holder left. It waits for
+// the lock until ctx ends, and not longer than the segment's patience.
+func (s *Segment) lockedUnder(ctx context.Context, f func() error) (err error) {
+	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer func() {
@@ -24,16 +28,19 @@ func (s *Segment) locked(f func() error) (err error) {
 	return f()
 }
 
+// errImpatient is why enter ends a wait although its context has not ended.
+var errImpatient = errors.New("the segment's patience is over")
+
 // enter locks the directory.
-func (s *Segment) enter() error {
+func (s *Segment) enter(ctx context.Context) error {
 	if s.Closed() {
 		return s.closed()
 	}
 	err := s.lock.TryLock()
 	if errors.Is(err, lock.ErrLocked) {
-		ctx, cancel := context.WithTimeout(context.Background(), s.patience)
+		patient, cancel := context.WithTimeoutCause(ctx, s.patience, errImpatient)
 		defer cancel()
-		err = s.lock.Lock(ctx)
+		err = s.lock.Lock(patient)
 	}
 	var died *lock.OwnerDiedError
 	if errors.As(err, &died) {
@@ -45,7 +52,10 @@ func (s *Segment) enter() error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, context.DeadlineExceeded):
+	case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
+		owner, _ := s.table.Info(s.lock.Owner())
+		return fmt.Errorf("%s: wait for the directory, which is locked by %v: %w", s.path, owner, err)
+	case errors.Is(err, errImpatient):
 		owner, _ := s.table.Info(s.lock.Owner())
 		return fmt.Errorf("%s: the directory has been locked for %v by %v, which seems to be stopped: let it go on, or end it: %w",
 			s.path, s.patience, owner, lock.ErrLocked)
@@ -60,9 +70,9 @@ func (s *Segment) enter() error {
 
 // withRoom runs f under the lock. When f fails because something is full it makes
 // room, of what nobody uses any more, and runs f again.
-func (s *Segment) withRoom(f func() error) error {
+func (s *Segment) withRoom(ctx context.Context, f func() error) error {
 	for again := false; ; again = true {
-		err := s.locked(func() error {
+		err := s.lockedUnder(ctx, func() error {
 			if err := s.sweep(sweepFew); err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,26 +37,31 @@ type place struct {
 // Errors: [ErrMismatch], [ErrTooManyObjects], a [*mapping.NoSpaceError], [ErrRemoved], [ErrCorrupt], [lock.ErrClosed],
 // [fs.ErrInvalid].
 func (s *Segment) New(spec Spec) (o *Object, created bool, err error) {
+	return s.NewContext(context.Background(), spec)
+}
+
+// NewContext is [Segment.New] that waits for the directory until ctx ends.
+func (s *Segment) NewContext(ctx context.Context, spec Spec) (o *Object, created bool, err error) {
 	if spec.Size < 0 {
 		return nil, false, Invalid("%s: object %q: size %d bytes: must not be negative", s.path, spec.Name, spec.Size)
 	}
 	for {
-		o, err = s.Open(spec)
+		o, err = s.OpenContext(ctx, spec)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return o, created, err
 		}
 		if err := s.CheckNamed(); err != nil {
 			return nil, false, err
 		}
-		if created, err = s.create(spec); err != nil {
+		if created, err = s.create(ctx, spec); err != nil {
 			return nil, false, err
 		}
 	}
 }
 
 // create makes the object, and reports false when somebody else has made it meanwhile.
-func (s *Segment) create(spec Spec) (created bool, err error) {
-	err = s.withRoom(func() error {
+func (s *Segment) create(ctx context.Context, spec Spec) (created bool, err error) {
+	err = s.withRoom(ctx, func() error {
 		_, state, err := s.search(spec.Name)
 		if err != nil || state != 0 {
 			return err
@@ -105,6 +111,11 @@ func (s *Segment) build(spec Spec) error {
 //
 // Errors: [fs.ErrNotExist], [ErrMismatch], [ErrCorrupt], [lock.ErrClosed], [fs.ErrInvalid].
 func (s *Segment) Open(spec Spec) (*Object, error) {
+	return s.OpenContext(context.Background(), spec)
+}
+
+// OpenContext is [Segment.Open] that waits for the directory until ctx ends.
+func (s *Segment) OpenContext(ctx context.Context, spec Spec) (*Object, error) {
 	if err := s.checkName(spec); err != nil {
 		return nil, err
 	}
@@ -112,7 +123,7 @@ func (s *Segment) Open(spec Spec) (*Object, error) {
 		if s.Closed() {
 			return nil, s.closed()
 		}
-		i, state, err := s.find(spec.Name)
+		i, state, err := s.find(ctx, spec.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -184,11 +195,14 @@ func (s *Segment) view(i uint32, serial uint64) (*Object, error) {
 // Remove frees the object's name at once, and its memory when no process has it open any more.
 //
 // Errors: [fs.ErrNotExist], [ErrCorrupt], [lock.ErrClosed], [fs.ErrInvalid].
-func (s *Segment) Remove(name string) error {
+func (s *Segment) Remove(name string) error { return s.RemoveContext(context.Background(), name) }
+
+// RemoveContext is [Segment.Remove] that waits for the directory until ctx ends.
+func (s *Segment) RemoveContext(ctx context.Context, name string) error {
 	if err := s.checkName(Spec{Name: name}); err != nil {
 		return err
 	}
-	err := s.locked(func() error {
+	err := s.lockedUnder(ctx, func() error {
 		i, state, err := s.search(name)
 		if err != nil {
 			return err

@@ -58,7 +58,7 @@ func TestManyObjects(t *testing.T) {
 	const batch = 1000
 	lookup := best(func() {
 		for i := range batch {
-			if _, _, err := s.find(strconv.Itoa(i * (many / batch))); err != nil {
+			if _, _, err := s.find(t.Context(), strconv.Itoa(i*(many/batch))); err != nil {
 				t.Fatal(err)
 			}
 		}
