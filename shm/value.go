@@ -3,6 +3,7 @@ package shm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -93,42 +94,77 @@ func stride(size int) int { return (size + 7) &^ 7 }
 
 // Load returns the value. It never waits for a writer that was stopped or killed.
 //
-// Errors: [ErrClosed].
+// Errors: [ErrClosed]; [ErrCorrupt] when damaged bytes keep it from ever reading a whole value.
 func (v *Value[T]) Load() (T, error) {
-	for try := 1; ; try++ {
-		// SYNC: value: the copy that the sequence names is whole, and a writer
-		// touches it only after the sequence has moved.
-		s := v.sequence.Load()
-		t := *v.copies[s&1]
-		cpu.LoadFence() // the copy was read before the sequence is read again
-		if v.sequence.Load() == s {
-			return v.loaded(t)
-		}
-		if try%patience == 0 {
-			// Writers are faster than we can read. Keep them out for once; if that
-			// does not succeed soon one of them holds the lock and does nothing, so that we can read.
-			if t, ok := v.loadLocked(); ok {
+	// SYNC: value: the copy that the sequence names is whole, and a writer
+	// touches it only after the sequence has moved.
+	s := v.sequence.Load()
+	t := *v.copies[s&1]
+	cpu.LoadFence() // the copy was read before the sequence is read again
+	if v.sequence.Load() == s {
+		return v.loaded(t)
+	}
+	return v.loadSlow(v.read)
+}
+
+// read reads the value unless a writer changes it meanwhile.
+func (v *Value[T]) read() (t T, ok bool) {
+	s := v.sequence.Load()
+	t = *v.copies[s&1]
+	cpu.LoadFence() // see Load
+	return t, v.sequence.Load() == s
+}
+
+// loadSlow is Load while there are writers. It reads with the function read.
+func (v *Value[T]) loadSlow(read func() (T, bool)) (T, error) {
+	for round := 1; ; round++ {
+		for range patience {
+			if t, ok := read(); ok {
 				return v.loaded(t)
 			}
+		}
+		// Writers are faster than we can read. Keep them out for once; if that
+		// does not succeed soon one of them holds the lock and does nothing, so that we can read.
+		t, ok, err := v.loadLocked(round)
+		if ok {
+			return v.loaded(t)
+		}
+		if err != nil {
+			return t, err
 		}
 	}
 }
 
 const (
 	patience  = 64                   // how often Load tries before it locks
-	loadLimit = 5 * time.Millisecond // how long it then waits
+	loadLimit = 5 * time.Millisecond // how long it then waits, at first
 )
 
-func (v *Value[T]) loadLocked() (t T, ok bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), loadLimit)
+// loadRounds is how often Load locks, each time for twice as long. Tests lower it.
+var loadRounds = 10
+
+// loadLocked reads the value under the lock, if it gets that soon. Round counts the calls of one Load, from 1.
+//
+// Errors: the lock was overwritten, or the sequence moves while another process holds the lock and
+// does nothing: no writer would do that.
+func (v *Value[T]) loadLocked(round int) (t T, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), loadLimit<<min(round-1, loadRounds))
 	defer cancel()
-	if v.lock(ctx) != nil {
-		return t, false
+	switch err := v.lock(ctx); {
+	case err == nil:
+		t = *v.copies[v.sequence.Load()&1]
+		v.m.TryUnlock()
+		return t, true, nil
+	case errors.Is(err, ErrCorrupt), errors.Is(err, ErrClosed):
+		return t, false, err
+	case round >= loadRounds:
+		return t, false, v.failed(errUnstable)
 	}
-	t = *v.copies[v.sequence.Load()&1]
-	v.m.TryUnlock()
-	return t, true
+	return t, false, nil
 }
+
+// errUnstable says that the sequence of a Value is written by something that is no Store.
+var errUnstable = fmt.Errorf("%w: its sequence is written without its lock: remove it and make it anew", ErrCorrupt)
 
 // loaded ends a Load.
 func (v *Value[T]) loaded(t T) (T, error) {

@@ -9,8 +9,8 @@ import (
 const (
 	// spareBytes is how much memory values may take beyond spareRatio times their own bytes, in all: so
 	// that a message of few bytes, that says that it has many elements, does not cost much.
-	spareBytes = 64 << 20
-	spareRatio = 64
+	spareBytes = 8 << 20
+	spareRatio = 24 // what this package writes is at most so many times smaller: a nil slice
 
 	firstBytes = 4096 // of slices
 )

@@ -73,6 +73,9 @@ func Reserve(*os.File, int64, int64) error { return ErrUnsupported }
 // Refill fails here.
 func Refill(*os.File, int64, int64) error { return ErrUnsupported }
 
+// Holes finds none here.
+func Holes(*os.File, int64, int64, int64) int64 { return 0 }
+
 // TryLockByte fails here.
 func TryLockByte(*os.File, int64) (bool, error) { return false, ErrUnsupported }
 

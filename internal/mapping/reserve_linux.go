@@ -80,6 +80,29 @@ func fillHoles(f *os.File, off, n int64) error {
 	return nil
 }
 
+// Holes returns how many of the n bytes at off lie in holes of the file, and stops to count when there
+// are more than enough. Space that was reserved and never written may count. It is 0 where the system
+// cannot tell.
+func Holes(f *os.File, off, n, enough int64) (holes int64) {
+	_ = control(f, func(fd int) error {
+		for end := off + n; off < end && holes <= enough; {
+			hole, err := unix.Seek(fd, off, unix.SEEK_HOLE)
+			if err != nil || hole >= end {
+				return err
+			}
+			data, err := unix.Seek(fd, hole, unix.SEEK_DATA)
+			if err != nil { // there is none
+				data = end
+			}
+			data = min(data, end)
+			holes += data - hole
+			off = data
+		}
+		return nil
+	})
+	return holes
+}
+
 func free(f *os.File) int64 {
 	var st unix.Statfs_t
 	if err := control(f, func(fd int) error { return unix.Fstatfs(fd, &st) }); err != nil {

@@ -207,8 +207,7 @@ func adopt(f *os.File, path string, named bool) (*Segment, error) {
 	return nil, nameInNoSpace(err, path)
 }
 
-// inspect reads a segment's header, and makes sure that what should be real is: a
-// file that was copied may have holes, and touching one fails when the file system is full.
+// inspect reads a segment's header, and makes sure that what should be real is.
 func inspect(f *os.File) (g geometry, id Identity, err error) {
 	st, err := mapping.Stat(f)
 	if err != nil {
@@ -228,16 +227,33 @@ func inspect(f *os.File) (g geometry, id Identity, err error) {
 	if g, id, err = decode(page, st.SizeBytes); err != nil {
 		return g, id, err
 	}
-	h := headerIn(page)
-	entries := g.entries + min(h.entriesReal.Load(), g.heap-g.entries)
-	heap := min(h.heapReal.Load(), g.size-g.heap)
-	if uint64(st.RealBytes) < entries+heap {
-		err = mapping.Refill(f, 0, int64(entries))
-		if err == nil && heap > 0 {
-			err = mapping.Refill(f, int64(g.heap), int64(heap))
-		}
+	return g, id, refill(f, headerIn(page), g, st.RealBytes)
+}
+
+// refillFloor is how much space the opener of a small file may take, in bytes: that of a new segment.
+const refillFloor = 768 << 10
+
+// refill makes real what should be: a file that was copied may have holes, and touching one fails when
+// the file system is full. How much should be real is only what the file says. To open a file costs no
+// more than is there already, and otherwise is an error.
+func refill(f *os.File, h *header, g geometry, real int64) error {
+	entries := int64(g.entries + min(h.entriesReal.Load(), g.heap-g.entries))
+	heap := int64(min(h.heapReal.Load(), g.size-g.heap))
+	missing, most := entries+heap-real, max(real, refillFloor)
+	if missing <= 0 {
+		return nil
 	}
-	return g, id, err
+	holes := mapping.Holes(f, 0, entries, most)
+	holes += mapping.Holes(f, int64(g.heap), heap, most)
+	if missing = min(missing, holes); missing > most {
+		return formatError("says that %d bytes more are in use than the %d that are there: "+
+			"it is damaged, or a copy without its zeros: copy it whole, as cp --sparse=never does, or remove it", missing, real)
+	}
+	err := mapping.Refill(f, 0, entries)
+	if err == nil && heap > 0 {
+		err = mapping.Refill(f, int64(g.heap), heap)
+	}
+	return err
 }
 
 // OpenOrCreate opens the segment at path and makes it when there is none. Of

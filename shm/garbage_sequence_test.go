@@ -1,0 +1,62 @@
+//go:build linux
+
+package shm
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+)
+
+// restless returns a Value whose sequence moves during every read of the function.
+func restless(t *testing.T) (v *Value[int64], read func() (int64, bool)) {
+	seg, err := Create(filepath.Join(proctest.Dir(t), "segment"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { seg.Close() })
+	if v, err = NewValue(seg, "v", int64(7)); err != nil {
+		t.Fatal(err)
+	}
+	return v, func() (int64, bool) {
+		v.sequence.Add(2)
+		return 0, false
+	}
+}
+
+// Load ends, though the sequence never rests, when the lock is overwritten.
+func TestLoadEndsWithoutALock(t *testing.T) {
+	v, read := restless(t)
+	binary.NativeEndian.PutUint32(v.o.Payload, 1<<30-1)
+	if _, err := v.loadSlow(read); !errors.Is(err, ErrCorrupt) {
+		t.Error(err)
+	}
+}
+
+// Load ends, though the sequence never rests, while a living process has the lock.
+func TestLoadEndsWhileLocked(t *testing.T) {
+	defer func(before int) { loadRounds = before }(loadRounds)
+	loadRounds = 3
+	v, read := restless(t)
+	err := v.Update(context.Background(), func(*int64) error {
+		if _, err := v.loadSlow(read); !errors.Is(err, ErrCorrupt) {
+			t.Error(err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// Load reads under the lock when writers are too fast for it.
+func TestLoadLocksAgainstWriters(t *testing.T) {
+	v, read := restless(t)
+	if n, err := v.loadSlow(read); n != 7 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+}
