@@ -28,12 +28,16 @@ func restless(t *testing.T) (v *Value[int64], read func() (int64, bool)) {
 	}
 }
 
-// Load ends, though the sequence never rests, when the lock is overwritten.
-func TestLoadEndsWithoutALock(t *testing.T) {
-	v, read := restless(t)
-	binary.NativeEndian.PutUint32(v.o.Payload, 1<<30-1)
-	if _, err := v.loadSlow(read); !errors.Is(err, ErrCorrupt) {
-		t.Error(err)
+// Load ends, though the sequence never rests, whatever the lock is overwritten with.
+func TestLoadEndsWhateverTheLockIs(t *testing.T) {
+	defer func(before int) { loadRounds = before }(loadRounds)
+	loadRounds = 3
+	for _, word := range []uint32{0, 1, 1<<30 - 1, 1 << 30, 1 << 31, 1<<32 - 1} {
+		v, read := restless(t)
+		binary.NativeEndian.PutUint32(v.o.Payload, word)
+		if n, err := v.loadSlow(read); err == nil && n != 7 || err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%#x: %d, %v", word, n, err)
+		}
 	}
 }
 
