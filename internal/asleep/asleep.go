@@ -5,46 +5,66 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctest"
-	"github.com/shmkit/shmkit/shm"
-	shmsync "github.com/shmkit/shmkit/sync"
+	"github.com/shmkit/shmkit/internal/segment"
 )
 
 // Await waits until n or more waits of all processes sleep in the segment, or are on their last steps to that: an event that comes
-// from now on has to wake them. The goroutines of a process that wait for the same object count as one.
-func Await(t testing.TB, seg *shm.Segment, n int) {
+// from now on has to wake them. The goroutines of a process that wait for the same object count as one. seg is a *shm.Segment, or a
+// *segment.Segment of the layer below.
+func Await(t testing.TB, seg any, n int) {
 	t.Helper()
-	await(t, seg, n, "", func(shmsync.BlockedWait) bool { return true })
+	proctest.Eventually(t, proctest.Hang, func() bool { return count(t, seg, everything) >= n }, fmt.Sprintf("%d waits sleep", n))
 }
 
 // AwaitFor is [Await] for the waits for one object.
-func AwaitFor(t testing.TB, seg *shm.Segment, object string, n int) {
-	t.Helper()
-	await(t, seg, n, " for "+object, func(w shmsync.BlockedWait) bool { return w.Object == object })
-}
-
-// AwaitOf is [Await] for the waits of one process.
-func AwaitOf(t testing.TB, seg *shm.Segment, pid, n int) {
-	t.Helper()
-	await(t, seg, n, fmt.Sprintf(" in process %d", pid), func(w shmsync.BlockedWait) bool { return w.Process.PID == pid })
-}
-
-func await(t testing.TB, seg *shm.Segment, n int, which string, counts func(shmsync.BlockedWait) bool) {
+func AwaitFor(t testing.TB, seg any, object string, n int) {
 	t.Helper()
 	proctest.Eventually(t, proctest.Hang, func() bool {
-		report, err := shmsync.Blocked(seg)
-		if err != nil {
-			t.Fatal(err)
+		return count(t, seg, func(s *segment.Segment, p lock.Posting) bool {
+			o, ok := s.Awaited(p.Subject)
+			return ok && o.Name == object
+		}) >= n
+	}, fmt.Sprintf("%d waits for %s sleep", n, object))
+}
+
+// AwaitIn is [Await] for the waits of one process.
+func AwaitIn(t testing.TB, seg any, pid, n int) {
+	t.Helper()
+	proctest.Eventually(t, proctest.Hang, func() bool {
+		return count(t, seg, func(s *segment.Segment, p lock.Posting) bool {
+			who, ok := s.Table().Info(p.Owner)
+			return ok && who.PID == pid
+		}) >= n
+	}, fmt.Sprintf("%d waits in process %d sleep", n, pid))
+}
+
+// AwaitOrEnd is [Await] for a child that may end instead, as it does where a test kills it at any point.
+func AwaitOrEnd(t testing.TB, seg any, n int, child *proctest.Child) {
+	t.Helper()
+	proctest.Eventually(t, proctest.Hang, func() bool {
+		return child.Ended() || count(t, seg, everything) >= n
+	}, fmt.Sprintf("%d waits sleep, or the child ends", n))
+}
+
+func everything(*segment.Segment, lock.Posting) bool { return true }
+
+// count is how many waits of the segment are of that kind. Those that found no place on the list are of any.
+func count(t testing.TB, seg any, kind func(*segment.Segment, lock.Posting) bool) (n int) {
+	t.Helper()
+	s, ok := seg.(*segment.Segment)
+	if outer, is := seg.(interface{ Internal() *segment.Segment }); is {
+		s, ok = outer.Internal(), true
+	}
+	if !ok || s.Closed() {
+		t.Fatalf("%T is no open segment", seg)
+	}
+	unlisted := s.Party().Board.All(func(p lock.Posting) bool {
+		if kind(s, p) {
+			n++
 		}
-		asleep := 0
-		for _, w := range report.Waits {
-			if counts(w) {
-				asleep++
-			}
-		}
-		if which == "" {
-			asleep += report.Unlisted
-		}
-		return asleep >= n
-	}, fmt.Sprintf("%d waits%s sleep", n, which))
+		return true
+	})
+	return n + unlisted
 }

@@ -13,6 +13,8 @@ import (
 
 func TestMain(m *testing.M) { proctest.Main(m) }
 
+var roleEnds = proctest.Register("ends", func([]string) {})
+
 // Each wait is there once it sleeps, and not before.
 func TestAwait(t *testing.T) {
 	seg, err := shm.Anonymous(shm.Options{})
@@ -34,7 +36,11 @@ func TestAwait(t *testing.T) {
 		proctest.Ends(t, found, "the wait is found")
 		asleep.AwaitFor(t, seg, name, 1)
 	}
-	asleep.AwaitOf(t, seg, os.Getpid(), len(names))
+	asleep.AwaitIn(t, seg, os.Getpid(), len(names))
+	asleep.AwaitOrEnd(t, seg.Internal(), len(names), nil)
+	child := proctest.Start(t, roleEnds)
+	asleep.AwaitOrEnd(t, seg, 1000, child)
+	child.WaitOK()
 	cancel()
 	for range names {
 		proctest.Ends(t, ended, "the wait ends")

@@ -1,6 +1,7 @@
 package proctest
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -66,4 +67,10 @@ func Forever() {
 	for {
 		time.Sleep(time.Hour) // a select without cases would be a deadlock to the runtime
 	}
+}
+
+// Stagger lets others go on for a random time below limit, so that what comes next, such as a kill, meets them at another point each
+// time. It stands for no event: the test must be right wherever they are.
+func Stagger(limit time.Duration) {
+	time.Sleep(rand.N(limit)) // to be somewhere else each time is the subject
 }

@@ -175,6 +175,19 @@ func (c *Child) endsWithin(d time.Duration) bool {
 	}
 }
 
+// Ended reports whether the process has ended, of itself or not. A nil child has not.
+func (c *Child) Ended() bool {
+	if c == nil {
+		return false
+	}
+	select {
+	case <-c.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Stderr returns the last 256 KiB of what the child has written to its stderr so far; all of it after Wait.
 func (c *Child) Stderr() string { return c.stderr.String() }
 
