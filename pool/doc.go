@@ -98,7 +98,8 @@
 //	… when the result is complete           the result is delivered                         replaced
 //	… because of Options.MemoryLimit        as while it runs                                replaced
 //	… gets a SIGTERM that is not the pool's finishes                                        replaced
-//	… before it takes tasks, by a signal    -                                               replaced, 20 times in a row
+//	… before it takes tasks, by SIGTERM     -                                               replaced
+//	… so, by another signal                 -                                               replaced, 20 times in a row
 //	… before it takes tasks, of itself      -                                               the pool ends with an error
 //
 // A worker dies of a signal, a fault, os.Exit, a panic in a goroutine other than the task's, and when it has no memory left. The

@@ -53,6 +53,7 @@ func (c *child) ended(d WorkerExit) (again bool) {
 	case d.Reason != "died": // awaitWork knows whether there shall be another
 	case st == stageReady:
 		c.falls = 0
+	case asked(d): // by another process, before it heeded that, as it does from Main on: its start was slow, and not false
 	case d.Signal == "" && d.ExitCode != ExitUnknown || c.falls >= maxFalls:
 		c.p.fail(falseStart(d))
 		return false
@@ -61,6 +62,9 @@ func (c *child) ended(d WorkerExit) (again bool) {
 	}
 	return true
 }
+
+// asked tells that the worker has ended because it was asked to. No program does that to itself by mistake.
+func asked(d WorkerExit) bool { return d.ExitCode == process.Terminated.Code }
 
 // noteEnd notes that the worker has ended, and says why.
 func (c *child) noteEnd(st stage) (reason string) {

@@ -53,6 +53,9 @@ var Unknown = Exit{Code: CodeUnknown}
 // Killed is how a process ends that gets a SIGKILL.
 var Killed = Exit{Code: -9, Signal: "killed"}
 
+// Terminated is the exit of a process that SIGTERM has ended.
+var Terminated = Exit{Code: -15, Signal: "terminated"}
+
 func (e Exit) String() string {
 	switch {
 	case e.Signal != "":
