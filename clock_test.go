@@ -43,13 +43,12 @@ var unconverted = []string{
 	"internal/segment",
 	"internal/wait",
 	"pool",
-	"queue",
 	"shm",
 	"sync",
 }
 
 // sleepsUnconverted counts the sleeps that are left; it goes away when it is at mostSleeps.
-const sleepsUnconverted = 280
+const sleepsUnconverted = 220
 
 func TestTestsDoNotMeasureTime(t *testing.T) {
 	files := loadClock(t)

@@ -73,6 +73,8 @@ func cancelled() context.Context {
 }
 
 // withTimeout does an operation that may wait, and checks that a timeout is never early.
+//
+// clock: that a time-out is never early is the subject
 func withTimeout(q *Queue[int64], op func(context.Context, *Queue[int64]) error) error {
 	const patience = 5 * time.Millisecond
 	began := time.Now()

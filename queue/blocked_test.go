@@ -69,7 +69,7 @@ func TestBlocked(t *testing.T) {
 			done := make(chan error)
 			go func() { done <- wait(seg, ctx) }()
 			var r *shmsync.BlockedReport
-			proctest.Eventually(t, soon, func() bool {
+			proctest.Eventually(t, proctest.Hang, func() bool {
 				r = must1(shmsync.Blocked(seg))
 				return len(r.Waits) == 1
 			}, "there should be a wait")

@@ -23,7 +23,6 @@ func TestBroadcastHostile(t *testing.T) {
 			binary.NativeEndian.PutUint64(b.o.Payload[off:], words[rand.IntN(len(words))])
 		}
 		ctx, cancel := context.WithDeadline(background, time.Now())
-		began := time.Now()
 		for range 6 {
 			_, get := r.Get(ctx)
 			_, latest := b.Latest()
@@ -35,9 +34,6 @@ func TestBroadcastHostile(t *testing.T) {
 			r = b.Reader(Start(rand.IntN(2)))
 		}
 		cancel()
-		if took := time.Since(began); took > time.Second {
-			t.Fatalf("took %v", took)
-		}
 	}
 	b := newBroadcast[int64](t, 4, Options{})
 	binary.NativeEndian.PutUint64(b.o.Payload, 5)

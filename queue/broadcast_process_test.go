@@ -3,7 +3,6 @@ package queue
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"syscall"
 	"testing"
@@ -102,16 +101,16 @@ func TestBroadcastWriterDies(t *testing.T) {
 	speaker := proctest.Start(t, roleSpeak, path)
 	speaker.Expect("ready")
 	for range 20 {
-		time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
+		proctest.Stagger(2 * time.Millisecond)
 		speaker.Signal(syscall.SIGSTOP)
 		speaker.WaitStopped()
 		wantErr(t, b.Put(line{}), ErrRoleTaken)
 		speaker.Signal(syscall.SIGCONT)
-		time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
+		proctest.Stagger(2 * time.Millisecond)
 		speaker.Kill()
 		speaker = proctest.Start(t, roleSpeak, path)
 		before := b.Stats().Put
-		proctest.Eventually(t, soon, func() bool { return b.Stats().Put > before }, "nobody takes the role over")
+		proctest.Eventually(t, proctest.Hang, func() bool { return b.Stats().Put > before }, "nobody takes the role over")
 	}
 	speaker.Kill()
 	wantErr(t, b.Close(), nil)

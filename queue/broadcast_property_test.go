@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 )
@@ -208,7 +207,6 @@ func FuzzBroadcast(f *testing.F) {
 		for ; len(script) >= 9; script = script[9:] {
 			off := 8 + int(script[0])*8%(len(b.o.Payload)-8)
 			binary.NativeEndian.PutUint64(b.o.Payload[off:], binary.LittleEndian.Uint64(script[1:]))
-			began := time.Now()
 			_, get := r.TryGet()
 			_, latest := b.Latest()
 			_, batch := b.PutBatch(make([]int64, 3))
@@ -226,9 +224,6 @@ func FuzzBroadcast(f *testing.F) {
 				}
 			}
 			r = b.Reader(Start(script[0] % 2))
-			if took := time.Since(began); took > time.Second {
-				t.Fatalf("took %v", took)
-			}
 		}
 	})
 }

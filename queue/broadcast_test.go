@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/asleep"
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -150,14 +152,14 @@ func TestBroadcastWakesAll(t *testing.T) {
 			})
 		}
 		for i := range int64(20) {
-			time.Sleep(time.Millisecond)
+			proctest.Stagger(time.Millisecond) // so that readers sleep sometimes
 			mustBroadcast(t, b, i)
 		}
 		wantErr(t, b.Close(), nil)
 		all.Wait()
 		wantErr(t, b.Put(0), ErrClosed)
 	}
-	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond)
+	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond) //clock: that the time-out ends the wait is the subject
 	defer cancel()
 	_, err := newBroadcast[int64](t, 2, Options{}).Reader(FromNewest).Get(ctx)
 	wantErr(t, err, context.DeadlineExceeded)
@@ -206,7 +208,7 @@ func TestBroadcastSegmentClosed(t *testing.T) {
 		_, err := r.Get(background)
 		waiting <- err
 	}()
-	time.Sleep(5 * time.Millisecond)
+	asleep.Await(t, seg, 1)
 	wantErr(t, seg.Close(), nil)
 	wantErr(t, <-waiting, shm.ErrClosed)
 	_, err = b.Latest()

@@ -24,8 +24,8 @@ func TestBroadcastReadersDoNotHoldUpEachOther(t *testing.T) {
 				}
 				got <- v
 			}()
-			proctest.Eventually(t, soon, func() bool { return b.Stats().Waits > 0 }, "the reader ahead does not wait")
-			ctx, cancel := context.WithTimeout(background, soon)
+			proctest.Eventually(t, proctest.Hang, func() bool { return b.Stats().Waits > 0 }, "the reader ahead does not wait")
+			ctx, cancel := context.WithTimeout(background, proctest.Hang)
 			defer cancel()
 			if v, err := behind.wait(ctx); err != nil || v != 7 { // the look before it found nothing
 				t.Errorf("the reader behind got %d, %v", v, err)

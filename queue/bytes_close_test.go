@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/asleep"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -26,10 +27,10 @@ func TestBytesClose(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	})
-	time.Sleep(5 * time.Millisecond)
+	asleep.Await(t, b.o.Seg, 1)
 	wantErr(t, b.Close(), nil)
 	wantErr(t, b.TryPut(nil), ErrClosed)
-	time.Sleep(5 * time.Millisecond)
+	asleep.Await(t, b.o.Seg, 1) // the close has ended no more than it may
 	copy(res.Value, "abc")
 	wantErr(t, res.Commit(), nil)
 	all.Wait()
@@ -40,10 +41,10 @@ func TestBytesClose(t *testing.T) {
 	for full.TryPut(nil) == nil {
 	}
 	all.Go(func() { wantErr(t, full.Put(background, nil), ErrClosed) })
-	time.Sleep(5 * time.Millisecond)
+	asleep.Await(t, full.o.Seg, 1)
 	wantErr(t, full.Close(), nil)
 	all.Wait()
-	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond)
+	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond) //clock: that the time-out ends the wait is the subject
 	defer cancel()
 	_, err = newBytes(t, 8, Options{}).Get(ctx)
 	wantErr(t, err, context.DeadlineExceeded)
@@ -63,7 +64,7 @@ func TestBytesSegmentClosed(t *testing.T) {
 		_, err := b.Get(background)
 		waiting <- err
 	}()
-	time.Sleep(5 * time.Millisecond)
+	asleep.Await(t, seg, 1)
 	var held *shm.HeldError
 	if err := seg.Close(); !errors.As(err, &held) {
 		t.Errorf("closed with a message in its hands: %v", err)

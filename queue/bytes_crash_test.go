@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
@@ -66,11 +65,7 @@ func TestBytesCrashSweep(t *testing.T) {
 			if !survived {
 				diedByKill(t, state)
 			}
-			began := time.Now()
 			checkAfterCrash(t, b, op, survived)
-			if took := time.Since(began); took > soon {
-				t.Errorf("%s, killed at point %d: the survivors needed %v", op, n, took)
-			}
 			wantErr(t, seg.Close(), nil)
 			if t.Failed() {
 				t.Fatalf("%s, killed at point %d", op, n)

@@ -43,7 +43,6 @@ func useBytes(t *testing.T, b *Bytes) {
 	t.Helper()
 	ctx, cancel := context.WithDeadline(background, time.Now())
 	defer cancel()
-	began := time.Now()
 	for range 4 {
 		_, get := b.Get(ctx)
 		res, reserve := b.Reserve(ctx, 5)
@@ -63,9 +62,6 @@ func useBytes(t *testing.T, b *Bytes) {
 	}
 	b.r.busy()
 	b.Len()
-	if took := time.Since(began); took > time.Second {
-		t.Fatalf("took %v", took)
-	}
 }
 
 // FuzzBytes overwrites words of a queue between operations on it.

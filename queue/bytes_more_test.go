@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/asleep"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -107,7 +109,7 @@ func TestObjectsJoin(t *testing.T) {
 		all.Go(func() {
 			for _, err := range q.All(background) {
 				wantErr(t, err, nil)
-				time.Sleep(time.Millisecond)
+				runtime.Gosched()
 				done.Add(1)
 				wantErr(t, q.TaskDone(), nil)
 			}
@@ -148,18 +150,14 @@ func TestObjectsJoinAfterDeath(t *testing.T) {
 	wantErr(t, q.Put(background, "x"), nil)
 	child := proctest.Start(t, roleHoard, path)
 	child.Expect("got it")
-	ctx, cancel := context.WithTimeout(background, 20*time.Millisecond)
+	ctx, cancel := context.WithTimeout(background, 20*time.Millisecond) //clock: that the time-out ends the wait is the subject
 	defer cancel()
 	wantErr(t, q.Join(ctx), context.DeadlineExceeded)
 	joined := make(chan error)
 	go func() { joined <- q.Join(background) }()
-	time.Sleep(10 * time.Millisecond)
-	began := time.Now()
+	asleep.Await(t, seg, 1)
 	child.Kill()
 	wantErr(t, <-joined, nil)
-	if took := time.Since(began); took > soon {
-		t.Errorf("Join needed %v", took)
-	}
 }
 
 // A56: a message that is being written is never read, however long its producer is stopped. A57: one whose producer is dead is skipped.
@@ -181,18 +179,11 @@ func TestBytesUnfinishedMessage(t *testing.T) {
 		wantErr(t, err, nil)
 		got <- string(m)
 	}()
-	select {
-	case m := <-got:
-		t.Fatalf("got %q before it was committed", m)
-	case <-time.After(50 * time.Millisecond):
-	}
-	began := time.Now()
+	proctest.Blocked(t, got) // it was not committed
+	asleep.Await(t, seg, 1)
 	child.Kill()
 	if m := <-got; m != "behind" {
 		t.Errorf("got %q", m)
-	}
-	if took := time.Since(began); took > soon {
-		t.Errorf("the consumer needed %v", took)
 	}
 	if s := b.Stats(); s.Abandoned != 1 {
 		t.Errorf("%+v", s)

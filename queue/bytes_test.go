@@ -8,10 +8,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/shm"
+	"pgregory.net/rapid"
 )
 
 func newBytes(t testing.TB, capacity int, o Options) *Bytes {

@@ -112,11 +112,11 @@ func TestSegmentCloseInFlight(t *testing.T) {
 		stop := make(chan struct{})
 		move(0, q, stop)
 		move(1, leaving, nil)
-		time.Sleep(time.Millisecond)
+		proctest.Stagger(2 * time.Millisecond)
 		if err := other.Close(); err != nil {
 			t.Error(err)
 		}
-		time.Sleep(time.Millisecond)
+		proctest.Stagger(2 * time.Millisecond)
 		close(stop)
 		all.Wait()
 		for {

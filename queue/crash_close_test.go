@@ -3,10 +3,11 @@
 package queue
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
-	"time"
 
+	"github.com/shmkit/shmkit/internal/asleep"
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
@@ -20,19 +21,14 @@ func TestCrashInClose(t *testing.T) {
 			_, err := q.Get(background)
 			results <- err
 		}()
-		time.Sleep(10 * time.Millisecond)
+		asleep.Await(t, q.o.Seg, 1)
 		child := proctest.Start(t, roleCrash, path, "close", "kill", strconv.Itoa(n))
 		child.Expect("ready")
 		survived := child.Wait().Success()
 		if !q.Closed() {
 			t.Fatalf("not closed after %v", passed(t, path))
 		}
-		select {
-		case err := <-results:
-			wantErr(t, err, ErrClosed)
-		case <-time.After(soon):
-			t.Fatalf("the consumer sleeps on after %v", passed(t, path))
-		}
+		wantErr(t, proctest.Ends(t, results, fmt.Sprint("the consumer goes on after ", passed(t, path))), ErrClosed)
 		if survived {
 			break
 		}

@@ -5,7 +5,9 @@ package queue
 import (
 	"slices"
 	"testing"
-	"time"
+
+	"github.com/shmkit/shmkit/internal/asleep"
+	"github.com/shmkit/shmkit/internal/proctest"
 )
 
 // getCounts says the same of a get of one message that was in the queue.
@@ -39,22 +41,14 @@ func TestCrashInGetWhileAProducerSleeps(t *testing.T) {
 		op: "get", capacity: 2, fill: 2,
 		before: func(t *testing.T, q *Queue[checked], path string) {
 			go func() { results <- q.Put(background, messageOf(3)) }()
-			time.Sleep(10 * time.Millisecond)
+			asleep.Await(t, q.o.Seg, 1)
 		},
 		after: func(t *testing.T, q *Queue[checked], points []string) {
 			comes, abandoned := getCounts(points)
 			if comes == 1 {
 				getChecked(t, q, 1, 1)
 			}
-			select {
-			case err := <-results:
-				if err != nil {
-					t.Error(err)
-				}
-			case <-time.After(soon):
-				t.Error("the producer sleeps on")
-				q.Close()
-			}
+			wantErr(t, proctest.Ends(t, results, "the producer goes on"), nil)
 			getChecked(t, q, 2, 3)
 			usable(t, q)
 			wantAbandoned(t, q, abandoned)
@@ -67,7 +61,6 @@ func TestCrashInGetThatWaits(t *testing.T) {
 	sweep(t, scene{
 		op: "get", capacity: 2,
 		during: func(t *testing.T, q *Queue[checked]) {
-			time.Sleep(10 * time.Millisecond)
 			putChecked(t, q, 1, 2)
 		},
 		after: func(t *testing.T, q *Queue[checked], points []string) {

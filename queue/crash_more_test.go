@@ -5,9 +5,10 @@ package queue
 import (
 	"sync"
 	"testing"
-	"time"
 
+	"github.com/shmkit/shmkit/internal/asleep"
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -96,7 +97,6 @@ func TestCrashInOtherPutsThatWait(t *testing.T) {
 	for _, op := range []string{"PutBatch", "Commit"} {
 		t.Run(op, func(t *testing.T) {
 			sweep(t, scene{op: op, capacity: 2, fill: 2, during: func(t *testing.T, q *Queue[checked]) {
-				time.Sleep(10 * time.Millisecond)
 				getChecked(t, q, 1, 2)
 			}, after: func(t *testing.T, q *Queue[checked], points []string) {
 				published := times(points, "queue.published")
@@ -146,7 +146,7 @@ func TestCrashInTask(t *testing.T) {
 	results := make(chan error, 1)
 	sweep(t, scene{op: "Task", capacity: 4, fill: 2, joinable: true, before: func(t *testing.T, q *Queue[checked], path string) {
 		go func() { results <- q.Join(background) }()
-		time.Sleep(10 * time.Millisecond)
+		asleep.Await(t, q.o.Seg, 1)
 	}, after: func(t *testing.T, q *Queue[checked], points []string) {
 		first := 1 + times(points, "queue.taken")
 		getChecked(t, q, first, 2)
@@ -159,12 +159,7 @@ func TestCrashInTask(t *testing.T) {
 			}
 			wantErr(t, q.TaskDone(), nil)
 		}
-		select {
-		case err := <-results:
-			wantErr(t, err, nil)
-		case <-time.After(soon):
-			t.Fatal("Join hangs")
-		}
+		wantErr(t, proctest.Ends(t, results, "Join"), nil)
 		wantErr(t, q.TaskDone(), ErrNotHeld)
 	}})
 }
@@ -201,7 +196,7 @@ func queueCloseAtPoint(t *testing.T, op, point string, puts bool) {
 		mu.Unlock()
 		if name == point && first {
 			go func() { closed <- q.o.Seg.Close() }()
-			time.Sleep(20 * time.Millisecond)
+			proctest.Eventually(t, proctest.Hang, q.o.Seg.Closed, "the close begins")
 		}
 	})
 	err = operations[op](q)

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/asleep"
+	"github.com/shmkit/shmkit/internal/proctest"
 )
 
 // putCounts says how often message 99 comes out after a put that passed these points, and how often it is abandoned.
@@ -46,7 +49,7 @@ func TestCrashInPutWhileAConsumerSleeps(t *testing.T) {
 				v, err := q.Get(background)
 				results <- result{v, err}
 			}()
-			time.Sleep(10 * time.Millisecond)
+			asleep.Await(t, q.o.Seg, 1)
 		},
 		after: func(t *testing.T, q *Queue[checked], points []string) {
 			comes, abandoned := putCounts(points)
@@ -60,7 +63,7 @@ func TestCrashInPutWhileAConsumerSleeps(t *testing.T) {
 				if r.err != nil || r.v != messageOf(want) {
 					t.Errorf("got %v, %v, want message %d", r.v, r.err, want)
 				}
-			case <-time.After(soon):
+			case <-time.After(proctest.Hang):
 				t.Error("the consumer sleeps on")
 				q.Close()
 			}
@@ -74,7 +77,6 @@ func TestCrashInPutThatWaits(t *testing.T) {
 	sweep(t, scene{
 		op: "put", capacity: 2, fill: 2,
 		during: func(t *testing.T, q *Queue[checked]) {
-			time.Sleep(10 * time.Millisecond)
 			getChecked(t, q, 1, 1)
 		},
 		after: func(t *testing.T, q *Queue[checked], points []string) {

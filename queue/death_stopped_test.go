@@ -38,9 +38,9 @@ func TestStoppedProcessIsWaitedFor(t *testing.T) {
 			select {
 			case <-done:
 				t.Errorf("did not wait: %v", err)
-			case <-time.After(1200 * time.Millisecond): // longer than any sleep without a look
+			case <-time.After(1200 * time.Millisecond): //clock: longer than any sleep without a look, so that it would be over by mistake
 			}
-			if used := processorTime(t) - before; used > 300*time.Millisecond {
+			if used := processorTime(t) - before; used > 300*time.Millisecond { //clock: processor time, of a process that sleeps
 				t.Errorf("the wait took %v of processor time", used)
 			}
 			child.Signal(syscall.SIGCONT)

@@ -83,6 +83,8 @@ func (f face) refusesGet(t *testing.T, wants [3]error) {
 }
 
 // timed does op with a timeout, which is never early.
+//
+// clock: that a time-out is never early is the subject
 func timed(t *testing.T, op func(context.Context) error) error {
 	t.Helper()
 	const patience = 5 * time.Millisecond
@@ -110,7 +112,6 @@ func TestFaceWaits(t *testing.T) {
 			var putErr, getErr error
 			put := proctest.MustBlock(t, func() { putErr = full.put(background, 3) })
 			get := proctest.MustBlock(t, func() { _, getErr = empty.get(background) })
-			began := time.Now()
 			if closes {
 				wantErr(t, full.close(), nil)
 				wantErr(t, empty.close(), nil)
@@ -121,9 +122,6 @@ func TestFaceWaits(t *testing.T) {
 			}
 			<-put
 			<-get
-			if took := time.Since(began); took >= lostWakeUp {
-				t.Errorf("it took %v", took)
-			}
 			wantErr(t, putErr, want)
 			wantErr(t, getErr, want)
 			if policy != shmsync.Spin && (full.stats().Waits == 0 || empty.stats().Waits == 0) { // who spins does not sleep
@@ -212,17 +210,11 @@ func TestFaceNotificationsAreNotLost(t *testing.T) {
 				}
 			}
 		}()
-		worst := time.Duration(0)
 		for i := range int64(1500) {
-			began := time.Now()
 			wantErr(t, there.put(background, i), nil)
 			if v, err := back.get(background); err != nil || v != i {
 				t.Fatalf("%s: %d, %v, want %d", kind, v, err, i)
 			}
-			worst = max(worst, time.Since(began))
-		}
-		if worst >= lostWakeUp {
-			t.Errorf("%s: the slowest round took %v", kind, worst)
 		}
 		wantErr(t, there.close(), nil)
 	}

@@ -3,12 +3,11 @@ package queue
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/anishathalye/porcupine"
-
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -46,10 +45,11 @@ func openHistory(seg *shm.Segment) (h history, err error) {
 	return h, err
 }
 
-// begin waits until all processes of the history are running, but not for long: one may have been killed.
+// begin waits until all processes of the history are running, but not for ever: one may have been killed.
 func (h history) begin() {
 	h.running.Add(1)
-	for began := time.Now(); h.running.Load() < h.processes.Load() && time.Since(began) < 20*time.Millisecond; {
+	for looks := 0; h.running.Load() < h.processes.Load() && looks < 1000; looks++ {
+		runtime.Gosched()
 	}
 }
 
@@ -159,8 +159,7 @@ func (r rules) play(t *testing.T, round int) {
 		c.Send("go")
 	}
 	if r.kill { // the first producer and the last consumer
-		for began := time.Now(); h.clock.Load() < uint64(10*round+5) && time.Since(began) < soon; {
-		}
+		proctest.Eventually(t, proctest.Hang, func() bool { return h.clock.Load() >= uint64(min(10*round+5, 30)) }, "the history begins")
 		killed := []*proctest.Child{children[0], children[len(children)-1]}
 		children = children[1 : len(children)-1]
 		for _, c := range killed {
@@ -180,7 +179,7 @@ func (r rules) play(t *testing.T, round int) {
 			known = append(known, o)
 		}
 	}
-	if result := porcupine.CheckOperationsTimeout(r.fifo(), known, 20*time.Second); result != porcupine.Ok {
+	if result := porcupine.CheckOperationsTimeout(r.fifo(), known, proctest.Hang); result != porcupine.Ok {
 		t.Fatalf("the history is %v: %v", result, known)
 	}
 }

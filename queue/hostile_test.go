@@ -27,7 +27,6 @@ func useAll(t *testing.T, q *Queue[uint64]) {
 	t.Helper()
 	ctx, cancel := context.WithDeadline(background, time.Now())
 	defer cancel()
-	began := time.Now()
 	for range 3 {
 		_, get := q.TryGet()
 		_, blockingGet := q.Get(ctx)
@@ -42,9 +41,6 @@ func useAll(t *testing.T, q *Queue[uint64]) {
 		}
 		q.Stats()
 		q.Closed()
-	}
-	if took := time.Since(began); took > soon {
-		t.Fatalf("took %v", took)
 	}
 }
 

@@ -98,7 +98,7 @@ func TestTaskDoneTooOften(t *testing.T) {
 	if n, err := q.GetBatch(background, buf); n != 1 || err != nil {
 		t.Error(n, err)
 	}
-	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond)
+	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond) //clock: that the time-out ends the wait is the subject
 	defer cancel()
 	wantErr(t, q.Join(ctx), context.DeadlineExceeded)
 	wantErr(t, q.TaskDone(), nil)
@@ -114,15 +114,11 @@ func TestJoinAndDeath(t *testing.T) {
 	w.Expect("took")
 	var err error
 	done := proctest.MustBlock(t, func() { err = q.Join(background) })
-	began := time.Now()
 	kill(t, w)
 	<-done
 	wantErr(t, err, nil)
-	if took := time.Since(began); took > 500*time.Millisecond {
-		t.Errorf("Join needed %v", took)
-	}
 	usable(t, q)
-	wantErr(t, q.Join(timeLimit(t, 10*time.Millisecond)), context.DeadlineExceeded) // usable has not said that it is done
+	wantErr(t, q.Join(timeLimit(t, 10*time.Millisecond)), context.DeadlineExceeded) //clock: the time-out is the subject; usable has not said that it is done
 }
 
 func timeLimit(t *testing.T, d time.Duration) context.Context {
@@ -139,7 +135,6 @@ func TestJoinAndOtherDeaths(t *testing.T) {
 	var err error
 	done := proctest.MustBlock(t, func() { err = q.Join(background) })
 	kill(t, child)
-	began := time.Now()
 	<-done
 	wantErr(t, err, nil)
 	wantAbandoned(t, q, 1)
@@ -154,9 +149,6 @@ func TestJoinAndOtherDeaths(t *testing.T) {
 	wantErr(t, q.TaskDone(), nil)
 	<-done
 	wantErr(t, err, nil)
-	if took := time.Since(began); took > soon {
-		t.Errorf("it took %v", took)
-	}
 }
 
 // Many rounds of put, join and done: Join returns only when all is done, and does return.
@@ -183,7 +175,7 @@ func TestJoinRaces(t *testing.T) {
 		for range n {
 			wantErr(t, q.Put(background, round), nil)
 		}
-		wantErr(t, q.Join(timeLimit(t, 5*time.Second)), nil)
+		wantErr(t, q.Join(timeLimit(t, proctest.Hang)), nil)
 		if len(done) != int(n) {
 			t.Fatalf("round %d: joined after %d of %d", round, len(done), n)
 		}
@@ -248,6 +240,7 @@ func TestHostileSeats(t *testing.T) {
 		for i := range q.r.tasks.seats {
 			q.r.tasks.seats[i].word.Store(word)
 		}
+		//clock: with such words it may wait for ever
 		if err := q.Join(timeLimit(t, time.Millisecond)); err != nil && err != context.DeadlineExceeded {
 			t.Error(err)
 		}

@@ -39,7 +39,7 @@ func TestAcceptAfterHangUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(proctest.Hang))
 		got, err := io.ReadAll(c)
 		if err != nil || len(got) != 8 || binary.NativeEndian.Uint64(got) != i {
 			t.Fatalf("connection %d: %x, %v", i, got, err)
@@ -56,7 +56,7 @@ var roleImpatient = proctest.Register("impatient", func(args []string) {
 	exitOn(err)
 	connected := 0
 	for range n {
-		ctx, cancel := context.WithTimeout(background, time.Duration(rand.IntN(400))*time.Microsecond)
+		ctx, cancel := context.WithTimeout(background, rand.N(400*time.Microsecond)) //clock: dialers that give up are the subject
 		c, err := Dial(ctx, args[0], DialOptions{})
 		cancel()
 		if errors.Is(err, syscall.ECONNREFUSED) {

@@ -5,7 +5,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/segment"
@@ -27,7 +26,7 @@ func TestDialerDies(t *testing.T) {
 	for range 3 {
 		child := proctest.Start(t, roleDial, path)
 		child.Expect("dialing")
-		proctest.Eventually(t, soon, func() bool { return l.(*listener).backlog.Len() > 0 }, "it has offered its pipe")
+		proctest.Eventually(t, proctest.Hang, func() bool { return l.(*listener).backlog.Len() > 0 }, "it has offered its pipe")
 		kill(t, child)
 	}
 	served := make(chan error, 1)
@@ -82,15 +81,11 @@ func TestDialsLeaveNothing(t *testing.T) {
 	}
 	all.Wait()
 	seg := c.(*Pipe).p.o.Seg
-	objects := 0
-	for range 5 { // the other process may still be closing
-		objects = 0
+	proctest.Eventually(t, proctest.Hang, func() bool {
+		objects := 0
 		seg.Names(func(string, segment.Kind) bool { objects++; return true })
-		time.Sleep(10 * time.Millisecond)
-	}
-	if objects != 2 {
-		t.Errorf("%d objects are left", objects)
-	}
+		return objects == 2
+	}, "the others close, and two objects are left")
 	info, err := os.Stat(path)
 	wantErr(t, err, nil)
 	if real := info.Sys().(*syscall.Stat_t).Blocks * 512; real > 32<<20 {

@@ -74,7 +74,7 @@ func dial(t testing.TB, path string) net.Conn {
 // echoes checks that what is written comes back.
 func echoes(t testing.TB, c net.Conn, text string) {
 	t.Helper()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(proctest.Hang))
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
 	}

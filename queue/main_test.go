@@ -8,16 +8,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
-func TestMain(m *testing.M) { proctest.Main(m) }
+// Sleeps are bounded by an hour, so that a wake-up that is lost hangs. Only the dead, whom crash points kill between a change and its
+// wake-up, may cost others a sleep.
+func TestMain(m *testing.M) {
+	if os.Getenv(wait.BackstopEnv) == "" && !crashpoint.Enabled {
+		wait.SetBackstop(time.Hour)
+	}
+	proctest.Main(m)
+}
 
 var background = context.Background()
-
-// soon is how long the survivors of a death may need to go on.
-const soon = 2 * time.Second
 
 // newSegment makes an anonymous segment that is closed at the end of the test.
 func newSegment(t testing.TB, o shm.Options) *shm.Segment {

@@ -90,7 +90,7 @@ func hurry(set func(time.Time) error, closed, late bool) (done func()) {
 	if closed || late {
 		return func() {}
 	}
-	set(time.Now().Add(2 * time.Millisecond))
+	set(time.Now().Add(2 * time.Millisecond)) //clock: the deadline is the subject
 	return func() { set(time.Time{}) }
 }
 

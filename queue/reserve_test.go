@@ -98,7 +98,7 @@ func TestReserveAndPeekWait(t *testing.T) {
 	mustGet(t, q, 6)
 	<-done
 	mustGet(t, q, 7)
-	ctx, cancel := context.WithTimeout(background, 5*time.Millisecond)
+	ctx, cancel := context.WithTimeout(background, 5*time.Millisecond) //clock: that the time-out ends the wait is the subject
 	defer cancel()
 	_, err := q.Peek(ctx)
 	wantErr(t, err, context.DeadlineExceeded)
@@ -122,12 +122,8 @@ func TestSegmentClosedWhileReserved(t *testing.T) {
 	r, err := q.Reserve(background)
 	wantErr(t, err, nil)
 	putChecked(t, q, 2, 2)
-	began := time.Now()
 	if err := q.o.Seg.Close(); err != nil {
 		t.Fatal(err)
-	}
-	if took := time.Since(began); took > 500*time.Millisecond {
-		t.Errorf("it took %v", took)
 	}
 	*r.Value = messageOf(9)
 	wantErr(t, r.Commit(), shm.ErrClosed)

@@ -186,7 +186,7 @@ func comesToRest(resting func() bool) bool {
 		if resting() {
 			return true
 		}
-		time.Sleep(pause)
+		time.Sleep(pause) // nothing tells when it rests
 		pause = min(2*pause, 10*time.Millisecond)
 	}
 	return false

@@ -23,7 +23,6 @@ func TestSPSCCloseWhileReserved(t *testing.T) {
 			wantErr(t, err, ErrEmpty)
 			var v checked
 			done := proctest.MustBlock(t, func() { v, err = q.Get(background) })
-			began := time.Now()
 			if end == "finishes" {
 				child.Send("go on")
 				child.Expect("finished")
@@ -36,9 +35,6 @@ func TestSPSCCloseWhileReserved(t *testing.T) {
 				kill(t, child)
 				<-done
 				wantErr(t, err, ErrClosed)
-			}
-			if took := time.Since(began); took > 500*time.Millisecond {
-				t.Errorf("it took %v", took)
 			}
 			_, err = q.TryGet()
 			wantErr(t, err, ErrClosed)
@@ -60,13 +56,13 @@ func TestSPSCCloseWhileReserved(t *testing.T) {
 // A message that races with Close is delivered, or its Put has returned ErrClosed: the last message that was put is the last one got.
 func TestSPSCCloseRaces(t *testing.T) {
 	for _, capacity := range []int{1, 4, 256} {
-		for round := range 12 {
+		for range 12 {
 			q, path := namedSPSC(t, capacity, Options{})
 			consumer := proctest.Start(t, roleSPSCTraffic, path, "get")
 			producer := proctest.Start(t, roleSPSCTraffic, path, "put", "1")
 			consumer.Expect("ready")
 			producer.Expect("ready")
-			time.Sleep(time.Duration(round) * 700 * time.Microsecond)
+			proctest.Stagger(8 * time.Millisecond)
 			if err := q.Close(); err != nil {
 				t.Fatal(err)
 			}

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/asleep"
+	"github.com/shmkit/shmkit/internal/proctest"
 )
 
 func TestSPSCCrashInGet(t *testing.T) {
@@ -25,7 +28,6 @@ func TestSPSCCrashInGetThatWaits(t *testing.T) {
 	for op, messages := range map[string]uint64{"Get": 1, "Release": 1} {
 		t.Run(op, func(t *testing.T) {
 			spscScene{op: op, capacity: 2, during: func(t *testing.T, q *SPSC[checked]) {
-				time.Sleep(10 * time.Millisecond)
 				spscPut(t, q, 1, 2)
 			}, after: func(t *testing.T, q *SPSC[checked], points []string) {
 				gone := count(slices.Contains(points, "spsc.read"), messages)
@@ -41,7 +43,7 @@ func TestSPSCCrashInGetWhileTheProducerSleeps(t *testing.T) {
 	results := make(chan error, 1)
 	spscScene{op: "Get", capacity: 2, fill: 2, before: func(t *testing.T, q *SPSC[checked]) {
 		go func() { results <- q.Put(background, messageOf(3)) }()
-		time.Sleep(10 * time.Millisecond)
+		asleep.Await(t, q.o.Seg, 1)
 	}, after: func(t *testing.T, q *SPSC[checked], points []string) {
 		if !slices.Contains(points, "spsc.read") {
 			spscGet(t, q, 1, 1)
@@ -49,7 +51,7 @@ func TestSPSCCrashInGetWhileTheProducerSleeps(t *testing.T) {
 		select {
 		case err := <-results:
 			wantErr(t, err, nil)
-		case <-time.After(soon):
+		case <-time.After(proctest.Hang):
 			t.Fatal("the producer sleeps on")
 		}
 		spscGet(t, q, 2, 3)

@@ -5,6 +5,9 @@ package queue
 import (
 	"testing"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/asleep"
+	"github.com/shmkit/shmkit/internal/proctest"
 )
 
 func TestSPSCCrashInPut(t *testing.T) {
@@ -31,7 +34,6 @@ func TestSPSCCrashInPutThatWaits(t *testing.T) {
 	for op, messages := range map[string]uint64{"Put": 1, "PutBatch": 2, "Commit": 1} {
 		t.Run(op, func(t *testing.T) {
 			spscScene{op: op, capacity: 2, fill: 2, during: func(t *testing.T, q *SPSC[checked]) {
-				time.Sleep(10 * time.Millisecond)
 				spscGet(t, q, 1, 2)
 			}, after: func(t *testing.T, q *SPSC[checked], points []string) {
 				published := uint64(0)
@@ -76,7 +78,7 @@ func TestSPSCCrashInPutWhileTheConsumerSleeps(t *testing.T) {
 			}
 			results <- v
 		}()
-		time.Sleep(10 * time.Millisecond)
+		asleep.Await(t, q.o.Seg, 1)
 	}, after: func(t *testing.T, q *SPSC[checked], points []string) {
 		come, abandoned := fate(points)
 		want := uint64(99)
@@ -89,7 +91,7 @@ func TestSPSCCrashInPutWhileTheConsumerSleeps(t *testing.T) {
 			if v != messageOf(want) {
 				t.Errorf("got %v, want message %d", v, want)
 			}
-		case <-time.After(soon):
+		case <-time.After(proctest.Hang):
 			t.Fatal("the consumer sleeps on")
 		}
 		spscUsable(t, q)

@@ -4,9 +4,9 @@ package queue
 
 import (
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -33,7 +33,7 @@ func closeAtPoint(t *testing.T, op, point string) {
 		if name == point {
 			crashpoint.Trace(nil)
 			go func() { closed <- q.o.Seg.Close() }()
-			time.Sleep(20 * time.Millisecond)
+			proctest.Eventually(t, proctest.Hang, q.o.Seg.Closed, "the close begins")
 		}
 	})
 	defer crashpoint.Trace(nil)

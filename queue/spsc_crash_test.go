@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-	"time"
 
+	"github.com/shmkit/shmkit/internal/asleep"
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
@@ -90,7 +90,7 @@ type spscScene struct {
 	op       string
 	capacity int
 	fill     uint64                               // messages 1, 2, … in the queue
-	during   func(t *testing.T, q *SPSC[checked]) // what the test does when the child has begun; may be nil
+	during   func(t *testing.T, q *SPSC[checked]) // what the test does when the child sleeps, or is dead; may be nil
 	before   func(t *testing.T, q *SPSC[checked]) // prepares more; may be nil
 	after    func(t *testing.T, q *SPSC[checked], points []string)
 	closed   bool // the queue is closed at the end
@@ -112,6 +112,7 @@ func (s spscScene) sweep(t *testing.T) {
 		child := proctest.Start(t, roleSPSCCrash, path, s.op, strconv.Itoa(n))
 		child.Expect("ready")
 		if s.during != nil {
+			asleep.AwaitOrEnd(t, q.o.Seg, 1, child)
 			s.during(t, q)
 		}
 		state := child.Wait()
@@ -123,13 +124,9 @@ func (s spscScene) sweep(t *testing.T) {
 		for _, p := range points {
 			all[p] = true
 		}
-		began := time.Now()
 		s.after(t, q, points)
 		if !s.closed {
 			spscUsable(t, q)
-		}
-		if took := time.Since(began); took > soon {
-			t.Errorf("the survivors needed %v", took)
 		}
 		if t.Failed() {
 			t.Fatalf("killed at point %d of %v", n, points)
@@ -164,14 +161,9 @@ func TestSPSCCrashInClose(t *testing.T) {
 	results := make(chan error, 1)
 	spscScene{op: "Close", capacity: 2, closed: true, before: func(t *testing.T, q *SPSC[checked]) {
 		go func() { _, err := q.Get(background); results <- err }()
-		time.Sleep(10 * time.Millisecond)
+		asleep.Await(t, q.o.Seg, 1)
 	}, after: func(t *testing.T, q *SPSC[checked], points []string) {
-		select {
-		case err := <-results:
-			wantErr(t, err, ErrClosed)
-		case <-time.After(soon):
-			t.Fatal("the consumer sleeps on")
-		}
+		wantErr(t, proctest.Ends(t, results, "the consumer goes on"), ErrClosed)
 		wantErr(t, q.TryPut(messageOf(1)), ErrClosed)
 	}}.sweep(t)
 }

@@ -3,7 +3,6 @@ package queue
 import (
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
@@ -200,11 +199,10 @@ func TestSPSCTakeOverWhileTheOtherSleeps(t *testing.T) {
 	var err error
 	done := proctest.MustBlock(t, func() { v, err = q.Get(background) })
 	kill(t, child)
-	began := time.Now()
 	spscPut(t, q, 7, 7)
 	<-done
-	if err != nil || v != messageOf(7) || time.Since(began) > soon {
-		t.Errorf("got %v, %v after %v", v, err, time.Since(began))
+	if err != nil || v != messageOf(7) {
+		t.Errorf("got %v, %v", v, err)
 	}
 	spscAbandoned(t, q, 1)
 }

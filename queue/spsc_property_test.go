@@ -4,9 +4,8 @@ import (
 	"slices"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"github.com/shmkit/shmkit/shm"
+	"pgregory.net/rapid"
 )
 
 // An spscModel is what an SPSC should be: a slice.

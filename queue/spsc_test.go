@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/asleep"
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -78,16 +80,11 @@ func TestSPSCWakesProducer(t *testing.T) {
 	}
 	done := make(chan error)
 	go func() { done <- q.Put(background, 1) }()
-	time.Sleep(20 * time.Millisecond)
+	asleep.Await(t, q.o.Seg, 1)
 	if _, err := q.TryGet(); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case err := <-done:
-		wantErr(t, err, nil)
-	case <-time.After(500 * time.Millisecond):
-		t.Fatal("the producer sleeps on")
-	}
+	wantErr(t, proctest.Ends(t, done, "the producer goes on"), nil)
 }
 
 func TestSPSCReserve(t *testing.T) {
@@ -164,7 +161,7 @@ func TestSPSCClose(t *testing.T) {
 	if _, err := q.Get(background); n != 1 || err != ErrClosed {
 		t.Errorf("%d messages, then %v", n, err)
 	}
-	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond)
+	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond) //clock: that the time-out ends the wait is the subject
 	defer cancel()
 	_, err := newSPSC[int64](t, 8, Options{}).Get(ctx)
 	wantErr(t, err, context.DeadlineExceeded)
@@ -190,7 +187,7 @@ func TestSPSCStats(t *testing.T) {
 	}
 	done := make(chan error)
 	go func() { _, err := q.Get(background); done <- err }()
-	time.Sleep(50 * time.Millisecond)
+	asleep.Await(t, q.o.Seg, 1)
 	wantErr(t, q.Put(background, line{}), nil)
 	wantErr(t, <-done, nil)
 	if got, want := q.Stats(), (Stats{Put: 5, Got: 5, Dropped: 5, Bytes: 5 * 64, HighWater: 4, Waits: 1}); got != want {

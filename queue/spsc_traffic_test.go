@@ -47,13 +47,13 @@ func TestSPSCKilledAtRandom(t *testing.T) {
 		consumer := proctest.Start(t, roleSPSCTraffic, path, "get")
 		producer.Expect("ready")
 		consumer.Expect("ready")
-		time.Sleep(time.Duration(3+7*round%11) * time.Millisecond)
+		proctest.Stagger(14 * time.Millisecond)
 		first, second := producer, consumer
 		if round%2 == 1 {
 			first, second = consumer, producer
 		}
 		kill(t, first)
-		time.Sleep(time.Duration(round%3) * time.Millisecond)
+		proctest.Stagger(3 * time.Millisecond)
 		kill(t, second)
 		last := uint64(0)
 		for {

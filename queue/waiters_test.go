@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/asleep"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
@@ -24,7 +25,8 @@ func TestManyWaitersFewThreads(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(50 * time.Millisecond)
+	asleep.Await(t, q.o.Seg, 1)
+	time.Sleep(50 * time.Millisecond) // that the others, who follow the one that sleeps, take no threads shows only then
 	if after := threads(t); after > before+20 {
 		t.Errorf("%d threads with all waiting, %d before", after, before)
 	}
@@ -67,7 +69,7 @@ func TestNoWakeWithoutWaiters(t *testing.T) {
 func TestStatsWaits(t *testing.T) {
 	q := newQueue[int64](t, 256, Options{})
 	done := proctest.MustBlock(t, func() { q.Get(background) })
-	time.Sleep(20 * time.Millisecond)
+	asleep.Await(t, q.o.Seg, 1)
 	mustPut(t, q, 1)
 	<-done
 	for v := range int64(200) {

@@ -72,7 +72,7 @@ func TestDropOldestWaitsForAWriter(t *testing.T) {
 	wantErr(t, oldest.Commit(), nil)
 	select {
 	case <-done:
-	case <-time.After(soon):
+	case <-time.After(proctest.Hang):
 		t.Fatal("it waits for a consumer")
 	}
 	wantErr(t, put, nil)
