@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-
-	wire "github.com/shmkit/shmkit/internal/codec"
 )
 
 // waiters are those of calls of Apply that are over.
@@ -35,7 +33,7 @@ func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, e
 		}
 		var again bool
 		settling = true
-		r, again, err = settle(p, t, i)
+		r, again, err = settle(p, t, i, &w.scratch)
 		if settling = false; !again {
 			p.release(i)
 			break
@@ -64,10 +62,12 @@ func send[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w, to *waiter, 
 		slots = p.grab(w, room[:0], 1, true)
 	}
 	i := slots[0]
-	if err := fill(p, t, to, i, 0, 1, b); err != nil {
+	if err := sendRoom(ctx, p, t, w, i, b); err != nil {
+		p.leaveRoom(w)
 		p.release(i)
 		return 0, err
 	}
+	fill(p, t, to, i, 0, 1)
 	p.calls[i].future = f
 	if err := p.submit(ctx, slots, false); err != nil {
 		return 0, err
@@ -79,37 +79,55 @@ func (t *Task[A, R]) unsent(err error) error {
 	return fmt.Errorf("pool: task %q: send the argument: %w", t.name, err)
 }
 
-// fill puts count arguments, from that index on, into slot i, which is the caller's.
-func fill[A, R any](p *Pool, t *Task[A, R], w *waiter, i uint32, index, count int, b []byte) (err error) {
+// sendRoom puts an argument into slot i as soon as there is room for it.
+func sendRoom[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w *waiter, i uint32, b []byte) error {
+	for {
+		placed, err := p.place(w, i, b)
+		switch {
+		case placed:
+			return nil
+		case err != nil:
+			return p.notPlaced(t.unsent(err))
+		}
+		if err := p.await(ctx, w); err != nil {
+			return err
+		}
+	}
+}
+
+// notPlaced is the error of an argument that was not placed because of err: if the pool has ended, why.
+func (p *Pool) notPlaced(err error) error {
+	if p.alive.Err() != nil {
+		return context.Cause(p.alive)
+	}
+	return err
+}
+
+// fill says what is in slot i, which is the caller's: count arguments from that index on. They are in place.
+func fill[A, R any](p *Pool, t *Task[A, R], w *waiter, i uint32, index, count int) {
 	sl := &p.slots[i]
 	sl.task, sl.count = t.id, uint32(count)
-	if sl.arg, sl.argLen, err = p.hold(b, sl.args[:]); err != nil {
-		if p.alive.Err() != nil {
-			return context.Cause(p.alive)
-		}
-		return t.unsent(err)
-	}
 	c := &p.calls[i] // as release has left it; not as a whole, since others look whether it is out
-	c.waiter, c.index, c.task, c.options = w, index, t.name, &t.options
-	return nil
+	c.waiter, c.index, c.count, c.task, c.options = w, index, count, t.name, &t.options
 }
 
 // settle reads the result in slot i, which has one argument, or tries again because the task's policy says so.
-func settle[A, R any](p *Pool, t *Task[A, R], i uint32) (r R, again bool, err error) {
+func settle[A, R any](p *Pool, t *Task[A, R], i uint32, scratch *[]byte) (r R, again bool, err error) {
 	c := &p.calls[i]
 	if c.err != nil {
 		return r, false, c.err
 	}
-	b, err := p.output(i)
+	kind := c.got.kind
+	b, err := p.result(i, scratch, kind == kindValue && !t.rets.isWire())
 	if err != nil {
 		return r, false, err
 	}
-	r, err = t.open(p.slots[i].kind, b)
+	r, err = t.open(kind, b)
 	if err != nil && p.terminated.Load() { // its context has ended for that
 		<-p.alive.Done() // at once
 		return r, false, context.Cause(p.alive)
 	}
-	if err == nil || t.options.Retry == nil || p.slots[i].kind == kindFailed {
+	if err == nil || t.options.Retry == nil || kind == kindFailed {
 		return r, false, err
 	}
 	retry, after := t.options.Retry(c.tries+1, err)
@@ -119,11 +137,32 @@ func settle[A, R any](p *Pool, t *Task[A, R], i uint32) (r R, again bool, err er
 	return r, retry, err
 }
 
-// open makes a value of a result, or the error that it is.
+// result is what the worker has left in slot i: in memory that no other process can write, unless its reader copies it once
+// and decodes the copy. It is valid until the next call with that scratch memory.
+func (p *Pool) result(i uint32, scratch *[]byte, copies bool) ([]byte, error) {
+	o := &p.calls[i].got
+	if o.moved != nil {
+		return o.moved, nil
+	}
+	b, err := p.bytes(o.block.off, o.block.size, p.slots[i].results[:])
+	if err != nil || copies {
+		return b, err
+	}
+	b = append((*scratch)[:0], b...)
+	if len(b) <= scratchBytes {
+		*scratch = b
+	}
+	return b, nil
+}
+
+// scratchBytes is how much memory a call keeps for results.
+const scratchBytes = 64 << 10
+
+// open makes a value of a result, or the error that it is. The bytes are in memory of this process, unless the value is copied.
 func (t *Task[A, R]) open(kind uint32, b []byte) (v R, err error) {
 	if kind != kindValue {
-		var f failure
-		if err := wire.Decode(b, &f); err != nil {
+		f, err := codec[failure]{}.receive(b)
+		if err != nil {
 			return v, fmt.Errorf("pool: task %q: decode its failure: %w", t.name, err)
 		}
 		return v, errorFrom(t.name, kind, f)

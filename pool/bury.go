@@ -40,6 +40,7 @@ func (p *Pool) bury(worker proctab.Owner, d WorkerExit, clean bool) {
 	p.nudge()
 	if !p.local {
 		p.s.Reclaim() // what the worker had allocated but not given away
+		p.roomFreed()
 	}
 	p.release(gone...)
 }
@@ -95,6 +96,7 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 	if p.local {
 		c.stuck = true
 	} else {
+		c.got = sl.look(c.count)
 		p.dropResult(i) // of the attempt that died
 	}
 	c.kills++
@@ -110,9 +112,9 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 		c.err = context.Cause(p.alive)
 	case c.waiter == nil: // nobody will see it
 		c.err = ErrClosed
-	case sl.count > 1:
-		event(slog.LevelWarn, "tasks of a chunk run again one by one: their worker died", slog.String("task", c.task), slog.Int("count", int(sl.count)))
-		p.retried += int(min(sl.at.Load(), sl.count-1)) // those before the one that ran
+	case c.count > 1:
+		event(slog.LevelWarn, "tasks of a chunk run again one by one: their worker died", slog.String("task", c.task), slog.Int("count", c.count))
+		p.retried += c.got.at // those before the one that ran
 		if c.split = true; enough {
 			c.err = p.quarantined(c, d)
 		} else {
@@ -123,10 +125,10 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 	default:
 		event(slog.LevelWarn, "task runs again: its worker died", slog.String("task", c.task), slog.Int("kills", c.kills))
 		p.retried++
-		p.enqueue(i) // #3 -> #2
+		p.requeue(i) // #3 -> #2
 		return true
 	}
-	c.serial++
+	c.serial = nextSerial(c.serial)
 	sl.state.Store(stateOf(phaseDone, 0, c.serial)) // #3 -> #4
 	return false
 }

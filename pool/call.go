@@ -5,20 +5,26 @@ import "time"
 // A call is what the parent knows of the task in a slot. Guarded by Pool.mu while it is live, its waiter's otherwise; live and
 // out are guarded by Pool.mu at all times.
 type call struct {
-	out     bool    // submitted, and not released
-	waiter  *waiter // nil: the caller has gone
-	index   int     // of the first argument
-	task    string
-	options *TaskOptions
-	serial  uint32  // of the current attempt
-	tries   int     // attempts that failed with an error
-	kills   int     // workers that died while they ran it
-	live    bool    // queued, running, or waiting for another attempt
-	delayed bool    // live, but it is not yet time to try again
-	owed    bool    // not live, but pending: it may run again because of its error
-	split   bool    // its worker died: its arguments are to run one by one; the one that ran was slot.at
-	err     error   // instead of a result
-	future  settler // of ApplyAsync, else nil
+	out      bool    // submitted, and not released
+	waiter   *waiter // nil: the caller has gone
+	index    int     // of the first argument
+	count    int     // arguments in it, from 1
+	arg      block   // of the arguments
+	moved    []byte  // the arguments, when they had to make room: see room.go
+	got      outcome // what the worker has left
+	task     string
+	options  *TaskOptions
+	serial   uint32  // of the current attempt
+	tries    int     // attempts that failed with an error
+	kills    int     // workers that died while they ran it
+	live     bool    // queued, running, or waiting for another attempt
+	delayed  bool    // live, but it is not yet time to try again, or there is no room for its argument
+	homeless bool    // delayed for want of room
+	listed   bool    // its result has come, and its waiter has not been told yet
+	owed     bool    // not live, but pending: it may run again because of its error
+	split    bool    // its worker died: its arguments are to run one by one; the one that ran was slot.at
+	err      error   // instead of a result
+	future   settler // of ApplyAsync, else nil
 
 	timed   bool      // its waiter wants to know how long it takes
 	since   time.Time // of the submission, if it is timed
@@ -26,6 +32,49 @@ type call struct {
 	expired bool      // its worker is being killed because of it
 	stuck   bool      // a goroutine that cannot be killed is still at it, see local.go
 	left    bool      // stuck, and otherwise nobody's
+}
+
+// A block is where an argument or a result is.
+type block struct {
+	off  uint64 // 0: in the slot
+	size int    // bytes
+}
+
+// outside is how many bytes of shared memory it takes beside the slot.
+func (b *block) outside() int {
+	if b.off == 0 {
+		return 0
+	}
+	return b.size
+}
+
+// An outcome is what a worker says of a task that is done. The parent reads it once, into its own memory: what other processes
+// can write, they may write at any time.
+type outcome struct {
+	kind  uint32
+	block block         // of the result
+	ran   time.Duration // 0: not known
+	at    int           // which argument of a chunk ran last
+	moved []byte        // the result, when it had to make room: see room.go
+}
+
+// isLarge says that the result is not in the slot, or was not.
+func (o *outcome) isLarge() bool { return o.block.off != 0 || o.moved != nil }
+
+// look reads what the worker has left in a slot that has count arguments.
+func (sl *slot) look(count int) outcome {
+	return outcome{
+		kind: sl.kind, block: block{sl.result, int(sl.resultLen)},
+		ran: max(time.Duration(sl.ran), 0), at: min(int(sl.at.Load()), count-1),
+	}
+}
+
+// nextSerial is the number of the attempt after that. 0 is none's.
+func nextSerial(serial uint32) uint32 {
+	if serial++; serial == 0 {
+		serial = 1
+	}
+	return serial
 }
 
 // finish hands the result in slot i to whoever waits for it, under mu, and reports whether nobody does. A message that is late
@@ -44,15 +93,19 @@ func (p *Pool) deliver(i uint32) (gone bool) {
 	c := &p.calls[i]
 	c.live = false
 	p.work--
+	if c.err == nil && !c.split {
+		c.got = p.slots[i].look(c.count)
+	}
 	if c.owed = c.options.Retry != nil; !c.owed {
 		p.settled()
 	}
 	if !c.since.IsZero() && c.err == nil {
-		p.latency.add(time.Since(c.since), time.Duration(p.slots[i].ran), int(p.slots[i].count))
+		p.latency.add(time.Since(c.since), c.got.ran, c.count)
 	}
 	if c.waiter == nil {
 		return true
 	}
+	c.listed = true
 	c.waiter.ready = append(c.waiter.ready, i)
 	c.waiter.signal()
 	return false

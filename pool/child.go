@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/process"
+	"github.com/shmkit/shmkit/internal/proctab"
 )
 
 // A host is where a worker lives: a process, or a goroutine of this one.
@@ -38,6 +39,9 @@ type child struct {
 
 // maxFalls is how many workers in a row may be killed before they are ready.
 const maxFalls = 20
+
+// owner is the owner id of the worker, 0 before it has one.
+func (c *child) owner() proctab.Owner { return proctab.Owner(c.record.owner.Load()) }
 
 func (c *child) name() string { return workerName(c.number) }
 
@@ -96,6 +100,7 @@ func (c *child) start(stderr *workerStderr) (host, error) {
 	c.record.owner.Store(0)
 	c.record.stage.Store(uint32(stageStarted))
 	c.record.order.Store(0)
+	c.record.room.Store(roomNone)
 	c.p.mu.Unlock()
 	if over {
 		return nil, nil

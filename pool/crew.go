@@ -182,7 +182,7 @@ func (w *crew) interrupt(worker proctab.Owner) {
 func (c *child) ring() {
 	word := c.record.orderWord(0)
 	c.record.order.Add(orderOne)
-	futex.Wake(word.Addr, 1)
+	futex.Wake(word.Addr, 2) // the worker waits for orders, and may wait for room
 	c.stir()
 }
 

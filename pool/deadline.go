@@ -46,10 +46,10 @@ func (p *Pool) watch() {
 // be left alone: otherwise it may be at another task already, which must not run twice at once.
 func (p *Pool) leaveBehind(i uint32, s uint64) bool {
 	c := &p.calls[i]
-	if !p.slots[i].state.CompareAndSwap(s, stateOf(phaseDone, 0, c.serial+1)) { // #3 -> #4
+	if !p.slots[i].state.CompareAndSwap(s, stateOf(phaseDone, 0, nextSerial(c.serial))) { // #3 -> #4
 		return false
 	}
-	c.serial++
+	c.serial = nextSerial(c.serial)
 	c.stuck = true
 	c.err = c.late()
 	if p.deliver(i) {
@@ -79,7 +79,7 @@ func (p *Pool) overdue(now time.Time) (late []proctab.Owner, period time.Duratio
 		if phaseOf(s) != phaseRunning || serialOf(s) != c.serial || c.expired {
 			continue
 		}
-		if c.running.IsZero() {
+		if c.running.IsZero() || p.hasReturned(uint32(i)) { // waiting for room does not count
 			c.running = now
 		} else if now.Sub(c.running) >= c.options.Hard {
 			event(slog.LevelWarn, "worker killed: its task is past the hard deadline",

@@ -77,6 +77,22 @@
 // What is small lies in the task's own slot, and costs no allocation; the rest in memory of the pool, of at most Options.Memory. Of data
 // that is large or used by many tasks pass a handle of an Array, or of a queue, instead.
 //
+// # Memory
+//
+// Memory is backpressure. When Options.Memory is full, a caller waits for room for its argument, under its context, and a
+// worker waits for room for its result. Only what can never fit is an error: an argument or a result that is larger
+// than Options.Memory.
+//
+//	waits for room                 room comes from
+//	a caller, for an argument      results that are taken: the argument and the result of a task are freed then
+//	a worker, for a result         the same; workers come before callers
+//
+// Results of a loop over IMap stay in shared memory until the loop comes to them: so a slow body slows the workers down.
+// When another call waits meanwhile, for room or for a worker, such results make room for it: they move to the parent's own
+// memory, and so do arguments of tasks that have not begun. At most half of Options.Memory is for arguments of
+// tasks that have not begun, unless it is a single one; the rest is kept for results. So a task may submit to its own
+// pool, and the body of a loop over IMap may call Apply, however full the memory is; a worker must be free for them.
+//
 // # Errors across processes
 //
 // An error that a task returns arrives as a [*TaskError]: its text, its stack, and which of the errors known to [RegisterError]

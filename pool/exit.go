@@ -3,8 +3,8 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"slices"
 
-	wire "github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/internal/process"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
@@ -114,12 +114,12 @@ func falseStart(d WorkerExit) error {
 
 // refusal is why the worker could not open its resources.
 func (c *child) refusal() error {
-	r := c.record
-	var f failure
-	if r.length > failureBytes {
+	n := c.record.length
+	if n > failureBytes {
 		return errors.New("pool: a worker could not open its resources")
 	}
-	if err := wire.Decode(r.failure[:r.length], &f); err != nil {
+	f, err := codec[failure]{}.receive(slices.Clone(c.record.failure[:n]))
+	if err != nil {
 		return fmt.Errorf("pool: a worker could not open its resources: %w", err)
 	}
 	return &workerError{f.Text, sentinelsNamed(f.Sentinels)}

@@ -27,3 +27,22 @@ func LostSlots(p *Pool) error {
 	}
 	return nil
 }
+
+// WorkersWithoutRoom is how many workers wait for room for a result.
+func WorkersWithoutRoom(p *Pool) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.crew.children {
+		if c.record.room.Load()&roomAsks != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// CallersWithoutRoom is how many callers wait for room for an argument.
+func CallersWithoutRoom(p *Pool) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.room.callers)
+}

@@ -162,7 +162,7 @@ func (f *asyncApply[A, R]) settle(i uint32) (again bool) {
 	if f.t.rets.isWire() || f.t.options.Retry != nil {
 		r, again, err = f.guarded(i)
 	} else {
-		r, again, err = settle(f.p, f.t, i)
+		r, again, err = settle(f.p, f.t, i, &f.p.futures.scratch)
 	}
 	if !again {
 		f.finish()
@@ -174,7 +174,7 @@ func (f *asyncApply[A, R]) settle(i uint32) (again bool) {
 // guarded is settle for what calls functions of the user: they must not take along the goroutine that settles all futures.
 func (f *asyncApply[A, R]) guarded(i uint32) (r R, again bool, err error) {
 	err = guard("", func() (err error) {
-		r, again, err = settle(f.p, f.t, i)
+		r, again, err = settle(f.p, f.t, i, &f.p.futures.scratch)
 		return err
 	})
 	return r, again, err

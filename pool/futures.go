@@ -13,6 +13,7 @@ type futures struct {
 	busy    int       // its goroutines, and those of MapAsync
 	idle    sync.Cond // busy is 0; of mu
 	w       *waiter   // of all of them
+	scratch []byte    // of the goroutine that settles them
 	open    int       // futures without a result
 	waiting bool      // a goroutine waits for them
 	queue   []func()  // callbacks

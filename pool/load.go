@@ -1,5 +1,7 @@
 package pool
 
+import "time"
+
 // A load is what goes into one slot.
 type load struct {
 	index, count int
@@ -8,56 +10,85 @@ type load struct {
 	err          error // it cannot travel
 }
 
-// fill puts the next arguments into the next slot. It reports false when there are none.
-func (r *run[A, R]) fill() bool {
+// chunkPatience is how long a chunk that could go waits for the rest of its arguments.
+const chunkPatience = time.Millisecond
+
+// fill puts the next arguments into the next slot. It reports false when there are none, or no room for them.
+//
+// Errors: why the pool has ended.
+func (r *run[A, R]) fill() (more bool, err error) {
 	n := r.take()
 	if n.count == 0 {
-		return false
+		return false, nil
 	}
 	i := r.slots[len(r.slots)-1]
 	if n.err == nil {
-		n.err = fill(r.p, r.t, r.w, i, n.index, n.count, n.bytes)
+		placed, err := r.p.place(r.w, i, n.bytes)
+		if err == nil && !placed {
+			r.stalled = n
+			return false, nil
+		}
+		if err != nil {
+			n.err = r.p.notPlaced(r.t.unsent(err))
+		}
 	}
 	if n.err != nil && r.p.alive.Err() != nil {
-		return false // the pool has ended, which is the error of all, once
+		return false, n.err
 	}
 	if n.err != nil {
 		for k := range n.count {
 			r.refused = append(r.refused, refused{n.index + k, n.err})
 		}
-		return true
+		return true, nil
 	}
+	fill(r.p, r.t, r.w, i, n.index, n.count)
 	r.bytes += len(n.bytes)
 	r.p.calls[i].kills = n.kills
 	r.p.calls[i].timed = r.sizing.unknown()
 	r.slots = r.slots[:len(r.slots)-1]
 	r.full = append(r.full, i)
-	return true
+	return true, nil
 }
 
-// take is the next load: arguments that were sent before come first.
+// take is the next load: what found no room comes first, and then arguments that were sent before.
 func (r *run[A, R]) take() (l load) {
+	if r.stalled.count > 0 {
+		l, r.stalled = r.stalled, load{}
+		return l
+	}
 	if n := len(r.again); n > 0 {
 		l, r.again = r.again[n-1], r.again[:n-1]
 		return l
 	}
 	n := r.sizing.next()
-	if l = r.one(); n == 1 || l.count == 0 || l.err != nil {
-		return l
+	if r.part.count == 0 {
+		if l = r.one(0); n == 1 || l.count == 0 || l.err != nil {
+			return l
+		}
+		r.chunk = appendFrame(r.chunk[:0], l.bytes)
+		r.part = load{index: l.index, count: 1}
 	}
-	r.chunk = appendFrame(r.chunk[:0], l.bytes)
-	for l.count < n && len(r.chunk) < chunkBytes {
-		more := r.one()
+	idle := r.flying+len(r.full) == 0 // then nothing but this chunk may be what its iterator waits for
+	for r.part.count < n && len(r.chunk) < chunkBytes {
+		patience := time.Duration(0)
+		if idle {
+			patience = chunkPatience
+		}
+		more := r.one(patience)
 		if more.err != nil {
 			r.refused = append(r.refused, refused{more.index, more.err})
 			break
 		}
 		if more.count == 0 {
+			if r.dry && !idle {
+				return load{}
+			}
 			break
 		}
 		r.chunk = appendFrame(r.chunk, more.bytes)
-		l.count++
+		r.part.count++
 	}
+	l, r.part = r.part, load{}
 	if l.bytes = r.chunk; l.count == 1 {
 		l.bytes, _, _ = cutFrame(r.chunk)
 	}
@@ -65,19 +96,23 @@ func (r *run[A, R]) take() (l load) {
 }
 
 // one is the next argument, if there is one.
-func (r *run[A, R]) one() (l load) {
+func (r *run[A, R]) one(patience time.Duration) (l load) {
 	if r.over {
 		return l
 	}
-	a, ok, err := r.next()
-	if !ok {
-		r.over, r.failed = true, err
+	b, err, there, end := r.source.next(patience, r.hungry())
+	switch {
+	case end != nil:
+		r.over, r.failed = true, end.err
+		return l
+	case !there:
+		r.dry = true
 		return l
 	}
-	l.index, l.count = r.index, 1
+	l.index, l.count, l.bytes = r.index, 1, b
 	r.index++
 	r.sizing.left--
-	if l.bytes, err = r.t.args.encode(a); err != nil {
+	if err != nil {
 		l.err = r.t.unsent(err)
 	}
 	return l

@@ -28,6 +28,7 @@ type workerConfig struct {
 	IdleTimeout   time.Duration `json:",omitempty"`
 	Resources     []string      `json:",omitempty"`
 	Files         []string      `json:",omitempty"` // names of the files that follow workerFD
+	Memory        int           // Options.Memory
 }
 
 const (

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"iter"
+	"time"
 )
 
 // Map runs the task for every argument and returns the results in the order of the
@@ -20,14 +21,8 @@ func Map[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) ([]R, 
 
 func mapAdmitted[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) ([]R, error) {
 	results := make([]R, len(args))
-	sent := 0
-	r := newRun(p, t, func() (a *A, ok bool, err error) {
-		if sent == len(args) {
-			return nil, false, nil
-		}
-		sent++
-		return &args[sent-1], true, nil
-	})
+	r := newRun(p, t)
+	r.source = &sliceSource[A]{args: args, encode: t.args.encode}
 	defer r.close()
 	r.admitted = true
 	r.ahead = mapAhead * r.sizing.workers
@@ -49,13 +44,19 @@ func mapAdmitted[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A
 // The loop may be left at any time: tasks that have not begun are dropped then, and the contexts of those that run end. A panic of
 // the iterator args does the same.
 //
+// The iterator runs in a goroutine of its own, at the same time as the body of the loop. So it may be slow, or wait for an
+// earlier result; a chunk is sent before it is full when nothing else is on its way. Memory of an argument may be used again
+// when yield returns. An iterator that is busy when the call ends is waited for for a tenth of a second; then it goes on
+// alone until it yields.
+//
 // The errors are those of [Apply]. The cause of the end of ctx and [ErrClosed] come last.
 func IMapUnordered[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq[A]) iter.Seq2[R, error] {
 	return imap(ctx, p, t, infallible(args), false)
 }
 
 // IMap is [IMapUnordered] with the results in the order of the arguments. It takes at most 32 chunks for each worker ahead, those
-// whose results wait for their turn included.
+// whose results wait for their turn included; such results are in the caller's memory, and when they have more than four times
+// Options.Memory no more arguments are taken.
 func IMap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq[A]) iter.Seq2[R, error] {
 	return imap(ctx, p, t, infallible(args), true)
 }
@@ -88,21 +89,22 @@ const (
 
 func imap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[A, error], ordered bool) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
-		next, stop := iter.Pull2(args)
-		defer stop()
-		var now A
-		r := newRun(p, t, func() (a *A, ok bool, err error) {
-			if now, err, ok = next(); err != nil {
-				ok = false
+		r := newRun(p, t)
+		f := newFeeder(args, t.args.encode, func() { p.rouse(r.w) })
+		left := false // other than by a panic or the end of the goroutine
+		defer func() {
+			if end := f.stop(); left && end != nil {
+				end.passOn()
 			}
-			return &now, ok, err
-		})
+		}()
 		defer r.close()
+		r.source = f
+		r.lazy, r.share = true, p.room.limit/2
 		r.ahead = imapAhead * r.sizing.workers
 		r.sizing.left = -1
 		hand := func(_ int, value *R, err error) (bool, error) { return yield(*value, err), nil }
 		if ordered {
-			line := line[R]{hand: hand, waiting: map[int]arrived[R]{}}
+			line := line[R]{hand: hand, waiting: map[int]arrived[R]{}, size: &r.size, held: &r.held}
 			hand = line.add
 			r.behind = func() int { return len(line.waiting) }
 		}
@@ -110,24 +112,47 @@ func imap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[
 			var zero R
 			yield(zero, err)
 		}
+		left = true
 	}
 }
+
+// A sliceSource are arguments that are there.
+type sliceSource[A any] struct {
+	args   []A
+	encode func(*A) ([]byte, error)
+	sent   int
+}
+
+func (s *sliceSource[A]) next(time.Duration, bool) (b []byte, err error, there bool, end *feedEnd) {
+	if s.sent == len(s.args) {
+		return nil, nil, false, &feedEnd{}
+	}
+	s.sent++
+	b, err = s.encode(&s.args[s.sent-1])
+	return b, err, true, nil
+}
+
+func (s *sliceSource[A]) allow(int, int, bool) {}
 
 // A line is where results wait for their turn.
 type line[R any] struct {
 	hand    func(index int, value *R, err error) (more bool, _ error)
 	next    int
 	waiting map[int]arrived[R]
+	size    *int // bytes of the result that comes
+	held    *int // of those that wait
 }
 
 type arrived[R any] struct {
 	value R
 	err   error
+	size  int
 }
 
 func (l *line[R]) add(index int, value *R, err error) (more bool, _ error) {
 	if index != l.next {
-		l.waiting[index] = arrived[R]{*value, err}
+		l.waiting[index] = arrived[R]{*value, err, *l.size}
+		*l.held += *l.size
 		return true, nil
 	}
 	for more = true; more; {
@@ -140,6 +165,7 @@ func (l *line[R]) add(index int, value *R, err error) (more bool, _ error) {
 			break
 		}
 		delete(l.waiting, l.next)
+		*l.held -= a.size
 		value, err = &a.value, a.err
 	}
 	return more, nil

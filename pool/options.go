@@ -23,8 +23,8 @@ type Options struct {
 	// waiting for their result to be taken; 0 means 64 for each worker, and at least 1024. Whoever has more waits.
 	Backlog int
 
-	// Memory bounds the shared memory for arguments and results in bytes; 0 means
-	// 1 GiB. It is taken as it is needed.
+	// Memory bounds the shared memory for arguments and results in bytes, at least 64 KiB; 0 means 1 GiB. It is taken as it is
+	// needed. When it is full, callers and workers wait for room. A larger argument or result is an error.
 	Memory int64
 
 	// Grace is how long tasks may go on when the context of [New] ends: their
@@ -88,6 +88,8 @@ const (
 	defaultAttempts = 3
 	defaultMemory   = 1 << 30
 	maxBacklog      = 1 << 20
+	minMemory       = 64 << 10
+	maxMemory       = 1 << 44
 )
 
 func (o Options) complete() (Options, error) {
@@ -108,8 +110,8 @@ func (o Options) complete() (Options, error) {
 		return o, fmt.Errorf("pool: %d workers: must be from 1 to %d", o.Workers, maxWorkers)
 	case o.Backlog < o.Workers || o.Backlog > maxBacklog:
 		return o, fmt.Errorf("pool: backlog of %d tasks: must be from %d, the number of workers, to %d", o.Backlog, o.Workers, maxBacklog)
-	case o.Memory < 0:
-		return o, fmt.Errorf("pool: memory of %d bytes: must not be negative", o.Memory)
+	case o.Memory < minMemory || o.Memory > maxMemory:
+		return o, fmt.Errorf("pool: memory of %d bytes: must be from %d to %d", o.Memory, minMemory, int64(maxMemory))
 	case o.MaxTasksPerWorker < 0 || o.RecycleMemory < 0 || o.MemoryLimit < 0:
 		return o, fmt.Errorf("pool: MaxTasksPerWorker %d, RecycleMemory %d, MemoryLimit %d: must not be negative", o.MaxTasksPerWorker, o.RecycleMemory, o.MemoryLimit)
 	case o.IdleTimeout < 0 || o.Grace < 0:
@@ -129,6 +131,6 @@ func (p *Pool) worker(n int) workerConfig {
 	return workerConfig{
 		Number: uint32(n), Slots: len(p.slots), Parent: uint32(p.s.Me()), ParentName: Current().Name, ParentPID: os.Getpid(),
 		MaxTasks: p.options.MaxTasksPerWorker, RecycleMemory: p.options.RecycleMemory, IdleTimeout: p.options.IdleTimeout,
-		Resources: names, Files: namesOfFiles(p.files),
+		Resources: names, Files: namesOfFiles(p.files), Memory: p.room.limit,
 	}
 }

@@ -34,6 +34,7 @@ type Pool struct {
 	admitted  int       // calls that may submit more of them although the pool is closing
 	crew      crew
 	latency   latency
+	room      room
 	closing   bool          // no more tasks
 	grace     time.Duration // for the workers when it has ended; Terminate changes it
 	watching  bool          // for hard deadlines
@@ -112,6 +113,7 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 	for i := range o.Backlog {
 		p.free = append(p.free, uint32(o.Backlog-1-i))
 	}
+	p.room.limit = int(o.Memory)
 	p.futures.p, p.crew.p, p.grace = p, p, closeGrace
 	p.futures.idle.L = &p.futures.mu
 	return p.start(ctx)

@@ -1,46 +1,79 @@
 package pool
 
-import "time"
+import "slices"
 
 // receive hands over what has come, and gives the slots back.
 func (r *run[A, R]) receive(hand func(int, *R, error) (bool, error)) (more bool, err error) {
 	more = true
-	for _, i := range r.p.collected(r.w) {
-		if r.p.calls[i].split {
-			err = r.split(i)
-		} else {
-			more, err = r.open(i, hand)
+	for again := true; again; {
+		var ready []uint32
+		ready, again = r.collected()
+		for _, i := range ready {
+			if r.p.calls[i].split {
+				err = r.split(i)
+			} else {
+				more, err = r.open(i, hand)
+			}
+			if err != nil || !more {
+				return more, err // close looks after the rest
+			}
 		}
-		if err != nil || !more {
-			return more, err // close looks after the rest
-		}
+		r.p.release(r.done...)
+		r.done = r.done[:0]
 	}
-	r.p.release(r.done...)
-	r.done = r.done[:0]
 	return true, nil
+}
+
+// collected takes slots whose results have come, as [Pool.collected]. A call whose results go to code of the user's takes large
+// ones one by one: what it has not taken can make room for others. More says that some are left.
+func (r *run[A, R]) collected() (ready []uint32, more bool) {
+	if !r.lazy {
+		return r.p.collected(r.w), false
+	}
+	p, w := r.p, r.w
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := max(slices.IndexFunc(w.ready, func(i uint32) bool { return p.calls[i].got.isLarge() }), 1)
+	if !slices.ContainsFunc(w.ready, func(i uint32) bool { return p.calls[i].got.isLarge() }) {
+		n = len(w.ready)
+	}
+	w.spare = append(w.spare[:0], w.ready[:n]...)
+	w.ready = w.ready[:copy(w.ready, w.ready[n:])]
+	for _, i := range w.spare {
+		p.calls[i].listed = false
+	}
+	return w.spare, len(w.ready) > 0
 }
 
 // open hands over the results in slot i.
 func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (more bool, err error) {
-	c, sl := &r.p.calls[i], &r.p.slots[i]
-	if sl.count == 1 {
-		value, again, err := settle(r.p, r.t, i)
+	c := &r.p.calls[i]
+	index, count, large := c.index, c.count, c.got.isLarge()
+	r.size = c.got.block.size / count
+	if count == 1 {
+		value, again, err := settle(r.p, r.t, i, &r.w.scratch)
 		if again {
 			return true, nil
 		}
 		r.landed(i)
+		if large && r.lazy {
+			r.releaseDone()
+		}
 		r.value = value
-		return hand(c.index, &r.value, err)
+		return hand(index, &r.value, err)
 	}
 	r.landed(i)
-	b, failed := r.p.output(i)
+	b, failed := r.p.result(i, &r.w.scratch, false)
 	if c.err != nil {
 		failed = c.err
 	}
-	if failed == nil && sl.kind != kindChunk {
-		_, failed = r.t.open(sl.kind, b)
+	if kind := c.got.kind; failed == nil && kind != kindChunk {
+		_, failed = r.t.open(kind, b)
 	}
-	for k := range int(sl.count) {
+	if large && r.lazy {
+		r.releaseDone()
+	}
+	for k := range count {
 		var kind uint32
 		var item []byte
 		var none R
@@ -52,7 +85,7 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 		if err == nil {
 			r.value, err = r.t.open(kind, item)
 		}
-		if more, err := hand(c.index+k, &r.value, err); err != nil || !more {
+		if more, err := hand(index+k, &r.value, err); err != nil || !more {
 			return more, err
 		}
 	}
@@ -61,31 +94,40 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 
 // landed notes that slot i has been on its way.
 func (r *run[A, R]) landed(i uint32) {
+	c := &r.p.calls[i]
 	r.flying--
-	r.bytes -= int(r.p.slots[i].argLen)
+	r.bytes -= c.arg.size
 	r.done = append(r.done, i)
-	if sl := &r.p.slots[i]; sl.timed != 0 && r.p.calls[i].err == nil {
-		r.sizing.saw(int(sl.count), time.Duration(sl.ran))
+	r.saw(c.got.block.size)
+	if c.got.ran > 0 && c.err == nil {
+		r.sizing.saw(c.count, c.got.ran)
 	}
+}
+
+// releaseDone gives slots back before code of the user's runs.
+func (r *run[A, R]) releaseDone() {
+	done := r.done
+	r.done = r.done[:0]
+	r.p.release(done...)
 }
 
 // split has the arguments in slot i run one by one, since the worker died of one of them.
 func (r *run[A, R]) split(i uint32) error {
-	c, sl := &r.p.calls[i], &r.p.slots[i]
+	c := &r.p.calls[i]
 	r.flying--
-	r.bytes -= int(sl.argLen)
+	r.bytes -= c.arg.size
 	r.done = append(r.done, i)
-	b, err := r.p.input(i)
+	b, err := r.p.argument(i)
 	if err != nil {
 		return err
 	}
-	b = append([]byte(nil), b...) // the block goes with the slot
-	for k := range int(sl.count) {
+	b = slices.Clone(b) // the block goes with the slot
+	for k := range c.count {
 		l := load{index: c.index + k, count: 1}
 		if l.bytes, b, err = cutFrame(b); err != nil {
 			return err
 		}
-		if k == int(sl.at.Load()) {
+		if k == c.got.at {
 			if l.kills = c.kills; c.err != nil { // it has no other attempt
 				r.refused = append(r.refused, refused{l.index, c.err})
 				continue

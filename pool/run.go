@@ -2,26 +2,35 @@ package pool
 
 import (
 	"context"
+	"time"
 )
 
 // A run is one call of Map or IMap: it turns arguments into tasks, a bounded number at a time, and hands over
-// the results as they come. Everything happens in the caller's goroutine.
+// the results as they come. Everything happens in the caller's goroutine, but for the iterator of IMap: see feeder.
 type run[A, R any] struct {
 	p        *Pool
 	t        *Task[A, R]
 	w        *waiter
-	next     func() (a *A, ok bool, err error)
+	source   source
 	ahead    int        // slots that may be on their way
 	behind   func() int // results that wait for their turn; nil: none ever do
+	share    int        // bytes of shared memory that arguments and results on their way may have
+	lazy     bool       // hand runs code of the user's, and may take long
 	admitted bool
 	sizing   sizing
 
 	flying  int      // slots that are
 	bytes   int      // of their arguments
+	held    int      // bytes of results that wait for their turn
+	most    int      // bytes of a large result, as seen so far
+	size    int      // bytes of the result that is handed over
 	index   int      // of the next argument
 	slots   []uint32 // for the next arguments
 	full    []uint32 // with arguments, to be submitted
 	chunk   []byte
+	part    load      // a chunk that is not full
+	stalled load      // there was no room for it
+	dry     bool      // there is no argument yet
 	done    []uint32  // whose results were handed over
 	failed  error     // of the arguments: there are no more
 	over    bool      // there are no more
@@ -30,14 +39,24 @@ type run[A, R any] struct {
 	value   R         // of the last result: so that it need not be in the heap for itself
 }
 
+// A source is where a run gets its arguments from.
+type source interface {
+	// next is the next argument, encoded, valid until the next call. There may be none yet: then the run is woken for it if
+	// it is hungry, and end is not nil if none will ever come.
+	next(patience time.Duration, hungry bool) (b []byte, err error, there bool, end *feedEnd)
+
+	// allow says how many arguments may be read in all.
+	allow(limit, step int, hungry bool)
+}
+
 // A refused is an argument that cannot travel.
 type refused struct {
 	index int
 	err   error
 }
 
-func newRun[A, R any](p *Pool, t *Task[A, R], next func() (*A, bool, error)) *run[A, R] {
-	r := &run[A, R]{p: p, t: t, w: newWaiter(), next: next}
+func newRun[A, R any](p *Pool, t *Task[A, R]) *run[A, R] {
+	r := &run[A, R]{p: p, t: t, w: newWaiter(), share: p.room.limit}
 	r.sizing.fixed, r.sizing.workers = t.options.chunk(), p.size()
 	return r
 }
@@ -52,6 +71,7 @@ func (r *run[A, R]) all(ctx context.Context, hand func(index int, value *R, err 
 		}
 		for _, f := range r.refused {
 			var zero R
+			r.size = 0
 			if more, err := hand(f.index, &zero, f.err); err != nil || !more {
 				return err
 			}
@@ -60,7 +80,7 @@ func (r *run[A, R]) all(ctx context.Context, hand func(index int, value *R, err 
 			r.refused = r.refused[:0]
 			continue
 		}
-		if r.flying == 0 && r.over && len(r.again) == 0 {
+		if r.flying == 0 && r.exhausted() {
 			return r.failed
 		}
 		if err := r.p.await(ctx, r.w); err != nil {
@@ -76,9 +96,15 @@ func (r *run[A, R]) all(ctx context.Context, hand func(index int, value *R, err 
 	}
 }
 
+// exhausted says that there is nothing to send any more.
+func (r *run[A, R]) exhausted() bool {
+	return r.over && len(r.again) == 0 && r.part.count == 0 && r.stalled.count == 0
+}
+
 // close lets go of what is left.
 func (r *run[A, R]) close() {
 	r.p.sate(r.w)
+	r.p.leaveRoom(r.w)
 	r.p.release(append(r.slots, r.full...)...)
 	if r.flying > 0 || len(r.done) > 0 {
 		r.p.abandon(r.w)
@@ -87,11 +113,9 @@ func (r *run[A, R]) close() {
 
 // send fills as many slots as there may be, and submits them.
 func (r *run[A, R]) send(ctx context.Context) error {
-	for !(r.over && len(r.again) == 0) && len(r.refused) == 0 {
-		room := min(r.room()-r.flying, sendMost)
-		if r.behind != nil && len(r.again) == 0 { // what is to go again may be what they wait for
-			room = min(room, behindMost*r.ahead-r.flying-r.behind()/max(r.sizing.fixed, 1))
-		}
+	for r.dry = false; !r.dry && !r.exhausted() && len(r.refused) == 0; {
+		room := min(r.window(), sendMost)
+		r.source.allow(r.index+r.window()*max(r.sizing.fixed, 1)-r.part.count, max(r.ahead*max(r.sizing.fixed, 1)/4, 1), r.hungry())
 		if room <= 0 {
 			break
 		}
@@ -101,8 +125,10 @@ func (r *run[A, R]) send(ctx context.Context) error {
 		if len(r.slots) == 0 {
 			break
 		}
-		for len(r.slots) > 0 && len(r.full) < min(room, r.room()-r.flying) && len(r.refused) == 0 {
-			if !r.fill() {
+		for len(r.slots) > 0 && len(r.full) < min(room, r.window()) && len(r.refused) == 0 {
+			if more, err := r.fill(); err != nil {
+				return err
+			} else if !more {
 				break
 			}
 		}
@@ -116,22 +142,59 @@ func (r *run[A, R]) send(ctx context.Context) error {
 			return err
 		}
 	}
+	if r.dry && len(r.slots) > 0 { // others may need them meanwhile
+		r.p.release(r.slots...)
+		r.slots = r.slots[:0]
+	}
 	return nil
 }
 
-// room is how many slots may be on their way: few as long as nobody knows how long a task takes, and when arguments
+// hungry says that there are workers for another argument.
+func (r *run[A, R]) hungry() bool { return r.flying+len(r.full) < r.sizing.workers }
+
+// window is how many more slots may be on their way now.
+func (r *run[A, R]) window() int {
+	n := r.room() - r.flying
+	if r.behind != nil && len(r.again) == 0 { // what is to go again may be what they wait for
+		n = min(n, behindMost*r.ahead-r.flying-r.behind()/max(r.sizing.fixed, 1))
+	}
+	return n
+}
+
+// room is how many slots may be on their way: few as long as nobody knows how long a task takes, and when arguments or results
 // are so large that more of them would only fill memory and caches.
 func (r *run[A, R]) room() int {
+	n := r.ahead
 	switch {
 	case r.bytes > flyingBytes:
-		return min(r.ahead, 2*r.sizing.workers)
+		n = min(n, 2*r.sizing.workers)
 	case r.sizing.unknown():
-		return min(r.ahead, 4*r.sizing.workers)
+		n = min(n, 4*r.sizing.workers)
 	}
-	return r.ahead
+	if r.most > 0 {
+		each := r.most
+		if r.flying > 0 {
+			each += r.bytes / r.flying
+		}
+		n = min(n, max(r.share/each, 2*r.sizing.workers))
+	}
+	if r.held > heldMost*r.p.room.limit {
+		n = min(n, 1) // the one that the others wait for is on its way
+	}
+	return n
+}
+
+// saw notes how large the result of a slot was.
+func (r *run[A, R]) saw(size int) {
+	if size > resultBytes || r.most > 0 {
+		r.most = max(size, r.most-r.most/8)
+	}
 }
 
 const flyingBytes = 1 << 20
+
+// heldMost is how many times Options.Memory the results may have that wait for their turn, in memory of the caller.
+const heldMost = 4
 
 // behindMost is how many times as many slots as may be on their way may be there in all, on their way or waiting for their turn.
 const behindMost = 4

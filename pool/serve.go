@@ -20,7 +20,8 @@ type turn struct {
 	message uint64
 	serial  uint32
 	handler *handler
-	rest    []byte // arguments that have not run
+	arg     []byte // all arguments
+	rest    []byte // those that have not run
 	left    int    // how many
 	began   time.Time
 }
@@ -76,14 +77,14 @@ func (w *worker) prepare(sl *slot) {
 	if w.known == nil || w.known.id != sl.task {
 		w.known = handlerOf(sl.task)
 	}
-	in, err := w.input(t.slot)
+	in, err := w.bytes(sl.arg, int(sl.argLen), sl.args[:])
 	switch {
 	case w.known == nil:
 		w.fail(sl, kindFailed, failure{Text: "the worker does not know it: define it before pool.Main is called"})
 	case err != nil:
 		w.fail(sl, kindFailed, failureOf(err))
 	default:
-		t.handler, t.rest, t.left = w.known, in, int(sl.count)
+		t.handler, t.rest, t.left, t.arg = w.known, in, int(sl.count), in
 	}
 }
 
@@ -238,11 +239,11 @@ func (w *worker) fail(sl *slot, kind uint32, f failure) {
 // hand leaves bytes as the result of a slot. A block goes to the parent before the slot is
 // done, so that it is not freed with a worker that dies after that.
 func (w *worker) hand(sl *slot, kind uint32, b []byte) error {
-	block, n, err := w.hold(b, sl.results[:])
+	block, err := w.place(b)
 	if err != nil {
 		return err
 	}
-	sl.kind, sl.result, sl.resultLen = kind, block, n
+	sl.kind, sl.result, sl.resultLen = kind, block, uint32(len(b))
 	crashpoint.Here("pool.held")
 	if block != 0 && !w.local {
 		return w.s.Give(block, proctab.Owner(w.config.Parent), w.turn.slot+1)

@@ -53,43 +53,50 @@ func (p *Pool) release(slots ...uint32) {
 			return
 		}
 	}
+	freed := false
 	for _, i := range slots {
+		c := &p.calls[i]
+		freed = freed || c.arg.off != 0 || c.got.block.off != 0
 		p.dropArg(i)
 		p.dropResult(i)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, i := range slots {
-		sl := &p.slots[i]
-		sl.state.Store(stateOf(phaseFree, 0, serialOf(sl.state.Load())))
-		if p.calls[i].owed {
+		c := &p.calls[i]
+		p.slots[i].state.Store(stateOf(phaseFree, 0, c.serial))
+		if c.owed {
 			p.settled()
 		}
-		p.calls[i] = call{}
+		*c = call{serial: c.serial}
 		p.free = append(p.free, i)
 	}
 	p.feed()
+	if freed && p.room.short.Load() {
+		p.provide(false)
+	}
 }
 
 // dropArg frees the block of the argument in slot i, if there is one.
 func (p *Pool) dropArg(i uint32) {
-	if sl := &p.slots[i]; sl.arg != 0 {
-		p.s.Free(sl.arg)
-		sl.arg = 0
+	if b := &p.calls[i].arg; b.off != 0 {
+		p.s.Free(b.off)
+		p.room.args.Add(-int64(b.size))
+		b.off = 0
 	}
 }
 
 // dropResult frees the block of the result in slot i, if there is one. A worker that died before it gave it away has not
 // given it for this slot, so that nothing is freed here even if the block is another one by now.
 func (p *Pool) dropResult(i uint32) {
-	sl := &p.slots[i]
-	if sl.result == 0 {
+	b := &p.calls[i].got.block
+	if b.off == 0 {
 		return
 	}
 	if p.local {
-		p.s.Free(sl.result)
+		p.s.Free(b.off)
 	} else {
-		p.s.FreeGiven(sl.result, i+1)
+		p.s.FreeGiven(b.off, i+1)
 	}
-	sl.result = 0
+	b.off = 0
 }

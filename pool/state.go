@@ -35,6 +35,7 @@ func messageOf(slot, serial uint32) uint64 { return uint64(serial)<<32 | uint64(
 const (
 	readySlot = 1<<32 - 1 // the worker whose number is in the place of the serial takes tasks
 	nudgeSlot = 1<<32 - 2 // whoever collects should look around
+	roomSlot  = 1<<32 - 3 // the worker whose number is in the place of the serial waits for room for a result
 )
 
 // A stage is how far a worker has come. It is in its record, and outlives it.

@@ -85,14 +85,18 @@ func (p *Pool) refusal(ctx context.Context, admitted bool) error {
 // enqueue makes the task in slot i a queued one, under mu. Its message is sent after that.
 func (p *Pool) enqueue(i uint32) {
 	sl, c := &p.slots[i], &p.calls[i]
-	c.serial = serialOf(sl.state.Load()) + 1
+	c.serial = nextSerial(c.serial)
 	if !c.live || c.delayed {
 		p.work++
 	}
 	c.live, c.delayed, c.running = true, false, time.Time{}
 	sl.soft, sl.timed, sl.kind, sl.result, sl.resultLen, sl.ran = int64(c.options.Soft), 0, 0, 0, 0, 0
 	sl.at.Store(0)
-	if c.timed || sl.count > 1 || c.serial%timedOf == 1 { // the first, too
+	if sl.cancel.Load() != 0 { // an attempt may have had the same number, 2^32 attempts ago
+		sl.cancel.Store(0)
+	}
+	c.got = outcome{}
+	if c.timed || c.count > 1 || c.serial%timedOf == 1 { // the first, too
 		if sl.timed = 1; c.since.IsZero() {
 			c.since = time.Now()
 		}
@@ -129,15 +133,17 @@ func (p *Pool) again(i uint32, after time.Duration, err error) {
 func (p *Pool) resume(i, serial uint32) {
 	p.mu.Lock()
 	c := &p.calls[i]
-	if !c.delayed || c.serial != serial {
+	if !c.delayed || c.homeless || c.serial != serial {
 		p.mu.Unlock()
 		return
 	}
-	p.enqueue(i)
+	queued := p.requeue(i)
 	serial = c.serial
 	p.crew.wanted()
 	p.mu.Unlock()
-	p.resend(messageOf(i, serial))
+	if queued {
+		p.resend(messageOf(i, serial))
+	}
 }
 
 // resend puts a message that is alone, or may be lost. It may wait for room, which the workers make.

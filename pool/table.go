@@ -2,6 +2,8 @@ package pool
 
 import (
 	"fmt"
+	"math/bits"
+	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/queue"
@@ -16,6 +18,7 @@ type table struct {
 	object  *segment.Object
 	records []record
 	slots   []slot
+	scarce  *atomic.Uint32       // see roomWord
 	todo    *queue.Queue[uint64] // to the workers: messageOf(slot, serial)
 	done    *queue.Queue[uint64] // to the parent: the same, or one that names no slot
 }
@@ -25,8 +28,34 @@ const tableType = "(64)<B" // records and slots, which only this package reads
 // maxWorkers is how many workers a pool may ever have at once; each has a record.
 const maxWorkers = 480
 
-// newTable makes the shared part of a pool with a segment of its own.
-func newTable(slots int, size int64) (*table, error) {
+// newTable makes the shared part of a pool with a segment of its own. Arguments and results of memory bytes fit into it at
+// once, beside the table, and hardly more.
+func newTable(slots int, memory int64) (*table, error) {
+	rings := ringBytes(2*slots) + ringBytes(2*slots+maxWorkers)
+	rest := fixedBytes + maxWorkers*recordBytes + int64(slots)*slotBytes + rings
+	memory += memory/64 + 64<<10 // for the headers of blocks
+	t, err := tableOf(slots, rest+memory)
+	if err != nil {
+		return nil, err
+	}
+	room, err := t.s.Room()
+	if err == nil && room < memory {
+		t.seg.Close()
+		if t, err = tableOf(slots, rest+2*memory-room); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// fixedBytes is about what a segment has beside its objects, which newTable puts right.
+const fixedBytes = 600 << 10
+
+// ringBytes is how large a queue of so many messages is.
+func ringBytes(messages int) int64 { return 16 << bits.Len(uint(messages-1)) }
+
+// tableOf makes a table in a segment of so many bytes.
+func tableOf(slots int, size int64) (*table, error) {
 	seg, err := shm.Anonymous(shm.Options{Size: size, Objects: 64, Processes: 1024})
 	if err != nil {
 		return nil, err
@@ -54,13 +83,14 @@ func openTable(seg *shm.Segment, slots int) (*table, error) {
 type openQueue func(seg *shm.Segment, name string, capacity int, o queue.Options) (*queue.Queue[uint64], error)
 
 func (t *table) open(slots int, object func(segment.Spec) (*segment.Object, error), ring openQueue) (err error) {
-	size := maxWorkers*recordBytes + slots*slotBytes
+	size := maxWorkers*recordBytes + slots*slotBytes + roomBytes
 	t.object, err = object(segment.Spec{Name: "tasks", Kind: segment.KindTasks, Type: tableType, Size: int64(size)})
 	if err != nil {
 		return err
 	}
 	t.records = recordsIn(t.object.Payload, maxWorkers)
 	t.slots = slotsIn(t.object.Payload[maxWorkers*recordBytes:], slots)
+	t.scarce = &roomIn(t.object.Payload[maxWorkers*recordBytes+slots*slotBytes:]).scarce
 	// A slot is in a queue once, and once more for each worker that died since.
 	if t.todo, err = ring(t.seg, "todo", 2*slots, queue.Options{}); err != nil {
 		return err
@@ -69,42 +99,13 @@ func (t *table) open(slots int, object func(segment.Spec) (*segment.Object, erro
 	return err
 }
 
-// input is the argument of the task in slot i.
-func (t *table) input(i uint32) ([]byte, error) {
-	sl := &t.slots[i]
-	return t.bytes(sl.arg, sl.argLen, sl.args[:])
-}
-
-// output is the result of the task in slot i.
-func (t *table) output(i uint32) ([]byte, error) {
-	sl := &t.slots[i]
-	return t.bytes(sl.result, sl.resultLen, sl.results[:])
-}
-
-func (t *table) bytes(block uint64, n uint32, inline []byte) ([]byte, error) {
+// bytes are n bytes in shared memory: those of a block, or the first of a part of a slot.
+func (t *table) bytes(block uint64, n int, inline []byte) ([]byte, error) {
 	if block != 0 {
-		return t.s.Bytes(block, int(n))
+		return t.s.Bytes(block, n)
 	}
-	if int(n) > len(inline) {
+	if n > len(inline) {
 		return nil, fmt.Errorf("pool: %w: a slot holds %d bytes of %d", shm.ErrCorrupt, n, len(inline))
 	}
 	return inline[:n], nil
-}
-
-// hold puts b where a slot can name it: into inline when it fits, else into a
-// block of this process.
-func (t *table) hold(b, inline []byte) (block uint64, n uint32, err error) {
-	if len(b) <= len(inline) {
-		copy(inline, b)
-		return 0, uint32(len(b)), nil
-	}
-	if int64(len(b)) > 1<<32-1 {
-		return 0, 0, fmt.Errorf("pool: %d bytes are too many for one argument or result: pass a handle of an Array", len(b))
-	}
-	block, mem, err := t.s.AllocDirty(len(b))
-	if err != nil {
-		return 0, 0, fmt.Errorf("pool: room for %d bytes: %w (Options.Memory gives more)", len(b), err)
-	}
-	copy(mem, b)
-	return block, uint32(len(b)), nil
 }

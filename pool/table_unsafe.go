@@ -14,6 +14,7 @@ const (
 	argBytes    = 144 // arguments up to this size are in the slot itself
 	resultBytes = 160 // so are results
 
+	roomBytes    = 64
 	recordBytes  = 512
 	slotBytes    = 384
 	failureBytes = recordBytes - 64
@@ -27,7 +28,8 @@ const (
 //	  8     8  done     worker               parent    tasks that it and its predecessors have finished
 //	 16     4  order    parent               worker    futex: bit 0 retire, the rest counts orders
 //	 20     4  length   worker, once         parent    bytes of failure
-//	 24    40  -
+//	 24     8  room     parent, worker CAS   both      bytes that the worker waits for: see room.go
+//	 32    32  -
 //	 64   448  failure  worker, once         parent    encoded: why a resource did not open
 type record struct {
 	_       structs.HostLayout
@@ -36,7 +38,8 @@ type record struct {
 	done    atomic.Uint64
 	order   atomic.Uint32
 	length  uint32
-	_       [40]byte
+	room    atomic.Uint64
+	_       [32]byte
 	failure [failureBytes]byte
 }
 
@@ -79,9 +82,21 @@ type slot struct {
 	results   [resultBytes]byte
 }
 
+// roomWord is behind the slots.
+//
+//	off  size  field   written by  read by   invariant
+//	  0     4  scarce  parent      workers   not 0: no worker takes a block but from the parent
+type roomWord struct {
+	_      structs.HostLayout
+	scarce atomic.Uint32
+	_      [60]byte
+}
+
 // The layout is ABI between processes: each line stops compiling if it moves.
 var (
 	_ = [1]struct{}{}[unsafe.Sizeof(record{})-recordBytes]
+	_ = [1]struct{}{}[unsafe.Sizeof(roomWord{})-roomBytes]
+	_ = [1]struct{}{}[unsafe.Offsetof(record{}.room)-24]
 	_ = [1]struct{}{}[unsafe.Offsetof(record{}.failure)-64]
 	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.args)-48]
 	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.result)-192]
@@ -97,6 +112,17 @@ func recordsIn(mem []byte, n int) []record {
 func slotsIn(mem []byte, n int) []slot {
 	_ = mem[n*slotBytes-1]
 	return unsafe.Slice((*slot)(unsafe.Pointer(unsafe.SliceData(mem))), n)
+}
+
+func roomIn(mem []byte) *roomWord { return (*roomWord)(unsafe.Pointer(&mem[:roomBytes][0])) }
+
+// overlap says that two slices have bytes in common.
+func overlap(a, b []byte) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	x, y := uintptr(unsafe.Pointer(&a[0])), uintptr(unsafe.Pointer(&b[0]))
+	return x < y+uintptr(len(b)) && y < x+uintptr(len(a))
 }
 
 // orderWord is the futex on which a worker sleeps that has seen this value.

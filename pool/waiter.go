@@ -13,9 +13,10 @@ import (
 // Nobody but the waiters reads the queue of results: whoever waits takes the lead when it is free, collects for all, and
 // leaves the lead when its own result is there. So the caller of Apply is woken by the worker itself.
 type waiter struct {
-	ready []uint32      // guarded by Pool.mu
-	spare []uint32      // the other one of two buffers
-	wake  chan struct{} // has room for one; says that something has changed for this waiter
+	ready   []uint32      // guarded by Pool.mu
+	spare   []uint32      // the other one of two buffers
+	scratch []byte        // for results, see Pool.result
+	wake    chan struct{} // has room for one; says that something has changed for this waiter
 }
 
 func newWaiter() *waiter { return &waiter{wake: make(chan struct{}, 1)} }
@@ -32,6 +33,9 @@ func (p *Pool) collected(w *waiter) []uint32 {
 	p.mu.Lock()
 	ready := w.ready
 	w.ready, w.spare = w.spare[:0], ready
+	for _, i := range ready {
+		p.calls[i].listed = false
+	}
 	p.mu.Unlock()
 	return ready
 }
@@ -98,10 +102,19 @@ func (w *waiter) unlessWoken(err error) error {
 
 // collect waits for messages of the workers and passes them on. The caller has the lead.
 func (p *Pool) collect(ctx context.Context) error {
-	n, err := p.done.GetBatch(ctx, p.messages[:])
+	get := ctx
+	if p.room.short.Load() {
+		var cancel context.CancelFunc
+		get, cancel = context.WithTimeout(ctx, p.shortPause())
+		defer cancel()
+	}
+	n, err := p.done.GetBatch(get, p.messages[:])
 	switch {
 	case err == nil:
 		p.dispatch(p.messages[:n])
+		return nil
+	case get.Err() != nil && ctx.Err() == nil:
+		p.makeRoom()
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -121,6 +134,8 @@ func (p *Pool) dispatch(messages []uint64) {
 		switch {
 		case i == readySlot:
 			p.crew.ready(serial)
+		case i == roomSlot:
+			p.asksForRoom(serial)
 		case int(i) < len(p.slots) && p.finish(i, serial):
 			gone = append(gone, i)
 		}

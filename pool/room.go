@@ -1,0 +1,308 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/shmkit/shmkit/shm"
+)
+
+// Memory is backpressure. Blocks of shared memory, for arguments and results that do not fit into their slots, have
+// Options.Memory bytes in all. The protocol:
+//
+//   - Waiting for room: a caller, for the block of an argument, before the task is submitted; a worker, for the block of a
+//     result, after the task has returned. No other step of the pool waits for room.
+//   - Giving room: the parent alone frees blocks. A caller frees the argument and the result of its task when it has taken
+//     the result. A caller that is busy otherwise, such as the body of a loop over IMap, does not; that is the backpressure.
+//   - Order: workers come before callers, because a result that is complete frees an argument, too. Each of the two waits in
+//     a line. As long as workers wait, the parent allocates for them, in their order, and no other worker takes a block.
+//   - Reserve: arguments that no worker has begun hold at most half of the memory, or are a single one. The other half
+//     is the reserve of the results. Loops over IMap keep what they leave unread within half, as far as they can know.
+//   - The last resort: when room is short, and a caller waits for anything, that caller makes room after a short time. It moves
+//     blocks to the parent's own memory: results that were not taken, and their arguments, then arguments of tasks that no
+//     worker has begun, then arguments of tasks whose worker waits for room. The last are needed only when the worker dies.
+//
+// There is no deadlock: what the last resort cannot move are arguments of tasks that run, and those return. In the end the worker
+// that is first in its line has all memory for itself; so a result that fits into Options.Memory gets its room. The same holds
+// for the first caller in its line, when no worker waits. What is larger than Options.Memory is an error at once.
+
+// room is who waits for shared memory. Guarded by Pool.mu, but for what is said otherwise.
+type room struct {
+	limit    int           // bytes of Options.Memory; immutable
+	args     atomic.Int64  // bytes of blocks of arguments; changed without Pool.mu, too
+	short    atomic.Bool   // a line is not empty; written under Pool.mu
+	workers  []*child      // that wait for room for a result
+	homeless []uint32      // slots whose arguments wait to come back
+	callers  []*roomWait   // that wait for room for an argument
+	pause    time.Duration // before the next last resort
+}
+
+// A roomWait is a caller that waits for room.
+type roomWait struct {
+	w      *waiter
+	bytes  int
+	passed int  // how many have got room since, that came later
+	lacks  bool // there was no room in memory, other than by the rule of the half
+}
+
+const (
+	// passedMost is how many may overtake a caller that waits for more room than they need.
+	passedMost = 100
+
+	// rousedMost is how many callers are told at once that there may be room.
+	rousedMost = 8
+
+	shortPause    = time.Millisecond
+	shortPauseMax = 64 * time.Millisecond
+)
+
+// lacksRoom says that there was no room for a block.
+func lacksRoom(err error) bool {
+	var full *shm.NoSpaceError
+	return errors.As(err, &full)
+}
+
+// tooLarge is the error of what can never fit.
+func tooLarge(n, limit int) error {
+	if int64(n) > 1<<32-1 {
+		return fmt.Errorf("%d bytes are too many for one argument or result: at most 4 GiB travel; pass a handle of an Array", n)
+	}
+	return fmt.Errorf("%d bytes can never fit into the %d bytes of Options.Memory: make that larger, or pass a handle of an Array", n, limit)
+}
+
+// fits says whether n bytes can ever have a block.
+func fits(n, limit int) bool { return n <= limit && int64(n) <= 1<<32-1 }
+
+// place puts the arguments b into slot i, which is the caller's. It reports false when there is no room just now: then w is
+// woken when there may be some, until it gets it or calls [Pool.leaveRoom].
+func (p *Pool) place(w *waiter, i uint32, b []byte) (placed bool, err error) {
+	sl := &p.slots[i]
+	if len(b) <= len(sl.args) {
+		copy(sl.args[:], b)
+		sl.arg, sl.argLen, p.calls[i].arg = 0, uint32(len(b)), block{0, len(b)}
+		return true, nil
+	}
+	if !fits(len(b), p.room.limit) {
+		return false, tooLarge(len(b), p.room.limit)
+	}
+	var off uint64
+	var mem []byte
+	if now := p.room.args.Load() + int64(len(b)); !p.room.short.Load() && now <= int64(p.room.limit)/2 {
+		off, mem, err = p.s.AllocDirty(len(b))
+	}
+	if mem == nil {
+		if err != nil && !lacksRoom(err) {
+			return false, err
+		}
+		if off, mem, err = p.queueForRoom(w, len(b)); mem == nil {
+			return false, err
+		}
+	}
+	p.room.args.Add(int64(len(b)))
+	copy(mem, b)
+	sl.arg, sl.argLen, p.calls[i].arg = off, uint32(len(b)), block{off, len(b)}
+	return true, nil
+}
+
+// queueForRoom allocates n bytes for a caller whose turn it is. It has others wait in line, and then mem is nil.
+func (p *Pool) queueForRoom(w *waiter, n int) (off uint64, mem []byte, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := &p.room
+	at := slices.IndexFunc(r.callers, func(c *roomWait) bool { return c.w == w })
+	hopeless := false
+	turn := len(r.workers)+len(r.homeless) == 0
+	if turn && at != 0 && len(r.callers) > 0 {
+		turn = r.callers[0].passed < passedMost
+	}
+	if turn {
+		if waiting := p.waitingArgs(); waiting == 0 || waiting+n <= r.limit/2 {
+			off, mem, err = p.s.AllocDirty(n)
+			if lacksRoom(err) && p.hopeless(nil) {
+				off, mem, err = p.s.AllocDirty(n) // some may have been freed meanwhile
+				hopeless = err != nil
+			}
+		}
+	}
+	switch {
+	case mem != nil:
+		if at != 0 && len(r.callers) > 0 {
+			r.callers[0].passed++
+		}
+		if at >= 0 {
+			p.leaveRoomAt(at)
+		}
+		return off, mem, nil
+	case err != nil && !lacksRoom(err) || hopeless:
+		return 0, nil, err
+	case at < 0:
+		r.callers = append(r.callers, &roomWait{w: w})
+		at = len(r.callers) - 1
+	}
+	r.callers[at].bytes, r.callers[at].lacks = n, err != nil
+	p.runShort()
+	return 0, nil, nil
+}
+
+// leaveRoom notes that a caller does not wait for room any more.
+func (p *Pool) leaveRoom(w *waiter) {
+	if !p.room.short.Load() {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at := slices.IndexFunc(p.room.callers, func(c *roomWait) bool { return c.w == w }); at >= 0 {
+		p.leaveRoomAt(at)
+	}
+}
+
+// leaveRoomAt takes a caller off the line, under mu. What it was woken for is the next one's.
+func (p *Pool) leaveRoomAt(at int) {
+	p.room.callers = slices.Delete(p.room.callers, at, at+1)
+	p.provide(false)
+}
+
+// runShort notes, under mu, that a line is not empty.
+func (p *Pool) runShort() {
+	if !p.room.short.Load() {
+		p.room.pause = shortPause
+		p.room.short.Store(true)
+		p.nudge() // the leader may sleep for long
+	}
+}
+
+// waitingArgs is how many bytes the arguments have, under mu, that no worker has begun.
+func (p *Pool) waitingArgs() int {
+	n := int(p.room.args.Load())
+	for i := range p.calls {
+		if c := &p.calls[i]; c.listed || c.live && !c.delayed && phaseOf(p.slots[i].state.Load()) != phaseQueued {
+			n -= c.arg.outside()
+		}
+	}
+	return n
+}
+
+// hopeless says, under mu, that no task but that of c, if any, will give room back: then there is none because the system has none.
+func (p *Pool) hopeless(c *child) bool {
+	for i := range p.calls {
+		s := p.slots[i].state.Load()
+		if p.calls[i].live && !(c != nil && phaseOf(s) == phaseRunning && workerOf(s) == c.owner()) {
+			return false
+		}
+	}
+	r, err := p.s.Check()
+	return err == nil && r.Blocks == 0
+}
+
+// asksForRoom notes, under mu, that the worker of that number waits for room.
+func (p *Pool) asksForRoom(number uint32) {
+	if int(number) >= len(p.crew.children) {
+		return
+	}
+	if c := p.crew.children[number]; !slices.Contains(p.room.workers, c) {
+		p.room.workers = append(p.room.workers, c)
+	}
+	p.scarce.Store(1)
+	p.runShort()
+	p.provide(false)
+}
+
+// provide gives room to those who wait for it, under mu, as far as there is some. As the last resort it makes some.
+func (p *Pool) provide(lastResort bool) {
+	r := &p.room
+	for len(r.workers) > 0 && p.grant(r.workers[0], lastResort) {
+		r.workers = slices.Delete(r.workers, 0, 1)
+	}
+	for len(r.workers) == 0 && len(r.homeless) > 0 && p.bringBack(r.homeless[0]) {
+		r.homeless = slices.Delete(r.homeless, 0, 1)
+	}
+	if len(r.workers) > 0 {
+		return
+	}
+	p.scarce.Store(0)
+	if len(r.homeless) == 0 {
+		if lastResort && len(r.callers) > 0 && r.callers[0].lacks {
+			p.moveResults(func(freed int) bool { return freed >= r.callers[0].bytes })
+		}
+		for _, c := range r.callers[:min(len(r.callers), rousedMost)] {
+			p.rouse(c.w)
+		}
+		r.short.Store(len(r.callers) > 0)
+	}
+}
+
+// roomFreed gives room to those who wait for it, when blocks were freed.
+func (p *Pool) roomFreed() {
+	if p.room.short.Load() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.provide(false)
+	}
+}
+
+// shortPause is how long the leader waits for a message before it makes room.
+func (p *Pool) shortPause() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.room.pause
+}
+
+// makeRoom is the last resort. The caller has waited for a while.
+func (p *Pool) makeRoom() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.room.pause = min(2*p.room.pause, shortPauseMax)
+	p.provide(true)
+}
+
+// What record.room says. All else is the block that the worker has got.
+const (
+	roomAsks    = 1 // bit: the rest is how many bytes it waits for
+	roomNone    = 0
+	roomGiving  = 2 // the parent has a block for it, and is about to say which
+	roomRefused = 4 // there will be no room
+)
+
+// grant gives the worker the room that it waits for, under mu. It reports false when there is none yet.
+func (p *Pool) grant(c *child, lastResort bool) bool {
+	word := &c.record.room
+	v := word.Load()
+	n := int(v >> 1)
+	if v&roomAsks == 0 || c.host == nil {
+		return true // it does not wait any more
+	}
+	off, err := uint64(roomRefused), error(nil)
+	if fits(n, p.room.limit) {
+		off, _, err = p.s.AllocDirty(n)
+		if lacksRoom(err) && lastResort {
+			if off, err = p.allocMoving(n); lacksRoom(err) && p.hopeless(c) {
+				if off, _, err = p.s.AllocDirty(n); err != nil {
+					off, err = roomRefused, nil
+				}
+			}
+		}
+	}
+	switch {
+	case lacksRoom(err):
+		return false
+	case err != nil:
+		off = roomRefused
+	}
+	if !word.CompareAndSwap(v, roomGiving) {
+		if off != roomRefused {
+			p.s.Free(off)
+		}
+		return true // it has given up
+	}
+	if off != roomRefused && !p.local {
+		if p.s.Give(off, c.owner(), 0) != nil {
+			off = roomRefused
+		}
+	}
+	word.Store(off)
+	c.ring()
+	return true
+}

@@ -1,0 +1,174 @@
+package pool
+
+import (
+	"bytes"
+	"log/slog"
+)
+
+// What moves blocks to the parent's own memory: the last resort of those who wait for room, see room.go.
+
+// allocMoving allocates n bytes, under mu, and moves what can be moved until there is room.
+//
+// Errors: those of the last attempt.
+func (p *Pool) allocMoving(n int) (off uint64, err error) {
+	alloc := func(freed int) bool {
+		if freed < n {
+			return false
+		}
+		off, _, err = p.s.AllocDirty(n)
+		return !lacksRoom(err)
+	}
+	if p.moveResults(alloc) || p.moveArgs(p.isUnbegun, alloc) || p.moveArgs(p.hasReturned, alloc) {
+		return off, err
+	}
+	off, _, err = p.s.AllocDirty(n) // what was freed in all, and by others
+	return off, err
+}
+
+// moveResults moves results that were not taken, and their arguments, under mu, until enough says so. It reports whether that was so.
+func (p *Pool) moveResults(enough func(freed int) bool) bool {
+	freed := 0
+	for i := range p.calls {
+		c := &p.calls[i]
+		if !c.listed {
+			continue
+		}
+		freed += p.moveArg(uint32(i))
+		if n := c.got.block.outside(); n > 0 {
+			b, err := p.s.Bytes(c.got.block.off, n)
+			if err != nil {
+				continue // its caller will see
+			}
+			c.got.moved = bytes.Clone(b)
+			freed += n
+			p.dropResult(uint32(i))
+			event(slog.LevelDebug, "result moved: memory is short", slog.String("task", c.task), slog.Int("bytes", n))
+		}
+		if enough(freed) {
+			return true
+		}
+	}
+	return false
+}
+
+// moveArgs moves arguments of tasks that are live, under mu, until enough says so. It reports whether that was so.
+func (p *Pool) moveArgs(which func(i uint32) bool, enough func(freed int) bool) bool {
+	freed := 0
+	for i := range p.calls {
+		if c := &p.calls[i]; !c.live || c.arg.off == 0 || !which(uint32(i)) {
+			continue
+		}
+		freed += p.moveArg(uint32(i))
+		if enough(freed) {
+			return true
+		}
+	}
+	return false
+}
+
+// moveArg moves the argument in slot i, under mu, and returns how many bytes of shared memory that has freed.
+func (p *Pool) moveArg(i uint32) (freed int) {
+	c := &p.calls[i]
+	freed = c.arg.outside()
+	if freed == 0 {
+		return 0
+	}
+	if c.live || c.split || c.options.Retry != nil { // otherwise nobody needs it any more
+		b, err := p.s.Bytes(c.arg.off, freed)
+		if err != nil {
+			p.fail(err) // it was this process that put it there
+			return 0
+		}
+		c.moved = bytes.Clone(b)
+		event(slog.LevelDebug, "argument moved: memory is short", slog.String("task", c.task), slog.Int("bytes", freed))
+	}
+	p.dropArg(i)
+	return freed
+}
+
+// isUnbegun takes back the task in slot i, under mu, if no worker has begun it.
+func (p *Pool) isUnbegun(i uint32) bool {
+	c := &p.calls[i]
+	if c.delayed {
+		return !c.homeless // otherwise it has no argument here
+	}
+	if !p.slots[i].state.CompareAndSwap(stateOf(phaseQueued, 0, c.serial), stateOf(phaseFree, 0, c.serial)) { // #2 -> #1
+		return false
+	}
+	p.work--
+	c.delayed = true
+	p.queueHomeless(i)
+	return true
+}
+
+// hasReturned says, under mu, that the task in slot i has returned, and that its worker waits for room for the result: then the
+// argument is needed only if the worker dies.
+func (p *Pool) hasReturned(i uint32) bool {
+	s := p.slots[i].state.Load()
+	if phaseOf(s) != phaseRunning || serialOf(s) != p.calls[i].serial {
+		return false
+	}
+	for _, c := range p.room.workers {
+		if c.owner() == workerOf(s) && c.record.room.Load()&roomAsks != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// queueHomeless has the argument of the task in slot i, which is delayed, wait to come back, under mu.
+func (p *Pool) queueHomeless(i uint32) {
+	p.calls[i].homeless = true
+	p.room.homeless = append(p.room.homeless, i)
+	p.runShort()
+}
+
+// bringBack puts an argument that was moved into shared memory again, under mu, and queues its task. It reports false when there is no room.
+func (p *Pool) bringBack(i uint32) bool {
+	c := &p.calls[i]
+	if !c.homeless {
+		return true // withdrawn
+	}
+	off, mem, err := p.s.AllocDirty(len(c.moved))
+	if lacksRoom(err) {
+		return false
+	}
+	if err != nil {
+		p.end(err)
+		return true
+	}
+	copy(mem, c.moved)
+	c.arg, c.moved, c.homeless = block{off, len(c.moved)}, nil, false
+	p.slots[i].arg, p.slots[i].argLen = off, uint32(c.arg.size)
+	p.room.args.Add(int64(c.arg.size))
+	p.enqueue(i)
+	p.crew.wanted()
+	p.recall()
+	return true
+}
+
+// requeue queues a task again, under mu, or has it wait until its argument is back. It reports whether its message is to be sent.
+func (p *Pool) requeue(i uint32) bool {
+	c := &p.calls[i]
+	if c.moved == nil {
+		p.enqueue(i)
+		return true
+	}
+	if c.live && !c.delayed {
+		p.work--
+	}
+	c.live, c.delayed = true, true
+	p.slots[i].state.Store(stateOf(phaseFree, 0, c.serial))
+	p.queueHomeless(i)
+	p.provide(false)
+	return false
+}
+
+// argument is what the tasks in slot i were given.
+func (p *Pool) argument(i uint32) ([]byte, error) {
+	c, sl := &p.calls[i], &p.slots[i]
+	if c.moved != nil {
+		return c.moved, nil
+	}
+	return p.bytes(c.arg.off, c.arg.size, sl.args[:])
+}
