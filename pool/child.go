@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -32,13 +31,10 @@ type child struct {
 	asleep   bool // the worker has ended because it had nothing to do
 	retire   bool // shall end
 	gone     bool // the keeper returns, or has returned
-	falls    int  // workers in a row that died before they took tasks
+	falls    int  // starts in a row that failed, or whose workers ended before they took tasks
 	before   int  // process id of the worker that the next one replaces, or 0
 	restarts int
 }
-
-// maxFalls is how many workers in a row may be killed before they are ready.
-const maxFalls = 20
 
 // owner is the owner id of the worker, 0 before it has one.
 func (c *child) owner() proctab.Owner { return proctab.Owner(c.record.owner.Load()) }
@@ -52,8 +48,10 @@ func (c *child) keep() {
 		stderr := newStderr(c.p.stderr, c.name())
 		h, err := c.start(stderr)
 		if err != nil {
-			c.p.fail(fmt.Errorf("start a worker: %w", err))
-			break
+			if !c.notStarted(err) {
+				break
+			}
+			continue
 		}
 		if h == nil {
 			break

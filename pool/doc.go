@@ -115,8 +115,10 @@
 //	… because of Options.MemoryLimit        as while it runs                                replaced
 //	… gets a SIGTERM that is not the pool's finishes                                        replaced
 //	… before it takes tasks, by SIGTERM     -                                               replaced
-//	… so, by another signal                 -                                               replaced, 20 times in a row
-//	… before it takes tasks, of itself      -                                               the pool ends with an error
+//	… so, by another signal                 -                                               replaced, MaxFailedStarts times in a row
+//	… before it takes tasks, of itself      -                                               New fails; later as by a signal
+//	it cannot be started for want of        -                                               the others go on; it is tried again
+//	descriptors, processes or memory
 //
 // A worker dies of a signal, a fault, os.Exit, a panic in a goroutine other than the task's, and when it has no memory left. The
 // last lines that it wrote to its standard error are in the *WorkerDiedError.

@@ -54,11 +54,8 @@ func (c *child) ended(d WorkerExit) (again bool) {
 	case st == stageReady:
 		c.falls = 0
 	case asked(d): // by another process, before it heeded that, as it does from Main on: its start was slow, and not false
-	case d.Signal == "" && d.ExitCode != ExitUnknown || c.falls >= maxFalls:
-		c.p.fail(falseStart(d))
-		return false
 	default:
-		c.falls++
+		return c.fell(d)
 	}
 	return true
 }
@@ -94,14 +91,14 @@ func (c *child) noteEnd(st stage) (reason string) {
 	return "died"
 }
 
-// falseStart says why a worker did not get to take tasks.
-func falseStart(d WorkerExit) error {
+// falseStart says why the last of so many workers did not get to take tasks.
+func falseStart(d WorkerExit, falls int) error {
 	exit := process.Exit{Code: d.ExitCode, Signal: d.Signal}
 	switch {
 	case d.Signal != "":
-		return fmt.Errorf("pool: %d workers in a row were killed before they took tasks, the last by signal %s: %s", maxFalls+1, d.Signal, d.Stderr)
+		return fmt.Errorf("pool: %d workers in a row were killed before they took tasks, the last by signal %s: %s", falls, d.Signal, d.Stderr)
 	case d.ExitCode == ExitUnknown:
-		return fmt.Errorf("pool: %d workers in a row ended before they took tasks (%v): %s", maxFalls+1, exit, d.Stderr)
+		return fmt.Errorf("pool: %d workers in a row ended before they took tasks (%v): %s", falls, exit, d.Stderr)
 	}
 	switch d.ExitCode {
 	case exitNoMain:

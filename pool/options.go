@@ -47,6 +47,12 @@ type Options struct {
 	// alone needs some 64 MiB.
 	MemoryLimit int64
 
+	// MaxFailedStarts is how many starts in a row may fail: when there are more, the pool ends with an error. A start fails when the
+	// worker is killed before it takes tasks, or, after [New] has returned, ends by itself. A start that the system
+	// refuses for want of descriptors, processes or memory counts only while no other worker is there; it is tried again
+	// after a pause that grows to a second. 0 means 20, a negative number any number.
+	MaxFailedStarts int
+
 	// IdleTimeout is how long a worker waits for a task before it ends. It is started again when it is needed. 0 means for ever.
 	IdleTimeout time.Duration
 
@@ -85,11 +91,12 @@ type Options struct {
 }
 
 const (
-	defaultAttempts = 3
-	defaultMemory   = 1 << 30
-	maxBacklog      = 1 << 20
-	minMemory       = 64 << 10
-	maxMemory       = 1 << 44
+	defaultAttempts     = 3
+	defaultFailedStarts = 20
+	defaultMemory       = 1 << 30
+	maxBacklog          = 1 << 20
+	minMemory           = 64 << 10
+	maxMemory           = 1 << 44
 )
 
 func (o Options) complete() (Options, error) {
@@ -101,6 +108,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Backlog == 0 {
 		o.Backlog = max(64*o.Workers, 1024)
+	}
+	if o.MaxFailedStarts == 0 {
+		o.MaxFailedStarts = defaultFailedStarts
 	}
 	if o.Memory == 0 {
 		o.Memory = defaultMemory

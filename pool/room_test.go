@@ -336,7 +336,7 @@ func TestRoomWaitEnds(t *testing.T) {
 			t.Error(err)
 		}
 		for _, f := range []*pool.Future[[]byte]{holder, last} {
-			if _, err := f.Get(t.Context()); !errors.Is(err, pool.ErrClosed) {
+			if _, err := f.Get(t.Context()); err != nil && !errors.Is(err, pool.ErrClosed) { // it may have got room at the end
 				t.Errorf("at the end: %v", err)
 			}
 		}

@@ -80,3 +80,6 @@ func SetAffinity([]int) error { return ErrUnsupported }
 
 // LimitMemory fails here.
 func LimitMemory(int64) error { return ErrUnsupported }
+
+// IsShortage is never so here.
+func IsShortage(error) bool { return false }
