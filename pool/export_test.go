@@ -1,6 +1,9 @@
 package pool
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // Leftovers says which blocks of shared memory an idle pool still has.
 func Leftovers(p *Pool) error {
@@ -45,4 +48,22 @@ func CallersWithoutRoom(p *Pool) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.room.callers)
+}
+
+// TableWords are the records of the workers and the slots of the tasks, as words.
+func TableWords(p *Pool) []uint64 {
+	b := p.object.Payload
+	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/8)
+}
+
+// TableStart is where the slots begin in TableWords.
+const TableStart = maxWorkers * recordBytes / 8
+
+// SetSerials has the next attempt in each slot of an idle pool be the one after that of that number.
+func SetSerials(p *Pool, serial uint32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.calls {
+		p.calls[i].serial = serial
+	}
 }
