@@ -12,7 +12,8 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// words is the service. Its messages are well-known types, so that no code has to be generated for it.
+// words is the service. Its messages are well-known types, so that no code has to be generated for
+// it.
 type words interface {
 	Count(context.Context, *wrapperspb.StringValue) (*wrapperspb.Int64Value, error)
 	Split(*wrapperspb.StringValue, grpc.ServerStreamingServer[wrapperspb.StringValue]) error
@@ -74,7 +75,8 @@ func newGRPCServer() *grpc.Server {
 	return s
 }
 
-// connect makes a client of the server of that name. The memory is shared only with processes of this user: there is nothing to encrypt.
+// connect makes a client of the server of that name. The memory is shared only with processes of
+// this user: there is nothing to encrypt.
 func connect(name string) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+name,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),

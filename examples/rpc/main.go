@@ -3,7 +3,8 @@
 //	rpc serve NAME        serves until its input ends
 //	rpc ask NAME TEXT...  asks how many words TEXT has, both ways
 //
-// Neither protocol knows of shared memory: a listener of the package queue is a net.Listener, and a connection a net.Conn.
+// Neither protocol knows of shared memory: a listener of the package queue is a net.Listener, and a
+// connection a net.Conn.
 package main
 
 import (

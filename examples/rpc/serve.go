@@ -36,7 +36,7 @@ func serve(ctx context.Context, name string, in io.Reader, out io.Writer) error 
 	}()
 	select {
 	case err = <-ended: // one of them has failed
-	case <-over: // nobody needs the server any more
+	case <-over: // the server is needed no more
 	case <-ctx.Done(): // the user does not want it
 	}
 	grpc.GracefulStop()

@@ -42,7 +42,8 @@ var class = func() (class [256]uint8) {
 	return class
 }()
 
-// maxWord is how many bytes of a word the table keeps. Longer words with the same beginning count as one.
+// maxWord is how many bytes of a word the table keeps. Longer words with the same beginning count
+// as one.
 const maxWord = 255
 
 // bufferBytes is the size of one read.
@@ -50,7 +51,7 @@ const bufferBytes = 128 << 10
 
 // counter counts pieces of files. It is for one goroutine.
 type counter struct {
-	words  *table // frequency of each word; nil if nobody wants to know
+	words  *table // frequency of each word; nil if it is not asked for
 	buffer []byte
 
 	// The run that the last buffer ended in. Empty: it ended with a separator.
@@ -138,8 +139,8 @@ func (c *counter) finish(r io.ReaderAt, at int64, t *Totals) error {
 	return nil
 }
 
-// scan counts the words of buf, which follows what was scanned before. A run that buf ends in is kept
-// for the next call.
+// scan counts the words of buf, which follows what was scanned before. A run that buf ends in is
+// kept for the next call.
 func (c *counter) scan(buf []byte) (words int64) {
 	i := 0
 	if len(c.run) > 0 {

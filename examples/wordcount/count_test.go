@@ -159,8 +159,8 @@ func parseWC(t *testing.T, line string) (totals Totals) {
 	return totals
 }
 
-// needGNU skips the test if wc does not count words as that of GNU coreutils 9.1 does: others may let bytes
-// that are not printable make a word.
+// needGNU skips the test if wc does not count words as that of GNU coreutils 9.1 does: others may
+// let bytes that are not printable make a word.
 func needGNU(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("wc"); err != nil {

@@ -6,17 +6,18 @@ import (
 	"iter"
 )
 
-// stages run the tasks of a job. Each takes tasks and gives their results as they come, in any order. After
-// an error there are no more results.
+// stages run the tasks of a job. Each takes tasks and gives their results as they come, in any
+// order. After an error there are no more results.
 type stages struct {
 	count func(iter.Seq[countTask]) iter.Seq2[counted, error]
 	top   func(iter.Seq[topTask]) iter.Seq2[[]WordCount, error]
 }
 
-// job counts the files of a tree in two stages. First the files are counted, in batches; each result
-// has its totals and a word table in parts, which stays in shared memory. Then each part of all tables is added up by
-// a worker, which gives its most frequent words, and the best of those are found here. So this process
-// never looks at the tables: to add them up here would take longer than all the counting by two workers.
+// job counts the files of a tree in two stages. First the files are counted, in batches; each
+// result has its totals and a word table in parts, which stays in shared memory. Then each part of
+// all tables is added up by a worker, which gives its most frequent words, and the best of those
+// are found here. So this process never looks at the tables: to add them up here would take longer
+// than all the counting by two workers.
 //
 // The tables take about half as much memory as the text.
 type job struct {

@@ -1,5 +1,5 @@
-// Wordcount counts the files, lines, words and bytes of a directory tree, as find and wc do, and its
-// most frequent words, with a pool of worker processes.
+// Wordcount counts the files, lines, words and bytes of a directory tree, as find and wc do, and
+// its most frequent words, with a pool of worker processes.
 //
 //	wordcount [flags] [directory]
 //
@@ -32,8 +32,8 @@ const (
 	exitInterrupted = 130 // 128 + SIGINT, as shells say it
 )
 
-// gcPercent lets the garbage collector run seldom: no process has much that lives long, and each processor is wanted for
-// counting.
+// gcPercent lets the garbage collector run seldom: no process has much that lives long, and each
+// processor is wanted for counting.
 const gcPercent = 800
 
 func main() {
@@ -141,8 +141,8 @@ func count(ctx context.Context, cfg config, stderr *os.File) (report, error) {
 	return newReport(totals, top, elapsed, stats), err
 }
 
-// watch shows the progress of the workers, if there is a terminal, and kills some of them, if there is to
-// be chaos, until the function that it returns is called.
+// watch shows the progress of the workers, if there is a terminal, and kills some of them, if there
+// is to be chaos, until the function that it returns is called.
 func watch(ws *workers, chaos bool, stderr *os.File) (unwatch func()) {
 	stopProgress, stopChaos := func() {}, func() {}
 	if isTerminal(stderr) {

@@ -64,7 +64,8 @@ func TestChaosChangesNothing(t *testing.T) {
 		rounds = 50
 	}
 	killed := 0
-	for n := 0; n < rounds || n < 20 && killed == 0; n++ { // a fast machine may be done before the first one is killed
+	// a fast machine may be done before the first one is killed
+	for n := 0; n < rounds || n < 20 && killed == 0; n++ {
 		got := countWith(t, "-workers", "3", "-chaos", root)
 		if got.Totals != want.Totals || !slices.Equal(got.Top, want.Top) {
 			t.Errorf("run %d: got %+v, want %+v", n, got, want)
@@ -99,8 +100,8 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// Ctrl-C ends the program and its workers, whether the terminal sends the signal to all of them or a
-// person to the program alone.
+// Ctrl-C ends the program and its workers, whether the terminal sends the signal to all of them or
+// a person to the program alone.
 func TestInterrupt(t *testing.T) {
 	for name, target := range map[string]func(pid int) int{
 		"program": func(pid int) int { return pid },

@@ -12,14 +12,15 @@ import (
 // isTerminal reports whether f is one.
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// showProgress draws a progress bar on w, from what read returns, until the function that it returns is
-// called; that one removes the bar. How much there is to do is not known before the end.
+// showProgress draws a progress bar on w, from what read returns, until the function that it
+// returns is called; that one removes the bar. How much there is to do is not known before the end.
 func showProgress(w io.Writer, read func() (files, lines, bytes int64)) (stop func()) {
 	bar := progressbar.NewOptions64(-1,
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetElapsedTime(false),
-		progressbar.OptionSetSpinnerChangeInterval(0), // else the bar draws itself too, in a goroutine
+		// else the bar draws itself too, in a goroutine
+		progressbar.OptionSetSpinnerChangeInterval(0),
 	)
 	draw := func() {
 		files, lines, bytes := read()

@@ -19,13 +19,14 @@ var (
 	})
 )
 
-// ownTable is the table that a worker uses for one task after the other: a large one is costly to grow.
+// ownTable is the table that a worker uses for one task after the other: a large one is costly to
+// grow.
 var ownTable = pool.DefineResource("table", func(context.Context) (*table, func() error, error) {
 	return new(table), nil, nil
 })
 
-// liveTask is a countTask that shows how far it is. What a killed worker has shown is not taken back,
-// so that progress can run ahead of the totals.
+// liveTask is a countTask that shows how far it is. What a killed worker has shown is not taken
+// back, so that progress can run ahead of the totals.
 type liveTask struct {
 	Task  countTask
 	Files *shm.Counter
@@ -45,7 +46,8 @@ func countLive(ctx context.Context, t liveTask) (counted, error) {
 	})
 }
 
-// workers are the pool, and the segment in which its processes show their progress and leave the word tables.
+// workers are the pool, and the segment in which its processes show their progress and leave the
+// word tables.
 type workers struct {
 	pool    *pool.Pool
 	segment *shm.Segment
@@ -53,8 +55,8 @@ type workers struct {
 	sums    *shm.Array[int64]
 }
 
-// segmentBytes is how much memory the tables can take: that of a tree of some 30 GB. Memory is used only
-// for tables that are there.
+// segmentBytes is how much memory the tables can take: that of a tree of some 30 GB. Memory is used
+// only for tables that are there.
 const (
 	segmentBytes  = 16 << 30
 	segmentTables = 1 << 14
@@ -111,7 +113,8 @@ func (w *workers) killOne() {
 	if pid == 0 {
 		return // it is being started just now
 	}
-	// FindProcess always succeeds; a worker that has just ended by itself is no longer there to kill.
+	// FindProcess always succeeds; a worker that has just ended by itself is no longer there to
+	// kill.
 	if p, err := os.FindProcess(pid); err == nil {
 		p.Kill()
 	}

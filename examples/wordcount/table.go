@@ -97,9 +97,9 @@ func mix(h uint64) uint64 {
 	return high ^ low
 }
 
-// partitions is how many parts a table is sent in. All counts of a word are in the same part of every
-// table, so that each part can be merged by itself: by any worker, in its cache. The high bits of the
-// hash choose the part; the low ones choose the slot.
+// partitions is how many parts a table is sent in. All counts of a word are in the same part of
+// every table, so that each part can be merged by itself: by any worker, in its cache. The high
+// bits of the hash choose the part; the low ones choose the slot.
 const (
 	partitionBits = 6
 	partitions    = 1 << partitionBits
@@ -108,13 +108,14 @@ const (
 // part is the number of the partition that the word of s belongs to.
 func (s *slot) part() int { return int(s.hash >> (64 - partitionBits)) }
 
-// encodedBytes is the length of the word of s when it is encoded: its length in one byte, its bytes, and its
-// count as a varint.
+// encodedBytes is the length of the word of s when it is encoded: its length in one byte, its
+// bytes, and its count as a varint.
 func (t *table) encodedBytes(s *slot) int {
 	return 1 + int(t.text[s.text]) + (bits.Len64(uint64(s.count))+6)/7
 }
 
-// layOut returns where each part of t ends when it is encoded. The last one is the length of them all.
+// layOut returns where each part of t ends when it is encoded. The last one is the length of them
+// all.
 func (t *table) layOut() (ends []int) {
 	ends = make([]int, partitions)
 	for i := range t.slots {

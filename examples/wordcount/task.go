@@ -50,8 +50,8 @@ type part struct {
 	From, To int
 }
 
-// countPieces runs a countTask, with a table that it may use meanwhile. It calls done after each piece, with the number of
-// files that begin in it, and leaves the words in seg.
+// countPieces runs a countTask, with a table that it may use meanwhile. It calls done after each
+// piece, with the number of files that begin in it, and leaves the words in seg.
 func countPieces(ctx context.Context, t countTask, words *table, seg *shm.Segment, done func(files int64)) (counted, error) {
 	words.reset()
 	c := newCounter(nil)
@@ -76,8 +76,8 @@ func countPieces(ctx context.Context, t countTask, words *table, seg *shm.Segmen
 	return r, err
 }
 
-// share encodes words into an array of that name. An array which is there already is of a worker that was
-// killed while it did the same.
+// share encodes words into an array of that name. An array which is there already is of a worker
+// that was killed while it did the same.
 func share(words *table, seg *shm.Segment, name string) (*sharedTable, error) {
 	if err := seg.RemoveObject(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Sizes of the work of one task. A task takes some milliseconds: long enough to hide what it costs to
-// hand over, short enough that little is done again when its worker is killed.
+// Sizes of the work of one task. A task takes some milliseconds: long enough to hide what it costs
+// to hand over, short enough that little is done again when its worker is killed.
 const (
 	batchBytes = 2 << 20
 	batchFiles = 256
@@ -25,7 +25,7 @@ func (p piece) endsAt(at int64) bool {
 	return p.Length >= 0 && at >= p.Offset+p.Length
 }
 
-// tree is a directory tree whose regular files are to be counted, as find -type f lists them: it
+// tree is a directory tree of regular files that are to be counted, as find -type f lists them: it
 // follows no symbolic links but the root itself.
 type tree struct {
 	root     string   // absolute
@@ -89,8 +89,8 @@ func (t *tree) batches(yield func([]piece) bool) {
 	}
 }
 
-// cut gives a file of some size to add, in pieces of batchBytes, until add returns false. The last one
-// goes to wherever the file ends when it is read.
+// cut gives a file of some size to add, in pieces of batchBytes, until add returns false. The last
+// one goes to wherever the file ends when it is read.
 func cut(path string, size int64, add func(p piece, bytes int64) bool) bool {
 	offset := int64(0)
 	for ; size-offset > batchBytes; offset += batchBytes {

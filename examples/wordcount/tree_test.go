@@ -59,7 +59,8 @@ func find(t *testing.T, args ...string) []string {
 	return list
 }
 
-// goroot is the directory of the Go installation, a large tree that everybody has who runs this test.
+// goroot is the directory of the Go installation, a large tree that is there wherever this
+// test runs.
 func goroot(t testing.TB) string {
 	t.Helper()
 	out, err := exec.Command("go", "env", "GOROOT").Output()

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// trouble notes the files and directories that cannot be read: one line for each, and their number. It
-// may be used by any number of goroutines.
+// trouble notes the files and directories that cannot be read: one line for each, and their number.
+// It may be used by any number of goroutines.
 type trouble struct {
 	out io.Writer
 

@@ -1,5 +1,5 @@
-// Work is a queue of work for processes: the parent puts jobs into a joinable queue and waits until all are done, not only
-// taken. The queue is bounded, so that the parent is never far ahead.
+// Work is a queue of work for processes: the parent puts jobs into a joinable queue and waits until
+// all are done, not only taken. The queue is bounded, so that the parent is never far ahead.
 package main
 
 import (
@@ -27,7 +27,8 @@ var Worker = pool.Define("worker", func(ctx context.Context, d desk) (struct{}, 
 		if err := d.Steps.Set(ctx, int(n), steps(n)); err != nil {
 			return struct{}{}, err
 		}
-		if err := d.Jobs.TaskDone(); err != nil { // what it has written is visible to whoever returns from Join
+		// what it has written is visible to the caller when Join returns
+		if err := d.Jobs.TaskDone(); err != nil {
 			return struct{}{}, err
 		}
 	}
@@ -87,7 +88,8 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := d.Jobs.Join(ctx); err != nil { // what a worker had taken that has died is not waited for
+	// what a worker had taken that has died is not waited for
+	if err := d.Jobs.Join(ctx); err != nil {
 		return err
 	}
 	best := int64(0)

@@ -2,5 +2,6 @@
 
 package cpu
 
-// CopyOut is copy, to memory that another processor has read or written last. The two must not overlap.
+// CopyOut is copy, to memory that another processor has read or written last. The two must not
+// overlap.
 func CopyOut(dst, src []byte) int { return copy(dst, src) }

@@ -43,12 +43,12 @@ func TestMultiFollowsUsableCPUs(t *testing.T) {
 	}
 }
 
-// stormTime bounds the concurrent tests by time, not by rounds: on a busy machine one hand-over may cost a whole time
-// slice of somebody else.
+// stormTime bounds the concurrent tests by time, not by rounds: on a busy machine one hand-over may
+// cost a whole time slice of another thread.
 const stormTime = 50 * time.Millisecond
 
-// message has its sequence and its payload on different cache lines, so that they can become visible out of order
-// when the store or the loads are too weak.
+// message has its sequence and its payload on different cache lines, so that they can become
+// visible out of order when the store or the loads are too weak.
 type message struct {
 	sequence uint64
 	_        [2*LineBytes - 8]byte
@@ -90,8 +90,8 @@ func TestPublishConsume(t *testing.T) {
 	}
 }
 
-// waitForChange returns the value of *p once it is not old. It yields, so that two spinning goroutines make progress
-// on one CPU too.
+// waitForChange returns the value of *p once it is not old. It yields, so that two spinning
+// goroutines make progress on one CPU too.
 func waitForChange(p *uint64, old uint64) uint64 {
 	for {
 		for range 64 {
@@ -111,7 +111,8 @@ func waitFor(p *uint64, want uint64) {
 	}
 }
 
-// pair is written without a lock and read like a sequence lock: an odd sequence means that a write is under way.
+// pair is written without a lock and read like a sequence lock: an odd sequence means that a write
+// is under way.
 type pair struct {
 	sequence uint64
 	_        [2*LineBytes - 8]byte

@@ -2,9 +2,9 @@
 
 package cpu
 
-// StoreRelease32 sets *p to v. Every load and store before it is visible to whoever sees v with an atomic load.
-// It does not order later loads: to look again after announcing something, use sync/atomic or a membarrier.
-// p must be aligned to 4 bytes.
+// StoreRelease32 sets *p to v. Every load and store before it is visible to a thread that sees v
+// with an atomic load. It does not order later loads: to look again after announcing something, use
+// sync/atomic or a membarrier. p must be aligned to 4 bytes.
 //
 //go:noescape
 func StoreRelease32(p *uint32, v uint32)

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raise sends signal to the calling thread. The kernel acts on it before the thread is back in user mode, so nothing
-// of this goroutine runs past the point. A signal to the process could be taken by another thread, while this one
-// goes on.
+// raise sends signal to the calling thread. The kernel acts on it before the thread is back in user
+// mode, so nothing of this goroutine runs past the point. A signal to the process could be taken by
+// another thread, while this one goes on.
 func raise(signal syscall.Signal) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

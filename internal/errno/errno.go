@@ -1,4 +1,5 @@
-// Package errno names the errors of sockets that programs look for with [errors.Is], for what stands in for a socket.
+// Package errno names the errors of sockets that programs look for with [errors.Is], for what
+// stands in for a socket.
 package errno
 
 import "syscall"
