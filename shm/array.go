@@ -234,7 +234,7 @@ func (a *Array[T]) lock(ctx context.Context) error {
 	}
 	repair := lock.LockOptions{Repair: func(*lock.OwnerDiedError) error { return a.rollBack() }}
 	if err := a.m.LockWith(ctx, &repair); err != nil {
-		return a.failed(err)
+		return a.notLocked(ctx, a.m, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -87,6 +88,20 @@ func (h *object) failed(err error) error {
 		err = errOverwritten // no function of this package unlocks what it repairs
 	}
 	return fmt.Errorf("shm: %v %q of %s: %w", h.o.Kind, h.o.Name, h.o.Seg.Path(), err)
+}
+
+// notLocked says why the lock of the object was not taken: err, and which process held it when that
+// is the end of ctx.
+func (h *object) notLocked(ctx context.Context, m *lock.Mutex, err error) error {
+	if ctx.Err() == nil || !errors.Is(err, context.Cause(ctx)) {
+		return h.failed(err)
+	}
+	holder, since := m.Holding()
+	if holder == 0 {
+		return h.failed(fmt.Errorf("change it: %w", err))
+	}
+	who, _ := h.o.Seg.Table().Info(holder)
+	return h.failed(fmt.Errorf("change it: locked by %v since %s or earlier: %w", who, since.Format("15:04:05.000"), err))
 }
 
 var errOverwritten = fmt.Errorf("%w: its lock was overwritten: remove it and make it anew", ErrCorrupt)

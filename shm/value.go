@@ -199,7 +199,7 @@ func (v *Value[T]) Store(ctx context.Context, value T) (err error) {
 // Errors: that of f, [ErrClosed], [ErrCorrupt], the context's error; the value is as it was then.
 func (v *Value[T]) Update(ctx context.Context, f func(*T) error) (err error) {
 	if err := v.m.Lock(ctx); err != nil {
-		if err := v.inherit(err); err != nil {
+		if err := v.inherit(ctx, err); err != nil {
 			return err
 		}
 	}
@@ -229,17 +229,17 @@ type flipper struct {
 // lock locks out other writers.
 func (v *flipper) lock(ctx context.Context) error {
 	if err := v.m.Lock(ctx); err != nil {
-		return v.inherit(err)
+		return v.inherit(ctx, err)
 	}
 	return nil
 }
 
 // inherit ends a lock that did not just succeed. The death of a writer is no error: it left only the idle copy half-written.
-func (v *flipper) inherit(err error) error {
+func (v *flipper) inherit(ctx context.Context, err error) error {
 	if errors.Is(err, lock.ErrOwnerDied) && v.m.TryMarkConsistent() {
 		return nil
 	}
-	return v.failed(err)
+	return v.notLocked(ctx, v.m, err)
 }
 
 // copied notes that the idle copy has the value.

@@ -124,12 +124,20 @@ func (b *Barrier) Wait(ctx context.Context) (index int, err error) {
 	if b.options.Spectator {
 		return 0, fmt.Errorf("shmsync: %w", segment.Invalid("barrier %q: Wait on a handle with the option Spectator: open it without", b.Name()))
 	}
+	began := startOf(ctx)
 	index, err = b.b.Wait(ctx, b.options.Action)
 	runtime.KeepAlive(b)
-	if _, broken := err.(*lock.BrokenError); broken {
-		err = fmt.Errorf("shmsync: barrier %q: %w", b.Name(), err)
+	if err == nil {
+		return index, nil
 	}
-	return index, err
+	if e, broken := err.(*lock.BrokenError); broken {
+		return index, &BrokenError{b.title(), BrokenCause(e.Cause), e.PID, e.Program, e.Attached}
+	}
+	if b.options.Action != nil && index == b.Parties()-1 {
+		return index, err // that of the action
+	}
+	wanted := fmt.Sprintf("wait: not all of %d have come, missing", b.Parties())
+	return index, b.waited(ctx, err, lock.RoleBarrier, wanted, began)
 }
 
 // Abort breaks the barrier: whoever waits, and whoever comes, gets [ErrBroken] until a [Barrier.Reset]. It does not

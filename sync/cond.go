@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/segment"
@@ -114,8 +115,9 @@ func (c *Cond) Wait(ctx context.Context, l Lockable) error {
 		return segment.Invalid("shmsync: wait for %q: the lock must not be nil", c.o.Name)
 	}
 	inner, orphan := relockable(l)
+	began := startOf(ctx)
 	over, again := c.c.Wait(ctx, inner, orphan)
-	return c.wrap(over, again)
+	return c.wrap(c.notNotified(ctx, over, began), again)
 }
 
 // WaitFor waits as [Cond.Wait] does until pred returns true. Pred is called while l is held. It is called at least
@@ -129,16 +131,25 @@ func (c *Cond) WaitFor(ctx context.Context, l Lockable, pred func() bool) error 
 		return segment.Invalid("shmsync: wait for %q: neither the lock nor the function may be nil", c.o.Name)
 	}
 	inner, orphan := relockable(l)
+	began := startOf(ctx)
 	for !pred() {
 		over, again := c.c.Wait(ctx, inner, orphan)
 		if over != nil && again == nil && ctx.Err() != nil && !errors.Is(over, ErrClosed) && pred() {
 			return nil
 		}
-		if err := c.wrap(over, again); err != nil {
+		if err := c.wrap(c.notNotified(ctx, over, began), again); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// notNotified says which Cond a wait was for that its context has ended.
+func (c *Cond) notNotified(ctx context.Context, over error, began time.Time) error {
+	if over == nil {
+		return nil
+	}
+	return c.waited(ctx, over, lock.RoleCond, "wait: not notified", began)
 }
 
 // wrap makes one error of why a waiter was not notified and that of locking again.

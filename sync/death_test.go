@@ -168,7 +168,7 @@ func TestWaiterIsToldWhoDied(t *testing.T) {
 	if died.Attached.After(before) || died.Noticed.Before(before) || died.Noticed.After(time.Now()) {
 		t.Errorf("attached at %v, death noticed at %v, killed after %v", died.Attached, died.Noticed, before)
 	}
-	for _, want := range []string{fmt.Sprintf("(pid %d)", holder.PID()), `Mutex "a" of ` + seg.Path(), "LockRepair"} {
+	for _, want := range []string{fmt.Sprintf("(pid %d)", holder.PID()), `mutex "a" of ` + seg.Path(), "LockRepair"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}

@@ -28,27 +28,6 @@ var (
 	ErrClosed = lock.ErrClosed
 )
 
-// A BrokenError is an [ErrBroken] that says why, and which process has done it or has died, as far as that is known.
-type BrokenError = lock.BrokenError
-
-// A BrokenCause says why a [Barrier] is broken.
-type BrokenCause = lock.BrokenCause
-
-const (
-	// BrokenUnknown says that it is not known any more.
-	BrokenUnknown = lock.BrokenUnknown
-	// BrokenByDeath says that a party was killed, ended, or closed the segment.
-	BrokenByDeath = lock.BrokenByDeath
-	// BrokenByAbort says that a process called [Barrier.Abort].
-	BrokenByAbort = lock.BrokenByAbort
-	// BrokenByGivingUp says that the context of a waiter ended.
-	BrokenByGivingUp = lock.BrokenByGivingUp
-	// BrokenByAction says that the action failed or panicked.
-	BrokenByAction = lock.BrokenByAction
-	// BrokenByReset says that a process called [Barrier.Reset] while others waited.
-	BrokenByReset = lock.BrokenByReset
-)
-
 // A WaitPolicy says how blocking calls wait.
 type WaitPolicy = wait.Policy
 

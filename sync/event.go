@@ -81,4 +81,10 @@ func (e *Event) IsSet() bool { return e.e.IsSet() }
 // any time since the call began, even if it was cleared again.
 //
 // Errors: the context's, [ErrClosed].
-func (e *Event) Wait(ctx context.Context) error { return e.e.Wait(ctx) }
+func (e *Event) Wait(ctx context.Context) error {
+	began := startOf(ctx)
+	if err := e.e.Wait(ctx); err != nil {
+		return e.waited(ctx, err, lock.RoleEvent, "wait: not set", began)
+	}
+	return nil
+}

@@ -2,6 +2,7 @@ package shmsync
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
@@ -9,8 +10,9 @@ import (
 
 // handle is what all handles have: one process's view of a named object.
 type handle struct {
-	_ noCopy
-	o *segment.Object // immutable once bound
+	_      noCopy
+	o      *segment.Object             // immutable once bound
+	locked atomic.Pointer[lockedError] // what tried has returned last
 }
 
 // noCopy makes go vet complain about copies.

@@ -111,11 +111,11 @@ func mutexIn(o *segment.Object, policy WaitPolicy) *lock.Mutex {
 //     unlocked m or m was overwritten meanwhile.
 func (m *Mutex) Lock(ctx context.Context) error {
 	err := m.m.LockWith(ctx, &m.how)
-	runtime.KeepAlive(m)
 	if err != nil {
-		return m.lockError(err)
+		err = m.waitedFor(ctx, err, lock.RoleLock, m.m)
 	}
-	return nil
+	runtime.KeepAlive(m)
+	return err
 }
 
 // LockRepair is Lock for a caller that can repair. When a holder died, it takes m and calls repair,
@@ -134,9 +134,9 @@ func (m *Mutex) LockRepair(ctx context.Context, repair func(*OwnerDiedError) err
 		runtime.KeepAlive(m)
 		return nil
 	}
-	err := m.m.LockWith(ctx, m.repairWith(m.how, repair))
+	err := m.waitedFor(ctx, m.m.LockWith(ctx, m.repairWith(m.how, repair)), lock.RoleLock, m.m)
 	runtime.KeepAlive(m)
-	return m.lockError(err)
+	return err
 }
 
 // TryLock locks m if that is possible without waiting.
@@ -144,11 +144,11 @@ func (m *Mutex) LockRepair(ctx context.Context, repair func(*OwnerDiedError) err
 // Errors: [ErrLocked] when a living process holds m; otherwise those of [Mutex.Lock].
 func (m *Mutex) TryLock() error {
 	err := m.m.TryLockWith(&m.how)
-	runtime.KeepAlive(m)
 	if err != nil {
-		return m.lockError(err)
+		err = m.tried(err, lock.RoleLock, m.m)
 	}
-	return nil
+	runtime.KeepAlive(m)
+	return err
 }
 
 // relock is Lock for a waiter of a [Cond], which must have m whatever happened meanwhile.

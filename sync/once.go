@@ -123,7 +123,7 @@ func (o *Once) doSlow(ctx context.Context, f func() error) error {
 		if o.Done() {
 			return nil
 		}
-		return err
+		return o.waitedFor(ctx, err, lock.RoleOnce, m)
 	}
 	defer m.TryUnlock() // false when damaged bytes say that somebody else has the lock
 	if o.Done() {

@@ -30,14 +30,6 @@ func (e *OwnerDiedError) Error() string {
 // Unwrap makes [errors.Is] find [ErrOwnerDied].
 func (e *OwnerDiedError) Unwrap() error { return ErrOwnerDied }
 
-// clock is how errors show a time of day.
-const clock = "15:04:05.000"
-
-// title is how errors call the object.
-func (h *handle) title() string {
-	return fmt.Sprintf("%v %q of %s", h.o.Kind, h.o.Name, h.o.Seg.Path())
-}
-
 func (h *handle) died(d *lock.OwnerDiedError) *OwnerDiedError {
 	return &OwnerDiedError{Lock: h.title(), PID: d.PID, Program: d.Program, Attached: d.Attached, Noticed: d.Noticed}
 }
@@ -49,11 +41,23 @@ func (h *handle) lockError(err error) error {
 		return nil
 	case *lock.OwnerDiedError:
 		return h.died(e)
+	case *repairFailed:
+		return e.error
 	}
 	if err == lock.ErrNotHeld {
 		return fmt.Errorf("shmsync: %s: %w: %w", h.title(), shm.ErrCorrupt, err)
 	}
 	return err
+}
+
+// A repairFailed is the error of a repair function, apart from those of waiting for the lock.
+type repairFailed struct{ error }
+
+func asFailed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &repairFailed{err}
 }
 
 // noRepair is the error of a LockRepair without a function.
@@ -68,14 +72,14 @@ type repairer = func(*lock.OwnerDiedError) error
 func (h *handle) lockOptions(repair func() error, detect bool) lock.LockOptions {
 	o := lock.LockOptions{Deadlock: detector(h.o.Seg, detect)}
 	if repair != nil {
-		o.Repair = func(*lock.OwnerDiedError) error { return repair() }
+		o.Repair = func(*lock.OwnerDiedError) error { return asFailed(repair()) }
 	}
 	return o
 }
 
 // repairWith are the options o with another function that repairs.
 func (h *handle) repairWith(o lock.LockOptions, repair func(*OwnerDiedError) error) *lock.LockOptions {
-	o.Repair = func(d *lock.OwnerDiedError) error { return repair(h.died(d)) }
+	o.Repair = func(d *lock.OwnerDiedError) error { return asFailed(repair(h.died(d))) }
 	return &o
 }
 

@@ -115,7 +115,10 @@ func (m *RecursiveMutex) lock(ctx context.Context, h *Holder, how *lock.LockOpti
 	if done, err := m.again(h, how); done {
 		return err
 	}
-	return m.locked(h, m.shared.m.LockWith(ctx, how))
+	if err := m.taken(h, m.shared.m.LockWith(ctx, how)); err != nil {
+		return m.waitedFor(ctx, err, lock.RoleLock, m.shared.m)
+	}
+	return nil
 }
 
 // TryLock locks m for h if that is possible without waiting.
@@ -125,7 +128,10 @@ func (m *RecursiveMutex) TryLock(h *Holder) error {
 	if done, err := m.again(h, &m.how); done {
 		return err
 	}
-	return m.locked(h, m.shared.m.TryLockWith(&m.how))
+	if err := m.taken(h, m.shared.m.TryLockWith(&m.how)); err != nil {
+		return m.tried(err, lock.RoleLock, m.shared.m)
+	}
+	return nil
 }
 
 // again locks m once more for h if h has it, and reports whether the call is over.
@@ -151,14 +157,13 @@ func (m *RecursiveMutex) again(h *Holder, how *lock.LockOptions) (done bool, err
 	return true, nil
 }
 
-// locked notes that h has the lock if there is no error.
-func (m *RecursiveMutex) locked(h *Holder, err error) error {
-	runtime.KeepAlive(m)
-	if err != nil {
-		return m.lockError(err)
+// taken notes that h has the lock if there is no error.
+func (m *RecursiveMutex) taken(h *Holder, err error) error {
+	if err == nil {
+		m.shared.occupy(h)
 	}
-	m.shared.occupy(h)
-	return nil
+	runtime.KeepAlive(m)
+	return err
 }
 
 func (s *recursive) occupy(h *Holder) {

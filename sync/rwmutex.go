@@ -125,12 +125,19 @@ const rwSlowly = race.Enabled || crashpoint.Enabled
 // rlock is apart, and stays so, so that RLock can be inlined.
 //
 //go:noinline
-func (m *RWMutex) rlock(ctx context.Context) error { return m.lockError(m.l.RLock(ctx, &m.how)) }
+func (m *RWMutex) rlock(ctx context.Context) error {
+	return m.waitedFor(ctx, m.l.RLock(ctx, &m.how), lock.RoleRLock, m.l)
+}
 
 // TryRLock locks m for reading if that is possible without waiting.
 //
 // Errors: [ErrLocked] when a living process holds m for writing or waits to do so; otherwise those of [RWMutex.RLock].
-func (m *RWMutex) TryRLock() error { return m.lockError(m.l.TryRLock(&m.how)) }
+func (m *RWMutex) TryRLock() error {
+	if err := m.l.TryRLock(&m.how); err != nil {
+		return m.tried(err, lock.RoleRLock, m.l)
+	}
+	return nil
+}
 
 // RUnlock ends one RLock. Any goroutine of the process that holds m may call it. It does not wait.
 //
@@ -171,7 +178,7 @@ func (m *RWMutex) runlock(w uint64) {
 //     unlocked m or m was overwritten meanwhile.
 func (m *RWMutex) Lock(ctx context.Context) error {
 	if err := m.l.Lock(ctx, &m.how); err != nil {
-		return m.lockError(err)
+		return m.waitedToWrite(ctx, err)
 	}
 	return nil
 }
@@ -185,7 +192,19 @@ func (m *RWMutex) LockRepair(ctx context.Context, repair func(*OwnerDiedError) e
 	if repair == nil {
 		return m.noRepair()
 	}
-	return m.lockError(m.l.Lock(ctx, m.repairWith(m.how, repair)))
+	return m.waitedToWrite(ctx, m.l.Lock(ctx, m.repairWith(m.how, repair)))
+}
+
+// waitedToWrite is waitedFor of a writer, which waits for readers when no other writer has the
+// lock.
+func (m *RWMutex) waitedToWrite(ctx context.Context, err error) error {
+	if holder, _ := m.l.Holding(); holder == 0 && isOver(ctx, err) {
+		if readers := m.names(m.o.Seg.Holders(m.o, m.o.Subject(lock.RoleDrain))); readers != "" {
+			return fmt.Errorf("%s: %v: read-locked by %s since %s or earlier: %w",
+				m.title(), lock.RoleLock, readers, m.l.DrainedSince().Format(clock), err)
+		}
+	}
+	return m.waitedFor(ctx, err, lock.RoleLock, m.l)
 }
 
 // TryLock locks m for writing if that is possible without waiting. It does not heed whose turn it would be.
@@ -193,7 +212,7 @@ func (m *RWMutex) LockRepair(ctx context.Context, repair func(*OwnerDiedError) e
 // Errors: [ErrLocked] when living processes hold m or one waits to write; otherwise those of [RWMutex.Lock].
 func (m *RWMutex) TryLock() error {
 	if err := m.l.TryLock(&m.how); err != nil {
-		return m.lockError(err)
+		return m.tried(err, lock.RoleLock, m.l)
 	}
 	return nil
 }

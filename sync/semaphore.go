@@ -129,7 +129,23 @@ func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	if s.s.AcquireFast(n) {
 		return nil
 	}
-	return s.explain("acquire", n, s.s.Acquire(ctx, n))
+	began := startOf(ctx)
+	if err := s.s.Acquire(ctx, n); err != nil {
+		if isOver(ctx, err) {
+			return s.waited(ctx, err, lock.RoleAcquire, s.wanted(n), began)
+		}
+		return s.explain("acquire", n, err)
+	}
+	return nil
+}
+
+// wanted says what an Acquire of n units has waited for.
+func (s *Semaphore) wanted(n int64) string {
+	text := fmt.Sprintf("acquire %d units, %d are free", n, s.Available())
+	if spec, _ := lock.SemaphoreSpecIn(s.o.Payload); spec.Undo {
+		text += ", the others held by"
+	}
+	return text
 }
 
 // TryAcquire takes n units if that is possible without waiting.

@@ -108,7 +108,23 @@ func (g *WaitGroup) Done() error { return g.explain("add", -1, g.g.Add(-1)) }
 // ended; and when the count has been 0 since the call, even if it is not any more.
 //
 // Errors: the context's error, [ErrClosed], [shm.ErrCorrupt].
-func (g *WaitGroup) Wait(ctx context.Context) error { return g.explain("wait", 0, g.g.Wait(ctx)) }
+func (g *WaitGroup) Wait(ctx context.Context) error {
+	began := startOf(ctx)
+	err := g.g.Wait(ctx)
+	if isOver(ctx, err) {
+		return g.waited(ctx, err, lock.RoleWaitGroup, g.wanted(), began)
+	}
+	return g.explain("wait", 0, err)
+}
+
+// wanted says what a Wait has waited for.
+func (g *WaitGroup) wanted() string {
+	text := fmt.Sprintf("wait: %d are not done", g.Count())
+	if lock.IsWaitGroupUndo(g.o.Payload) {
+		text += ", added by"
+	}
+	return text
+}
 
 // Count is what has been added and is not done. With Undo, what the dead have not done is no part of it.
 func (g *WaitGroup) Count() int64 { return g.g.Count() }

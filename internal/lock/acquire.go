@@ -122,6 +122,7 @@ func (a *attempt) rest(ctx context.Context) (done bool, err error) {
 	if done {
 		return true, err
 	}
+	m.observe(w)
 	if ctx.Err() != nil {
 		return true, a.leave(context.Cause(ctx), enough)
 	}

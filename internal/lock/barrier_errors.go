@@ -21,13 +21,14 @@ type BrokenError struct {
 
 func (e *BrokenError) Error() string {
 	who := proctab.Info{PID: e.PID, Program: e.Program}.String()
-	return fmt.Sprintf("%v: %s: call Reset when all parties are there again", ErrBroken, e.Cause.describe(who))
+	return fmt.Sprintf("%v: %s", ErrBroken, e.Cause.Describe(who))
 }
 
 // Unwrap makes [errors.Is] find [ErrBroken].
 func (e *BrokenError) Unwrap() error { return ErrBroken }
 
-func (c BrokenCause) describe(who string) string {
+// Describe says what the process who has done.
+func (c BrokenCause) Describe(who string) string {
 	switch c {
 	case BrokenByDeath:
 		return who + ", a party, died"

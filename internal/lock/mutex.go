@@ -34,6 +34,7 @@ type Mutex struct {
 	policy    wait.Policy
 	born      time.Time
 	offer     atomic.Uint64 // see lies
+	holding   atomic.Uint64 // see observe
 	shadow    race.Shadow
 	obituary  *atomic.Uint64 // in shared memory; nil: deaths are not dated. See RecordDeaths
 	damaged   func() bool    // whether the death of an owner calls for a repair; nil: always

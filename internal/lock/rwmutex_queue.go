@@ -82,6 +82,7 @@ func (l *RWMutex) forgo() {
 // watchWriter has readers sleep on the life of whoever has writers.
 func (l *RWMutex) watchWriter(w *Watch) {
 	word := l.writers.r.word.Load()
+	l.writers.observe(word)
 	switch {
 	case word&handed != 0:
 		l.suspects = true

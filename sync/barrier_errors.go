@@ -1,0 +1,62 @@
+package shmsync
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/proctab"
+)
+
+// A BrokenError is an [ErrBroken] that says why, as far as that is known.
+type BrokenError struct {
+	Barrier  string // name of the barrier, and its segment
+	Cause    BrokenCause
+	PID      int       // of the process that died or broke the barrier, in its own PID namespace; 0: not known
+	Program  string    // the name of its program, or the first 23 bytes of it
+	Attached time.Time // when it opened the segment
+}
+
+// Error names the barrier, the cause, and what to do.
+func (e *BrokenError) Error() string {
+	who := proctab.Info{PID: e.PID, Program: e.Program}.String()
+	return fmt.Sprintf("%s: %v: %s: call Reset when all parties are there again",
+		e.Barrier, ErrBroken, lock.BrokenCause(e.Cause).Describe(who))
+}
+
+// Unwrap makes [errors.Is] find [ErrBroken].
+func (e *BrokenError) Unwrap() error { return ErrBroken }
+
+// A BrokenCause says why a [Barrier] is broken.
+type BrokenCause int
+
+const (
+	// BrokenUnknown says that it is not known any more.
+	BrokenUnknown = BrokenCause(lock.BrokenUnknown)
+	// BrokenByDeath says that a party was killed, ended, or closed the segment.
+	BrokenByDeath = BrokenCause(lock.BrokenByDeath)
+	// BrokenByAbort says that a process called [Barrier.Abort].
+	BrokenByAbort = BrokenCause(lock.BrokenByAbort)
+	// BrokenByGivingUp says that the context of a waiter ended.
+	BrokenByGivingUp = BrokenCause(lock.BrokenByGivingUp)
+	// BrokenByAction says that the action failed or panicked.
+	BrokenByAction = BrokenCause(lock.BrokenByAction)
+	// BrokenByReset says that a process called [Barrier.Reset] while others waited.
+	BrokenByReset = BrokenCause(lock.BrokenByReset)
+)
+
+var brokenCauses = map[BrokenCause]string{
+	BrokenByDeath:    "death of a party",
+	BrokenByAbort:    "Abort",
+	BrokenByGivingUp: "a waiter gave up",
+	BrokenByAction:   "the action failed",
+	BrokenByReset:    "Reset",
+}
+
+// String names the cause in a few words.
+func (c BrokenCause) String() string {
+	if name, ok := brokenCauses[c]; ok {
+		return name
+	}
+	return "unknown cause"
+}
