@@ -131,7 +131,8 @@
 //	the context of New      are dropped       their contexts end              its cause           are killed after Options.Grace
 //	the parent's death      are gone          their contexts end              -                   are gone within a second, with their children
 //
-// The parent's death includes that it returns from main without Close. A worker leads a session and a process group of its own, so
+// The parent's death includes that it returns from main without Close, and that another program takes its place in its process
+// (syscall.Exec). A worker leads a session and a process group of its own, so
 // that Ctrl-C reaches the parent alone, no terminal stops the worker, and a program that opens /dev/tty gets an error. What a task
 // has started by os/exec is in that group, and is killed with the worker, also when its parent is killed at the same time.
 //

@@ -89,7 +89,7 @@ func enter(value string) (*worker, error) {
 	if c.Number >= maxWorkers || c.Slots <= 0 || c.Slots > maxBacklog {
 		return nil, fmt.Errorf("%s=%q: no such worker", workerEnv, value)
 	}
-	gone, err := process.Orphaned(c.ParentPID)
+	parent, err := process.WatchParent(c.ParentPID)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func enter(value string) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	become(ProcessInfo{Name: name, Daemon: true, Files: files}, &ParentProcess{name: c.ParentName, pid: c.ParentPID, gone: gone})
+	become(ProcessInfo{Name: name, Daemon: true, Files: files}, &ParentProcess{name: c.ParentName, pid: c.ParentPID, gone: parent.Gone()})
 	f, err := process.Inherited(workerFD, "pool")
 	if err != nil {
 		return nil, err

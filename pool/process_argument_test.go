@@ -95,7 +95,7 @@ func TestProcessKeepsHandles(t *testing.T) {
 		t.Fatal(err)
 	}
 	seg.Close()
-	p.Terminate()
+	p.Terminate(-1)
 	if code := join(t, p); code != 0 {
 		t.Errorf("exit code %d", code)
 	}

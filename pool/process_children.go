@@ -56,14 +56,7 @@ func endDaemons(active []*Process) {
 	for _, p := range active {
 		if p.Daemon() {
 			daemons = append(daemons, p)
-			p.Terminate()
-		}
-	}
-	grace, cancel := context.WithTimeout(context.Background(), daemonGrace)
-	defer cancel()
-	for _, p := range daemons {
-		if p.Join(grace) != nil {
-			p.Kill()
+			p.Terminate(daemonGrace)
 		}
 	}
 	for _, p := range daemons {

@@ -60,7 +60,7 @@ func (p *ParentProcess) Name() string { return p.name }
 // PID is the process id of the parent. Once that has ended it may be another's.
 func (p *ParentProcess) PID() int { return p.pid }
 
-// Sentinel is closed when the parent has ended.
+// Sentinel is closed when the parent has ended, or has replaced its program by another one.
 func (p *ParentProcess) Sentinel() <-chan struct{} { return p.gone }
 
 // Alive says whether the parent has not ended.

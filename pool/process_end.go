@@ -89,16 +89,27 @@ func (p *Process) ExitCode() (code int, ended bool) {
 }
 
 // Terminate asks the process to end, with SIGTERM: the context of its task ends. A task that then
-// returns that context's error ends the process as the signal does, with exit code -15. One that takes no notice goes on, until
-// [Process.Kill]. Terminate does not wait, and does nothing when the process has ended.
+// returns that context's error ends the process as the signal does, with exit code -15. One that takes no notice goes on until the
+// grace is over, and is then killed with its process group, as by [Process.Kill]; a negative grace has no end. Terminate
+// does not wait, and does nothing when the process has ended.
 //
 // Errors: the process was not started.
-func (p *Process) Terminate() error {
+func (p *Process) Terminate(grace time.Duration) error {
 	proc, err := p.running()
 	if err != nil {
 		return err
 	}
-	return proc.Terminate()
+	if err := proc.Terminate(); err != nil || grace < 0 {
+		return err
+	}
+	go func() {
+		select {
+		case <-p.ended:
+		case <-time.After(grace):
+			proc.Kill()
+		}
+	}()
+	return nil
 }
 
 // Kill ends the process and its process group with SIGKILL; those are the programs that its task has started by other means

@@ -269,7 +269,7 @@ func TestShutdownWaits(t *testing.T) {
 	}
 	ended := make(chan error)
 	go func() { ended <- pool.Shutdown(context.Background()) }()
-	slow.Terminate()
+	slow.Terminate(-1)
 	if err := <-ended; err != nil || slow.Alive() {
 		t.Errorf("%v, alive: %v", err, slow.Alive())
 	}
@@ -291,7 +291,7 @@ func TestProcessShutsDown(t *testing.T) {
 		t.Error("it has not waited for its child")
 	}
 	// Once it is asked to end, it waits for nobody.
-	p.Terminate()
+	p.Terminate(-1)
 	if code := join(t, p); code != 0 {
 		t.Errorf("exit code %d", code)
 	}

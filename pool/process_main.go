@@ -19,6 +19,9 @@ const processEnv = "SHMKIT_POOL_PROCESS"
 // daemonGrace is how long a daemon may go on when it shall end.
 const daemonGrace = 500 * time.Millisecond
 
+// interruptGrace is how long a process that is no daemon may go on when its parent was interrupted.
+const interruptGrace = 2 * time.Second
+
 // runProcess applies the limits that this process was started with. If it is a [Process], it runs that and never returns.
 func runProcess() {
 	limited := process.ApplyLimits()
@@ -52,9 +55,11 @@ func runProcess() {
 type resident struct {
 	letter     letter
 	parent     *ParentProcess
+	watch      *process.Parent
 	ctx        context.Context // of the task
 	cancel     context.CancelFunc
-	terminated atomic.Bool // by SIGTERM
+	terminated atomic.Bool // by SIGTERM, or with a parent that was interrupted
+	interrupt  atomic.Bool // the parent was interrupted
 }
 
 // settle reads what the parent has sent, and prepares the task.
@@ -66,7 +71,7 @@ func (r *resident) settle(link *os.File, parentPID string, limited error) (run f
 	if err != nil {
 		return nil, fmt.Errorf("%s=%q makes no sense", processEnv, parentPID)
 	}
-	gone, err := process.Orphaned(pid)
+	r.watch, err = process.WatchParent(pid)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +79,7 @@ func (r *resident) settle(link *os.File, parentPID string, limited error) (run f
 	if err != nil {
 		return nil, fmt.Errorf("read what the parent has sent: %w", err)
 	}
-	r.letter, r.parent = l, &ParentProcess{name: l.Parent, pid: pid, gone: gone}
+	r.letter, r.parent = l, &ParentProcess{name: l.Parent, pid: pid, gone: r.watch.Gone()}
 	files, err := inheritedFiles(linkFD, l.Files)
 	if err != nil {
 		return nil, err
@@ -87,21 +92,32 @@ func (r *resident) settle(link *os.File, parentPID string, limited error) (run f
 	return h.begin(argument)
 }
 
-// heed makes the task's context, which ends at SIGTERM and, in a daemon, with the parent.
+// heed makes the task's context, which ends at SIGTERM and with the parent: in a daemon in any case, otherwise when the
+// parent was interrupted by a Ctrl-C, which is meant for the whole program.
 func (r *resident) heed() {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	process.OnTerminate(func() {
 		r.terminated.Store(true)
 		r.cancel()
 	})
-	if r.letter.Daemon {
-		go func() {
-			<-r.parent.gone
-			r.cancel()
-			time.Sleep(daemonGrace)
-			process.EndGroup()
-		}()
-	}
+	go func() {
+		<-r.parent.gone
+		grace := daemonGrace
+		if !r.letter.Daemon {
+			if !r.watch.Interrupted() {
+				return
+			}
+			grace = interruptGrace
+			r.interrupt.Store(true)
+			r.terminated.Store(true)
+			for _, p := range ActiveChildren() {
+				p.Terminate(grace / 2)
+			}
+		}
+		r.cancel()
+		time.Sleep(grace)
+		process.EndGroup()
+	}()
 }
 
 // leave ends this process when its task has.
@@ -115,6 +131,8 @@ func (r *resident) leave(err error) {
 		process.EndGroup() // nobody else ends what the task has started
 	case err == nil:
 		os.Exit(0)
+	case r.dismissed(err) && r.interrupt.Load():
+		process.DieInterrupted()
 	case r.dismissed(err):
 		process.DieTerminated()
 	}

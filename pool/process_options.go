@@ -12,7 +12,8 @@ type ProcessOptions struct {
 	Name string
 
 	// Daemon says that it ends with this process, in whatever way that ends: its task's context ends at once, and half a
-	// second later it is killed with its process group. Without it, it goes on alone.
+	// second later it is killed with its process group. Without it, it goes on alone, unless a Ctrl-C has ended this
+	// process: then its task's context ends, too, and it is killed two seconds later. Before Linux 6.15 it may not notice that.
 	Daemon bool
 
 	// Env is more environment, as key=value. It inherits that of this process.

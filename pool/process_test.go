@@ -124,7 +124,7 @@ func TestProcessExitCode(t *testing.T) {
 func TestProcessTerminate(t *testing.T) {
 	for how, want := range map[string]int{"context": -15, "obey": 0, "fail late": 1} {
 		p := startProcess(t, await, how, pool.ProcessOptions{Stderr: &bytes.Buffer{}})
-		if err := p.Terminate(); err != nil {
+		if err := p.Terminate(-1); err != nil {
 			t.Error(err)
 		}
 		if code := join(t, p); code != want {
@@ -132,7 +132,7 @@ func TestProcessTerminate(t *testing.T) {
 		}
 	}
 	p := startProcess(t, await, "ignore", pool.ProcessOptions{})
-	if err := p.Terminate(); err != nil {
+	if err := p.Terminate(-1); err != nil {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -154,7 +154,7 @@ func TestProcessLife(t *testing.T) {
 	if _, ended := p.ExitCode(); ended || p.Alive() || p.PID() != 0 || p.Name() != "cat" || p.Daemon() {
 		t.Errorf("before: ended %v, alive %v, pid %d, %s", ended, p.Alive(), p.PID(), p.Name())
 	}
-	for name, err := range map[string]error{"Join": p.Join(t.Context()), "Kill": p.Kill(), "Terminate": p.Terminate()} {
+	for name, err := range map[string]error{"Join": p.Join(t.Context()), "Kill": p.Kill(), "Terminate": p.Terminate(-1)} {
 		if err == nil {
 			t.Errorf("%s before Start", name)
 		}
@@ -187,7 +187,7 @@ func TestProcessLife(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	for name, err := range map[string]error{"Join": p.Join(ended), "Kill": p.Kill(), "Terminate": p.Terminate()} {
+	for name, err := range map[string]error{"Join": p.Join(ended), "Kill": p.Kill(), "Terminate": p.Terminate(-1)} {
 		if err != nil {
 			t.Errorf("%s after the end: %v", name, err)
 		}
@@ -215,7 +215,7 @@ func TestManyProcesses(t *testing.T) {
 		t.Errorf("%d active children of %d", active, n)
 	}
 	for _, p := range all {
-		if err := p.Terminate(); err != nil {
+		if err := p.Terminate(-1); err != nil {
 			t.Error(err)
 		}
 	}

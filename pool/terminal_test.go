@@ -29,7 +29,8 @@ type terminal struct {
 }
 
 // startInTerminal starts a role as the leader of a session in a terminal of its own, which is its standard input, output and error.
-func startInTerminal(t *testing.T, role string, args ...string) (*proctest.Child, *terminal) {
+// The files are its descriptors 4, 5, ….
+func startInTerminal(t *testing.T, files []*os.File, role string, args ...string) (*proctest.Child, *terminal) {
 	t.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -50,7 +51,7 @@ func startInTerminal(t *testing.T, role string, args ...string) (*proctest.Child
 	}
 	defer inner.Close()
 	c := proctest.Command(t, role, args...)
-	c.Cmd.ExtraFiles = []*os.File{inner}
+	c.Cmd.ExtraFiles = append([]*os.File{inner}, files...)
 	c.Cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 3}
 	c.Start()
 	return c, &terminal{t, outer, bufio.NewReader(outer)}
@@ -129,9 +130,66 @@ var shows = proctest.Register("shows", func([]string) {
 // Workers and processes that print on a terminal which stops the output of its background, and programs of theirs that open
 // the terminal, go on.
 func TestTerminalStopsNoWorker(t *testing.T) {
-	c, screen := startInTerminal(t, shows)
+	c, screen := startInTerminal(t, nil, shows)
 	screen.expect("worker", "worker program", "worker goes on", "process", "process program", "process goes on")
 	c.WaitOK()
+}
+
+// interrupted has processes in a terminal, as its arguments name them, and waits.
+var interrupted = proctest.Register("interrupted", func(args []string) {
+	enterTerminal()
+	out := os.NewFile(4, "chronicle")
+	var kids []kid
+	for _, how := range args {
+		k := kid{Name: how, Kin: kin{Wait: how, Sleep: true}}
+		if how == "parent of deaf" {
+			k.Kin = kin{Wait: "ignore", Kids: []kid{{Name: "grandchild", Kin: kin{Wait: "context"}}}}
+		}
+		kids = append(kids, k)
+	}
+	if err := startKids(kids, out); err != nil {
+		panic(err)
+	}
+	fmt.Println("ready")
+	select {}
+})
+
+// A Ctrl-C ends a program with its processes that are no daemons, with those that these have started, and also one that
+// takes no notice, after a grace.
+func TestCtrlCEndsProcesses(t *testing.T) {
+	if !kernelTellsOfTheDead(t) {
+		t.Skip("the kernel does not tell a process how its parent has ended")
+	}
+	chronicle, w := newChronicle(t)
+	c, screen := startInTerminal(t, []*os.File{w}, interrupted, "context", "ignore", "parent of deaf")
+	w.Close()
+	screen.expect("ready")
+	chronicle.expect("context began", "ignore began", "grandchild began", "parent of deaf began")
+	if _, err := screen.outer.Write([]byte{3}); err != nil {
+		t.Fatal(err)
+	}
+	if status := c.Wait().Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGINT {
+		t.Errorf("the program ended with %v", status)
+	}
+	chronicle.expect("context ends", "grandchild ends")
+	chronicle.expectEnd()
+}
+
+// kernelTellsOfTheDead reports whether a pidfd tells how its process has ended when that was waited for.
+func kernelTellsOfTheDead(t *testing.T) bool {
+	t.Helper()
+	fd := -1
+	cmd := exec.Command("true")
+	cmd.SysProcAttr = &syscall.SysProcAttr{PidFD: &fd}
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if fd < 0 {
+		return false
+	}
+	defer unix.Close(fd)
+	info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
+	return unix.IoctlPidfdInfo(fd, &info) == nil && info.Mask&unix.PIDFD_INFO_EXIT != 0
 }
 
 // ignoredSignals tells which signals a program ignores that the task starts.

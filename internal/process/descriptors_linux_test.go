@@ -49,7 +49,7 @@ func TestDescriptors(t *testing.T) {
 	for _, c := range []struct {
 		files []*os.File
 		want  []string
-	}{{nil, []string{"0", "1", "2"}}, {[]*os.File{r, there}, []string{"0", "1", "2", "3", "4"}}} {
+	}{{nil, []string{"0", "1", "2", "3"}}, {[]*os.File{r, there}, []string{"0", "1", "2", "3", "4", "5"}}} {
 		want := append(c.want, inherited()...) // what the test itself was started with
 		slices.Sort(want)
 		p, talk := converse(t, in(lists, Spec{Files: c.files}))

@@ -4,7 +4,8 @@
 // its children with it, a Ctrl-C in the terminal reaches only the parent, and no terminal can stop it.
 // It gets the descriptors 0, 1, 2 and those of [Spec.Own] and [Spec.Files], and none that this program
 // has opened otherwise: Go opens all of them to be closed on exec. What this program itself was started
-// with is passed on.
+// with is passed on. It has one end of a pipe besides, its parent's lifeline: that tells it that its parent runs another
+// program by now, which a pidfd does not.
 //
 // A process is waited for by a pidfd in the poller of the Go runtime: that costs a goroutine and
 // no thread, and a pidfd never comes to mean another process, as an id does. Where the kernel has none, a thread waits.

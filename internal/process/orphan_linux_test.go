@@ -9,21 +9,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/environ"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
 // orphan says through descriptor 3 that its parent is gone.
 var orphan = proctest.Register("orphan", func(args []string) {
 	parent, _ := strconv.Atoi(args[1])
-	gone := make(chan struct{})
-	var watch <-chan struct{} = gone
-	if args[0] == "pidfd" {
-		var err error
-		if watch, err = Orphaned(parent); err != nil {
+	watch := make(chan struct{})
+	switch args[0] {
+	case "pidfd":
+		environ.Take(lifelineEnv)
+		fallthrough
+	case "lifeline":
+		p, err := WatchParent(parent)
+		if err != nil {
 			panic(err)
 		}
-	} else {
-		go awaitParent(parent, nil, gone)
+		go func() { <-p.Gone(); close(watch) }()
+	default:
+		go func() { (&Parent{pid: parent}).awaitEnd(); close(watch) }()
 	}
 	out := os.NewFile(3, "out")
 	fmt.Fprintln(out, "ready")
@@ -36,12 +41,14 @@ var parent = proctest.Register("parent", func(args []string) {
 	if err != nil {
 		panic(err)
 	}
-	proctest.Hear()
+	if proctest.Hear() == "exec" {
+		panic(syscall.Exec("/bin/sleep", []string{"sleep", "1000"}, nil))
+	}
 })
 
 // A47: a grandchild notices its parent's end.
 func TestOrphaned(t *testing.T) {
-	for _, how := range []string{"pidfd", "period"} {
+	for _, how := range []string{"pidfd", "period", "lifeline"} {
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
@@ -61,19 +68,23 @@ func TestOrphaned(t *testing.T) {
 			t.Errorf("%s: it says something while its parent lives: %d, %v", how, n, err)
 		}
 		killed := time.Now()
-		c.Signal(syscall.SIGKILL)
+		if how == "lifeline" { // the process goes on, with another program
+			c.Send("exec")
+		} else {
+			c.Signal(syscall.SIGKILL)
+		}
 		if got := talk.line(); got != "gone" {
 			t.Error(got)
 		}
 		t.Logf("%s: noticed after %v", how, time.Since(killed))
-		c.Wait()
+		c.Kill()
 	}
-	gone, err := Orphaned(1 << 21) // such a process is not the parent
+	stranger, err := WatchParent(1 << 21) // such a process is not the parent
 	if err != nil {
 		t.Fatal(err)
 	}
 	select {
-	case <-gone:
+	case <-stranger.Gone():
 	default:
 		t.Error("the parent that there is not lives")
 	}

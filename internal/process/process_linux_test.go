@@ -79,7 +79,7 @@ func TestSignals(t *testing.T) {
 
 // A kernel without pidfds: a thread waits, and signals go by the id.
 func TestWithoutPidfd(t *testing.T) {
-	cmd, own, err := command(self, in(obeys, Spec{}))
+	cmd, own, err := command(self, in(obeys, Spec{}), os.Stdin)
 	defer closeAll(own)
 	if err != nil {
 		t.Fatal(err)
@@ -96,6 +96,9 @@ func TestWithoutPidfd(t *testing.T) {
 	}
 	r.Close()
 	p := &Process{cmd: cmd, done: make(chan struct{})}
+	if _, err := holdLifeline(); err != nil {
+		t.Fatal(err)
+	}
 	go p.reap()
 	if err := p.Terminate(); err != nil {
 		t.Error(err)

@@ -34,8 +34,17 @@ func UsageOf(int) (Usage, error) { return Usage{}, ErrUnsupported }
 // PrivateMemory fails here.
 func PrivateMemory() (int64, error) { return 0, ErrUnsupported }
 
-// Orphaned fails here.
-func Orphaned(int) (<-chan struct{}, error) { return nil, ErrUnsupported }
+// A Parent is the process that has started this one.
+type Parent struct{}
+
+// WatchParent fails here.
+func WatchParent(int) (*Parent, error) { return nil, ErrUnsupported }
+
+// Gone is closed never here.
+func (p *Parent) Gone() <-chan struct{} { return nil }
+
+// Interrupted is false here.
+func (p *Parent) Interrupted() bool { return false }
 
 // EndGroup ends the calling process.
 func EndGroup() { os.Exit(1) }
@@ -59,6 +68,9 @@ func OnTerminate(func()) {}
 
 // DieTerminated ends the calling process.
 func DieTerminated() { os.Exit(1) }
+
+// DieInterrupted ends the calling process.
+func DieInterrupted() { os.Exit(1) }
 
 // Link fails here.
 func Link() (here, there *os.File, err error) { return nil, nil, ErrUnsupported }

@@ -100,9 +100,14 @@ func OnTerminate(f func()) {
 }
 
 // DieTerminated ends the calling process as SIGTERM does without OnTerminate.
-func DieTerminated() {
-	signal.Reset(syscall.SIGTERM)
-	syscall.Kill(os.Getpid(), syscall.SIGTERM)
+func DieTerminated() { dieBy(syscall.SIGTERM) }
+
+// DieInterrupted ends the calling process as SIGINT does without OnTerminate.
+func DieInterrupted() { dieBy(syscall.SIGINT) }
+
+func dieBy(sig syscall.Signal) {
+	signal.Reset(sig)
+	syscall.Kill(os.Getpid(), sig)
 	time.Sleep(time.Second) // the signal may go to another thread
-	os.Exit(128 + int(syscall.SIGTERM))
+	os.Exit(128 + int(sig))
 }

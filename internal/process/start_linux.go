@@ -46,11 +46,23 @@ type way struct {
 
 // Start starts this program again. The child is waited for in the background.
 func Start(spec Spec) (*Process, error) {
-	var err error
+	line, err := holdLifeline()
+	if err != nil {
+		return nil, err
+	}
+	p, err := startAnyhow(spec, line)
+	if err != nil {
+		dropLifeline()
+		return nil, err
+	}
+	go p.reap()
+	return p, nil
+}
+
+func startAnyhow(spec Spec, line *os.File) (p *Process, err error) {
 	for _, path := range programs() {
 		for _, w := range ways {
-			var p *Process
-			if p, err = w.start(path, spec); err == nil || !refused(err) {
+			if p, err = w.start(path, spec, line); err == nil || !refused(err) {
 				return p, err
 			}
 		}
@@ -73,8 +85,9 @@ func refused(err error) bool {
 	return true
 }
 
-func (w way) start(path string, spec Spec) (*Process, error) {
-	cmd, own, err := command(path, spec)
+// start starts the child in this way. Another goroutine reaps it.
+func (w way) start(path string, spec Spec, line *os.File) (*Process, error) {
+	cmd, own, err := command(path, spec, line)
 	defer func() { closeAll(own) }()
 	if err != nil {
 		return nil, err
@@ -94,18 +107,18 @@ func (w way) start(path string, spec Spec) (*Process, error) {
 	case !w.pidfd:
 		p.pidfd, _ = openPidfd(cmd.Process.Pid)
 	}
-	go p.reap()
 	return p, nil
 }
 
 // command prepares a child. The caller closes the files that it returns, also with an error.
-func command(path string, spec Spec) (cmd *exec.Cmd, own []*os.File, err error) {
+func command(path string, spec Spec, line *os.File) (cmd *exec.Cmd, own []*os.File, err error) {
 	orders, err := spec.Limits.environment()
 	if err != nil {
 		return nil, nil, err
 	}
 	cmd = exec.Command(path)
 	cmd.Args = arguments(spec.Args)
+	orders = append(orders, fmt.Sprintf("%s=%d", lifelineEnv, 3+len(spec.Own)+len(spec.Files)))
 	cmd.Env = append(append(os.Environ(), spec.Env...), orders...)
 	if cmd.Dir = spec.Dir; spec.Dir != "" {
 		if _, err := os.Stat(spec.Dir); err != nil { // the error of exec would name the program
@@ -126,7 +139,7 @@ func command(path string, spec Spec) (cmd *exec.Cmd, own []*os.File, err error) 
 		cmd.Stderr = os.Stderr
 	}
 	cmd.WaitDelay = outputDelay
-	cmd.ExtraFiles, err = spec.descriptors()
+	cmd.ExtraFiles, err = spec.descriptors(line)
 	return cmd, append(own, cmd.ExtraFiles...), err
 }
 
@@ -145,7 +158,7 @@ func emptyInput() (*os.File, error) {
 
 // descriptors are the files for the child under other numbers. Starting a process with the files themselves would make
 // them block, for the caller, too. What was made is returned with an error, too.
-func (spec Spec) descriptors() (dups []*os.File, err error) {
+func (spec Spec) descriptors(line *os.File) (dups []*os.File, err error) {
 	for i, f := range spec.Own {
 		dup, err := duplicate(f)
 		if err != nil {
@@ -154,7 +167,15 @@ func (spec Spec) descriptors() (dups []*os.File, err error) {
 		dups = append(dups, dup)
 	}
 	files, err := Duplicates(spec.Files)
-	return append(dups, files...), err
+	if err != nil {
+		return dups, err
+	}
+	dups = append(dups, files...)
+	dup, err := duplicate(line)
+	if err != nil {
+		return dups, fmt.Errorf("lifeline of a new process: %w", err)
+	}
+	return append(dups, dup), nil
 }
 
 // Duplicates are the same files under other numbers. The caller closes them.

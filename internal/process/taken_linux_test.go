@@ -63,7 +63,7 @@ var losesLeader = proctest.Register("loses leader", func(args []string) {
 		panic(err)
 	}
 	spec := in(leads, Spec{Files: []*os.File{held, w}})
-	cmd, own, err := command(self, spec)
+	cmd, own, err := command(self, spec, os.Stdin)
 	if err != nil {
 		panic(err)
 	}
@@ -84,6 +84,7 @@ var losesLeader = proctest.Register("loses leader", func(args []string) {
 	syscall.Wait4(p.PID(), nil, 0, nil)
 	p.Kill()
 	p.Terminate()
+	holdLifeline()
 	go p.reap()
 	proctest.Say("%d %v", member, p.Wait())
 	proctest.Hear()

@@ -1,9 +1,7 @@
 package process
 
 import (
-	"os"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +18,7 @@ func (p *Process) Wait() Exit {
 // reap waits for the process, and ends what is left of its group.
 func (p *Process) reap() {
 	defer close(p.done)
+	defer dropLifeline()
 	if p.pidfd == nil || p.pidfd.wait(childEnded) != nil {
 		waitBlocking(p.PID())
 	}
@@ -63,42 +62,3 @@ func exitOf(status syscall.WaitStatus) Exit {
 	}
 	return Exit{Code: status.ExitStatus()}
 }
-
-// Orphaned returns a channel that is closed when the parent of this process is gone. parentPID is the id that the parent
-// has told: if it is no longer the parent's, that is gone already.
-//
-// Errors: [ErrUnsupported].
-func Orphaned(parentPID int) (<-chan struct{}, error) {
-	gone := make(chan struct{})
-	parent, err := openPidfd(parentPID)
-	// Only while the parent lives is its id not another's: so this is asked when the pidfd is open.
-	if os.Getppid() != parentPID {
-		if err == nil {
-			parent.close()
-		}
-		close(gone)
-		return gone, nil
-	}
-	if err != nil {
-		parent = nil
-	}
-	go awaitParent(parentPID, parent, gone)
-	return gone, nil
-}
-
-// awaitParent closes gone when the parent is gone. It looks now and then where the kernel has no pidfds, or does not poll them.
-func awaitParent(pid int, parent *pidfd, gone chan<- struct{}) {
-	defer close(gone)
-	if parent != nil {
-		defer parent.close()
-		if parent.wait(otherEnded) == nil {
-			return
-		}
-	}
-	for os.Getppid() == pid {
-		time.Sleep(orphanPeriod)
-	}
-}
-
-// orphanPeriod is how often a process looks for its parent where it cannot wait.
-const orphanPeriod = 20 * time.Millisecond
