@@ -91,8 +91,10 @@ func (w *bytesWaiter) await(ctx context.Context, policy wait.Policy, s, other *s
 	w.r, w.c = nil, claim{}
 	bytesWaiters.Put(w)
 	// This one may have used up a wake-up that was meant for another one, too: records are published in one order, and
-	// can be taken in another; and room for one message may be enough for several.
-	s.event.Notify()
+	// can be taken in another; and room for one message may be enough for several. Where all records are taken, there is none.
+	if err != nil || s == &r.producers || r.head.take.Load() != r.head.tail.Load() {
+		s.event.Notify()
+	}
 	return c, err
 }
 

@@ -14,7 +14,7 @@ const barrier = "barrier.pml"
 var soundBarrier = []check{
 	{model: barrier, flags: "PROCS=2 ROUNDS=2 ACTION CANCELS=1 RESETS=1"},
 	{model: barrier, flags: "PROCS=2 ROUNDS=2 RESETS=1 LOOKER"},
-	{model: barrier, flags: "PROCS=2 DEATHS=1"},
+	{model: barrier, flags: "PROCS=2 DEATHS=1", size: trust},
 	{model: barrier, flags: "PROCS=2 DEATHS=2 ACTION CANCELS=1"},
 	{model: barrier, flags: "PROCS=2 ROUNDS=2 DEATHS=1 RESETS=1"},
 	{model: barrier, flags: "PROCS=3"},
@@ -26,7 +26,7 @@ var soundBarrier = []check{
 // Each of these mistakes is found.
 var brokenBarrier = []check{
 	{model: barrier, flags: "BROKEN_NO_HISTORY PROCS=2 ROUNDS=2 RESETS=1 LOOKER", want: violated},
-	{model: barrier, flags: "BROKEN_TRIP_NO_RING PROCS=2", want: stuck},
+	{model: barrier, flags: "BROKEN_TRIP_NO_RING PROCS=2", want: stuck, size: trust},
 	{model: barrier, flags: "BROKEN_NO_SECOND_LOOK PROCS=2", want: stuck},
 	{model: barrier, flags: "BROKEN_NOBODY_WATCHED PROCS=2 DEATHS=1", want: stuck},
 	{model: barrier, flags: "BROKEN_RESET_ALWAYS_FORGETS PROCS=2 DEATHS=1 LOOKER", want: stuck},

@@ -13,8 +13,9 @@
 //
 // proctab.pml is one slot of the process table and the robust lists of those who claim and leave it.
 //
-// sleep.pml is the bell and the event count without a lock around them: announce, membarrier, look again, sleep, and ring. Changes
-// are plain stores that drain late; sleepers and notifiers die at any step.
+// sleep.pml is the bell and the event count without a lock around them: ask for fences, membarrier, announce, look again, sleep,
+// ring, and let the fences go. Changes are plain stores that drain late, or locked instructions; sleepers and notifiers die at any
+// step. It is searched without membarriers, too, and with a second look that is satisfied early, which must fail.
 //
 // cond.pml is the condition variable: who is granted the return, and what becomes of the grants of the dead.
 //
@@ -52,19 +53,21 @@
 // # What is abstracted
 //
 //   - Spinning, which is only more looks at the word, and time: a waiter may starve, or dawdle, at any moment.
-//   - The turn of the bell: who moved it last stands for its value. Wrapping around is not modelled.
+//   - The turn of the bell: who moved it last stands for its value. Wrapping around is not modelled. How many changes in vain it takes
+//     until a bell is quiet again is left open: any number.
 //   - The identity of the dead for the error's text, and pids.
-//   - Loads are in order, and only the stores of TryUnlock are delayed. Go's atomic operations are sequentially consistent.
+//   - Loads are in order, but for BROKEN_LOOK_EARLY, and only plain stores are delayed. Go's atomic operations are sequentially consistent.
 //   - The gate: a process has one leader, and in some configurations one goroutine more on the fast path.
 //   - Close waits without a limit for a store that TryUnlock has announced. That it gives up at last, and makes its memory
 //     private before it detaches, is not modelled; giving up alone is the mistake BROKEN_CLOSE_NOT_SETTLED.
-//   - The fallbacks without robust lists, membarrier or futex_waitv.
+//   - The fallbacks without robust lists or futex_waitv; without membarrier only the bell is modelled.
 //
 // # How to run
 //
 //	apt-get install spin gcc
-//	go test ./internal/model                                       # the smallest
-//	SHMKIT_MODEL=normal go test ./internal/model                   # three minutes
+//	go test ./internal/model                                       # of each model the searches that matter most: half a minute
+//	SHMKIT_MODEL=small go test ./internal/model                    # each mistake, and what is quickly searched: three minutes
+//	SHMKIT_MODEL=normal go test ./internal/model                   # four minutes
 //	SHMKIT_MODEL=full go test -timeout 2h ./internal/model         # all: ten minutes; 12 GB of memory
 //
 // Without spin or a C compiler the test is skipped, and fails where the variable CI is set.

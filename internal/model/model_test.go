@@ -11,7 +11,7 @@ import (
 // With these the models have no error.
 var sound = []check{
 	// Without a death, nobody needs the backstop.
-	{model: mutex, flags: "PROCS=3"},
+	{model: mutex, flags: "PROCS=3", size: trust},
 	{model: mutex, flags: "PROCS=3 CANCELS=1"},
 	{model: mutex, flags: "PROCS=2 ROUNDS=2 STARVE CANCELS=1"},
 	{model: mutex, flags: "PROCS=3 CANCELS=1 WAKES=1"},
@@ -42,18 +42,18 @@ var sound = []check{
 	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP LATE SIBLING STARVE", size: full},
 
 	// Closing.
-	{model: mutex, flags: "PROCS=2 ROUNDS=2 CLOSE"},
+	{model: mutex, flags: "PROCS=2 ROUNDS=2 CLOSE", size: trust},
 	{model: mutex, flags: "PROCS=2 CLOSE SIBLING", size: normal},
 	{model: mutex, flags: "PROCS=2 ROUNDS=2 CLOSE SIBLING", size: full},
 
 	{model: mutex, flags: "PROCS=2 ROUNDS=2 STARVE CANCELS=1", ends: true},
 	{model: mutex, flags: "PROCS=2 DEATHS=1 BACKSTOP STARVE CANCELS=1", ends: true},
 
-	{model: proctab, flags: "PROCS=2 ROUNDS=2"},
+	{model: proctab, flags: "PROCS=2 ROUNDS=2", size: trust},
 	{model: proctab, flags: "PROCS=3", size: normal},
 
 	// Without a death, nobody who sleeps needs the backstop.
-	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 TRUST"},
+	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 TRUST", size: trust},
 	{model: sleep, flags: "SLEEPERS=2 ROUNDS=3 TRUST"},
 	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 ONCE"},
 	{model: sleep, flags: "SLEEPERS=2 CANCELS=1"},
@@ -66,7 +66,7 @@ var sound = []check{
 
 	// Nor where every change is a locked instruction, or the kernel refuses membarriers. Where it refuses them to some, those
 	// look again by themselves.
-	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 SWAPPED"},
+	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 SWAPPED", size: trust},
 	{model: sleep, flags: "SLEEPERS=3 EVENT SWAPPED"},
 	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 NO_BARRIER"},
 	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 MIXED"},
@@ -80,7 +80,7 @@ var sound = []check{
 	// As many waiters return as were notified.
 	{model: cond, flags: "WAITERS=2 SIGNALS=2"},
 	{model: cond, flags: "WAITERS=2 NOTIFIERS=2 CANCELS=1"},
-	{model: cond, flags: "WAITERS=3 DEATHS=1"},
+	{model: cond, flags: "WAITERS=3 DEATHS=1", size: trust},
 	{model: cond, flags: "WAITERS=2 STORM DEATHS=1"},
 	{model: cond, flags: "WAITERS=3 DEATHS=2", size: normal},
 	{model: cond, flags: "WAITERS=3 SIGNALS=2 DEATHS=1", size: normal},
@@ -91,7 +91,7 @@ var sound = []check{
 	{model: cond, flags: "WAITERS=2 NOTIFIERS=2 STORM DEATHS=2", size: normal},
 
 	// The semaphore: without a death, or with a single one, nobody needs the backstop.
-	{model: semaphore, flags: "PROCS=2 ROUNDS=2 STARVE CANCELS=1"},
+	{model: semaphore, flags: "PROCS=2 ROUNDS=2 STARVE CANCELS=1", size: trust},
 	{model: semaphore, flags: "PROCS=2 ROUNDS=2 DEATHS=1 STARVE CANCELS=1 DAWDLE"},
 	{model: semaphore, flags: "PROCS=3 UNITS=2 DEATHS=1"},
 	{model: semaphore, flags: "PROCS=3 UNITS=2 HEAVY DEATHS=1", size: normal},
@@ -114,7 +114,7 @@ var sound = []check{
 	{model: rwmutex, flags: "WRITERS=1 READERS=1 SIBLING ROUNDS=2"},
 	{model: rwmutex, flags: "WRITERS=1 READERS=1 ROUNDS=2 DEATHS=2 REPAIR"},
 	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=1"},
-	{model: rwmutex, flags: "WRITERS=1 READERS=2 DEATHS=1"},
+	{model: rwmutex, flags: "WRITERS=1 READERS=2 DEATHS=1", size: trust},
 	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=1 CANCELS=1"},
 	{model: rwmutex, flags: "WRITERS=2 READERS=1 DEATHS=2 REPORT"},
 	{model: rwmutex, flags: "WRITERS=2 READERS=1 ROUNDS=2 DEATHS=1 REPORT REPAIR"},
@@ -131,7 +131,7 @@ var broken = []check{
 	{model: mutex, flags: "BROKEN_UNLOCK_NO_LOOK PROCS=2", want: stuck},
 	{model: mutex, flags: "BROKEN_ARM_NO_MEMBARRIER PROCS=2", want: stuck},
 	{model: mutex, flags: "BROKEN_DISARM_STORE PROCS=3", want: stuck},
-	{model: mutex, flags: "BROKEN_UNLOCK_NO_FENCE PROCS=2 ROUNDS=2", want: stuck},
+	{model: mutex, flags: "BROKEN_UNLOCK_NO_FENCE PROCS=2 ROUNDS=2", want: stuck, size: trust},
 	{model: mutex, flags: "BROKEN_RELAX_STORE PROCS=3", want: stuck},
 	{model: mutex, flags: "BROKEN_ARM_RELAXED PROCS=3", want: stuck},
 	{model: mutex, flags: "BROKEN_SLEEP_NO_COMPARE PROCS=2", want: stuck},
@@ -146,7 +146,7 @@ var broken = []check{
 
 	// Two owners.
 	{model: mutex, flags: "BROKEN_TAKEOVER_STORE PROCS=3 DEATHS=1 BACKSTOP", want: violated},
-	{model: mutex, flags: "BROKEN_DEAD_NO_MEMBARRIER PROCS=2 DEATHS=1 BACKSTOP LATE", want: "(hold==0)"},
+	{model: mutex, flags: "BROKEN_DEAD_NO_MEMBARRIER PROCS=2 DEATHS=1 BACKSTOP LATE", want: "(hold==0)", size: trust},
 	{model: mutex, flags: "BROKEN_CLAIM_NO_MEMBARRIER PROCS=2 DEATHS=1 BACKSTOP LATE REUSE", want: "(hold==0)"},
 	{model: mutex, flags: "BROKEN_UNLOCK_IGNORES_CLOSE PROCS=2 CLOSE", want: "(hold==0)"},
 	{model: mutex, flags: "BROKEN_CLOSE_NOT_SETTLED PROCS=2 CLOSE", want: "(hold==0)"},
@@ -172,20 +172,20 @@ var broken = []check{
 	{model: sleep, flags: "BROKEN_LOOK_FIRST SLEEPERS=1", want: stuck},
 	{model: sleep, flags: "BROKEN_NO_COMPARE SLEEPERS=1", want: stuck},
 	{model: sleep, flags: "BROKEN_DISARM_STORE SLEEPERS=1 NOTIFIERS=2", want: stuck},
-	{model: sleep, flags: "BROKEN_FENCED_EARLY SLEEPERS=2 NOTIFIERS=2 ONCE", want: stuck},
-	{model: sleep, flags: "BROKEN_NO_FENCE SLEEPERS=1 ROUNDS=2", want: stuck},
-	{model: sleep, flags: "BROKEN_RING_NO_FENCE SLEEPERS=1 NOTIFIERS=2", want: stuck},
+	{model: sleep, flags: "BROKEN_FENCED_EARLY SLEEPERS=2 NOTIFIERS=2 ONCE", want: stuck, size: trust},
+	{model: sleep, flags: "BROKEN_NO_FENCE SLEEPERS=1 ROUNDS=2", want: stuck, size: trust},
+	{model: sleep, flags: "BROKEN_RING_NO_FENCE SLEEPERS=1 NOTIFIERS=2", want: stuck, size: trust},
 	{model: sleep, flags: "BROKEN_RELAX_STORE SLEEPERS=1 ROUNDS=2", want: stuck},
 	{model: sleep, flags: "BROKEN_RELAX_KEEPS_TURN SLEEPERS=2 NOTIFIERS=2 TRUST", want: "(plain["},
 	{model: sleep, flags: "BROKEN_ARM_RELAXED SLEEPERS=1 ROUNDS=2", want: stuck},
-	{model: sleep, flags: "BROKEN_LOOK_EARLY SLEEPERS=1", want: stuck},
+	{model: sleep, flags: "BROKEN_LOOK_EARLY SLEEPERS=1", want: stuck, size: trust},
 	{model: sleep, flags: "BROKEN_LOOK_EARLY SLEEPERS=1 SWAPPED", want: stuck},
 	{model: sleep, flags: "MIXED BROKEN_SILENT_NO_LOOK SLEEPERS=1", want: stuck}, // this is what the silent look is for
 	{model: sleep, flags: "BROKEN_LEAVE_SWALLOWS_WAKE SLEEPERS=2 CANCELS=1", want: stuck},
 	{model: sleep, flags: "BROKEN_RING_ONE SLEEPERS=2 EVENT", want: stuck},
 	{model: sleep, flags: "SLEEPERS=1 DEATHS=1", want: stuck}, // this is what the backstop is for
 
-	{model: cond, flags: "BROKEN_NO_RESCUE WAITERS=2 DEATHS=1", want: "assertion violated !("},
+	{model: cond, flags: "BROKEN_NO_RESCUE WAITERS=2 DEATHS=1", want: "assertion violated !(", size: trust},
 	{model: cond, flags: "BROKEN_NO_CATCH_UP WAITERS=2 STORM DEATHS=1", want: "(began[p]==storms)"},
 	{model: cond, flags: "BROKEN_NO_LOCK WAITERS=3 DEATHS=1", want: "(returns<=(notified+excess))"},
 	{model: cond, flags: "BROKEN_TAKE_FIRST WAITERS=3 DEATHS=2", want: ">=notified)"},
@@ -199,7 +199,7 @@ var broken = []check{
 
 	// Units that are counted twice, or not at all.
 	{model: semaphore, flags: "BROKEN_OWNER_DIED_IGNORED PROCS=2 DEATHS=1", want: violated},
-	{model: semaphore, flags: "BROKEN_RECOUNT_ADDS PROCS=2 DEATHS=2 BACKSTOP", want: violated},
+	{model: semaphore, flags: "BROKEN_RECOUNT_ADDS PROCS=2 DEATHS=2 BACKSTOP", want: violated, size: trust},
 
 	// Sleepers that nobody wakes although there are units.
 	{model: semaphore, flags: "BROKEN_RELEASE_NO_RING PROCS=2", want: stuck},
@@ -216,7 +216,7 @@ var broken = []check{
 
 	// Readers and writers.
 	{model: rwmutex, flags: "BROKEN_COUNT_BEFORE_BAR ROUNDS=2", want: "(reading==0)"},
-	{model: rwmutex, flags: "BROKEN_SEATS_OPEN_FIRST", want: "(writing==0)"},
+	{model: rwmutex, flags: "BROKEN_SEATS_OPEN_FIRST", want: "(writing==0)", size: trust},
 	{model: rwmutex, flags: "BROKEN_NOT_OWNED DEATHS=1", want: "!(damaged)"},
 	{model: rwmutex, flags: "BROKEN_READER_IGNORES_OWNED DEATHS=1", want: "!(damaged)"},
 	{model: rwmutex, flags: "BROKEN_NO_TURNS WRITERS=2 TURNS", want: "(passed[i]<2)"},

@@ -16,7 +16,7 @@ const (
 // Messages come once, whole and in order; nothing is stuck; whoever is told that the end has come misses nothing; nobody sleeps for ever.
 var soundQueue = []check{
 	{model: queue, flags: "CAP=2 PRODUCERS=2 CONSUMERS=1 DEATHS=1"},
-	{model: queue, flags: "CAP=1 PRODUCERS=2 CONSUMERS=1 DEATHS=2"},
+	{model: queue, flags: "CAP=1 PRODUCERS=2 CONSUMERS=1 DEATHS=2", size: trust},
 	{model: queue, flags: "CAP=2 PRODUCERS=1 CONSUMERS=1 CLOSE ROUNDS=2"},
 	{model: queue, flags: "CAP=1 PRODUCERS=1 CONSUMERS=1 DROP ROUNDS=2 DEATHS=1"},
 	{model: queue, flags: "CAP=1 PRODUCERS=2 CONSUMERS=1 DROP"},
@@ -26,14 +26,14 @@ var soundQueue = []check{
 
 	{model: ringSleep, flags: "TOTAL=2"},
 	{model: ringSleep, flags: "TOTAL=2 CLOSE"},
-	{model: ringSleep, flags: "TOTAL=2 CLOSE DEATHS=1"}, // without the backstop
+	{model: ringSleep, flags: "TOTAL=2 CLOSE DEATHS=1", size: trust}, // without the backstop
 	{model: ringSleep, flags: "TOTAL=2 DEATHS=1 HEIR BACKSTOP"},
-	{model: ringSleep, flags: "TOTAL=2 CLOSE DEATHS=1 HEIR BACKSTOP"},
+	{model: ringSleep, flags: "TOTAL=2 CLOSE DEATHS=1 HEIR BACKSTOP", size: normal},
 }
 
 // Each of these mistakes is found.
 var brokenQueue = []check{
-	{model: queue, flags: "BROKEN_DEAD_NO_MEMBARRIER CAP=1 PRODUCERS=2 CONSUMERS=1 DEATHS=1", want: violated},
+	{model: queue, flags: "BROKEN_DEAD_NO_MEMBARRIER CAP=1 PRODUCERS=2 CONSUMERS=1 DEATHS=1", want: violated, size: trust},
 	{model: queue, flags: "BROKEN_LIVING_SKIPPED CAP=1 PRODUCERS=1 CONSUMERS=1", want: violated},
 	{model: queue, flags: "BROKEN_HINT_STORE LAPS=1 CAP=1 PRODUCERS=2 CONSUMERS=1 ROUNDS=3", want: "((put>p)"},
 	{model: queue, flags: "BROKEN_ABANDON_STORE CAP=1 PRODUCERS=2 CONSUMERS=1 DEATHS=1", want: violated},
@@ -45,7 +45,7 @@ var brokenQueue = []check{
 	{model: queue, flags: "BROKEN_PASSED_FIRST CAP=2 PRODUCERS=2 CONSUMERS=1 DEATHS=1", want: violated},
 
 	{model: ringSleep, flags: "BROKEN_SLEEP_NO_MEMBARRIER", want: stuck},
-	{model: ringSleep, flags: "BROKEN_STRICT_NO_FENCE", want: stuck},
+	{model: ringSleep, flags: "BROKEN_STRICT_NO_FENCE", want: stuck, size: trust},
 	{model: ringSleep, flags: "BROKEN_NO_SECOND_LOOK", want: stuck},
 	{model: ringSleep, flags: "BROKEN_FINISH_SILENT", want: stuck},
 	{model: ringSleep, flags: "BROKEN_ABORT_SILENT CLOSE", want: stuck},

@@ -1,0 +1,217 @@
+//go:build linux
+
+package queue
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"testing"
+
+	"github.com/shmkit/shmkit/internal/futex"
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// A talk is one end of a conversation of two processes.
+type talk struct{ put, get func() error }
+
+// talks opens an end of a conversation in a segment: what the first puts the second gets from the first of two names.
+var talks = map[string]func(seg *shm.Segment, first bool) talk{
+	"SPSC": func(seg *shm.Segment, first bool) talk {
+		out, in := twoOf(first, func(name string) *SPSC[int64] { return mustOpen(NewSPSC[int64](seg, name, 64, parked)) })
+		return talk{func() error { return out.Put(patient, 1) }, func() error { _, err := in.Get(patient); return err }}
+	},
+	"Queue": func(seg *shm.Segment, first bool) talk {
+		out, in := twoOf(first, func(name string) *Queue[int64] { return mustOpen(NewQueue[int64](seg, name, 64, parked)) })
+		return talk{func() error { return out.Put(patient, 1) }, func() error { _, err := in.Get(patient); return err }}
+	},
+	"Bytes": func(seg *shm.Segment, first bool) talk {
+		out, in := twoOf(first, func(name string) *Bytes { return mustOpen(NewBytes(seg, name, 4096, parked)) })
+		b := make([]byte, 64)
+		return talk{func() error { return out.Put(patient, b) }, func() error { _, err := in.Get(patient); return err }}
+	},
+	"Broadcast": func(seg *shm.Segment, first bool) talk {
+		out, in := twoOf(first, func(name string) *Broadcast[int64] { return mustOpen(NewBroadcast[int64](seg, name, 64, parked)) })
+		r := in.Reader(FromOldest)
+		return talk{func() error { return out.Put(1) }, func() error { _, err := r.Get(patient); return err }}
+	},
+	"Pipe": func(seg *shm.Segment, first bool) talk {
+		open := OpenPipe
+		if first {
+			open = NewPipe
+		}
+		c := mustOpen(open(seg, "p", PipeOptions{Wait: shmsync.Park}))
+		b := make([]byte, 64)
+		return talk{func() error { _, err := c.Write(b); return err }, func() error { _, err := io.ReadFull(c, b); return err }}
+	},
+}
+
+var parked = Options{Wait: shmsync.Park}
+
+func mustOpen[T any](v T, err error) T {
+	exitOn(err)
+	return v
+}
+
+// twoOf returns what an end puts into and what it gets from.
+func twoOf[T any](first bool, open func(name string) T) (out, in T) {
+	a, b := open("there"), open("back")
+	if first {
+		return a, b
+	}
+	return b, a
+}
+
+// roleAnswers answers args[2] messages of a conversation of kind args[1] in the segment args[0], but the first only
+// when all is open, and says which calls that took.
+var roleAnswers = proctest.Register("answers", func(args []string) {
+	seg, err := shm.Open(args[0])
+	exitOn(err)
+	t := talks[args[1]](seg, false)
+	var n int
+	fmt.Sscan(args[2], &n)
+	proctest.Say("ready")
+	var before futex.Calls
+	for i := range n {
+		exitOn(t.get())
+		if i == warmUp {
+			before = futex.Counted()
+		}
+		exitOn(t.put())
+	}
+	c := futex.Counted().Since(before)
+	proctest.Say("%d %d %d", c.Waits, c.Wakes, c.Membarriers)
+	proctest.Hear()
+})
+
+// warmUp is after how many trips both processes are known to the kernel, and the bells fenced.
+const warmUp = 100
+
+// A trip there and back of two processes that sleep for each other costs at most a wait and a wake for each message,
+// and as good as no membarrier.
+func TestCallsOfAConversation(t *testing.T) {
+	if !futex.Register() || !futex.HasWaitAny() {
+		t.Skip("without membarrier and futex_waitv sleepers look again every few milliseconds")
+	}
+	for kind := range talks {
+		t.Run(kind, func(t *testing.T) {
+			const trips = 2000
+			path := filepath.Join(proctest.Dir(t), "talk")
+			seg := mustOpen(shm.Create(path, shm.Options{}))
+			defer seg.Close()
+			first := talks[kind](seg, true)
+			c := proctest.Start(t, roleAnswers, path, kind, fmt.Sprint(trips+warmUp+1))
+			c.Expect("ready")
+			var before futex.Calls
+			for i := range trips + warmUp + 1 {
+				exitOn(first.put())
+				if i == warmUp {
+					before = futex.Counted()
+				}
+				exitOn(first.get())
+			}
+			calls := futex.Counted().Since(before)
+			var other futex.Calls
+			fmt.Sscan(c.Line(), &other.Waits, &other.Wakes, &other.Membarriers)
+			c.Send("end")
+			c.WaitOK()
+			each := func(a, b uint64) float64 { return float64(a+b) / trips }
+			waits, wakes, barriers := each(calls.Waits, other.Waits), each(calls.Wakes, other.Wakes), each(calls.Membarriers, other.Membarriers)
+			t.Logf("a trip takes %.3f waits, %.3f wakes, %.4f membarriers", waits, wakes, barriers)
+			if most := 2 + 10.0/trips; waits > most || wakes > most || barriers > 0.01 {
+				t.Errorf("a trip takes %.3f waits, %.3f wakes, %.4f membarriers: at most 2, 2 and 0.01", waits, wakes, barriers)
+			}
+		})
+	}
+}
+
+// streams returns what puts, and what gets, all of so many messages, which is how many changes.
+var streams = map[string]func(seg *shm.Segment, n int) (put, get func()){
+	"SPSC": func(seg *shm.Segment, n int) (put, get func()) {
+		q := mustOpen(NewSPSC[int64](seg, "q", 64, Options{}))
+		return each(n, func() error { return q.Put(background, 1) }), each(n, func() error { _, err := q.Get(background); return err })
+	},
+	"SPSC parked": func(seg *shm.Segment, n int) (put, get func()) {
+		q := mustOpen(NewSPSC[int64](seg, "q", 64, parked))
+		return each(n, func() error { return q.Put(background, 1) }), each(n, func() error { _, err := q.Get(background); return err })
+	},
+	"Queue parked": func(seg *shm.Segment, n int) (put, get func()) {
+		q := mustOpen(NewQueue[int64](seg, "q", 64, parked))
+		return each(n, func() error { return q.Put(background, 1) }), each(n, func() error { _, err := q.Get(background); return err })
+	},
+	"Bytes parked": func(seg *shm.Segment, n int) (put, get func()) {
+		q, b := mustOpen(NewBytes(seg, "q", 4096, parked)), make([]byte, 64)
+		return each(n, func() error { return q.Put(background, b) }), each(n, func() error { _, err := q.Get(background); return err })
+	},
+}
+
+func each(n int, do func() error) func() {
+	return func() {
+		for range n {
+			exitOn(do())
+		}
+	}
+}
+
+// roleStreams gets args[2] messages of a stream of kind args[1] in the segment args[0], and says how many membarriers that took.
+var roleStreams = proctest.Register("streams", func(args []string) {
+	var n int
+	fmt.Sscan(args[2], &n)
+	_, get := streams[args[1]](mustOpen(shm.Open(args[0])), n)
+	proctest.Say("ready")
+	before := futex.Counted()
+	get()
+	proctest.Say("%d", futex.Counted().Since(before).Membarriers)
+})
+
+// However often the ends of a stream find nothing to do, of 64 changes at most one is paid for with a membarrier.
+func TestMembarriersOfAStream(t *testing.T) {
+	if !futex.Register() {
+		t.Skip("the kernel has no membarrier")
+	}
+	for kind, open := range streams {
+		t.Run(kind, func(t *testing.T) {
+			const n = 50_000
+			path := filepath.Join(proctest.Dir(t), "stream")
+			seg := mustOpen(shm.Create(path, shm.Options{}))
+			defer seg.Close()
+			put, _ := open(seg, n)
+			c := proctest.Start(t, roleStreams, path, kind, fmt.Sprint(n))
+			c.Expect("ready")
+			before := futex.Counted()
+			put()
+			other := 0
+			fmt.Sscan(c.Line(), &other)
+			c.WaitOK()
+			all := int(futex.Counted().Since(before).Membarriers) + other
+			t.Logf("%d membarriers in %d messages", all, n)
+			if all > 2*n/64+2 { // a put and a get are a change each, of two bells
+				t.Errorf("%d membarriers in %d messages: at most one in 64 changes", all, n)
+			}
+		})
+	}
+}
+
+// A consumer that asks a closed queue again and again issues one membarrier, and no more.
+func TestMembarriersOfAClosedQueue(t *testing.T) {
+	if !futex.Register() {
+		t.Skip("the kernel has no membarrier")
+	}
+	q := mustOpen(NewSPSC[int64](newSegment(t, shm.Options{}), "q", 4, Options{}))
+	exitOn(q.Put(background, 1))
+	exitOn(q.Close())
+	before := futex.Counted()
+	if _, err := q.TryGet(); err != nil {
+		t.Error(err)
+	}
+	for range 1000 {
+		if _, err := q.TryGet(); err != ErrClosed {
+			t.Fatal(err)
+		}
+	}
+	if n := futex.Counted().Since(before).Membarriers; n != 1 {
+		t.Errorf("%d membarriers", n)
+	}
+}
