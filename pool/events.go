@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/environ"
+	"github.com/shmkit/shmkit/internal/notice"
 )
 
 // logEnv is the level at which a process shows events, as the text of a [slog.Level]. Children inherit it.
-const logEnv = "SHMKIT_LOG"
+const logEnv = notice.LevelEnv
 
 // eventLog is where this process shows events; nil: nowhere.
 var eventLog atomic.Pointer[eventHandler]
@@ -28,7 +29,8 @@ type eventHandler struct {
 //
 //	ERROR  a task is quarantined; a resource cannot be opened or closed; a pool has ended because of an error
 //	WARN   a worker died, with its exit code; its tasks run again; it is killed at a hard deadline
-//	INFO   a worker or process starts, replaces another, ends, with the reason; a task runs again because of its error; a pool is closed
+//	INFO   the kernel refuses a facility, which makes waits slower: once for each facility;
+//	       a worker or process starts, replaces another, ends, with the reason; a task runs again because of its error; a pool is closed
 //	DEBUG  a worker takes tasks; a resource is opened or closed
 //
 // Processes that are started later do the same at the same level. Setting SHMKIT_LOG in the environment to DEBUG,
@@ -44,10 +46,15 @@ func LogToStderr(level slog.Level) {
 func LogTo(h slog.Handler) {
 	if h == nil {
 		eventLog.Store(nil)
+		notice.To(slog.DiscardHandler)
 		return
 	}
 	_, named := h.(*LogHandler)
 	eventLog.Store(&eventHandler{h, named})
+	if !named {
+		h = h.WithAttrs([]slog.Attr{slog.String(ProcessKey, Current().Name)})
+	}
+	notice.To(h)
 }
 
 // logAsInherited does what the environment says.

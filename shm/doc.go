@@ -35,6 +35,20 @@
 // Value and half a change of an Array are never seen by others; what a Counter counted stays
 // counted; locks of the dead are taken over; memory that the dead was just allocating is found again.
 //
+// # What the kernel may refuse
+//
+// Where it refuses a facility, as in some sandboxes, or is too old, everything works, slower:
+//
+//	membarrier     each unlock and put takes a locked instruction more; waiters look again every 5 ms
+//	futex_waitv    waiters look at the lives of others, and at their contexts, every 16 ms
+//	robust lists   each attachment holds a lock on the file; deaths are looked for every 5 ms
+//
+// A process says so once for each, at the level of information: to the handler of [pool.LogTo], or to
+// standard error when SHMKIT_LOG in the environment is INFO or DEBUG. SHMKIT_FALLBACK, a list of
+// membarrier, waitv and robust with commas, has a process do without them, for tests.
+//
+// [pool.LogTo]: https://pkg.go.dev/github.com/shmkit/shmkit/pool#LogTo
+//
 // # Caveats
 //
 // Linux only; elsewhere every constructor returns [ErrUnsupported]. All processes

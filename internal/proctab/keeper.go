@@ -9,6 +9,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/futex"
+	"github.com/shmkit/shmkit/internal/notice"
 )
 
 // A keeper is the goroutine whose thread carries the robust list of the process.
@@ -38,6 +39,8 @@ var theKeeper = sync.OnceValue(func() *keeper {
 	go func() {
 		if futex.Register() { // takes its time, so that nobody waits for it
 			k.do(k.setOrdered)
+		} else if futex.HasMembarrier() {
+			notice.Missing("membarrier", withoutMembarrier)
 		}
 	}()
 	return k

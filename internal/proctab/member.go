@@ -56,6 +56,7 @@ func (t *Table) Attach() (m *Member, crashed bool, err error) {
 	}
 	t.slots[m.n].introduce(m.id.epoch())
 	runtime.KeepAlive(t)
+	tellMissing()
 	return m, crashed, nil
 }
 

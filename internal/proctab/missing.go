@@ -1,0 +1,26 @@
+package proctab
+
+import (
+	"github.com/shmkit/shmkit/internal/futex"
+	"github.com/shmkit/shmkit/internal/notice"
+)
+
+// What each facility costs that the kernel refuses.
+const (
+	withoutMembarrier = "each unlock and put takes a locked instruction more, waiters look again every 5 ms, and a death is acted on half a millisecond later"
+	withoutWaitv      = "waiters look at the lives of others, and at the end of their contexts, every 16 ms"
+	withoutRobust     = "each attachment holds a lock on the segment's file, and deaths are looked for every 5 ms"
+)
+
+// tellMissing tells what the kernel refuses. It is called outside of the keeper's start, for who is told may attach to a segment.
+func tellMissing() {
+	if !futex.HasMembarrier() {
+		notice.Missing("membarrier", withoutMembarrier)
+	}
+	if !futex.HasWaitAny() {
+		notice.Missing("futex_waitv", withoutWaitv)
+	}
+	if !theKeeper().robust {
+		notice.Missing("robust lists", withoutRobust)
+	}
+}
