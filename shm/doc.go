@@ -47,12 +47,12 @@
 // standard error when SHMKIT_LOG in the environment is INFO or DEBUG. SHMKIT_FALLBACK, a list of
 // membarrier, waitv and robust with commas, has a process do without them, for tests.
 //
-// [pool.LogTo]: https://pkg.go.dev/github.com/shmkit/shmkit/pool#LogTo
-//
 // # Caveats
 //
 // Linux only; elsewhere every constructor returns [ErrUnsupported]. All processes
 // need the same word size. Do not put segments on network file systems. Whoever may write to
 // the file can write anything into it: then values are wrong or calls fail with [ErrCorrupt], but nothing
 // panics. Only truncating a file that is in use crashes its users; anonymous segments cannot be truncated.
+//
+// [pool.LogTo]: https://pkg.go.dev/github.com/shmkit/shmkit/pool#LogTo
 package shm
