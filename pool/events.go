@@ -29,7 +29,7 @@ type eventHandler struct {
 //
 //	ERROR  a task is quarantined; a resource cannot be opened or closed; a pool has ended because of an error
 //	WARN   a worker died, with its exit code; its tasks run again; it is killed at a hard deadline
-//	INFO   the kernel refuses a facility, which makes waits slower: once for each facility;
+//	INFO   the kernel refuses a facility, which makes waits slower: once for each, with the pid;
 //	       a worker or process starts, replaces another, ends, with the reason; a task runs again because of its error; a pool is closed
 //	DEBUG  a worker takes tasks; a resource is opened or closed
 //
@@ -51,9 +51,6 @@ func LogTo(h slog.Handler) {
 	}
 	_, named := h.(*LogHandler)
 	eventLog.Store(&eventHandler{h, named})
-	if !named {
-		h = h.WithAttrs([]slog.Attr{slog.String(ProcessKey, Current().Name)})
-	}
 	notice.To(h)
 }
 

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"sync/atomic"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/futex"
 )
@@ -18,8 +17,4 @@ func announce(a *atomic.Uint64, v uint64) {
 }
 
 // barrier makes what all other processes have announced before it visible to what this one reads after it.
-func barrier() {
-	if !futex.Membarrier() {
-		time.Sleep(500 * time.Microsecond) // stores do not linger for so long
-	}
-}
+func barrier() { futex.MembarrierOrPause() }

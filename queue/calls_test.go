@@ -14,37 +14,37 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A talk is one end of a conversation of two processes.
-type talk struct{ put, get func() error }
+// An exchange is one end of a conversation of two processes.
+type exchange struct{ put, get func() error }
 
 // talks opens an end of a conversation in a segment: what the first puts the second gets from the first of two names.
-var talks = map[string]func(seg *shm.Segment, first bool) talk{
-	"SPSC": func(seg *shm.Segment, first bool) talk {
+var talks = map[string]func(seg *shm.Segment, first bool) exchange{
+	"SPSC": func(seg *shm.Segment, first bool) exchange {
 		out, in := twoOf(first, func(name string) *SPSC[int64] { return mustOpen(NewSPSC[int64](seg, name, 64, parked)) })
-		return talk{func() error { return out.Put(patient, 1) }, func() error { _, err := in.Get(patient); return err }}
+		return exchange{func() error { return out.Put(patient, 1) }, func() error { _, err := in.Get(patient); return err }}
 	},
-	"Queue": func(seg *shm.Segment, first bool) talk {
+	"Queue": func(seg *shm.Segment, first bool) exchange {
 		out, in := twoOf(first, func(name string) *Queue[int64] { return mustOpen(NewQueue[int64](seg, name, 64, parked)) })
-		return talk{func() error { return out.Put(patient, 1) }, func() error { _, err := in.Get(patient); return err }}
+		return exchange{func() error { return out.Put(patient, 1) }, func() error { _, err := in.Get(patient); return err }}
 	},
-	"Bytes": func(seg *shm.Segment, first bool) talk {
+	"Bytes": func(seg *shm.Segment, first bool) exchange {
 		out, in := twoOf(first, func(name string) *Bytes { return mustOpen(NewBytes(seg, name, 4096, parked)) })
 		b := make([]byte, 64)
-		return talk{func() error { return out.Put(patient, b) }, func() error { _, err := in.Get(patient); return err }}
+		return exchange{func() error { return out.Put(patient, b) }, func() error { _, err := in.Get(patient); return err }}
 	},
-	"Broadcast": func(seg *shm.Segment, first bool) talk {
+	"Broadcast": func(seg *shm.Segment, first bool) exchange {
 		out, in := twoOf(first, func(name string) *Broadcast[int64] { return mustOpen(NewBroadcast[int64](seg, name, 64, parked)) })
 		r := in.Reader(FromOldest)
-		return talk{func() error { return out.Put(1) }, func() error { _, err := r.Get(patient); return err }}
+		return exchange{func() error { return out.Put(1) }, func() error { _, err := r.Get(patient); return err }}
 	},
-	"Pipe": func(seg *shm.Segment, first bool) talk {
+	"Pipe": func(seg *shm.Segment, first bool) exchange {
 		open := OpenPipe
 		if first {
 			open = NewPipe
 		}
 		c := mustOpen(open(seg, "p", PipeOptions{Wait: shmsync.Park}))
 		b := make([]byte, 64)
-		return talk{func() error { _, err := c.Write(b); return err }, func() error { _, err := io.ReadFull(c, b); return err }}
+		return exchange{func() error { _, err := c.Write(b); return err }, func() error { _, err := io.ReadFull(c, b); return err }}
 	},
 }
 

@@ -39,7 +39,7 @@
 //
 // Where it refuses a facility, as in some sandboxes, or is too old, everything works, slower:
 //
-//	membarrier     each unlock and put takes a locked instruction more; waiters look again every 5 ms
+//	membarrier     each unlock and put takes a locked instruction more; some first sleeps begin 0.5 ms later
 //	futex_waitv    waiters look at the lives of others, and at their contexts, every 16 ms
 //	robust lists   each attachment holds a lock on the file; deaths are looked for every 5 ms
 //

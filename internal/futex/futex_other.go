@@ -25,6 +25,9 @@ func Registered() bool { return false }
 // Membarrier does nothing here.
 func Membarrier() bool { return false }
 
+// MembarrierOrPause does nothing here.
+func MembarrierOrPause() {}
+
 // Wait sleeps for a moment: this system has no futexes.
 func Wait(_ Word, timeout time.Duration) Result {
 	if timeout < 0 || timeout > time.Millisecond {

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,6 +41,17 @@ var Register = sync.OnceValue(func() bool {
 // Registered reports whether the barriers of others reach this process. As long
 // as they do not it has to issue fences of its own where it relies on them.
 func Registered() bool { return registered.Load() }
+
+// pause is longer than stores linger in a processor: some microseconds at most.
+const pause = 500 * time.Microsecond
+
+// MembarrierOrPause is [Membarrier] that lets time pass where the kernel refuses: what other processors have stored before it
+// is visible after it all the same, and what they load later sees what the caller has stored before. Threads of the dying run on.
+func MembarrierOrPause() {
+	if !Membarrier() {
+		time.Sleep(pause)
+	}
+}
 
 // Membarrier makes every running thread of every registered process pass a full
 // memory barrier before it returns; the caller passes one too, and need not be registered. It also

@@ -63,6 +63,9 @@ import (
 // already; a failed CASAL is no release, but its load is an acquire, and comes after an earlier STLR. It is issued all the same:
 // one protocol is proven for both.
 //
+// Where the kernel refuses membarriers, no change is ever plain: each process fences its own, see look. As a waiter cannot know
+// that of the others, it lets half a millisecond pass in place of the membarrier, longer than any store is on its way.
+//
 // # What it costs
 //
 // The first waiter makes the bell strict and issues a membarrier on behalf of all processes, before it arms. Whoever arms
@@ -162,15 +165,13 @@ func (b *bell) armAt(w uint32) (ticket uint32, ok bool) {
 }
 
 // armFenced is arm where changes may be plain stores. It reports false when one of the next moment can slip
-// through, because the kernel refuses membarriers.
+// through, because changes have ended the strictness each time that it asked for it.
 func (b *bell) armFenced() (ticket uint32, sure bool) {
 	for asked := 0; ; {
 		w := b.word.Load()
 		if w&fenced == 0 && asked < asks {
+			b.fence()
 			asked++
-			if !b.fence() {
-				asked = asks
-			}
 			continue
 		}
 		if ticket, ok := b.armAt(w); ok {
@@ -179,21 +180,17 @@ func (b *bell) armFenced() (ticket uint32, sure bool) {
 	}
 }
 
-// fence makes the bell strict, and fenced if it still is strict when all changes are known to obey. It reports
-// false when the kernel refuses membarriers.
-func (b *bell) fence() bool {
+// fence makes the bell strict, and fenced if it still is strict when all changes are known to obey.
+func (b *bell) fence() {
 	asked := b.word.Or(strict)
 	crashpoint.Here("bell.strict")
-	if !futex.Membarrier() {
-		return false
-	}
+	futex.MembarrierOrPause()
 	// SYNC: bell: whoever looks at the bell after its change from now on sees it strict, or what comes after that.
 	for w := b.word.Load(); w&(strict|fenced) == strict && w>>turnShift == asked>>turnShift; w = b.word.Load() {
 		if b.word.CompareAndSwap(w, w|fenced) {
 			crashpoint.Here("bell.fenced")
 		}
 	}
-	return true
 }
 
 // ring wakes at most n sleepers, if the bell is armed, after a change that was a fence itself.

@@ -64,12 +64,10 @@ var sound = []check{
 	{model: sleep, flags: "SLEEPERS=3 NOTIFIERS=2 ONCE CANCELS=1", size: normal},
 	{model: sleep, flags: "SLEEPERS=3 NOTIFIERS=2 EVENT CANCELS=1", size: normal},
 
-	// Nor where every change is a locked instruction, or the kernel refuses membarriers. Where it refuses them to some, those
-	// look again by themselves.
+	// Nor where every change is a locked instruction, or the kernel refuses membarriers.
 	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 SWAPPED", size: trust},
 	{model: sleep, flags: "SLEEPERS=3 EVENT SWAPPED"},
 	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 NO_BARRIER"},
-	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 MIXED"},
 
 	// With it, whoever dies, nobody sleeps for ever.
 	{model: sleep, flags: "SLEEPERS=2 DEATHS=2 BACKSTOP CANCELS=1"},
@@ -180,7 +178,6 @@ var broken = []check{
 	{model: sleep, flags: "BROKEN_ARM_RELAXED SLEEPERS=1 ROUNDS=2", want: stuck},
 	{model: sleep, flags: "BROKEN_LOOK_EARLY SLEEPERS=1", want: stuck, size: trust},
 	{model: sleep, flags: "BROKEN_LOOK_EARLY SLEEPERS=1 SWAPPED", want: stuck},
-	{model: sleep, flags: "MIXED BROKEN_SILENT_NO_LOOK SLEEPERS=1", want: stuck}, // this is what the silent look is for
 	{model: sleep, flags: "BROKEN_LEAVE_SWALLOWS_WAKE SLEEPERS=2 CANCELS=1", want: stuck},
 	{model: sleep, flags: "BROKEN_RING_ONE SLEEPERS=2 EVENT", want: stuck},
 	{model: sleep, flags: "SLEEPERS=1 DEATHS=1", want: stuck}, // this is what the backstop is for

@@ -18,7 +18,6 @@
  *	ONCE       a sleeper takes one unit and leaves; otherwise it goes on for as long as there are any to come
  *	SWAPPED    every change is a locked instruction, and sleepers ask for nothing
  *	NO_BARRIER the kernel refuses membarriers: every look at the bell is a locked instruction
- *	MIXED      it refuses them to the sleepers only, which look again by themselves when they are not sure
  *	TRUST      checked besides: no change that found the bell quiet is still on its way when a sleeper trusts that it is fenced
  *	EVENT      what was brought stays, for all to see, and all are woken: event.go, and Broadcast
  *	DEATHS     how many processes may be killed
@@ -213,7 +212,7 @@ ring:
 
 proctype sleeper(byte self) {
 	byte n;
-	bool second, slept, sure;
+	bool second, slept;
 #ifdef BROKEN_LOOK_EARLY
 	bool early;
 #endif
@@ -263,9 +262,7 @@ ask: /* Mirrors bell.armFenced and bell.fence. */
 			; fenced = true
 #endif
 		}
-#if defined(NO_BARRIER) || defined(MIXED)
-		goto announceUnsure;
-#elif !defined(BROKEN_NO_MEMBARRIER)
+#if !defined(NO_BARRIER) && !defined(BROKEN_NO_MEMBARRIER)
 		atomic { membarrier() }
 #endif
 		atomic {
@@ -285,16 +282,9 @@ announce: /* Mirrors bell.armAt. */
 #endif
 			assert(!anyPlain);
 			armed = true;
-#ifdef MIXED
-			sure = true;
-#endif
 			moved(self);
 			goto armed2
 		}
-#if defined(NO_BARRIER) || defined(MIXED)
-announceUnsure:
-		atomic { armed = true; moved(self) }
-#endif
 armed2:
 #ifndef BROKEN_NO_RECHECK
 		atomic { second = true; goto look }
@@ -320,9 +310,6 @@ park: /* Mirrors Park: the kernel compares and queues. */
 #if CANCELS > 0
 			:: cancels < CANCELS -> cancels++; slept = true; queue = queue & ~bit(self); goto leave
 #endif
-#if defined(MIXED) && !defined(BROKEN_SILENT_NO_LOOK)
-			:: !sure && anyUnit -> queue = queue & ~bit(self); goto look
-#endif
 			:: over -> goto through
 			fi
 		}
@@ -340,9 +327,9 @@ rung:
 #endif
 #endif
 through:
-		atomic { n = 0; second = false; slept = false; sure = false; queue = queue & ~bit(self) }
+		atomic { n = 0; second = false; slept = false; queue = queue & ~bit(self) }
 	} unless {
-		atomic { gone & bit(self) -> n = 0; second = false; slept = false; sure = false }
+		atomic { gone & bit(self) -> n = 0; second = false; slept = false }
 	}
 }
 

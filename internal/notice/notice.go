@@ -41,7 +41,7 @@ func note(facility, effect string) bool {
 	}
 	told.names = append(told.names, facility)
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, message, 0)
-	r.AddAttrs(slog.String("facility", facility), slog.String("effect", effect))
+	r.AddAttrs(slog.String("facility", facility), slog.String("effect", effect), slog.Int("pid", os.Getpid()))
 	told.pending = append(told.pending, r)
 	return true
 }

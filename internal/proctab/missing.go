@@ -7,7 +7,7 @@ import (
 
 // What each facility costs that the kernel refuses.
 const (
-	withoutMembarrier = "each unlock and put takes a locked instruction more, waiters look again every 5 ms, and a death is acted on half a millisecond later"
+	withoutMembarrier = "each unlock and put takes a locked instruction more, and some sleeps and the end of the dead half a millisecond"
 	withoutWaitv      = "waiters look at the lives of others, and at the end of their contexts, every 16 ms"
 	withoutRobust     = "each attachment holds a lock on the segment's file, and deaths are looked for every 5 ms"
 )
