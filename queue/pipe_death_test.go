@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/asleep"
+	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/shm"
@@ -255,7 +256,7 @@ func TestIdleConnections(t *testing.T) {
 	if threads > 32 {
 		t.Errorf("%d more threads", threads)
 	}
-	if used > 3 && !race.Enabled {
+	if used > 3 && !race.Enabled && futex.HasWaitAny() { // without, each looks again and again
 		t.Errorf("%.2f %% of a processor", used)
 	}
 	for _, c := range all {
