@@ -108,7 +108,7 @@ func fill[A, R any](p *Pool, t *Task[A, R], w *waiter, i uint32, index, count in
 	sl := &p.slots[i]
 	sl.task, sl.count = t.id, uint32(count)
 	c := &p.calls[i] // as release has left it; not as a whole, since others look whether it is out
-	c.waiter, c.index, c.count, c.task, c.options = w, index, count, t.name, &t.options
+	c.waiter, c.index, c.count, c.task, c.options = w, index, count, t.name, p.defaults(t.options)
 }
 
 // settle reads the result in slot i, which has one argument, or tries again because the task's policy says so.
@@ -127,10 +127,10 @@ func settle[A, R any](p *Pool, t *Task[A, R], i uint32, scratch *[]byte) (r R, a
 		<-p.alive.Done() // at once
 		return r, false, context.Cause(p.alive)
 	}
-	if err == nil || t.options.Retry == nil || kind == kindFailed {
+	if err == nil || c.options.Retry == nil || kind == kindFailed {
 		return r, false, err
 	}
-	retry, after := t.options.Retry(c.tries+1, err)
+	retry, after := c.options.Retry(c.tries+1, err)
 	if retry {
 		p.again(i, after, err)
 	}

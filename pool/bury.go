@@ -101,9 +101,6 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 	}
 	c.kills++
 	limit := c.options.Attempts
-	if limit == 0 {
-		limit = p.options.Attempts
-	}
 	enough := limit > 0 && c.kills >= limit
 	switch {
 	case c.expired:

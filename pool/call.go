@@ -13,18 +13,18 @@ type call struct {
 	moved    []byte  // the arguments, when they had to make room: see room.go
 	got      outcome // what the worker has left
 	task     string
-	options  *TaskOptions
-	serial   uint32  // of the current attempt
-	tries    int     // attempts that failed with an error
-	kills    int     // workers that died while they ran it
-	live     bool    // queued, running, or waiting for another attempt
-	delayed  bool    // live, but it is not yet time to try again, or there is no room for its argument
-	homeless bool    // delayed for want of room
-	listed   bool    // its result has come, and its waiter has not been told yet
-	owed     bool    // not live, but pending: it may run again because of its error
-	split    bool    // its worker died: its arguments are to run one by one; the one that ran was slot.at
-	err      error   // instead of a result
-	future   settler // of ApplyAsync, else nil
+	options  TaskOptions // with the defaults of the pool
+	serial   uint32      // of the current attempt
+	tries    int         // attempts that failed with an error
+	kills    int         // workers that died while they ran it
+	live     bool        // queued, running, or waiting for another attempt
+	delayed  bool        // live, but it is not yet time to try again, or there is no room for its argument
+	homeless bool        // delayed for want of room
+	listed   bool        // its result has come, and its waiter has not been told yet
+	owed     bool        // not live, but pending: it may run again because of its error
+	split    bool        // its worker died: its arguments are to run one by one; the one that ran was slot.at
+	err      error       // instead of a result
+	future   settler     // of ApplyAsync, else nil
 
 	timed   bool      // its waiter wants to know how long it takes
 	since   time.Time // of the submission, if it is timed

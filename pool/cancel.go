@@ -1,5 +1,10 @@
 package pool
 
+import (
+	"log/slog"
+	"time"
+)
+
 // withdraw takes back a task that no worker has begun. It reports whether it could.
 func (p *Pool) withdraw(i, serial uint32) bool {
 	p.mu.Lock()
@@ -70,12 +75,36 @@ func (p *Pool) interrupt(i, serial uint32) {
 	}
 	sl := &p.slots[i]
 	p.mu.Lock()
+	deaf := time.Duration(0)
 	if c := &p.calls[i]; c.live && c.serial == serial {
 		sl.cancel.Store(serial)
+		deaf = c.options.Deaf
 	}
 	p.mu.Unlock()
 	s := sl.state.Load()
 	if phaseOf(s) == phaseRunning && serialOf(s) == serial {
 		p.crew.interrupt(workerOf(s))
+	}
+	if deaf > 0 {
+		time.AfterFunc(deaf, func() { p.killDeaf(i, serial) })
+	}
+}
+
+// killDeaf kills the worker of the task in slot i, whose caller has gone, if it still runs.
+func (p *Pool) killDeaf(i, serial uint32) {
+	p.mu.Lock()
+	c := &p.calls[i]
+	s := p.slots[i].state.Load()
+	ok := c.live && c.serial == serial && phaseOf(s) == phaseRunning && serialOf(s) == serial && p.alive.Err() == nil
+	if ok {
+		event(slog.LevelWarn, "worker killed: its task goes on without a caller",
+			slog.String("worker", p.crew.nameOf(workerOf(s))), slog.String("task", c.task), slog.Duration("limit", c.options.Deaf))
+		if p.local {
+			ok = p.leaveBehind(i, s)
+		}
+	}
+	p.mu.Unlock()
+	if ok {
+		p.crew.kill(workerOf(s))
 	}
 }

@@ -39,7 +39,7 @@ type child struct {
 // owner is the owner id of the worker, 0 before it has one.
 func (c *child) owner() proctab.Owner { return proctab.Owner(c.record.owner.Load()) }
 
-func (c *child) name() string { return workerName(c.number) }
+func (c *child) name() string { return workerName(c.p.options.Label, c.number) }
 
 // keep starts the worker, and starts another whenever it ends, until it shall be no more.
 func (c *child) keep() {
@@ -108,6 +108,11 @@ func (c *child) start(stderr *workerStderr) (host, error) {
 		return nil, err
 	}
 	showStart(c.name(), h.PID(), c.before)
+	if f := c.p.options.OnWorkerStart; f != nil {
+		c.p.exits.Lock()
+		f(WorkerStart{Name: c.name(), PID: h.PID(), Before: c.before})
+		c.p.exits.Unlock()
+	}
 	stderr.started(h.PID())
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()

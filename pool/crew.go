@@ -47,6 +47,7 @@ func (w *crew) resize(n int) {
 		w.employ(number)
 	}
 	w.size = n
+	w.wanted()
 }
 
 // employ sees to it that there is a worker of that number.
@@ -65,6 +66,10 @@ func (w *crew) employ(number int) {
 	} else {
 		c.restarts = w.children[number].restarts
 		w.children[number] = c
+	}
+	if least := w.p.options.MinWorkers; least > 0 && number >= least {
+		c.asleep = true // until tasks wait
+		w.asleep++
 	}
 	w.p.keepers.Add(1)
 	go c.keep()

@@ -51,7 +51,9 @@ func (p *Pool) leaveBehind(i uint32, s uint64) bool {
 	}
 	c.serial = nextSerial(c.serial)
 	c.stuck = true
-	c.err = c.late()
+	if c.err = ErrClosed; c.expired { // otherwise nobody sees it
+		c.err = c.late()
+	}
 	if p.deliver(i) {
 		c.left = true // unstick releases it
 	}

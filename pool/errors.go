@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"time"
 )
@@ -13,7 +14,7 @@ var (
 	ErrClosed = errors.New("pool: closed")
 
 	// ErrNoMain says that a worker did not get to [Main].
-	ErrNoMain = errors.New("pool: the program did not call pool.Main at the start of main, before anything else")
+	ErrNoMain = errors.New("pool: the program did not call pool.Main at the start of main, before anything else; a test calls it first in TestMain")
 )
 
 // A WorkerDiedError says that a task's worker died again and again while it ran the task.
@@ -39,11 +40,22 @@ func (e *WorkerDiedError) Error() string {
 	if e.Worker != "" {
 		who = e.Worker + ", " + who
 	}
-	text := fmt.Sprintf("pool: task %q: its worker died (%d times, the last was %s, %s)", e.Task, e.Attempts, who, how)
+	text := fmt.Sprintf("pool: task %q: its worker died (%s, %s)", e.Task, times(e.Attempts, who), how)
 	if last := headline(e.Stderr); last != "" {
 		text += ": " + last
 	}
 	return text
+}
+
+// times says how often something has happened, and to which it did last.
+func times(n int, last string) string {
+	switch n {
+	case 1:
+		return "once, it was " + last
+	case 2:
+		return "twice, the last was " + last
+	}
+	return fmt.Sprintf("%d times, the last was %s", n, last)
 }
 
 // A PanicError says that a task, or a function that opens or closes a [Resource], panicked or ended its goroutine.
@@ -58,6 +70,20 @@ func (e *PanicError) Error() string {
 		return "panicked: " + e.Value
 	}
 	return fmt.Sprintf("pool: task %q panicked: %s", e.Task, e.Value)
+}
+
+// Format prints the error; with %+v its stack follows, which says in which file and line it was.
+func (e *PanicError) Format(s fmt.State, verb rune) { formatWithStack(s, verb, e.Error(), e.Stack) }
+
+func formatWithStack(s fmt.State, verb rune, text, stack string) {
+	switch {
+	case verb == 'q':
+		fmt.Fprintf(s, "%q", text)
+	case verb == 'v' && s.Flag('+') && stack != "":
+		fmt.Fprintf(s, "%s\n%s", text, stack)
+	default:
+		io.WriteString(s, text)
+	}
 }
 
 // A DeadlineError says that a task ran past its hard deadline, and that its worker was killed for it. It is a
@@ -95,6 +121,9 @@ type TaskError struct {
 }
 
 func (e *TaskError) Error() string { return e.Text }
+
+// Format prints the error; with %+v its stack follows.
+func (e *TaskError) Format(s fmt.State, verb rune) { formatWithStack(s, verb, e.Text, e.Stack) }
 
 // Unwrap returns the registered errors that the error was in its worker.
 func (e *TaskError) Unwrap() []error { return e.sentinels }

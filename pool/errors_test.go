@@ -147,7 +147,7 @@ func TestErrorTexts(t *testing.T) {
 		`pool: task "job" panicked: boom`:                                sent(t, kindPanic, errors.New("boom")),
 		`pool: task "job": its worker died (3 times, the last was Worker-2, pid 12, signal: killed): last words`: &WorkerDiedError{
 			Task: "job", Attempts: 3, Worker: "Worker-2", PID: 12, ExitCode: -9, Signal: "killed", Stderr: "first\nlast words\n"},
-		`pool: task "job": its worker died (1 times, the last was pid 12, exit code 3)`: &WorkerDiedError{Task: "job", Attempts: 1, PID: 12, ExitCode: 3},
+		`pool: task "job": its worker died (once, it was pid 12, exit code 3)`: &WorkerDiedError{Task: "job", Attempts: 1, PID: 12, ExitCode: 3},
 	} {
 		if err.Error() != want {
 			t.Errorf("got  %s\nwant %s", err, want)

@@ -9,6 +9,13 @@ import (
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
+// A WorkerStart says which worker has been started.
+type WorkerStart struct {
+	Name   string // of the worker; the one that replaces it has the same
+	PID    int
+	Before int // process id of the worker that it replaces, or 0
+}
+
 // A WorkerExit says how a worker has ended.
 type WorkerExit struct {
 	Name     string // of the worker; the one that replaces it has the same

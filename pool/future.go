@@ -159,7 +159,7 @@ func (f *asyncApply[A, R]) finish() {
 func (f *asyncApply[A, R]) settle(i uint32) (again bool) {
 	var r R
 	var err error
-	if f.t.rets.isWire() || f.t.options.Retry != nil {
+	if f.t.rets.isWire() || f.p.calls[i].options.Retry != nil {
 		r, again, err = f.guarded(i)
 	} else {
 		r, again, err = settle(f.p, f.t, i, &f.p.futures.scratch)

@@ -78,7 +78,7 @@ func (g *goroutine) Kill() error {
 	return nil
 }
 
-func (g *goroutine) Usage() (process.Usage, error) { return process.UsageOf(os.Getpid()) }
+func (g *goroutine) Usage() (process.Usage, error) { return process.OwnUsage() }
 
 // withoutStuck are those of the slots that no goroutine uses which was left alone. The others are released when it returns.
 func (p *Pool) withoutStuck(slots []uint32) (ours []uint32) {

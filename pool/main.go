@@ -29,6 +29,7 @@ type workerConfig struct {
 	Resources     []string      `json:",omitempty"`
 	Files         []string      `json:",omitempty"` // names of the files that follow workerFD
 	Memory        int           // Options.Memory
+	Label         string        `json:",omitempty"`
 }
 
 const (
@@ -93,7 +94,7 @@ func enter(value string) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := workerName(int(c.Number))
+	name := workerName(c.Label, int(c.Number))
 	files, err := inheritedFiles(workerFD, c.Files)
 	if err != nil {
 		return nil, err
@@ -147,8 +148,14 @@ func (w *worker) outlive(gone <-chan struct{}) {
 
 var errOrphaned = errors.New("pool: the parent is gone")
 
-// workerName is the name of a worker.
-func workerName(number int) string { return fmt.Sprintf("Worker-%d", number+1) }
+// workerName is the name of a worker of a pool with that label.
+func workerName(label string, number int) string {
+	name := fmt.Sprintf("Worker-%d", number+1)
+	if label != "" {
+		name = label + "/" + name
+	}
+	return name
+}
 
 // environment is what makes a new process the worker.
 func (c workerConfig) environment() (string, error) {

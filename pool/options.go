@@ -5,7 +5,9 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Options say how a pool works. The zero value is a pool of as many workers as
@@ -18,6 +20,17 @@ type Options struct {
 	// means 3, a negative number means without end. A task that has killed so many workers is quarantined: it
 	// fails with a [*WorkerDiedError].
 	Attempts int
+
+	// Task is what goes for tasks whose own options, see [Task.With], do not say otherwise: deadlines, retries, and all else.
+	Task TaskOptions
+
+	// Label names the pool for people: it is before the names of its workers, as in "thumbnails/Worker-2", and so in
+	// errors, in what workers write to their standard error, in logs and in [Stats], where it is by itself, too.
+	Label string
+
+	// MinWorkers is how many of the workers are started at once and stay; the rest are started when tasks wait. With
+	// IdleTimeout they end again. 0 means all of them, none of which stays with IdleTimeout.
+	MinWorkers int
 
 	// Backlog is how many tasks can be on their way at once, queued, running or
 	// waiting for their result to be taken; 0 means 64 for each worker, and at least 1024. Whoever has more waits.
@@ -55,6 +68,10 @@ type Options struct {
 
 	// IdleTimeout is how long a worker waits for a task before it ends. It is started again when it is needed. 0 means for ever.
 	IdleTimeout time.Duration
+
+	// OnWorkerStart is called in the parent when a worker's process has been started, before OnWorkerExit for the same, and
+	// never at the same time as another of these two. It may not wait for the pool.
+	OnWorkerStart func(WorkerStart)
 
 	// OnWorkerExit is called in the parent, one call at a time, when a worker has ended, however that was. It may not wait for the pool.
 	OnWorkerExit func(WorkerExit)
@@ -122,10 +139,17 @@ func (o Options) complete() (Options, error) {
 		return o, fmt.Errorf("pool: backlog of %d tasks: must be from %d, the number of workers, to %d", o.Backlog, o.Workers, maxBacklog)
 	case o.Memory < minMemory || o.Memory > maxMemory:
 		return o, fmt.Errorf("pool: memory of %d bytes: must be from %d to %d", o.Memory, minMemory, int64(maxMemory))
+	case o.MinWorkers < 0 || o.MinWorkers > o.Workers:
+		return o, fmt.Errorf("pool: MinWorkers %d: must be from 0 to %d, the number of workers", o.MinWorkers, o.Workers)
+	case strings.ContainsFunc(o.Label, unicode.IsControl):
+		return o, fmt.Errorf("pool: label %q: must not have control characters", o.Label)
 	case o.MaxTasksPerWorker < 0 || o.RecycleMemory < 0 || o.MemoryLimit < 0:
 		return o, fmt.Errorf("pool: MaxTasksPerWorker %d, RecycleMemory %d, MemoryLimit %d: must not be negative", o.MaxTasksPerWorker, o.RecycleMemory, o.MemoryLimit)
 	case o.IdleTimeout < 0 || o.Grace < 0:
 		return o, fmt.Errorf("pool: IdleTimeout %v, Grace %v: must not be negative", o.IdleTimeout, o.Grace)
+	}
+	if err := o.Task.check(); err != nil {
+		return o, fmt.Errorf("pool: Options.Task: %w", err)
 	}
 	if err := o.surroundings(o.Workers).check(); err != nil {
 		return o, err
@@ -138,9 +162,13 @@ func (o Options) complete() (Options, error) {
 // worker is what worker number n is told.
 func (p *Pool) worker(n int) workerConfig {
 	names, _ := namesOf(p.options.Resources) // complete has looked
+	idle := p.options.IdleTimeout
+	if n < p.options.MinWorkers {
+		idle = 0
+	}
 	return workerConfig{
 		Number: uint32(n), Slots: len(p.slots), Parent: uint32(p.s.Me()), ParentName: Current().Name, ParentPID: os.Getpid(),
-		MaxTasks: p.options.MaxTasksPerWorker, RecycleMemory: p.options.RecycleMemory, IdleTimeout: p.options.IdleTimeout,
+		MaxTasks: p.options.MaxTasksPerWorker, RecycleMemory: p.options.RecycleMemory, IdleTimeout: idle, Label: p.options.Label,
 		Resources: names, Files: namesOfFiles(p.files), Memory: p.room.limit,
 	}
 }

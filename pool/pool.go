@@ -12,7 +12,8 @@ import (
 	"github.com/shmkit/shmkit/internal/process"
 )
 
-// A Pool is a set of worker processes. It may be used by any number of goroutines.
+// A Pool is a set of worker processes. Calls are functions, since Go's methods have no type parameters: pool.Apply(ctx, p, task,
+// arg), and [Map], [IMap], [ApplyAsync]. It may be used by any number of goroutines.
 type Pool struct {
 	*table
 	options Options
@@ -45,7 +46,7 @@ type Pool struct {
 	retried   int
 
 	futures futures
-	exits   sync.Mutex // one call of OnWorkerExit at a time
+	exits   sync.Mutex // one call of OnWorkerStart or OnWorkerExit at a time
 
 	ready chan struct{} // closed when enough workers take tasks
 	empty chan struct{} // closed when it is closing and no task is left
@@ -123,7 +124,9 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 func (p *Pool) start(ctx context.Context) (*Pool, error) {
 	p.mu.Lock()
 	if p.crew.waiting = 1; len(p.options.Resources) > 0 {
-		p.crew.waiting = p.options.Workers
+		if p.crew.waiting = p.options.Workers; p.options.MinWorkers > 0 {
+			p.crew.waiting = p.options.MinWorkers
+		}
 	}
 	p.crew.resize(p.options.Workers)
 	p.mu.Unlock()
@@ -192,8 +195,8 @@ func (p *Pool) refuse() {
 }
 
 // Close lets the tasks that were submitted finish, ends the workers, and frees
-// everything. New tasks are refused with [ErrClosed]. It blocks until all is done; use
-// [Pool.Terminate] to end sooner. It may be called again.
+// everything. New tasks are refused with [ErrClosed]. It blocks until all is done, also for tasks whose results nobody
+// wants any more: defer p.Terminate(0) in place of p.Close() ends now, and [Pool.Finish] drops what waits. It may be called again.
 //
 // Errors: of closing the shared memory.
 func (p *Pool) Close() error {

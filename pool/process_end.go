@@ -124,10 +124,11 @@ func (p *Process) Kill() error {
 	return proc.Kill()
 }
 
-// Usage is what a process uses of the machine.
+// Usage is what a process uses of the machine, with the programs that it has started: those that run, and those that it has
+// waited for. Of programs whose parents have ended before them it counts none.
 type Usage struct {
 	User, System time.Duration // time on a processor, of all threads; in steps of 10 ms while it runs
-	Resident     int64         // bytes of memory that it has at this moment, shared ones included; 0 when it has ended
+	Resident     int64         // bytes of memory that they have at this moment, shared ones included; 0 when it has ended
 }
 
 // Usage says what the process uses now, or what it has used when it has ended.

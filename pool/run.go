@@ -57,7 +57,7 @@ type refused struct {
 
 func newRun[A, R any](p *Pool, t *Task[A, R]) *run[A, R] {
 	r := &run[A, R]{p: p, t: t, w: newWaiter(), share: p.room.limit}
-	r.sizing.fixed, r.sizing.workers = t.options.chunk(), p.size()
+	r.sizing.fixed, r.sizing.workers = p.defaults(t.options).chunk(), p.size()
 	return r
 }
 

@@ -4,6 +4,7 @@ import "time"
 
 // Stats is what a pool has done so far.
 type Stats struct {
+	Label    string // Options.Label
 	Workers  []WorkerStats
 	Killed   int     // workers that died and were replaced
 	Recycled int     // workers that were replaced because of MaxTasksPerWorker or RecycleMemory
@@ -20,8 +21,8 @@ type WorkerStats struct {
 	PID      int           // 0: is being started, or asleep; to kill(2), 0 is the whole group of the caller
 	Tasks    uint64        // that this worker, or those that it has replaced, have finished
 	Restarts int           // how often it was replaced, other than after an IdleTimeout
-	CPU      time.Duration // of this process so far
-	Memory   int64         // resident bytes of this process, shared memory included
+	CPU      time.Duration // of this process so far, and of the programs that it has started
+	Memory   int64         // resident bytes of this process and of those that run, shared memory included
 }
 
 // Stats describes the pool at this moment. It reads a file of the operating system for each worker.
@@ -29,6 +30,7 @@ func (p *Pool) Stats() Stats {
 	p.glance()
 	p.mu.Lock()
 	s := Stats{
+		Label:  p.options.Label,
 		Killed: p.killed, Recycled: p.recycled, Retried: p.retried, Pending: p.pending, Queued: p.queued(),
 		Total: latencyOf(p.latency.total), Run: latencyOf(p.latency.run),
 	}

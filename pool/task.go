@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
@@ -20,6 +21,8 @@ type Task[A, R any] struct {
 
 // TaskOptions say how a pool goes about a task. See [Task.With].
 type TaskOptions struct {
+	// Each of Soft, Hard, Attempts, Retry and Deaf that is zero is what Options.Task of the pool says.
+
 	// Soft ends the context of the task after that time, with [context.DeadlineExceeded]. What the
 	// task returns then is its result. 0 means never.
 	Soft time.Duration
@@ -35,6 +38,10 @@ type TaskOptions struct {
 	// worker, is to run again, and after which time; attempt is 1 for the first. nil means never.
 	Retry func(attempt int, err error) (again bool, after time.Duration)
 
+	// Deaf is how long a task may go on after its context has ended because its caller has gone: because the context of the
+	// call has ended, or the loop over an IMap was left. Then its worker is killed, and replaced. 0 means for ever.
+	Deaf time.Duration
+
 	// Chunk is how many arguments [Map], [IMap] and the like send to a worker in one go; 0 means so many that
 	// sending costs little beside running for Map, and 1 for the others. It is 1 for tasks with Soft, Hard or Retry. When a worker
 	// dies, the other arguments of its chunk run again one by one.
@@ -46,16 +53,35 @@ func (t *Task[A, R]) Name() string { return t.name }
 
 // With is the same task with other options. It panics when one of them is negative.
 func (t *Task[A, R]) With(o TaskOptions) *Task[A, R] {
-	if o.Soft < 0 || o.Hard < 0 || o.Chunk < 0 {
-		panic(fmt.Sprintf("pool: task %q: With(%+v): times and chunks must not be negative", t.name, o))
+	if err := o.check(); err != nil {
+		panic(fmt.Sprintf("pool: task %q: With: %v", t.name, err))
 	}
 	with := *t
 	with.options = o
 	return &with
 }
 
+// check says what of the options cannot be.
+func (o *TaskOptions) check() error {
+	if o.Soft < 0 || o.Hard < 0 || o.Deaf < 0 || o.Chunk < 0 {
+		return fmt.Errorf("Soft %v, Hard %v, Deaf %v, Chunk %d: must not be negative", o.Soft, o.Hard, o.Deaf, o.Chunk)
+	}
+	return nil
+}
+
+// defaults are the options of a task with those of the pool where it has none.
+func (p *Pool) defaults(o TaskOptions) TaskOptions {
+	d := &p.options.Task
+	o.Soft, o.Hard, o.Deaf = cmp.Or(o.Soft, d.Soft), cmp.Or(o.Hard, d.Hard), cmp.Or(o.Deaf, d.Deaf)
+	o.Attempts, o.Chunk = cmp.Or(o.Attempts, d.Attempts, p.options.Attempts), cmp.Or(o.Chunk, d.Chunk)
+	if o.Retry == nil {
+		o.Retry = d.Retry
+	}
+	return o
+}
+
 // chunk is how many arguments go into one slot, 0: to be found out.
-func (o *TaskOptions) chunk() int {
+func (o TaskOptions) chunk() int {
 	if o.Soft > 0 || o.Hard > 0 || o.Retry != nil {
 		return 1
 	}

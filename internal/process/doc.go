@@ -67,8 +67,9 @@ func (e Exit) String() string {
 	return "exit code " + strconv.Itoa(e.Code)
 }
 
-// Usage is what a process uses of the machine.
+// Usage is what a process uses of the machine, with the programs that it has started: those that run, and those that it has
+// waited for. Of programs whose parents have ended before them it counts none.
 type Usage struct {
 	User, System time.Duration // time on a processor, of all threads; in steps of 10 ms while it runs
-	Resident     int64         // bytes of memory that it has at this moment, shared ones included
+	Resident     int64         // bytes of memory that they have at this moment, shared ones included
 }

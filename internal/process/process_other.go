@@ -31,6 +31,9 @@ func (p *Process) Usage() (Usage, error) { return Usage{}, ErrUnsupported }
 // UsageOf fails here.
 func UsageOf(int) (Usage, error) { return Usage{}, ErrUnsupported }
 
+// OwnUsage fails here.
+func OwnUsage() (Usage, error) { return Usage{}, ErrUnsupported }
+
 // PrivateMemory fails here.
 func PrivateMemory() (int64, error) { return 0, ErrUnsupported }
 
