@@ -125,7 +125,7 @@ func (v *Value[T]) loadSlow(read func() (T, bool)) (T, error) {
 		}
 		// Writers are faster than we can read. Keep them out for once; if that
 		// does not succeed soon one of them holds the lock and does nothing, so that we can read.
-		t, ok, err := v.loadLocked(round)
+		t, ok, err := v.loadLocked(round, read)
 		if ok {
 			return v.loaded(t)
 		}
@@ -145,15 +145,18 @@ var loadRounds = 10
 
 // loadLocked reads the value under the lock, if it gets that soon. Round counts the calls of one Load, from 1.
 //
-// Errors: the lock was overwritten, or the sequence moves while another process holds the lock and
-// does nothing: no writer would do that.
-func (v *Value[T]) loadLocked(round int) (t T, ok bool, err error) {
+// Errors: the lock was overwritten, or the sequence moves while this process holds the lock, or while
+// another one holds it and does nothing: no writer would do that.
+func (v *Value[T]) loadLocked(round int, read func() (T, bool)) (t T, ok bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), loadLimit<<min(round-1, loadRounds))
 	defer cancel()
 	switch err := v.lock(ctx); {
 	case err == nil:
-		t = *v.copies[v.sequence.Load()&1]
+		t, ok := read()
 		v.m.TryUnlock()
+		if !ok {
+			return t, false, v.failed(errUnstable)
+		}
 		return t, true, nil
 	case errors.Is(err, ErrCorrupt), errors.Is(err, ErrClosed):
 		return t, false, err
