@@ -79,6 +79,9 @@ func Holes(*os.File, int64, int64, int64) int64 { return 0 }
 // TryLockByte fails here.
 func TryLockByte(*os.File, int64) (bool, error) { return false, ErrUnsupported }
 
+// ShareByte fails here.
+func ShareByte(*os.File, int64) (bool, error) { return false, ErrUnsupported }
+
 // LockByte fails here.
 func LockByte(*os.File, int64) error { return ErrUnsupported }
 

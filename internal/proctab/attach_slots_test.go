@@ -124,7 +124,7 @@ func TestResetFreesEverySlot(t *testing.T) {
 	child.Kill()
 	f.slots[1].word.Store(claimed(0, 12345)) // of a machine that was switched off
 	f.slots[2].word.Store(^uint64(0))
-	f.Reset()
+	f.Reset(true, func(int) {})
 	if n := len(slices.Collect(f.Owners)); n != 0 {
 		t.Errorf("%d owners after Reset", n)
 	}

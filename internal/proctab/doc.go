@@ -11,16 +11,17 @@
 // No process is polled, no pid is compared, and the table works between containers
 // with PID namespaces of their own.
 //
-// Where the kernel refuses robust lists, an open-file-description lock on a byte of
-// the segment's file takes their place. It ends with the process just as surely,
-// but does not wake anybody, so that waiters look from time to time. So do the
-// attachments of a process beyond those that its list can hold. Both kinds share a table.
+// Each process also has a byte of the segment's file locked, at its slot, by an
+// open-file-description lock of its own. Where the kernel refuses robust lists, that lock takes their
+// place. It ends with the process just as surely, but does not wake anybody, so that waiters look from
+// time to time. So do the attachments of a process beyond those that its list can hold. Both kinds
+// share a table. Where there is a list, waiters look at the lock once a second: see Caveats.
 //
 // # States of a slot
 //
 //	#  liveness                 epoch  meaning                       next
 //	1  0                        e      free                          claim -> 2 or 4
-//	2  tid|WAITERS              e+1    owned by a living process     detach -> 1, death -> 3
+//	2  tid|WAITERS              e+1    owned by a living process     detach -> 1, death or byte not locked any more -> 3
 //	3  OWNER_DIED (kernel)      e+1    its process died              claim -> 2 or 4 with epoch e+2
 //	4  tid|WAITERS, byteLocked  e+1    owned, if the byte is locked  detach -> 1; not locked: claim -> 2 or 4 with epoch e+2
 //
@@ -67,8 +68,9 @@
 //
 // The owners of slots that were detached live on: [Table.Dead] says of them only that they have left.
 //
-// The list runs through the slots. Who may write to a segment can cut it, so that later deaths
-// of the processes attached there go unannounced, also in their other segments.
+// The list runs through the slots. A writer of the segment can cut it, so that the list does not tell
+// of later deaths of the processes that are attached there, also in their other segments. There the
+// waiters find the lock of the dead process's slot gone, within about a second.
 //
 // The process dumps core before its death is announced, if it does.
 package proctab

@@ -81,13 +81,17 @@ func (k *keeper) takePlace() bool {
 
 func (k *keeper) givePlace() { k.places.Add(-1) }
 
-// claim makes the slot this process's when it still holds w, and reports whether it could.
+// claim makes the slot this process's when it still holds w, and reports whether it could. IsLocked says
+// that this process has the slot's byte locked, and keeps it so.
 //
 // What a death leaves behind: before the CAS, nothing. After it, the slot is
 // found through pending, then also through the list, and is marked dead.
-func (k *keeper) claim(s *slot, w uint64) (ok bool) {
+func (k *keeper) claim(s *slot, w uint64, isLocked bool) (ok bool) {
 	k.do(func() {
 		next := claimed(w, k.tid)
+		if isLocked {
+			next |= locked
+		}
 		if !k.ordered {
 			next |= unordered
 		}

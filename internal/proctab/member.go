@@ -1,6 +1,7 @@
 package proctab
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -19,7 +20,8 @@ type Member struct {
 	t    *Table
 	n    int      // slot; immutable
 	id   Owner    // immutable
-	lock *os.File // has the byte lock that it lives by; nil when it lives by the robust list
+	lock *os.File // has its byte locked; nil when the system refuses that
+	list bool     // it lives by the robust list; if not, by the byte lock
 	once sync.Once
 }
 
@@ -40,15 +42,10 @@ func (t *Table) Attach() (m *Member, crashed bool, err error) {
 	if !t.attached.CompareAndSwap(false, true) {
 		panic("proctab.Table.Attach: this table is attached to already")
 	}
-	m = &Member{t: t}
-	if !theKeeper().takePlace() {
-		// The lock needs a descriptor of its own: children that inherit the segment's
-		// share its locks, and would keep this one when the process is dead.
-		if m.lock, err = mapping.Reopen(t.file); err != nil {
-			t.attached.Store(false)
-			return nil, false, noSignOfLife(err)
-		}
-		theKeeper().locks.Store(m.lock, nil)
+	m = &Member{t: t, list: theKeeper().takePlace(), lock: t.Lock()}
+	if !m.list && m.lock == nil {
+		t.attached.Store(false)
+		return nil, false, noSignOfLife(errNoLock)
 	}
 	if crashed, err = m.claimAny(); err != nil {
 		m.leave()
@@ -59,6 +56,8 @@ func (t *Table) Attach() (m *Member, crashed bool, err error) {
 	tellMissing()
 	return m, crashed, nil
 }
+
+var errNoLock = errors.New("the file cannot be opened anew")
 
 // noSignOfLife says what is missing for this process's death to be noticed by others.
 func noSignOfLife(err error) error {
@@ -125,9 +124,11 @@ func (m *Member) claim(n int, w uint64, busy []bool) (ok bool, err error) {
 		return false, err
 	}
 	crashpoint.Here("proctab.claim.locked")
-	if m.lock == nil {
-		defer unlock()
-		return theKeeper().claim(s, w), nil
+	if m.list {
+		if ok = theKeeper().claim(s, w, m.lock != nil); !ok || m.lock == nil {
+			unlock()
+		}
+		return ok, nil
 	}
 	// SYNC: claim: with this the process is alive for everybody, as long as it has the lock.
 	if ok = s.word.CompareAndSwap(w, claimed(w, theKeeper().tid)|byteLocked); !ok {
@@ -143,8 +144,11 @@ func (m *Member) Detach() {
 	m.once.Do(func() {
 		s := &m.t.slots[m.n]
 		free := freed(m.id.epoch())
-		if m.lock == nil {
-			unlock, _, _ := m.lockByte(m.n) // whoever has it now will find the slot changed
+		if m.list {
+			unlock := func() {}
+			if m.lock == nil {
+				unlock, _, _ = m.lockByte(m.n) // whoever has it now will find the slot changed
+			}
 			theKeeper().release(s, free)
 			unlock()
 		} else {
@@ -152,7 +156,6 @@ func (m *Member) Detach() {
 			s.word.Store(free)
 			crashpoint.Here("proctab.release.bylock")
 			futex.Wake(s.liveness(), math.MaxInt32)
-			m.unlockByte(m.lock, m.n)
 		}
 		m.leave()
 	})
@@ -161,24 +164,24 @@ func (m *Member) Detach() {
 
 // leave gives back what the process has besides the slot.
 func (m *Member) leave() {
-	if m.lock == nil {
+	if m.list {
 		theKeeper().givePlace()
-	} else {
-		theKeeper().locks.Delete(m.lock)
-		m.lock.Close()
 	}
+	m.t.CloseLock() // and with it the lock
 	m.t.attached.Store(false)
 }
 
 // lockByte locks the byte of slot n and reports whether it could. A process that lives by the list
-// only keeps others away with it, and goes without where the file system has no such locks.
+// goes without where the system has no such locks.
 func (m *Member) lockByte(n int) (unlock func(), ok bool, err error) {
 	f := m.lock
 	if f == nil {
 		f = m.t.file
 	}
 	ok, err = mapping.TryLockByte(f, m.t.byteOf(n))
-	if err != nil && m.lock == nil {
+	if err != nil && m.list {
+		m.lock = nil
+		m.t.CloseLock()
 		return func() {}, true, nil
 	}
 	if err != nil || !ok {

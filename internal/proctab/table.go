@@ -24,13 +24,16 @@ type Table struct {
 	base     int64           // offset of the first slot in the file, in bytes
 	attached atomic.Bool     // there is a Member
 	buried   []atomic.Uint32 // per slot: the epoch whose owner's threads are known to have stopped
+	checked  []atomic.Int64  // per slot: when its owner's byte lock was last looked at, in ns since the start
+	lock     *os.File        // see Lock; the member's from Attach on
 }
 
 // New views mem, which begins at offset base of file, as a process table. It keeps
 // the value keep reachable as long as the table is.
 func New(mem []byte, file *os.File, base int64, keep any) *Table {
 	slots := slotsIn(mem)
-	return &Table{slots: slots, keep: keep, file: file, base: base, buried: make([]atomic.Uint32, len(slots))}
+	return &Table{slots: slots, keep: keep, file: file, base: base,
+		buried: make([]atomic.Uint32, len(slots)), checked: make([]atomic.Int64, len(slots))}
 }
 
 // Len is the number of slots.
@@ -112,7 +115,7 @@ func (t *Table) Liveness(o Owner) (w futex.Word, ok bool) {
 	}
 	s := &t.slots[o.Slot()]
 	word := s.word.Load()
-	if epochOf(word) != o.epoch() || !alive(word) {
+	if epochOf(word) != o.epoch() || !alive(word) || t.lostLock(o.Slot(), word) {
 		return w, false
 	}
 	return futex.Word{Addr: s.liveness(), Val: uint32(word & livenessMask)}, true
@@ -140,16 +143,6 @@ func (t *Table) Owners(yield func(Owner) bool) {
 		if alive(w) && !t.lockGone(n, w) && !yield(ownerOf(n, epochOf(w))) {
 			break
 		}
-	}
-	runtime.KeepAlive(t)
-}
-
-// Reset frees every slot. Only for a segment that no living process can have
-// mapped, as after a reboot; the caller sees to it that nobody attaches meanwhile.
-func (t *Table) Reset() {
-	for n := range t.slots {
-		s := &t.slots[n]
-		s.word.Store(freed(epochOf(s.word.Load())))
 	}
 	runtime.KeepAlive(t)
 }

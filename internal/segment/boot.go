@@ -15,7 +15,7 @@ import (
 // Bytes of the file that are locked for a while, each a stretch of the header that is nobody's
 // slot.
 const (
-	bootByte   = 128 // while the first opener after a boot clears the process table
+	lifeByte   = 128 // shared, by each attachment as long as it lives; alone, while it clears the process table
 	unlinkByte = 129 // while the file loses its name
 )
 
@@ -36,31 +36,60 @@ func (h *header) setBoot(id [2]uint64) {
 	h.boot[1].Store(id[1])
 }
 
-// surviveBoot clears the process table of a file that is older than this boot: the processes in it
-// are gone, and no kernel is left that knows it. Nobody attaches before that is done.
+// beginLife shows others that this process has the file open, by a lock of its own that it shares with
+// them. When it is alone it first clears what is left of processes that cannot be there any more: those of
+// an earlier boot, or of the original of a copied file. That nobody else is there is a fact, which the
+// kernel tells: boot ids may differ between containers that share a directory, and a copy has that of
+// its original.
 //
-// What a death leaves behind: the old boot id, so that the next opener begins again.
-func (s *Segment) surviveBoot() error {
-	boot, h := bootID(), headerIn(s.mem)
-	if unknown := [2]uint64{}; boot == unknown || h.bootID() == unknown || h.bootID() == boot {
-		return nil
+// What a death leaves behind: the old boot id, or slots that are not cleared, so that the next opener
+// begins again.
+func (s *Segment) beginLife() error {
+	life := s.table.Lock()
+	for end := time.Now().Add(s.patience); life != nil; time.Sleep(time.Millisecond) {
+		alone, err := mapping.TryLockByte(life, lifeByte)
+		if err != nil {
+			break // such locks are refused
+		}
+		if alone {
+			s.clearStale(s.rebooted())
+			crashpoint.Here("life.cleared")
+		}
+		if shared, err := mapping.ShareByte(life, lifeByte); shared || err != nil {
+			return err
+		}
+		if time.Now().After(end) {
+			return s.stoppedAt(lifeByte)
+		}
 	}
-	if err := s.lockByte(bootByte); err != nil {
-		return err
+	// Other processes cannot be asked. After a boot those are gone that could not be asked, either.
+	if s.rebooted() && s.table.AllUnlocked() {
+		if err := s.lockByte(lifeByte); err != nil {
+			return err
+		}
+		defer mapping.UnlockByte(s.file, lifeByte)
+		s.clearStale(s.rebooted())
 	}
-	defer mapping.UnlockByte(s.file, bootByte)
-	if h.bootID() == boot {
-		return nil
-	}
-	s.table.Reset()
-	crashpoint.Here("boot.reset")
-	for i := range s.usedEntries() {
-		s.clearUsers(i)
-		crashpoint.Here("boot.clearing")
-	}
-	h.setBoot(boot)
-	crashpoint.Here("boot.done")
 	return nil
+}
+
+// rebooted reports whether the file is known to be older than this boot, or to come from another machine.
+func (s *Segment) rebooted() bool {
+	unknown, boot, was := [2]uint64{}, bootID(), headerIn(s.mem).bootID()
+	return boot != unknown && was != unknown && was != boot
+}
+
+// clearStale frees the slots of processes that cannot be there, with their users bits. No process attaches
+// before that is done.
+func (s *Segment) clearStale(rebooted bool) {
+	if rebooted || s.table.Stale(false) {
+		s.table.Reset(rebooted, func(slot int) { s.forget(slot) })
+		crashpoint.Here("boot.reset")
+	}
+	if rebooted {
+		headerIn(s.mem).setBoot(bootID())
+		crashpoint.Here("boot.done")
+	}
 }
 
 // lockByte locks a byte of the file. The process that has it locked is done at once, unless it is
@@ -74,8 +103,13 @@ func (s *Segment) lockByte(off int64) error {
 		case ok, err != nil:
 			return nil
 		case time.Now().After(end):
-			return fmt.Errorf("%s: byte %d has been locked for %v by a process that seems to be stopped: let it go on, or end it: %w",
-				s.path, off, s.patience, lock.ErrLocked)
+			return s.stoppedAt(off)
 		}
 	}
+}
+
+// stoppedAt says that a process holds up all others.
+func (s *Segment) stoppedAt(off int64) error {
+	return fmt.Errorf("%s: byte %d has been locked for %v by a process that seems to be stopped: let it go on, or end it: %w",
+		s.path, off, s.patience, lock.ErrLocked)
 }

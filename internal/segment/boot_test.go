@@ -190,7 +190,7 @@ func TestOpenWaitsForTheFirstOpener(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if ok, err := mapping.TryLockByte(f, bootByte); !ok || err != nil {
+	if ok, err := mapping.TryLockByte(f, lifeByte); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	opened := make(chan *Segment, 1)
@@ -201,7 +201,7 @@ func TestOpenWaitsForTheFirstOpener(t *testing.T) {
 		}
 		opened <- s
 	})
-	if err := mapping.UnlockByte(f, bootByte); err != nil {
+	if err := mapping.UnlockByte(f, lifeByte); err != nil {
 		t.Fatal(err)
 	}
 	s := <-opened

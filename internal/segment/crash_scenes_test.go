@@ -93,16 +93,6 @@ var scenes = []scene{
 	{name: "attach", prepare: func(w *stage) { w.make("a:100", "b:5000") }, act: func(_ *Segment, path string) { mustOpen(path) }},
 	{name: "attach after a crash", prepare: func(w *stage) { w.make("a:100"); w.crowd() },
 		act: func(_ *Segment, path string) { mustOpen(path) }, after: bitsAreTrue},
-	{name: "attach after a boot", prepare: func(w *stage) { w.make("a:100"); headerIn(w.s.mem).setBoot([2]uint64{3, 4}) },
-		act: func(_ *Segment, path string) { mustOpen(path) }, after: func(w *stage, _ bool) {
-			s := mustOpen(w.path) // the survivor has lost its slot by the boot
-			defer s.Close()
-			if headerIn(s.mem).bootID() != bootID() {
-				w.Error("the table was not cleared")
-			}
-			w.s.Close()
-			w.s = mustOpen(w.path)
-		}},
 	{name: "detach", prepare: func(w *stage) { w.make("a:100", "b:5000") }, before: hold("a", "b"),
 		act: func(s *Segment, _ string) { must(s.Close()) }, after: bitsAreTrue},
 	{name: "detach with a removed object", prepare: func(w *stage) { w.make("a:100") }, before: func(s *Segment) {

@@ -3,9 +3,12 @@
 package segment
 
 import (
+	"encoding/binary"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/shmkit/shmkit/internal/proctab"
 )
 
 // A stage is a segment that a scene plays in.
@@ -68,4 +71,57 @@ func dropAll(s *Segment) {
 	s.objects.init()
 	s.mu.Unlock()
 	must(s.locked(func() error { return s.sweep(1 << 20) }))
+}
+
+// strangers are slots that seem to belong to living processes, which have everything open.
+var strangers = []int{3, 5}
+
+// forsake leaves the segment with strangers alone.
+func (w *stage) forsake() {
+	for _, slot := range strangers {
+		word := uint64(1)<<61 | 1<<32 | 1<<31 | 12345 // as one that has locked its byte
+		binary.NativeEndian.PutUint64(w.s.mem[w.s.geo.table+uint64(slot)*proctab.SlotBytes:], word)
+		for i := range w.s.usedEntries() {
+			users, bit := w.s.userBit(i, slot)
+			users.Or(bit)
+		}
+	}
+	w.s.Close()
+}
+
+// noStrangers reports slots and users bits that forsake has left.
+func (w *stage) noStrangers() {
+	if n := owners(w.s); n != 1 {
+		w.Errorf("%d members are left, want the survivor alone", n)
+	}
+	for _, slot := range strangers {
+		for i := range w.s.usedEntries() {
+			if users, bit := w.s.userBit(i, slot); users.Load()&bit != 0 && w.s.Me().Slot() != slot {
+				w.Errorf("entry %d still seems to be open in slot %d", i, slot)
+			}
+		}
+	}
+}
+
+// A process that is killed while it clears the table, at whatever point, leaves what the next one clears.
+func TestKilledWhileClearing(t *testing.T) {
+	for n, completed := 1, false; !completed; n++ {
+		w := scene{}.newStage(t)
+		w.make("a:100")
+		headerIn(w.s.mem).setBoot([2]uint64{3, 4})
+		w.forsake()
+		completed = w.kill("attach", n)
+		w.s = mustOpen(w.path)
+		if headerIn(w.s.mem).bootID() != bootID() {
+			w.Error("the boot is not that of this machine")
+		}
+		w.noStrangers()
+		w.goesOn()
+		w.intact(scene{}, map[string]int{"a": 100}, completed)
+		w.emptied()
+		w.s.Close()
+		if t.Failed() {
+			t.Fatalf("point %d, %s", n, w.point())
+		}
+	}
 }

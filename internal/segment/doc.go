@@ -51,8 +51,10 @@
 //
 // The address space behind what this process has looked at is given back at once: see reach.
 //
-// # Boots
+// # Stale members
 //
-// The header names the boot of the machine that the process table belongs to. The
-// first to open the file after another boot clears the table and all users bits, under a lock of the file.
+// Each attachment shares an open-file-description lock of the file for as long as it lives. The first
+// to open the file when no process shares it clears what is left in the process table: slots and users
+// bits of before a boot, or of the original of a copied file. The header names the boot of the machine
+// that the process table belongs to; it decides alone only where the system has no such locks.
 package segment

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -66,10 +67,11 @@ func attach(f *os.File, path string, named bool, g geometry, id Identity) (*Segm
 	s.objects.init()
 	tableBytes := uint64(g.slots) * proctab.SlotBytes
 	s.table = proctab.New(s.mem[g.table:g.table+tableBytes], f, int64(g.table), memory)
-	if err = s.surviveBoot(); err == nil {
+	if err = s.beginLife(); err == nil {
 		err = s.join(memory)
 	}
 	if err != nil {
+		s.table.CloseLock()
 		memory.Unmap()
 		return nil, err
 	}
@@ -79,9 +81,12 @@ func attach(f *os.File, path string, named bool, g geometry, id Identity) (*Segm
 
 func (s *Segment) join(memory *mapping.Memory) error {
 	m, crashed, err := s.table.Attach()
-	if err != nil {
+	switch {
+	case errors.Is(err, proctab.ErrTooManyProcesses):
 		return fmt.Errorf("%s: %w: %d of %d slots are taken: end some, or make the segment with room for more",
 			s.path, err, s.table.Len(), s.table.Len())
+	case err != nil:
+		return fmt.Errorf("%s: %w", s.path, err)
 	}
 	crashpoint.Here("segment.joined")
 	s.party = &lock.Party{Member: m, Closer: wait.NewCloser(), Keep: memory}
