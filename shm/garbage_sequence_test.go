@@ -78,4 +78,3 @@ func TestLoadNoticesWritesWithoutTheLock(t *testing.T) {
 		t.Error(err)
 	}
 }
-
