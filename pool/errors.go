@@ -13,7 +13,7 @@ var (
 	// ErrClosed says that the pool takes no more tasks: it was closed or terminated.
 	ErrClosed = errors.New("pool: closed")
 
-	// ErrNoMain says that a worker did not get to [Main].
+	// ErrNoMain says that the program does not call [Main], or that a worker came to [New], or to its end, without it.
 	ErrNoMain = errors.New("pool: the program did not call pool.Main at the start of main, before anything else; a test calls it first in TestMain")
 )
 

@@ -62,7 +62,7 @@ func (c *child) ended(d WorkerExit) (again bool) {
 		c.falls = 0
 	case asked(d): // by another process, before it heeded that, as it does from Main on: its start was slow, and not false
 	default:
-		return c.fell(d)
+		return c.fell(d, st)
 	}
 	return true
 }
@@ -98,22 +98,35 @@ func (c *child) noteEnd(st stage) (reason string) {
 	return "died"
 }
 
-// falseStart says why the last of so many workers did not get to take tasks.
-func falseStart(d WorkerExit, falls int) error {
+// falseStart says why the last of so many workers, which had come so far, did not get to take tasks.
+func falseStart(d WorkerExit, falls int, st stage) error {
 	exit := process.Exit{Code: d.ExitCode, Signal: d.Signal}
 	switch {
 	case d.Signal != "":
 		return fmt.Errorf("pool: %d workers in a row were killed before they took tasks, the last by signal %s: %s", falls, d.Signal, d.Stderr)
 	case d.ExitCode == ExitUnknown:
 		return fmt.Errorf("pool: %d workers in a row ended before they took tasks (%v): %s", falls, exit, d.Stderr)
+	case d.ExitCode == exitNoPool || d.ExitCode == exitDefected:
+		return fmt.Errorf("pool: a worker cannot work (%v): %s", exit, d.Stderr)
+	case st == stageStarted:
+		return beforeMain("a worker", exit, d.Stderr)
 	}
-	switch d.ExitCode {
+	return fmt.Errorf("pool: a worker ended before it took tasks (%v): %s", exit, d.Stderr)
+}
+
+// beforeMain says that a new process has ended before it came to Main, with the last that it wrote if that is known. Only of one that
+// has run to its end, or says so itself, it is a fact that the program does not call Main.
+func beforeMain(who string, exit process.Exit, words string) error {
+	switch exit.Code {
 	case exitNoMain:
 		return ErrNoMain
-	case exitNoPool, exitDefected:
-		return fmt.Errorf("pool: a worker cannot work (%v): %s", exit, d.Stderr)
+	case 0:
+		return fmt.Errorf("%w (%s, which is %s, ended with exit code 0 before it came there)", ErrNoMain, who, process.Program())
 	}
-	return fmt.Errorf("%w (a worker ended before it took tasks, %v): %s", ErrNoMain, exit, d.Stderr)
+	if words != "" {
+		words = ": " + words
+	}
+	return fmt.Errorf("pool: %s ended before it came to pool.Main (%v); it is /proc/self/exe, %s, started again%s", who, exit, process.Program(), words)
 }
 
 // refusal is why the worker could not open its resources.

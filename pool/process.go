@@ -146,7 +146,7 @@ func (p *Process) converse(link *os.File, proc *process.Process, argument []byte
 		}
 	}()
 	sent := p.letter.send(link, argument)
-	began, err := receiveWord(link) // it may have said why it stopped reading
+	came, began, err := receiveWord(link) // it may have said why it stopped reading
 	if began || err != nil {
 		return err
 	}
@@ -157,12 +157,8 @@ func (p *Process) converse(link *os.File, proc *process.Process, argument []byte
 	case <-ctx.Done():
 		return errors.Join(errors.New("it does not answer"), sent)
 	}
-	switch exit := proc.Wait(); {
-	case exit.Code == exitNoMain:
-		return ErrNoMain
-	case exit.Code == 0:
-		return fmt.Errorf("%w (it ended with exit code 0 before its task began)", ErrNoMain)
-	default:
+	if exit := proc.Wait(); came || exit.Signal != "" {
 		return fmt.Errorf("it ended before its task began: %v", exit)
 	}
+	return beforeMain("the process", proc.Wait(), "")
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // A letter is what a new process is told, before its argument: both go through the connection
-// that is its descriptor linkFD, each with its length in 8 bytes in front. What comes back is one
-// word: wordBegin, or wordFailed and a text. No word means that it has ended.
+// that is its descriptor linkFD, each with its length in 8 bytes in front. What comes back is
+// wordMain and one more word: wordBegin, or wordFailed and a text. No word means that it has ended.
 type letter struct {
 	Name   string
 	Daemon bool
@@ -26,6 +26,7 @@ type letter struct {
 const (
 	linkFD = 3 // the files of the options follow it
 
+	wordMain   = "M" // it has come to Main
 	wordBegin  = "R"
 	wordFailed = "E"
 
@@ -89,12 +90,12 @@ func sendWord(link *os.File, failed error) error {
 	return err
 }
 
-// receiveWord waits for the word. It returns false and no error when none came.
-func receiveWord(link *os.File) (began bool, err error) {
+// receiveWord waits for the word. It returns false and no error when none came, and whether the process has come to Main.
+func receiveWord(link *os.File) (came, began bool, err error) {
 	b, _ := io.ReadAll(io.LimitReader(link, maxWord)) // what came counts, not how it ended
-	word := string(b)
+	word, came := strings.CutPrefix(string(b), wordMain)
 	if text, ok := strings.CutPrefix(word, wordFailed); ok {
-		return false, fmt.Errorf("the process says: %s", text)
+		return came, false, fmt.Errorf("the process says: %s", text)
 	}
-	return word == wordBegin, nil
+	return came, word == wordBegin, nil
 }

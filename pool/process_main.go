@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -38,6 +39,7 @@ func runProcess() {
 		fmt.Fprintf(os.Stderr, "pool: process: %v\n", err)
 		os.Exit(exitNoPool)
 	}
+	io.WriteString(link, wordMain) // a parent that has gone meanwhile is noticed elsewhere
 	r := &resident{}
 	run, err := r.settle(link, value, limited)
 	if err != nil {
@@ -46,7 +48,7 @@ func runProcess() {
 	}
 	r.heed()
 	process.BindGroup() // without it the parent ends what the task has started
-	sendWord(link, nil) // a parent that has gone meanwhile is noticed elsewhere
+	sendWord(link, nil)
 	link.Close()
 	r.leave(guard(r.letter.Task, func() error { return run(r.ctx) }))
 }

@@ -45,14 +45,14 @@ func (w *crew) alone() bool {
 
 // fell notes that a worker has ended before it took tasks, and reports whether another may be started. Before New has
 // returned, one that ends by itself will not do better the next time.
-func (c *child) fell(d WorkerExit) (again bool) {
+func (c *child) fell(d WorkerExit, st stage) (again bool) {
 	c.p.mu.Lock()
 	c.falls++
 	falls, begun := c.falls, c.p.crew.waiting <= 0
 	c.p.mu.Unlock()
 	itself := d.Signal == "" && d.ExitCode != ExitUnknown
 	if itself && !begun || c.tooOften(falls) {
-		c.p.fail(falseStart(d, falls))
+		c.p.fail(falseStart(d, falls, st))
 		return false
 	}
 	if itself {

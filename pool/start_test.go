@@ -110,14 +110,16 @@ func TestStartShortOfDescriptors(t *testing.T) {
 var neverStarts = proctest.Register("never starts", func([]string) {
 	p, err := pool.New(context.Background(), pool.Options{Workers: 2, MaxFailedStarts: 3})
 	needs(err)
-	giveBack := useUp()
+	waitFor(func() bool { w := p.Stats().Workers; return w[0].PID != 0 && w[1].PID != 0 })
+	// No more descriptors, whatever the workers give back when they die.
+	needs(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 3, Max: 4096}))
 	for _, w := range p.Stats().Workers {
 		if w.PID != 0 {
 			syscall.Kill(w.PID, syscall.SIGKILL)
 		}
 	}
 	_, err = pool.Apply(context.Background(), p, square, 3)
-	giveBack()
+	needs(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 64, Max: 4096}))
 	p.Close()
 	if errors.Is(err, syscall.EMFILE) && strings.Contains(err.Error(), "start a worker") {
 		proctest.Say("good")

@@ -42,7 +42,8 @@ const (
 type stage uint32
 
 const (
-	stageStarted stage = iota // the program runs, but does not take tasks yet
+	stageStarted stage = iota // the program was started, and has not come to Main
+	stageEntered              // it has come to Main, and does not take tasks yet
 	stageReady                // it takes tasks
 	stageFailed               // a resource did not open: the reason is in the record
 	// From here on the worker has ended by itself, between two tasks.

@@ -62,6 +62,7 @@ func newWorker(t *table, config workerConfig, me proctab.Owner) *worker {
 // running by the dead; or done by the dead, of which the message may be lost. The parent finds each by a walk.
 func (w *worker) work() error {
 	w.record.owner.Store(uint32(w.me))
+	w.record.stage.Store(uint32(stageEntered))
 	rs, err := resourcesNamed(w.config.Resources)
 	if err == nil {
 		var o *opened
