@@ -42,13 +42,12 @@ var unconverted = []string{
 	"internal/proctab",
 	"internal/segment",
 	"internal/wait",
-	"pool",
 	"shm",
 	"sync",
 }
 
 // sleepsUnconverted counts the sleeps that are left; it goes away when it is at mostSleeps.
-const sleepsUnconverted = 220
+const sleepsUnconverted = 190
 
 func TestTestsDoNotMeasureTime(t *testing.T) {
 	files := loadClock(t)

@@ -67,17 +67,13 @@ func TestApplyEndsWithItsContext(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})
 		for range 10 {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond) //clock: that the time-out ends it is the subject
 			if _, err := pool.Apply(ctx, p, nap, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatal(err)
 			}
 			cancel()
-			start := time.Now()
 			if _, err := pool.Apply(t.Context(), p, nap, 0); err != nil {
 				t.Fatal(err)
-			}
-			if d := time.Since(start); d > 5*time.Second {
-				t.Fatalf("the worker was free after %v", d)
 			}
 		}
 		wantNothingLeft(t, p)
@@ -115,7 +111,7 @@ func TestApplyWithdrawn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond) //clock: that the time-out ends it is the subject
 		defer cancel()
 		if _, err := pool.Apply(ctx, p, tell, counted{Tally: a}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)

@@ -45,9 +45,9 @@ func chaosTasks() int {
 	return 20000
 }
 
-// hunt kills a worker every so often until it is stopped: any of those that have finished a task, so that the pool gets on however
+// hunt kills a worker after random pauses below most until it is stopped: any of those that have finished a task, so that the pool gets on however
 // slow the machine is.
-func hunt(t *testing.T, p *pool.Pool, every time.Duration) (stop func() (kills int)) {
+func hunt(t *testing.T, p *pool.Pool, most time.Duration) (stop func() (kills int)) {
 	end, ended := make(chan struct{}), make(chan int, 1)
 	go func() {
 		kills := 0
@@ -58,7 +58,8 @@ func hunt(t *testing.T, p *pool.Pool, every time.Duration) (stop func() (kills i
 			case <-end:
 				ended <- kills
 				return
-			case <-time.After(every):
+			default:
+				proctest.Stagger(most)
 			}
 			var prey []int
 			for _, w := range p.Stats().Workers {
@@ -103,7 +104,7 @@ func TestChaos(t *testing.T) {
 				Workers: 3, Attempts: -1, MaxTasksPerWorker: 1 + rand.IntN(3000), OnWorkerExit: w.note,
 			}
 			p := newPool(t, o)
-			stop := hunt(t, p, 20*time.Millisecond)
+			stop := hunt(t, p, 40*time.Millisecond)
 			start := time.Now()
 			run(t, ctx, p, chaosTasks())
 			took := time.Since(start)

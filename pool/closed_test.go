@@ -10,10 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"golang.org/x/sys/unix"
 )
 
 var bulk = pool.Define("bulk", func(_ context.Context, n int64) ([]byte, error) { return make([]byte, n), nil })

@@ -9,11 +9,10 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/shm"
+	"golang.org/x/sys/unix"
 )
 
 var addOne = pool.Define("add one, confined", func(_ context.Context, c *shm.Int64) (int64, error) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
 )
 
 type keyOfTest struct{}
@@ -57,7 +59,7 @@ func TestTaskContextEnds(t *testing.T) {
 		c.end(context.Canceled) // the first counts
 		select {
 		case <-child.Done():
-		case <-time.After(10 * time.Second):
+		case <-time.After(proctest.Hang):
 			t.Fatal("it does not end")
 		}
 		if child.Err() != context.Canceled || context.Cause(child) != reason || child.Value(keyOfTest{}) != 7 {

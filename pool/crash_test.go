@@ -33,7 +33,7 @@ func TestCrashSweep(t *testing.T) {
 		"chunks":    {pool.Options{}, sweepChunks},
 		"large":     {pool.Options{}, sweepLarge},
 		"recycling": {pool.Options{MaxTasksPerWorker: 4}, sweepMap},
-		"idle":      {pool.Options{IdleTimeout: 1}, sweepApply},
+		"idle":      {pool.Options{IdleTimeout: 1}, sweepApply}, //clock: the time-out is the subject
 	} {
 		t.Run(name, func(t *testing.T) { sweep(t, test.options, test.work) })
 	}

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/pool"
 )
@@ -57,7 +57,7 @@ func testDeathInChunk(t *testing.T, how string, attempts int) {
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 	defer cancel()
 	n, died := 0, 0
 	for text, err := range pool.IMap(ctx, p, blast.With(pool.TaskOptions{Chunk: 10}), args) {

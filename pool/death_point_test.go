@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
@@ -70,7 +70,7 @@ func TestDeathInTransit(t *testing.T) {
 				continue
 			}
 			t.Run(test.point, func(t *testing.T) {
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 				defer cancel()
 				p := newPool(t, pool.Options{Workers: 1, Attempts: 2})
 				if _, err := pool.Apply(ctx, p, setTrap, trap{test.point, test.skip}); err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
@@ -31,7 +32,7 @@ func TestShutdownWhileTasksCrash(t *testing.T) {
 			return nil
 		},
 		"Terminate": func(t *testing.T, p *pool.Pool, _ func()) error {
-			if err := p.Terminate(time.Duration(rand.IntN(20)) * time.Millisecond); err != nil {
+			if err := p.Terminate(time.Duration(rand.IntN(20)) * time.Millisecond); err != nil { //clock: graces that are too short are the subject
 				t.Error(err)
 			}
 			return pool.ErrClosed
@@ -84,7 +85,7 @@ func shutdownRound(t *testing.T, end func(*testing.T, *pool.Pool, func()) error)
 		}
 		swept <- last
 	}()
-	time.Sleep(time.Duration(rand.IntN(15)) * time.Millisecond)
+	proctest.Stagger(15 * time.Millisecond)
 	want := end(t, p, cancel)
 	for n, f := range futures {
 		got, err := f.Get(t.Context())
@@ -101,7 +102,7 @@ func shutdownRound(t *testing.T, end func(*testing.T, *pool.Pool, func()) error)
 	}
 	select {
 	case <-swept:
-	case <-time.After(20 * time.Second):
+	case <-time.After(proctest.Hang):
 		t.Fatal("IMapUnordered hangs")
 	}
 	if results > tasks+1 {
@@ -113,10 +114,10 @@ func shutdownRound(t *testing.T, end func(*testing.T, *pool.Pool, func()) error)
 // The pool is resized all the time while its workers crash, are killed and fall asleep: each task has its result.
 func TestResizeWhileTasksCrash(t *testing.T) {
 	var w witness
-	p := newPool(t, pool.Options{Workers: 3, Attempts: -1, IdleTimeout: 10 * time.Millisecond, OnWorkerExit: w.note})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	p := newPool(t, pool.Options{Workers: 3, Attempts: -1, IdleTimeout: 10 * time.Millisecond, OnWorkerExit: w.note}) //clock: the time-out is the subject
+	ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 	defer cancel()
-	stop := hunt(t, p, 20*time.Millisecond)
+	stop := hunt(t, p, 40*time.Millisecond)
 	var over atomic.Bool
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -124,13 +125,13 @@ func TestResizeWhileTasksCrash(t *testing.T) {
 			if err := p.Resize(1 + rand.IntN(6)); err != nil {
 				t.Error(err)
 			}
-			time.Sleep(5 * time.Millisecond)
+			proctest.Stagger(10 * time.Millisecond)
 		}
 	})
 	for range 10 {
 		chaosMap(t, ctx, p, 2000)
 		chaosUnordered(squareOf.With(pool.TaskOptions{Chunk: 7}))(t, ctx, p, 500)
-		time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond) // some fall asleep
+		proctest.Stagger(30 * time.Millisecond) // some fall asleep
 	}
 	over.Store(true)
 	all.Wait()
@@ -148,7 +149,7 @@ func TestResizeWhileTasksCrash(t *testing.T) {
 // More tasks are queued than any worker gets to see before it is killed, again and again: none is lost, and nothing hangs.
 func TestDeathWithFullBacklog(t *testing.T) {
 	p := newPool(t, pool.Options{Workers: 1, Attempts: -1})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 	defer cancel()
 	futures := make([]*pool.Future[pair], 1024)
 	var err error
@@ -157,8 +158,8 @@ func TestDeathWithFullBacklog(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	stop := hunt(t, p, 40*time.Millisecond)
-	time.Sleep(400 * time.Millisecond)
+	stop := hunt(t, p, 80*time.Millisecond)
+	time.Sleep(400 * time.Millisecond) // a time for kills
 	kills := stop()
 	for n, f := range futures {
 		if r, err := f.Get(ctx); err != nil || r.N != int64(n) {
@@ -169,6 +170,6 @@ func TestDeathWithFullBacklog(t *testing.T) {
 }
 
 var slowSquare = pool.Define("slow square", func(_ context.Context, n int64) (pair, error) {
-	time.Sleep(time.Millisecond)
+	proctest.Stagger(2 * time.Millisecond)
 	return pair{n, n * n}, nil
 })

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
@@ -30,7 +31,7 @@ func TestPoolFailsWithFullBacklog(t *testing.T) {
 		if !strings.Contains(err.Error(), "were killed before they took tasks") {
 			t.Error(err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(proctest.Hang):
 		t.Error("it hangs")
 	}
 }

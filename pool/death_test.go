@@ -13,6 +13,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/pool"
 )
@@ -153,7 +154,7 @@ func TestDeath(t *testing.T) {
 }
 
 func testDeath(t *testing.T, p *pool.Pool, g grenade, attempts int) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 	defer cancel()
 	before := p.Stats()
 	others := make([]*pool.Future[int64], 20)
@@ -232,7 +233,7 @@ func testDeathInParent(t *testing.T, p *pool.Pool, run func(grenade) error, g gr
 		if err == nil || !strings.Contains(err.Error(), want) || g.How == "error" && !errors.Is(err, errBoom) {
 			t.Errorf("%v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(proctest.Hang):
 		t.Fatal("it hangs")
 	}
 	got, err := pool.Map(t.Context(), p, throw, make([]grenade, 5))

@@ -59,7 +59,7 @@ func TestDeathTogetherWithParent(t *testing.T) {
 		parent := proctest.Command(t, leavers, who)
 		parent.Cmd.ExtraFiles = []*os.File{w}
 		parent.Start()
-		c.r.SetReadDeadline(time.Now().Add(processLimit))
+		c.r.SetReadDeadline(time.Now().Add(proctest.Hang))
 		line, err := c.lines.ReadString('\n')
 		pid, _ := strconv.Atoi(line[:max(0, len(line)-1)])
 		if err != nil || pid == 0 {

@@ -143,7 +143,7 @@ func TestErrorThatPanics(t *testing.T) {
 
 func TestErrorTexts(t *testing.T) {
 	for want, err := range map[string]error{
-		`pool: task "job" ran for longer than 2s: its worker was killed`: &DeadlineError{Task: "job", Limit: 2 * time.Second},
+		`pool: task "job" ran for longer than 2s: its worker was killed`: &DeadlineError{Task: "job", Limit: 2 * time.Second}, //clock: it is printed only
 		`pool: task "job" panicked: boom`:                                sent(t, kindPanic, errors.New("boom")),
 		`pool: task "job": its worker died (3 times, the last was Worker-2, pid 12, signal: killed): last words`: &WorkerDiedError{
 			Task: "job", Attempts: 3, Worker: "Worker-2", PID: 12, ExitCode: -9, Signal: "killed", Stderr: "first\nlast words\n"},

@@ -45,7 +45,7 @@ func startPool(t *testing.T, o Options) *Pool {
 // eventually fails the test unless cond comes true.
 func eventually(t *testing.T, cond func() bool, message string) {
 	t.Helper()
-	proctest.Eventually(t, 20*time.Second, cond, message)
+	proctest.Eventually(t, proctest.Hang, cond, message)
 }
 
 // A poolEvents is something that happens to a pool, and the events that it shows, each a pattern without the time.
@@ -76,7 +76,7 @@ var eventsOfPools = map[string]poolEvents{
 		Map(t.Context(), p, trouble.With(TaskOptions{Chunk: 3}), []string{"", "exit", ""})
 	}, []string{`WARN msg="tasks of a chunk run again one by one: their worker died" process=main task="events: trouble" count=3`}},
 	"deadline": {Options{Workers: 1}, func(t *testing.T, p *Pool) {
-		_, err := Apply(t.Context(), p, trouble.With(TaskOptions{Hard: 20 * time.Millisecond}), "hang")
+		_, err := Apply(t.Context(), p, trouble.With(TaskOptions{Hard: 20 * time.Millisecond}), "hang") //clock: the time-out is the subject
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
@@ -99,7 +99,7 @@ var eventsOfPools = map[string]poolEvents{
 	"large": {Options{Workers: 1, RecycleMemory: 1}, func(t *testing.T, p *Pool) {
 		eventually(t, func() bool { return p.Stats().Recycled > 0 }, "a worker is recycled")
 	}, []string{`INFO msg="worker ended" process=main worker=Worker-1 pid=\d+ reason=recycled limit=RecycleMemory`}},
-	"idle": {Options{Workers: 1, IdleTimeout: time.Millisecond}, func(t *testing.T, p *Pool) {
+	"idle": {Options{Workers: 1, IdleTimeout: time.Millisecond}, func(t *testing.T, p *Pool) { //clock: the time-out is the subject
 		eventually(t, func() bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()

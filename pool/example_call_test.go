@@ -172,7 +172,7 @@ func ExampleTask_With() {
 	attempts, err := pool.Apply(ctx, p, patient, file.Name())
 	fmt.Println("attempts:", attempts, err)
 
-	_, err = pool.Apply(ctx, p, Stuck.With(pool.TaskOptions{Hard: 50 * time.Millisecond}), struct{}{})
+	_, err = pool.Apply(ctx, p, Stuck.With(pool.TaskOptions{Hard: 50 * time.Millisecond}), struct{}{}) //clock: the time-out is the subject
 	fmt.Println(err)
 	// Output:
 	// attempts: 3 <nil>

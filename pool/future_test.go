@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
@@ -93,7 +94,7 @@ func TestCallbackUsesThePool(t *testing.T) {
 		for range 100 {
 			select {
 			case <-done:
-			case <-time.After(30 * time.Second):
+			case <-time.After(proctest.Hang):
 				t.Fatalf("it hangs after %d", inner.Load())
 			}
 		}
@@ -141,7 +142,7 @@ func TestFutureEndsWithItsContext(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			short, stop := context.WithTimeout(t.Context(), time.Millisecond)
+			short, stop := context.WithTimeout(t.Context(), time.Millisecond) //clock: that the time-out ends it is the subject
 			if _, err := running.Get(short); !errors.Is(err, context.DeadlineExceeded) || running.Ready() {
 				t.Error(err)
 			}

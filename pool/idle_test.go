@@ -3,7 +3,6 @@ package pool_test
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -26,11 +25,11 @@ func awake(p *pool.Pool) (n int) {
 func TestIdleTimeout(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		var w witness
-		p := newPool(pool.Options{Workers: 2, IdleTimeout: 50 * time.Millisecond, OnWorkerExit: w.note})
+		p := newPool(pool.Options{Workers: 2, IdleTimeout: 50 * time.Millisecond, OnWorkerExit: w.note}) //clock: the time-out is the subject
 		for round := 1; round <= 3; round++ {
 			wantSquare(t, 3)(pool.Apply(t.Context(), p, square, 3))
 			// In the first round both end, in each other one at least; one that is being started has no process id yet.
-			proctest.Eventually(t, 10*time.Second, func() bool { return w.count("idle") > round && awake(p) == 0 }, "all workers have ended")
+			proctest.Eventually(t, proctest.Hang, func() bool { return w.count("idle") > round && awake(p) == 0 }, "all workers have ended")
 		}
 		if _, err := pool.Map(t.Context(), p, nap, []time.Duration{100 * time.Millisecond, 100 * time.Millisecond}); err != nil {
 			t.Error(err)
@@ -45,7 +44,7 @@ func TestIdleTimeout(t *testing.T) {
 // A task that runs for longer than the time-out is not idleness.
 func TestIdleTimeoutWhileRunning(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
-		p := newPool(pool.Options{Workers: 1, IdleTimeout: 20 * time.Millisecond})
+		p := newPool(pool.Options{Workers: 1, IdleTimeout: 20 * time.Millisecond}) //clock: the time-out is the subject
 		if _, err := pool.Apply(t.Context(), p, nap, 200*time.Millisecond); err != nil {
 			t.Error(err)
 		}
@@ -58,13 +57,13 @@ func TestIdleTimeoutWhileRunning(t *testing.T) {
 // Bursts that come just when workers are about to end: no task is lost.
 func TestIdleTimeoutRace(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
-		bursts, timeout := 1000, time.Millisecond
+		bursts, timeout := 1000, time.Millisecond //clock: the time-out is the subject
 		if t.Name() == "TestIdleTimeoutRace/processes" {
-			bursts, timeout = 60, 5*time.Millisecond
+			bursts, timeout = 60, 5*time.Millisecond //clock: the time-out is the subject
 		}
 		p := newPool(pool.Options{Workers: 2, IdleTimeout: timeout})
 		for n := range bursts {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 			var all sync.WaitGroup
 			for i := range int64(3) {
 				all.Go(func() {
@@ -78,7 +77,7 @@ func TestIdleTimeoutRace(t *testing.T) {
 			if t.Failed() {
 				return
 			}
-			time.Sleep(time.Duration(rand.Int64N(int64(2 * timeout))))
+			proctest.Stagger(2 * timeout)
 		}
 		wantNothingLeft(t, p)
 	})
@@ -89,12 +88,17 @@ func TestIdleTimeoutStaysIdle(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		for _, what := range []string{"abandoned", "delayed"} {
 			var w witness
-			p := newPool(pool.Options{Workers: 1, IdleTimeout: 30 * time.Millisecond, OnWorkerExit: w.note})
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			p := newPool(pool.Options{Workers: 1, IdleTimeout: 30 * time.Millisecond, OnWorkerExit: w.note}) //clock: the time-out is the subject
+			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			if what == "abandoned" {
-				if _, err := pool.Apply(ctx, p, deaf, 100*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+				f, err := pool.ApplyAsync(ctx, p, deaf, 100*time.Millisecond)
+				if err != nil {
 					t.Fatal(err)
+				}
+				cancel()
+				if _, err := f.Get(t.Context()); !errors.Is(err, context.Canceled) {
+					t.Error(err)
 				}
 			} else {
 				task := odd.With(pool.TaskOptions{Retry: func(int, error) (bool, time.Duration) { return true, time.Hour }})
@@ -105,7 +109,8 @@ func TestIdleTimeoutStaysIdle(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			time.Sleep(700 * time.Millisecond)
+			proctest.Eventually(t, proctest.Hang, func() bool { return w.count("idle") > 0 }, "the worker ends")
+			time.Sleep(300 * time.Millisecond) // that it stays so is the subject
 			if n := w.count("idle"); n < 1 || n > 2 {
 				t.Errorf("%s: workers have ended %d times for want of work", what, n)
 			}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
@@ -85,7 +86,7 @@ func TestInputPanics(t *testing.T) {
 				if finished || how == "panic" && fmt.Sprint(v) != "input" {
 					t.Errorf("%s: recovered %v, finished %v", how, v, finished)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(proctest.Hang):
 				t.Fatalf("%s: it hangs", how)
 			}
 			wantNothingLeft(t, p)

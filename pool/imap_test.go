@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
@@ -197,11 +198,7 @@ func TestIMapBodyPanics(t *testing.T) {
 // before its slot is given back.
 func wantNothingLeft(t testing.TB, p *pool.Pool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if p.Stats().Pending == 0 && pool.LostSlots(p) == nil {
-			break
-		}
-	}
+	proctest.Eventually(t, proctest.Hang, func() bool { return p.Stats().Pending == 0 && pool.LostSlots(p) == nil }, "nothing is left")
 	if s := p.Stats(); s.Pending != 0 || s.Queued != 0 {
 		t.Errorf("%d tasks are pending, %d queued", s.Pending, s.Queued)
 	}

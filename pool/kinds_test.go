@@ -47,7 +47,7 @@ func newPool(t testing.TB, o pool.Options) *pool.Pool {
 // workerPID is the process of a worker of the pool, once it has one.
 func workerPID(t testing.TB, p *pool.Pool, worker int) (pid int) {
 	t.Helper()
-	proctest.Eventually(t, 10*time.Second, func() bool {
+	proctest.Eventually(t, proctest.Hang, func() bool {
 		pid = p.Stats().Workers[worker].PID
 		return pid != 0
 	}, "the worker is started")
@@ -110,7 +110,7 @@ var nap = pool.Define("nap", func(ctx context.Context, d time.Duration) (time.Du
 
 // deaf is a task that does not heed its context.
 var deaf = pool.Define("deaf", func(_ context.Context, d time.Duration) (time.Duration, error) {
-	time.Sleep(d)
+	time.Sleep(d) // it stands for work
 	return d, nil
 })
 
@@ -177,7 +177,7 @@ func times(a tally, at int) int64 { return atomic.LoadInt64(&a.Slice()[at]) }
 // ready waits until so many workers take tasks.
 func ready(t testing.TB, p *pool.Pool, workers int) {
 	t.Helper()
-	proctest.Eventually(t, 20*time.Second, func() bool {
+	proctest.Eventually(t, proctest.Hang, func() bool {
 		n := 0
 		for _, w := range p.Stats().Workers {
 			if w.PID != 0 {
@@ -192,6 +192,6 @@ func ready(t testing.TB, p *pool.Pool, workers int) {
 var tidy = pool.Define("tidy", func(ctx context.Context, c counted) (int64, error) {
 	atomic.AddInt64(&c.Tally.Slice()[0], 1)
 	<-ctx.Done()
-	time.Sleep(50 * time.Millisecond)
+	time.Sleep(50 * time.Millisecond) // it stands for work
 	return atomic.AddInt64(&c.Tally.Slice()[1], 1), nil
 })

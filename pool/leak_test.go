@@ -10,10 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"go.uber.org/goleak"
 )
 
 // belongings are what this process has that a pool could leave: descriptors, children, and what is in /dev/shm.
@@ -72,7 +71,7 @@ func TestLeavesNothing(t *testing.T) {
 			func() {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				p, err := create(ctx, pool.Options{Workers: 3, MaxTasksPerWorker: 50, IdleTimeout: 20 * time.Millisecond})
+				p, err := create(ctx, pool.Options{Workers: 3, MaxTasksPerWorker: 50, IdleTimeout: 20 * time.Millisecond}) //clock: the time-out is the subject
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -94,9 +93,12 @@ func TestLeavesNothing(t *testing.T) {
 					t.Error(err)
 				}
 			}()
-			left := newBelongings(t, before)
-			for until := time.Now().Add(10 * time.Second); len(left) > 0 && time.Now().Before(until); time.Sleep(time.Millisecond) {
-				left = newBelongings(t, before) // the kernel may still be at it
+			var left []string
+			for range 10_000 { // the kernel may still be at it
+				if left = newBelongings(t, before); len(left) == 0 {
+					break
+				}
+				proctest.Stagger(2 * time.Millisecond)
 			}
 			if len(left) > 0 {
 				t.Errorf("after %s: %q", end, left)
@@ -125,5 +127,6 @@ func use(t *testing.T, p *pool.Pool) {
 	for range pool.IMap(t.Context(), p, square, endless(&taken)) {
 		break
 	}
-	pool.Apply(t.Context(), p, deaf.With(pool.TaskOptions{Hard: 10 * time.Millisecond}), 200*time.Millisecond)
+	hard := pool.TaskOptions{Hard: 10 * time.Millisecond} //clock: the time-out is the subject
+	pool.Apply(t.Context(), p, deaf.With(hard), 200*time.Millisecond)
 }

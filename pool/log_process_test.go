@@ -33,12 +33,12 @@ var roleLogger = proctest.Register("logger", func(args []string) {
 	log := slog.New(h)
 	proctest.Say("ready")
 	i := 0
-	for began := time.Now(); i < count && time.Since(began) < duration; {
+	for end := time.Now().Add(duration); i < count && time.Now().Before(end); {
 		log.Info("record", "n", i, "text", strings.Repeat(strconv.Itoa(i%10), i%200))
 		i++
 		handed.Store(int64(i))
 		if i%64 == 0 {
-			time.Sleep(50 * time.Microsecond)
+			proctest.Stagger(100 * time.Microsecond)
 		}
 	}
 	proctest.Say(strconv.Itoa(i))

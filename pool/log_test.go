@@ -168,16 +168,10 @@ func TestFullLogDrops(t *testing.T) {
 	}
 	log := slog.New(h)
 	const n = 1000
-	var slowest time.Duration
 	for i := range n {
-		began := time.Now()
 		log.Info("record", "n", i, "text", strings.Repeat(strconv.Itoa(i%10), i%200))
-		slowest = max(slowest, time.Since(began))
 	}
 	log.Info("too long", "text", strings.Repeat("x", 10_000))
-	if slowest > time.Second {
-		t.Errorf("a record took %v", slowest)
-	}
 	path := filepath.Join(t.TempDir(), "log")
 	f, err := os.Create(path)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
@@ -15,7 +16,7 @@ func TestTinyBacklog(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		for _, workers := range []int{1, 2} {
 			p := newPool(pool.Options{Workers: workers, Backlog: workers})
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 			defer cancel()
 			var all sync.WaitGroup
 			for g := range int64(12) {
@@ -54,7 +55,7 @@ func TestManyUsers(t *testing.T) {
 }
 
 func testManyUsers(t *testing.T, p *pool.Pool, end string) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 	defer cancel()
 	u := user{t: t, p: p, mayBeClosed: end != "at rest"}
 	var all sync.WaitGroup
@@ -67,12 +68,12 @@ func testManyUsers(t *testing.T, p *pool.Pool, end string) {
 	}
 	switch end {
 	case "close":
-		time.Sleep(20 * time.Millisecond)
+		proctest.Stagger(40 * time.Millisecond)
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
 	case "terminate":
-		time.Sleep(20 * time.Millisecond)
+		proctest.Stagger(40 * time.Millisecond)
 		if err := p.Terminate(0); err != nil {
 			t.Error(err)
 		}
@@ -133,7 +134,7 @@ func (u user) use(ctx context.Context, n int64) {
 			at++
 		}
 	case 5:
-		short, stop := context.WithTimeout(ctx, time.Duration(n%3)*time.Millisecond)
+		short, stop := context.WithTimeout(ctx, time.Duration(n%3)*time.Millisecond) //clock: that the time-out ends it is the subject
 		if _, err := pool.Apply(short, u.p, nap, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
 			u.want(n, 0, err)
 		}

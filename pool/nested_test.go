@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
@@ -32,7 +32,7 @@ func init() {
 func TestNestedPools(t *testing.T) {
 	var w witness
 	p := newPool(t, pool.Options{Workers: 1, OnWorkerExit: w.note})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 	defer cancel()
 	depth, err := pool.Apply(ctx, p, nest, pool.MaxDepth-1)
 	if err != nil || depth != pool.MaxDepth {

@@ -54,12 +54,12 @@ func liveAs(ctx context.Context, k kin) (string, error) {
 	case "parent":
 		<-pool.Parent().Sentinel()
 		fmt.Fprintf(out, "%s noticed, alive: %v\n", me.Name, pool.Parent().Alive())
-		time.Sleep(20 * time.Millisecond)
+		proctest.Stagger(40 * time.Millisecond)
 		if ctx.Err() != nil && !me.Daemon {
 			return "", errors.New("the context has ended")
 		}
 	case "ignore":
-		time.Sleep(time.Hour)
+		proctest.Forever()
 	}
 	fmt.Fprintf(out, "%s ends\n", me.Name)
 	return "", ctx.Err()
@@ -104,7 +104,7 @@ func (c *chronicle) expect(want ...string) {
 	for _, line := range want {
 		left[line] = true
 	}
-	c.r.SetReadDeadline(time.Now().Add(processLimit))
+	c.r.SetReadDeadline(time.Now().Add(proctest.Hang))
 	for len(left) > 0 {
 		line, err := c.lines.ReadString('\n')
 		if line = strings.TrimSpace(line); !left[line] {
@@ -117,7 +117,7 @@ func (c *chronicle) expect(want ...string) {
 // expectEnd waits until nobody has the file, and returns the lines up to there.
 func (c *chronicle) expectEnd() (lines []string) {
 	c.t.Helper()
-	c.r.SetReadDeadline(time.Now().Add(processLimit))
+	c.r.SetReadDeadline(time.Now().Add(proctest.Hang))
 	for {
 		line, err := c.lines.ReadString('\n')
 		if err != nil {
@@ -132,7 +132,7 @@ func (c *chronicle) expectEnd() (lines []string) {
 
 func (c *chronicle) expectSilence() {
 	c.t.Helper()
-	c.r.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	c.r.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) //clock: at least so long nothing comes
 	if line, err := c.lines.ReadString('\n'); !os.IsTimeout(err) {
 		c.t.Fatalf("read %q, %v", line, err)
 	}
@@ -197,7 +197,7 @@ func end(p *proctest.Child, how string) {
 	p.WaitOK()
 }
 
-// A daemon that takes no notice is gone within a second, with the program that it has started.
+// A daemon that takes no notice is gone in the end, with the program that it has started.
 func TestDeafDaemonDiesWithParent(t *testing.T) {
 	c, w := newChronicle(t)
 	p := startPatriarch(t, w, "daemon:ignore+sleep")
@@ -207,7 +207,7 @@ func TestDeafDaemonDiesWithParent(t *testing.T) {
 	if lines := c.expectEnd(); len(lines) > 0 {
 		t.Errorf("read %q", lines)
 	}
-	if took := time.Since(killed); took < 400*time.Millisecond {
+	if took := time.Since(killed); took < 400*time.Millisecond { //clock: at least so long
 		t.Errorf("it had no grace, only %v", took)
 	} else {
 		t.Logf("gone after %v", took)
@@ -223,8 +223,8 @@ func TestDaemonBeginsWithoutParent(t *testing.T) {
 	p.Start()
 	w.Close()
 	children := fmt.Sprintf("/proc/%d/task", p.PID())
-	proctest.Eventually(t, processLimit, func() bool { return hasChildren(children) }, "there is no daemon")
-	time.Sleep(50 * time.Millisecond) // it has its argument by now, but not begun
+	proctest.Eventually(t, proctest.Hang, func() bool { return hasChildren(children) }, "there is no daemon")
+	proctest.Stagger(100 * time.Millisecond) // it has its argument by now, mostly, but not begun
 	p.Kill()
 	for _, line := range c.expectEnd() {
 		if line != "daemon began" && line != "daemon ends" {
@@ -259,7 +259,7 @@ func TestShutdown(t *testing.T) {
 func TestShutdownWaits(t *testing.T) {
 	slow := startProcess(t, await, "context", pool.ProcessOptions{})
 	daemon := startProcess(t, await, "context", pool.ProcessOptions{Daemon: true})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) //clock: that the time-out ends it is the subject
 	defer cancel()
 	if err := pool.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("did not wait: %v", err)

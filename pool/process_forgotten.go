@@ -70,7 +70,7 @@ func awaitMain() {
 func mainComes() bool {
 	const nap = 10 * time.Millisecond
 	for range mainDelay / nap {
-		time.Sleep(nap)
+		time.Sleep(nap) // main may come at any time
 		if mainCalled.Load() {
 			return true
 		}

@@ -117,7 +117,7 @@ func (r *resident) heed() {
 			}
 		}
 		r.cancel()
-		time.Sleep(grace)
+		time.Sleep(grace) // for the task to end
 		process.EndGroup()
 	}()
 }

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/pool"
+	"golang.org/x/sys/unix"
 )
 
 // introduce writes to its first file, or its standard output, what the process is.
@@ -40,10 +40,10 @@ var introduce = pool.Define("introduce", func(_ context.Context, what string) (s
 	case "descriptors":
 		fmt.Fprint(out, out.Fd(), inheritedDescriptors())
 	case "work":
-		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
+		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); { //clock: it stands for work of so long
 		}
 		fmt.Fprint(out, "worked")
-		time.Sleep(time.Hour)
+		proctest.Forever()
 	}
 	return "", nil
 })
@@ -109,7 +109,7 @@ func TestProcessFiles(t *testing.T) {
 	p := startProcess(t, introduce, "descriptors", pool.ProcessOptions{Files: []*os.File{null, w}})
 	w.Close()
 	got := make([]byte, 4096)
-	r.SetReadDeadline(time.Now().Add(processLimit)) // the pipe is still in the poller
+	r.SetReadDeadline(time.Now().Add(proctest.Hang)) // the pipe is still in the poller
 	n, err := r.Read(got)
 	if err != nil {
 		t.Fatal(err)
@@ -179,13 +179,13 @@ func TestProcessUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	u, err := p.Usage()
-	if err != nil || u.User+u.System < 10*time.Millisecond || u.User+u.System > time.Minute || u.Resident < 1<<20 {
+	if err != nil || u.User+u.System == 0 || u.Resident < 1<<20 {
 		t.Errorf("%+v, %v", u, err)
 	}
 	p.Kill()
 	join(t, p)
 	after, err := p.Usage()
-	if err != nil || after.User+after.System < 10*time.Millisecond || after.Resident != 0 {
+	if err != nil || after.User+after.System == 0 || after.Resident != 0 {
 		t.Errorf("afterwards: %+v, %v", after, err)
 	}
 }

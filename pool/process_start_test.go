@@ -19,13 +19,13 @@ const initEnv = "SHMKIT_TEST_INIT"
 
 func init() {
 	if d, err := time.ParseDuration(os.Getenv(initEnv)); err == nil && d > 0 {
-		time.Sleep(d)
+		time.Sleep(d) // a slow start is the subject
 	}
 }
 
 // These roles are what a program does that has forgotten Main, when it is started again.
 var (
-	forgetsAndSleeps  = proctest.Register("forgets and sleeps", func([]string) { time.Sleep(time.Hour) })
+	forgetsAndSleeps  = proctest.Register("forgets and sleeps", func([]string) { proctest.Forever() })
 	forgetsAndReturns = proctest.Register("forgets and returns", func([]string) {})
 	forgetsAndStarts  = proctest.Register("forgets and starts", func([]string) {
 		p, err := pool.NewProcess(await, "", pool.ProcessOptions{})
@@ -82,12 +82,8 @@ func TestProcessKilledInStart(t *testing.T) {
 	p := newProcess(t, checksum, make([]byte, 10<<20), pool.ProcessOptions{Env: []string{initEnv + "=1h"}})
 	started := make(chan error)
 	go func() { started <- p.Start() }()
-	proctest.Eventually(t, processLimit, func() bool { return p.PID() != 0 }, "there is no process")
-	select {
-	case err := <-started:
-		t.Fatal(err)
-	case <-time.After(50 * time.Millisecond):
-	}
+	proctest.Eventually(t, proctest.Hang, func() bool { return p.PID() != 0 }, "there is no process")
+	proctest.Blocked(t, started)
 	p.Kill()
 	if err := <-started; err == nil || !strings.Contains(err.Error(), "killed by signal killed") {
 		t.Error(err)

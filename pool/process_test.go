@@ -12,11 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
 // processLimit is how long a test waits for what must happen.
-const processLimit = 30 * time.Second
+const processLimit = proctest.Hang
 
 // A process test's child does not wait a second for the race detector.
 var quickExit = "GORACE=atexit_sleep_ms=0"
@@ -50,7 +51,7 @@ func startProcess[A, R any](t testing.TB, task *pool.Task[A, R], arg A, o pool.P
 // join waits for the end of the process and returns its exit code.
 func join(t testing.TB, p *pool.Process) int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), processLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), proctest.Hang)
 	defer cancel()
 	if err := p.Join(ctx); err != nil {
 		t.Fatalf("%s does not end: %v", p.Name(), err)
@@ -85,7 +86,7 @@ var await = pool.Define("await", func(ctx context.Context, how string) (string, 
 		<-ctx.Done()
 		return "", errors.New("could not clean up")
 	case "ignore":
-		time.Sleep(time.Hour)
+		proctest.Forever()
 	}
 	return "", nil
 })
@@ -135,7 +136,7 @@ func TestProcessTerminate(t *testing.T) {
 	if err := p.Terminate(-1); err != nil {
 		t.Error(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) //clock: that the time-out ends it is the subject
 	defer cancel()
 	if err := p.Join(ctx); !errors.Is(err, context.DeadlineExceeded) || !p.Alive() {
 		t.Errorf("joined a process that ignores SIGTERM: %v", err)
@@ -179,7 +180,7 @@ func TestProcessLife(t *testing.T) {
 	p.Kill()
 	select {
 	case <-p.Sentinel():
-	case <-time.After(processLimit):
+	case <-time.After(proctest.Hang):
 		t.Fatal("the sentinel does not say that it has ended")
 	}
 	if code, ended := p.ExitCode(); !ended || code != -9 || p.Alive() {

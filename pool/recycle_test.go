@@ -27,7 +27,7 @@ func TestMaxTasksPerWorker(t *testing.T) {
 				t.Errorf("worker %d has run %d tasks, not %d", pid, n, limit)
 			}
 		}
-		proctest.Eventually(t, 10*time.Second, func() bool { return w.count("recycled") >= 20/limit-2 }, "workers are replaced")
+		proctest.Eventually(t, proctest.Hang, func() bool { return w.count("recycled") >= 20/limit-2 }, "workers are replaced")
 		if s := p.Stats(); s.Killed != 0 || s.Retried != 0 || s.Recycled < 20/limit-2 {
 			t.Errorf("%+v", s)
 		}
@@ -60,7 +60,7 @@ func TestRecyclingUnderFullBacklog(t *testing.T) {
 			n = 60
 		}
 		p := newPool(pool.Options{Workers: 1, MaxTasksPerWorker: 1, Backlog: 30})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 		defer cancel()
 		var all []*pool.Future[int64]
 		for i := range int64(n) {
@@ -85,7 +85,7 @@ func TestDeathsUnderFullBacklog(t *testing.T) {
 	for i := range args {
 		args[i] = counted{Tally: a, At: i, How: "kill"}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 	defer cancel()
 	failed := 0
 	for _, err := range pool.IMap(ctx, p, tell, slices.Values(args)) {
@@ -123,15 +123,15 @@ func TestRecycleMemory(t *testing.T) {
 	if _, err := pool.Apply(t.Context(), p, keepMemory, 1<<20); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(120 * time.Millisecond)
+	time.Sleep(120 * time.Millisecond) // its memory is looked at now and then only
 	if n, err := pool.Apply(t.Context(), p, keepMemory, 1<<20); err != nil || n != 2 {
 		t.Errorf("%d, %v: the worker did not stay", n, err)
 	}
-	time.Sleep(120 * time.Millisecond)
+	time.Sleep(120 * time.Millisecond) // its memory is looked at now and then only
 	if _, err := pool.Apply(t.Context(), p, keepMemory, 256<<20); err != nil {
 		t.Fatal(err)
 	}
-	proctest.Eventually(t, 10*time.Second, func() bool { return w.count("recycled") == 1 }, "the worker is replaced")
+	proctest.Eventually(t, proctest.Hang, func() bool { return w.count("recycled") == 1 }, "the worker is replaced")
 	if n, err := pool.Apply(t.Context(), p, keepMemory, 1<<20); err != nil || n != 1 {
 		t.Errorf("%d, %v: not a fresh worker", n, err)
 	}

@@ -4,13 +4,25 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
+
+// meet is a task that returns when as many as At says have been at it at the same time.
+var meet = pool.Define("meet", func(ctx context.Context, c counted) (int64, error) {
+	here := &c.Tally.Slice()[0]
+	atomic.AddInt64(here, 1)
+	for atomic.LoadInt64(here) < int64(c.At) && ctx.Err() == nil {
+		proctest.Stagger(time.Millisecond)
+	}
+	return 0, ctx.Err()
+})
 
 // More workers do more at once, fewer do less; each that is too many finishes its task.
 func TestResize(t *testing.T) {
@@ -19,25 +31,21 @@ func TestResize(t *testing.T) {
 		p := newPool(pool.Options{Workers: 1, OnWorkerExit: w.note})
 		atOnce := func(n int) {
 			t.Helper()
+			a := newTally(t, 1)
 			var all sync.WaitGroup
-			start := time.Now()
 			for range n {
 				all.Go(func() {
-					if _, err := pool.Apply(t.Context(), p, nap, 300*time.Millisecond); err != nil {
+					if _, err := pool.Apply(t.Context(), p, meet, counted{Tally: a, At: n}); err != nil {
 						t.Error(err)
 					}
 				})
 			}
 			all.Wait()
-			if d := time.Since(start); d > 590*time.Millisecond {
-				t.Errorf("%d naps of 300 ms took %v", n, d)
-			}
 		}
 		if err := p.Resize(4); err != nil {
 			t.Fatal(err)
 		}
 		ready(t, p, 4)
-		time.Sleep(100 * time.Millisecond) // they have their process ids before they take tasks
 		atOnce(4)
 		var naps sync.WaitGroup
 		for range 4 {
@@ -47,12 +55,12 @@ func TestResize(t *testing.T) {
 				}
 			})
 		}
-		proctest.Eventually(t, 10*time.Second, func() bool { s := p.Stats(); return s.Pending == 4 && s.Queued == 0 }, "all nap")
+		proctest.Eventually(t, proctest.Hang, func() bool { s := p.Stats(); return s.Pending == 4 && s.Queued == 0 }, "all nap")
 		if err := p.Resize(2); err != nil {
 			t.Fatal(err)
 		}
 		naps.Wait()
-		proctest.Eventually(t, 10*time.Second, func() bool { return len(p.Stats().Workers) == 2 && w.count("retired") == 2 }, "two workers are left")
+		proctest.Eventually(t, proctest.Hang, func() bool { return len(p.Stats().Workers) == 2 && w.count("retired") == 2 }, "two workers are left")
 		atOnce(2)
 		if s := p.Stats(); s.Killed != 0 || s.Retried != 0 {
 			t.Errorf("%+v", s)
@@ -75,7 +83,7 @@ func TestResize(t *testing.T) {
 func TestResizeWhileRunning(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 		defer cancel()
 		stop := make(chan struct{})
 		var resizing sync.WaitGroup
@@ -84,7 +92,8 @@ func TestResizeWhileRunning(t *testing.T) {
 				select {
 				case <-stop:
 					return
-				case <-time.After(time.Duration(rand.IntN(5)) * time.Millisecond):
+				default:
+					proctest.Stagger(5 * time.Millisecond)
 				}
 				if err := p.Resize(1 + rand.IntN(4)); err != nil {
 					t.Error(err)
@@ -122,20 +131,11 @@ func TestResizeBeforeIMap(t *testing.T) {
 		t.Fatal(err)
 	}
 	ready(t, p, 24)
-	start := time.Now()
-	args := func(yield func(time.Duration) bool) {
-		for range 24 {
-			if !yield(100 * time.Millisecond) {
-				return
-			}
-		}
-	}
-	for _, err := range pool.IMapUnordered(t.Context(), p, nap, args) {
+	a := newTally(t, 1)
+	args := slices.Values(slices.Repeat([]counted{{Tally: a, At: 24}}, 24))
+	for _, err := range pool.IMapUnordered(t.Context(), p, meet, args) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if d := time.Since(start); d > 190*time.Millisecond {
-		t.Errorf("24 naps of 100 ms took %v", d)
 	}
 }

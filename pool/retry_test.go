@@ -64,7 +64,7 @@ var third = pool.Define("third", func(_ context.Context, c counted) (int64, erro
 // Retries of many tasks, each of which succeeds in the end, in order and after a time.
 func TestRetrySucceeds(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
-		for _, after := range []time.Duration{0, 30 * time.Millisecond} {
+		for _, after := range []time.Duration{0, 30 * time.Millisecond} { //clock: at least so long
 			p := newPool(pool.Options{Workers: 2, Backlog: 300})
 			a := newTally(t, 200)
 			args := make([]counted, 200)
@@ -117,12 +117,11 @@ func TestRetryDropped(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-asked
-		start := time.Now()
 		if err := p.Terminate(0); err != nil {
 			t.Error(err)
 		}
-		if _, err := g.Get(t.Context()); !errors.Is(err, pool.ErrClosed) || time.Since(start) > 5*time.Second {
-			t.Errorf("after %v: %v", time.Since(start), err)
+		if _, err := g.Get(t.Context()); !errors.Is(err, pool.ErrClosed) {
+			t.Error(err)
 		}
 	})
 }

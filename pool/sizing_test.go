@@ -6,12 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/shmkit/shmkit/shm"
+	"pgregory.net/rapid"
 )
 
 // How many arguments go into a slot, of so many that are left, on two workers.
+//
+// clock: what has been measured of tasks is the subject
 func TestSizing(t *testing.T) {
 	for _, test := range []struct {
 		fixed, left int
@@ -37,6 +38,8 @@ func TestSizing(t *testing.T) {
 }
 
 // The time of one argument follows what is seen, and is never nothing.
+//
+// clock: what has been measured of tasks is the subject
 func TestSizingSaw(t *testing.T) {
 	s := sizing{workers: 2, left: 100}
 	if !s.unknown() {

@@ -19,7 +19,7 @@ var burn = pool.Define("burn", func(_ context.Context, d time.Duration) (struct{
 		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
-	for start := used(); used()-start < d; {
+	for start := used(); used()-start < d; { //clock: of time on processors
 		continue
 	}
 	return struct{}{}, nil
@@ -33,7 +33,7 @@ func TestStats(t *testing.T) {
 			t.Errorf("at first: %+v", s)
 		}
 		f := pool.MapAsync(t.Context(), p, deaf.With(pool.TaskOptions{Chunk: 1}), slices.Repeat([]time.Duration{50 * time.Millisecond}, 6))
-		proctest.Eventually(t, 10*time.Second, func() bool { s := p.Stats(); return s.Pending == 6 && s.Queued == 4 }, "two run and four wait")
+		proctest.Eventually(t, proctest.Hang, func() bool { s := p.Stats(); return s.Pending == 6 && s.Queued == 4 }, "two run and four wait")
 		if _, err := f.Get(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,8 @@ func TestStats(t *testing.T) {
 		if s.Pending != 0 || s.Queued != 0 || s.Killed != 0 || s.Recycled != 0 || s.Retried != 0 {
 			t.Errorf("%+v", s)
 		}
-		if s.Run.Samples == 0 || s.Run.P50 < 49*time.Millisecond || s.Run.Max > time.Second || s.Total.Samples == 0 || s.Total.Max < s.Run.P50 || s.Total.P99 < s.Total.P50 {
+		//clock: at least so long it has slept
+		if s.Run.Samples == 0 || s.Run.P50 < 49*time.Millisecond || s.Total.Samples == 0 || s.Total.Max < s.Run.P50 || s.Total.P99 < s.Total.P50 {
 			t.Errorf("latencies: %+v", s)
 		}
 		tasks := uint64(0)

@@ -12,10 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"golang.org/x/sys/unix"
 )
 
 // terminalLimit is how long a test waits for what a terminal shows. A process that the terminal has stopped says nothing.
