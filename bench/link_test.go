@@ -65,7 +65,7 @@ func (w wait) ofPeer() []string {
 }
 
 func beBusy() {
-	for start := time.Now(); time.Since(start) < busyTime; {
+	for start := time.Now(); time.Since(start) < busyTime; { //clock: work of so long
 	}
 }
 

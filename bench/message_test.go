@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
 )
 
 // A message begins and ends with the same word, its number.
@@ -51,10 +53,10 @@ func readBytes(b []byte, length int) (number uint64, err error) {
 	return first, nil
 }
 
-// retry calls f until it succeeds, for some seconds: what it needs is still being made by another
+// retry calls f until it succeeds: what it needs is still being made by another
 // process.
 func retry(f func() error) error {
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(proctest.Hang); ; time.Sleep(time.Millisecond) {
 		if err := f(); err == nil || time.Now().After(end) {
 			return err
 		}

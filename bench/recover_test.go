@@ -88,7 +88,7 @@ func killHolders(tb testing.TB, kills int, age time.Duration) []float64 {
 	for i := range ns {
 		holder := proctest.Start(tb, lockHolder, dir, fmt.Sprint(cpus[1]))
 		holder.Expect("held")
-		grown := time.After(age)
+		grown := time.After(age) //clock: it must be at least so old
 		waiter.Send("wait")
 		waiter.Expect("waiting")
 		<-grown

@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -22,6 +24,9 @@ func TestMain(m *testing.M) {
 	}
 	if race.Enabled && os.Getenv("GORACE") == "" {
 		os.Setenv("GORACE", "atexit_sleep_ms=0") // otherwise each worker takes a second to end
+	}
+	if os.Getenv(wait.BackstopEnv) == "" && !crashpoint.Enabled {
+		wait.SetBackstop(time.Hour) // for workers, too: a wake-up that is lost hangs
 	}
 	proctest.Main(m)
 }

@@ -13,10 +13,9 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
+	"golang.org/x/sys/unix"
 )
 
 // What is at a path may be anything.

@@ -48,10 +48,10 @@ func fillWide(e []wide, n int64) {
 	}
 }
 
-// elements is what the Array holds, which must not take long to find out.
+// elements is what the Array holds, which can be found out.
 func (w *ward) elements(t *testing.T) (all []wide) {
 	t.Helper()
-	wantOK(t, within(soon, func(ctx context.Context) error {
+	wantOK(t, within(proctest.Hang, func(ctx context.Context) error {
 		return w.a.Read(ctx, func(e []wide) error { all = slices.Clone(e); return nil })
 	}))
 	return all
@@ -95,7 +95,7 @@ func (w *ward) watch(t *testing.T) (stop func()) {
 				t.Errorf("a reader of the Value: %v, %v", err, v)
 				return
 			}
-			time.Sleep(10 * time.Microsecond)
+			proctest.Stagger(20 * time.Microsecond)
 		}
 	})
 	wg.Go(func() {
@@ -113,19 +113,19 @@ func (w *ward) watch(t *testing.T) (stop func()) {
 				t.Errorf("a reader of the Array: %v", err)
 				return
 			}
-			time.Sleep(100 * time.Microsecond)
+			proctest.Stagger(200 * time.Microsecond)
 		}
 	})
 	return func() { done.Store(true); wg.Wait() }
 }
 
-// goesOn takes all the locks, which must not take long.
+// goesOn takes all the locks.
 func (w *ward) goesOn(t *testing.T) {
 	t.Helper()
-	wantOK(t, within(soon, func(ctx context.Context) error {
+	wantOK(t, within(proctest.Hang, func(ctx context.Context) error {
 		return w.v.Update(ctx, func(v *wide) error { return errorUnless(v.whole()) })
 	}))
-	wantOK(t, within(soon, func(ctx context.Context) error {
+	wantOK(t, within(proctest.Hang, func(ctx context.Context) error {
 		return w.a.Update(ctx, func(e []wide) error { return nil })
 	}))
 	wantOK(t, w.seg.Check())

@@ -44,9 +44,9 @@ func (p *player) do(s step, tamper func()) {
 		return
 	}
 	if s[0] >= 240 { // worth the time now and then
-		p.s.SetPatience(time.Millisecond, time.Millisecond)
+		p.s.SetPatience(time.Millisecond, time.Millisecond) //clock: what would wait for ever gives up
 		defer p.s.SetPatience(0, 0)
-		brief, cancel := context.WithTimeout(background, time.Millisecond)
+		brief, cancel := context.WithTimeout(background, time.Millisecond) //clock: what would wait for ever gives up
 		defer cancel()
 		ctx = brief
 	}

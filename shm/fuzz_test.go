@@ -15,9 +15,9 @@ import (
 	"time"
 
 	"github.com/edsrzf/mmap-go"
-
 	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -43,9 +43,7 @@ func newVictim(f testing.TB) *victim {
 	v.f = need(os.OpenFile(v.path, os.O_RDWR, 0))
 	v.mem = need(mmap.Map(v.f, mmap.RDWR, 0))
 	v.keep()
-	for end := time.Now().Add(time.Second); !futex.Registered() && time.Now().Before(end); {
-		time.Sleep(time.Millisecond) // then every input takes the same ways through the locks
-	}
+	proctest.Eventually(f, proctest.Hang, futex.Registered, "every input takes the same ways through the locks")
 	f.Cleanup(func() {
 		must(v.mem.Unmap())
 		must(v.f.Close())
@@ -190,7 +188,7 @@ func known(t testing.TB, what string, err error) {
 type watchdog struct{ timer *time.Timer }
 
 // watchTime is far more than any program of steps needs, on a machine with other work, too.
-const watchTime = 5 * time.Second
+const watchTime = proctest.Hang
 
 func newWatchdog(f testing.TB) watchdog {
 	w := watchdog{time.AfterFunc(time.Hour, func() {

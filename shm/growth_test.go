@@ -24,34 +24,32 @@ func best(steps int, run func()) time.Duration {
 	return shortest / time.Duration(steps)
 }
 
-// Nothing gets slower with what others have in the segment. The limits are generous: what grows with the number of
-// objects or processes is slower by far more.
+// Nothing gets much slower with what others have in the segment: far from as much as there are more objects or processes.
 func TestCostsDoNotGrow(t *testing.T) {
 	if race.Enabled {
 		t.Skip("the race detector is slow")
 	}
+	const few, more = 100, 50
 	objects := 100_000
 	if testing.Short() {
-		objects = 10_000
+		objects = 20_000
 	}
-	seg, names := crowded(t, objects)
-	kept := need(shm.OpenInt64(seg, names[1]))
-	if d := best(100, func() { need(shm.OpenInt64(seg, names[1])) }); d > 10*time.Microsecond {
-		t.Errorf("finding one of %d objects takes %v", objects, d)
-	} else {
-		t.Logf("find %v", d)
+	costs := func(objects int) (all [3]time.Duration) {
+		seg, names := crowded(t, objects)
+		kept := need(shm.OpenInt64(seg, names[1]))
+		all[0] = best(100, func() { need(shm.OpenInt64(seg, names[1])) })
+		all[1] = best(1, func() { need(shm.Open(seg.Path())).Close() })
+		all[2] = best(1, func() { need(shm.NewInt64(seg, "one more", 1)); must(seg.RemoveObject("one more")) })
+		kept.Add(1)
+		return all
 	}
-	if d := best(1, func() { need(shm.Open(seg.Path())).Close() }); d > 5*time.Millisecond {
-		t.Errorf("attaching to %d objects takes %v", objects, d)
-	} else {
-		t.Logf("attach %v", d)
+	lone, crowd := costs(few), costs(objects)
+	for i, what := range []string{"finding one", "attaching", "making and removing one"} {
+		t.Logf("%s: %v, of %d objects %v", what, lone[i], objects, crowd[i])
+		if crowd[i] > more*lone[i] { //clock: a ratio of the best of many, in one run
+			t.Errorf("%s takes %v, of %d objects %v", what, lone[i], objects, crowd[i])
+		}
 	}
-	if d := best(1, func() { need(shm.NewInt64(seg, "one more", 1)); must(seg.RemoveObject("one more")) }); d > time.Millisecond {
-		t.Errorf("making and removing one more than %d objects takes %v", objects, d)
-	} else {
-		t.Logf("make and remove %v", d)
-	}
-	kept.Add(1)
 }
 
 func TestCostsDoNotGrowWithProcesses(t *testing.T) {
@@ -68,7 +66,7 @@ func TestCostsDoNotGrowWithProcesses(t *testing.T) {
 	update1, add1 := costs(1)
 	update256, add256 := costs(256)
 	report := fmt.Sprintf("Value.Update %v alone, %v of 256; Counter.Add %v alone, %v of 256", update1, update256, add1, add256)
-	if update256 > 5*update1+time.Microsecond || add256 > 5*add1+100*time.Nanosecond {
+	if update256 > 50*update1 || add256 > 50*add1 { //clock: a ratio of the best of many, in one run
 		t.Error(report)
 	}
 	t.Log(report)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
@@ -15,9 +14,6 @@ import (
 func TestMain(m *testing.M) { proctest.Main(m) }
 
 var background = context.Background()
-
-// soon is how long the survivors of a death may need to go on.
-const soon = 2 * time.Second
 
 // small is a segment that is made and walked in no time.
 var small = shm.Options{Size: 512 << 10, Objects: 64, Processes: 16}

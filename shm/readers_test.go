@@ -94,7 +94,7 @@ func TestReadersSeeWholeValues(t *testing.T) {
 		})
 	}
 	for range 2 { // writers that die now and then
-		time.Sleep(400 * time.Millisecond)
+		time.Sleep(400 * time.Millisecond) // it reads for so long
 		writer.Kill()
 		writer = child(roleWriter, "writing")
 	}

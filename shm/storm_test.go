@@ -22,7 +22,7 @@ func TestStorm(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	v, dog := newVictim(t), newWatchdog(t)
 	nothing := func() {}
-	for end := time.Now().Add(lasting); time.Now().Before(end); {
+	for end := time.Now().Add(lasting); time.Now().Before(end); { //clock: it goes on for so long
 		dog.start()
 		v.restore()
 		seg := need(shm.Open(v.path))

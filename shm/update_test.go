@@ -51,7 +51,7 @@ func TestUpdateThatFails(t *testing.T) {
 				if got := need(v.Load()); got != [3]int32{1, 2, 3} {
 					t.Errorf("%s changed the Value: %v", name, got)
 				}
-				wantOK(t, within(soon, func(ctx context.Context) error {
+				wantOK(t, within(proctest.Hang, func(ctx context.Context) error {
 					return a.Read(ctx, func(e []int32) error {
 						if [3]int32(e) != [3]int32{0, 5, 0} {
 							t.Errorf("%s changed the Array: %v", name, e)
@@ -59,7 +59,7 @@ func TestUpdateThatFails(t *testing.T) {
 						return nil
 					})
 				}))
-				wantOK(t, within(soon, func(ctx context.Context) error { return v.Store(ctx, [3]int32{1, 2, 3}) }))
+				wantOK(t, within(proctest.Hang, func(ctx context.Context) error { return v.Store(ctx, [3]int32{1, 2, 3}) }))
 			}
 		})
 	}
@@ -140,7 +140,7 @@ func TestContextsEndWaiting(t *testing.T) {
 		if err := wait(cancelled); !errors.Is(err, context.Canceled) && !errors.Is(err, errMine) {
 			t.Errorf("%s with a cancelled context: %v", name, err)
 		}
-		if err := within(20*time.Millisecond, wait); !errors.Is(err, context.DeadlineExceeded) {
+		if err := within(20*time.Millisecond, wait); !errors.Is(err, context.DeadlineExceeded) { //clock: that the time-out ends it is the subject
 			t.Errorf("%s with a deadline: %v", name, err)
 		}
 		ctx, cancel := context.WithCancel(background)

@@ -8,7 +8,7 @@ import (
 func TestEvery(t *testing.T) {
 	calls := 0 // only f uses it until stop has returned
 	third := make(chan struct{})
-	stop := every(time.Millisecond, func() {
+	stop := every(time.Millisecond, func() { //clock: the period is the subject
 		if calls++; calls == 3 {
 			close(third)
 		}

@@ -13,9 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/shmkit/shmkit/shm"
+	"go.uber.org/goleak"
 )
 
 // inProcess runs the tasks of all stages in this process.

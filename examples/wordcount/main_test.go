@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
@@ -110,15 +110,11 @@ func TestInterrupt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := start(t, "-workers", "2", goroot(t))
 			workers := awaitChildren(t, c.PID(), 2)
-			interrupted := time.Now()
 			if err := syscall.Kill(target(c.PID()), syscall.SIGINT); err != nil {
 				t.Fatal(err)
 			}
 			if code := c.Wait().ExitCode(); code != exitInterrupted {
 				t.Errorf("exit code %d; it said %s", code, c.Stderr())
-			}
-			if took := time.Since(interrupted); took > time.Second {
-				t.Errorf("it took %v to end", took)
 			}
 			for _, w := range workers {
 				if err := syscall.Kill(w, 0); !errors.Is(err, syscall.ESRCH) {
@@ -130,10 +126,10 @@ func TestInterrupt(t *testing.T) {
 }
 
 // awaitChildren waits until a process has n children and returns them.
-func awaitChildren(t *testing.T, pid, n int) []int {
+func awaitChildren(t *testing.T, pid, n int) (children []int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		var children []int
+	proctest.Eventually(t, proctest.Hang, func() bool {
+		children = nil
 		lists, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children")
 		if err != nil {
 			t.Fatal(err)
@@ -146,10 +142,7 @@ func awaitChildren(t *testing.T, pid, n int) []int {
 				}
 			}
 		}
-		if len(children) >= n {
-			return children
-		}
-	}
-	t.Fatalf("process %d has no %d children", pid, n)
-	return nil
+		return len(children) >= n
+	}, fmt.Sprintf("process %d has %d children", pid, n))
+	return children
 }

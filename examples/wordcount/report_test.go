@@ -11,21 +11,20 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/shmkit/shmkit/pool"
+	"go.uber.org/goleak"
 )
 
 var sample = newReport(
 	Totals{Files: 3, Lines: 20, Words: 100, Bytes: 5_000_000, Unreadable: 1},
 	[]WordCount{{"the", 7}, {"<&\"", 3}, {"a\x1b[2J", 2}, {"\xff", 1}, {"für", 1}},
-	2*time.Second, pool.Stats{
+	2*time.Second, pool.Stats{ //clock: a figure to print
 		Workers: []pool.WorkerStats{
-			{Name: "Worker-1", PID: 12, Tasks: 70, CPU: 1500 * time.Millisecond, Memory: 42_000_000},
-			{Name: "Worker-2", PID: 13, Tasks: 7, Restarts: 5, CPU: 20 * time.Millisecond, Memory: 9_000_000},
+			{Name: "Worker-1", PID: 12, Tasks: 70, CPU: 1500 * time.Millisecond, Memory: 42_000_000},          //clock: a figure to print
+			{Name: "Worker-2", PID: 13, Tasks: 7, Restarts: 5, CPU: 20 * time.Millisecond, Memory: 9_000_000}, //clock: a figure to print
 		},
 		Killed: 5,
-		Run:    pool.Latency{P50: 1500 * time.Microsecond, P99: 12 * time.Millisecond, Samples: 4},
+		Run:    pool.Latency{P50: 1500 * time.Microsecond, P99: 12 * time.Millisecond, Samples: 4}, //clock: figures to print
 	})
 
 var oneWorker = pool.Stats{Workers: []pool.WorkerStats{{Name: "Worker-1"}}}

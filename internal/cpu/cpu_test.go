@@ -32,7 +32,7 @@ func TestPauseReturnsAndGrowsWithN(t *testing.T) {
 		return best
 	}
 	few, many := shortest(10), shortest(10_000)
-	if many <= few {
+	if many <= few { //clock: the best of many, and a thousand times as much
 		t.Errorf("Pause(10000) took %v, Pause(10) took %v", many, few)
 	}
 }
@@ -58,7 +58,7 @@ type message struct {
 }
 
 func TestPublishConsume(t *testing.T) {
-	deadline := time.Now().Add(stormTime)
+	deadline := time.Now().Add(stormTime) //clock: it goes on for so long
 	m := new(message)
 	const end = ^uint64(0)
 	done := make(chan struct{})
@@ -122,7 +122,7 @@ type pair struct {
 }
 
 func TestLoadFenceKeepsSequenceReadsWhole(t *testing.T) {
-	deadline := time.Now().Add(stormTime)
+	deadline := time.Now().Add(stormTime) //clock: it goes on for so long
 	p := new(pair)
 	var ended atomic.Bool
 	go func() {

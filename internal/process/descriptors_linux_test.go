@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/shmkit/shmkit/internal/proctest"
+	"golang.org/x/sys/unix"
 )
 
 // inherited returns the descriptors of this process that it was started with: what Go opens is closed on exec.
@@ -59,7 +58,7 @@ func TestDescriptors(t *testing.T) {
 		wait(t, p)
 	}
 	// The files are still in the poller: a deadline works.
-	r.SetReadDeadline(time.Now().Add(time.Millisecond))
+	r.SetReadDeadline(time.Now().Add(time.Millisecond)) //clock: the deadline is the subject
 	if _, err := r.Read(make([]byte, 1)); !os.IsTimeout(err) {
 		t.Errorf("read: %v", err)
 	}

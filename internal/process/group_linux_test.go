@@ -39,7 +39,7 @@ func TestGroupEndsWithChild(t *testing.T) {
 			talk.send("go on")
 		}
 		wait(t, p)
-		r.SetReadDeadline(time.Now().Add(limit))
+		r.SetReadDeadline(time.Now().Add(proctest.Hang))
 		if n, err := r.Read(make([]byte, 1)); n != 0 || err == nil || os.IsTimeout(err) {
 			t.Errorf("%s: the group goes on: %d, %v", how, n, err)
 		}

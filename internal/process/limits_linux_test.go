@@ -9,17 +9,16 @@ import (
 	"time"
 
 	"github.com/prometheus/procfs"
-	"golang.org/x/sys/unix"
-
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
+	"golang.org/x/sys/unix"
 )
 
 var limited = proctest.Register("limited", func(args []string) {
 	for range 4 { // so that there are more threads than at the start
-		go func() { runtime.LockOSThread(); time.Sleep(time.Hour) }()
+		go func() { runtime.LockOSThread(); proctest.Forever() }()
 	}
-	time.Sleep(10 * time.Millisecond)
+	time.Sleep(10 * time.Millisecond) // for the threads to start; without them the test shows less
 	if err := ApplyLimits(); err != nil {
 		proctest.Say("%v", err)
 		return

@@ -39,7 +39,7 @@ func wait(t *testing.T, p *Process) Exit {
 	select {
 	case <-p.Done():
 		return p.Wait()
-	case <-time.After(limit):
+	case <-time.After(proctest.Hang):
 		t.Fatal("the process does not end")
 		return Exit{}
 	}
@@ -74,7 +74,7 @@ func converse(t *testing.T, spec Spec) (*Process, *talk) {
 
 func (c *talk) line() string {
 	c.t.Helper()
-	c.out.SetReadDeadline(time.Now().Add(limit))
+	c.out.SetReadDeadline(time.Now().Add(proctest.Hang))
 	line, err := c.lines.ReadString('\n')
 	if err != nil {
 		c.t.Fatalf("%q, %v", line, err)

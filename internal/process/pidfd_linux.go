@@ -120,7 +120,7 @@ func (p *pidfd) status() (status syscall.WaitStatus, known bool) {
 		if info.Mask&unix.PIDFD_INFO_EXIT != 0 {
 			return syscall.WaitStatus(info.Exit_code), true
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // the kernel tells of it a moment later
 	}
 	return 0, false
 }

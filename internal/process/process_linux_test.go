@@ -22,7 +22,7 @@ var ends = proctest.Register("ends", func(args []string) {
 	case "signal":
 		sig, _ := strconv.Atoi(args[1])
 		syscall.Kill(os.Getpid(), syscall.Signal(sig))
-		time.Sleep(time.Hour)
+		proctest.Forever()
 	case "asked":
 		DieTerminated()
 	}
@@ -176,7 +176,7 @@ func TestSpec(t *testing.T) {
 
 var works = proctest.Register("works", func([]string) {
 	ballast := bytes.Repeat([]byte{1}, 32<<20)
-	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
+	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); { //clock: work of so long
 		ballast[len(ballast)/2]++
 	}
 	proctest.Say("worked")
@@ -190,14 +190,14 @@ func TestUsage(t *testing.T) {
 	p, talk := converse(t, in(works, Spec{}))
 	talk.line()
 	u, err := p.Usage()
-	if err != nil || u.User+u.System < 10*time.Millisecond || u.User+u.System > time.Minute || u.Resident < 32<<20 {
+	if err != nil || u.User+u.System == 0 || u.Resident < 32<<20 {
 		t.Errorf("%+v, %v", u, err)
 	}
 	t.Logf("%+v", u)
 	talk.send("enough")
 	wait(t, p)
 	after, err := p.Usage()
-	if err != nil || after.User+after.System < 10*time.Millisecond || after.Resident != 0 {
+	if err != nil || after.User+after.System == 0 || after.Resident != 0 {
 		t.Errorf("afterwards: %+v, %v", after, err)
 	}
 	if _, err := UsageOf(1 << 30); err == nil {

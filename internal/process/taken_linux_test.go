@@ -17,7 +17,7 @@ import (
 func reapAll() {
 	for {
 		if _, err := syscall.Wait4(-1, nil, 0, nil); err != nil {
-			time.Sleep(100 * time.Microsecond)
+			proctest.Stagger(200 * time.Microsecond)
 		}
 	}
 }
@@ -127,7 +127,7 @@ func TestGroupOfTakenLeader(t *testing.T) {
 		case how == "id" || !kernelAtLeast(t, 6, 9):
 			syscall.Kill(member, syscall.SIGKILL)
 		}
-		r.SetReadDeadline(time.Now().Add(limit))
+		r.SetReadDeadline(time.Now().Add(proctest.Hang))
 		if n, err := r.Read(make([]byte, 1)); n != 0 || os.IsTimeout(err) {
 			t.Errorf("%s: the group goes on: %d, %v", how, n, err)
 		}

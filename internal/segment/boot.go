@@ -95,7 +95,7 @@ func (s *Segment) clearStale(rebooted bool) {
 // lockByte locks a byte of the file. The process that has it locked is done at once, unless it is
 // stopped. Where the system refuses such locks the caller goes on without.
 func (s *Segment) lockByte(off int64) error {
-	for end := time.Now().Add(s.patience); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(s.patience); ; time.Sleep(time.Millisecond) { // such a lock is not waited for otherwise
 		ok, err := mapping.TryLockByte(s.file, off)
 		switch {
 		case errors.Is(err, fs.ErrClosed):

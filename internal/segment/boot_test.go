@@ -44,7 +44,7 @@ func fromOldBoot(t testing.TB) string {
 	if _, _, err := s.Alloc(3000); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.lock.Lock(second(t)); err != nil {
+	if err := s.lock.Lock(bounded(t)); err != nil {
 		t.Fatal(err)
 	}
 	h := headerIn(s.mem)
@@ -209,7 +209,7 @@ func TestOpenWaitsForTheFirstOpener(t *testing.T) {
 	defer s.Close()
 	recovered(t, s, 1)
 
-	s.SetPatience(blink, blink)
+	s.SetPatience(blink, blink) //clock: the time-out is the subject
 	if ok, err := mapping.TryLockByte(f, unlinkByte); !ok || err != nil {
 		t.Fatal(ok, err)
 	}

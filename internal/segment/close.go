@@ -165,7 +165,7 @@ func (s *Segment) Detached() bool { return s.detached.Load() }
 // given up so soon: no code of a user runs under it, and others would see the directory half-changed.
 func (s *Segment) awaitHeld() []string {
 	began := time.Now()
-	for ; ; time.Sleep(100 * time.Microsecond) {
+	for ; ; time.Sleep(100 * time.Microsecond) { // operations do not tell of their end
 		waited := time.Since(began)
 		held := s.held()
 		if s.lock.Held() {

@@ -15,10 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctest"
+	"golang.org/x/sys/unix"
 )
 
 // What a process writes into an object after Close stays its own, and reading goes on: zeros, where the object was large.
@@ -176,11 +175,11 @@ func TestCloseNamesHeldLocks(t *testing.T) {
 	}
 	held, free := lockOf(s, "held"), lockOf(s, "free")
 	for _, m := range []*lock.Mutex{held, free} {
-		if err := m.Lock(second(t)); err != nil {
+		if err := m.Lock(bounded(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	time.AfterFunc(5*time.Millisecond, free.Unlock) // an operation in flight
+	time.AfterFunc(5*time.Millisecond, free.Unlock) //clock: an operation in flight, whenever it ends
 	began := time.Now()
 	err := s.Close()
 	var h *HeldError
@@ -188,7 +187,7 @@ func TestCloseNamesHeldLocks(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	wantError(t, err, err, s.Path(), `"held"`, "is told so")
-	if waited := time.Since(began); waited < closePatience {
+	if waited := time.Since(began); waited < closePatience { //clock: at least so long
 		t.Errorf("it gave up after %v", waited)
 	}
 	if err := lockOf(other, "free").TryLock(); err != nil {
@@ -328,7 +327,7 @@ func TestCloseWaitsForTheDirectory(t *testing.T) {
 		defer close(done)
 		_, _, err := s.New(Spec{Name: "a", Kind: KindValue, Size: 10, Init: func(b []byte) {
 			inside <- true
-			time.Sleep(20 * time.Millisecond)
+			proctest.Eventually(t, proctest.Hang, s.Closed, "the close begins")
 			b[9] = 9
 		}})
 		if err != nil && !errors.Is(err, lock.ErrClosed) {
@@ -356,7 +355,7 @@ func TestOperationsAgainstClose(t *testing.T) {
 	if testing.Short() {
 		rounds = 8
 	}
-	for round := range rounds {
+	for range rounds {
 		s, err := OpenFile(keeper.File())
 		if err != nil {
 			t.Fatal(err)
@@ -400,7 +399,7 @@ func TestOperationsAgainstClose(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(time.Duration(round%5) * 200 * time.Microsecond)
+		proctest.Stagger(time.Millisecond)
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}

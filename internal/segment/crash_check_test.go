@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/proctest"
 )
 
 func (w *stage) names() map[string]int {
@@ -53,7 +55,7 @@ func (w *stage) lookUp(names map[string]int, c scene) (stop func()) {
 					return
 				}
 			}
-			time.Sleep(50 * time.Microsecond)
+			proctest.Stagger(100 * time.Microsecond)
 		}
 	}()
 	return func() { close(quit); <-done }

@@ -13,12 +13,11 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/mapping"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/proctest"
+	"golang.org/x/sys/unix"
 )
 
 // image is the bytes of a segment with two objects, which nobody has open.
@@ -270,10 +269,10 @@ func TestTooManyObjects(t *testing.T) {
 func TestDirectoryLockedByAStoppedProcess(t *testing.T) {
 	s := fresh(t, small)
 	other := again(t, s)
-	if err := other.lock.Lock(second(t)); err != nil {
+	if err := other.lock.Lock(bounded(t)); err != nil {
 		t.Fatal(err)
 	}
-	s.SetPatience(blink, closePatience)
+	s.SetPatience(blink, closePatience) //clock: the time-out is the subject
 	_, _, err := s.New(rawSpec("a", 1))
 	wantError(t, err, lock.ErrLocked, s.Path(), filepath.Base(os.Args[0])[:8], fmt.Sprint(os.Getpid()), "let it go on")
 	other.lock.Unlock()

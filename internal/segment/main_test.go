@@ -5,7 +5,6 @@ package segment
 import (
 	"context"
 	"fmt"
-
 	"path/filepath"
 	"testing"
 	"time"
@@ -80,9 +79,9 @@ func checked(t testing.TB, s *Segment) Report {
 	return r
 }
 
-// second is a context for what should be done long before.
-func second(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+// bounded is a context for what ends at all.
+func bounded(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), proctest.Hang)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -188,14 +188,14 @@ func TestLockMappedTwice(t *testing.T) {
 	}
 	a := lock.NewMutex(s.Party(), made(t, s, "lock", 64).Payload, 0)
 	b := lock.NewMutex(other.Party(), made(t, other, "lock", 64).Payload, 0)
-	if err := a.Lock(second(t)); err != nil {
+	if err := a.Lock(bounded(t)); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.TryLock(); !errors.Is(err, lock.ErrLocked) {
 		t.Errorf("locked by the other mapping: %v", err)
 	}
 	a.Unlock()
-	if err := b.Lock(second(t)); err != nil {
+	if err := b.Lock(bounded(t)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil { // does not touch the lock of the other

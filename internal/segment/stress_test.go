@@ -87,8 +87,8 @@ func TestStressWithKills(t *testing.T) {
 	}
 	children := []*proctest.Child{start(), start(), start()}
 	kills := 0
-	for end := time.Now().Add(runFor); time.Now().Before(end); kills++ {
-		time.Sleep(time.Duration(rnd.IntN(20_000)) * time.Microsecond)
+	for end := time.Now().Add(runFor); time.Now().Before(end); kills++ { //clock: it goes on for so long
+		proctest.Stagger(20 * time.Millisecond)
 		i := rnd.IntN(len(children))
 		if state := children[i].Kill(); state.String() != "signal: killed" {
 			t.Fatalf("%v\n%s", state, children[i].Stderr())

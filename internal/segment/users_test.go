@@ -20,7 +20,7 @@ import (
 // settles waits until cond holds, with garbage collections in between.
 func settles(t testing.TB, cond func() bool, message string) {
 	t.Helper()
-	proctest.Eventually(t, 10*time.Second, func() bool {
+	proctest.Eventually(t, proctest.Hang, func() bool {
 		runtime.GC()
 		return cond()
 	}, message)
@@ -117,7 +117,7 @@ var roleUser = proctest.Register("user", func(args []string) {
 			o = nil
 			for range 3 {
 				runtime.GC()
-				time.Sleep(time.Millisecond)
+				time.Sleep(time.Millisecond) // nothing tells when cleanups have run
 			}
 			proctest.Say("dropped")
 		case "close":
