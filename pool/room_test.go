@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,7 +26,7 @@ type blob struct {
 }
 
 var blobs = pool.Define("blob", func(ctx context.Context, b blob) ([]byte, error) {
-	for ; b.Ended != nil && b.Ended.Sum() < b.After; time.Sleep(100 * time.Microsecond) {
+	for ; b.Ended != nil && b.Ended.Sum() < b.After; proctest.Stagger(200 * time.Microsecond) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -346,20 +345,8 @@ func TestRoomWaitEnds(t *testing.T) {
 // Calls of all kinds with sizes up to all of Memory, while workers are killed: each has its result.
 func TestRoomChaos(t *testing.T) {
 	p := newPool(t, pool.Options{Workers: 3, Memory: memory, Attempts: -1})
-	stop := make(chan struct{})
-	var killer, all sync.WaitGroup
-	killer.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(20 * time.Millisecond):
-				if pid := p.Stats().Workers[rand.IntN(3)].PID; pid != 0 {
-					syscall.Kill(pid, syscall.SIGKILL)
-				}
-			}
-		}
-	})
+	stop := hunt(t, p, 40*time.Millisecond)
+	var all sync.WaitGroup
 	random := func() blob {
 		id := rand.Int64N(256)
 		return blob{ID: id, Arg: blobArg(id, rand.IntN(memory*3/4)>>rand.IntN(8)), Result: rand.Int64N(memory-100) >> rand.IntN(8)}
@@ -390,7 +377,6 @@ func TestRoomChaos(t *testing.T) {
 		}
 	})
 	all.Wait()
-	close(stop)
-	killer.Wait()
+	stop()
 	wantNothingLeft(t, p)
 }

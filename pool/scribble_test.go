@@ -131,7 +131,7 @@ func scribbleRound(most int) (words, failed int) {
 	for last, still := int64(0), 0; words < most && still < 300; words++ {
 		s.once(r)
 		if words%16 == 0 {
-			time.Sleep(10 * time.Microsecond)
+			proctest.Stagger(20 * time.Microsecond)
 			if now := made.Load(); now != last {
 				last, still = now, 0
 			} else {

@@ -57,7 +57,7 @@ func needs(err error) {
 // waitFor waits for a condition in a child process, which its test bounds.
 func waitFor(cond func() bool) {
 	for !cond() {
-		time.Sleep(time.Millisecond)
+		proctest.Stagger(2 * time.Millisecond)
 	}
 }
 
