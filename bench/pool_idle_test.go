@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"golang.org/x/sys/unix"
 )
 
@@ -61,8 +62,11 @@ func watchIdle(tb testing.TB, impls []poolImpl, full bool) map[string]idleShare 
 	for _, x := range impls {
 		switch p := x.pooled.(type) {
 		case *goPool:
-			p.apply(tb, 10, 0)
-			pids[x.impl] = append([]int{os.Getpid()}, p.pids(tb)...)
+			proctest.Eventually(tb, proctest.Hang, func() bool { // a worker may still be about to start
+				p.apply(tb, 10, 0)
+				pids[x.impl] = append([]int{os.Getpid()}, p.pids(tb)...)
+				return len(pids[x.impl]) == 1+poolWorkers
+			}, "all workers have started")
 		case *pythonPool:
 			if !lacksPython() {
 				pids[x.impl] = p.pids(tb)

@@ -23,7 +23,7 @@ var (
 func BenchmarkProcessStart(b *testing.B) { processComparison(newPools(b)).run(b) }
 
 func processComparison(impls []poolImpl) *comparison {
-	cs := []contender{{impl: "shmkit", do: startProcesses}, {impl: "os-exec", do: startByHand}}
+	cs := []contender{{impl: "shmkit", do: startProcesses}, {impl: byHand, do: startByHand}}
 	for _, x := range pick(impls, "python-fork", "python-spawn", "python-forkserver") {
 		cs = append(cs, contender{impl: x.impl, do: func(tb testing.TB, ops int) answer {
 			return x.pooled.(*pythonPool).ask(tb, "process", ops)
@@ -33,7 +33,7 @@ func processComparison(impls []poolImpl) *comparison {
 		contenders: cs,
 		want:       func(ops int) int64 { return int64(ops) }, // that ended well
 		first:      2, shortly: 1, rounds: 25, budget: time.Second, most: 2,
-		unit: milliseconds,
+		unit: milliseconds, finish: reportByHand,
 	}
 }
 
