@@ -18,7 +18,7 @@ func TestSoftDeadline(t *testing.T) {
 		soft := pool.TaskOptions{Soft: 20 * time.Millisecond} //clock: the time-out is the subject
 		start := time.Now()
 		_, err := pool.Apply(t.Context(), p, nap.With(soft), time.Hour)
-		if d := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || d < soft.Soft {
+		if d := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || d < soft.Soft { //clock: at least so long
 			t.Errorf("after %v: %v", d, err)
 		}
 		if d, err := pool.Apply(t.Context(), p, deaf.With(soft), 60*time.Millisecond); err != nil || d != 60*time.Millisecond {
@@ -59,7 +59,7 @@ func TestHardDeadline(t *testing.T) {
 			if !errors.As(err, &de) || de.Task != "deaf" || de.Limit != hard.Hard || !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("%#v", err)
 			}
-			if d := time.Since(start); d < hard.Hard {
+			if d := time.Since(start); d < hard.Hard { //clock: at least so long
 				t.Errorf("after %v", d)
 			}
 			wantSquare(t, 3)(pool.Apply(t.Context(), p, square, 3))

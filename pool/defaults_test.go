@@ -22,7 +22,7 @@ func TestTaskDefaults(t *testing.T) {
 		tries := func(most int) func(int, error) (bool, time.Duration) {
 			return func(attempt int, _ error) (bool, time.Duration) { return attempt < most, 0 }
 		}
-		p := newPool(pool.Options{Workers: 1, Task: pool.TaskOptions{Soft: time.Nanosecond, Hard: time.Hour, Retry: tries(3)}})
+		p := newPool(pool.Options{Workers: 1, Task: pool.TaskOptions{Soft: time.Nanosecond, Hard: time.Hour, Retry: tries(3)}}) //clock: the time-out is the subject
 		if _, err := pool.Apply(t.Context(), p, nap, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("soft: %v", err)
 		}
@@ -45,7 +45,7 @@ func TestTaskDefaults(t *testing.T) {
 			t.Errorf("%d retries, not 4", s.Retried)
 		}
 	})
-	p := newPool(t, pool.Options{Workers: 1, Task: pool.TaskOptions{Hard: time.Millisecond}})
+	p := newPool(t, pool.Options{Workers: 1, Task: pool.TaskOptions{Hard: time.Millisecond}}) //clock: the time-out is the subject
 	_, err := pool.Apply(t.Context(), p, deaf, time.Hour)
 	var de *pool.DeadlineError
 	if !errors.As(err, &de) {
@@ -118,7 +118,7 @@ func TestMinWorkers(t *testing.T) {
 			}
 			return n
 		}
-		p := newPool(pool.Options{Workers: 4, MinWorkers: 1, IdleTimeout: time.Millisecond})
+		p := newPool(pool.Options{Workers: 4, MinWorkers: 1, IdleTimeout: time.Millisecond}) //clock: the time-out is the subject
 		wantSquare(t, 3)(pool.Apply(t.Context(), p, square, 3))
 		if n := awake(p); n != 1 {
 			t.Errorf("%d workers for one task", n)
@@ -149,7 +149,8 @@ func TestDeafTask(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		ended := make(chan error, 1)
 		go func() {
-			_, err := pool.Apply(ctx, p, deaf.With(pool.TaskOptions{Deaf: time.Millisecond}), deafTime(t))
+			brief := pool.TaskOptions{Deaf: time.Millisecond} //clock: the time-out is the subject
+			_, err := pool.Apply(ctx, p, deaf.With(brief), deafTime(t))
 			ended <- err
 		}()
 		proctest.Eventually(t, time.Minute, func() bool { s := p.Stats(); return s.Pending == 1 && s.Queued == 0 }, "it runs")
@@ -196,7 +197,7 @@ var isBusy = proctest.Register("is busy", func([]string) {
 	for i := range b {
 		b[i] = byte(i)
 	}
-	for used := time.Duration(0); used < 600*time.Millisecond; {
+	for used := time.Duration(0); used < 600*time.Millisecond; { //clock: of time on processors
 		var u syscall.Rusage
 		needs(syscall.Getrusage(syscall.RUSAGE_SELF, &u))
 		used = time.Duration(u.Utime.Nano())
@@ -216,6 +217,6 @@ func TestUsageOfPrograms(t *testing.T) {
 	}
 	proctest.Eventually(t, time.Minute, func() bool {
 		w := p.Stats().Workers[0]
-		return w.Memory > 100<<20 && w.CPU >= 500*time.Millisecond
+		return w.Memory > 100<<20 && w.CPU >= 500*time.Millisecond //clock: of time on processors
 	}, "the worker's usage has that of its program")
 }

@@ -21,13 +21,13 @@ func TestProcessTerminateGrace(t *testing.T) {
 	c.expect("deaf began", "good began")
 	const grace = 30 * time.Millisecond
 	start := time.Now()
-	if err := deaf.Terminate(grace); err != nil {
+	if err := deaf.Terminate(grace); err != nil { //clock: the time-out is the subject
 		t.Error(err)
 	}
 	if code := join(t, deaf); code != -9 {
 		t.Errorf("exit code %d", code)
 	}
-	if took := time.Since(start); took < grace {
+	if took := time.Since(start); took < grace { //clock: at least so long
 		t.Errorf("it had no grace, only %v", took)
 	}
 	if err := good.Terminate(time.Hour); err != nil {

@@ -58,7 +58,7 @@ func (p *Parent) awaitEnd() {
 		return
 	}
 	for os.Getppid() == p.pid {
-		time.Sleep(orphanPeriod)
+		time.Sleep(orphanPeriod) // such a parent cannot be waited for
 	}
 }
 
