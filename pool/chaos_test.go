@@ -42,11 +42,11 @@ func chaosTasks() int {
 	case testing.Short():
 		return 2000
 	}
-	return 20000
+	return 6000
 }
 
-// hunt kills a worker after random pauses below most until it is stopped: any of those that have finished a task, so that the pool gets on however
-// slow the machine is.
+// hunt kills a worker after random pauses below most until it is stopped: any of those that have finished a task, so that the
+// pool gets on however slow the machine is.
 func hunt(t *testing.T, p *pool.Pool, most time.Duration) (stop func() (kills int)) {
 	end, ended := make(chan struct{}), make(chan int, 1)
 	go func() {
@@ -85,7 +85,7 @@ func hunt(t *testing.T, p *pool.Pool, most time.Duration) (stop func() (kills in
 	}
 }
 
-// Workers are recycled at random and killed every 20 ms. Each task has its result, the right one, exactly once; nothing is left.
+// Workers are recycled at random and killed every 20 ms or so. Each task has its result, the right one, exactly once; nothing is left.
 func TestChaos(t *testing.T) {
 	for name, run := range map[string]func(t *testing.T, ctx context.Context, p *pool.Pool, tasks int){
 		"IMapUnordered/raw":   chaosUnordered(squareOf),

@@ -46,7 +46,7 @@ func TestShutdownWhileTasksCrash(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rounds := 20
+			rounds := 8
 			switch {
 			case os.Getenv("SHMKIT_LONG") != "":
 				rounds = 100

@@ -131,7 +131,11 @@ func TestLinearizable(t *testing.T) {
 		{capacity: 4, producers: 3, consumers: 2, kill: true, bytes: true},
 	} {
 		t.Run(fmt.Sprintf("%+v", r), func(t *testing.T) {
-			for round := range 10 {
+			rounds := 4
+			if long {
+				rounds = 40
+			}
+			for round := range rounds {
 				r.play(t, round)
 			}
 		})

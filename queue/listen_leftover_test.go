@@ -57,8 +57,11 @@ func attachmentsOf(path string) func(func(string) bool) {
 
 // Accepted or not, connections that are over leave nothing: no object, and no memory.
 func TestDialsLeaveNothing(t *testing.T) {
-	n := 10000
-	if testing.Short() {
+	n := 2000
+	switch {
+	case long:
+		n = 10_000
+	case testing.Short():
 		n = 500
 	}
 	path := proctest.Dir(t) + "/listener"

@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 
 var background = context.Background()
 
+// long selects the heavy forms of tests.
+var long = os.Getenv("SHMKIT_LONG") != ""
+
 // newSegment makes an anonymous segment that is closed at the end of the test.
 func newSegment(t testing.TB, o shm.Options) *shm.Segment {
 	t.Helper()
