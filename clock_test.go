@@ -35,6 +35,7 @@ var unconverted = []string{
 	"internal/lock",
 	"internal/proctab",
 	"internal/process",
+	"internal/segment",
 	"internal/wait",
 	"pool",
 	"queue",

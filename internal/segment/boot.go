@@ -46,7 +46,7 @@ func (h *header) setBoot(id [2]uint64) {
 // begins again.
 func (s *Segment) beginLife() error {
 	life := s.table.Lock()
-	for end := time.Now().Add(s.patience); life != nil; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(s.patience); life != nil; time.Sleep(time.Millisecond) { // the other one tells nothing
 		alone, err := mapping.TryLockByte(life, lifeByte)
 		if err != nil {
 			break // such locks are refused

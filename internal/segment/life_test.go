@@ -45,7 +45,7 @@ func TestOtherBootIDTakesNoSlot(t *testing.T) {
 	}
 	child.Send("leave")
 	child.Expect("outside")
-	if err := other.lock.Lock(second(t)); err != nil {
+	if err := other.lock.Lock(bounded(t)); err != nil {
 		t.Fatal(err)
 	}
 	other.lock.Unlock()
