@@ -64,7 +64,7 @@ func viewBroadcast(o *segment.Object, stride uintptr) (*broadcast, error) {
 	if capacity == 0 || capacity > maxCapacity || capacity&(capacity-1) != 0 || area%uint64(stride) != 0 || area/uint64(stride) != capacity {
 		return nil, damaged(o)
 	}
-	party := o.Seg.Party()
+	party := o.Party()
 	r := &broadcast{
 		head:   head,
 		slots:  &o.Payload[broadcastHeadBytes],

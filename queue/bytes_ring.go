@@ -105,7 +105,7 @@ func viewBytes(o *segment.Object) (*bytesRing, error) {
 	if longest > maxLongest || size != ringFor(longest) || int64(len(o.Payload)) != bytesFor(longest, joinable, o.Seg.Table().Len()) {
 		return nil, damaged(o)
 	}
-	party := o.Seg.Party()
+	party := o.Party()
 	r := &bytesRing{
 		head:      head,
 		mem:       o.Payload[bytesHeadBytes : bytesHeadBytes+size],

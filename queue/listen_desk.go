@@ -79,7 +79,7 @@ func onlyListener(seg *shm.Segment) error {
 func deskOf(o *segment.Object) *desk {
 	return o.Local(func() (any, func() bool) {
 		h := listenHeadIn(o.Payload)
-		room := lock.NewEventCount(o.Seg.Party(), h.room[:])
+		room := lock.NewEventCount(o.Party(), h.room[:])
 		room.Subject = o.Subject(lock.RoleDial)
 		return &desk{o: o, head: h, room: room, table: o.Seg.Table()}, nil
 	}).(*desk)

@@ -12,8 +12,33 @@ import (
 // object is what all handles have: one process's view of a named object.
 type object struct {
 	_     noCopy
-	o     *segment.Object // immutable once bound
+	o     *segment.Object // immutable from bind to Detach
+	self  binder          // the handle; nil: it is detached
 	bools *elem.Bools     // of the messages, if they are of a type of fixed size; immutable once bound
+}
+
+func (h *object) base() *object { return h }
+
+// Detach ends the use of the object by this handle, as that of a [shm.Value] does: with the last
+// handle this process lets go of the object. The handle is closed then: its methods return
+// [shm.ErrClosed]. It may be called again.
+//
+// Errors: a [*shm.HeldError] when this process holds a lock of the object, or is at work in it: it
+// goes on holding the object.
+func (h *object) Detach() error {
+	if h.self == nil {
+		return nil
+	}
+	o, self := h.o, h.self
+	h.self = nil
+	blank, err := o.Release()
+	if blank {
+		err = self.bind(o.Blank())
+	}
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	return nil
 }
 
 // noCopy makes go vet complain about copies.
@@ -44,6 +69,8 @@ func (h *object) MarshalBinary() ([]byte, error) {
 type binder interface {
 	// bind points the handle at the object, whose kind and type are right. Its size may be anything.
 	bind(*segment.Object) error
+
+	base() *object
 }
 
 // find makes or finds the object of a Spec and binds h to it.
@@ -68,12 +95,15 @@ func unmarshal[H binder](h H, b []byte, kind segment.Kind, typ string) error {
 
 func bound[H binder](h H, o *segment.Object, err error) (H, error) {
 	if err == nil {
-		err = h.bind(o)
+		if err = h.bind(o); err != nil {
+			o.Release()
+		}
 	}
 	if err != nil {
 		var none H
 		return none, fmt.Errorf("queue: %w", err)
 	}
+	h.base().self = h
 	return h, nil
 }
 

@@ -52,6 +52,7 @@ func objectsOf[T any](open func() (*Bytes, error)) (*Objects[T], error) {
 		return nil, err
 	}
 	q := new(Objects[T])
+	q.b.self = &q.b
 	q.b.object.o, q.b.r, q.b.policy, q.b.full = b.o, b.r, b.policy, b.full
 	return q, nil
 }
@@ -68,6 +69,9 @@ func (q *Objects[T]) MarshalBinary() ([]byte, error) { return q.b.MarshalBinary(
 func (q *Objects[T]) UnmarshalBinary(data []byte) error {
 	return unmarshal(&q.b, data, segment.KindObjects, "")
 }
+
+// Detach ends the use of the object by this handle; see [Bytes.Detach].
+func (q *Objects[T]) Detach() error { return q.b.Detach() }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
@@ -97,6 +101,9 @@ func (q *Objects[T]) encoded(v T, put func([]byte) error) error {
 }
 
 // Get takes the oldest value. It waits for one until ctx ends.
+//
+// Handles in the value attach this process to their objects, and to the segments of these. The garbage
+// collector lets go of what is unreachable; their Detach does so at once.
 //
 // Errors: a [*DecodeError] when it does not fit into T, it has been taken all the same; otherwise those of [Bytes.Get].
 func (q *Objects[T]) Get(ctx context.Context) (v T, err error) {

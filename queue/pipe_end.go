@@ -58,7 +58,7 @@ func viewPipe(o *segment.Object) (*pipe, error) {
 		uint64(len(o.Payload)-pipeHeadBytes) != 2*capacity {
 		return nil, damaged(o)
 	}
-	party := o.Seg.Party()
+	party := o.Party()
 	p := &pipe{
 		o: o, head: head, me: o.Seg.Me(), table: o.Seg.Table(), closer: party.Closer,
 		bad: fmt.Errorf("%v %q of %s: %w: its words make no sense", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt),
@@ -196,6 +196,6 @@ func (p *pipe) release() {
 func (p *pipe) drop() {
 	if p.ends == 0 {
 		p.released = true
-		p.o.Release()
+		p.o.Abandon()
 	}
 }

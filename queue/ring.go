@@ -94,7 +94,7 @@ func viewRing(o *segment.Object, size int) (*ring, error) {
 	if capacity == 0 || capacity > maxCapacity || capacity&(capacity-1) != 0 || int64(len(o.Payload)) != ringBytes(capacity, stride, seats) {
 		return nil, damaged(o)
 	}
-	party := o.Seg.Party()
+	party := o.Party()
 	r := &ring{
 		head:      head,
 		first:     &o.Payload[headBytes],

@@ -83,7 +83,7 @@ func viewSPSC(o *segment.Object, stride uintptr) (*spsc, error) {
 	if capacity == 0 || capacity > maxCapacity || capacity&(capacity-1) != 0 || area%uint64(stride) != 0 || area/uint64(stride) != capacity {
 		return nil, damaged(o)
 	}
-	party := o.Seg.Party()
+	party := o.Party()
 	r := &spsc{
 		head:   head,
 		first:  &o.Payload[spscHeadBytes:][:1][0],

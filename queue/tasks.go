@@ -33,7 +33,7 @@ type tasks struct {
 func newTasks(o *segment.Object, joiners, mem []byte, end int) *tasks {
 	k := &tasks{
 		seats: seatsIn(mem[seatsAt(end):]), me: o.Seg.Me(), table: o.Seg.Table(),
-		joiners: lock.NewEventCount(o.Seg.Party(), joiners),
+		joiners: lock.NewEventCount(o.Party(), joiners),
 	}
 	k.joiners.Subject = o.Subject(lock.RoleJoin)
 	return k

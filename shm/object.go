@@ -14,15 +14,48 @@ import (
 
 // object is what all handles have: one process's view of a named object.
 type object struct {
-	_ noCopy
-	o *segment.Object // immutable once bound
+	_    noCopy
+	o    *segment.Object // immutable from bind to Detach
+	self binder          // the handle; nil: it is detached
 }
+
+func (h *object) base() *object { return h }
 
 // Name is the object's name in its segment.
 func (h *object) Name() string { return h.o.Name }
 
-// Segment is the segment that the object is in.
-func (h *object) Segment() *Segment { return &Segment{s: h.o.Seg} }
+// Segment is the segment that the object is in. If it was attached for the sake of a handle only, it
+// is the caller's to close from here on.
+func (h *object) Segment() *Segment {
+	h.o.Seg.Own()
+	return &Segment{s: h.o.Seg}
+}
+
+// Detach ends the use of the object by this handle. With the last handle of an object this process
+// lets go of the object, whose memory is free if it was removed; and with its last object of a segment
+// that was attached for the sake of a handle only, as one that came in a message, it leaves the
+// segment. Without Detach both happen when the garbage collector finds the handles unreachable.
+//
+// After it the handle is closed, as after [Segment.Close]: its methods return [ErrClosed], and what
+// cannot return an error works for this process alone, beginning with zeros. Slices of it must not be
+// used any more. Detach may be called again.
+//
+// Errors: a [*HeldError] when this process holds the object's lock: then it goes on holding the object.
+func (h *object) Detach() error {
+	if h.self == nil {
+		return nil
+	}
+	o, self := h.o, h.self
+	h.self = nil
+	blank, err := o.Release()
+	if blank {
+		err = self.bind(o.Blank())
+	}
+	if err != nil {
+		return fmt.Errorf("shm: %w", err)
+	}
+	return nil
+}
 
 // MarshalBinary writes the handle down for another process of this machine, which
 // gets the same object with UnmarshalBinary. It needs the segment attached, or a path to it.
@@ -43,6 +76,8 @@ func (h *object) MarshalBinary() ([]byte, error) {
 type binder interface {
 	// bind points the handle at the object, whose kind and type are right.
 	bind(*segment.Object) error
+
+	base() *object
 }
 
 // find makes or finds the object of a Spec and binds h to it.
@@ -65,11 +100,14 @@ func unmarshal(h binder, b []byte, kind segment.Kind, typ string) error {
 
 func finish(h binder, o *segment.Object, err error) error {
 	if err == nil {
-		err = h.bind(o)
+		if err = h.bind(o); err != nil {
+			o.Release()
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("shm: %w", err)
 	}
+	h.base().self = h
 	return nil
 }
 
@@ -108,7 +146,7 @@ var errOverwritten = fmt.Errorf("%w: its lock was overwritten: remove it and mak
 
 // closed is an error when this process has closed the segment.
 func (h *object) closed() error {
-	if h.o.Seg.Closed() {
+	if h.o.Closed() {
 		return h.failed(ErrClosed)
 	}
 	return nil
@@ -117,7 +155,7 @@ func (h *object) closed() error {
 // unlock ends a change under the object's lock. It sets err, if that is nil, when
 // others may not see the change: when the lock was overwritten, or Close has not waited for the change.
 func (h *object) unlock(m *lock.Mutex, err *error) {
-	if h.o.Seg.Closed() {
+	if h.o.Closed() {
 		h.unlockClosing(m, err)
 	} else if !m.TryUnlock() {
 		h.blame(errOverwritten, err)
@@ -172,7 +210,7 @@ type guarded struct {
 // guardOf is the lock at the start of an object's payload.
 func guardOf(o *segment.Object) *guarded {
 	return o.Local(func() (any, func() bool) {
-		g := &guarded{m: lock.NewMutex(o.Seg.Party(), o.Payload, wait.Adaptive)}
+		g := &guarded{m: lock.NewMutex(o.Party(), o.Payload, wait.Adaptive)}
 		g.m.Subject = o.Subject(lock.RoleLock)
 		return g, g.m.Held
 	}).(*guarded)

@@ -80,7 +80,7 @@ func (c *Cond) bind(o *segment.Object) error {
 	}
 	c.o = o
 	c.c = o.Local(func() (any, func() bool) {
-		l := lock.NewCond(o.Seg.Party(), o.Payload, c.policy)
+		l := lock.NewCond(o.Party(), o.Payload, c.policy)
 		l.Subject, l.Keep = o.Subject(lock.RoleCond), o
 		return l, l.Held
 	}).(*lock.Cond)

@@ -58,7 +58,7 @@ func (e *Event) bind(o *segment.Object) error {
 	}
 	e.o = o
 	e.e = o.Local(func() (any, func() bool) {
-		l := lock.NewEvent(o.Seg.Party(), o.Payload, e.policy)
+		l := lock.NewEvent(o.Party(), o.Payload, e.policy)
 		l.SetSubject(o.Subject(lock.RoleEvent))
 		l.Keep = o
 		return l, nil

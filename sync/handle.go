@@ -11,8 +11,33 @@ import (
 // handle is what all handles have: one process's view of a named object.
 type handle struct {
 	_      noCopy
-	o      *segment.Object             // immutable once bound
+	o      *segment.Object             // immutable from bind to Detach
+	self   binder                      // the handle; nil: it is detached
 	locked atomic.Pointer[lockedError] // what tried has returned last
+}
+
+func (h *handle) base() *handle { return h }
+
+// Detach ends the use of the object by this handle, as that of a [shm.Value] does: with the last
+// handle this process lets go of the object. The handle is closed then: its methods return
+// [shm.ErrClosed]. It may be called again.
+//
+// Errors: a [*shm.HeldError] when this process holds a lock of the object, or is at work in it: it
+// goes on holding the object.
+func (h *handle) Detach() error {
+	if h.self == nil {
+		return nil
+	}
+	o, self := h.o, h.self
+	h.self = nil
+	blank, err := o.Release()
+	if blank {
+		err = self.bind(o.Blank())
+	}
+	if err != nil {
+		return fmt.Errorf("shmsync: %w", err)
+	}
+	return nil
 }
 
 // noCopy makes go vet complain about copies.
@@ -43,6 +68,8 @@ func (h *handle) MarshalBinary() ([]byte, error) {
 type binder interface {
 	// bind points the handle at the object, whose kind is right. Its size may be anything.
 	bind(*segment.Object) error
+
+	base() *handle
 }
 
 // find makes or finds the object of a Spec and binds h to it.
@@ -66,12 +93,15 @@ func unmarshal[H binder](h H, b []byte, kind segment.Kind) error {
 
 func bound[H binder](h H, o *segment.Object, err error) (H, error) {
 	if err == nil {
-		err = h.bind(o)
+		if err = h.bind(o); err != nil {
+			o.Release()
+		}
 	}
 	if err != nil {
 		var none H
 		return none, fmt.Errorf("shmsync: %w", err)
 	}
+	h.base().self = h
 	return h, nil
 }
 

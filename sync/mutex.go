@@ -93,7 +93,7 @@ func (m *Mutex) bind(o *segment.Object) error {
 // mutexIn views the payload of an object, which has [mutexBytes], as a lock. The date of a death
 // follows the lock.
 func mutexIn(o *segment.Object, policy WaitPolicy) *lock.Mutex {
-	l := lock.NewMutex(o.Seg.Party(), o.Payload, policy)
+	l := lock.NewMutex(o.Party(), o.Payload, policy)
 	l.Subject = o.Subject(lock.RoleLock)
 	l.RecordDeaths(o.Payload[lock.RegionBytes:])
 	return l

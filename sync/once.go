@@ -70,7 +70,7 @@ func (o *Once) bind(object *segment.Object) error {
 	o.o = object
 	o.shared = object.Local(func() (any, func() bool) {
 		body := onceIn(object.Payload)
-		m := lock.NewMutex(object.Seg.Party(), body.lock[:], o.policy)
+		m := lock.NewMutex(object.Party(), body.lock[:], o.policy)
 		m.Subject = object.Subject(lock.RoleOnce)
 		return &once{m: m, body: body}, m.Held
 	}).(*once)

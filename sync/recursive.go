@@ -81,7 +81,7 @@ func (m *RecursiveMutex) bind(o *segment.Object) error {
 	m.how = m.lockOptions(m.options.Repair, m.options.DetectDeadlock)
 	m.shared = o.Local(func() (any, func() bool) {
 		l := mutexIn(o, m.options.Wait)
-		return &recursive{m: l, party: o.Seg.Party()}, l.Held
+		return &recursive{m: l, party: o.Party()}, l.Held
 	}).(*recursive)
 	return nil
 }

@@ -84,7 +84,7 @@ func (m *RWMutex) bind(o *segment.Object) error {
 		return err
 	}
 	l := o.Local(func() (any, func() bool) {
-		l := lock.NewRWMutex(o.Seg.Party(), o.Payload, m.options.Wait)
+		l := lock.NewRWMutex(o.Party(), o.Payload, m.options.Wait)
 		if l == nil {
 			return l, nil
 		}

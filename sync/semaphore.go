@@ -112,7 +112,7 @@ func (s *Semaphore) bind(o *segment.Object) error {
 	}
 	s.o = o
 	s.s = o.Local(func() (any, func() bool) {
-		l := lock.NewSemaphore(o.Seg.Party(), o.Payload, spec, s.policy)
+		l := lock.NewSemaphore(o.Party(), o.Payload, spec, s.policy)
 		l.SetSubject(o.Subject(lock.RoleAcquire))
 		return l, l.Held
 	}).(*lock.Semaphore)

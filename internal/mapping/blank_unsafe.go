@@ -75,6 +75,15 @@ func freshMemory(n int) (mmap.MMap, error) {
 	return mmap.MapRegion(nil, n, mmap.RDWR, mmap.ANON, 0)
 }
 
+// Scratch is n zero bytes of this process alone, which cost what is touched of them.
+func Scratch(n int) (*Memory, error) {
+	m, err := freshMemory(n)
+	if err != nil {
+		return nil, &fs.PathError{Op: "map", Path: "memory", Err: err}
+	}
+	return &Memory{m: m, name: "memory"}, nil
+}
+
 // sinkFile is a new file of n bytes in memory, or nil when this system or a limit forbids it.
 func sinkFile(n int) *os.File {
 	var limit unix.Rlimit

@@ -22,6 +22,9 @@ func (m *Memory) Bytes() []byte { return nil }
 // Blank fails here.
 func (m *Memory) Blank(int, int, func([]byte, int)) error { return ErrUnsupported }
 
+// Scratch fails here.
+func Scratch(int) (*Memory, error) { return nil, ErrUnsupported }
+
 // Shrink fails here.
 func (m *Memory) Shrink(int) error { return ErrUnsupported }
 

@@ -54,17 +54,21 @@ func (s *Segment) Close() error {
 		return nil
 	}
 	s.party.Closer.Close()
+	for _, w := range s.objects.open {
+		if o := w.Value(); o != nil {
+			o.party.Closer.Close()
+		}
+	}
 	s.mu.Unlock()
 
 	held := s.awaitHeld()
 	dismiss(s)
 	s.detached.Store(true)
-	memory := s.party.Keep.(*mapping.Memory)
 	// Goroutines that were not waited for may still write into objects: into one whose
 	// lock another process is about to take over, or whose memory is about to be reused. From here on
 	// no other process sees that.
-	if err := s.blankHeap(memory); err != nil {
-		return s.stayAttached(memory, held, err)
+	if err := s.blankHeap(); err != nil {
+		return s.stayAttached(held, err)
 	}
 	crashpoint.Here("segment.blank")
 	s.leaveObjects()
@@ -72,9 +76,9 @@ func (s *Segment) Close() error {
 	s.party.Board.Leave()
 	s.party.Member.Detach()
 	crashpoint.Here("segment.detached")
-	err := errors.Join(memory.Blank(0, int(s.geo.heap), nil), s.file.Close())
-	// Handles reach the memory through the party. When the last has gone, so may the mapping.
-	runtime.AddCleanup(s.party, func(m *mapping.Memory) { m.Unmap() }, memory)
+	err := errors.Join(s.memory.Blank(0, int(s.geo.heap), nil), s.file.Close())
+	// Handles reach the anchor. When the last has gone, so may the mapping.
+	runtime.AddCleanup(s.party.Keep.(*anchor), func(m *mapping.Memory) { m.Unmap() }, s.memory)
 	if len(held) > 0 {
 		return errors.Join(&HeldError{Segment: s.path, Objects: held}, err)
 	}
@@ -83,7 +87,8 @@ func (s *Segment) Close() error {
 
 // blankHeap replaces the part of the heap that this process may touch by memory of its own, and
 // gives back the address space of the rest.
-func (s *Segment) blankHeap(memory *mapping.Memory) error {
+func (s *Segment) blankHeap() error {
+	memory := s.memory
 	end := max(s.reach.cut(), s.geo.heap)
 	if !s.lock.Held() { // an operation on the directory, which has outlasted the wait, goes where it likes
 		if err := memory.Shrink(int(end)); err != nil {
@@ -129,13 +134,13 @@ func (s *Segment) small() (kept []extent) {
 // stayAttached ends a Close after which goroutines that are late could still write to memory that
 // all see: no other process may get what this one has open. Locks that are held stay held until this
 // process ends; without them, the process leaves the segment when its last handle has gone.
-func (s *Segment) stayAttached(memory *mapping.Memory, held []string, err error) error {
+func (s *Segment) stayAttached(held []string, err error) error {
 	err = errors.Join(err, s.file.Close())
 	if len(held) > 0 {
 		return errors.Join(&HeldError{Segment: s.path, Objects: held, Kept: true}, err)
 	}
-	last := departure{memory: memory, member: s.party.Member, bits: s.openBits()}
-	runtime.AddCleanup(s.party, departure.leave, last)
+	last := departure{memory: s.memory, member: s.party.Member, bits: s.openBits()}
+	runtime.AddCleanup(s.party.Keep.(*anchor), departure.leave, last)
 	return &StillAttachedError{Segment: s.path, Err: err}
 }
 

@@ -296,7 +296,7 @@ func TestCloseKeepsWhatItCannotLeave(t *testing.T) {
 		if err := s.Remove("shared"); err != nil {
 			t.Fatal(err)
 		}
-		mine.Release()
+		mine.Abandon()
 		o := made(t, s, "another", 64)
 		child.Send("write")
 		child.Expect("written")

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -37,7 +36,7 @@ const (
 // Errors: [ErrRemoved] when others could not find the segment or the object, [lock.ErrClosed].
 func (o *Object) Marshal() ([]byte, error) {
 	s := o.Seg
-	if s.Closed() {
+	if o.Closed() {
 		return nil, s.closed()
 	}
 	if err := s.CheckNamed(); err != nil {
@@ -54,6 +53,9 @@ func (o *Object) Marshal() ([]byte, error) {
 	if s.named {
 		b[1] = 1
 		return append(b, s.path...), nil
+	}
+	if way := s.origin(); way != nil {
+		return append(b, way...), nil
 	}
 	b = binary.LittleEndian.AppendUint32(b, uint32(os.Getpid()))
 	return binary.LittleEndian.AppendUint32(b, uint32(s.fd)), nil
@@ -72,14 +74,15 @@ func Unmarshal(b []byte, kind Kind, typ string) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer s.unpin()
 	o, err := s.openAt(place{binary.LittleEndian.Uint32(b[18:]), binary.LittleEndian.Uint64(b[22:])})
 	if err != nil {
 		return nil, err
 	}
 	if err := o.matches(Spec{Name: o.Name, Kind: kind, Type: typ, Size: AnySize}); err != nil {
+		o.Release()
 		return nil, err
 	}
-	runtime.KeepAlive(s)
 	return o, nil
 }
 
@@ -125,7 +128,8 @@ func dismiss(s *Segment) {
 // locating makes sure that goroutines which need the same segment attach it once.
 var locating sync.Mutex
 
-// locate finds the attachment of the segment with this identity, and makes one when there is none.
+// locate finds the attachment of the segment with this identity, and makes one when there is none. It
+// is pinned: the caller unpins it.
 func locate(id Identity, named bool, way []byte) (*Segment, error) {
 	locating.Lock()
 	defer locating.Unlock()
@@ -140,7 +144,60 @@ func locate(id Identity, named bool, way []byte) (*Segment, error) {
 		s.Close()
 		return nil, fmt.Errorf("%s: %w: another segment has its place", s.path, ErrRemoved)
 	}
+	attachedMu.Lock()
+	defer attachedMu.Unlock()
+	s.pins++
+	s.auto.Store(true)
+	if !named {
+		s.way = bytes.Clone(way)
+	}
 	return s, nil
+}
+
+// unpin ends what locate has begun.
+func (s *Segment) unpin() {
+	attachedMu.Lock()
+	s.pins--
+	attachedMu.Unlock()
+	s.closeIdle()
+}
+
+// Own makes the program see to the end of this attachment: it is not closed when its last object is released.
+func (s *Segment) Own() {
+	attachedMu.Lock()
+	defer attachedMu.Unlock()
+	s.auto.Store(false)
+}
+
+// origin is the way by which an anonymous segment was found for the sake of a handle; nil when the
+// program sees to the end of its attachment. It leads further than this process's own, which may end with that handle.
+func (s *Segment) origin() []byte {
+	attachedMu.Lock()
+	defer attachedMu.Unlock()
+	if !s.auto.Load() {
+		return nil
+	}
+	return s.way
+}
+
+// closeIdle closes an attachment that was made for the sake of a handle, when nothing of it is in use any more.
+func (s *Segment) closeIdle() {
+	attachedMu.Lock()
+	idle := s.auto.Load() && s.pins == 0 && s.unused()
+	if idle {
+		attached = slices.DeleteFunc(attached, func(t *Segment) bool { return t == s }) // no handle finds it from here on
+	}
+	attachedMu.Unlock()
+	if idle {
+		s.Close()
+	}
+}
+
+// unused reports whether this process has no object of the segment open.
+func (s *Segment) unused() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.objects.entries) == 0
 }
 
 func attachedAs(id Identity) *Segment {
@@ -148,6 +205,7 @@ func attachedAs(id Identity) *Segment {
 	defer attachedMu.Unlock()
 	for _, s := range attached {
 		if s.id == id && !s.Closed() {
+			s.pins++
 			return s
 		}
 	}

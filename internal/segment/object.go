@@ -10,6 +10,7 @@ import (
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/wait"
 )
 
 // An Object is one process's view of a named object: all its handles share it.
@@ -22,9 +23,17 @@ type Object struct {
 
 	place
 	start uint64      // of the payload, in the segment
-	party *lock.Party // keeps the memory mapped
+	party *lock.Party // the process's, with a Closer of the object's own; keeps the memory mapped
 	local localState
+
+	handles int // that were made and have not been released; guarded by Seg.mu
 }
+
+// Party is this process's attachment to the object, for its locks.
+func (o *Object) Party() *lock.Party { return o.party }
+
+// Closed reports whether this process has closed the segment or released the object.
+func (o *Object) Closed() bool { return o.party.Closer.Closed() }
 
 // A place is where an object is: no other object of the segment ever has the same.
 type place struct {
@@ -132,7 +141,9 @@ func (s *Segment) OpenContext(ctx context.Context, spec Spec) (*Object, error) {
 			continue // removed at this moment
 		}
 		if err == nil {
-			err = o.matches(spec)
+			if err = o.matches(spec); err != nil {
+				o.Release()
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -141,7 +152,7 @@ func (s *Segment) OpenContext(ctx context.Context, spec Spec) (*Object, error) {
 	}
 }
 
-// open returns the process's view of the object at entry i; nil when it is not there any more.
+// open returns the process's view of the object at entry i, for one more handle; nil when it is not there any more.
 func (s *Segment) open(i uint32, state uint64) (*Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,6 +161,7 @@ func (s *Segment) open(i uint32, state uint64) (*Object, error) {
 	}
 	serial := state >> serialShift
 	if o := s.objects.get(place{i, serial}); o != nil {
+		o.handles++
 		return o, nil
 	}
 	if !s.use(i, state) {
@@ -162,6 +174,7 @@ func (s *Segment) open(i uint32, state uint64) (*Object, error) {
 		}
 		return nil, err
 	}
+	o.handles = 1
 	s.objects.put(o)
 	runtime.AddCleanup(o, s.dropped, o.place)
 	return o, nil
@@ -188,7 +201,7 @@ func (s *Segment) view(i uint32, serial uint64) (*Object, error) {
 		Payload: s.mem[start:end:end],
 		place:   place{i, serial},
 		start:   start,
-		party:   s.party,
+		party:   &lock.Party{Member: s.party.Member, Closer: wait.NewCloser(), Keep: s.party.Keep, Board: s.party.Board},
 	}, nil
 }
 

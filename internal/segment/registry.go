@@ -52,6 +52,9 @@ func (s *Segment) dropped(p place) {
 	}
 	if s.objects.release(p) {
 		s.leave(p.index)
+		if s.auto.Load() {
+			go s.closeIdle() // not here: cleanups of others wait
+		}
 	}
 }
 

@@ -14,8 +14,8 @@ func TestRelease(t *testing.T) {
 	if used := s.used(o.index); !used {
 		t.Fatal("an object that is open is not in use")
 	}
-	o.Release()
-	o.Release()
+	o.Abandon()
+	o.Abandon()
 	if used := s.used(o.index); used {
 		t.Error("a released object is in use")
 	}
@@ -23,7 +23,7 @@ func TestRelease(t *testing.T) {
 	if again == o || again.index != o.index {
 		t.Errorf("the new object is at entry %d, not %d", again.index, o.index)
 	}
-	o.Release() // has nothing to do with the new one
+	o.Abandon() // has nothing to do with the new one
 	if !s.used(again.index) {
 		t.Error("the new object is not in use")
 	}
@@ -36,7 +36,7 @@ func TestRelease(t *testing.T) {
 func TestReleaseAndReopen(t *testing.T) {
 	s := fresh(t, small)
 	o := made(t, s, "a", 100)
-	o.Release()
+	o.Abandon()
 	again := made(t, s, "a", 100)
 	if again == o || again.index != o.index || !s.used(o.index) {
 		t.Error("the object was not opened anew")

@@ -34,14 +34,15 @@ const (
 // A Segment is this process's attachment to one segment. It may be used by any
 // number of goroutines.
 type Segment struct {
-	path  string // for people, and for others to open; immutable
-	named bool   // a name in the file system leads to the file; immutable
-	file  *os.File
-	fd    uintptr // of file, for handles; immutable
-	mem   []byte
-	geo   geometry
-	id    Identity
-	reach reach // of this process into the heap
+	path   string // for people, and for others to open; immutable
+	named  bool   // a name in the file system leads to the file; immutable
+	file   *os.File
+	fd     uintptr // of file, for handles; immutable
+	mem    []byte
+	memory *mapping.Memory // mem; what needs it mapped holds the anchor
+	geo    geometry
+	id     Identity
+	reach  reach // of this process into the heap
 
 	table *proctab.Table
 	party *lock.Party
@@ -53,7 +54,16 @@ type Segment struct {
 
 	mu      sync.Mutex // guards objects, and the moment of closing
 	objects registry
+
+	// An attachment that was made for the sake of a handle ends with its last object.
+	auto atomic.Bool // it is such a one; written under attachedMu
+	pins int         // how many are about to open an object; guarded by attachedMu
+	way  []byte      // of an anonymous segment: from the handle; guarded by attachedMu
 }
+
+// An anchor is reachable as long as a handle of the segment is: through the party that all it
+// consists of has. When it is not, the memory may be unmapped.
+type anchor struct{ memory *mapping.Memory }
 
 // attach makes this process a party of the mapped file. It takes over f when it succeeds.
 func attach(f *os.File, path string, named bool, g geometry, id Identity) (*Segment, error) {
@@ -61,7 +71,7 @@ func attach(f *os.File, path string, named bool, g geometry, id Identity) (*Segm
 	if err != nil {
 		return nil, err
 	}
-	s := &Segment{path: path, named: named, file: f, fd: f.Fd(), mem: memory.Bytes(), geo: g, id: id}
+	s := &Segment{path: path, named: named, file: f, fd: f.Fd(), mem: memory.Bytes(), memory: memory, geo: g, id: id}
 	s.SetPatience(lockPatience, closePatience)
 	s.reach.bound.Store(g.size)
 	s.objects.init()
@@ -89,7 +99,7 @@ func (s *Segment) join(memory *mapping.Memory) error {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
 	crashpoint.Here("segment.joined")
-	s.party = &lock.Party{Member: m, Closer: wait.NewCloser(), Keep: memory}
+	s.party = &lock.Party{Member: m, Closer: wait.NewCloser(), Keep: &anchor{memory}}
 	board := s.mem[s.geo.board : s.geo.board+uint64(s.geo.slots)*lock.RowBytes]
 	s.party.Board = lock.NewBoard(s.party, board, s.exclusiveHolder)
 	s.lock = lock.NewMutex(s.party, s.mem[lockOffset:lockOffset+lock.RegionBytes], wait.Adaptive)
