@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"reflect"
 	"sync"
 	"time"
 )
@@ -16,6 +17,7 @@ type Task[A, R any] struct {
 	id      uint64
 	args    codec[A]
 	rets    codec[R]
+	holds   bool // an argument may hold handles
 	options TaskOptions
 }
 
@@ -108,8 +110,14 @@ func Define[A, R any](name string, f func(ctx context.Context, arg A) (R, error)
 	if t.rets, err = codecFor[R](); err != nil {
 		panic(fmt.Sprintf("pool.Define: task %q: result: %v", name, err))
 	}
+	t.holds = t.args.isWire() && mayHoldHandles(reflect.TypeFor[A]())
 	register(&handler{name: name, id: t.id, begin: beginner(t, f), run: func(ctx context.Context, in []byte, w *reply) error {
 		arg, err := t.args.view(in)
+		if t.holds {
+			s := newScope(reflect.ValueOf(&arg))
+			defer s.end()
+			ctx = context.WithValue(ctx, scopeKey{}, s)
+		}
 		if err != nil {
 			return fmt.Errorf("decode the argument: %w", err)
 		}

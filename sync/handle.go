@@ -28,11 +28,11 @@ func (h *handle) Detach() error {
 	if h.self == nil {
 		return nil
 	}
-	o, self := h.o, h.self
+	o, self, blank := h.o, h.self, h.o.Blank()
 	h.self = nil
-	blank, err := o.Release()
-	if blank {
-		err = self.bind(o.Blank())
+	idle, err := o.Release()
+	if idle {
+		err = self.bind(blank)
 	}
 	if err != nil {
 		return fmt.Errorf("shmsync: %w", err)

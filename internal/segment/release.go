@@ -18,24 +18,22 @@ import (
 func (o *Object) Abandon() {
 	s := o.Seg
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.Closed() || s.objects.get(o.place) != o {
-		return
-	}
-	if s.objects.giveUp(o.place) {
+	if !s.Closed() && s.objects.get(o.place) == o && s.objects.giveUp(o.place) {
 		s.leave(o.index)
 	}
+	s.mu.Unlock()
+	s.closeIdle()
 	runtime.KeepAlive(o)
 }
 
 // Release ends the use of the object by one of its handles. With the last of them the object is
 // closed in this process, as all are by [Segment.Close], and let go of; and so is the segment, if it
-// was attached for the sake of a handle only and nothing else of it is in use. Blank reports that the
-// handle must not lead to the object any more, since no operation of it can be under way.
+// was attached for the sake of a handle only and nothing else of it is in use. Idle reports that the
+// handle can lead to a Blank from here on, since no operation is under way.
 //
 // Errors: a [*HeldError] when this process holds the object's lock, or is at work in it, and goes on
 // for longer than Close waits: the object stays in use until that ends.
-func (o *Object) Release() (blank bool, err error) {
+func (o *Object) Release() (idle bool, err error) {
 	s := o.Seg
 	s.mu.Lock()
 	o.handles--
