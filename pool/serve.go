@@ -154,6 +154,7 @@ func (w *worker) commit() error {
 	if sl.timed != 0 {
 		sl.ran = int64(time.Since(t.began))
 	}
+	w.leaveSegments()
 	w.leave()
 	w.tasks += int(sl.count)
 	count := uint64(sl.count)

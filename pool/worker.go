@@ -11,6 +11,7 @@ import (
 	wire "github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/queue"
 )
@@ -79,6 +80,7 @@ func (w *worker) work() error {
 	w.current = &taskContext{base: w.base}
 	w.record.stage.Store(uint32(stageReady))
 	// SYNC: ready: with this the parent knows who is at work under this owner id.
+	defer segment.HoldIdle()()
 	w.err = over(w.done.Put(w.base, messageOf(readySlot, w.config.Number)))
 	if w.err == nil {
 		go w.heed()
@@ -132,6 +134,7 @@ func (w *worker) take() error {
 		if w.full() {
 			return nil
 		}
+		w.leaveSegments()
 		message, err := w.todo.Get(w.taking)
 		if err != nil {
 			if w.taking.Err() != nil {
@@ -143,6 +146,14 @@ func (w *worker) take() error {
 		if err := w.serve(message); err != nil {
 			return over(err)
 		}
+	}
+}
+
+// leaveSegments leaves those segments that only handles of tasks have needed, unless there are further
+// tasks, which may come with such handles, too.
+func (w *worker) leaveSegments() {
+	if segment.HasIdle() && w.todo.Len() == 0 {
+		segment.CloseIdle()
 	}
 }
 

@@ -92,7 +92,7 @@ func TestCloseLetsGoOfTheFile(t *testing.T) {
 	if mapped(t, keeper) != 2 {
 		t.Fatalf("%d mappings of the file before Close", mapped(t, keeper))
 	}
-	o := made(t, s, "a", 500000)
+	o := made(t, s, "a", 5000000)
 	m := lock.NewMutex(s.Party(), made(t, s, "lock", 64).Payload, 0)
 	before := addressSpace(t)
 	if err := s.Close(); err != nil {
@@ -111,7 +111,7 @@ func TestCloseLetsGoOfTheFile(t *testing.T) {
 	for range 5 {
 		runtime.GC()
 	}
-	if o.Payload[499999] != 0 || m.Held() {
+	if o.Payload[4999999] != 0 || m.Held() {
 		t.Error("what handles lead to is not empty")
 	}
 	runtime.KeepAlive(o)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/mapping"
 )
@@ -162,6 +163,39 @@ func (s *Segment) unpin() {
 	s.closeIdle()
 }
 
+// Attachments that were made for the sake of handles and have become idle while a call of HoldIdle holds them.
+var (
+	holdsIdle atomic.Int32
+	hasIdle   atomic.Bool
+)
+
+// HoldIdle lets attachments that were made for the sake of handles stay when nothing of them is in
+// use any more, for handles that are about to come, until CloseIdle closes them. Each call is undone by one of release.
+func HoldIdle() (release func()) {
+	holdsIdle.Add(1)
+	return func() {
+		holdsIdle.Add(-1)
+		CloseIdle()
+	}
+}
+
+// CloseIdle closes what HoldIdle has let stay, if it is idle still. It costs nothing when there is nothing to do.
+func CloseIdle() {
+	if !hasIdle.Load() {
+		return
+	}
+	hasIdle.Store(false)
+	attachedMu.Lock()
+	all := slices.Clone(attached)
+	attachedMu.Unlock()
+	for _, s := range all {
+		s.closeUnused()
+	}
+}
+
+// HasIdle reports whether CloseIdle may have something to do.
+func HasIdle() bool { return hasIdle.Load() }
+
 // Own makes the program see to the end of this attachment: it is not closed when its last object is released.
 func (s *Segment) Own() {
 	attachedMu.Lock()
@@ -182,6 +216,17 @@ func (s *Segment) origin() []byte {
 
 // closeIdle closes an attachment that was made for the sake of a handle, when nothing of it is in use any more.
 func (s *Segment) closeIdle() {
+	if !s.auto.Load() {
+		return
+	}
+	if holdsIdle.Load() > 0 {
+		hasIdle.Store(true)
+		return
+	}
+	s.closeUnused()
+}
+
+func (s *Segment) closeUnused() {
 	attachedMu.Lock()
 	idle := s.auto.Load() && s.pins == 0 && s.unused()
 	if idle {
