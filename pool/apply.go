@@ -131,7 +131,7 @@ func settle[A, R any](p *Pool, t *Task[A, R], i uint32, scratch *[]byte) (r R, a
 		return r, false, err
 	}
 	retry, after := c.options.Retry(c.tries+1, err)
-	if retry {
+	if retry = retry && !p.dropping.Load(); retry {
 		p.again(i, after, err)
 	}
 	return r, retry, err

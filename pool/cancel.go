@@ -108,3 +108,30 @@ func (p *Pool) killDeaf(i, serial uint32) {
 		p.crew.kill(workerOf(s))
 	}
 }
+
+// drop fails all tasks that no worker has begun.
+func (p *Pool) drop() {
+	var gone []uint32
+	p.mu.Lock()
+	p.dropping.Store(true)
+	for i := range p.calls {
+		c := &p.calls[i]
+		next := nextSerial(c.serial)
+		switch {
+		case !c.live:
+			continue
+		case c.delayed:
+			p.slots[i].state.Store(stateOf(phaseDone, 0, next))
+			p.work++ // deliver takes it off
+		case !p.slots[i].state.CompareAndSwap(stateOf(phaseQueued, 0, c.serial), stateOf(phaseDone, 0, next)): // #2 -> #4
+			continue
+		}
+		c.serial, c.delayed, c.homeless, c.err = next, false, false, ErrClosed
+		if p.deliver(uint32(i)) {
+			gone = append(gone, uint32(i))
+		}
+	}
+	p.mu.Unlock()
+	p.nudge()
+	p.release(gone...)
+}

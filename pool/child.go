@@ -34,6 +34,8 @@ type child struct {
 	falls    int  // starts in a row that failed, or whose workers ended before they took tasks
 	before   int  // process id of the worker that the next one replaces, or 0
 	restarts int
+	renewed  chan struct{} // closed when the worker has been replaced because of Restart; nil: it is not to be
+	renewing host          // the worker that is
 }
 
 // owner is the owner id of the worker, 0 before it has one.
@@ -44,6 +46,11 @@ func (c *child) name() string { return workerName(c.p.options.Label, c.number) }
 // keep starts the worker, and starts another whenever it ends, until it shall be no more.
 func (c *child) keep() {
 	defer c.p.keepers.Done()
+	defer func() {
+		c.p.mu.Lock()
+		defer c.p.mu.Unlock()
+		c.endRenewal()
+	}()
 	for c.awaitWork() {
 		stderr := newStderr(c.p.stderr, c.name())
 		h, err := c.start(stderr)

@@ -56,7 +56,9 @@ func (w *crew) employ(number int) {
 		c := w.children[number]
 		if !c.gone {
 			c.retire = false // it may be about to end for it: then it is replaced
-			c.record.order.And(^uint32(orderRetire))
+			if c.renewed == nil {
+				c.record.order.And(^uint32(orderRetire))
+			}
 			return
 		}
 	}
@@ -113,6 +115,9 @@ func (w *crew) ready(number uint32) {
 	}
 	c := w.children[number]
 	event(slog.LevelDebug, "worker ready", slog.String("worker", c.name()))
+	if c.host != c.renewing {
+		c.endRenewal()
+	}
 	if c.greeted {
 		return // another one was ready before it in its place
 	}

@@ -83,11 +83,17 @@ func (c *child) noteEnd(st stage) (reason string) {
 		c.before = pid
 		p.recycled++
 		return "recycled"
+	case st == stageRetired && !c.retire && c.renewed != nil:
+		c.restarts++
+		c.before = pid
+		p.recycled++
+		return "recycled"
 	case st == stageRetired || c.retire:
 		return "retired"
 	case p.over() || st == stageFailed:
 		return "closed"
 	case st == stageIdle:
+		c.endRenewal()
 		c.asleep = true
 		p.crew.asleep++
 		return "idle"

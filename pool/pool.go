@@ -22,6 +22,8 @@ type Pool struct {
 	stderr  *sink
 	files   []*os.File // those of the options, under other numbers
 
+	restarting chan struct{} // has room for one: who is in it restarts the workers
+
 	lead     chan struct{}          // has room for one: who is in it collects results
 	messages [64]uint64             // of who has the lead
 	leader   atomic.Pointer[waiter] // who that is while it waits for messages
@@ -56,6 +58,7 @@ type Pool struct {
 
 	keepers    sync.WaitGroup // of the workers
 	terminated atomic.Bool    // by Terminate, or the end of New's context
+	dropping   atomic.Bool    // by Finish: nothing that waits is begun
 
 	closed   sync.Once
 	finished chan struct{} // closed when everything has ended
@@ -98,8 +101,8 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 	p := &Pool{
 		table: t, options: o, local: local, files: files,
 		stderr: sinkFor(o.Stderr),
-		lead:   make(chan struct{}, 1),
-		calls:  make([]call, o.Backlog), latency: newLatency(),
+		lead:   make(chan struct{}, 1), restarting: make(chan struct{}, 1),
+		calls: make([]call, o.Backlog), latency: newLatency(),
 		ready: make(chan struct{}), empty: make(chan struct{}), finished: make(chan struct{}),
 	}
 	p.launch = p.launchProcess
@@ -134,7 +137,7 @@ func (p *Pool) start(ctx context.Context) (*Pool, error) {
 		p.terminate(context.Cause(ctx), p.options.Grace)
 	})
 	context.AfterFunc(p.alive, func() { detach() })
-	if err := p.until(p.ready); err != nil { // a worker cannot start, or ctx has ended
+	if err := p.until(context.Background(), p.ready); err != nil { // a worker cannot start, or ctx has ended
 		p.terminate(err, lossGrace) // workers may have opened resources
 		return nil, err
 	}
@@ -143,8 +146,8 @@ func (p *Pool) start(ctx context.Context) (*Pool, error) {
 
 // until collects results until a channel is closed.
 //
-// Errors: why the pool has ended.
-func (p *Pool) until(closed <-chan struct{}) error {
+// Errors: the cause of the end of ctx; why the pool has ended.
+func (p *Pool) until(ctx context.Context, closed <-chan struct{}) error {
 	w, stop := newWaiter(), make(chan struct{})
 	defer close(stop)
 	go func() {
@@ -161,7 +164,7 @@ func (p *Pool) until(closed <-chan struct{}) error {
 			return nil
 		default:
 		}
-		if err := p.await(context.Background(), w); err != nil {
+		if err := p.await(ctx, w); err != nil {
 			return err
 		}
 	}
@@ -201,13 +204,23 @@ func (p *Pool) refuse() {
 // Errors: of closing the shared memory.
 func (p *Pool) Close() error {
 	p.refuse()
-	if p.until(p.empty) != nil { // nothing will finish any more
+	if p.until(context.Background(), p.empty) != nil { // nothing will finish any more
 		p.mu.Lock()
 		grace := p.grace // that of Terminate, which may be at it
 		p.mu.Unlock()
 		return p.shut(grace)
 	}
 	return p.shut(closeGrace)
+}
+
+// Finish is [Pool.Close] that drops the tasks which no worker has begun: their calls fail with [ErrClosed]. Those that run
+// finish, and their results are delivered; one whose worker dies runs again, one that fails does not.
+//
+// Errors: of closing the shared memory.
+func (p *Pool) Finish() error {
+	p.refuse()
+	p.drop()
+	return p.Close()
 }
 
 // Terminate ends the pool now: tasks that wait are dropped, contexts of tasks that

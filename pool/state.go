@@ -8,7 +8,7 @@ import "github.com/shmkit/shmkit/internal/proctab"
 //
 //	#  phase    worker  meaning                              next
 //	1  free     0       nobody's                             submit -> 2
-//	2  queued   0       argument is there                    worker takes it -> 3, withdraw -> 1
+//	2  queued   0       argument is there                    worker takes it -> 3, withdraw -> 1, drop -> 4
 //	3  running  w       w is at work                         w finishes -> 4, w dies -> 2 with a new serial, or 4
 //	4  done     w       result is there                      parent takes it -> 1, or tries again -> 2
 const (

@@ -7,7 +7,7 @@ type Stats struct {
 	Label    string // Options.Label
 	Workers  []WorkerStats
 	Killed   int     // workers that died and were replaced
-	Recycled int     // workers that were replaced because of MaxTasksPerWorker or RecycleMemory
+	Recycled int     // workers that were replaced because of MaxTasksPerWorker, RecycleMemory or Restart
 	Retried  int     // attempts after the first, of tasks whose worker died or whose Retry said so
 	Pending  int     // tasks that are queued or running
 	Queued   int     // of them, those that no worker has begun

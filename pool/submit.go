@@ -74,7 +74,7 @@ func (p *Pool) refusal(ctx context.Context, admitted bool) error {
 	switch {
 	case p.alive.Err() != nil:
 		return context.Cause(p.alive)
-	case p.closing && !admitted:
+	case p.closing && !admitted || p.dropping.Load():
 		return ErrClosed
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

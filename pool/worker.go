@@ -29,6 +29,9 @@ type worker struct {
 	taking context.Context // ends when no more tasks are to be taken
 	last   context.CancelFunc
 
+	working context.Context // ends when no task runs any more
+	rest    context.CancelFunc
+
 	opened *opened
 	turn   turn
 	out    reply
@@ -53,6 +56,7 @@ func newWorker(t *table, config workerConfig, me proctab.Owner) *worker {
 	w := &worker{table: t, config: config, record: &t.records[config.Number], me: me, ended: make(chan struct{})}
 	w.base, w.stop = context.WithCancelCause(context.Background())
 	w.taking, w.last = context.WithCancel(wait.Patient(w.base)) // when a worker dies with a wake-up, the parent sends messages again
+	w.working, w.rest = context.WithCancel(w.base)
 	w.began = time.Now()
 	return w
 }
@@ -88,6 +92,7 @@ func (w *worker) work() error {
 		<-w.ended
 	}
 	w.last()
+	w.rest()
 	w.mu.Lock()
 	if w.reason != stageStarted {
 		w.record.stage.Store(uint32(w.reason))
@@ -192,26 +197,25 @@ func (w *worker) full() bool {
 // notices when there has been nothing to do for long.
 func (w *worker) heed() {
 	seen := uint32(0)
-	for w.taking.Err() == nil && !w.s.Closed() {
+	for w.working.Err() == nil && !w.s.Closed() {
 		order := w.record.order.Load()
 		if order&orderRetire != 0 {
-			w.end(stageRetired)
-			return
+			w.end(stageRetired) // the task that runs goes on, and can be interrupted
 		}
 		limit := wait.Longest // the parent always wakes it: else the worker ends
 		if order != seen {
 			w.interrupted()
 			seen = order
 		}
-		if idle := w.config.IdleTimeout; idle > 0 {
+		if idle := w.config.IdleTimeout; idle > 0 && w.taking.Err() == nil {
 			left := idle - w.idleFor()
 			if left <= 0 {
 				w.end(stageIdle)
-				return
+				continue
 			}
 			limit = min(limit, left)
 		}
-		wait.Park(w.taking, w.s.Party().Closer, limit, w.record.orderWord(seen))
+		wait.Park(w.working, w.s.Party().Closer, limit, w.record.orderWord(seen))
 	}
 }
 

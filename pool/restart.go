@@ -1,0 +1,64 @@
+package pool
+
+import "context"
+
+// Restart replaces all workers, one after another, so that no task is lost and nearly all workers are there at all times. It is
+// for what workers have read when they started, or have leaked. Each finishes its task first, and closes its resources; the
+// next one follows when the new worker takes tasks. Workers that have ended because they were idle are not started for it.
+//
+// It blocks until all have been replaced. When ctx ends before, the worker that was asked to end still does, and the others stay.
+//
+// Errors: the cause of the end of ctx; [ErrClosed]; why the pool has ended.
+func (p *Pool) Restart(ctx context.Context) error {
+	select {
+	case p.restarting <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-p.restarting }()
+	for number := 0; ; number++ {
+		renewed, more, err := p.renew(number)
+		if err != nil || !more {
+			return err
+		}
+		if renewed == nil {
+			continue
+		}
+		if err := p.until(ctx, renewed); err != nil {
+			return err
+		}
+	}
+}
+
+// renew asks the worker of that number to end and be replaced. The channel is closed when the new one takes tasks, or when there
+// will be none; it is nil when there is no worker to replace.
+func (p *Pool) renew(number int) (renewed <-chan struct{}, more bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.alive.Err() != nil:
+		return nil, false, context.Cause(p.alive)
+	case p.closing:
+		return nil, false, ErrClosed
+	case number >= len(p.crew.children):
+		return nil, false, nil
+	}
+	c := p.crew.children[number]
+	if c.host == nil || c.retire || c.gone {
+		return nil, true, nil
+	}
+	if c.renewed == nil {
+		c.renewed, c.renewing = make(chan struct{}), c.host
+		c.record.order.Or(orderRetire)
+		c.ring()
+	}
+	return c.renewed, true, nil
+}
+
+// endRenewal notes, under Pool.mu, that the worker has been replaced, or will not be.
+func (c *child) endRenewal() {
+	if c.renewed != nil {
+		close(c.renewed)
+		c.renewed, c.renewing = nil, nil
+	}
+}
