@@ -29,7 +29,9 @@ type call struct {
 	timed   bool      // its waiter wants to know how long it takes
 	since   time.Time // of the submission, if it is timed
 	running time.Time // of the first look at which it ran, for the hard deadline
+	asked   uint32    // serial of the attempt that was past it, and whose stack is asked for
 	expired bool      // its worker is being killed because of it
+	stack   string    // of the task, when it has expired
 	stuck   bool      // a goroutine that cannot be killed is still at it, see local.go
 	left    bool      // stuck, and otherwise nobody's
 }

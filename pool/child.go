@@ -106,7 +106,10 @@ func (c *child) start(stderr *workerStderr) (host, error) {
 	c.record.stage.Store(uint32(stageStarted))
 	c.record.order.Store(0)
 	c.record.room.Store(roomNone)
+	c.record.asked.Store(0)
+	c.record.answered.Store(0)
 	c.p.mu.Unlock()
+	c.p.takeReport(c.number, 0) // nobody has waited for it
 	if over {
 		return nil, nil
 	}

@@ -3,8 +3,6 @@ package pool
 import (
 	"log/slog"
 	"time"
-
-	"github.com/shmkit/shmkit/internal/proctab"
 )
 
 const (
@@ -28,14 +26,11 @@ func (p *Pool) watch() {
 			return
 		case <-time.After(period):
 		}
-		var late []proctab.Owner
+		var late []lateTask
 		p.mu.Lock()
 		late, period = p.overdue(time.Now())
 		p.watching = period > 0
 		p.mu.Unlock()
-		for _, w := range late {
-			p.crew.kill(w)
-		}
 		if p.local && late != nil {
 			p.nudge() // leaveBehind has delivered
 		}
@@ -62,12 +57,19 @@ func (p *Pool) leaveBehind(i uint32, s uint64) bool {
 
 // late is the error of a call that ran past its hard deadline.
 func (c *call) late() error {
-	return &DeadlineError{Task: c.task, Limit: c.options.Hard}
+	return &DeadlineError{Task: c.task, Limit: c.options.Hard, Stack: c.stack}
 }
 
-// overdue finds the workers of tasks that are past their hard deadline, under mu, and says when to look again; 0: no
+// A lateTask is a task past its hard deadline, as it was seen.
+type lateTask struct {
+	slot  uint32
+	state uint64 // of the slot
+	child *child // its worker
+}
+
+// overdue finds tasks that are past their hard deadline, under mu, sees to their end, and says when to look again; 0: no
 // task has one.
-func (p *Pool) overdue(now time.Time) (late []proctab.Owner, period time.Duration) {
+func (p *Pool) overdue(now time.Time) (late []lateTask, period time.Duration) {
 	for i := range p.calls {
 		c := &p.calls[i]
 		if !c.live || c.options.Hard == 0 {
@@ -78,19 +80,59 @@ func (p *Pool) overdue(now time.Time) (late []proctab.Owner, period time.Duratio
 			period = step
 		}
 		s := p.slots[i].state.Load()
-		if phaseOf(s) != phaseRunning || serialOf(s) != c.serial || c.expired {
+		if phaseOf(s) != phaseRunning || serialOf(s) != c.serial || c.expired || c.asked == c.serial {
 			continue
 		}
 		if c.running.IsZero() || p.hasReturned(uint32(i)) { // waiting for room does not count
 			c.running = now
 		} else if now.Sub(c.running) >= c.options.Hard {
-			event(slog.LevelWarn, "worker killed: its task is past the hard deadline",
-				slog.String("worker", p.crew.nameOf(workerOf(s))), slog.String("task", c.task), slog.Duration("limit", c.options.Hard))
-			if c.expired = true; p.local && !p.leaveBehind(uint32(i), s) {
-				continue // it has just finished
+			if task := (lateTask{uint32(i), s, p.crew.find(workerOf(s))}); task.child != nil && p.endLate(task) {
+				late = append(late, task)
 			}
-			late = append(late, workerOf(s))
 		}
 	}
 	return late, period
+}
+
+// endLate sees, under mu, to the end of a task that is past its hard deadline. Its worker is alive, so that the pool waits
+// for the goroutine. It reports false when the task has just finished.
+func (p *Pool) endLate(task lateTask) bool {
+	c := &p.calls[task.slot]
+	if !p.local {
+		c.asked = c.serial
+		p.keepers.Go(func() { p.killLate(task) })
+		return true
+	}
+	c.expired = true
+	if g, ok := task.child.host.(*goroutine); ok {
+		c.stack = stackOf(g.w.goroutine.Load())
+	}
+	if !p.leaveBehind(task.slot, task.state) {
+		return false
+	}
+	task.show(c)
+	task.child.host.Kill()
+	return true
+}
+
+// killLate asks the worker of a task that is past its hard deadline for the stack of it, and then kills the worker, unless the
+// task has finished meanwhile.
+func (p *Pool) killLate(task lateTask) {
+	stack := p.askStack(task)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := &p.calls[task.slot]
+	if !c.live || c.serial != serialOf(task.state) || p.slots[task.slot].state.Load() != task.state || p.hasReturned(task.slot) {
+		return
+	}
+	c.expired, c.stack = true, stack
+	task.show(c)
+	if h := task.child.host; h != nil {
+		h.Kill()
+	}
+}
+
+func (t lateTask) show(c *call) {
+	event(slog.LevelWarn, "worker killed: its task is past the hard deadline",
+		slog.String("worker", t.child.name()), slog.String("task", c.task), slog.Duration("limit", c.options.Hard))
 }

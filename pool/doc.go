@@ -45,7 +45,8 @@
 // [Task.With] makes the same task with other [TaskOptions]:
 //
 //	soft deadline   the task's context ends; what the task returns then is its result
-//	hard deadline   the worker is killed and replaced; the call fails with a [*DeadlineError]; there is no other attempt
+//	hard deadline   the worker tells the stack of the task, at most a second, is killed and replaced; the call fails with a
+//	                [*DeadlineError], which has that stack; there is no other attempt. A task that returns meanwhile has its result
 //	Retry           asked whether a task that returned an error or panicked runs again, and when
 //	Attempts        how many workers a task may kill: then it is quarantined, and fails with a [*WorkerDiedError]
 //

@@ -67,7 +67,7 @@ type PanicError struct {
 
 func (e *PanicError) Error() string {
 	if e.Task == "" {
-		return "panicked: " + e.Value
+		return panicText + e.Value
 	}
 	return fmt.Sprintf("pool: task %q panicked: %s", e.Task, e.Value)
 }
@@ -86,11 +86,15 @@ func formatWithStack(s fmt.State, verb rune, text, stack string) {
 	}
 }
 
+// panicText begins the text of a panic of what is no task.
+const panicText = "panicked: "
+
 // A DeadlineError says that a task ran past its hard deadline, and that its worker was killed for it. It is a
 // [context.DeadlineExceeded].
 type DeadlineError struct {
 	Task  string        // name of the task
 	Limit time.Duration // how long it may run
+	Stack string        // of the task's goroutine before its worker was killed, at most 16 KiB; empty when the worker did not tell
 }
 
 func (e *DeadlineError) Error() string {
@@ -132,6 +136,7 @@ func (e *TaskError) Unwrap() []error { return e.sentinels }
 type failure struct {
 	Text, Stack string
 	Sentinels   []string
+	Panic       bool `cbor:",omitempty"` // of a resource: it is a panic
 }
 
 // maxStack bounds the stack of a failure, in bytes.
@@ -179,6 +184,22 @@ func originOf(err error) string {
 		}
 	}
 	return ""
+}
+
+// panicStacks are the stacks of the panics in the tree of an error.
+func panicStacks(err error) (stacks []string) {
+	if p, ok := err.(*PanicError); ok {
+		return []string{p.Stack}
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return panicStacks(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, next := range e.Unwrap() {
+			stacks = append(stacks, panicStacks(next)...)
+		}
+	}
+	return stacks
 }
 
 // errorFrom is the error that a worker sent.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/shmkit/shmkit/internal/process"
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -137,13 +138,23 @@ func beforeMain(who string, exit process.Exit, words string) error {
 
 // refusal is why the worker could not open its resources.
 func (c *child) refusal() error {
-	n := c.record.length
-	if n > failureBytes {
+	b := c.p.takeReport(c.number, maxReport)
+	if n := c.record.length; n > failureBytes {
 		return errors.New("pool: a worker could not open its resources")
+	} else if b == nil {
+		b = slices.Clone(c.record.failure[:n])
 	}
-	f, err := codec[failure]{}.receive(slices.Clone(c.record.failure[:n]))
+	f, err := codec[failure]{}.receive(b)
 	if err != nil {
 		return fmt.Errorf("pool: a worker could not open its resources: %w", err)
 	}
-	return &workerError{f.Text, sentinelsNamed(f.Sentinels)}
+	refused := &workerError{f.Text, sentinelsNamed(f.Sentinels)}
+	if f.Panic {
+		value := f.Text
+		if _, text, ok := strings.Cut(f.Text, panicText); ok {
+			value = text
+		}
+		refused.sentinels = append(refused.sentinels, &PanicError{Value: value, Stack: f.Stack})
+	}
+	return refused
 }

@@ -29,17 +29,27 @@ const (
 //	 16     4  order    parent               worker    futex: bit 0 retire, the rest counts orders
 //	 20     4  length   worker, once         parent    bytes of failure
 //	 24     8  room     parent, worker CAS   both      bytes that the worker waits for: see room.go
-//	 32    32  -
+//	 32     8  report     worker, parent       parent    block of its report, 0: none; see report.go
+//	 40     4  reportLen  worker               parent    bytes of the report
+//	 44     4  asked      parent               worker    serial of the attempt whose stack is wanted
+//	 48     4  answered   worker               parent    the last of those that it has seen
+//	 52    12  -
 //	 64   448  failure  worker, once         parent    encoded: why a resource did not open
 type record struct {
-	_       structs.HostLayout
-	owner   atomic.Uint32
-	stage   atomic.Uint32
-	done    atomic.Uint64
-	order   atomic.Uint32
-	length  uint32
-	room    atomic.Uint64
-	_       [32]byte
+	_      structs.HostLayout
+	owner  atomic.Uint32
+	stage  atomic.Uint32
+	done   atomic.Uint64
+	order  atomic.Uint32
+	length uint32
+	room   atomic.Uint64
+
+	report    atomic.Uint64
+	reportLen atomic.Uint32
+	asked     atomic.Uint32
+	answered  atomic.Uint32
+	_         [12]byte
+
 	failure [failureBytes]byte
 }
 

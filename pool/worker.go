@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	wire "github.com/shmkit/shmkit/internal/codec"
@@ -46,6 +47,8 @@ type worker struct {
 	slot    uint32 // of the task that runs
 	serial  uint32 // and of its attempt
 	began   time.Time
+
+	goroutine atomic.Uint64 // number of the one that runs tasks
 
 	ended chan struct{} // closed when the loop has ended
 	err   error         // why it could not go on
@@ -105,9 +108,16 @@ func (w *worker) work() error {
 // refuse leaves why the resources did not open to the parent.
 func (w *worker) refuse(err error) {
 	f := failureOf(err)
-	f.Stack = ""
+	var panicked *PanicError
+	if f.Panic = errors.As(err, &panicked); !f.Panic {
+		f.Stack = "" // it is where the resource was opened, for each in the same place
+	}
 	b, err := wire.Encode(f)
+	if err == nil && len(b) > failureBytes && w.leaveReport(b) {
+		b = nil
+	}
 	if err != nil || len(b) > failureBytes {
+		f.Stack, f.Panic = "", false
 		b, _ = wire.Encode(failure{Text: f.Text[:min(len(f.Text), failureBytes-64)]})
 	}
 	w.record.length = uint32(copy(w.record.failure[:], b))
@@ -117,6 +127,7 @@ func (w *worker) refuse(err error) {
 
 // loop takes tasks. When a task ends its goroutine, another one goes on.
 func (w *worker) loop() {
+	w.goroutine.Store(goroutineID())
 	returned := false
 	defer func() {
 		if !returned {
@@ -205,6 +216,7 @@ func (w *worker) heed() {
 		limit := wait.Longest // the parent always wakes it: else the worker ends
 		if order != seen {
 			w.interrupted()
+			w.answer()
 			seen = order
 		}
 		if idle := w.config.IdleTimeout; idle > 0 && w.taking.Err() == nil {
@@ -254,5 +266,8 @@ func (w *worker) closeResources() {
 	}
 	if err := o.close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
+		for _, stack := range panicStacks(err) {
+			fmt.Fprintln(os.Stderr, stack)
+		}
 	}
 }
