@@ -11,7 +11,7 @@ import (
 )
 
 // ErrUnsupported is returned on systems without an implementation.
-var ErrUnsupported = errors.New("shared-memory segments are not supported on this system: Linux is needed")
+var ErrUnsupported = errors.New("shared-memory segments are not supported on this system: Linux on amd64 or arm64 is needed")
 
 // ErrCopyOnWrite says that the file system of a file copies on write, also what is reserved.
 var ErrCopyOnWrite = errors.New("the file system copies on write: when it is full, a store into the segment would crash the process")

@@ -209,6 +209,9 @@ func adopt(f *os.File, path string, named bool) (*Segment, error) {
 
 // inspect reads a segment's header, and makes sure that what should be real is.
 func inspect(f *os.File) (g geometry, id Identity, err error) {
+	if err := mapping.CheckProcessor(); err != nil {
+		return g, id, err
+	}
 	st, err := mapping.Stat(f)
 	if err != nil {
 		return g, id, err

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/mapping"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
@@ -42,6 +43,9 @@ func roundUp(n, to uint64) uint64 { return (n + to - 1) / to * to }
 
 // plan lays out a segment for at least what is asked; zeros mean the defaults.
 func plan(size int64, objects, processes int) (geometry, error) {
+	if err := mapping.CheckProcessor(); err != nil {
+		return geometry{}, err
+	}
 	if size == 0 {
 		size = DefaultSize
 	}
