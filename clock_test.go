@@ -34,11 +34,7 @@ var unconverted = []string{
 	"internal/futex",
 	"internal/lock",
 	"internal/proctab",
-	"internal/process",
-	"internal/segment",
 	"internal/wait",
-	"pool",
-	"queue",
 	"sync",
 }
 

@@ -120,7 +120,7 @@ func (p *Pool) again(i uint32, after time.Duration, err error) {
 	// From here on a message of the attempt that has failed, sent twice because of a death, means nothing.
 	p.slots[i].state.Store(stateOf(phaseFree, 0, serial)) // #4 -> #1
 	event(slog.LevelInfo, "task runs again: it has failed", slog.String("task", c.task), slog.Int("failures", c.tries),
-		slog.Duration("after", after), slog.Any("error", err))
+		slog.Duration("after", after), slog.String("error", err.Error()))
 	p.mu.Unlock()
 	if after > 0 {
 		time.AfterFunc(after, func() { p.resume(i, serial) })

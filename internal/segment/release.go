@@ -74,7 +74,7 @@ func (o *Object) awaitIdle(limit time.Duration) bool {
 		if time.Since(began) >= limit {
 			return false
 		}
-		time.Sleep(pause)
+		time.Sleep(pause) // what it waits for tells nothing
 	}
 	return true
 }
