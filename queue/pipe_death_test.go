@@ -256,7 +256,7 @@ func TestIdleConnections(t *testing.T) {
 	if threads > 32 {
 		t.Errorf("%d more threads", threads)
 	}
-	if used > 3 && !race.Enabled && futex.HasWaitAny() { // without, each looks again and again
+	if used > 3 && !race.Enabled && os.Getenv(futex.FallbackEnv) == "" { // with it, each looks again and again
 		t.Errorf("%.2f %% of a processor", used)
 	}
 	for _, c := range all {

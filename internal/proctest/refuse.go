@@ -54,7 +54,7 @@ func (c *Child) Confine(refusals ...Refusal) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.Cmd.Env = append(c.Cmd.Env, refusalsEnv+"="+string(b))
+	c.Cmd.Env = append(c.Cmd.Env, refusalsEnv+"="+string(b), "SHMKIT_FALLBACK=") // what is refused is refused alone
 }
 
 // confineAnew starts the program again under the refusals that it was started with. It returns when
