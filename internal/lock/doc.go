@@ -29,7 +29,7 @@
 //
 // Lock is the compare-and-swap 1 -> 2. Unlock is the store 2 -> 1, and a load of the
 // bell, the word that sleepers sleep on: see [bell]. There is no second locked instruction, for two of them are
-// most of what a lock costs. Whoever is about to sleep makes up for it with a membarrier.
+// most of what a lock costs. The first waiter makes up for it with a membarrier, and has later unlocks fence; see [bell].
 //
 // # Waiting
 //
