@@ -13,7 +13,7 @@ var waiters = sync.Pool{New: func() any { return newWaiter() }}
 // the task's own context ends then, too.
 //
 // Errors: what the task returned, as a [*TaskError]; a [*PanicError]; a [*WorkerDiedError] or [*DeadlineError]; what cannot travel; the
-// cause of the end of ctx; [ErrClosed].
+// cause of the end of ctx, with how far the task had come; [ErrClosed].
 func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, err error) {
 	w := waiters.Get().(*waiter)
 	i, err := send(ctx, p, t, w, w, &arg, nil)
@@ -25,6 +25,7 @@ func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, e
 	}()
 	for err == nil {
 		if err = p.await(ctx, w); err != nil {
+			err = p.unanswered(ctx, t.name, i, err)
 			p.cancel(i)
 			break
 		}
@@ -57,7 +58,7 @@ func send[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w, to *waiter, 
 	for len(slots) == 0 {
 		if err := p.await(ctx, w); err != nil {
 			p.sate(w)
-			return 0, err
+			return 0, t.unsubmitted(ctx, "the Backlog is full", err)
 		}
 		slots = p.grab(w, room[:0], 1, true)
 	}
@@ -90,9 +91,17 @@ func sendRoom[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w *waiter, 
 			return p.notPlaced(t.unsent(err))
 		}
 		if err := p.await(ctx, w); err != nil {
-			return err
+			return t.unsubmitted(ctx, "its argument waits for room in Options.Memory", err)
 		}
 	}
+}
+
+// unsubmitted is the error of a task that was not submitted because of err: if ctx has ended, it says what was waited for.
+func (t *Task[A, R]) unsubmitted(ctx context.Context, why string, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("pool: task %q: %s: %w", t.name, why, err)
 }
 
 // notPlaced is the error of an argument that was not placed because of err: if the pool has ended, why.

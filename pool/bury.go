@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/proctab"
 )
@@ -22,10 +23,12 @@ func (p *Pool) bury(worker proctab.Owner, d WorkerExit, clean bool) {
 		mine := worker != 0 && workerOf(s) == worker && serialOf(s) == c.serial
 		switch {
 		case mine && phaseOf(s) == phaseDone:
+			c.begunBy(d, &p.slots[i])
 			if p.deliver(uint32(i)) {
 				gone = append(gone, uint32(i))
 			}
 		case mine && phaseOf(s) == phaseRunning:
+			c.begunBy(d, &p.slots[i])
 			if p.retry(uint32(i), d) {
 				clean = false
 			} else if p.deliver(uint32(i)) {
@@ -43,6 +46,13 @@ func (p *Pool) bury(worker proctab.Owner, d WorkerExit, clean bool) {
 		p.roomFreed()
 	}
 	p.release(gone...)
+}
+
+// begunBy notes that the worker which has ended has begun the task.
+func (c *call) begunBy(d WorkerExit, sl *slot) {
+	if at := sl.began.Load(); at != 0 && c.future != nil {
+		c.began = Began{Worker: d.Name, PID: d.PID, At: time.Unix(0, at)}
+	}
 }
 
 // recall sends, under mu, the messages of all queued tasks again. That may take until there is room for them, and the

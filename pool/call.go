@@ -25,6 +25,7 @@ type call struct {
 	split    bool        // its worker died: its arguments are to run one by one; the one that ran was slot.at
 	err      error       // instead of a result
 	future   settler     // of ApplyAsync, else nil
+	began    Began       // for the future
 
 	timed   bool      // its waiter wants to know how long it takes
 	since   time.Time // of the submission, if it is timed
@@ -86,6 +87,9 @@ func (p *Pool) finish(i, serial uint32) (gone bool) {
 	s := p.slots[i].state.Load()
 	if !c.live || c.serial != serial || phaseOf(s) != phaseDone || serialOf(s) != serial {
 		return false
+	}
+	if c.future != nil {
+		c.began, _ = p.begun(i, s)
 	}
 	return p.deliver(i)
 }

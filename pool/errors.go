@@ -73,16 +73,14 @@ func (e *PanicError) Error() string {
 }
 
 // Format prints the error; with %+v its stack follows, which says in which file and line it was.
-func (e *PanicError) Format(s fmt.State, verb rune) { formatWithStack(s, verb, e.Error(), e.Stack) }
-
-func formatWithStack(s fmt.State, verb rune, text, stack string) {
+func (e *PanicError) Format(s fmt.State, verb rune) {
 	switch {
 	case verb == 'q':
-		fmt.Fprintf(s, "%q", text)
-	case verb == 'v' && s.Flag('+') && stack != "":
-		fmt.Fprintf(s, "%s\n%s", text, stack)
+		fmt.Fprintf(s, "%q", e.Error())
+	case verb == 'v' && s.Flag('+') && e.Stack != "":
+		fmt.Fprintf(s, "%s\n%s", e.Error(), e.Stack)
 	default:
-		io.WriteString(s, text)
+		io.WriteString(s, e.Error())
 	}
 }
 
@@ -125,9 +123,6 @@ type TaskError struct {
 }
 
 func (e *TaskError) Error() string { return e.Text }
-
-// Format prints the error; with %+v its stack follows.
-func (e *TaskError) Format(s fmt.State, verb rune) { formatWithStack(s, verb, e.Text, e.Stack) }
 
 // Unwrap returns the registered errors that the error was in its worker.
 func (e *TaskError) Unwrap() []error { return e.sentinels }

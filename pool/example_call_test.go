@@ -178,3 +178,20 @@ func ExampleTask_With() {
 	// attempts: 3 <nil>
 	// pool: task "stuck" ran for longer than 50ms: its worker was killed
 }
+
+// sweepUp neither takes nor returns anything: its types are struct{}.
+var sweepUp = pool.Define("sweep up", func(context.Context, struct{}) (struct{}, error) {
+	return struct{}{}, nil
+})
+
+// A task without argument and result.
+func ExampleDefine_nothing() {
+	p, err := pool.New(context.Background(), pool.Options{Workers: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	_, err = pool.Apply(context.Background(), p, sweepUp, struct{}{})
+	fmt.Println(err)
+	// Output: <nil>
+}

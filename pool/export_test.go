@@ -67,3 +67,10 @@ func SetSerials(p *Pool, serial uint32) {
 		p.calls[i].serial = serial
 	}
 }
+
+// CallersWithoutSlot is how many callers wait for a slot.
+func CallersWithoutSlot(p *Pool) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.hungry)
+}

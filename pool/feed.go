@@ -50,6 +50,9 @@ type feedEnd struct {
 // lentFrom is the size from which an argument is not copied, but the iterator waits until it was taken.
 const lentFrom = 4 << 10
 
+// lingerPause is how often a call that waits for its iterator looks.
+const lingerPause = 50 * time.Microsecond
+
 // stopPatience is how long a call waits for its iterator when it ends.
 const stopPatience = 100 * time.Millisecond
 
@@ -166,7 +169,7 @@ func (f *feeder[A]) fetch(hungry bool) bool {
 // linger lets the iterator run, which costs less than to be woken by it, and waits for an argument as long as it is told.
 func (f *feeder[A]) linger(patience time.Duration) {
 	runtime.Gosched()
-	for end := time.Now().Add(patience); patience > 0 && time.Now().Before(end); runtime.Gosched() {
+	for end := time.Now().Add(patience); patience > 0 && time.Now().Before(end); time.Sleep(lingerPause) { // the iterator is code of the user
 		f.mu.Lock()
 		there := len(f.items) > 0 || f.end != nil
 		f.mu.Unlock()

@@ -12,7 +12,10 @@ type Future[R any] struct {
 	value R     // both immutable once done is closed
 	err   error //
 
+	began Began // immutable once done is closed
+
 	mu       sync.Mutex
+	running  func() (Began, bool) // of ApplyAsync
 	onResult []func(R)
 	onError  []func(error)
 }
@@ -117,6 +120,9 @@ func ApplyAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (*
 		return nil, err
 	}
 	sent = true
+	f.mu.Lock()
+	f.running = func() (Began, bool) { return p.running(i, f) }
+	f.mu.Unlock()
 	if ctx.Done() != nil {
 		f.forget(context.AfterFunc(ctx, func() { p.futures.cut(ctx, i, f) }))
 	}
@@ -166,6 +172,7 @@ func (f *asyncApply[A, R]) settle(i uint32) (again bool) {
 	}
 	if !again {
 		f.finish()
+		f.began = f.p.calls[i].began
 		f.complete(r, err)
 	}
 	return again

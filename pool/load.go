@@ -11,7 +11,7 @@ type load struct {
 }
 
 // chunkPatience is how long a chunk that could go waits for the rest of its arguments.
-const chunkPatience = time.Millisecond
+const chunkPatience = 20 * time.Millisecond
 
 // fill puts the next arguments into the next slot. It reports false when there are none, or no room for them.
 //

@@ -318,7 +318,7 @@ func TestRoomWaitEnds(t *testing.T) {
 		}()
 		proctest.Eventually(t, time.Minute, func() bool { return pool.CallersWithoutRoom(p) == 1 }, "the caller waits for room")
 		cancel(errInput)
-		if err := <-sends; err != errInput {
+		if err := <-sends; !errors.Is(err, errInput) {
 			t.Errorf("the caller: %v", err)
 		}
 		if _, err := waits.Get(t.Context()); err != errInput {

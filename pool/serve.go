@@ -40,8 +40,11 @@ func (w *worker) serve(message uint64) error {
 	w.turn = turn{on: true, slot: i, message: message, serial: serial}
 	w.chunk = w.chunk[:0]
 	w.enter()
-	if sl.timed != 0 {
+	if timed := sl.timed; timed != 0 {
 		w.turn.began = time.Now()
+		if timed&tellBegan != 0 {
+			sl.began.Store(w.turn.began.UnixNano())
+		}
 	}
 	w.prepare(sl)
 	return w.carryOn()
@@ -151,7 +154,7 @@ func (w *worker) attempt(sl *slot, item []byte, out *reply) {
 func (w *worker) commit() error {
 	t := &w.turn
 	sl := &w.slots[t.slot]
-	if sl.timed != 0 {
+	if sl.timed&tellRan != 0 {
 		sl.ran = int64(time.Since(t.began))
 	}
 	w.leaveSegments()

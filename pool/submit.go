@@ -97,9 +97,13 @@ func (p *Pool) enqueue(i uint32) {
 	}
 	c.got = outcome{}
 	if c.timed || c.count > 1 || c.serial%timedOf == 1 { // the first, too
-		if sl.timed = 1; c.since.IsZero() {
+		if sl.timed = tellRan; c.since.IsZero() {
 			c.since = time.Now()
 		}
+	}
+	if c.future != nil {
+		sl.timed |= tellBegan
+		sl.began.Store(0)
 	}
 	if c.options.Hard > 0 {
 		p.watchDeadlines()

@@ -12,7 +12,7 @@ import (
 
 const (
 	argBytes    = 144 // arguments up to this size are in the slot itself
-	resultBytes = 160 // so are results
+	resultBytes = 152 // so are results
 
 	roomBytes    = 64
 	recordBytes  = 512
@@ -63,7 +63,7 @@ type record struct {
 //	 28     4  count      parent               worker           arguments in it, from 1
 //	 32     8  soft       parent               worker           soft deadline in ns, 0: none
 //	 40     4  cancel     parent               worker           serial of the attempt whose context is to end
-//	 44     4  timed      parent               worker           not 0: fill in ran
+//	 44     4  timed      parent               worker           bit 0: fill in ran, bit 1: fill in began
 //	 48   144  args
 //	192     8  result     worker               parent           block of the result, 0: in results
 //	200     4  resultLen  worker               parent           bytes
@@ -71,7 +71,8 @@ type record struct {
 //	208     8  ran        worker               parent           ns that the task ran, if timed
 //	216     4  at         worker               parent           which of count runs
 //	220     4  -
-//	224   160  results
+//	224     8  began      worker               parent           ns since 1970 at which it has begun the task, if asked
+//	232   152  results
 type slot struct {
 	_         structs.HostLayout
 	state     atomic.Uint64
@@ -89,6 +90,7 @@ type slot struct {
 	ran       int64
 	at        atomic.Uint32
 	_         [4]byte
+	began     atomic.Int64
 	results   [resultBytes]byte
 }
 
@@ -110,7 +112,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(record{}.failure)-64]
 	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.args)-48]
 	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.result)-192]
-	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.results)-224]
+	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.results)-232]
 	_ = [1]struct{}{}[unsafe.Sizeof(slot{})-slotBytes]
 )
 

@@ -1,0 +1,91 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Began says which worker has begun a task, and when.
+type Began struct {
+	Worker string // its name
+	PID    int
+	At     time.Time
+}
+
+// Bits of slot.timed.
+const (
+	tellRan   = 1
+	tellBegan = 2
+)
+
+// Began says which worker has begun the task, the last if there was more than one attempt, and when; ok is false when none
+// has, or none has told before it died, and for [MapAsync], which has many tasks.
+func (f *Future[R]) Began() (b Began, ok bool) {
+	if f.Ready() {
+		return f.began, !f.began.At.IsZero()
+	}
+	f.mu.Lock()
+	running := f.running
+	f.mu.Unlock()
+	if running == nil {
+		return b, false
+	}
+	if b, ok = running(); !ok && f.Ready() { // just now
+		return f.Began()
+	}
+	return b, ok
+}
+
+// running says which worker runs the task of s in slot i.
+func (p *Pool) running(i uint32, s settler) (b Began, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, state := &p.calls[i], p.slots[i].state.Load()
+	switch {
+	case c.future != s:
+		return b, false
+	case !c.live: // it has ended, and its future does not know yet
+		return c.began, !c.began.At.IsZero()
+	case phaseOf(state) != phaseRunning || serialOf(state) != c.serial:
+		return b, false
+	}
+	return p.begun(i, state)
+}
+
+// begun says, under mu, which worker has begun the task in slot i, whose state is that.
+func (p *Pool) begun(i uint32, state uint64) (b Began, ok bool) {
+	at := p.slots[i].began.Load()
+	worker := p.crew.find(workerOf(state))
+	if at == 0 || worker == nil {
+		return b, false
+	}
+	return Began{Worker: worker.name(), PID: worker.host.PID(), At: time.Unix(0, at)}, true
+}
+
+// unanswered is the error of a call that ends because of err, although its task, in slot i, may go on: if ctx has ended,
+// it says how far the task has come.
+func (p *Pool) unanswered(ctx context.Context, task string, i uint32, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	where := "its result is about to come"
+	if c, s := &p.calls[i], p.slots[i].state.Load(); c.live {
+		switch {
+		case c.homeless:
+			where = "it waits for room in Options.Memory"
+		case c.delayed:
+			where = fmt.Sprintf("it waits for its next attempt, %d have failed", c.tries)
+		case phaseOf(s) == phaseRunning && slices.Contains(p.room.workers, p.crew.find(workerOf(s))):
+			where = p.crew.nameOf(workerOf(s)) + " waits for room for its result in Options.Memory"
+		case phaseOf(s) == phaseRunning:
+			where = "it runs in " + p.crew.nameOf(workerOf(s))
+		case phaseOf(s) == phaseQueued:
+			where = fmt.Sprintf("it is one of %d that wait for one of %d workers", p.queued(), p.crew.awake())
+		}
+	}
+	return fmt.Errorf("pool: task %q: %s: %w", task, where, err)
+}
