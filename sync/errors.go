@@ -24,6 +24,10 @@ var (
 	// ErrNegative says that more of a [WaitGroup] was to be done than was added. Nothing was changed.
 	ErrNegative = lock.ErrNegative
 
+	// ErrTakenForDead says that the other processes have taken this one for dead, as they do when it was ended by a
+	// checkpoint and is restored (CRIU). It gets no lock any more: it has to close the segment, and open it anew.
+	ErrTakenForDead = lock.ErrTakenForDead
+
 	// ErrClosed says that this process has closed the segment. It is an [os.ErrClosed].
 	ErrClosed = lock.ErrClosed
 )

@@ -123,6 +123,9 @@ func (a *attempt) rest(ctx context.Context) (done bool, err error) {
 		return true, err
 	}
 	m.observe(w)
+	if m.life.Lost() {
+		return true, a.leave(ErrTakenForDead, enough)
+	}
 	if ctx.Err() != nil {
 		return true, a.leave(context.Cause(ctx), enough)
 	}

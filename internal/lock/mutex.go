@@ -28,6 +28,7 @@ type Mutex struct {
 	r         *region
 	me        uint32 // owner id of this process; immutable
 	releasing uint32 // 1 from when the fast Unlock is about to free the lock until it is held again; written by the holder only, see settle
+	life      proctab.Life
 	closer    *wait.Closer
 	party     *Party
 	gate      chan struct{} // holds one token: the leader's
@@ -48,6 +49,7 @@ func NewMutex(p *Party, mem []byte, policy wait.Policy) *Mutex {
 	return &Mutex{
 		r:      regionIn(mem),
 		me:     uint32(p.Member.ID()),
+		life:   p.Member.Life(),
 		closer: p.Closer,
 		party:  p,
 		gate:   make(chan struct{}, 1),
@@ -78,7 +80,7 @@ func (m *Mutex) LockFast() bool {
 	}
 	crashpoint.Here("lock.locked")
 	m.holds()
-	if m.closer.Closed() { // see entered
+	if m.closer.Closed() || m.life.Lost() { // see entered
 		m.unlockSlow()
 		return false
 	}
@@ -111,11 +113,16 @@ func (m *Mutex) tryLock(t takeover) error {
 }
 
 // entered ends an acquisition that made the word w. The order matters: this
-// process either sees here that it is closing, or the closing sees the word and waits.
+// process either sees here that it is closing, or the closing sees the word and waits. And one that was
+// taken for dead sees that here, at the latest: the others have not heeded its word.
 func (m *Mutex) entered(w uint32) error {
 	if m.closer.Closed() {
 		m.unlockSlow()
 		return ErrClosed
+	}
+	if m.life.Lost() {
+		m.unlockSlow()
+		return ErrTakenForDead
 	}
 	m.shadow.Acquire()
 	if w&suspect != 0 {
@@ -128,7 +135,7 @@ func (m *Mutex) entered(w uint32) error {
 
 // Unlock frees the lock; one that has not been repaired since the death of an owner goes on waiting
 // for repair. Any goroutine of the process that holds it may call it. It panics when this process
-// does not hold the lock, unless the segment is closed.
+// does not hold the lock, unless the segment is closed or the process was taken for dead.
 func (m *Mutex) Unlock() {
 	if !m.TryUnlock() {
 		panic("lock.Mutex.Unlock: this process does not hold the lock")

@@ -21,7 +21,7 @@ func (m *Mutex) unlockSlow() bool {
 	for {
 		w := m.r.word.Load()
 		if !isHeldBy(w, m.me) {
-			return m.closer.Closed() // then others were free to take it over
+			return m.closer.Closed() || m.life.Lost() // then others were free to take it over
 		}
 		m.shadow.Release()
 		if w&suspect != 0 {

@@ -72,5 +72,7 @@
 // of later deaths of the processes that are attached there, also in their other segments. There the
 // waiters find the lock of the dead process's slot gone, within about a second.
 //
+// A process that is restored from a checkpoint finds its slot dead, or another's: see [Life].
+//
 // The process dumps core before its death is announced, if it does.
 package proctab

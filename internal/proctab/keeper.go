@@ -121,7 +121,7 @@ func (k *keeper) release(s *slot, free uint64) {
 		k.unlink(s)
 		crashpoint.Here("proctab.release.unlinked")
 		// SYNC: release: with this the owner has left.
-		s.word.Store(free)
+		s.leave(free)
 		crashpoint.Here("proctab.release.freed")
 		futex.Wake(s.liveness(), math.MaxInt32)
 		k.head.setPending(0)

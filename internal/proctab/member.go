@@ -153,7 +153,7 @@ func (m *Member) Detach() {
 			unlock()
 		} else {
 			// SYNC: release: with this the owner has left.
-			s.word.Store(free)
+			s.leave(free)
 			crashpoint.Here("proctab.release.bylock")
 			futex.Wake(s.liveness(), math.MaxInt32)
 		}
