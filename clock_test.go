@@ -31,11 +31,6 @@ const (
 
 // unconverted are packages, relative to the module, whose tests still measure time. None may be added.
 var unconverted = []string{
-	"internal/futex",
-	"internal/lock",
-	"internal/proctab",
-	"internal/wait",
-	"sync",
 }
 
 // sleepsUnconverted counts the sleeps that are left; it goes away when it is at mostSleeps.

@@ -82,12 +82,12 @@ func TestBarrierComeDuringAction(t *testing.T) {
 	first, second := make(chan error), make(chan error)
 	go func() { _, err := waitBarrier(b); first <- err }()
 	<-acting
-	short, cancel := context.WithTimeout(background, 5*time.Millisecond)
+	short, cancel := context.WithTimeout(background, 5*time.Millisecond) //clock: a waiter that gives up is the subject
 	defer cancel()
 	_, err := b.Wait(short)
 	wantErr(t, "who gives up during the action", err, context.DeadlineExceeded)
 	go func() { _, err := waitBarrier(b); second <- err }()
-	time.Sleep(5 * time.Millisecond)
+	asleepOn(t, seg, "b", 1)
 	go_on <- true
 	wantErr(t, "the first round", <-first, nil)
 	<-acting

@@ -27,7 +27,7 @@ func newBarrier(t testing.TB, seg *shm.Segment, parties int, o shmsync.BarrierOp
 
 // waitBarrier waits as a test does that would rather fail than wait for ever.
 func waitBarrier(b *shmsync.Barrier) (int, error) {
-	ctx, cancel := context.WithTimeout(background, 10*soon)
+	ctx, cancel := context.WithTimeout(background, hangs)
 	defer cancel()
 	return b.Wait(ctx)
 }
@@ -93,7 +93,7 @@ func barrierObey(seg *shm.Segment, b *shmsync.Barrier, order, n string) {
 		}
 	case "timed":
 		var cancel func()
-		ctx, cancel = context.WithTimeout(ctx, 50*time.Millisecond)
+		ctx, cancel = context.WithTimeout(ctx, 50*time.Millisecond) //clock: the time-out is the subject
 		defer cancel()
 		fallthrough
 	case "wait", "leave":
@@ -136,5 +136,5 @@ func waited(t testing.TB, c *proctest.Child, want string) (at time.Time) {
 // arrived waits until n have come and wait.
 func arrived(t testing.TB, b *shmsync.Barrier, n int) {
 	t.Helper()
-	proctest.Eventually(t, 5*time.Second, func() bool { return b.Waiting() == n }, fmt.Sprint(n, " wait"))
+	proctest.Eventually(t, hangs, func() bool { return b.Waiting() == n }, fmt.Sprint(n, " wait"))
 }

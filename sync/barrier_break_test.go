@@ -101,7 +101,7 @@ func TestBarrierTimeout(t *testing.T) {
 	began := time.Now()
 	others[1].Send("timed")
 	at := waited(t, others[1], "deadline")
-	if took := at.Sub(began); took < 50*time.Millisecond {
+	if took := at.Sub(began); took < 50*time.Millisecond { //clock: at least so long
 		t.Errorf("it gave up after %v", took)
 	}
 	waited(t, others[0], fmt.Sprintf("broken %d by %d", shmsync.BrokenByGivingUp, others[1].PID()))

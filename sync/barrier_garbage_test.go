@@ -43,7 +43,7 @@ func TestBarrierGarbage(t *testing.T) {
 				}
 			}
 		}
-		ctx, cancel := context.WithTimeout(background, time.Millisecond)
+		ctx, cancel := context.WithTimeout(background, time.Millisecond) //clock: with such words it may wait for ever
 		for range 2 {
 			b.Wait(ctx)
 			b.Waiting()

@@ -43,7 +43,7 @@ var blockedAgent = proctest.Register("blocked-agent", func(args []string) {
 		case "detect":
 			err = detecting(name).Lock(background)
 		case "brief":
-			err = lockWithin(detecting(name), 300*time.Millisecond)
+			err = lockWithin(detecting(name), 300*time.Millisecond) //clock: the time-out is the subject
 		case "unlock":
 			mutex(name).Unlock()
 		case "repair":
@@ -103,7 +103,7 @@ func report(t testing.TB, seg *shm.Segment) *shmsync.BlockedReport {
 // reportOf waits until that many waits are reported.
 func reportOf(t testing.TB, seg *shm.Segment, waits int) (r *shmsync.BlockedReport) {
 	t.Helper()
-	proctest.Eventually(t, soon, func() bool {
+	proctest.Eventually(t, hangs, func() bool {
 		r = report(t, seg)
 		return len(r.Waits) == waits
 	}, fmt.Sprintf("there should be %d waits", waits))

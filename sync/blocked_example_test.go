@@ -54,7 +54,7 @@ func ExampleBlocked() {
 			log.Fatal(err)
 		}
 		if len(report.Waits) == 0 {
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // between two looks
 			continue
 		}
 		w := report.Waits[0]

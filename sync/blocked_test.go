@@ -78,7 +78,7 @@ func TestBlockedUnlisted(t *testing.T) {
 		each("40", func(i string) { must(newMutex(t, seg, i).Lock(background)) })
 		c := blockedAgents(t, seg, 1)[0]
 		c.Send("crowd 40")
-		proctest.Eventually(t, soon, func() bool {
+		proctest.Eventually(t, hangs, func() bool {
 			r := report(t, seg)
 			return len(r.Waits) == 31 && r.Unlisted == 9
 		}, "31 of 40 waits should be listed")

@@ -15,7 +15,7 @@ import (
 // chaosPause is what happens between two steps: most of the time nothing.
 func chaosPause(r *rand.Rand) {
 	if r.IntN(20) == 0 {
-		time.Sleep(time.Duration(r.IntN(1000)) * time.Microsecond)
+		time.Sleep(time.Duration(r.IntN(1000)) * time.Microsecond) // a runner that takes its time is the subject
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 // until waits, in a check, for what other processes do.
 func until(what string, cond func() bool) {
-	for began := time.Now(); !cond(); time.Sleep(time.Millisecond) {
+	for began := time.Now(); !cond(); time.Sleep(time.Millisecond) { // between two looks
 		if time.Since(began) > chaosStuck/2 {
 			panic("not in time: " + what)
 		}
@@ -116,6 +116,6 @@ func (c *chaosEvent) check(k int) {
 		must(c.e.Wait(background))
 		return
 	}
-	time.Sleep(2 * time.Millisecond)
+	time.Sleep(2 * time.Millisecond) // so that others may wait by then
 	c.e.Set()
 }

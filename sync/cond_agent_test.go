@@ -124,7 +124,7 @@ func startCondAgent(t testing.TB, seg *shm.Segment, policy shmsync.WaitPolicy) *
 // waiting fails the test unless n goroutines wait, at once or soon.
 func waiting(t testing.TB, c *shmsync.Cond, n int) {
 	t.Helper()
-	proctest.Eventually(t, 10*time.Second, func() bool { return c.Waiting() == n }, fmt.Sprintf("%d goroutines wait", n))
+	proctest.Eventually(t, hangs, func() bool { return c.Waiting() == n }, fmt.Sprintf("%d goroutines wait", n))
 }
 
 // asleep is waiting, for waiters that have given up the lock "m", too. They are counted while they still hold it: who
@@ -133,16 +133,17 @@ func asleep(t testing.TB, seg *shm.Segment, c *shmsync.Cond, n int) {
 	t.Helper()
 	waiting(t, c, n)
 	m := newMutex(t, seg, "m")
-	wantErr(t, "lock what the waiters have given up", lockWithin(m, 10*time.Second), nil)
+	wantErr(t, "lock what the waiters have given up", lockWithin(m, soon), nil)
 	m.Unlock()
 }
 
-// silent fails the test when one of the children says something within some milliseconds. It asks each of them for
-// something else, whose answer must be the next line.
+// silent fails the test when one of the children says something unasked. It asks each of them for something else, a few
+// times, whose answers must be the next lines.
 func silent(t testing.TB, children ...*proctest.Child) {
 	t.Helper()
-	time.Sleep(20 * time.Millisecond)
-	for _, c := range children {
-		told(t, c, "notify 0", "ok")
+	for range 3 {
+		for _, c := range children {
+			told(t, c, "notify 0", "ok")
+		}
 	}
 }

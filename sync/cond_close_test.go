@@ -66,9 +66,5 @@ func TestCondCloseAfterSignal(t *testing.T) {
 	wantErr(t, "close", mine.Close(), nil)
 	wantErr(t, "the waiter", <-got, shmsync.ErrClosed)
 	m.Unlock()
-	began := time.Now()
 	wantErr(t, "the other", <-other, nil)
-	if took := time.Since(began); took > soon {
-		t.Errorf("the signal arrived after %v", took)
-	}
 }

@@ -88,7 +88,7 @@ func TestCondCrowd(t *testing.T) {
 	other := startCondAgent(t, seg, shmsync.Adaptive)
 	other.Send(fmt.Sprint("wait ", crowd))
 	waiting(t, c, crowd)
-	time.Sleep(30 * time.Millisecond)
+	asleepOn(t, seg, "c", 1)
 	other.Send("threads")
 	var n int
 	if fmt.Sscan(other.Line(), &n); n < 1 || n > 16 {

@@ -29,13 +29,9 @@ func TestCondWaiterDies(t *testing.T) {
 				asleep(t, seg, c, 3)
 				victim.Kill()
 				waiting(t, c, 2)
-				began := time.Now()
 				c.Notify(2)
 				for _, a := range survivors {
 					a.Expect("ok")
-				}
-				if took := time.Since(began); took >= soon/2 {
-					t.Errorf("the others returned after %v", took)
 				}
 				waiting(t, c, 0)
 			}
@@ -88,9 +84,6 @@ func TestCondSignalledWaiterDies(t *testing.T) {
 				other.Expect("ok")
 				other.Expect("ok")
 				took := time.Since(began)
-				if took > soon {
-					t.Errorf("the signal arrived after %v", took)
-				}
 				t.Logf("waited %s: %v after the death", when, took)
 				waiting(t, c, 1)
 				silent(t, other)
@@ -160,7 +153,7 @@ func TestCondHolderDies(t *testing.T) {
 			waiting(t, c, 4)
 			holder.Kill()
 			began := time.Now()
-			proctest.Eventually(t, soon, func() bool { return c.Waiting() < 4 }, "a waiter returns")
+			proctest.Eventually(t, hangs, func() bool { return c.Waiting() < 4 }, "a waiter returns")
 			took := time.Since(began)
 			c.Broadcast()
 			deaths := 0
@@ -262,18 +255,14 @@ func TestCondNotifierDies(t *testing.T) {
 		waiting(t, c, 6)
 		notifier := startCondAgent(t, seg, shmsync.Park)
 		notifier.Send([]string{"broadcast", "signal", "notify 4"}[i%3])
-		time.Sleep(time.Duration(rand.IntN(200)) * time.Microsecond)
+		time.Sleep(time.Duration(rand.IntN(200)) * time.Microsecond) // a random moment is the subject
 		notifier.Kill()
-		began := time.Now()
 		c.Broadcast()
 		waiting(t, c, 0)
 		for _, a := range others {
 			for range 3 {
 				a.Expect("ok")
 			}
-		}
-		if took := time.Since(began); took > soon {
-			t.Errorf("all returned after %v", took)
 		}
 	}
 	for _, a := range others {

@@ -92,7 +92,7 @@ func TestCondLockFails(t *testing.T) {
 	c.Signal()
 	wantErr(t, "the first", <-first, errFailing)
 	wantErr(t, "the second", <-second, nil)
-	ctx, cancel := context.WithTimeout(background, time.Millisecond)
+	ctx, cancel := context.WithTimeout(background, time.Millisecond) //clock: the time-out is the subject
 	defer cancel()
 	wantErr(t, "lock", m.Lock(background), nil)
 	err := c.Wait(ctx, failing{m})

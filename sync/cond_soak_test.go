@@ -91,20 +91,19 @@ func TestCondTradersDie(t *testing.T) {
 		traders[i] = proctest.Start(t, condTrader, seg.Path(), side)
 	}
 	traded := func() int64 { return k.trades[0].Load() + k.trades[1].Load() }
-	kills, worst := 0, time.Duration(0)
-	for end := time.Now().Add(longer(3 * time.Second)); time.Now().Before(end); kills++ {
-		time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
+	kills := times(60)
+	for kill := range kills {
+		time.Sleep(time.Duration(rand.IntN(10)) * time.Millisecond) // a random moment is the subject
 		i := rand.IntN(len(traders))
 		traders[i].Kill()
-		if kills%3 == 0 { // the others have to go on without a newcomer that looks after the lock
-			began, before := time.Now(), traded()
-			proctest.Eventually(t, soon+soon/2, func() bool { return traded() > before }, "trade goes on")
-			worst = max(worst, time.Since(began))
+		if kill%3 == 0 { // the others have to go on without a newcomer that looks after the lock
+			before := traded()
+			proctest.Eventually(t, hangs, func() bool { return traded() > before }, "trade goes on")
 		}
 		traders[i] = proctest.Start(t, condTrader, seg.Path(), sides[i])
 	}
 	before := traded()
-	proctest.Eventually(t, soon, func() bool { return traded() > before+100 }, "trade goes on in the end")
+	proctest.Eventually(t, hangs, func() bool { return traded() > before+100 }, "trade goes on in the end")
 	for _, c := range traders {
 		c.Kill()
 	}
@@ -112,5 +111,5 @@ func TestCondTradersDie(t *testing.T) {
 	if goods < 0 || goods > marketSize || goods-difference > int64(2*(kills+len(sides))) || difference-goods > int64(2*(kills+len(sides))) {
 		t.Errorf("%d goods, %d more brought than taken, after %d deaths", goods, difference, kills)
 	}
-	t.Logf("%d trades, %d deaths, the longest pause after one %v", traded(), kills, worst)
+	t.Logf("%d trades, %d deaths", traded(), kills)
 }

@@ -34,7 +34,7 @@ var barrierActs = map[string]func(seg *shm.Segment, b *shmsync.Barrier){
 		b.Wait(background)
 	},
 	"give up": func(_ *shm.Segment, b *shmsync.Barrier) {
-		ctx, cancel := context.WithTimeout(background, time.Millisecond)
+		ctx, cancel := context.WithTimeout(background, time.Millisecond) //clock: the time-out is the subject
 		defer cancel()
 		b.Wait(ctx)
 	},
@@ -123,7 +123,7 @@ func (c barrierCrash) run(t *testing.T) (completed bool) {
 		arrived(t, parties[0], c.waiting)
 		v.Send("go")
 	}
-	time.Sleep(2 * time.Millisecond)
+	time.Sleep(2 * time.Millisecond) // so that they mostly sleep; both must do
 	for _, b := range parties[c.waiting:] {
 		go come(b)
 	}

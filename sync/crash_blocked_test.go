@@ -32,13 +32,13 @@ var blockedCrasher = proctest.Register("blocked-crasher", func(args []string) {
 	switch args[1] {
 	case "wait":
 		crashpoint.Arm(n)
-		if err := lockWithin(m, 20*time.Millisecond); verdict(err) != "deadline" {
+		if err := lockWithin(m, 20*time.Millisecond); verdict(err) != "deadline" { //clock: the time-out is the subject
 			panic(err)
 		}
 	case "deadlock": // the other process waits for what this one holds
 		must(wanted.Lock(background))
 		for len(must1(shmsync.Blocked(seg)).Waits) == 0 {
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // between two looks
 		}
 		crashpoint.Arm(n)
 		if err := m.Lock(background); !errors.Is(err, shmsync.ErrDeadlock) {
@@ -48,7 +48,7 @@ var blockedCrasher = proctest.Register("blocked-crasher", func(args []string) {
 	case "close":
 		go m.Lock(background)
 		for len(must1(shmsync.Blocked(seg)).Waits) == 0 {
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // between two looks
 		}
 		crashpoint.Arm(n)
 		must(seg.Close())
@@ -78,7 +78,7 @@ func crashBlocked(t *testing.T, act string, n int) (completed bool) {
 	must(held.Lock(background))
 	c := proctest.Start(t, blockedCrasher, seg.Path(), act, strconv.Itoa(n))
 	if act == "deadlock" {
-		proctest.Eventually(t, soon, func() bool {
+		proctest.Eventually(t, hangs, func() bool {
 			err := wanted.TryLock()
 			if err == nil {
 				wanted.Unlock()

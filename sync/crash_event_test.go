@@ -21,7 +21,7 @@ var eventActs = map[string]func(e *shmsync.Event) error{
 	"pulse": func(e *shmsync.Event) error { e.Set(); e.Clear(); return nil },
 	"wait":  func(e *shmsync.Event) error { return e.Wait(background) },
 	"timed": func(e *shmsync.Event) error {
-		if err := eventWithin(e, time.Millisecond); verdict(err) != "deadline" {
+		if err := eventWithin(e, time.Millisecond); verdict(err) != "deadline" { //clock: the time-out is the subject
 			return errors.New("it was set")
 		}
 		return nil
@@ -74,10 +74,10 @@ func crashEventAt(t *testing.T, act string, sleepers, n int) (completed bool) {
 	}
 	v := proctest.Start(t, eventCrasher, seg.Path(), act, strconv.Itoa(n))
 	v.Expect("ready")
-	time.Sleep(2 * time.Millisecond)
+	time.Sleep(2 * time.Millisecond) // so that they mostly sleep; both must do
 	v.Send("go")
 	if act == "wait" {
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(2 * time.Millisecond) // so that they mostly sleep; both must do
 		e.Set()
 	}
 	state := v.Wait()
@@ -87,15 +87,11 @@ func crashEventAt(t *testing.T, act string, sleepers, n int) (completed bool) {
 	if completed && (act == "set" || act == "wait") != e.IsSet() {
 		t.Errorf("%s completed, and set is %v", act, e.IsSet())
 	}
-	began := time.Now()
 	if act == "timed" { // nobody has set it
 		e.Set()
 	}
 	for _, c := range others {
 		c.Expect("ok")
-		if took := time.Since(began); took > soon {
-			t.Errorf("%s, point %d: a sleeper returned after %v", act, n, took)
-		}
 		c.Kill()
 	}
 	e.Set()

@@ -81,12 +81,12 @@ func crashOnce(t *testing.T, function, situation string, n int) (completed bool)
 	v.Send("go")
 	switch situation {
 	case "with waiters":
-		for end := time.Now().Add(10 * time.Millisecond); steps.Load() == 0 && time.Now().Before(end); {
+		for look := 0; steps.Load() == 0 && look < 100; look++ {
 			time.Sleep(100 * time.Microsecond) // until the victim is at it, or has died before
 		}
 		go do()
 	case "waits for one who dies":
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond) // so that the victim mostly waits; both must do
 		go do()
 		first.Kill()
 	}

@@ -91,8 +91,8 @@ func crashRecursive(t *testing.T, way, situation string, n int) (completed bool)
 	}
 	v.Send("go")
 	if situation == "waited for" {
-		for end := time.Now().Add(10 * time.Millisecond); inside.Load() == 0 && time.Now().Before(end); {
-			time.Sleep(10 * time.Microsecond)
+		for look := 0; inside.Load() == 0 && look < 1000; look++ {
+			time.Sleep(10 * time.Microsecond) // until the victim is inside, or has died before
 		}
 		go lock()
 	}

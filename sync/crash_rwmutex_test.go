@@ -55,7 +55,7 @@ var rwActs = map[string]func(m *shmsync.RWMutex, inside *shm.Uint32){
 }
 
 func rwBriefly(lock func(context.Context) error, unlock func()) {
-	ctx, cancel := context.WithTimeout(background, 5*time.Millisecond)
+	ctx, cancel := context.WithTimeout(background, 5*time.Millisecond) //clock: the time-out is the subject
 	defer cancel()
 	if lock(ctx) == nil {
 		unlock()
@@ -159,7 +159,7 @@ func rwCrash(t *testing.T, act string, scene, n int) (completed bool) {
 			other.Expect("ready")
 			others = append(others, other)
 		}
-		time.Sleep(3 * time.Millisecond)
+		time.Sleep(3 * time.Millisecond) // so that the victim mostly waits; both must do
 		must(rwObey(m, map[string]string{"lock": "unlock", "rlock": "runlock"}[s.held]))
 	}
 	state := c.Wait()

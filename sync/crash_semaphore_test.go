@@ -45,7 +45,7 @@ func tryAndRelease(s *shmsync.Semaphore) error {
 }
 
 func giveUp(s *shmsync.Semaphore) error {
-	if err := acquireWithin(s, victimHas, 2*unitsSleep); verdict(err) == "deadline" {
+	if err := acquireWithin(s, victimHas, 2*unitsSleep); verdict(err) == "deadline" { //clock: the time-out is the subject
 		return nil
 	}
 	return releaseUnits(s)
@@ -142,11 +142,11 @@ func (x unitScene) crash(t *testing.T, scene int, undo bool, n int) (completed b
 	}
 	v.Send("go")
 	if x.late {
-		time.Sleep(unitsSleep)
+		time.Sleep(unitsSleep) // so that they mostly sleep; both must do
 		others = surviveUnits(t, seg, x.survivors)
 	}
 	if x.lets {
-		time.Sleep(unitsSleep)
+		time.Sleep(unitsSleep) // so that they mostly sleep; both must do
 		wantErr(t, "release", s.Release(x.held), nil)
 	}
 	state := v.Wait()
@@ -178,6 +178,6 @@ func surviveUnits(t *testing.T, seg *shm.Segment, k int) (all []*proctest.Child)
 		c.Expect("waiting")
 		all = append(all, c)
 	}
-	time.Sleep(unitsSleep)
+	time.Sleep(unitsSleep) // so that they mostly sleep; both must do
 	return all
 }

@@ -92,11 +92,11 @@ func (x groupScene) crash(t *testing.T, scene int, undo bool, n int) (completed 
 	waiter := startWaitGroupAgent(t, seg)
 	if !x.dead { // else it would count anew
 		waiter.Send("timed 0")
-		time.Sleep(unitsSleep)
+		time.Sleep(unitsSleep) // so that they mostly sleep; both must do
 	}
 	v.Send("go")
 	if x.added > 0 {
-		time.Sleep(unitsSleep)
+		time.Sleep(unitsSleep) // so that they mostly sleep; both must do
 		wantErr(t, "done", g.Add(-x.added), nil)
 	}
 	state := v.Wait()

@@ -151,7 +151,7 @@ func TestNoFalseDeadlock(t *testing.T) {
 		c = append(c, proctest.Start(t, deadlockStorm, seg.Path()))
 	}
 	reports, waits := 0, 0
-	for end := time.Now().Add(longer(2 * time.Second)); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for reports < times(1000) || waits == 0 {
 		r := report(t, seg)
 		if len(r.Cycles) != 0 {
 			t.Fatalf("a cycle is reported:\n%v", r)
@@ -167,7 +167,7 @@ func TestNoFalseDeadlock(t *testing.T) {
 		child.WaitOK()
 	}
 	t.Logf("%d rounds, %d reports of %d waits", rounds, reports, waits)
-	if rounds == 0 || waits == 0 {
+	if rounds == 0 {
 		t.Error("there was no storm")
 	}
 }
@@ -201,12 +201,12 @@ func TestBlockedGarbage(t *testing.T) {
 			}
 			began := time.Now()
 			_ = report(t, seg).String()
-			err := lockWithin(locks[rnd.IntN(2)], time.Millisecond)
+			err := lockWithin(locks[rnd.IntN(2)], time.Millisecond) //clock: with such words it may wait for ever
 			if err == nil {
 				t.Fatal("locked what another process holds")
 			}
 			_ = err.Error()
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took > hangs {
 				t.Fatalf("took %v", took)
 			}
 		}

@@ -26,13 +26,9 @@ func TestEventStorm(t *testing.T) {
 		for _, c := range all {
 			c.Line()
 		}
-		began := time.Now()
 		e.Set()
 		for _, c := range all {
 			c.Expect("ok")
-		}
-		if took := time.Since(began); took > soon {
-			t.Errorf("all were through after %v", took)
 		}
 		e.Clear()
 	}

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
@@ -160,7 +159,7 @@ func TestMarshal(t *testing.T) {
 	c := proctest.Start(t, unmarshaler, base64.StdEncoding.EncodeToString(b))
 	c.Expect("the lock locked")
 	c.Send("go on")
-	time.Sleep(5 * time.Millisecond)
+	asleepOn(t, seg, "the lock", 1)
 	m.Unlock()
 	c.Expect("ok")
 	c.WaitOK()

@@ -35,7 +35,7 @@ func TestWaitKeepsObject(t *testing.T) {
 			}
 			cancel()
 			wantErr(t, "the wait", <-done, context.Canceled)
-			proctest.Eventually(t, soon, func() bool {
+			proctest.Eventually(t, hangs, func() bool {
 				runtime.GC()
 				return must1(seg.Internal().Check()).Graves == 0
 			}, "after the wait the memory should be free")

@@ -26,8 +26,8 @@ var background = context.Background()
 // long selects the heavy forms of tests.
 var long = os.Getenv("SHMKIT_LONG") != ""
 
-// soon is how long the survivors of a death may need to go on.
-const soon = 2 * time.Second
+// soon is how long a lock with a deadline waits for what comes for certain.
+const soon = hangs
 
 // hangs is how long a test waits for an event before it says that the event does not come.
 const hangs = 2 * time.Minute
@@ -167,20 +167,22 @@ func startAgent(t testing.TB, seg *shm.Segment) *proctest.Child {
 	return c
 }
 
-// asleepOn returns when n processes sleep on the object of that name, or are about to.
+// asleepOn returns when n processes or more sleep on the object of that name, or are about to.
 func asleepOn(t testing.TB, seg *shm.Segment, name string, n int) {
 	t.Helper()
-	proctest.Eventually(t, hangs, func() bool {
-		r, err := shmsync.Blocked(seg)
-		must(err)
-		waits := 0
-		for _, w := range r.Waits {
-			if w.Object == name {
-				waits++
-			}
+	proctest.Eventually(t, hangs, func() bool { return waitsFor(seg, name) >= n }, fmt.Sprintf("%d processes wait for %s", n, name))
+}
+
+// waitsFor is how many waits for the object of that name are listed: one of each process, in each role.
+func waitsFor(seg *shm.Segment, name string) (waits int) {
+	r, err := shmsync.Blocked(seg)
+	must(err)
+	for _, w := range r.Waits {
+		if w.Object == name {
+			waits++
 		}
-		return waits == n
-	}, fmt.Sprintf("%d processes wait for %s", n, name))
+	}
+	return waits
 }
 
 // told has the child do something and expects its report.
@@ -240,14 +242,14 @@ func mustLock(m repairable) (died bool) {
 	return died
 }
 
-// longer is how long a test that could go on for ever does so: usual by default, half of it with -short, five times as
-// long with SHMKIT_LONG=1.
-func longer(usual time.Duration) time.Duration {
+// times is how often a test does what it could go on with for ever: n by default, half of it with -short, five times
+// as often with SHMKIT_LONG=1.
+func times(n int) int {
 	switch {
 	case long:
-		return 5 * usual
+		return 5 * n
 	case flag.Parsed() && testing.Short():
-		return usual / 2
+		return (n + 1) / 2
 	}
-	return usual
+	return n
 }

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
@@ -28,7 +27,7 @@ func TestOnceClosed(t *testing.T) {
 	<-running
 	waiter := make(chan error)
 	go func() { waiter <- c.Do(background, func() error { return nil }) }()
-	time.Sleep(5 * time.Millisecond)
+	asleepOn(t, seg, "o", 1)
 	var held *shm.HeldError
 	if err := mine.Close(); !errors.As(err, &held) || !slices.Equal(held.Objects, []string{"o"}) {
 		t.Errorf("close: %v", err)

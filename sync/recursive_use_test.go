@@ -81,7 +81,7 @@ func TestRecursiveGarbage(t *testing.T) {
 			}
 		}
 		scribble()
-		ctx, cancel := context.WithTimeout(background, time.Millisecond)
+		ctx, cancel := context.WithTimeout(background, time.Millisecond) //clock: with such words it may wait for ever
 		for _, err := range []error{m.Lock(ctx, h), m.TryLock(h), m.Lock(ctx, h)} {
 			if err == nil {
 				m.Unlock(h)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -26,7 +25,10 @@ func TestRWMutexCloseWithHeldLock(t *testing.T) {
 		case "write":
 			wantErr(t, "Lock", m.Lock(background), nil)
 		}
-		waiter := rwAgentIn(t, seg, "lock")
+		waiter := startRWAgent(t, seg)
+		if waiter.Send("lock"); held != "" {
+			asleepOn(t, seg, "a", 1)
+		}
 		if held == "" {
 			waiter.Expect("ok")
 			told(t, waiter, "unlock", "ok")
@@ -66,11 +68,11 @@ func TestRWMutexCloseEndsWaits(t *testing.T) {
 		got := make(chan error)
 		waiters := 20
 		go func() { got <- m.Lock(background) }()
-		time.Sleep(10 * time.Millisecond)
+		asleepOn(t, seg, "a", 1)
 		for range waiters - 1 {
 			go func() { got <- m.RLock(background) }()
 		}
-		time.Sleep(10 * time.Millisecond)
+		asleepOn(t, seg, "a", 2)
 		wantErr(t, "close", mine.Close(), nil)
 		for range waiters {
 			wantErr(t, "a waiter", <-got, shmsync.ErrClosed)

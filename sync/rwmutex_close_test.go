@@ -21,7 +21,7 @@ import (
 // garbage collector runs all the time, so that what is closed is also unmapped.
 var rwCloser = proctest.Register("rwmutex-closer", func(args []string) {
 	debug.SetGCPercent(1)
-	for end := time.Now().Add(longer(1500 * time.Millisecond)); time.Now().Before(end); {
+	for range times(150) {
 		seg, err := shm.Open(args[0])
 		must(err)
 		var wg sync.WaitGroup
@@ -29,7 +29,7 @@ var rwCloser = proctest.Register("rwmutex-closer", func(args []string) {
 		for range 4 {
 			wg.Go(func() { rwUseUntilClosed(seg, closed) })
 		}
-		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
+		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond) // a random moment is the subject
 		if err := seg.Close(); err != nil && !errors.As(err, new(*shm.HeldError)) {
 			panic(err)
 		}
@@ -55,7 +55,7 @@ func rwUseUntilClosed(seg *shm.Segment, closed <-chan struct{}) {
 		case 3:
 			err = m.RLock(background)
 		default:
-			err = rwWithin(time.Duration(rand.IntN(100))*time.Microsecond, m.RLock)
+			err = rwWithin(time.Duration(rand.IntN(100))*time.Microsecond, m.RLock) //clock: waiters that give up are the subject
 		}
 		if err == nil {
 			if rand.IntN(10) == 0 {
@@ -109,7 +109,7 @@ func TestRWMutexCloseRace(t *testing.T) {
 				runtime.Gosched()
 				inside.Add(-weight)
 				unlock()
-				time.Sleep(10 * time.Microsecond)
+				runtime.Gosched()
 			}
 		})
 	}

@@ -42,6 +42,6 @@ func TestRWMutexDetectsDeadlock(t *testing.T) {
 	wantErr(t, "Lock b here", <-got, nil)
 	b.Unlock()
 	a.Unlock()
-	proctest.Eventually(t, soon, func() bool { return thereA.TryLock() == nil }, "the lock stays held")
+	proctest.Eventually(t, hangs, func() bool { return thereA.TryLock() == nil }, "the lock stays held")
 	thereA.Unlock()
 }

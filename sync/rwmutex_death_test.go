@@ -4,10 +4,8 @@ package shmsync_test
 
 import (
 	"errors"
-	"slices"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
@@ -42,22 +40,10 @@ func rwAgentThat(t testing.TB, seg *shm.Segment, order, want string) *proctest.C
 func rwAgentIn(t testing.TB, seg *shm.Segment, order string) *proctest.Child {
 	t.Helper()
 	c := startRWAgent(t, seg)
+	before := waitsFor(seg, "a")
 	c.Send(order)
-	time.Sleep(10 * time.Millisecond)
+	asleepOn(t, seg, "a", before+1)
 	return c
-}
-
-// rwInTime returns what f does, which must not take longer than survivors may need.
-func rwInTime(t testing.TB, what string, f func() error) error {
-	t.Helper()
-	began := time.Now()
-	err := f()
-	if took := time.Since(began); took > soon {
-		t.Errorf("%s took %v", what, took)
-	} else {
-		t.Logf("%s: %v after %v", what, err, took)
-	}
-	return err
 }
 
 // Processes that hold read locks die: nobody is told, a writer that sleeps wakes, and others get the lock in every way.
@@ -71,11 +57,11 @@ func TestRWMutexReaderDies(t *testing.T) {
 		}
 		got := make(chan error)
 		go func() { got <- m.Lock(background) }()
-		time.Sleep(10 * time.Millisecond)
+		asleepOn(t, seg, "a", 1)
 		for _, c := range all {
 			c.Kill()
 		}
-		wantErr(t, "the waiting writer", rwInTime(t, "the waiting writer", func() error { return <-got }), nil)
+		wantErr(t, "the waiting writer", <-got, nil)
 		m.Unlock()
 		for way, lock := range rwWays {
 			c := rwAgentThat(t, seg, "rlock", "ok")
@@ -98,7 +84,7 @@ func TestRWMutexWriterDies(t *testing.T) {
 		for range 20 {
 			go func() { near <- m.RLock(background) }()
 		}
-		time.Sleep(10 * time.Millisecond)
+		asleepOn(t, seg, "a", 2)
 		writer.Kill()
 		for range 20 {
 			wantErr(t, "a reader that waits here", <-near, shmsync.ErrOwnerDied)
@@ -142,9 +128,9 @@ func TestRWMutexWaitingWriterDies(t *testing.T) {
 	second.Kill() // it waited for the first
 	got := make(chan error)
 	go func() { got <- m.RLock(background) }()
-	time.Sleep(10 * time.Millisecond)
+	asleepOn(t, seg, "a", 3) // the writer, the reader far away, and those here
 	writer.Kill()
-	wantErr(t, "a reader here", rwInTime(t, "a reader here", func() error { return <-got }), nil)
+	wantErr(t, "a reader here", <-got, nil)
 	far.Expect("ok")
 	told(t, far, "try", "locked")
 	m.RUnlock()
@@ -166,21 +152,12 @@ func TestRWMutexWaitingReaderDies(t *testing.T) {
 	stopped.Signal(syscall.SIGSTOP)
 	stopped.WaitStopped()
 	m.Unlock()
-	var rounds []time.Duration
 	for range 100 {
-		began := time.Now()
 		wantErr(t, "Lock", rwWithin(soon, m.Lock), nil)
 		m.Unlock()
-		rounds = append(rounds, time.Since(began))
-	}
-	t.Logf("first %v", rounds[0])
-	slices.Sort(rounds)
-	if rounds[50] > time.Millisecond {
-		t.Errorf("half of the writers waited for %v", rounds[50])
 	}
 	wantErr(t, "Lock", m.Lock(background), nil)
 	stopped.Signal(syscall.SIGCONT)
-	time.Sleep(5 * time.Millisecond)
 	m.Unlock()
 	stopped.Expect("ok")
 	stopped.Kill()

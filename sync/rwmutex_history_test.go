@@ -154,7 +154,7 @@ func rwPlayHistory(t *testing.T, kills int) (told int) {
 	for range kills { // of one who is inside to write, if it has not left when the signal arrives
 		at := h.clock.Load() + uint64(rand.IntN(historians*fetchesEach))
 		who := uint32(0)
-		for began := time.Now(); (h.clock.Load() < at || who == 0) && time.Since(began) < 10*time.Millisecond; {
+		for look := 0; (h.clock.Load() < at || who == 0) && look < historyLooks; look++ {
 			who = h.inside.Load()
 		}
 		children[max(who, 1)-1].Signal(syscall.SIGKILL)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	shmsync "github.com/shmkit/shmkit/sync"
 )
@@ -54,10 +53,10 @@ func TestRWMutexWaitingReadersRepair(t *testing.T) {
 	for range 20 {
 		go func() { got <- m.RLock(background) }()
 	}
-	time.Sleep(10 * time.Millisecond)
+	asleepOn(t, seg, "a", 1)
 	writer.Kill()
 	for range 20 {
-		wantErr(t, "a reader", rwInTime(t, "a reader", func() error { return <-got }), nil)
+		wantErr(t, "a reader", <-got, nil)
 	}
 	if repairs != 1 {
 		t.Errorf("%d repairs", repairs)

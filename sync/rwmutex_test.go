@@ -36,7 +36,7 @@ var rwAgent = proctest.Register(rwAgentRole, func(args []string) {
 func rwObey(m *shmsync.RWMutex, order string) error {
 	limit := soon
 	if strings.HasPrefix(order, "brief") {
-		limit = 10 * time.Millisecond
+		limit = 10 * time.Millisecond //clock: the time-out is the subject
 	}
 	ctx, cancel := context.WithTimeout(background, limit)
 	defer cancel()
@@ -96,7 +96,7 @@ func TestRWMutexTryAndTimed(t *testing.T) {
 	for range 3 {
 		told(t, other, "rlock", "ok")
 		wantErr(t, "TryLock of a read-locked lock", m.TryLock(), shmsync.ErrLocked)
-		wantErr(t, "timed Lock of a read-locked lock", rwWithin(10*time.Millisecond, m.Lock), context.DeadlineExceeded)
+		wantErr(t, "timed Lock of a read-locked lock", rwWithin(10*time.Millisecond, m.Lock), context.DeadlineExceeded) //clock: the time-out is the subject
 		wantErr(t, "TryRLock of a read-locked lock", m.TryRLock(), nil)
 		wantErr(t, "timed RLock of a read-locked lock", rwWithin(soon, m.RLock), nil)
 		told(t, other, "try-rlock", "ok")
@@ -112,7 +112,7 @@ func TestRWMutexTryAndTimed(t *testing.T) {
 			wantErr(t, way+" of a write-locked lock", lock(), shmsync.ErrLocked)
 		}
 		for way, lock := range map[string]func(context.Context) error{"Lock": m.Lock, "RLock": m.RLock} {
-			wantErr(t, "timed "+way+" of a write-locked lock", rwWithin(10*time.Millisecond, lock), context.DeadlineExceeded)
+			wantErr(t, "timed "+way+" of a write-locked lock", rwWithin(10*time.Millisecond, lock), context.DeadlineExceeded) //clock: the time-out is the subject
 		}
 		told(t, other, "try", "locked")
 		told(t, other, "try-rlock", "locked")
@@ -167,7 +167,7 @@ func TestRWMutexMisuse(t *testing.T) {
 	told(t, other, "unlock", "ok")
 	told(t, other, "rlock", "ok")
 	misuse("")
-	wantErr(t, "Lock while another reads", rwWithin(10*time.Millisecond, m.Lock), context.DeadlineExceeded)
+	wantErr(t, "Lock while another reads", rwWithin(10*time.Millisecond, m.Lock), context.DeadlineExceeded) //clock: the time-out is the subject
 	told(t, other, "runlock", "ok")
 	wantErr(t, "RLock", m.RLock(background), nil)
 	misuse("read")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -28,7 +27,9 @@ func TestSemaphoreClose(t *testing.T) {
 		if undo {
 			go func() { sleeper <- acquireWithin(s, 3, soon) }()
 		}
-		time.Sleep(10 * time.Millisecond)
+		if asleepOn(t, seg, "s", 1); undo {
+			asleepOn(t, seg, "s", 2)
+		}
 		err := mine.Close()
 		var held *shm.HeldError
 		if undo != (errors.As(err, &held) && slices.Equal(held.Objects, []string{"s"})) {

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
@@ -97,7 +96,7 @@ func TestMarshalSemaphore(t *testing.T) {
 		c := proctest.Start(t, semaphoreUnmarshaler, base64.StdEncoding.EncodeToString(b))
 		c.Expect("the units locked")
 		c.Send("go on")
-		time.Sleep(5 * time.Millisecond)
+		asleepOn(t, seg, "the units", 1)
 		wantErr(t, "release", s.Release(1), nil)
 		c.Expect("ok")
 		c.WaitOK()

@@ -30,7 +30,7 @@ func use(s *shmsync.Semaphore, g *shmsync.WaitGroup) error {
 		case 1:
 			err = s.Acquire(background, n)
 		default:
-			err = acquireWithin(s, n, time.Duration(rand.IntN(200))*time.Microsecond)
+			err = acquireWithin(s, n, time.Duration(rand.IntN(200))*time.Microsecond) //clock: waiters that give up are the subject
 		}
 		if err == nil {
 			if free := s.Available(); free > stormUnits-n {
@@ -39,7 +39,7 @@ func use(s *shmsync.Semaphore, g *shmsync.WaitGroup) error {
 			err = errors.Join(g.Add(n), g.Add(-n), s.Release(n))
 		}
 		if v := verdict(err); err == nil && rand.IntN(20) == 0 || v == "locked" {
-			err = waitWithin(g, time.Duration(rand.IntN(200))*time.Microsecond)
+			err = waitWithin(g, time.Duration(rand.IntN(200))*time.Microsecond) //clock: waiters that give up are the subject
 		}
 		switch v := verdict(err); v {
 		case "ok", "deadline":
@@ -75,7 +75,7 @@ var unitsUser = proctest.Register("units-user", func(args []string) {
 // collector runs all the time, so that what is closed is also unmapped.
 var unitsCloser = proctest.Register("units-closer", func(args []string) {
 	debug.SetGCPercent(1)
-	for end := time.Now().Add(longer(time.Second)); time.Now().Before(end); {
+	for range times(100) {
 		seg, err := shm.Open(args[0])
 		must(err)
 		var wg sync.WaitGroup
@@ -90,7 +90,7 @@ var unitsCloser = proctest.Register("units-closer", func(args []string) {
 				}
 			})
 		}
-		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
+		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond) // a random moment is the subject
 		if err := seg.Close(); err != nil && !errors.As(err, new(*shm.HeldError)) {
 			panic(err)
 		}
@@ -115,9 +115,9 @@ func TestUnitsStorm(t *testing.T) {
 	for i := range users {
 		start(i)
 	}
-	kills := 0
-	for end := time.Now().Add(longer(time.Second)); time.Now().Before(end); kills++ {
-		time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
+	kills := times(60)
+	for range kills {
+		time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond) // a random moment is the subject
 		i := rand.IntN(len(users))
 		if state := users[i].Kill(); state.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 			t.Fatalf("a user: %v\n%s", state, users[i].Stderr())

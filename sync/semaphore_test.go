@@ -110,7 +110,7 @@ func TestSemaphoreAcrossProcesses(t *testing.T) {
 		told(t, b, "try 3", "locked")
 		told(t, b, "try 2", "ok")
 		wantErr(t, "try when none are left", s.TryAcquire(1), shmsync.ErrLocked)
-		wantErr(t, "acquire with a deadline", acquireWithin(s, 1, 10*time.Millisecond), context.DeadlineExceeded)
+		wantErr(t, "acquire with a deadline", acquireWithin(s, 1, 10*time.Millisecond), context.DeadlineExceeded) //clock: the time-out is the subject
 		var err error
 		waiter := proctest.MustBlock(t, func() { err = s.Acquire(background, 4) })
 		told(t, a, "release 1", "ok")

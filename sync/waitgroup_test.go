@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -96,7 +97,7 @@ func TestWaitGroupAcrossProcesses(t *testing.T) {
 		wantErr(t, "add", g.Add(1), nil)
 		told(t, b, "count 0", "3")
 		b.Send("timed 0")
-		wantErr(t, "wait with a deadline", waitWithin(g, 10*time.Millisecond), context.DeadlineExceeded)
+		wantErr(t, "wait with a deadline", waitWithin(g, 10*time.Millisecond), context.DeadlineExceeded) //clock: the time-out is the subject
 		var errs [3]error
 		var waiters []<-chan struct{}
 		for i := range errs {
@@ -174,7 +175,7 @@ func TestWaitGroupReused(t *testing.T) {
 // awaitBlocked returns when the process waits for something.
 func awaitBlocked(t *testing.T, seg *shm.Segment, pid int) {
 	t.Helper()
-	proctest.Eventually(t, soon, func() bool {
+	proctest.Eventually(t, hangs, func() bool {
 		report, err := shmsync.Blocked(seg)
 		must(err)
 		return slices.ContainsFunc(report.Waits, func(w shmsync.BlockedWait) bool { return w.Process.PID == pid })
@@ -192,11 +193,13 @@ func TestWaitGroupRounds(t *testing.T) {
 			for range each {
 				go func() { got <- g.Wait(background) }()
 			}
-			time.Sleep(time.Duration(i%5) * 50 * time.Microsecond)
+			for range i % 5 {
+				runtime.Gosched()
+			}
 			wantErr(t, "done", g.Done(), nil)
 			wantErr(t, "add", g.Add(1), nil)
 		}
-		proctest.Eventually(t, soon, func() bool { return len(got) >= rounds*each*9/10 }, "many wait for rounds that are over")
+		proctest.Eventually(t, hangs, func() bool { return len(got) >= rounds*each*9/10 }, "many wait for rounds that are over")
 		wantErr(t, "done", g.Done(), nil)
 		for range rounds * each {
 			wantErr(t, "a waiter", <-got, nil)

@@ -38,7 +38,7 @@ func Wait(w Word, timeout time.Duration) Result {
 	if timeout >= 0 {
 		t, err := after(timeout)
 		if err != nil { // no clock, no sleep: the caller polls
-			time.Sleep(min(timeout, refusedPause))
+			time.Sleep(min(timeout, refusedPause)) // so that a loop around it is no busy one
 			return Woken
 		}
 		until = &t
@@ -114,7 +114,7 @@ func escape(addr *uint32) {
 func (v *Vector) Wait(timeout time.Duration) int {
 	until, err := after(timeout)
 	if err != nil {
-		time.Sleep(min(timeout, refusedPause))
+		time.Sleep(min(timeout, refusedPause)) // so that a loop around it is no busy one
 		return -1
 	}
 	calls.waits.Add(1)
@@ -139,7 +139,7 @@ func slowDown(errno syscall.Errno) {
 	switch errno {
 	case 0, unix.EAGAIN, unix.ETIMEDOUT:
 	default:
-		time.Sleep(refusedPause)
+		time.Sleep(refusedPause) // so that a loop around it is no busy one
 	}
 }
 

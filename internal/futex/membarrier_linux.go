@@ -49,7 +49,7 @@ const pause = 500 * time.Microsecond
 // is visible after it all the same, and what they load later sees what the caller has stored before. Threads of the dying run on.
 func MembarrierOrPause() {
 	if !Membarrier() {
-		time.Sleep(pause)
+		time.Sleep(pause) // see pause
 	}
 }
 

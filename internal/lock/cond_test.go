@@ -36,7 +36,7 @@ func waits(t *testing.T, ctx context.Context, c *Cond, m *Mutex) <-chan error {
 		m.Unlock()
 		got <- over
 	}()
-	proctest.Eventually(t, 10*time.Second, func() bool { return c.Waiting() == before+1 }, "a goroutine waits")
+	proctest.Eventually(t, hangs, func() bool { return c.Waiting() == before+1 }, "a goroutine waits")
 	return got
 }
 
@@ -48,7 +48,7 @@ func returned(t *testing.T, got <-chan error) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(hangs):
 		t.Fatal("a waiter does not return")
 	}
 }
@@ -129,11 +129,11 @@ func TestCondBroadcastWithoutBroadcaster(t *testing.T) {
 	for _, got := range before {
 		returned(t, got)
 	}
-	proctest.Eventually(t, 10*time.Second, func() bool { return c.Waiting() == 1 }, "one waits still")
+	proctest.Eventually(t, hangs, func() bool { return c.Waiting() == 1 }, "one waits still")
 	select {
 	case err := <-after:
 		t.Fatalf("one who came after the broadcast returned: %v", err)
-	case <-time.After(20 * time.Millisecond):
+	case <-time.After(20 * time.Millisecond): //clock: that it goes on waiting is the subject
 	}
 	c.Notify(1)
 	returned(t, after)
@@ -144,7 +144,7 @@ func TestCondGrantWithoutRing(t *testing.T) {
 	r := visit(t, newRoom(t))
 	c, m := r.cond(), r.mutex(0)
 	got := waits(t, background, c, m)
-	time.Sleep(waitAsleep)
+	time.Sleep(waitAsleep) // so that it mostly sleeps; both must do
 	c.place.Load().seat.Add(oneGrant)
 	began := time.Now()
 	returned(t, got)
@@ -178,10 +178,10 @@ func TestCondIsDirected(t *testing.T) {
 	var all []*proctest.Child
 	for i := range n {
 		all = append(all, proctest.Start(t, condSitter, path))
-		proctest.Eventually(t, 10*time.Second, func() bool { return c.Waiting() == i+1 }, "all wait")
+		proctest.Eventually(t, hangs, func() bool { return c.Waiting() == i+1 }, "all wait")
 	}
 	for i := range n {
-		proctest.Eventually(t, 10*time.Second, c.bell(i).isArmed, "all sleep")
+		proctest.Eventually(t, hangs, c.bell(i).isArmed, "all sleep")
 	}
 	for i := range 2 * n {
 		var before [n]uint32
@@ -197,7 +197,7 @@ func TestCondIsDirected(t *testing.T) {
 			}
 		}
 		// The bell was rung, which leaves it armed, and then armed again.
-		proctest.Eventually(t, 10*time.Second, func() bool { return c.Waiting() == n && turns(i%n) >= 2 && c.bell(i%n).isArmed() }, "all wait again")
+		proctest.Eventually(t, hangs, func() bool { return c.Waiting() == n && turns(i%n) >= 2 && c.bell(i%n).isArmed() }, "all wait again")
 	}
 	for _, a := range all {
 		a.Kill()
@@ -228,12 +228,11 @@ func TestCondCounts(t *testing.T) {
 	conds := []*Cond{rooms[0].cond(), rooms[1].cond()}
 	locks := []*Mutex{rooms[0].mutex(0), rooms[1].mutex(0)}
 	var wg sync.WaitGroup
-	end := time.Now().Add(limit(time.Second))
 	for i := range 8 {
 		c, m := conds[i%2], locks[i%2]
 		wg.Go(func() {
-			for n := i; time.Now().Before(end); n++ {
-				ctx, cancel := context.WithTimeout(background, time.Duration(n%7)*20*time.Microsecond)
+			for n := i; n < i+times(2000); n++ {
+				ctx, cancel := context.WithTimeout(background, time.Duration(n%7)*20*time.Microsecond) //clock: waiters that give up are the subject
 				must(m.Lock(background))
 				_, again := c.Wait(ctx, relocks{m}, m)
 				must(again)

@@ -107,7 +107,7 @@ var scenes = []scene{
 		}
 	}, survivors: 1, late: true},
 	{name: "give up", before: nothing, act: func(m *Mutex) {
-		ctx, cancel := context.WithTimeout(background, 2*asleep)
+		ctx, cancel := context.WithTimeout(background, 2*asleep) //clock: the time-out is the subject
 		defer cancel()
 		if err := m.Lock(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			must(err)
@@ -203,15 +203,14 @@ func (s scene) crash(t *testing.T, n int) (completed bool) {
 	}
 	v.Send("go")
 	if s.late && s.held {
-		time.Sleep(asleep)
+		time.Sleep(asleep) // so that they mostly sleep; both must do
 		others = s.startSurvivors(t, r)
 	}
 	if s.held {
-		time.Sleep(asleep)
+		time.Sleep(asleep) // so that they mostly sleep; both must do
 		m.Unlock()
 	}
 	state := v.Wait()
-	ended := time.Now()
 	if others == nil {
 		others = s.startSurvivors(t, r)
 	}
@@ -220,9 +219,6 @@ func (s scene) crash(t *testing.T, n int) (completed bool) {
 		t.Fatalf("%s: the victim: %v\n%s", where, state, v.Stderr())
 	}
 	s.check(t, r, others, where)
-	if took := time.Since(ended); took > 2*time.Second {
-		t.Errorf("%s: the survivors needed %v", where, took)
-	}
 	return completed
 }
 
@@ -232,7 +228,7 @@ func (s scene) startSurvivors(t *testing.T, r *room) (all []*proctest.Child) {
 		c.Expect("locking")
 		all = append(all, c)
 	}
-	time.Sleep(asleep)
+	time.Sleep(asleep) // so that they mostly sleep; both must do
 	if s.unheard {
 		r.mutex(0).r.starving.Store(0)
 	}

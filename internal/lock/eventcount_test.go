@@ -17,9 +17,6 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// lost is the time after which a wake-up that has not come to a patient sleeper counts as lost.
-const lost = wait.Backstop - 100*time.Millisecond
-
 func (r *room) event(n int) *EventCount { return NewEventCount(r.party, r.cell(n)) }
 
 func (r *room) counter(n int) *atomic.Int64 { return (*atomic.Int64)(unsafe.Pointer(&r.cell(n)[0])) }
@@ -67,15 +64,15 @@ var player = proctest.Register("player", func(args []string) {
 	proctest.Say("%d", worst)
 })
 
-// No wake-up is lost in many handovers between two processes: a million with SHMKIT_LONG=1.
+// No wake-up is lost in many handovers between two processes: 200,000 with SHMKIT_LONG=1.
 func TestHandovers(t *testing.T) {
 	for _, policy := range []wait.Policy{wait.Adaptive, wait.Parking} {
+		restore := wait.SetBackstop(time.Hour) // so that a lost wake-up hangs
 		path := newRoom(t)
 		c := turnsOf(visit(t, path))
 		other := proctest.Start(t, player, path, fmt.Sprint(int(policy)))
-		end := time.Now().Add(limit(time.Second))
 		n, worst := int64(0), time.Duration(0)
-		for ; n < 1e6 && (long || time.Now().Before(end)); n += 2 {
+		for ; n < int64(times(20_000)); n += 2 {
 			c.pass(0, n)
 			worst = max(worst, c.take(0, n+2, policy))
 		}
@@ -85,10 +82,8 @@ func TestHandovers(t *testing.T) {
 		var others time.Duration
 		_, err := fmt.Sscan(other.Line(), (*int64)(&others))
 		must(err)
-		if worst = max(worst, others); worst >= lost {
-			t.Errorf("policy %v: a wake-up took %v", policy, worst)
-		}
-		t.Logf("policy %v: %d handovers, the slowest in %v", policy, n, worst)
+		t.Logf("policy %v: %d handovers, the slowest in %v", policy, n, max(worst, others))
+		restore()
 	}
 }
 
@@ -119,6 +114,7 @@ func takeUnit(units *atomic.Int64) func() bool {
 
 // One unit, two sleepers: when the one that is woken is cancelled at that moment, the other gets the unit.
 func TestCancelPassesOn(t *testing.T) {
+	defer wait.SetBackstop(time.Hour)() // so that a lost wake-up hangs
 	path := newRoom(t)
 	r := visit(t, path)
 	e, units := r.event(0), r.counter(2)
@@ -128,14 +124,13 @@ func TestCancelPassesOn(t *testing.T) {
 	if testing.Short() {
 		rounds = 20
 	}
-	mine, worst := 0, time.Duration(0)
-	for i := range rounds {
+	mine := 0
+	for range rounds {
 		ctx, cancel := context.WithCancel(patient)
 		var wg sync.WaitGroup
 		var err error
 		wg.Go(func() { err = e.Await(ctx, wait.Parking, takeUnit(units), nil) })
-		time.Sleep(time.Millisecond)
-		began := time.Now()
+		proctest.Eventually(t, hangs, e.e.bell.isArmed, "both sleep")
 		units.Add(1)
 		go cancel()
 		e.Notify()
@@ -145,13 +140,8 @@ func TestCancelPassesOn(t *testing.T) {
 		} else {
 			other.Expect("took")
 		}
-		if took := time.Since(began); took >= lost {
-			t.Fatalf("round %d: the unit was taken after %v", i, took)
-		} else {
-			worst = max(worst, took)
-		}
 	}
-	t.Logf("%d of %d units taken here, the slowest in %v", mine, rounds, worst)
+	t.Logf("%d of %d units taken here", mine, rounds)
 	other.Kill()
 }
 
@@ -162,7 +152,7 @@ func TestDeadSleeperCostsOneCall(t *testing.T) {
 	e := r.event(0)
 	other := proctest.Start(t, taker, path, deaths)
 	other.Expect("ready")
-	proctest.Eventually(t, 10*time.Second, e.e.bell.isArmed, "the child does not go to sleep")
+	proctest.Eventually(t, hangs, e.e.bell.isArmed, "the child does not go to sleep")
 	other.Kill()
 	e.Notify()
 	if e.e.bell.isArmed() {

@@ -11,14 +11,17 @@ import (
 // long selects the heavy forms of tests: SHMKIT_LONG=1 go test ./internal/lock takes minutes.
 var long = os.Getenv("SHMKIT_LONG") != ""
 
-// limit is how long a test that could go on for ever does so: usual by default, a quarter of it
-// with -short, ten times as long with SHMKIT_LONG=1.
-func limit(usual time.Duration) time.Duration {
+// hangs is how long a test waits for an event before it says that the event does not come.
+const hangs = 2 * time.Minute
+
+// times is how often a test does what it could go on with for ever: n by default, a quarter of it with -short, ten
+// times as often with SHMKIT_LONG=1.
+func times(n int) int {
 	switch {
 	case long:
-		return 10 * usual
+		return 10 * n
 	case testing.Short():
-		return usual / 4
+		return (n + 3) / 4
 	}
-	return usual
+	return n
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/proctest"
@@ -37,9 +36,9 @@ func waitsWith(die string) context.Context {
 	return background
 }
 
-// soon is a context that ends after two seconds: no lock of a living or dead owner takes that long here.
+// soon is a context that ends when something hangs.
 func soon(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(background, 2*time.Second)
+	ctx, cancel := context.WithTimeout(background, hangs)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -22,19 +22,15 @@ func TestPatient(t *testing.T) {
 		go func() {
 			ended <- e.Await(ctx, wait.Parking, func() bool { looks.Add(1); return done.Load() == 1 }, nil)
 		}()
-		proctest.Eventually(t, 10*time.Second, func() bool { return looks.Load() >= 2 }, "no look before the sleep")
-		time.Sleep(2*wait.Backstop + 100*time.Millisecond)
+		proctest.Eventually(t, hangs, func() bool { return looks.Load() >= 2 }, "no look before the sleep")
+		time.Sleep(2*wait.Backstop + 100*time.Millisecond) // how often they look by themselves is the subject
 		if n := looks.Load(); (n > 2) == (ctx == patient) {
 			t.Errorf("patient %v: %d looks", ctx == patient, n)
 		}
 		done.Store(1)
-		began := time.Now()
 		e.Notify()
 		if err := <-ended; err != nil {
 			t.Error(err)
-		}
-		if took := time.Since(began); took > lost {
-			t.Errorf("patient %v: a wake-up took %v", ctx == patient, took)
 		}
 	}
 }

@@ -103,7 +103,7 @@ func lockSomehow(ctx context.Context, m *Mutex) error {
 	case 0:
 		return m.TryLock()
 	case 1, 2:
-		soon, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(200))*time.Microsecond)
+		soon, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(200))*time.Microsecond) //clock: waiters that give up are the subject
 		defer cancel()
 		return m.Lock(soon)
 	}
@@ -138,6 +138,7 @@ func (r *room) collect(t *testing.T, all []*proctest.Child) (visits int64, worst
 // Processes lock in all ways at once: nobody meets another inside, nothing is counted twice
 // or not at all, and no wake-up is lost.
 func TestStress(t *testing.T) {
+	defer wait.SetBackstop(time.Hour)() // so that a lost wake-up hangs
 	for _, c := range []struct {
 		processes, goroutines int
 		policy                wait.Policy
@@ -148,13 +149,11 @@ func TestStress(t *testing.T) {
 			path := newRoom(t)
 			r := visit(t, path)
 			all := startWorkers(t, path, c.processes, c.goroutines, c.policy, noDeaths)
-			time.Sleep(limit(400 * time.Millisecond))
+			enough := int64(times(20_000))
+			proctest.Eventually(t, hangs, func() bool { return r.counter(countCell).Load() >= enough }, "they go on")
 			visits, worst := r.collect(t, all)
 			if n := r.counter(countCell).Load(); n != visits {
 				t.Errorf("%d visits, %d counted", visits, n)
-			}
-			if worst >= lost {
-				t.Errorf("a lock was waited for for %v", worst)
 			}
 			m := r.mutex(0)
 			if err := m.TryLock(); err != nil {
@@ -177,15 +176,11 @@ func TestStressKill(t *testing.T) {
 	workers := startWorkers(t, path, 3, 2, wait.Parking, deaths)
 	// On a busy machine there are few kills in that time, and perhaps none while the victim held the lock.
 	more := func() bool { return r.counter(toldCell).Load() == 0 && kills < 1000 }
-	for end := time.Now().Add(limit(2 * time.Second)); time.Now().Before(end) || more(); kills++ {
-		time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)
+	for ; kills < times(100) || more(); kills++ {
+		time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond) // a random moment is the subject
 		i := rand.IntN(len(workers))
 		workers[i].Kill()
-		began := time.Now()
 		err := m.Lock(background)
-		if took := time.Since(began); took >= 2*time.Second {
-			t.Errorf("after kill %d: locked after %v", kills, took)
-		}
 		if err != nil && !errors.Is(err, ErrOwnerDied) {
 			t.Fatalf("after kill %d: %v", kills, err)
 		}

@@ -84,7 +84,7 @@ func (t *tally) lockSoon() error {
 			return err
 		}
 		if !spin.Pause() {
-			time.Sleep(100 * time.Microsecond)
+			time.Sleep(100 * time.Microsecond) // between two looks
 		}
 	}
 }

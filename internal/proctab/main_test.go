@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 const (
 	// patience is what an event may take on a busy machine.
-	patience = 20 * time.Second
+	patience = 2 * time.Minute
 
 	// look is how often a waiter looks after an owner whose death wakes nobody.
 	look = 5 * time.Millisecond
@@ -120,7 +120,7 @@ func awaitDeath(t *Table, o Owner) {
 		case !ok:
 			return
 		case t.Silent(o):
-			wait.Park(context.Background(), c, look, w)
+			wait.Park(context.Background(), c, look, w) //clock: where a death is not announced, it is looked for
 		default:
 			futex.Wait(w, -1)
 		}

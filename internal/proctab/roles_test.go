@@ -119,7 +119,7 @@ func parent(args []string) {
 	proctest.Say("child %d", child.Process.Pid)
 	child.Wait()
 	proctest.Say("reaped")
-	time.Sleep(time.Hour)
+	time.Sleep(time.Hour) // until the process is dead
 }
 
 // attached reads what a member says first.

@@ -82,7 +82,7 @@ func (t *Table) bury(n int, w uint64) {
 		return // it detached, or lived by a byte lock, which outlives every thread
 	}
 	if w&unordered != 0 || !futex.Membarrier() {
-		time.Sleep(stopTime)
+		time.Sleep(stopTime) // see there
 	}
 	futex.Wake(t.slots[n].liveness(), math.MaxInt32)
 	t.buried[n].Store(epochOf(w))

@@ -31,7 +31,7 @@ var roleCrowd = proctest.Register("crowd", func(args []string) {
 		proctest.Say("%v", err)
 		return
 	}
-	for started := time.Now(); runtime.NumGoroutine() > goroutines || parked() > 0; time.Sleep(time.Millisecond) {
+	for started := time.Now(); runtime.NumGoroutine() > goroutines || parked() > 0; time.Sleep(time.Millisecond) { // between two looks
 		if time.Since(started) > patience {
 			proctest.Say("%d goroutines are left, %d of them parked", runtime.NumGoroutine()-goroutines, parked())
 			return
@@ -64,11 +64,11 @@ func crowd(n, words int) error {
 					v = append(v, futex.Word{Addr: &own[w]})
 				}
 				parks.Add(1)
-				Park(context.Background(), c, Longest, v...)
+				Park(context.Background(), c, never, v...)
 			}
 		})
 	}
-	for started := time.Now(); int(parks.Load()) < n || futex.HasWaitAny() && parked() < n; time.Sleep(time.Millisecond) {
+	for started := time.Now(); int(parks.Load()) < n || futex.HasWaitAny() && parked() < n; time.Sleep(time.Millisecond) { // between two looks
 		if time.Since(started) > patience {
 			return fmt.Errorf("%d of %d are parked", parked(), n)
 		}
@@ -76,7 +76,6 @@ func crowd(n, words int) error {
 	if more := threads() - before; more > moreThreads {
 		return fmt.Errorf("%d parked goroutines on %d words each cost %d threads", n, words, more)
 	}
-	start := time.Now()
 	for _, i := range rand.Perm(n) {
 		if returned[i].Load() {
 			return fmt.Errorf("goroutine %d returned before it was woken", i)
@@ -84,9 +83,6 @@ func crowd(n, words int) error {
 		change(&all[i*words+rand.IntN(words)])
 	}
 	ended.Wait()
-	if took := time.Since(start); took >= prompt {
-		return fmt.Errorf("%d wake-ups took %v", n, took)
-	}
 	return nil
 }
 
@@ -122,9 +118,9 @@ func TestParkedUsesNoCPU(t *testing.T) {
 	if !futex.HasWaitAny() {
 		t.Skip("the kernel has no futex_waitv")
 	}
-	during := 2 * time.Second
+	during := 2 * time.Second //clock: processor time, of goroutines that sleep
 	if testing.Short() {
-		during = 500 * time.Millisecond
+		during = 500 * time.Millisecond //clock: the same
 	}
 	goroutines := 1000 // some by themselves, most on pollers
 	if race.Enabled {
@@ -136,17 +132,17 @@ func TestParkedUsesNoCPU(t *testing.T) {
 		word := new(uint32)
 		all.Go(func() {
 			for !c.Closed() {
-				Park(context.Background(), c, Longest, futex.Word{Addr: word})
+				Park(context.Background(), c, never, futex.Word{Addr: word})
 			}
 		})
 	}
 	proctest.Eventually(t, patience, func() bool { return parked() == goroutines }, "all are parked")
 	time.Sleep(50 * time.Millisecond) // what the start has caused
 	before := cpuTime(t)
-	time.Sleep(during)
+	time.Sleep(during) // what they use meanwhile is the subject
 	used := cpuTime(t) - before
 	t.Logf("%d parked goroutines used %v in %v", goroutines, used, during)
-	if used > during/100 {
+	if used > during/100 { //clock: processor time
 		t.Errorf("parked goroutines used %v of CPU time in %v", used, during)
 	}
 	c.Close()
@@ -159,14 +155,11 @@ func TestStorm(t *testing.T) {
 	if !futex.HasWaitAny() {
 		t.Skip("the kernel has no futex_waitv")
 	}
-	during := time.Second
-	if testing.Short() {
-		during = 200 * time.Millisecond
-	}
 	words, _ := sharedWords(t, 64)
 	stop := make(chan struct{})
 	var all sync.WaitGroup
-	var waits, longest atomic.Int64
+	var waits atomic.Int64
+	enough := int64(rounds(200_000))
 	for range 200 {
 		all.Go(func() {
 			for {
@@ -175,14 +168,13 @@ func TestStorm(t *testing.T) {
 					return
 				default:
 				}
-				took := stormyWait(words)
-				waits.Add(1)
-				for old := longest.Load(); took > old && !longest.CompareAndSwap(old, took); old = longest.Load() {
+				stormyWait(words)
+				if waits.Add(1) == enough {
+					close(stop)
 				}
 			}
 		})
 	}
-	time.AfterFunc(during, func() { close(stop) })
 	ended := make(chan struct{})
 	go func() {
 		all.Wait()
@@ -198,14 +190,10 @@ func TestStorm(t *testing.T) {
 		}
 	}
 	nobodyParks(t)
-	t.Logf("%d waits, the longest %v", waits.Load(), time.Duration(longest.Load()))
-	if longest := time.Duration(longest.Load()); longest >= prompt {
-		t.Errorf("a wait lasted %v, though all words change all the time", longest)
-	}
 }
 
-// stormyWait parks on some of the words, and has something random end it. It returns how long that took.
-func stormyWait(words []uint32) int64 {
+// stormyWait parks on some of the words, and has something random end it.
+func stormyWait(words []uint32) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	c := NewCloser()
@@ -214,9 +202,8 @@ func stormyWait(words []uint32) int64 {
 		word := &words[rand.IntN(len(words))]
 		v = append(v, futex.Word{Addr: word, Val: atomic.LoadUint32(word)})
 	}
-	limit := Longest
-	start := time.Now()
-	switch soon := time.Duration(rand.IntN(int(2 * time.Millisecond))); rand.IntN(4) {
+	limit := never
+	switch soon := time.Duration(rand.IntN(int(2 * time.Millisecond))); rand.IntN(4) { //clock: what ends a wait is the subject
 	case 0:
 		defer time.AfterFunc(soon, cancel).Stop()
 	case 1:
@@ -225,5 +212,4 @@ func stormyWait(words []uint32) int64 {
 		limit = soon
 	}
 	Park(ctx, c, limit, v...)
-	return int64(time.Since(start))
 }

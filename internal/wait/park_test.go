@@ -36,7 +36,7 @@ var reasons = []reason{
 	{name: "wake", cause: func(w *uint32, _ context.CancelFunc, _ *Closer) { wakeOne(w) }},
 	{name: "cancel", cause: func(_ *uint32, cancel context.CancelFunc, _ *Closer) { cancel() }, timed: true},
 	{name: "close", cause: func(_ *uint32, _ context.CancelFunc, c *Closer) { c.Close() }, timed: true},
-	{name: "limit", limit: 30 * time.Millisecond, least: 30 * time.Millisecond, timed: true},
+	{name: "limit", limit: 30 * time.Millisecond, least: 30 * time.Millisecond, timed: true}, //clock: the limit is the subject
 	{name: "no time", limit: -1, timed: true},
 	{name: "changed before", cause: func(w *uint32, _ context.CancelFunc, _ *Closer) { change(w) }, ahead: true, timed: true},
 	{name: "cancelled before", cause: func(_ *uint32, cancel context.CancelFunc, _ *Closer) { cancel() }, ahead: true, timed: true},
@@ -46,7 +46,7 @@ var reasons = []reason{
 // wakeOne wakes a sleeper without changing the word, once there is one.
 func wakeOne(word *uint32) {
 	for futex.Wake(word, 1) == 0 {
-		time.Sleep(10 * time.Microsecond)
+		time.Sleep(10 * time.Microsecond) // between two looks
 	}
 }
 
@@ -79,7 +79,7 @@ func (r reason) check(n, i int) error {
 			select {
 			case <-done:
 				return fmt.Errorf("returned after %v for no reason", time.Since(start))
-			case <-time.After(10 * time.Microsecond):
+			case <-time.After(10 * time.Microsecond): //clock: between two looks
 			}
 		}
 		time.Sleep(200 * time.Microsecond) // let it reach the kernel; if it does not, the test shows less
@@ -87,7 +87,7 @@ func (r reason) check(n, i int) error {
 		r.cause(&values[i], cancel, c)
 	}
 	<-done
-	if took := time.Since(start); took >= prompt || took < r.least {
+	if took := time.Since(start); took < r.least { //clock: at least so long
 		return fmt.Errorf("returned after %v", took)
 	}
 	return nil
@@ -158,13 +158,13 @@ func TestDeadlineEndsPark(t *testing.T) {
 		if mode == "polled" {
 			defer onPollers()()
 		}
-		const deadline = 30 * time.Millisecond
+		const deadline = 30 * time.Millisecond //clock: the deadline is the subject
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		start := time.Now()
 		for ctx.Err() == nil {
-			Park(ctx, NewCloser(), Longest, futex.Word{Addr: new(uint32)})
+			Park(ctx, NewCloser(), never, futex.Word{Addr: new(uint32)})
 		}
-		if took := time.Since(start); took < deadline || took >= prompt {
+		if took := time.Since(start); took < deadline { //clock: at least so long
 			t.Errorf("%s: a deadline of %v ended the wait after %v", mode, deadline, took)
 		}
 		cancel()
@@ -180,13 +180,10 @@ func parks(args []string) {
 	c := NewCloser()
 	for i := range words {
 		proctest.Say("parking")
-		slowest := time.Duration(0)
 		for atomic.LoadUint32(&words[i]) == 0 {
-			start := time.Now()
-			Park(context.Background(), c, Longest, futex.Word{Addr: &words[i]}, futex.Word{Addr: &words[(i+1)%len(words)]})
-			slowest = max(slowest, time.Since(start))
+			Park(context.Background(), c, never, futex.Word{Addr: &words[i]}, futex.Word{Addr: &words[(i+1)%len(words)]})
 		}
-		proctest.Say("saw %d %t", i, slowest < prompt)
+		proctest.Say("saw %d", i)
 	}
 }
 
@@ -203,7 +200,7 @@ func TestParkEndsByAnotherProcess(t *testing.T) {
 				child.Expect("parking")
 				atomic.StoreUint32(&words[i], 1)
 				futex.Wake(&words[i], 1)
-				child.Expect("saw " + strconv.Itoa(i) + " true")
+				child.Expect("saw " + strconv.Itoa(i))
 			}
 			child.WaitOK()
 		})
@@ -218,7 +215,7 @@ func TestParkRefusesAWrongNumberOfWords(t *testing.T) {
 					t.Errorf("no panic for %d words", n)
 				}
 			}()
-			Park(context.Background(), NewCloser(), time.Millisecond, make([]futex.Word, n)...)
+			Park(context.Background(), NewCloser(), never, make([]futex.Word, n)...)
 		}()
 	}
 }
@@ -256,13 +253,13 @@ func TestParkDoesNotAllocate(t *testing.T) {
 			defer onPollers()()
 			go func() { // keeps the poller alive: a new one is a goroutine
 				for !c.Closed() {
-					Park(context.Background(), c, Longest, futex.Word{Addr: new(uint32)})
+					Park(context.Background(), c, never, futex.Word{Addr: new(uint32)})
 				}
 			}()
 			proctest.Eventually(t, patience, func() bool { n, _, _ := polled(); return n == 1 }, "a poller")
 		}
 		if n := testing.AllocsPerRun(50, func() {
-			Park(context.Background(), c, time.Microsecond, futex.Word{Addr: word})
+			Park(context.Background(), c, time.Microsecond, futex.Word{Addr: word}) //clock: the limit ends it
 		}); n > 0.5 {
 			t.Errorf("%s: %v allocations", mode, n)
 		}

@@ -22,9 +22,8 @@ func rounds(n int) int {
 
 // polledUntil parks on a poller until the word differs from 0 or ctx ends.
 func polledUntil(ctx context.Context, word *uint32) {
-	e := time.Now().Add(patience)
-	for atomic.LoadUint32(word) == 0 && ctx.Err() == nil && time.Now().Before(e) {
-		parkPolled(ctx, NewCloser(), Longest, []futex.Word{{Addr: word}})
+	for atomic.LoadUint32(word) == 0 && ctx.Err() == nil {
+		parkPolled(ctx, NewCloser(), never, []futex.Word{{Addr: word}})
 	}
 }
 
@@ -45,15 +44,11 @@ func TestPollerSeesAllOfSeveralChanges(t *testing.T) {
 			}()
 		}
 		proctest.Eventually(t, patience, func() bool { return parked() == before+len(words) }, "all are parked")
-		start := time.Now()
 		for i := range words {
 			change(&words[i])
 		}
 		for range words {
 			<-ended
-		}
-		if took := time.Since(start); took >= prompt {
-			t.Fatalf("the wake-ups took %v", took)
 		}
 	}
 	nobodyParks(t)
@@ -61,11 +56,13 @@ func TestPollerSeesAllOfSeveralChanges(t *testing.T) {
 
 // The same with words that have their old values again when the thread looks (ABA). One goroutine
 // may miss its wake-up: not for longer than its limit.
+//
+//clock: the limit is the subject
 func TestMissedWakeUpWithoutChangeIsBounded(t *testing.T) {
 	if !futex.HasWaitAny() {
 		t.Skip("the kernel has no futex_waitv")
 	}
-	const limit = 100 * time.Millisecond
+	const limit = 100 * time.Millisecond //clock: the limit is the subject
 	missed, seen := 0, 0
 	for range rounds(20) {
 		words := make([]uint32, 2)
@@ -78,17 +75,13 @@ func TestMissedWakeUpWithoutChangeIsBounded(t *testing.T) {
 				took <- time.Since(start)
 			}()
 		}
-		for end := time.Now().Add(limit / 2); parked() < before+len(words) && time.Now().Before(end); {
-			time.Sleep(50 * time.Microsecond)
+		for look := 0; parked() < before+len(words) && look < 1000; look++ {
+			time.Sleep(50 * time.Microsecond) // they may be over already
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // the poller reaches the kernel; if it does not, the test shows less
 		seen += futex.Wake(&words[0], 1) + futex.Wake(&words[1], 1)
 		for range words {
-			lasted := <-took
-			if lasted >= prompt {
-				t.Fatalf("a wait of at most %v lasted %v", limit, lasted)
-			}
-			if lasted >= limit {
+			if lasted := <-took; lasted >= limit {
 				missed++
 			}
 		}
@@ -113,23 +106,20 @@ func TestWhoGaveUpTakesNoWakeUp(t *testing.T) {
 			close(gone)
 		}()
 		proctest.Eventually(t, patience, func() bool { return parked() == before+1 }, "the first is parked")
-		time.Sleep(100 * time.Microsecond)
-		stays := make(chan time.Duration)
+		time.Sleep(100 * time.Microsecond) // the thread reaches the kernel; if it does not, the test shows less
+		stays := make(chan struct{})
 		go func() {
-			start := time.Now()
 			for atomic.LoadUint32(word) == 0 {
-				Park(context.Background(), NewCloser(), Longest, futex.Word{Addr: word})
+				Park(context.Background(), NewCloser(), never, futex.Word{Addr: word})
 			}
-			stays <- time.Since(start)
+			close(stays)
 		}()
 		proctest.Eventually(t, patience, func() bool { return parked() == before+2 }, "both are parked")
-		time.Sleep(100 * time.Microsecond)
+		time.Sleep(100 * time.Microsecond) // the thread reaches the kernel; if it does not, the test shows less
 		cancel()
 		<-gone
 		change(word) // wakes one
-		if took := <-stays; took >= prompt {
-			t.Fatalf("the wake-up did not arrive: %v", took)
-		}
+		<-stays
 	}
 	nobodyParks(t)
 }
@@ -139,7 +129,6 @@ func TestWakeUpAndCancelAtOnce(t *testing.T) {
 	if !futex.HasWaitAny() {
 		t.Skip("the kernel has no futex_waitv")
 	}
-	lost := 0
 	for range rounds(300) {
 		word := new(uint32)
 		ctx, cancel := context.WithCancel(context.Background())
@@ -151,24 +140,18 @@ func TestWakeUpAndCancelAtOnce(t *testing.T) {
 			close(first)
 		}()
 		proctest.Eventually(t, patience, func() bool { return parked() == before+1 }, "the first is parked")
-		second := make(chan time.Duration)
+		second := make(chan struct{})
 		go func() {
-			start := time.Now()
 			for atomic.LoadUint32(word) == 0 {
-				Park(context.Background(), NewCloser(), Longest, futex.Word{Addr: word})
+				Park(context.Background(), NewCloser(), never, futex.Word{Addr: word})
 			}
-			second <- time.Since(start)
+			close(second)
 		}()
 		proctest.Eventually(t, patience, func() bool { return parked() == before+2 }, "both are parked")
 		go cancel()
 		change(word)
 		<-first
-		if took := <-second; took >= prompt {
-			lost++
-		}
-	}
-	if lost > 0 {
-		t.Errorf("%d wake-ups were lost", lost)
+		<-second
 	}
 	nobodyParks(t)
 }
