@@ -6,7 +6,6 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,28 +28,9 @@ const (
 	mostSleeps = 60 // outside of bench
 )
 
-// unconverted are packages, relative to the module, whose tests still measure time. None may be added.
-var unconverted = []string{
-}
-
-// sleepsUnconverted counts the sleeps that are left; it goes away when it is at mostSleeps.
-const sleepsUnconverted = 200
-
 func TestTestsDoNotMeasureTime(t *testing.T) {
-	files := loadClock(t)
-	byDir := make(map[string][]string)
-	for _, f := range files.findings() {
-		dir := filepath.ToSlash(filepath.Dir(f.at.Filename))
-		byDir[dir] = append(byDir[dir], fmt.Sprintf("%s:%d: %s", f.at.Filename, f.at.Line, f.what))
-	}
-	for _, dir := range slices.Sorted(maps.Keys(byDir)) {
-		if slices.Contains(unconverted, dir) && os.Getenv("SHMKIT_CLOCK") == "" {
-			t.Logf("%s: %d places are left", dir, len(byDir[dir]))
-			continue
-		}
-		for _, line := range byDir[dir] {
-			t.Error(line)
-		}
+	for _, f := range loadClock(t).findings() {
+		t.Errorf("%s:%d: %s", f.at.Filename, f.at.Line, f.what)
 	}
 }
 
@@ -60,13 +40,13 @@ func TestFewSleeps(t *testing.T) {
 	for _, s := range files.sleeps {
 		if dir := filepath.ToSlash(filepath.Dir(s.at.Filename)); dir == "bench" || strings.HasPrefix(dir, "bench/") {
 			continue
-		} else if sleeps++; !s.explained && !slices.Contains(unconverted, dir) {
+		} else if sleeps++; !s.explained {
 			t.Errorf("%s:%d: a sleep without a reason in a comment", s.at.Filename, s.at.Line)
 		}
 	}
 	t.Logf("%d sleeps outside of bench", sleeps)
-	if sleeps > max(mostSleeps, sleepsUnconverted) {
-		t.Errorf("%d sleeps outside of bench, at most %d are allowed", sleeps, max(mostSleeps, sleepsUnconverted))
+	if sleeps > mostSleeps {
+		t.Errorf("%d sleeps outside of bench, at most %d are allowed", sleeps, mostSleeps)
 	}
 }
 

@@ -55,7 +55,7 @@ func TestStoppedWorker(t *testing.T) {
 var stopSelf = pool.Define("stop self", func(_ context.Context, pid int64) (int64, error) {
 	if int64(syscall.Getpid()) == pid {
 		syscall.Kill(int(pid), syscall.SIGSTOP)
-		time.Sleep(10 * time.Millisecond) // the signal may take a moment
+		proctest.Stagger(20 * time.Millisecond) // the signal may take a moment
 	}
 	return pid, nil
 })

@@ -36,7 +36,7 @@ var barrierCrowded = proctest.Register("barrier-crowd", func(args []string) {
 			})
 		}
 		for b.Waiting() < barrierCrowd {
-			time.Sleep(time.Millisecond) // between two looks
+			proctest.Stagger(2 * time.Millisecond) // between two looks
 		}
 		proctest.Say("%d", threads())
 		wg.Wait()

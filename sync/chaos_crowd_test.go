@@ -165,9 +165,9 @@ var manyBlocked = proctest.Register("many-blocked", func(args []string) {
 		})
 	}
 	for began.Load() < crowd {
-		time.Sleep(time.Millisecond) // between two looks
+		proctest.Stagger(2 * time.Millisecond) // between two looks
 	}
-	time.Sleep(200 * time.Millisecond) // all but a few sleep by then: no list has 10,000 goroutines
+	proctest.Stagger(400 * time.Millisecond) // all but a few sleep by then: no list has 10,000 goroutines
 	proctest.Say("%d threads, %d freed", threads(), freed.Load())
 	wg.Wait()
 	proctest.Say("%d threads, %d freed", threads(), freed.Load())

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
@@ -37,7 +38,7 @@ func (g guarded) look() {
 func (g guarded) change(r *rand.Rand) {
 	g.words[0]++
 	if r.IntN(20) == 0 {
-		time.Sleep(time.Duration(r.IntN(300)) * time.Microsecond) // a holder that takes its time is the subject
+		proctest.Stagger(300 * time.Microsecond) // a holder that takes its time is the subject
 	}
 	g.words[1]++
 	g.words[2] = 0
@@ -136,7 +137,7 @@ func (c *chaosRWMutex) use(r *rand.Rand) {
 			if chaosTaken(err, shmsync.ErrLocked) {
 				c.look()
 				if r.IntN(20) == 0 {
-					time.Sleep(time.Duration(r.IntN(300)) * time.Microsecond) // a holder that takes its time is the subject
+					proctest.Stagger(300 * time.Microsecond) // a holder that takes its time is the subject
 				}
 				c.look()
 				m.RUnlock()

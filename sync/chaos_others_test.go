@@ -9,13 +9,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
 // chaosPause is what happens between two steps: most of the time nothing.
 func chaosPause(r *rand.Rand) {
 	if r.IntN(20) == 0 {
-		time.Sleep(time.Duration(r.IntN(1000)) * time.Microsecond) // a runner that takes its time is the subject
+		proctest.Stagger(time.Millisecond) // a runner that takes its time is the subject
 	}
 }
 

@@ -6,12 +6,13 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
 // until waits, in a check, for what other processes do.
 func until(what string, cond func() bool) {
-	for began := time.Now(); !cond(); time.Sleep(time.Millisecond) { // between two looks
+	for began := time.Now(); !cond(); proctest.Stagger(2 * time.Millisecond) {
 		if time.Since(began) > chaosStuck/2 {
 			panic("not in time: " + what)
 		}
@@ -116,6 +117,6 @@ func (c *chaosEvent) check(k int) {
 		must(c.e.Wait(background))
 		return
 	}
-	time.Sleep(2 * time.Millisecond) // so that others may wait by then
+	proctest.Stagger(4 * time.Millisecond) // so that others may wait by then
 	c.e.Set()
 }

@@ -132,7 +132,7 @@ var closer = proctest.Register("closer", func(args []string) {
 		for range 4 {
 			wg.Go(func() { useUntilClosed(seg, closed) })
 		}
-		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond) // a random moment is the subject
+		proctest.Stagger(1000 * time.Microsecond) // a random moment is the subject
 		if err := seg.Close(); err != nil && !errors.As(err, new(*shm.HeldError)) {
 			panic(err)
 		}

@@ -4,7 +4,6 @@ package shmsync_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"syscall"
 	"testing"
 	"time"
@@ -255,7 +254,7 @@ func TestCondNotifierDies(t *testing.T) {
 		waiting(t, c, 6)
 		notifier := startCondAgent(t, seg, shmsync.Park)
 		notifier.Send([]string{"broadcast", "signal", "notify 4"}[i%3])
-		time.Sleep(time.Duration(rand.IntN(200)) * time.Microsecond) // a random moment is the subject
+		proctest.Stagger(200 * time.Microsecond) // a random moment is the subject
 		notifier.Kill()
 		c.Broadcast()
 		waiting(t, c, 0)

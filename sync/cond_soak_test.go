@@ -93,7 +93,7 @@ func TestCondTradersDie(t *testing.T) {
 	traded := func() int64 { return k.trades[0].Load() + k.trades[1].Load() }
 	kills := times(60)
 	for kill := range kills {
-		time.Sleep(time.Duration(rand.IntN(10)) * time.Millisecond) // a random moment is the subject
+		proctest.Stagger(10 * time.Millisecond) // a random moment is the subject
 		i := rand.IntN(len(traders))
 		traders[i].Kill()
 		if kill%3 == 0 { // the others have to go on without a newcomer that looks after the lock

@@ -123,7 +123,7 @@ func (c barrierCrash) run(t *testing.T) (completed bool) {
 		arrived(t, parties[0], c.waiting)
 		v.Send("go")
 	}
-	time.Sleep(2 * time.Millisecond) // so that they mostly sleep; both must do
+	proctest.Stagger(4 * time.Millisecond) // so that they mostly sleep; both must do
 	for _, b := range parties[c.waiting:] {
 		go come(b)
 	}

@@ -38,7 +38,7 @@ var blockedCrasher = proctest.Register("blocked-crasher", func(args []string) {
 	case "deadlock": // the other process waits for what this one holds
 		must(wanted.Lock(background))
 		for len(must1(shmsync.Blocked(seg)).Waits) == 0 {
-			time.Sleep(time.Millisecond) // between two looks
+			proctest.Stagger(2 * time.Millisecond) // between two looks
 		}
 		crashpoint.Arm(n)
 		if err := m.Lock(background); !errors.Is(err, shmsync.ErrDeadlock) {
@@ -48,7 +48,7 @@ var blockedCrasher = proctest.Register("blocked-crasher", func(args []string) {
 	case "close":
 		go m.Lock(background)
 		for len(must1(shmsync.Blocked(seg)).Waits) == 0 {
-			time.Sleep(time.Millisecond) // between two looks
+			proctest.Stagger(2 * time.Millisecond) // between two looks
 		}
 		crashpoint.Arm(n)
 		must(seg.Close())

@@ -74,10 +74,10 @@ func crashEventAt(t *testing.T, act string, sleepers, n int) (completed bool) {
 	}
 	v := proctest.Start(t, eventCrasher, seg.Path(), act, strconv.Itoa(n))
 	v.Expect("ready")
-	time.Sleep(2 * time.Millisecond) // so that they mostly sleep; both must do
+	proctest.Stagger(4 * time.Millisecond) // so that they mostly sleep; both must do
 	v.Send("go")
 	if act == "wait" {
-		time.Sleep(2 * time.Millisecond) // so that they mostly sleep; both must do
+		proctest.Stagger(4 * time.Millisecond) // so that they mostly sleep; both must do
 		e.Set()
 	}
 	state := v.Wait()

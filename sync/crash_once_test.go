@@ -30,7 +30,7 @@ var onceVictim = proctest.Register("once-victim", func(args []string) {
 	err = o.Do(background, func() error {
 		steps.Store(1)
 		crashpoint.Here("the function")
-		time.Sleep(5 * time.Millisecond) // for others to come and wait
+		proctest.Stagger(10 * time.Millisecond) // for others to come and wait
 		steps.Store(2)
 		if args[1] == "fail" {
 			return errOnce
@@ -82,11 +82,11 @@ func crashOnce(t *testing.T, function, situation string, n int) (completed bool)
 	switch situation {
 	case "with waiters":
 		for look := 0; steps.Load() == 0 && look < 100; look++ {
-			time.Sleep(100 * time.Microsecond) // until the victim is at it, or has died before
+			proctest.Stagger(200 * time.Microsecond) // until the victim is at it, or has died before
 		}
 		go do()
 	case "waits for one who dies":
-		time.Sleep(5 * time.Millisecond) // so that the victim mostly waits; both must do
+		proctest.Stagger(10 * time.Millisecond) // so that the victim mostly waits; both must do
 		go do()
 		first.Kill()
 	}

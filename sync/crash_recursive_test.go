@@ -92,7 +92,7 @@ func crashRecursive(t *testing.T, way, situation string, n int) (completed bool)
 	v.Send("go")
 	if situation == "waited for" {
 		for look := 0; inside.Load() == 0 && look < 1000; look++ {
-			time.Sleep(10 * time.Microsecond) // until the victim is inside, or has died before
+			proctest.Stagger(20 * time.Microsecond) // until the victim is inside, or has died before
 		}
 		go lock()
 	}

@@ -159,7 +159,7 @@ func rwCrash(t *testing.T, act string, scene, n int) (completed bool) {
 			other.Expect("ready")
 			others = append(others, other)
 		}
-		time.Sleep(3 * time.Millisecond) // so that the victim mostly waits; both must do
+		proctest.Stagger(6 * time.Millisecond) // so that the victim mostly waits; both must do
 		must(rwObey(m, map[string]string{"lock": "unlock", "rlock": "runlock"}[s.held]))
 	}
 	state := c.Wait()

@@ -142,11 +142,11 @@ func (x unitScene) crash(t *testing.T, scene int, undo bool, n int) (completed b
 	}
 	v.Send("go")
 	if x.late {
-		time.Sleep(unitsSleep) // so that they mostly sleep; both must do
+		proctest.Stagger(2 * unitsSleep) // so that they mostly sleep; both must do
 		others = surviveUnits(t, seg, x.survivors)
 	}
 	if x.lets {
-		time.Sleep(unitsSleep) // so that they mostly sleep; both must do
+		proctest.Stagger(2 * unitsSleep) // so that they mostly sleep; both must do
 		wantErr(t, "release", s.Release(x.held), nil)
 	}
 	state := v.Wait()
@@ -178,6 +178,6 @@ func surviveUnits(t *testing.T, seg *shm.Segment, k int) (all []*proctest.Child)
 		c.Expect("waiting")
 		all = append(all, c)
 	}
-	time.Sleep(unitsSleep) // so that they mostly sleep; both must do
+	proctest.Stagger(2 * unitsSleep) // so that they mostly sleep; both must do
 	return all
 }

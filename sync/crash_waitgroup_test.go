@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
@@ -92,11 +91,11 @@ func (x groupScene) crash(t *testing.T, scene int, undo bool, n int) (completed 
 	waiter := startWaitGroupAgent(t, seg)
 	if !x.dead { // else it would count anew
 		waiter.Send("timed 0")
-		time.Sleep(unitsSleep) // so that they mostly sleep; both must do
+		proctest.Stagger(2 * unitsSleep) // so that they mostly sleep; both must do
 	}
 	v.Send("go")
 	if x.added > 0 {
-		time.Sleep(unitsSleep) // so that they mostly sleep; both must do
+		proctest.Stagger(2 * unitsSleep) // so that they mostly sleep; both must do
 		wantErr(t, "done", g.Add(-x.added), nil)
 	}
 	state := v.Wait()

@@ -57,14 +57,14 @@ func blockCrowd(wait func(ctx context.Context, i int) error) {
 		})
 	}
 	for began.Load() < crowd {
-		time.Sleep(time.Millisecond) // between two looks
+		proctest.Stagger(2 * time.Millisecond) // between two looks
 	}
-	time.Sleep(50 * time.Millisecond) // all but a few sleep by then: no list has 10,000 goroutines
+	proctest.Stagger(100 * time.Millisecond) // all but a few sleep by then: no list has 10,000 goroutines
 	proctest.Say("%d", threads())
 	proctest.Hear()
 	cancel()
 	for canceled.Load() < crowd/2 {
-		time.Sleep(time.Millisecond) // between two looks
+		proctest.Stagger(2 * time.Millisecond) // between two looks
 	}
 	proctest.Say("%d", threads())
 	wg.Wait()

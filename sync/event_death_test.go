@@ -49,8 +49,8 @@ func TestEventSetterDies(t *testing.T) {
 		setter := startEventAgent(t, seg, shmsync.Adaptive)
 		waiter.Send("wait")
 		asleepOn(t, seg, "a", 1)
-		setter.Send("set")                // it is killed on the way, or afterwards
-		time.Sleep(50 * time.Microsecond) // a moment on the way is the subject
+		setter.Send("set")                       // it is killed on the way, or afterwards
+		proctest.Stagger(100 * time.Microsecond) // a moment on the way is the subject
 		setter.Kill()
 		if !e.IsSet() {
 			e.Set()
@@ -71,13 +71,13 @@ func TestEventSetterDies(t *testing.T) {
 func TestEventSettersDieAllTheTime(t *testing.T) {
 	seg := newSegment(t)
 	waiters := []*proctest.Child{startEventAgent(t, seg, shmsync.Park), startEventAgent(t, seg, shmsync.Adaptive)}
-	for i := range 10 {
+	for range 10 {
 		for _, c := range waiters {
 			c.Send(fmt.Sprint("timed ", 2*soon))
 		}
 		pulser := proctest.Start(t, eventPulser, seg.Path())
 		pulser.Expect("ready")
-		time.Sleep(time.Duration(i) * 300 * time.Microsecond) // different moments are the subject
+		proctest.Stagger(3 * time.Millisecond) // different moments are the subject
 		pulser.Kill()
 		for _, c := range waiters {
 			c.Expect("ok")

@@ -85,7 +85,7 @@ func eventCrowd(e *shmsync.Event, n int) {
 		})
 	}
 	began.Wait()
-	time.Sleep(30 * time.Millisecond) // all but a few sleep by then: no list has that many goroutines
+	proctest.Stagger(60 * time.Millisecond) // all but a few sleep by then: no list has that many goroutines
 	proctest.Say("waiting with %d threads", threads())
 	wg.Wait()
 	close(errs)

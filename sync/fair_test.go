@@ -159,7 +159,7 @@ func TestTryLockOfStoppedAddressee(t *testing.T) {
 	wantErr(t, "lock", m.Lock(background), nil)
 	stopped.Send("lock a")
 	asleepOn(t, seg, "a", 1)
-	time.Sleep(20 * time.Millisecond) // as above
+	proctest.Stagger(40 * time.Millisecond) // as above
 	stopped.Signal(syscall.SIGSTOP)
 	stopped.WaitStopped()
 	m.Unlock()

@@ -28,7 +28,7 @@ func TestWaitKeepsObject(t *testing.T) {
 			must(seg.RemoveObject("x"))
 			for range 3 {
 				runtime.GC()
-				time.Sleep(time.Millisecond) // for cleanups
+				proctest.Stagger(2 * time.Millisecond) // for cleanups
 			}
 			if r := must1(seg.Internal().Check()); r.Graves != 1 {
 				t.Errorf("%d removed objects are in use, want 1", r.Graves)

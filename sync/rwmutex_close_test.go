@@ -29,7 +29,7 @@ var rwCloser = proctest.Register("rwmutex-closer", func(args []string) {
 		for range 4 {
 			wg.Go(func() { rwUseUntilClosed(seg, closed) })
 		}
-		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond) // a random moment is the subject
+		proctest.Stagger(1000 * time.Microsecond) // a random moment is the subject
 		if err := seg.Close(); err != nil && !errors.As(err, new(*shm.HeldError)) {
 			panic(err)
 		}

@@ -90,7 +90,7 @@ var unitsCloser = proctest.Register("units-closer", func(args []string) {
 				}
 			})
 		}
-		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond) // a random moment is the subject
+		proctest.Stagger(1000 * time.Microsecond) // a random moment is the subject
 		if err := seg.Close(); err != nil && !errors.As(err, new(*shm.HeldError)) {
 			panic(err)
 		}
@@ -117,7 +117,7 @@ func TestUnitsStorm(t *testing.T) {
 	}
 	kills := times(60)
 	for range kills {
-		time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond) // a random moment is the subject
+		proctest.Stagger(3000 * time.Microsecond) // a random moment is the subject
 		i := rand.IntN(len(users))
 		if state := users[i].Kill(); state.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 			t.Fatalf("a user: %v\n%s", state, users[i].Stderr())

@@ -102,7 +102,7 @@ func missed(t *testing.T, kind string, barrier func(), rounds int) (misses int) 
 		done := atomic.LoadUint32(&p[wordDone])
 		for spins := 0; atomic.LoadUint32(&p[wordRound]) != round; spins++ {
 			if cpu.Pause(1); spins > 5000 {
-				time.Sleep(time.Microsecond) // the notifier may have no CPU
+				proctest.Stagger(2 * time.Microsecond) // the notifier may have no CPU
 			}
 		}
 		if done != round && atomic.LoadUint32(&p[wordSaw]) != round {

@@ -144,7 +144,7 @@ func TestCondGrantWithoutRing(t *testing.T) {
 	r := visit(t, newRoom(t))
 	c, m := r.cond(), r.mutex(0)
 	got := waits(t, background, c, m)
-	time.Sleep(waitAsleep) // so that it mostly sleeps; both must do
+	proctest.Stagger(2 * waitAsleep) // so that it mostly sleeps; both must do
 	c.place.Load().seat.Add(oneGrant)
 	began := time.Now()
 	returned(t, got)

@@ -5,7 +5,6 @@ package lock
 import (
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
@@ -59,13 +58,13 @@ func crashEvent(t *testing.T, act string, n int) (completed bool) {
 		c.Expect("ready")
 		takers = append(takers, c)
 	}
-	time.Sleep(asleep) // so that they mostly sleep; both must do
+	proctest.Stagger(2 * asleep) // so that they mostly sleep; both must do
 	v.Send("go")
 	ended, fed := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(fed)
 		for act == "take" && !isClosed(ended) { // the others take some of them
-			time.Sleep(asleep) // so that they mostly sleep; both must do
+			proctest.Stagger(2 * asleep) // so that they mostly sleep; both must do
 			units.Add(1)
 			e.Notify()
 		}

@@ -203,11 +203,11 @@ func (s scene) crash(t *testing.T, n int) (completed bool) {
 	}
 	v.Send("go")
 	if s.late && s.held {
-		time.Sleep(asleep) // so that they mostly sleep; both must do
+		proctest.Stagger(2 * asleep) // so that they mostly sleep; both must do
 		others = s.startSurvivors(t, r)
 	}
 	if s.held {
-		time.Sleep(asleep) // so that they mostly sleep; both must do
+		proctest.Stagger(2 * asleep) // so that they mostly sleep; both must do
 		m.Unlock()
 	}
 	state := v.Wait()
@@ -228,7 +228,7 @@ func (s scene) startSurvivors(t *testing.T, r *room) (all []*proctest.Child) {
 		c.Expect("locking")
 		all = append(all, c)
 	}
-	time.Sleep(asleep) // so that they mostly sleep; both must do
+	proctest.Stagger(2 * asleep) // so that they mostly sleep; both must do
 	if s.unheard {
 		r.mutex(0).r.starving.Store(0)
 	}

@@ -177,7 +177,7 @@ func TestStressKill(t *testing.T) {
 	// On a busy machine there are few kills in that time, and perhaps none while the victim held the lock.
 	more := func() bool { return r.counter(toldCell).Load() == 0 && kills < 1000 }
 	for ; kills < times(100) || more(); kills++ {
-		time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond) // a random moment is the subject
+		proctest.Stagger(5000 * time.Microsecond) // a random moment is the subject
 		i := rand.IntN(len(workers))
 		workers[i].Kill()
 		err := m.Lock(background)

@@ -18,7 +18,7 @@ var limited = proctest.Register("limited", func(args []string) {
 	for range 4 { // so that there are more threads than at the start
 		go func() { runtime.LockOSThread(); proctest.Forever() }()
 	}
-	time.Sleep(10 * time.Millisecond) // for the threads to start; without them the test shows less
+	proctest.Stagger(20 * time.Millisecond) // for the threads to start; without them the test shows less
 	if err := ApplyLimits(); err != nil {
 		proctest.Say("%v", err)
 		return

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 	"unsafe"
 
 	"github.com/shmkit/shmkit/internal/proctest"
@@ -95,7 +94,7 @@ func die(how string) {
 	default:
 		panic("unknown way to die: " + how)
 	}
-	time.Sleep(time.Hour) // the signal may be for another thread
+	proctest.Forever() // the signal may be for another thread
 }
 
 // waiter waits for the deaths of owners of the table in args[0] as it hears them, and says when it saw them.
@@ -119,7 +118,7 @@ func parent(args []string) {
 	proctest.Say("child %d", child.Process.Pid)
 	child.Wait()
 	proctest.Say("reaped")
-	time.Sleep(time.Hour) // until the process is dead
+	proctest.Forever() // until the process is dead
 }
 
 // attached reads what a member says first.

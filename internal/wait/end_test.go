@@ -34,7 +34,7 @@ func TestEndOf(t *testing.T) {
 		}
 	}
 	for range 1100 {
-		time.Sleep(time.Millisecond) // moments all over a second
+		proctest.Stagger(2 * time.Millisecond) // moments all over a second
 		before := time.Now()
 		switch end := endOf(Backstop); {
 		case !end.After(before) || end.After(time.Now().Add(Backstop)):

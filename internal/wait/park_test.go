@@ -46,7 +46,7 @@ var reasons = []reason{
 // wakeOne wakes a sleeper without changing the word, once there is one.
 func wakeOne(word *uint32) {
 	for futex.Wake(word, 1) == 0 {
-		time.Sleep(10 * time.Microsecond) // between two looks
+		proctest.Stagger(20 * time.Microsecond) // between two looks
 	}
 }
 
@@ -82,7 +82,7 @@ func (r reason) check(n, i int) error {
 			case <-time.After(10 * time.Microsecond): //clock: between two looks
 			}
 		}
-		time.Sleep(200 * time.Microsecond) // let it reach the kernel; if it does not, the test shows less
+		proctest.Stagger(400 * time.Microsecond) // let it reach the kernel; if it does not, the test shows less
 		start = time.Now()
 		r.cause(&values[i], cancel, c)
 	}

@@ -24,7 +24,7 @@ func machine(pause time.Duration, interrupted int) func(n uint32) time.Duration 
 	}
 }
 
-//clock: how a machine of numbers is measured is the subject
+// clock: how a machine of numbers is measured is the subject
 func TestPausesInADuration(t *testing.T) {
 	for _, c := range []struct {
 		pause       time.Duration
@@ -45,7 +45,7 @@ func TestPausesInADuration(t *testing.T) {
 	}
 }
 
-//clock: how a machine is measured is the subject
+// clock: how a machine is measured is the subject
 func TestPausesInADurationOnABusyMachine(t *testing.T) {
 	quiet := pausesIn(spinTime, timePauses)
 	var stop atomic.Bool

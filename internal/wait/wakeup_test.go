@@ -57,7 +57,7 @@ func TestPollerSeesAllOfSeveralChanges(t *testing.T) {
 // The same with words that have their old values again when the thread looks (ABA). One goroutine
 // may miss its wake-up: not for longer than its limit.
 //
-//clock: the limit is the subject
+// clock: the limit is the subject
 func TestMissedWakeUpWithoutChangeIsBounded(t *testing.T) {
 	if !futex.HasWaitAny() {
 		t.Skip("the kernel has no futex_waitv")
@@ -76,9 +76,9 @@ func TestMissedWakeUpWithoutChangeIsBounded(t *testing.T) {
 			}()
 		}
 		for look := 0; parked() < before+len(words) && look < 1000; look++ {
-			time.Sleep(50 * time.Microsecond) // they may be over already
+			proctest.Stagger(100 * time.Microsecond) // they may be over already
 		}
-		time.Sleep(time.Millisecond) // the poller reaches the kernel; if it does not, the test shows less
+		proctest.Stagger(2 * time.Millisecond) // the poller reaches the kernel; if it does not, the test shows less
 		seen += futex.Wake(&words[0], 1) + futex.Wake(&words[1], 1)
 		for range words {
 			if lasted := <-took; lasted >= limit {
@@ -106,7 +106,7 @@ func TestWhoGaveUpTakesNoWakeUp(t *testing.T) {
 			close(gone)
 		}()
 		proctest.Eventually(t, patience, func() bool { return parked() == before+1 }, "the first is parked")
-		time.Sleep(100 * time.Microsecond) // the thread reaches the kernel; if it does not, the test shows less
+		proctest.Stagger(200 * time.Microsecond) // the thread reaches the kernel; if it does not, the test shows less
 		stays := make(chan struct{})
 		go func() {
 			for atomic.LoadUint32(word) == 0 {
@@ -115,7 +115,7 @@ func TestWhoGaveUpTakesNoWakeUp(t *testing.T) {
 			close(stays)
 		}()
 		proctest.Eventually(t, patience, func() bool { return parked() == before+2 }, "both are parked")
-		time.Sleep(100 * time.Microsecond) // the thread reaches the kernel; if it does not, the test shows less
+		proctest.Stagger(200 * time.Microsecond) // the thread reaches the kernel; if it does not, the test shows less
 		cancel()
 		<-gone
 		change(word) // wakes one
