@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// A flow knows which expressions a variable, a field, a parameter or a result of the tests gets its values from.
+// A flow knows which expressions a variable, a field, a parameter or a result of the tests gets its
+// values from.
 type flow struct {
 	fset    *token.FileSet
 	sources map[token.Position][]origin // by where the object is declared, which is the same in every variant of its package
@@ -127,7 +128,8 @@ func (f flow) readReturns(function types.Object, body *ast.BlockStmt, info *type
 	})
 }
 
-// values are the constants that e, a duration or a number made from one, may come from, as far as the tests say.
+// values are the constants that e, a duration or a number made from one, may come from, as far as
+// the tests say.
 func (f flow) values(e ast.Expr, info *types.Info) (found []duration) {
 	seen := make(map[ast.Expr]bool)
 	var follow func(e ast.Expr, info *types.Info)
@@ -191,13 +193,14 @@ func (f flow) values(e ast.Expr, info *types.Info) (found []duration) {
 	return found
 }
 
-// isOurs tells whether object is declared in this module. Of others only the line is known, which many objects share.
+// isOurs tells whether object is declared in this module. Of others only the line is known, which
+// many objects share.
 func isOurs(object types.Object) bool {
 	return object != nil && object.Pkg() != nil && strings.HasPrefix(object.Pkg().Path(), module) && object.Pos().IsValid()
 }
 
-// calleeOf returns the function that a call names, if it names one, and the signature of the function or the value that it calls;
-// neither for a conversion or a builtin.
+// calleeOf returns the function that a call names, if it names one, and the signature of the
+// function or the value that it calls; neither for a conversion or a builtin.
 func calleeOf(call *ast.CallExpr, info *types.Info) (*types.Func, *types.Signature) {
 	fun := ast.Unparen(call.Fun)
 	switch generic := fun.(type) {

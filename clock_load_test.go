@@ -40,8 +40,9 @@ func loadClock(t *testing.T) *clock {
 	return c
 }
 
-// load reads packages and their tests, and notes what those files say of time that it has not read so far. Packages of this
-// module are checked from their source and the others taken from the build cache, so that nothing has to be compiled.
+// load reads packages and their tests, and notes what those files say of time that it has not read
+// so far. Packages of this module are checked from their source and the others taken from the build
+// cache, so that nothing has to be compiled.
 func (c *clock) load(tags string, overlay map[string][]byte, patterns ...string) error {
 	loaded, err := packages.Load(&packages.Config{
 		Mode:  packages.NeedName | packages.NeedFiles | packages.NeedImports | packages.NeedDeps,

@@ -14,14 +14,16 @@ import (
 	"time"
 )
 
-// Tests do not measure time: on a slow and busy machine, everything takes as long as it likes. So a test neither compares times
-// nor gives a context, a timer, a deadline or a limit of this module less than a minute, which says that something hangs. Where
-// the time-out itself is the subject, so that it must be short, and is at least so long, a comment says so, at the duration, at
-// the place that uses it, or above the function, where gofmt has a space before it:
+// Tests do not measure time: on a slow and busy machine, everything takes as long as it likes. So a
+// test neither compares times nor gives a context, a timer, a deadline or a limit of this module
+// less than a minute, which says that something hangs. Where the time-out itself is the subject, so
+// that it must be short, and is at least so long, a comment says so, at the duration, at the place
+// that uses it, or above the function, where gofmt has a space before it:
 //
 //	//clock: REASON
 //
-// A sleep proves nothing either. The few that are left have their reasons in comments on their lines or above.
+// A sleep proves nothing either. The few that are left have their reasons in comments on their
+// lines or above.
 const (
 	generous   = time.Minute
 	clockMark  = "//clock:"
@@ -215,7 +217,8 @@ func (c *clock) readComparison(n *ast.BinaryExpr, info *types.Info) {
 	c.uses = append(c.uses, use{expr: limit, info: info, what: "a comparison of times", compare: true})
 }
 
-// measures tells whether an expression is a duration, or a number made from one or from the time of day.
+// measures tells whether an expression is a duration, or a number made from one or from the time of
+// day.
 func measures(e ast.Expr, info *types.Info) bool {
 	for n := range ast.Preorder(e) {
 		if _, ok := n.(*ast.FuncLit); ok {
@@ -234,7 +237,8 @@ func measures(e ast.Expr, info *types.Info) bool {
 	return false
 }
 
-// findings are the durations that are neither generous nor marked, where they are written, in the order of the files.
+// findings are the durations that are neither generous nor marked, where they are written, in the
+// order of the files.
 func (c *clock) findings() []finding {
 	var found []finding
 	for _, u := range c.uses {

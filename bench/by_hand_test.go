@@ -14,7 +14,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// byHand is the contender that package os/exec starts: the same program, without any of the toolkit.
+// byHand is the contender that package os/exec starts: the same program, without any of the
+// toolkit.
 const byHand = "os-exec"
 
 // squarer: N. It says the square of N, and waits to be killed.
@@ -80,8 +81,8 @@ func firstByHand(tb testing.TB, ops int) (a answer) {
 	return a
 }
 
-// replaceByHand takes the time from just before the SIGKILL of a process until there is a result of the one that is started when
-// it has ended.
+// replaceByHand takes the time from just before the SIGKILL of a process until there is a result of
+// the one that is started when it has ended.
 func replaceByHand(tb testing.TB, ops int) (a answer) {
 	tb.Helper()
 	a.ns = make([]float64, ops)

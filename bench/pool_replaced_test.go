@@ -31,7 +31,8 @@ var outlive = pool.Define("outlive", func(ctx context.Context, v victim) (int64,
 
 // BenchmarkWorkerReplaced takes the time from just before the SIGKILL of the only worker of a pool,
 // which runs a task, until the task's result is there from its replacement. The worker has got as
-// old as a holder of a lock in BenchmarkRecoverAfterKill. The row os-exec is a process that is killed and replaced by package os/exec.
+// old as a holder of a lock in BenchmarkRecoverAfterKill. The row os-exec is a process that is
+// killed and replaced by package os/exec.
 func BenchmarkWorkerReplaced(b *testing.B) {
 	replacedComparison(b).run(b)
 	note("no rows %s of python: a Pool never returns the result of a task whose worker was killed, and an executor breaks for good", b.Name())

@@ -45,8 +45,8 @@ func chaosTasks() int {
 	return 6000
 }
 
-// hunt kills a worker after random pauses below most until it is stopped: any of those that have finished a task, so that the
-// pool gets on however slow the machine is.
+// hunt kills a worker after random pauses below most until it is stopped: any of those that have
+// finished a task, so that the pool gets on however slow the machine is.
 func hunt(t *testing.T, p *pool.Pool, most time.Duration) (stop func() (kills int)) {
 	end, ended := make(chan struct{}), make(chan int, 1)
 	go func() {
@@ -85,7 +85,8 @@ func hunt(t *testing.T, p *pool.Pool, most time.Duration) (stop func() (kills in
 	}
 }
 
-// Workers are recycled at random and killed every 20 ms or so. Each task has its result, the right one, exactly once; nothing is left.
+// Workers are recycled at random and killed every 20 ms or so. Each task has its result, the right
+// one, exactly once; nothing is left.
 func TestChaos(t *testing.T) {
 	for name, run := range map[string]func(t *testing.T, ctx context.Context, p *pool.Pool, tasks int){
 		"IMapUnordered/raw":   chaosUnordered(squareOf),
@@ -128,7 +129,8 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// inShm fails the test when a worker has a file in /dev/shm: the memory of a pool has no name that could be left.
+// inShm fails the test when a worker has a file in /dev/shm: the memory of a pool has no name that
+// could be left.
 func inShm(t *testing.T, p *pool.Pool) {
 	t.Helper()
 	for _, w := range p.Stats().Workers {

@@ -23,7 +23,8 @@ var onceDead = pool.Define("once dead", func(_ context.Context, path string) (in
 	select {}
 })
 
-// A worker that died is replaced, and its task has run again, any number of times. How long that takes is measured in bench.
+// A worker that died is replaced, and its task has run again, any number of times. How long that
+// takes is measured in bench.
 func TestDeathIsMended(t *testing.T) {
 	p := newPool(t, pool.Options{Workers: 1})
 	dir := t.TempDir()

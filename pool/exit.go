@@ -27,9 +27,9 @@ type WorkerExit struct {
 	Stderr   string // the last it wrote to its standard error, at most 4 KiB
 }
 
-// ExitUnknown stands for the exit code of a worker or a [Process] that another part of this program has waited
-// for: one that waits for all children, as PID 1 of a container does, or that ignores SIGCHLD. From Linux 6.15 on
-// the exit code is known all the same.
+// ExitUnknown stands for the exit code of a worker or a [Process] that another part of this program
+// has waited for: one that waits for all children, as PID 1 of a container does, or that ignores
+// SIGCHLD. From Linux 6.15 on the exit code is known all the same.
 const ExitUnknown = process.CodeUnknown
 
 // kills is the error of a task that its workers have died of.
@@ -68,7 +68,8 @@ func (c *child) ended(d WorkerExit) (again bool) {
 	return true
 }
 
-// asked tells that the worker has ended because it was asked to. No program does that to itself by mistake.
+// asked tells that the worker has ended because it was asked to. No program does that to itself by
+// mistake.
 func asked(d WorkerExit) bool { return d.ExitCode == process.Terminated.Code }
 
 // noteEnd notes that the worker has ended, and says why.
@@ -105,7 +106,8 @@ func (c *child) noteEnd(st stage) (reason string) {
 	return "died"
 }
 
-// falseStart says why the last of so many workers, which had come so far, did not get to take tasks.
+// falseStart says why the last of so many workers, which had come so far, did not get to take
+// tasks.
 func falseStart(d WorkerExit, falls int, st stage) error {
 	exit := process.Exit{Code: d.ExitCode, Signal: d.Signal}
 	switch {
@@ -121,8 +123,9 @@ func falseStart(d WorkerExit, falls int, st stage) error {
 	return fmt.Errorf("pool: a worker ended before it took tasks (%v): %s", exit, d.Stderr)
 }
 
-// beforeMain says that a new process has ended before it came to Main, with the last that it wrote if that is known. Only of one that
-// has run to its end, or says so itself, it is a fact that the program does not call Main.
+// beforeMain says that a new process has ended before it came to Main, with the last that it wrote
+// if that is known. Only of one that has run to its end, or says so itself, it is a fact that the
+// program does not call Main.
 func beforeMain(who string, exit process.Exit, words string) error {
 	switch exit.Code {
 	case exitNoMain:

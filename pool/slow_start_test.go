@@ -11,7 +11,8 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// slowStartEnv names a file. As long as it is there, workers initialise their packages, and do not get so far as main.
+// slowStartEnv names a file. As long as it is there, workers initialise their packages, and do not
+// get so far as main.
 const slowStartEnv = "SHMKIT_TEST_SLOW_START"
 
 func init() {
@@ -27,8 +28,9 @@ func init() {
 	}
 }
 
-// A SIGTERM that meets a worker on its way to its first task ends it, as it has not got so far as to heed that. However many do so
-// one after the other, the pool takes their slow starts for no deaths of the program, and goes on.
+// A SIGTERM that meets a worker on its way to its first task ends it, as it has not got so far as
+// to heed that. However many do so one after the other, the pool takes their slow starts for no
+// deaths of the program, and goes on.
 func TestSlowStartIsNoDeath(t *testing.T) {
 	gate := filepath.Join(proctest.Dir(t), "gate")
 	t.Setenv(slowStartEnv, gate)

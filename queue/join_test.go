@@ -14,8 +14,9 @@ import (
 
 var isJoinable = Options{Joinable: true}
 
-// roleWorker takes messages from the joinable queue in the segment args[0]. For each it puts what it says on
-// one level deeper, then it is done with it. With args[1] = "stop" it says so after the first, and stops there.
+// roleWorker takes messages from the joinable queue in the segment args[0]. For each it puts what
+// it says on one level deeper, then it is done with it. With args[1] = "stop" it says so after the
+// first, and stops there.
 var roleWorker = proctest.Register("worker", func(args []string) {
 	q := openFor(args[0])
 	n := 0
@@ -36,8 +37,8 @@ var roleWorker = proctest.Register("worker", func(args []string) {
 	proctest.Say("%d", n)
 })
 
-// A41: four consumers, each a process, are done with all messages, and with those that they have put themselves, when Join
-// returns.
+// A41: four consumers, each a process, are done with all messages, and with those that they have
+// put themselves, when Join returns.
 func TestJoinFourConsumers(t *testing.T) {
 	const messages, depth = 200, 3
 	q, path := namedQueue[checked](t, 1024, Options{Joinable: true}.startingAt(beforeLapWrap(1024)))
@@ -105,7 +106,8 @@ func TestTaskDoneTooOften(t *testing.T) {
 	wantErr(t, q.Join(ctx), nil) // it need not wait
 }
 
-// A consumer that is killed between Get and TaskDone does not hang Join, and one that is stopped does not end it.
+// A consumer that is killed between Get and TaskDone does not hang Join, and one that is stopped
+// does not end it.
 func TestJoinAndDeath(t *testing.T) {
 	q, path := namedQueue[checked](t, 4, isJoinable)
 	putChecked(t, q, 1, 1)
@@ -127,7 +129,8 @@ func timeLimit(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-// So it is when the consumer dies while Join waits for messages behind, and when a producer dies in the middle of a message.
+// So it is when the consumer dies while Join waits for messages behind, and when a producer dies in
+// the middle of a message.
 func TestJoinAndOtherDeaths(t *testing.T) {
 	q, path := namedQueue[checked](t, 4, isJoinable)
 	child := proctest.Start(t, roleClaim, path, "put")

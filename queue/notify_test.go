@@ -90,8 +90,8 @@ func TestNotificationsAreNotLost(t *testing.T) {
 	workers.Wait()
 }
 
-// A68: a producer that is blocked by a consumer returns when that is gone: at once where the dead one held the place, and else
-// when somebody has its role.
+// A68: a producer that is blocked by a consumer returns when that is gone: at once where the dead
+// one held the place, and else when somebody has its role.
 func TestBlockedPutReturnsWhenItsReceiverIsGone(t *testing.T) {
 	t.Run("Queue", func(t *testing.T) {
 		deathWakes(t, "get")

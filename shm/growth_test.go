@@ -24,7 +24,8 @@ func best(steps int, run func()) time.Duration {
 	return shortest / time.Duration(steps)
 }
 
-// Nothing gets much slower with what others have in the segment: far from as much as there are more objects or processes.
+// Nothing gets much slower with what others have in the segment: far from as much as there are more
+// objects or processes.
 func TestCostsDoNotGrow(t *testing.T) {
 	if race.Enabled {
 		t.Skip("the race detector is slow")

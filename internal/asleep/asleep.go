@@ -1,4 +1,5 @@
-// Package asleep lets a test wait until others sleep, instead of sleeping itself for as long as that mostly takes.
+// Package asleep lets a test wait until others sleep, instead of sleeping itself for as long as
+// that mostly takes.
 package asleep
 
 import (
@@ -10,9 +11,10 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// Await waits until n or more waits of all processes sleep in the segment, or are on their last steps to that: an event that comes
-// from now on has to wake them. The goroutines of a process that wait for the same object count as one. seg is a *shm.Segment, or a
-// *segment.Segment of the layer below.
+// Await waits until n or more waits of all processes sleep in the segment, or are on their last
+// steps to that: an event that comes from now on has to wake them. The goroutines of a process that
+// wait for the same object count as one. seg is a *shm.Segment, or a *segment.Segment of the layer
+// below.
 func Await(t testing.TB, seg any, n int) {
 	t.Helper()
 	proctest.Eventually(t, proctest.Hang, func() bool { return count(t, seg, everything) >= n }, fmt.Sprintf("%d waits sleep", n))
@@ -40,7 +42,8 @@ func AwaitIn(t testing.TB, seg any, pid, n int) {
 	}, fmt.Sprintf("%d waits in process %d sleep", n, pid))
 }
 
-// AwaitOrEnd is [Await] for a child that may end instead, as it does where a test kills it at any point.
+// AwaitOrEnd is [Await] for a child that may end instead, as it does where a test kills it at any
+// point.
 func AwaitOrEnd(t testing.TB, seg any, n int, child *proctest.Child) {
 	t.Helper()
 	proctest.Eventually(t, proctest.Hang, func() bool {
@@ -50,7 +53,8 @@ func AwaitOrEnd(t testing.TB, seg any, n int, child *proctest.Child) {
 
 func everything(*segment.Segment, lock.Posting) bool { return true }
 
-// count is how many waits of the segment are of that kind. Those that found no place on the list are of any.
+// count is how many waits of the segment are of that kind. Those that found no place on the list
+// are of any.
 func count(t testing.TB, seg any, kind func(*segment.Segment, lock.Posting) bool) (n int) {
 	t.Helper()
 	s, ok := seg.(*segment.Segment)

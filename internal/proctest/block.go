@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// Hang is how long a test waits for what must happen before it says that it never does: longer than anything takes on a
-// machine that is slow and busy. It is the bound of all waits of this package.
+// Hang is how long a test waits for what must happen before it says that it never does: longer than
+// anything takes on a machine that is slow and busy. It is the bound of all waits of this package.
 const Hang = 2 * time.Minute
 
-// blockTime is how long a call must last to count as blocked. It is a minimum: a slow machine cannot break a test by
-// it, only hide for once that a call does not block.
+// blockTime is how long a call must last to count as blocked. It is a minimum: a slow machine
+// cannot break a test by it, only hide for once that a call does not block.
 const blockTime = 30 * time.Millisecond
 
-// Eventually calls cond until it returns true. When timeout, mostly [Hang], has passed it fails the test with message.
+// Eventually calls cond until it returns true. When timeout, mostly [Hang], has passed it fails the
+// test with message.
 func Eventually(t testing.TB, timeout time.Duration, cond func() bool, message string) {
 	t.Helper()
 	pause := 100 * time.Microsecond
@@ -27,8 +28,8 @@ func Eventually(t testing.TB, timeout time.Duration, cond func() bool, message s
 	}
 }
 
-// Ends waits until done is closed, or has a value, and returns the value. When it is not after [Hang], it fails the test
-// with message.
+// Ends waits until done is closed, or has a value, and returns the value. When it is not after
+// [Hang], it fails the test with message.
 func Ends[T any](t testing.TB, done <-chan T, message string) (value T) {
 	t.Helper()
 	select {
@@ -39,8 +40,8 @@ func Ends[T any](t testing.TB, done <-chan T, message string) (value T) {
 	return value
 }
 
-// MustBlock calls f on a new goroutine and fails the test when f returns within 30 ms. The channel is closed when f
-// has returned.
+// MustBlock calls f on a new goroutine and fails the test when f returns within 30 ms. The channel
+// is closed when f has returned.
 func MustBlock(t testing.TB, f func()) <-chan struct{} {
 	t.Helper()
 	returned := make(chan struct{})
@@ -52,7 +53,8 @@ func MustBlock(t testing.TB, f func()) <-chan struct{} {
 	return returned
 }
 
-// Blocked fails the test when done is closed, or has a value, within 30 ms: what it tells the end of does not block.
+// Blocked fails the test when done is closed, or has a value, within 30 ms: what it tells the end
+// of does not block.
 func Blocked[T any](t testing.TB, done <-chan T) {
 	t.Helper()
 	select {
@@ -69,8 +71,9 @@ func Forever() {
 	}
 }
 
-// Stagger lets others go on for a random time below limit, so that what comes next, such as a kill, meets them at another point each
-// time. It stands for no event: the test must be right wherever they are.
+// Stagger lets others go on for a random time below limit, so that what comes next, such as a kill,
+// meets them at another point each time. It stands for no event: the test must be right wherever
+// they are.
 func Stagger(limit time.Duration) {
 	time.Sleep(rand.N(limit)) // to be somewhere else each time is the subject
 }

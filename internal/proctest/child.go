@@ -15,10 +15,12 @@ const (
 	pipeTimeout = 2 * time.Second // for the output of a child that is dead, whose own children hold its pipes open
 )
 
-// Child is a process that runs a role. Its methods fail the test it was made for when they cannot do what they say, so
-// only the test's own goroutine may call them, except for Signal, PID and Stderr.
+// Child is a process that runs a role. Its methods fail the test it was made for when they cannot
+// do what they say, so only the test's own goroutine may call them, except for Signal, PID and
+// Stderr.
 type Child struct {
-	// Cmd may be changed before Start: Env, Dir, SysProcAttr, ExtraFiles. Its streams belong to the Child.
+	// Cmd may be changed before Start: Env, Dir, SysProcAttr, ExtraFiles. Its streams belong to the
+	// Child.
 	Cmd *exec.Cmd
 
 	t      testing.TB
@@ -30,8 +32,8 @@ type Child struct {
 	waited atomic.Bool   // the test has asked for the end
 }
 
-// Start starts the test binary in the given role, with args. The child is killed, and the test fails, when it was not
-// waited for at the end of the test by one of Wait, WaitOK and Kill.
+// Start starts the test binary in the given role, with args. The child is killed, and the test
+// fails, when it was not waited for at the end of the test by one of Wait, WaitOK and Kill.
 func Start(t testing.TB, role string, args ...string) *Child {
 	t.Helper()
 	c := Command(t, role, args...)
@@ -93,8 +95,8 @@ func (c *Child) finish() {
 	}
 }
 
-// Line returns the next line that the child says. It waits as long as [Hang]; then it has the child print its stacks and fails
-// the test.
+// Line returns the next line that the child says. It waits as long as [Hang]; then it has the child
+// print its stacks and fails the test.
 func (c *Child) Line() string {
 	c.t.Helper()
 	line, err := c.stdout.next(Hang)
@@ -125,15 +127,16 @@ func (c *Child) Send(line string) {
 // Signal sends sig. A child that has ended already is left in peace.
 func (c *Child) Signal(sig syscall.Signal) { c.Cmd.Process.Signal(sig) }
 
-// Kill sends SIGKILL and waits for the end. The state tells whether that was what the child died of.
+// Kill sends SIGKILL and waits for the end. The state tells whether that was what the child died
+// of.
 func (c *Child) Kill() *os.ProcessState {
 	c.t.Helper()
 	c.Cmd.Process.Kill()
 	return c.Wait()
 }
 
-// Wait waits until the child ended, however it did. After 2 minutes it has the child print its stacks, kills it and
-// fails the test.
+// Wait waits until the child ended, however it did. After 2 minutes it has the child print its
+// stacks, kills it and fails the test.
 func (c *Child) Wait() *os.ProcessState {
 	c.t.Helper()
 	c.waited.Store(true)
@@ -188,7 +191,8 @@ func (c *Child) Ended() bool {
 	}
 }
 
-// Stderr returns the last 256 KiB of what the child has written to its stderr so far; all of it after Wait.
+// Stderr returns the last 256 KiB of what the child has written to its stderr so far; all of it
+// after Wait.
 func (c *Child) Stderr() string { return c.stderr.String() }
 
 // PID returns the process id, as the test's PID namespace sees it.

@@ -1,4 +1,5 @@
-// Package proctest lets a test work with real processes: the test binary, started again in a named role.
+// Package proctest lets a test work with real processes: the test binary, started again in a named
+// role.
 //
 //	func TestMain(m *testing.M) { proctest.Main(m) }
 //
@@ -14,7 +15,12 @@
 //		child.Kill()
 //	}
 //
-// A [Child] talks by lines: it says them on its stdout and hears them on its stdin. It dies with the
-// test process, in whatever way that ends. [Child.Confine] starts it under a filter that refuses it
-// system calls. [Main] fails the package when its tests leave a child, a descriptor or a file behind.
+// Tests wait for events: a line of a child, [Eventually], [Ends]. [Hang] bounds each wait, and says
+// that what must happen never does; nothing here depends on how fast a machine is. Package asleep
+// waits until others sleep in a segment.
+//
+// A [Child] talks by lines: it says them on its stdout and hears them on its stdin. It dies with
+// the test process, in whatever way that ends. [Child.Confine] starts it under a filter that
+// refuses it system calls. [Main] fails the package when its tests leave a child, a descriptor or a
+// file behind.
 package proctest

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settleRounds is how often cleanups of unreachable handles get the chance to run, for some 10 ms each.
+// settleRounds is how often cleanups of unreachable handles get the chance to run, for some 10 ms
+// each.
 const settleRounds = 200
 
 // checks is what Main looks at after the tests.
@@ -74,8 +75,8 @@ func leftChildren() []string {
 	}
 }
 
-// leftDescriptors reports descriptors that were not open before the tests. A file that only a cleanup of the garbage
-// collector closes gets the time for it.
+// leftDescriptors reports descriptors that were not open before the tests. A file that only a
+// cleanup of the garbage collector closes gets the time for it.
 func (c *checks) leftDescriptors() []string {
 	var left []string
 	for range settleRounds {

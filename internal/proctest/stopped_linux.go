@@ -4,8 +4,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// WaitStopped waits until every thread of the child stands still after a SIGSTOP. It waits as long as [Hang] and then
-// fails the test.
+// WaitStopped waits until every thread of the child stands still after a SIGSTOP. It waits as long
+// as [Hang] and then fails the test.
 func (c *Child) WaitStopped() {
 	c.t.Helper()
 	Eventually(c.t, Hang, func() bool {

@@ -26,8 +26,8 @@ func crowded(t testing.TB, n int) *Segment {
 
 const many = 100_000
 
-// Opening a segment and looking up an object cost much the same however many objects there are: far from as much more as
-// there are more objects.
+// Opening a segment and looking up an object cost much the same however many objects there are: far
+// from as much more as there are more objects.
 func TestManyObjects(t *testing.T) {
 	const few, more = 100, 50 // a thousand times as many objects cost less than 50 times as much
 	small, s := crowded(t, few), crowded(t, many)
@@ -73,7 +73,8 @@ func TestManyObjects(t *testing.T) {
 		}
 		return time.Since(began) / time.Duration(objects)
 	}
-	// Somebody keeps a removed object open, and removing does not become slower by the number of objects.
+	// Somebody keeps a removed object open, and removing does not become slower by the number of
+	// objects.
 	kept := made(t, s, "0", 8)
 	if err := s.Remove("0"); err != nil {
 		t.Fatal(err)

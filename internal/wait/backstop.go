@@ -14,7 +14,8 @@ const (
 	// Longest bounds the others.
 	Longest = 30 * time.Second
 
-	// BackstopEnv names the environment variable that [SetBackstop] sets for the processes to come, in the form of
+	// BackstopEnv names the environment variable that [SetBackstop] sets for the processes to come,
+	// in the form of
 	// [time.ParseDuration].
 	BackstopEnv = "SHMKIT_BACKSTOP"
 )
@@ -28,8 +29,9 @@ func init() {
 	}
 }
 
-// SetBackstop puts d in the place of [Backstop] and [Longest], in this process and in those that it starts, until restore
-// is called. It is for tests: under an hour, a lost wake-up is a hang, which no delay hides. Sleeps that have begun keep their bound.
+// SetBackstop puts d in the place of [Backstop] and [Longest], in this process and in those that it
+// starts, until restore is called. It is for tests: under an hour, a lost wake-up is a hang, which
+// no delay hides. Sleeps that have begun keep their bound.
 func SetBackstop(d time.Duration) (restore func()) {
 	before, env := replaced.Load(), os.Getenv(BackstopEnv)
 	replaced.Store(int64(d))
@@ -42,9 +44,9 @@ func SetBackstop(d time.Duration) (restore func()) {
 
 type patientKey struct{}
 
-// Patient returns a ctx for waits of which another process knows that they must go on: when a process dies that may have owed
-// them a wake-up, or swallowed one, that process sends another. Their sleeps are bounded by [Longest], so that a process with
-// nothing to do stays asleep.
+// Patient returns a ctx for waits of which another process knows that they must go on: when a
+// process dies that may have owed them a wake-up, or swallowed one, that process sends another.
+// Their sleeps are bounded by [Longest], so that a process with nothing to do stays asleep.
 func Patient(ctx context.Context) context.Context {
 	return context.WithValue(ctx, patientKey{}, true)
 }
@@ -70,8 +72,9 @@ func longest() time.Duration {
 
 var started = time.Now()
 
-// endOf is when a sleep of that limit ends. The longest, which end for nothing, end together, once a backstop, and earlier than they
-// could: sleepers that look again each at a time of its own would keep a process busy that has nothing to do.
+// endOf is when a sleep of that limit ends. The longest, which end for nothing, end together, once
+// a backstop, and earlier than they could: sleepers that look again each at a time of its own would
+// keep a process busy that has nothing to do.
 func endOf(limit time.Duration) time.Time {
 	end := time.Since(started) + limit
 	if limit >= Backstop {

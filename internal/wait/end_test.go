@@ -45,7 +45,8 @@ func TestEndOf(t *testing.T) {
 	}
 }
 
-// What replaces the backstop bounds all sleeps, those of patient contexts and of processes to come, too, until it is restored.
+// What replaces the backstop bounds all sleeps, those of patient contexts and of processes to come,
+// too, until it is restored.
 func TestSetBackstop(t *testing.T) {
 	outer, inner := SetBackstop(time.Hour), SetBackstop(2*time.Hour)
 	want := 2 * time.Hour
