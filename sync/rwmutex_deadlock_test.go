@@ -5,7 +5,6 @@ package shmsync_test
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -31,7 +30,7 @@ func TestRWMutexDetectsDeadlock(t *testing.T) {
 	wantErr(t, "Lock b there", thereB.Lock(background), nil)
 	got := make(chan error)
 	go func() { got <- b.Lock(background) }()
-	time.Sleep(20 * time.Millisecond) // it sleeps by now
+	asleepOn(t, seg, "b", 1)
 	err := rwWithin(soon, thereA.Lock)
 	wantErr(t, "Lock a there", err, shmsync.ErrDeadlock)
 	var cycle *shmsync.DeadlockError

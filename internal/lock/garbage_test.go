@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/futex"
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
@@ -37,10 +38,10 @@ func FuzzGarbage(f *testing.F) {
 			wg.Go(func() { fumble(t, m, i, stop) })
 		}
 		for i := 0; i+8 <= len(garbage) && i < 128; i += 8 {
-			time.Sleep(200 * time.Microsecond) // so that the words are used
+			proctest.Stagger(400 * time.Microsecond) // so that the words are used
 			scribble(r.cell(0)[at&8:], garbage[i:i+8])
 		}
-		time.Sleep(time.Millisecond) // so that the words are used
+		proctest.Stagger(2 * time.Millisecond) // so that the words are used
 		close(stop)
 		wg.Wait()
 	})

@@ -90,7 +90,7 @@ func (c *checks) leftDescriptors() []string {
 			break
 		}
 		runtime.GC()
-		time.Sleep(10 * time.Millisecond) // nothing tells when cleanups have run
+		Stagger(20 * time.Millisecond) // nothing tells when cleanups have run
 	}
 	return left
 }

@@ -117,7 +117,7 @@ var roleUser = proctest.Register("user", func(args []string) {
 			o = nil
 			for range 3 {
 				runtime.GC()
-				time.Sleep(time.Millisecond) // nothing tells when cleanups have run
+				proctest.Stagger(2 * time.Millisecond) // nothing tells when cleanups have run
 			}
 			proctest.Say("dropped")
 		case "close":

@@ -31,7 +31,7 @@ var roleCrowd = proctest.Register("crowd", func(args []string) {
 		proctest.Say("%v", err)
 		return
 	}
-	for started := time.Now(); runtime.NumGoroutine() > goroutines || parked() > 0; time.Sleep(time.Millisecond) { // between two looks
+	for started := time.Now(); runtime.NumGoroutine() > goroutines || parked() > 0; proctest.Stagger(2 * time.Millisecond) { // between two looks
 		if time.Since(started) > patience {
 			proctest.Say("%d goroutines are left, %d of them parked", runtime.NumGoroutine()-goroutines, parked())
 			return
@@ -68,7 +68,7 @@ func crowd(n, words int) error {
 			}
 		})
 	}
-	for started := time.Now(); int(parks.Load()) < n || futex.HasWaitAny() && parked() < n; time.Sleep(time.Millisecond) { // between two looks
+	for started := time.Now(); int(parks.Load()) < n || futex.HasWaitAny() && parked() < n; proctest.Stagger(2 * time.Millisecond) { // between two looks
 		if time.Since(started) > patience {
 			return fmt.Errorf("%d of %d are parked", parked(), n)
 		}
