@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"unsafe"
 
 	"github.com/shmkit/shmkit/shm"
 )
@@ -24,8 +25,22 @@ type (
 	counterToy  struct{ *shm.Counter }
 )
 
+// errNoBool says that a bool is neither true nor false.
+var errNoBool = errors.New("a bool was made of a byte that is none")
+
+// isBool looks at the byte of the item's bool.
+func isBool(i item) error {
+	if *(*byte)(unsafe.Pointer(&i.C)) > 1 {
+		return errNoBool
+	}
+	return nil
+}
+
 func (v valueToy) use(ctx context.Context, n uint64, tamper func()) error {
-	_, load := v.Load()
+	loaded, load := v.Load()
+	if err := isBool(loaded); err != nil {
+		return err
+	}
 	store := v.Store(ctx, item{A: int64(n)})
 	update := v.Update(ctx, func(i *item) error {
 		i.A++
@@ -41,6 +56,9 @@ func (v valueToy) use(ctx context.Context, n uint64, tamper func()) error {
 
 func (v rawValueToy) use(_ context.Context, n uint64, _ func()) error {
 	i := v.Load()
+	if err := isBool(i); err != nil {
+		return err
+	}
 	i.A += int64(n)
 	v.Store(i)
 	v.Pointer().B[n%3]++
@@ -63,7 +81,10 @@ func (a arrayToy) use(ctx context.Context, n uint64, tamper func()) error {
 		return a.Update(ctx, change)
 	}
 	i := int(n % size)
-	_, at := a.At(ctx, i)
+	got, at := a.At(ctx, i)
+	if err := isBool(got); err != nil {
+		return err
+	}
 	set := a.Set(ctx, i, item{A: int64(n)})
 	update := a.Update(ctx, change)
 	part := a.UpdateRange(ctx, i, min(i+2, a.Len()), change)
@@ -82,6 +103,9 @@ func (a arrayToy) use(ctx context.Context, n uint64, tamper func()) error {
 
 func (a rawArrayToy) use(_ context.Context, n uint64, _ func()) error {
 	for i, e := range a.All() {
+		if err := errors.Join(isBool(e), isBool(a.At(i))); err != nil {
+			return err
+		}
 		e.A += int64(n)
 		a.Set(i, e)
 		a.Slice()[i].B = a.At(i).B

@@ -54,7 +54,7 @@ func (s *Segment) NewContext(ctx context.Context, spec Spec) (o *Object, created
 	if spec.Size < 0 {
 		return nil, false, Invalid("%s: object %q: size %d bytes: must not be negative", s.path, spec.Name, spec.Size)
 	}
-	for {
+	for range mostRounds {
 		o, err = s.OpenContext(ctx, spec)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return o, created, err
@@ -66,7 +66,12 @@ func (s *Segment) NewContext(ctx context.Context, spec Spec) (o *Object, created
 			return nil, false, err
 		}
 	}
+	return nil, false, s.corrupt("an object comes and goes whenever it is looked for")
 }
+
+// mostRounds bounds the loops of looks at the directory that end when no other process changes it
+// between two steps of theirs: one that overwrites it could do so each time.
+const mostRounds = 10000
 
 // create makes the object, and reports false when somebody else has made it meanwhile.
 func (s *Segment) create(ctx context.Context, spec Spec) (created bool, err error) {
@@ -128,7 +133,7 @@ func (s *Segment) OpenContext(ctx context.Context, spec Spec) (*Object, error) {
 	if err := s.checkName(spec); err != nil {
 		return nil, err
 	}
-	for {
+	for range mostRounds {
 		if s.Closed() {
 			return nil, s.closed()
 		}
@@ -150,6 +155,7 @@ func (s *Segment) OpenContext(ctx context.Context, spec Spec) (*Object, error) {
 		}
 		return o, nil
 	}
+	return nil, s.corrupt("an object is removed whenever it is opened")
 }
 
 // open returns the process's view of the object at entry i, for one more handle; nil when it is not there any more.
