@@ -2,11 +2,13 @@ package pool
 
 import (
 	"fmt"
+	"os"
 	"unsafe"
 )
 
 // Leftovers says which blocks of shared memory an idle pool still has.
 func Leftovers(p *Pool) error {
+	p.freeUnfreed()
 	if err := p.s.Reclaim(); err != nil {
 		return err
 	}
@@ -16,6 +18,9 @@ func Leftovers(p *Pool) error {
 	}
 	return err
 }
+
+// SegmentFile is the descriptor of the pool's segment.
+func SegmentFile(p *Pool) *os.File { return p.seg.File() }
 
 // LostSlots says whether an idle pool has slots that nobody has given back, or that are free twice.
 func LostSlots(p *Pool) error {

@@ -38,6 +38,7 @@ type Pool struct {
 	crew      crew
 	latency   latency
 	room      room
+	unfreed   unfreed
 	closing   bool          // no more tasks
 	grace     time.Duration // for the workers when it has ended; Terminate changes it
 	watching  bool          // for hard deadlines

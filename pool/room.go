@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -65,6 +66,13 @@ func lacksRoom(err error) bool {
 	return errors.As(err, &full)
 }
 
+// directoryPatience is how long the parent waits for the directory of the pool's segment, which a
+// worker may be stopped in. A caller then waits as it does for room: until its context ends.
+const directoryPatience = 20 * time.Millisecond
+
+// mustWait says that a block cannot be had just now: there is no room, or another process has the directory.
+func mustWait(err error) bool { return lacksRoom(err) || errors.Is(err, lock.ErrLocked) }
+
 // tooLarge is the error of what can never fit.
 func tooLarge(n, limit int) error {
 	if int64(n) > 1<<32-1 {
@@ -94,7 +102,7 @@ func (p *Pool) place(w *waiter, i uint32, b []byte) (placed bool, err error) {
 		off, mem, err = p.s.AllocDirty(len(b))
 	}
 	if mem == nil {
-		if err != nil && !lacksRoom(err) {
+		if err != nil && !mustWait(err) {
 			return false, err
 		}
 		if off, mem, err = p.queueForRoom(w, len(b)); mem == nil {
@@ -123,7 +131,7 @@ func (p *Pool) queueForRoom(w *waiter, n int) (off uint64, mem []byte, err error
 			off, mem, err = p.s.AllocDirty(n)
 			if lacksRoom(err) && p.hopeless(nil) {
 				off, mem, err = p.s.AllocDirty(n) // some may have been freed meanwhile
-				hopeless = err != nil
+				hopeless = lacksRoom(err)
 			}
 		}
 	}
@@ -136,13 +144,13 @@ func (p *Pool) queueForRoom(w *waiter, n int) (off uint64, mem []byte, err error
 			p.leaveRoomAt(at)
 		}
 		return off, mem, nil
-	case err != nil && !lacksRoom(err) || hopeless:
+	case err != nil && !mustWait(err) || hopeless:
 		return 0, nil, err
 	case at < 0:
 		r.callers = append(r.callers, &roomWait{w: w})
 		at = len(r.callers) - 1
 	}
-	r.callers[at].bytes, r.callers[at].lacks = n, err != nil
+	r.callers[at].bytes, r.callers[at].lacks = n, lacksRoom(err)
 	p.runShort()
 	return 0, nil, nil
 }
@@ -212,6 +220,7 @@ func (p *Pool) asksForRoom(number uint32) {
 
 // provide gives room to those who wait for it, under mu, as far as there is some. As the last resort it makes some.
 func (p *Pool) provide(lastResort bool) {
+	p.freeUnfreed()
 	r := &p.room
 	for len(r.workers) > 0 && p.grant(r.workers[0], lastResort) {
 		r.workers = slices.Delete(r.workers, 0, 1)
@@ -279,21 +288,21 @@ func (p *Pool) grant(c *child, lastResort bool) bool {
 		off, _, err = p.s.AllocDirty(n)
 		if lacksRoom(err) && lastResort {
 			if off, err = p.allocMoving(n); lacksRoom(err) && p.hopeless(c) {
-				if off, _, err = p.s.AllocDirty(n); err != nil {
+				if off, _, err = p.s.AllocDirty(n); lacksRoom(err) {
 					off, err = roomRefused, nil
 				}
 			}
 		}
 	}
 	switch {
-	case lacksRoom(err):
+	case mustWait(err):
 		return false
 	case err != nil:
 		off = roomRefused
 	}
 	if !word.CompareAndSwap(v, roomGiving) {
 		if off != roomRefused {
-			p.s.Free(off)
+			p.freeBlock(off, 0)
 		}
 		return true // it has given up
 	}

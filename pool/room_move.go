@@ -16,7 +16,7 @@ func (p *Pool) allocMoving(n int) (off uint64, err error) {
 			return false
 		}
 		off, _, err = p.s.AllocDirty(n)
-		return !lacksRoom(err)
+		return !mustWait(err)
 	}
 	if p.moveResults(alloc) || p.moveArgs(p.isUnbegun, alloc) || p.moveArgs(p.hasReturned, alloc) {
 		return off, err
@@ -130,7 +130,7 @@ func (p *Pool) bringBack(i uint32) bool {
 		return true // withdrawn
 	}
 	off, mem, err := p.s.AllocDirty(len(c.moved))
-	if lacksRoom(err) {
+	if mustWait(err) {
 		return false
 	}
 	if err != nil {

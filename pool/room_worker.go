@@ -27,7 +27,7 @@ func (w *worker) place(b []byte) (block uint64, err error) {
 	}
 	var mem []byte
 	if w.scarce.Load() == 0 {
-		if block, mem, err = w.s.AllocDirty(len(b)); err != nil && !lacksRoom(err) {
+		if block, mem, err = w.s.AllocDirty(len(b)); err != nil && !mustWait(err) {
 			return 0, err
 		}
 	}

@@ -80,7 +80,7 @@ func (p *Pool) release(slots ...uint32) {
 // dropArg frees the block of the argument in slot i, if there is one.
 func (p *Pool) dropArg(i uint32) {
 	if b := &p.calls[i].arg; b.off != 0 {
-		p.s.Free(b.off)
+		p.freeBlock(b.off, 0)
 		p.room.args.Add(-int64(b.size))
 		b.off = 0
 	}
@@ -94,9 +94,9 @@ func (p *Pool) dropResult(i uint32) {
 		return
 	}
 	if p.local {
-		p.s.Free(b.off)
+		p.freeBlock(b.off, 0)
 	} else {
-		p.s.FreeGiven(b.off, i+1)
+		p.freeBlock(b.off, i+1)
 	}
 	b.off = 0
 }

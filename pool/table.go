@@ -61,6 +61,7 @@ func tableOf(slots int, size int64) (*table, error) {
 		return nil, err
 	}
 	t := &table{seg: seg, s: seg.Internal()}
+	t.s.SetLockPatience(directoryPatience)
 	err = t.open(slots, func(spec segment.Spec) (*segment.Object, error) {
 		o, _, err := t.s.New(spec)
 		return o, err

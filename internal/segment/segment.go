@@ -114,6 +114,9 @@ func (s *Segment) join(memory *mapping.Memory) error {
 // has the directory locked, and Close for operations in flight. For tests; it comes before all other use.
 func (s *Segment) SetPatience(locked, closing time.Duration) { s.patience, s.grace = locked, closing }
 
+// SetLockPatience is [Segment.SetPatience] for the directory alone.
+func (s *Segment) SetLockPatience(d time.Duration) { s.patience = d }
+
 // Path is where the segment is, or what it is called when it is anonymous.
 func (s *Segment) Path() string { return s.path }
 

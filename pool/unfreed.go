@@ -1,0 +1,61 @@
+package pool
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/shmkit/shmkit/internal/lock"
+)
+
+// unfreed are blocks that could not be freed, because a process was stopped in the directory of the
+// segment. They are freed later: whoever frees a block or looks for room tries again.
+type unfreed struct {
+	any atomic.Bool // there are some
+
+	mu     sync.Mutex
+	blocks []givenBlock
+}
+
+// A givenBlock is a block of the parent with the mark with which it was given, 0: it was not.
+type givenBlock struct {
+	off  uint64
+	mark uint32
+}
+
+// freeBlock frees a block of the parent, or has that done later.
+func (p *Pool) freeBlock(off uint64, mark uint32) {
+	u := &p.unfreed
+	if u.any.Load() {
+		u.add(givenBlock{off, mark})
+		p.freeUnfreed()
+		return
+	}
+	if err := p.s.FreeGiven(off, mark); errors.Is(err, lock.ErrLocked) {
+		u.add(givenBlock{off, mark})
+	}
+}
+
+func (u *unfreed) add(b givenBlock) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.blocks = append(u.blocks, b)
+	u.any.Store(true)
+}
+
+// freeUnfreed frees what could not be freed before, unless the directory is still locked.
+func (p *Pool) freeUnfreed() {
+	u := &p.unfreed
+	if !u.any.Load() || !u.mu.TryLock() {
+		return
+	}
+	defer u.mu.Unlock()
+	for len(u.blocks) > 0 {
+		last := u.blocks[len(u.blocks)-1]
+		if err := p.s.FreeGiven(last.off, last.mark); errors.Is(err, lock.ErrLocked) {
+			return
+		}
+		u.blocks = u.blocks[:len(u.blocks)-1]
+	}
+	u.any.Store(false)
+}
