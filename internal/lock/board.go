@@ -50,6 +50,7 @@ func (r *row) clear() {
 		r.records[i].subject.Store(0)
 	}
 	r.unlisted.Store(0)
+	r.answered.Store(0)
 	crashpoint.Here("board.cleared")
 }
 

@@ -19,13 +19,15 @@ const (
 //	off  size  field     written by        read by  invariant
 //	  0     4  owner     process, at join  all      whose row it is; 0, or another one than has the slot: the rest means nothing
 //	  4     4  unlisted  process           people   waits that found no record free
-//	  8     8  -
+//	  8     4  answered  process           all      see Board.Answer; 0: nothing yet
+//	 12     4  -
 //	 16   496  records   process           all
 type row struct {
 	_        structs.HostLayout
 	owner    atomic.Uint32
 	unlisted atomic.Uint32
-	_        [8]byte
+	answered atomic.Uint32
+	_        [4]byte
 	records  [recordsPerRow]record
 }
 

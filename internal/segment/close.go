@@ -76,6 +76,7 @@ func (s *Segment) Close() error {
 	s.party.Board.Leave()
 	s.party.Member.Detach()
 	crashpoint.Here("segment.detached")
+	s.announce() // the next may be the last
 	err := errors.Join(s.memory.Blank(0, int(s.geo.heap), nil), s.file.Close())
 	// Handles reach the anchor. When the last has gone, so may the mapping.
 	runtime.AddCleanup(s.party.Keep.(*anchor), func(m *mapping.Memory) { m.Unmap() }, s.memory)

@@ -69,9 +69,11 @@ func (s *Segment) enter(ctx context.Context) error {
 }
 
 // withRoom runs f under the lock. When f fails because something is full it makes
-// room, of what nobody uses any more, and runs f again.
+// room, of what no process uses any more, which all are asked for, and runs f again.
 func (s *Segment) withRoom(ctx context.Context, f func() error) error {
+	h := headerIn(s.mem)
 	for again := false; ; again = true {
+		graves, left := h.graves.Load(), s.left.Load()
 		err := s.lockedUnder(ctx, func() error {
 			if err := s.sweep(sweepFew); err != nil {
 				return err
@@ -88,8 +90,12 @@ func (s *Segment) withRoom(ctx context.Context, f func() error) error {
 			}
 			return f()
 		})
-		if again || !lacksRoom(err) || !s.dropUnreachable() {
+		if again || !lacksRoom(err) {
 			return err
+		}
+		s.dropUnreachable()
+		if !s.ask(ctx) && h.graves.Load() == graves && s.left.Load() == left {
+			return err // nothing has come back, here or elsewhere, since it was full
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"structs"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/shmkit/shmkit/internal/futex"
 )
 
 const (
@@ -40,6 +42,9 @@ const (
 //	284     4  graves        lock holder            people     removed objects in the ring of graves; derived
 //	288     8  entriesReal   lock holder            all        bytes of the entries region that are reserved
 //	296     4  lastGrave     lock holder            -          1 + last entry of the ring of graves, or 0; derived
+//	300     4  removals      removers               all        futex: how many removals were announced
+//	304     4  asked         who lacks room         all        futex: how many requests to give back were made
+//	308     4  listening     all                    removers   not 0: a process may sleep on removals
 //	320     8  brk           lock holder            all        end of the last block
 //	328     8  high          lock holder            -          beyond it the heap was never used: zeros
 //	336     8  heapReal      lock holder            all        bytes of the heap that are reserved, from its start
@@ -75,7 +80,10 @@ type header struct {
 	graves      atomic.Uint32
 	entriesReal atomic.Uint64
 	lastGrave   uint32
-	_           [20]byte
+	removals    atomic.Uint32
+	asked       atomic.Uint32
+	listening   atomic.Uint32
+	_           [8]byte
 	brk         atomic.Uint64
 	high        uint64
 	heapReal    atomic.Uint64
@@ -102,6 +110,15 @@ var (
 func headerIn(mem []byte) *header {
 	_ = mem[headerBytes-1]
 	return (*header)(unsafe.Pointer(unsafe.SliceData(mem)))
+}
+
+// removalsWord and askedWord are words to sleep on while they hold that value.
+func (h *header) removalsWord(value uint32) futex.Word {
+	return futex.Word{Addr: (*uint32)(unsafe.Pointer(&h.removals)), Val: value}
+}
+
+func (h *header) askedWord(value uint32) futex.Word {
+	return futex.Word{Addr: (*uint32)(unsafe.Pointer(&h.asked)), Val: value}
 }
 
 const wordBytes = uint32(unsafe.Sizeof(uintptr(0)))

@@ -69,6 +69,9 @@ func (s *Segment) Unlink() error {
 	crashpoint.Here("name.locked")
 	err = os.Remove(s.path)
 	crashpoint.Here("name.unlinked")
+	if err == nil {
+		s.announce()
+	}
 	return err
 }
 

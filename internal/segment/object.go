@@ -182,6 +182,7 @@ func (s *Segment) open(i uint32, state uint64) (*Object, error) {
 	}
 	o.handles = 1
 	s.objects.put(o)
+	s.listen()
 	runtime.AddCleanup(o, s.dropped, o.place)
 	return o, nil
 }
@@ -234,6 +235,9 @@ func (s *Segment) RemoveContext(ctx context.Context, name string) error {
 		}
 		return s.sweep(sweepFew)
 	})
+	if err == nil && headerIn(s.mem).graves.Load() > 0 {
+		s.announce()
+	}
 	runtime.KeepAlive(s)
 	return err
 }

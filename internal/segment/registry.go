@@ -58,13 +58,20 @@ func (s *Segment) dropped(p place) {
 	}
 }
 
+// collecting is held by the goroutine that runs the collector for a segment.
+var collecting sync.Mutex
+
 // dropUnreachable lets go of objects whose last handle in this process has gone
 // without the garbage collector having noticed. It does nothing, and reports false, when that would
-// free no memory: when this process has nothing open that was removed.
-func (s *Segment) dropUnreachable() bool {
-	if !s.keepsRemoved() {
+// free no memory: when this process has nothing open that was removed, unless it is attached for the sake of handles alone.
+func (s *Segment) dropUnreachable() (dropped bool) {
+	if !s.keepsRemoved() && !s.isForsaken() {
 		return false
 	}
+	// One at a time: to look at a weak pointer while another collection runs keeps its object alive.
+	collecting.Lock()
+	defer collecting.Unlock()
+	before := s.left.Load()
 	runtime.GC() // clears the weak pointers
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +83,7 @@ func (s *Segment) dropUnreachable() bool {
 			s.leave(p.index)
 		}
 	}
-	return true
+	return s.left.Load() != before
 }
 
 // keepsRemoved reports whether this process is said to have open what was removed.

@@ -48,9 +48,11 @@ type Segment struct {
 	party *lock.Party
 	lock  *lock.Mutex // guards the directory and the heap
 
-	patience time.Duration // lockPatience, see SetPatience
-	grace    time.Duration // closePatience, see SetPatience
-	detached atomic.Bool   // others no longer see what this process writes into objects
+	patience  time.Duration // lockPatience, see SetPatience
+	grace     time.Duration // closePatience, see SetPatience
+	listening sync.Once     // see listen
+	left      atomic.Uint64 // how often this process has let go of what an entry holds
+	detached  atomic.Bool   // others no longer see what this process writes into objects
 
 	mu      sync.Mutex // guards objects, and the moment of closing
 	objects registry

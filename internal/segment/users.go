@@ -29,6 +29,7 @@ func (s *Segment) use(i uint32, state uint64) bool {
 func (s *Segment) leave(i uint32) {
 	word, bit := s.userBit(i, s.Me().Slot())
 	word.And(^bit)
+	s.left.Add(1)
 	crashpoint.Here("users.left")
 }
 

@@ -55,6 +55,19 @@ func Park(ctx context.Context, c *Closer, limit time.Duration, words ...futex.Wo
 	}
 }
 
+// ParkShared is [Park] without a thread of its own: one thread sleeps for all who call it. It is for
+// waits that last as long as an attachment does.
+func ParkShared(ctx context.Context, c *Closer, limit time.Duration, words ...futex.Word) {
+	limit = min(limit, longest())
+	switch {
+	case limit <= 0 || changed(words) || c.Closed() || ctx.Err() != nil:
+	case !futex.HasWaitAny():
+		parkTimed(ctx, c, limit, words, false)
+	default:
+		parkPolled(ctx, c, limit, words)
+	}
+}
+
 func parkDirect(ctx context.Context, c *Closer, limit time.Duration, words []futex.Word) {
 	s := sleepers.Get().(*sleeper)
 	for _, w := range words {
