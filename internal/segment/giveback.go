@@ -119,7 +119,7 @@ func (s *Segment) ask(ctx context.Context) bool {
 	s.announce()
 	pause := 100 * time.Microsecond
 	for end := time.Now().Add(askPatience); !s.answered(n) && ctx.Err() == nil && !s.Closed() && time.Until(end) > 0; {
-		time.Sleep(pause)
+		time.Sleep(pause) // a rare look at many answers, none of which wakes anybody
 		pause = min(2*pause, 10*time.Millisecond)
 	}
 	runtime.KeepAlive(s)
