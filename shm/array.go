@@ -2,6 +2,7 @@ package shm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"runtime"
@@ -45,6 +46,10 @@ func NewArray[T any](seg *Segment, name string, n int) (*Array[T], error) {
 		Name: name, Kind: segment.KindArray, Type: t.Format, Size: arrayHeadBytes + 2*bytes,
 		Init: func(mem []byte) { at[arrayHead](mem).count = uint64(n) },
 	})
+	var full *NoSpaceError
+	if errors.As(err, &full) && full.Segment {
+		err = fmt.Errorf("%w; an Array takes twice the memory of its elements, a RawArray does not", err)
+	}
 	return checked(a, exactly(n, seg, name, err, a, OpenArray[T]))
 }
 

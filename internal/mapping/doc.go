@@ -22,14 +22,25 @@ var ErrNotFile = errors.New("not a regular file")
 // ErrNoLink is returned where a file without a name cannot get one.
 var ErrNoLink = errors.New("a file without a name cannot be linked")
 
-// A NoSpaceError says that the file system, or a segment in it, cannot hold what was asked for.
+// A NoSpaceError says that there is no space for what was asked for: in the segment, in the control
+// group of the process, or in the file system.
 type NoSpaceError struct {
-	Path string // the file, or what it is called when it has no name
-	Need int64  // bytes that were to be reserved
-	Free int64  // bytes that are left, -1 when unknown
+	Path    string // the file, or what it is called when it has no name
+	Need    int64  // bytes that were to be reserved
+	Free    int64  // bytes that are left, -1 when unknown
+	Segment bool   // the segment is full
+	Group   string // the directory of the control group that has too little memory left; else empty
 }
 
 func (e *NoSpaceError) Error() string {
+	switch {
+	case e.Segment:
+		return fmt.Sprintf("%s: the segment is full: %d bytes needed, %d free, which may lie scattered: remove objects, or make it larger: "+
+			"it cannot grow, but anew with another Options.Size, which costs nothing until it is used", e.Path, e.Need, e.Free)
+	case e.Group != "":
+		return fmt.Sprintf("%s: no memory for it in the control group %s: %d bytes needed, %d left: raise the limit of the group "+
+			"(memory.max, memory.limit_in_bytes, MemoryMax=, --memory), or remove segments", e.Path, e.Group, e.Need, e.Free)
+	}
 	return fmt.Sprintf("%s: no space: %d bytes needed, %d free: remove unused segments or enlarge the file system",
 		e.Path, e.Need, e.Free)
 }

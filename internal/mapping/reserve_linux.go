@@ -11,8 +11,11 @@ import (
 // Reserve makes the bytes [off, off+n) of f, which nobody uses yet, real, so that touching them cannot
 // fail later.
 //
-// Errors: a [*NoSpaceError] when the file system is full.
+// Errors: a [*NoSpaceError] when the file system is full, or the control group of this process.
 func Reserve(f *os.File, off, n int64) error {
+	if err := groupLacks(f, n); err != nil {
+		return err
+	}
 	err := allocate(f, off, n)
 	if err != nil && !isFull(err) && !errors.Is(err, unix.EFBIG) && !errors.Is(err, fs.ErrClosed) {
 		return fillHoles(f, off, n) // whatever the reason why fallocate is refused

@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"fmt"
 	"math"
 	"math/bits"
 
@@ -209,6 +208,5 @@ func (s *Segment) noSpace(need uint64) error {
 	h := headerIn(s.mem)
 	free := s.geo.size - min(h.brk.Load(), s.geo.size)
 	free += min(h.freeBytes, s.geo.size-free)
-	return fmt.Errorf("the segment is full (%d bytes in all, what is free may lie scattered): remove objects, or make it larger: %w", s.geo.size,
-		&mapping.NoSpaceError{Path: s.path, Need: int64(min(need, 1<<62)), Free: int64(free)})
+	return &mapping.NoSpaceError{Path: s.path, Need: int64(min(need, 1<<62)), Free: int64(free), Segment: true}
 }
