@@ -56,7 +56,7 @@ func NewBroadcast[T any](seg *shm.Segment, name string, capacity int, o Options)
 		Name: name, Kind: segment.KindBroadcast, Type: t.Format, Size: int64(broadcastHeadBytes + n*uint64(stride)),
 		Init: func(mem []byte) { fillBroadcast(mem, n, stride, o.start) },
 	})
-	return b, withCapacity(err, n, broadcastHeadBytes, stride)
+	return b, withCapacity(err, capacity, n, broadcastHeadBytes, stride)
 }
 
 // OpenBroadcast finds the Broadcast of that name, which must exist, whatever its capacity is.

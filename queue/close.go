@@ -4,10 +4,11 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
 
-// Close closes the queue for everyone, for good. Nothing can be put any more; what is
+// Close closes the queue for everyone, until [Queue.Reopen]. Nothing can be put any more; what is
 // in it can still be taken, and after that every Get returns [ErrClosed]. All who wait look again. A Put
 // that is under way either returns [ErrClosed], or its message is delivered. Close may be called again.
 //
@@ -28,6 +29,28 @@ func (r *ring) close() error {
 	r.consumers.event.NotifyAll()
 	crashpoint.Here("queue.close.told")
 	r.producers.event.NotifyAll()
+	return nil
+}
+
+// Reopen opens a queue that was closed, for all processes, as a program does that begins anew with the
+// queue of its last run. It does nothing when the queue is open.
+//
+// Errors: [io/fs.ErrInvalid] when there are messages in it, which would mix with those to come: take
+// them first. [shm.ErrClosed].
+func (q *Queue[T]) Reopen() error {
+	defer runtime.KeepAlive(q)
+	r := q.r
+	switch n := q.Len(); {
+	case r.closer.Closed():
+		return shm.ErrClosed
+	case r.head.closed.Load() == 0:
+		return nil
+	case n > 0:
+		return segment.Invalid("queue: reopen %q in %s: %d messages are left: take them first", q.Name(), q.o.Seg.Path(), n)
+	}
+	// SYNC: closed: a Put that sees the flag gone sees what was before it, as one does that comes to a new queue.
+	r.head.closed.Store(0)
+	crashpoint.Here("queue.reopened")
 	return nil
 }
 

@@ -9,7 +9,8 @@ var (
 	// ErrEmpty says that there is no message to take now.
 	ErrEmpty = errors.New("queue: the queue is empty")
 
-	// ErrClosed says that somebody has closed the queue, for everyone. A segment
-	// that this process has closed is [shm.ErrClosed] instead.
-	ErrClosed = errors.New("queue: the queue is closed")
+	// ErrClosed says that a process has closed the queue, for all of them. A named queue stays closed
+	// when they have ended: [Queue.Reopen] opens it again. A segment that this process has closed is
+	// [shm.ErrClosed] instead.
+	ErrClosed = errors.New("queue: the queue was closed, for all processes: Reopen it (a Queue), or remove it and make it anew")
 )

@@ -55,7 +55,7 @@ func NewQueue[T any](seg *shm.Segment, name string, capacity int, o Options) (*Q
 	if err == nil && (q.r.tasks != nil) != o.Joinable {
 		q, err = nil, sortDiffers(seg, name, !o.Joinable)
 	}
-	return q, withSort(err, n, stride)
+	return q, withSort(err, capacity, n, stride)
 }
 
 // OpenQueue finds the Queue of that name, which must exist, whatever its capacity is.
@@ -97,18 +97,22 @@ func (q *Queue[T]) bind(obj *segment.Object) error {
 	return nil
 }
 
-// withCapacity lets a mismatch of sizes speak of messages: n were asked for, which lie stride bytes apart behind head bytes.
-func withCapacity(err error, n uint64, head int64, stride uintptr) error {
+// withCapacity lets a mismatch of sizes speak of messages: asked were asked for, which was rounded up to n. They lie stride
+// bytes apart behind head bytes.
+func withCapacity(err error, asked int, n uint64, head int64, stride uintptr) error {
 	var m *shm.MismatchError
 	if errors.As(err, &m) && m.SizeDiffers {
 		m.Difference = fmt.Sprintf("its capacity is %d messages, not %d", (m.Have-head)/int64(stride), n)
+		if n != uint64(asked) {
+			m.Difference += fmt.Sprintf(" (%d rounded up to a power of two)", asked)
+		}
 		return fmt.Errorf("queue: %w", m)
 	}
 	return err
 }
 
 // withSort is withCapacity for a queue that may be joinable, or meet one that is.
-func withSort(err error, n uint64, stride uintptr) error {
+func withSort(err error, asked int, n uint64, stride uintptr) error {
 	var m *shm.MismatchError
 	if errors.As(err, &m) && m.SizeDiffers {
 		if slots := uint64(m.Have-headBytes) / uint64(stride); slots&(slots-1) != 0 || ringBytes(slots, stride, 0) != m.Have {
@@ -116,7 +120,7 @@ func withSort(err error, n uint64, stride uintptr) error {
 			return fmt.Errorf("queue: %w", m)
 		}
 	}
-	return withCapacity(err, n, headBytes, stride)
+	return withCapacity(err, asked, n, headBytes, stride)
 }
 
 // sortDiffers says that a queue is joinable, or not, and that something else was asked for.

@@ -39,10 +39,10 @@ func TestOpenAndMake(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, open := range map[string]func() error{
-		"its capacity is 4 messages, not 8": func() error { _, err := NewQueue[int32](seg, "q", 5, Options{}); return err },
-		"its capacity is 4 messages, not 2": func() error { _, err := NewQueue[int32](seg, "q", 2, Options{}); return err },
-		"int32":                             func() error { _, err := NewQueue[uint32](seg, "q", 4, Options{}); return err },
-		"Value, not Queue":                  func() error { _, err := NewQueue[int32](seg, "v", 4, Options{}); return err },
+		"its capacity is 4 messages, not 8 (5 rounded up to a power of two)": func() error { _, err := NewQueue[int32](seg, "q", 5, Options{}); return err },
+		"its capacity is 4 messages, not 2":                                  func() error { _, err := NewQueue[int32](seg, "q", 2, Options{}); return err },
+		"int32":                                                              func() error { _, err := NewQueue[uint32](seg, "q", 4, Options{}); return err },
+		"Value, not Queue":                                                   func() error { _, err := NewQueue[int32](seg, "v", 4, Options{}); return err },
 	} {
 		err := open()
 		wantErr(t, err, shm.ErrMismatch)

@@ -56,7 +56,7 @@ func NewSPSC[T any](seg *shm.Segment, name string, capacity int, o Options) (*SP
 		Name: name, Kind: segment.KindSPSC, Type: t.Format, Size: int64(spscHeadBytes + n*uint64(stride)),
 		Init: func(mem []byte) { fillSPSC(mem, n, o.start) },
 	})
-	return q, withCapacity(err, n, spscHeadBytes, stride)
+	return q, withCapacity(err, capacity, n, spscHeadBytes, stride)
 }
 
 // OpenSPSC finds the SPSC of that name, which must exist, whatever its capacity is.
