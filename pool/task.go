@@ -97,6 +97,9 @@ func (o TaskOptions) chunk() int {
 // An argument that is a slice of fixed-size elements may be a view of shared memory: it is f's until f
 // returns, and f copies what it keeps.
 //
+// Handles in the argument, of shared objects, are f's until it returns, too, and closed then; with them
+// the worker leaves segments that it has attached for their sake. [Keep] makes them the worker's.
+//
 // An error of f arrives as its text: errors.Is finds only those that [RegisterError] knows.
 //
 // It panics when the name is taken, or when a value of A or R would arrive changed, with the path of the

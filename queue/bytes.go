@@ -151,6 +151,9 @@ func (b *Bytes) claimRoom(ctx context.Context, n int) (claim, error) {
 	c, err := b.r.room(b.full, uint64(n))
 	if err == ErrFull || err == errBusy {
 		c, err = b.r.awaitRoom(ctx, b.policy, b.full, uint64(n))
+		if err != nil && err != errDropped {
+			err = b.lateForRoom(ctx, err, b.Len())
+		}
 	}
 	return c, err
 }
@@ -208,7 +211,9 @@ func (b *Bytes) drain(c claim, dst []byte) ([]byte, error) {
 func (b *Bytes) claimMessage(ctx context.Context) (claim, error) {
 	c, _, err := b.r.claimNext()
 	if err == ErrEmpty || err == errHeld || err == errBusy {
-		c, err = b.r.awaitMessage(ctx, b.policy)
+		if c, err = b.r.awaitMessage(ctx, b.policy); err != nil {
+			err = b.lateForMessage(ctx, err)
+		}
 	}
 	return c, err
 }

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -137,7 +138,7 @@ func TestFacePlaces(t *testing.T) {
 		f := make()
 		for round := range int64(20) {
 			n, err := f.putBatch(canceled, []int64{round, round + 1, round + 2})
-			if n != 2 || err != context.Canceled || f.len() != 2 {
+			if n != 2 || !errors.Is(err, context.Canceled) || f.len() != 2 {
 				t.Fatalf("%d, %v, length %d", n, err, f.len())
 			}
 			if vs, err := f.getBatch(canceled, 3); err != nil || !slices.Equal(vs, []int64{round, round + 1}) {

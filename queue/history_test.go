@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -92,7 +93,7 @@ func (h history) step(events []event, first uint64, put bool, kind int) {
 	} else {
 		n, err = h.get(values, kind)
 	}
-	if err != nil && err != ErrFull && err != ErrEmpty && err != context.Canceled {
+	if err != nil && err != ErrFull && err != ErrEmpty && !errors.Is(err, context.Canceled) {
 		exitOn(err)
 	}
 	end := h.clock.Add(1)

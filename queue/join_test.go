@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -244,7 +245,7 @@ func TestHostileSeats(t *testing.T) {
 			q.r.tasks.seats[i].word.Store(word)
 		}
 		//clock: with such words it may wait for ever
-		if err := q.Join(timeLimit(t, time.Millisecond)); err != nil && err != context.DeadlineExceeded {
+		if err := q.Join(timeLimit(t, time.Millisecond)); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 		useAll(t, q)

@@ -51,6 +51,9 @@ func (q *Queue[T]) putSlow(ctx context.Context, v *T) error {
 	w.value = *v
 	err := q.await(ctx, w, &q.r.producers, w.put)
 	q.waiters.Put(w)
+	if err != nil && err != errDropped {
+		err = q.lateForRoom(ctx, err, q.Len())
+	}
 	runtime.KeepAlive(q)
 	return err
 }
@@ -101,6 +104,9 @@ func (q *Queue[T]) getSlow(ctx context.Context) (v T, err error) {
 		v = w.value
 	}
 	q.waiters.Put(w)
+	if err != nil {
+		err = q.lateForMessage(ctx, err)
+	}
 	runtime.KeepAlive(q)
 	return v, err
 }

@@ -114,6 +114,9 @@ func (q *SPSC[T]) Put(ctx context.Context, v T) error {
 	r := q.r
 	if r.put.next == r.put.until {
 		if err := q.makeRoom(ctx); err != nil {
+			if err != errDropped {
+				err = q.lateForRoom(ctx, err, q.Len())
+			}
 			return unlessDropped(err)
 		}
 	}
@@ -163,7 +166,7 @@ func (q *SPSC[T]) Get(ctx context.Context) (v T, err error) {
 	r := q.r
 	if r.get.next == r.get.until {
 		if err := r.awaitMessage(ctx, q.policy); err != nil {
-			return v, err
+			return v, q.lateForMessage(ctx, err)
 		}
 	}
 	at := r.get.next

@@ -38,6 +38,8 @@
 // a process that died are cleared by whoever reuses its slot, or ignored before that. Removed objects that
 // are in use form a ring; whoever creates or removes something looks at a few of them.
 //
+// Removals are announced, and every process follows: see giveback.go.
+//
 // Blocks without a name belong to the process that allocated them, or that it gave
 // them to. Those of the dead are freed when somebody needs space.
 //
