@@ -110,6 +110,14 @@ func mutexIn(o *segment.Object, policy WaitPolicy) *lock.Mutex {
 //   - the context's error, [ErrClosed], that of the Repair function; [shm.ErrCorrupt] when that
 //     unlocked m or m was overwritten meanwhile.
 func (m *Mutex) Lock(ctx context.Context) error {
+	if m.m.LockFast() { // from here, as each frame around it stores what its locked instruction waits for
+		runtime.KeepAlive(m)
+		return nil
+	}
+	return m.lockSlow(ctx)
+}
+
+func (m *Mutex) lockSlow(ctx context.Context) error {
 	err := m.m.LockWith(ctx, &m.how)
 	if err != nil {
 		err = m.waitedFor(ctx, err, lock.RoleLock, m.m)
