@@ -32,6 +32,7 @@ func TestCrashSweep(t *testing.T) {
 		"Map":       {pool.Options{}, sweepMap},
 		"chunks":    {pool.Options{}, sweepChunks},
 		"large":     {pool.Options{}, sweepLarge},
+		"no room":   {pool.Options{Memory: 64 << 10}, sweepNoRoom},
 		"recycling": {pool.Options{MaxTasksPerWorker: 4}, sweepMap},
 		"idle":      {pool.Options{IdleTimeout: 1}, sweepApply}, //clock: the time-out is the subject
 	} {
@@ -102,6 +103,24 @@ func sweepLarge(ctx context.Context, p *pool.Pool) error {
 		b := slices.Repeat([]byte{byte(i)}, 1<<20)
 		if got, err := pool.Apply(ctx, p, echoBytes, b); err != nil || !slices.Equal(got, b) {
 			return fmt.Errorf("%d: %d bytes, %w", i, len(got), err)
+		}
+	}
+	return nil
+}
+
+// The results of a loop fill the memory, so that the worker waits for room, while the body of the loop calls Apply.
+func sweepNoRoom(ctx context.Context, p *pool.Pool) error {
+	n := int64(0)
+	for got, err := range pool.IMap(ctx, p, wrap, func(yield func(parcel) bool) {
+		for i := int64(0); i < 6 && yield(parcel{i, 30_000}); i++ {
+		}
+	}) {
+		if err := wantWrapped([]parcel{{n, 30_000}}, [][]byte{got}, err); err != nil {
+			return err
+		}
+		n++
+		if b, err := pool.Apply(ctx, p, echoBytes, make([]byte, 30_000)); err != nil || len(b) != 30_000 {
+			return fmt.Errorf("Apply: %d bytes, %w", len(b), err)
 		}
 	}
 	return nil
