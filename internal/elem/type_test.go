@@ -104,8 +104,10 @@ func TestFormat(t *testing.T) {
 			continue
 		}
 		want := Type{Format: little(c.format), Size: int(c.typ.Size()), Align: c.typ.Align(), Words: c.words}
-		if *got != want {
-			t.Errorf("%v:\n got %+v\nwant %+v", c.typ, *got, want)
+		plain := *got
+		plain.Bools = nil // where they lie has tests of its own
+		if plain != want {
+			t.Errorf("%v:\n got %+v\nwant %+v", c.typ, plain, want)
 		}
 		if got.Size != c.size {
 			t.Errorf("%v: size %d, want %d", c.typ, got.Size, c.size)
