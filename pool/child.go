@@ -109,7 +109,7 @@ func (c *child) start(stderr *workerStderr) (host, error) {
 	c.record.asked.Store(0)
 	c.record.answered.Store(0)
 	c.p.mu.Unlock()
-	c.p.takeReport(c.number, 0) // nobody has waited for it
+	c.p.takeReport(c.number, 0) // of a worker that was too late with it
 	if over {
 		return nil, nil
 	}

@@ -60,7 +60,8 @@ func liveConfined(ctx context.Context) error {
 	return p.Close()
 }
 
-// What a sandbox or an old kernel refuses of what a pool starts, ends and watches its workers with has a substitute.
+// What a sandbox or an old kernel refuses of what a pool starts, ends and watches its workers with
+// has a substitute.
 func TestPoolUnderRefusals(t *testing.T) {
 	const clonePidfd, waitPidfd = 0x1000, 3
 	errnos := []syscall.Errno{unix.EPERM, unix.ENOSYS, unix.EINVAL, unix.EACCES}

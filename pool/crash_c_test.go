@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// What C writes before it ends a worker, or the signal that it ends by, is what the error of the task says.
+// What C writes before it ends a worker, or the signal that it ends by, is what the error of the
+// task says.
 func TestCrashInC(t *testing.T) {
 	if _, err := exec.LookPath("gcc"); err != nil {
 		t.Skip("no C compiler: ", err)

@@ -10,7 +10,8 @@ const (
 	deadlineMax = 100 * time.Millisecond
 )
 
-// watchDeadlines sees to it, under mu, that somebody looks for tasks that run for longer than they may.
+// watchDeadlines sees to it, under mu, that somebody looks for tasks that run for longer than they
+// may.
 func (p *Pool) watchDeadlines() {
 	if !p.watching {
 		p.watching = true
@@ -18,7 +19,8 @@ func (p *Pool) watchDeadlines() {
 	}
 }
 
-// watch kills workers of tasks that are past their hard deadline, as long as there are tasks that have one.
+// watch kills workers of tasks that are past their hard deadline, as long as there are tasks that
+// have one.
 func (p *Pool) watch() {
 	for period := deadlineMin; period > 0; {
 		select {
@@ -37,8 +39,9 @@ func (p *Pool) watch() {
 	}
 }
 
-// leaveBehind fails, under mu, the task in slot i of a local pool, whose state is s, unless it has finished. Only then its goroutine may
-// be left alone: otherwise it may be at another task already, which must not run twice at once.
+// leaveBehind fails, under mu, the task in slot i of a local pool, whose state is s, unless it has
+// finished. Only then its goroutine may be left alone: otherwise it may be at another task already,
+// which must not run twice at once.
 func (p *Pool) leaveBehind(i uint32, s uint64) bool {
 	c := &p.calls[i]
 	if !p.slots[i].state.CompareAndSwap(s, stateOf(phaseDone, 0, nextSerial(c.serial))) { // #3 -> #4
@@ -67,8 +70,8 @@ type lateTask struct {
 	child *child // its worker
 }
 
-// overdue finds tasks that are past their hard deadline, under mu, sees to their end, and says when to look again; 0: no
-// task has one.
+// overdue finds tasks that are past their hard deadline, under mu, sees to their end, and says when
+// to look again; 0: no task has one.
 func (p *Pool) overdue(now time.Time) (late []lateTask, period time.Duration) {
 	for i := range p.calls {
 		c := &p.calls[i]
@@ -94,8 +97,8 @@ func (p *Pool) overdue(now time.Time) (late []lateTask, period time.Duration) {
 	return late, period
 }
 
-// endLate sees, under mu, to the end of a task that is past its hard deadline. Its worker is alive, so that the pool waits
-// for the goroutine. It reports false when the task has just finished.
+// endLate sees, under mu, to the end of a task that is past its hard deadline. Its worker is alive,
+// so that the pool waits for the goroutine. It reports false when the task has just finished.
 func (p *Pool) endLate(task lateTask) bool {
 	c := &p.calls[task.slot]
 	if !p.local {
@@ -115,8 +118,8 @@ func (p *Pool) endLate(task lateTask) bool {
 	return true
 }
 
-// killLate asks the worker of a task that is past its hard deadline for the stack of it, and then kills the worker, unless the
-// task has finished meanwhile.
+// killLate asks the worker of a task that is past its hard deadline for the stack of it, and then
+// kills the worker, unless the task has finished meanwhile.
 func (p *Pool) killLate(task lateTask) {
 	stack := p.askStack(task)
 	p.mu.Lock()

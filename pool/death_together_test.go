@@ -14,7 +14,8 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// leaveProgram starts a program that has the chronicle, tells the id of its own process, and waits for ever.
+// leaveProgram starts a program that has the chronicle, tells the id of its own process, and waits
+// for ever.
 var leaveProgram = pool.Define("leave program", func(_ context.Context, chronicle string) (int64, error) {
 	out, err := os.OpenFile(chronicle, os.O_WRONLY, 0)
 	if err != nil {
@@ -51,19 +52,19 @@ var leavers = proctest.Register("leavers", func(args []string) {
 	proctest.Hear()
 })
 
-// A worker or process is killed while its parent can do nothing, and then the parent is killed, too: what the task has started
-// is gone all the same.
+// A worker or process is killed while its parent can do nothing, and then the parent is killed,
+// too: what the task has started is gone all the same.
 func TestDeathTogetherWithParent(t *testing.T) {
-	for _, who := range []string{"worker", "daemon", "process"} {
+	for _, role := range []string{"worker", "daemon", "process"} {
 		c, w := newChronicle(t)
-		parent := proctest.Command(t, leavers, who)
+		parent := proctest.Command(t, leavers, role)
 		parent.Cmd.ExtraFiles = []*os.File{w}
 		parent.Start()
 		c.r.SetReadDeadline(time.Now().Add(proctest.Hang))
 		line, err := c.lines.ReadString('\n')
 		pid, _ := strconv.Atoi(line[:max(0, len(line)-1)])
 		if err != nil || pid == 0 {
-			t.Fatalf("%s: %q, %v", who, line, err)
+			t.Fatalf("%s: %q, %v", role, line, err)
 		}
 		parent.Signal(syscall.SIGSTOP)
 		parent.WaitStopped()
@@ -73,7 +74,7 @@ func TestDeathTogetherWithParent(t *testing.T) {
 		parent.Kill()
 		w.Close()
 		if lines := c.expectEnd(); len(lines) > 0 {
-			t.Errorf("%s: read %q", who, lines)
+			t.Errorf("%s: read %q", role, lines)
 		}
 	}
 }

@@ -10,19 +10,20 @@ import (
 	"github.com/shmkit/shmkit/internal/process"
 )
 
-// MaxDepth is how deep processes can be nested: one with so many living ancestors that this package has started,
-// or that have started others by it, cannot start more. Ancestors that have ended do not count, so that a service may
-// start its successor and end, as often as it likes.
+// MaxDepth is how deep processes can be nested: one with so many living ancestors that this package
+// has started, or that have started others by it, cannot start more. Ancestors that have ended do
+// not count, so that a service may start its successor and end, as often as it likes.
 const MaxDepth = 8
 
 // ErrTooDeep says that this process is at [MaxDepth] and cannot start others.
 var ErrTooDeep = errors.New("pool: processes are nested too deep")
 
-// depthEnv tells a process its ancestors: an [process.Identity] for each, the first first, with commas between. It stays in
-// the environment, so that no program in between breaks the count.
+// depthEnv tells a process its ancestors: an [process.Identity] for each, the first first, with
+// commas between. It stays in the environment, so that no program in between breaks the count.
 const depthEnv = "SHMKIT_POOL_DEPTH"
 
-// ancestors are the processes above this one that have not ended. It reports false when the environment makes no sense.
+// ancestors are the processes above this one that have not ended. It reports false when the
+// environment makes no sense.
 func ancestors() (living []process.Identity, ok bool) {
 	value, _ := environ.Order(depthEnv)
 	if value == "" {

@@ -132,10 +132,11 @@
 //	the context of New      are dropped       their contexts end              its cause           are killed after Options.Grace
 //	the parent's death      are gone          their contexts end              -                   are gone within a second, with their children
 //
-// The parent's death includes that it returns from main without Close, and that another program takes its place in its process
-// (syscall.Exec). A worker leads a session and a process group of its own, so
-// that Ctrl-C reaches the parent alone, no terminal stops the worker, and a program that opens /dev/tty gets an error. What a task
-// has started by os/exec is in that group, and is killed with the worker, also when its parent is killed at the same time.
+// The parent's death includes that it returns from main without Close, and that another program
+// takes its place in its process (syscall.Exec). A worker leads a session and a process group of
+// its own, so that Ctrl-C reaches the parent alone, no terminal stops the worker, and a program
+// that opens /dev/tty gets an error. What a task has started by os/exec is in that group, and is
+// killed with the worker, also when its parent is killed at the same time.
 //
 // # Age, idleness, size
 //
@@ -163,12 +164,15 @@
 //
 //   - What a task did outside its result before its worker died (files, counters), it may do again in the next attempt.
 //   - Callbacks of futures, and OnWorkerExit, must not close the pool or wait for it: it waits for them.
-//   - A worker inherits the environment, directory, arguments and standard output of the parent, but no open file and no goroutine;
-//     its standard input is empty. Whatever the program does before Main, each worker does, too.
-//   - A task must not replace its process by another program (syscall.Exec): the kernel kills its process group for it.
+//   - A worker inherits the environment, directory, arguments and standard output of the parent, but no
+//     goroutine, and no open file but those of Options.Files; its standard input is empty. Whatever the
+//     program does before Main, each worker does, too.
+//   - A task must not replace its program by another one (syscall.Exec): the kernel kills its
+//     process group for it.
 //   - A task runs alone in its worker; a goroutine that it leaves behind goes on beside the next ones.
 //   - A pool has at most 480 workers. Workers can have pools and processes of their own, [MaxDepth] = 8 levels deep.
-//   - A program that runs with more rights than its caller (set-user-ID, file capabilities) takes no orders from its environment,
-//     and so has neither workers nor processes: [New] and [NewProcess] return an error.
+//   - A program that runs with more rights than its caller (set-user-ID, file capabilities) takes no
+//     orders from its environment, and so has neither workers nor processes: [New] and [NewProcess]
+//     return an error.
 //   - Linux only: elsewhere [New], [NewLocal] and [Process.Start] return an error.
 package pool

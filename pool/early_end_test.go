@@ -13,7 +13,8 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// earlyEnv has a process end with that exit code before it gets to Main, openEnv while its resource early opens.
+// earlyEnv has a process end with that exit code before it gets to Main, openEnv while its resource
+// early opens.
 const (
 	earlyEnv = "SHMKIT_TEST_EARLY"
 	openEnv  = "SHMKIT_TEST_EARLY_OPEN"
@@ -44,8 +45,8 @@ func (e *exploder) UnmarshalBinary(b []byte) error {
 
 var takesExploder = pool.Define("takes exploder", func(context.Context, exploder) (int64, error) { return 0, nil })
 
-// A process that ends before its first task is told with its exit code, its last words, and what it is. That the program has
-// forgotten Main is said only of one that has run to its end without it.
+// A process that ends before its first task is told with its exit code, its last words, and what it
+// is. That the program has forgotten Main is said only of one that has run to its end without it.
 func TestEarlyEndIsToldAsItIs(t *testing.T) {
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// causes begin the first line that the Go runtime writes when it crashes. Stacks follow, which may be long. A signal
-// that is fatal begins it with its name: "SIGABRT: abort", "SIGSEGV: segmentation violation", "SIGQUIT: quit".
+// causes begin the first line that the Go runtime writes when it crashes. Stacks follow, which may
+// be long. A signal that is fatal begins it with its name: "SIGABRT: abort", "SIGSEGV: segmentation
+// violation", "SIGQUIT: quit".
 var causes = []string{"panic: ", "fatal error: ", "unexpected fault address ", "runtime: out of memory", "runtime/cgo: "}
 
 // isCause says that a line is the first that the Go runtime writes when it crashes.
@@ -32,8 +33,8 @@ var aborts = []string{
 	" detected", "atal",
 }
 
-// headline is what says most of a crash: the line with which a crash of the Go runtime begins, or what C has written
-// before it, otherwise the last line. It is empty when there is none.
+// headline is what says most of a crash: the line with which a crash of the Go runtime begins, or
+// what C has written before it, otherwise the last line. It is empty when there is none.
 func headline(stderr string) string {
 	var lines []string // those that are not empty
 	cause, since := -1, 0
@@ -58,8 +59,8 @@ func headline(stderr string) string {
 	return lines[cause]
 }
 
-// abortion is the headline of an abort after some lines. C says why before it aborts; but what was written last
-// may be about something else.
+// abortion is the headline of an abort after some lines. C says why before it aborts; but what was
+// written last may be about something else.
 func abortion(before []string, cause string) string {
 	last := before[len(before)-1]
 	if strings.HasPrefix(last, "what():") && len(before) > 1 {

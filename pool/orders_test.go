@@ -41,7 +41,8 @@ func init() {
 	})
 }
 
-// A program that clears its environment in an init function is a worker or process all the same, and nests no deeper for it.
+// A program that clears its environment in an init function is a worker or process all the same,
+// and nests no deeper for it.
 func TestClearedEnvironment(t *testing.T) {
 	p := newPool(t, pool.Options{Workers: 1, Env: []string{clearEnv + "=1"}})
 	got, err := pool.Apply(t.Context(), p, nestBare, 2)
@@ -105,7 +106,8 @@ var usesPool = proctest.Register("uses pool", func([]string) {
 	p.Close()
 })
 
-// A program that its loader has started, as in "ld-linux.so PROGRAM", has workers that are started so, too.
+// A program that its loader has started, as in "ld-linux.so PROGRAM", has workers that are started
+// so, too.
 func TestStartedByLoader(t *testing.T) {
 	program, err := os.Executable()
 	if err != nil {

@@ -34,7 +34,8 @@ func (p *Process) PID() int {
 	return 0
 }
 
-// Sentinel is closed when the process has ended and its output was passed on, and when Start has failed.
+// Sentinel is closed when the process has ended and its output was passed on, and when Start has
+// failed.
 func (p *Process) Sentinel() <-chan struct{} { return p.ended }
 
 // Alive says whether the process was started and has not ended.
@@ -89,9 +90,10 @@ func (p *Process) ExitCode() (code int, ended bool) {
 }
 
 // Terminate asks the process to end, with SIGTERM: the context of its task ends. A task that then
-// returns that context's error ends the process as the signal does, with exit code -15. One that takes no notice goes on until the
-// grace is over, and is then killed with its process group, as by [Process.Kill]; a negative grace has no end. Terminate
-// does not wait, and does nothing when the process has ended.
+// returns that context's error ends the process as the signal does, with exit code -15. One that
+// takes no notice goes on until the grace is over, and is then killed with its process group, as by
+// [Process.Kill]; a negative grace has no end. Terminate does not wait, and does nothing when the
+// process has ended.
 //
 // Errors: the process was not started.
 func (p *Process) Terminate(grace time.Duration) error {
@@ -112,8 +114,9 @@ func (p *Process) Terminate(grace time.Duration) error {
 	return nil
 }
 
-// Kill ends the process and its process group with SIGKILL; those are the programs that its task has started by other means
-// than this package. It does not wait, and does nothing when the process has ended.
+// Kill ends the process and its process group with SIGKILL; those are the programs that its task
+// has started by other means than this package. It does not wait, and does nothing when the process
+// has ended.
 //
 // Errors: the process was not started.
 func (p *Process) Kill() error {
@@ -124,8 +127,9 @@ func (p *Process) Kill() error {
 	return proc.Kill()
 }
 
-// Usage is what a process uses of the machine, with the programs that it has started: those that run, and those that it has
-// waited for. Of programs whose parents have ended before them it counts none.
+// Usage is what a process uses of the machine, with the programs that it has started: those that
+// run, and those that it has waited for. Of programs whose parents have ended before them it counts
+// none.
 type Usage struct {
 	User, System time.Duration // time on a processor, of all threads; in steps of 10 ms while it runs
 	Resident     int64         // bytes of memory that they have at this moment, shared ones included; 0 when it has ended

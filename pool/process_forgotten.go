@@ -12,18 +12,20 @@ import (
 	"github.com/shmkit/shmkit/internal/process"
 )
 
-// mainDelay is how long a process that was started as a worker or a [Process] may be in main, at least, without calling [Main].
+// mainDelay is how long a process that was started as a worker or a [Process] may be in main, at
+// least, without calling [Main].
 const mainDelay = 300 * time.Millisecond
 
-// init has a process that shall come to Main see to it that it does: otherwise it would do again whatever
-// the program does, while the parent waits.
+// init has a process that shall come to Main see to it that it does: otherwise it would do again
+// whatever the program does, while the parent waits.
 func init() {
 	if startedHere() {
 		go awaitMain()
 	}
 }
 
-// startedHere says whether this process was started as a worker or a [Process], and has not come to Main yet.
+// startedHere says whether this process was started as a worker or a [Process], and has not come to
+// Main yet.
 func startedHere() bool {
 	for _, key := range []string{processEnv, workerEnv} {
 		if _, ok := environ.Lookup(key); ok {
@@ -53,8 +55,8 @@ func needMain() error {
 	return ErrNoMain
 }
 
-// awaitMain ends this process when it does something else than to call Main. Initialising packages may take as long as it likes:
-// only what was in main before and after a delay has forgotten it.
+// awaitMain ends this process when it does something else than to call Main. Initialising packages
+// may take as long as it likes: only what was in main before and after a delay has forgotten it.
 func awaitMain() {
 	for wasInMain := false; ; wasInMain = inMain() {
 		if mainComes() {
@@ -66,7 +68,8 @@ func awaitMain() {
 	}
 }
 
-// mainComes waits for Main for a while. It counts naps, not time, so that a process that gets no processor is not blamed for it.
+// mainComes waits for Main for a while. It counts naps, not time, so that a process that gets no
+// processor is not blamed for it.
 func mainComes() bool {
 	const nap = 10 * time.Millisecond
 	for range mainDelay / nap {

@@ -90,7 +90,8 @@ func sendWord(link *os.File, failed error) error {
 	return err
 }
 
-// receiveWord waits for the word. It returns false and no error when none came, and whether the process has come to Main.
+// receiveWord waits for the word. It returns false and no error when none came, and whether the
+// process has come to Main.
 func receiveWord(link *os.File) (came, began bool, err error) {
 	b, _ := io.ReadAll(io.LimitReader(link, maxWord)) // what came counts, not how it ended
 	word, came := strings.CutPrefix(string(b), wordMain)

@@ -23,7 +23,8 @@ const daemonGrace = 500 * time.Millisecond
 // interruptGrace is how long a process that is no daemon may go on when its parent was interrupted.
 const interruptGrace = 2 * time.Second
 
-// runProcess applies the limits that this process was started with. If it is a [Process], it runs that and never returns.
+// runProcess applies the limits that this process was started with. If it is a [Process], it runs
+// that and never returns.
 func runProcess() {
 	limited := process.ApplyLimits()
 	value, ok := environ.Take(processEnv) // what it starts is something else
@@ -94,8 +95,9 @@ func (r *resident) settle(link *os.File, parentPID string, limited error) (run f
 	return h.begin(argument)
 }
 
-// heed makes the task's context, which ends at SIGTERM and with the parent: in a daemon in any case, otherwise when the
-// parent was interrupted by a Ctrl-C, which is meant for the whole program.
+// heed makes the task's context, which ends at SIGTERM and with the parent: in a daemon in any
+// case, otherwise when the parent was interrupted by a Ctrl-C, which is meant for the whole
+// program.
 func (r *resident) heed() {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	process.OnTerminate(func() {
@@ -155,7 +157,8 @@ func (r *resident) report(err error) {
 	fmt.Fprintf(os.Stderr, "pool: process %q: task %q: %v\n", r.letter.Name, r.letter.Task, err)
 }
 
-// beginner makes the part of a task's handler that a [Process] needs: it decodes the argument, and returns what then runs the task.
+// beginner makes the part of a task's handler that a [Process] needs: it decodes the argument, and
+// returns what then runs the task.
 func beginner[A, R any](t *Task[A, R], f func(context.Context, A) (R, error)) func([]byte) (func(context.Context) error, error) {
 	return func(argument []byte) (func(context.Context) error, error) {
 		arg, err := t.args.decode(argument)

@@ -11,8 +11,8 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// A process that takes no notice of Terminate is killed when the grace is over, with the program that it has started. One that
-// does ends by itself.
+// A process that takes no notice of Terminate is killed when the grace is over, with the program
+// that it has started. One that does ends by itself.
 func TestProcessTerminateGrace(t *testing.T) {
 	c, w := newChronicle(t)
 	deaf := startProcess(t, live, kin{Wait: "ignore", Sleep: true}, pool.ProcessOptions{Name: "deaf", Files: []*os.File{w}})
@@ -39,7 +39,8 @@ func TestProcessTerminateGrace(t *testing.T) {
 	c.expectEnd()
 }
 
-// restarts has a pool, a daemon and a process, and then runs another program in its place, as a server does for an update.
+// restarts has a pool, a daemon and a process, and then runs another program in its place, as a
+// server does for an update.
 var restarts = proctest.Register("restarts", func([]string) {
 	out := os.NewFile(3, "chronicle")
 	p, err := pool.New(context.Background(), pool.Options{Workers: 2, Files: []*os.File{out}})
@@ -61,7 +62,8 @@ var restarts = proctest.Register("restarts", func([]string) {
 	panic(syscall.Exec("/bin/sh", []string{"sh", "-c", "exec sleep 1000"}, os.Environ()))
 })
 
-// The workers and daemons of a program end when another one takes its place in the same process; other processes are told.
+// The workers and daemons of a program end when another one takes its place in the same process;
+// other processes are told.
 func TestExecInPlaceEndsWorkers(t *testing.T) {
 	c, w := newChronicle(t)
 	parent := proctest.Command(t, restarts)

@@ -11,8 +11,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
-// A report is what a worker leaves to its parent beside results, in a block of shared memory: the stack of a task that
-// the parent has asked for, or why a resource did not open.
+// A report is what a worker leaves to its parent beside results, in a block of shared memory: the
+// stack of a task that the parent has asked for, or why a resource did not open.
 
 // stackGrace is how long a worker may take to tell the stack of a task before it is killed.
 const stackGrace = time.Second
@@ -23,13 +23,15 @@ const maxReport = 64 << 10
 // maxStacks bounds the stacks of all goroutines among which that of a task is looked for, in bytes.
 const maxStacks = 16 << 20
 
-// reportMark is the mark with which a worker gives its report to the parent. Those of results are lower.
+// reportMark is the mark with which a worker gives its report to the parent. Those of results are
+// lower.
 func (t *table) reportMark(number uint32) uint32 { return uint32(len(t.slots)) + 1 + number }
 
 // leaveReport leaves b to the parent. What there is no room for is not reported.
 //
-// What a death leaves behind: a block of the dead, or of the parent, which [table.takeReport] finds before another
-// worker has the record, unless the death was between the two steps: then it stays until the pool ends.
+// What a death leaves behind: a block of the dead, or of the parent, which [table.takeReport] finds
+// before another worker has the record, unless the death was between the two steps: then it stays
+// until the pool ends.
 func (w *worker) leaveReport(b []byte) bool {
 	off, mem, err := w.s.AllocDirty(len(b))
 	if err != nil {
@@ -47,7 +49,8 @@ func (w *worker) leaveReport(b []byte) bool {
 	return true
 }
 
-// takeReport is a copy of what worker number n has left, at most so many bytes, or nil. It is the parent's.
+// takeReport is a copy of what worker number n has left, at most so many bytes, or nil. It is the
+// parent's.
 func (p *Pool) takeReport(n int, most int) []byte {
 	r := &p.records[n]
 	off := r.report.Swap(0)
@@ -84,8 +87,8 @@ func (w *worker) answer() {
 	w.record.answered.Store(serial)
 }
 
-// askStack is the stack of a task that runs, or empty when its worker does not tell. It waits for that for a while, unless the task
-// ends.
+// askStack is the stack of a task that runs, or empty when its worker does not tell. It waits for
+// that for a while, unless the task ends.
 func (p *Pool) askStack(task lateTask) string {
 	c, serial := task.child, serialOf(task.state)
 	p.takeReport(c.number, 0) // of an earlier one that was too late
@@ -117,7 +120,8 @@ func goroutineID() uint64 {
 	return id
 }
 
-// stackOf is the stack of the goroutine of that number, at most maxStack bytes of it, or empty when it is not found.
+// stackOf is the stack of the goroutine of that number, at most maxStack bytes of it, or empty when
+// it is not found.
 func stackOf(id uint64) string {
 	head := fmt.Appendf(nil, "goroutine %d ", id)
 	for size := 64 << 10; size <= maxStacks; size *= 4 {

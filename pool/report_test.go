@@ -39,7 +39,8 @@ func hangAs(_ context.Context, how string) (int64, error) {
 	return 1, nil
 }
 
-// The error of a task past its hard deadline says where it was; one whose worker cannot answer ends without.
+// The error of a task past its hard deadline says where it was; one whose worker cannot answer ends
+// without.
 func TestDeadlineErrorHasStack(t *testing.T) {
 	local, err := pool.NewLocal(t.Context(), pool.Options{Workers: 1})
 	if err != nil {
@@ -89,8 +90,8 @@ func deeper(n int, when string) {
 	deeper(n-1, when)
 }
 
-// A resource that panics while it opens keeps its stack in the error of New, and one that does while it closes leaves it in the
-// standard error of its worker.
+// A resource that panics while it opens keeps its stack in the error of New, and one that does
+// while it closes leaves it in the standard error of its worker.
 func TestResourcePanicHasStack(t *testing.T) {
 	t.Setenv(panicEnv, "open")
 	for name, make := range map[string]func(context.Context, pool.Options) (*pool.Pool, error){"processes": pool.New, "goroutines": pool.NewLocal} {

@@ -53,8 +53,8 @@ func (s surroundings) limits() process.Limits {
 	return process.Limits{CPUs: s.cpus, Nice: s.nice, Procs: s.procs, Memory: s.memory}
 }
 
-// MachineShare is an Options.GOMAXPROCS: each worker gets its share of the processors that the pool may run on. It
-// is the number of those divided by the number of workers, and at least 1.
+// MachineShare is an Options.GOMAXPROCS: each worker gets its share of the processors that the pool
+// may run on. It is the number of those divided by the number of workers, and at least 1.
 const MachineShare = -1
 
 // share is the GOMAXPROCS of a worker of a pool of that size, 0 where it is not limited.
@@ -90,7 +90,8 @@ func (w *serialWriter) Write(b []byte) (int, error) {
 	return w.to.Write(b)
 }
 
-// outputFor is where the standard output of several processes goes that shall go to w. A file they share.
+// outputFor is where the standard output of several processes goes that shall go to w. A file they
+// share.
 func outputFor(w io.Writer) io.Writer {
 	if _, ok := w.(*os.File); ok || w == nil {
 		return w
@@ -104,7 +105,7 @@ func inheritedFiles(fd int, names []string) ([]*os.File, error) {
 	for i, name := range names {
 		var err error
 		if files[i], err = process.Inherited(fd+1+i, name); err != nil {
-			return nil, fmt.Errorf("Files[%d]: %w", i, err)
+			return nil, fmt.Errorf("option Files[%d]: %w", i, err)
 		}
 	}
 	return files, nil

@@ -29,7 +29,8 @@ var describe = pool.Define("describe", func(_ context.Context, _ int64) (string,
 	return text, nil
 })
 
-// Each worker has what the options of the pool say, also one that replaces another after the caller has closed its files.
+// Each worker has what the options of the pool say, also one that replaces another after the caller
+// has closed its files.
 func TestWorkerSurroundings(t *testing.T) {
 	dir := t.TempDir()
 	file, err := os.Create(filepath.Join(dir, "notes"))

@@ -17,7 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminalLimit is how long a test waits for what a terminal shows. A process that the terminal has stopped says nothing.
+// terminalLimit is how long a test waits for what a terminal shows. A process that the terminal has
+// stopped says nothing.
 const terminalLimit = 2 * time.Minute
 
 // A terminal is the outer end of a pseudo-terminal.
@@ -27,8 +28,8 @@ type terminal struct {
 	lines *bufio.Reader
 }
 
-// startInTerminal starts a role as the leader of a session in a terminal of its own, which is its standard input, output and error.
-// The files are its descriptors 4, 5, ….
+// startInTerminal starts a role as the leader of a session in a terminal of its own, which is its
+// standard input, output and error. The files are its descriptors 4, 5, ….
 func startInTerminal(t *testing.T, files []*os.File, role string, args ...string) (*proctest.Child, *terminal) {
 	t.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
@@ -56,7 +57,8 @@ func startInTerminal(t *testing.T, files []*os.File, role string, args ...string
 	return c, &terminal{t, outer, bufio.NewReader(outer)}
 }
 
-// enterTerminal makes the terminal the standard streams of a role, and has it stop the output of processes in the background.
+// enterTerminal makes the terminal the standard streams of a role, and has it stop the output of
+// processes in the background.
 func enterTerminal() {
 	for fd := range 3 {
 		if err := unix.Dup3(3, fd, 0); err != nil {
@@ -93,7 +95,8 @@ func (c *terminal) expect(want ...string) {
 	}
 }
 
-// show prints what its argument says, and so does a program that it starts. Another one opens the terminal.
+// show prints what its argument says, and so does a program that it starts. Another one opens the
+// terminal.
 var show = pool.Define("show", func(_ context.Context, what string) (string, error) {
 	fmt.Println(what)
 	program := exec.Command("echo", what+" program")
@@ -126,8 +129,8 @@ var shows = proctest.Register("shows", func([]string) {
 	one.Join(context.Background())
 })
 
-// Workers and processes that print on a terminal which stops the output of its background, and programs of theirs that open
-// the terminal, go on.
+// Workers and processes that print on a terminal which stops the output of its background, and
+// programs of theirs that open the terminal, go on.
 func TestTerminalStopsNoWorker(t *testing.T) {
 	c, screen := startInTerminal(t, nil, shows)
 	screen.expect("worker", "worker program", "worker goes on", "process", "process program", "process goes on")
@@ -153,8 +156,8 @@ var interrupted = proctest.Register("interrupted", func(args []string) {
 	select {}
 })
 
-// A Ctrl-C ends a program with its processes that are no daemons, with those that these have started, and also one that
-// takes no notice, after a grace.
+// A Ctrl-C ends a program with its processes that are no daemons, with those that these have
+// started, and also one that takes no notice, after a grace.
 func TestCtrlCEndsProcesses(t *testing.T) {
 	if !kernelTellsOfTheDead(t) {
 		t.Skip("the kernel does not tell a process how its parent has ended")
@@ -174,7 +177,8 @@ func TestCtrlCEndsProcesses(t *testing.T) {
 	chronicle.expectEnd()
 }
 
-// kernelTellsOfTheDead reports whether a pidfd tells how its process has ended when that was waited for.
+// kernelTellsOfTheDead reports whether a pidfd tells how its process has ended when that was waited
+// for.
 func kernelTellsOfTheDead(t *testing.T) bool {
 	t.Helper()
 	fd := -1

@@ -172,17 +172,20 @@
 // debugger) is alive: its locks are waited for. A lock that is waited for without a
 // deadline while its holder waits for the caller is a deadlock, as with any lock.
 //
-// A holder that dumps core is waited for until the dump is written: the kernel announces its death after it. A limit for
-// the size of dumps (ulimit -c), or a pipe that takes them quickly, bounds that.
+// A holder that dumps core is waited for until the dump is written: the kernel announces its death
+// after it. A limit for the size of dumps (ulimit -c), or a pipe that takes them quickly, bounds
+// that.
 //
-// Where the kernel refuses robust lists, a death shows when the last descriptor of the dead process is closed. A child
-// that C code has forked, and that runs no other program yet, has copies of them: the death is not seen before that child ends.
+// Where the kernel refuses robust lists, a death shows when the last descriptor of the dead process
+// is closed. A child that C code has forked, and that runs no other program yet, has copies of
+// them: the death is not seen before that child ends.
 //
-// A process that CRIU has written down, ended and restored (docker checkpoint, podman, a live migration) is dead for all others
-// from that end on. When it goes on, each lock of a [Mutex] fails with [ErrTakenForDead], also one that is free, so that
-// it is never inside together with others. What it held when it was written down was taken over meanwhile: until its
-// Unlock, which does nothing then, it may be inside together with the next holder. Readers of an [RWMutex],
-// and what needs no Mutex, do not notice it. It closes its segments after a restore and opens them anew.
+// A process that CRIU has written down, ended and restored (docker checkpoint, podman, a live
+// migration) is dead for all others from that end on. When it goes on, each lock of a [Mutex] fails
+// with [ErrTakenForDead], also one that is free, so that it is never inside together with others.
+// What it held when it was written down was taken over meanwhile: until its Unlock, which does
+// nothing then, it may be inside together with the next holder. Readers of an [RWMutex], and what
+// needs no Mutex, do not notice it. It closes its segments after a restore and opens them anew.
 //
 // Two goroutines of one process that both unlock, at the same instant, what was locked once may
 // both succeed, and let others in two at a time. At any other time the second Unlock panics.

@@ -56,7 +56,8 @@ func saying(err error) string {
 	return "locked"
 }
 
-// markDead writes what the kernel does at the end of a process into its word in the table of the segment.
+// markDead writes what the kernel does at the end of a process into its word in the table of the
+// segment.
 func markDead(t *testing.T, path string, pid int) {
 	t.Helper()
 	const waiters, died = 1 << 31, 1 << 30
@@ -92,8 +93,8 @@ func markDead(t *testing.T, path string, pid int) {
 	}
 }
 
-// A process that was taken for dead and lives, as one that is restored from a checkpoint, gets no lock any more, learns why, and
-// harms no lock of others.
+// A process that was taken for dead and lives, as one that is restored from a checkpoint, gets no
+// lock any more, learns why, and harms no lock of others.
 func TestTakenForDead(t *testing.T) {
 	path := filepath.Join(proctest.Dir(t), "scene")
 	seg, err := shm.Create(path, shm.Options{Processes: 16})

@@ -1,8 +1,8 @@
 // Package environ reads what the environment tells the toolkit: its settings, and the orders to a
 // process that the toolkit has started.
 //
-// A program that runs with more rights than its caller (set-user-ID, set-group-ID, file capabilities) takes
-// neither from there: the caller has written it. See [Secure].
+// A program that runs with more rights than its caller (set-user-ID, set-group-ID, file
+// capabilities) takes neither from there: the caller has written it. See [Secure].
 package environ
 
 import (
@@ -29,8 +29,8 @@ func Get(key string) string {
 	return value
 }
 
-// early are the variables of the toolkit that were there when this package was initialised: a program may clear its
-// environment in an init function, and is started with orders all the same.
+// early are the variables of the toolkit that were there when this package was initialised: a
+// program may clear its environment in an init function, and is started with orders all the same.
 var early = variables(os.Environ())
 
 // taken are the orders that were taken.
@@ -63,7 +63,8 @@ func Take(key string) (value string, ok bool) {
 	return value, ok
 }
 
-// first are the variables of the toolkit that the program was started with, as the kernel knows them; none where it does not tell.
+// first are the variables of the toolkit that the program was started with, as the kernel knows
+// them; none where it does not tell.
 var first = sync.OnceValue(func() map[string]string {
 	b, err := os.ReadFile("/proc/self/environ")
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 
 func TestMain(m *testing.M) { proctest.Main(m) }
 
-// Orders are found whatever the program has done to its environment, until they are taken; settings are as the environment is.
+// Orders are found whatever the program has done to its environment, until they are taken; settings
+// are as the environment is.
 func TestOrderOutlivesEnvironment(t *testing.T) {
 	c := proctest.Command(t, clears)
 	c.Cmd.Env = append(c.Cmd.Env, "SHMKIT_TEST_ORDER=march")

@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// atSecure is the entry of the auxiliary vector that says whether the program runs with more rights than its caller.
+// atSecure is the entry of the auxiliary vector that says whether the program runs with more rights
+// than its caller.
 const atSecure = 23
 
-// Secure reports whether this program runs with more rights than its caller has, so that what the caller controls
-// gives it no orders: its environment and its descriptors.
+// Secure reports whether this program runs with more rights than its caller has, so that what the
+// caller controls gives it no orders: its environment and its descriptors.
 var Secure = sync.OnceValue(func() bool {
 	vector, err := unix.Auxv()
 	if err != nil {

@@ -1,16 +1,17 @@
 // Package process starts this very program again, waits for it, and ends it.
 //
 // A child is the leader of a session and of a process group of its own, so that killing it takes
-// its children with it, a Ctrl-C in the terminal reaches only the parent, and no terminal can stop it.
-// It gets the descriptors 0, 1, 2 and those of [Spec.Own] and [Spec.Files], and none that this program
-// has opened otherwise: Go opens all of them to be closed on exec. What this program itself was started
-// with is passed on. It has one end of a pipe besides, its parent's lifeline: that tells it that its parent runs another
-// program by now, which a pidfd does not.
+// its children with it, a Ctrl-C in the terminal reaches only the parent, and no terminal can stop
+// it. It gets the descriptors 0, 1, 2 and those of [Spec.Own] and [Spec.Files], and none that this
+// program has opened otherwise: Go opens all of them to be closed on exec. What this program itself
+// was started with is passed on. It has one end of a pipe besides, its parent's lifeline: that
+// tells it that its parent runs another program by now, which a pidfd does not.
 //
-// A process is waited for by a pidfd in the poller of the Go runtime: that costs a goroutine and
-// no thread, and a pidfd never comes to mean another process, as an id does. Where the kernel has none, a thread waits.
-// Another part of the program may wait for all children, or ignore SIGCHLD: then the id may be another process's
-// already, and is not signalled. Linux 6.15 tells the exit code all the same; before, it is [Unknown].
+// A process is waited for by a pidfd in the poller of the Go runtime: that costs a goroutine and no
+// thread, and a pidfd never comes to mean another process, as an id does. Where the kernel has
+// none, a thread waits. Another part of the program may wait for all children, or ignore SIGCHLD:
+// then the id may be another process's already, and is not signalled. Linux 6.15 tells the exit
+// code all the same; before, it is [Unknown].
 package process
 
 import (
@@ -67,8 +68,9 @@ func (e Exit) String() string {
 	return "exit code " + strconv.Itoa(e.Code)
 }
 
-// Usage is what a process uses of the machine, with the programs that it has started: those that run, and those that it has
-// waited for. Of programs whose parents have ended before them it counts none.
+// Usage is what a process uses of the machine, with the programs that it has started: those that
+// run, and those that it has waited for. Of programs whose parents have ended before them it counts
+// none.
 type Usage struct {
 	User, System time.Duration // time on a processor, of all threads; in steps of 10 ms while it runs
 	Resident     int64         // bytes of memory that they have at this moment, shared ones included

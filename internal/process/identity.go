@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// An Identity tells a process from all others, before it and after it: by the time of its start beside its id. The zero
-// value is a process that nothing is known of.
+// An Identity tells a process from all others, before it and after it: by the time of its start
+// beside its id. The zero value is a process that nothing is known of.
 type Identity struct {
 	pid   int
 	start uint64 // of the process, in ticks since the boot
@@ -51,7 +51,8 @@ func pidSpace() (string, error) {
 	return strings.Trim(link, "pid:[]"), err
 }
 
-// Ended reports whether the process is known to have ended. One of another PID namespace, or of which /proc does not tell, is not.
+// Ended reports whether the process is known to have ended. One of another PID namespace, or of
+// which /proc does not tell, is not.
 func (id Identity) Ended() bool {
 	me := Self()
 	if id == (Identity{}) || me == (Identity{}) || id.space != me.space {

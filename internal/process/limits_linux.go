@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// eachThread calls f for every thread of this process, until there is none that it was not called for: threads that come
-// meanwhile may be children of such as had not been seen to.
+// eachThread calls f for every thread of this process, until there is none that it was not called
+// for: threads that come meanwhile may be children of such as had not been seen to.
 func eachThread(f func(tid int) error) error {
 	seen := map[string]bool{}
 	for fresh := true; fresh; {
@@ -39,8 +39,8 @@ func eachThread(f func(tid int) error) error {
 	return nil
 }
 
-// SetNice sets the niceness of this process, from -20, the most favourable, to 19. Linux keeps it per thread, and so all
-// threads are set; those to come inherit it.
+// SetNice sets the niceness of this process, from -20, the most favourable, to 19. Linux keeps it
+// per thread, and so all threads are set; those to come inherit it.
 func SetNice(nice int) error {
 	if nice < -20 || nice > 19 {
 		return fmt.Errorf("niceness %d: must be from -20 to 19", nice)
@@ -55,7 +55,8 @@ func SetNice(nice int) error {
 // maxCPUs is how many processors an [unix.CPUSet] can tell apart.
 const maxCPUs = 1024
 
-// SetAffinity confines this process to some processors. It lowers GOMAXPROCS accordingly unless the environment sets that.
+// SetAffinity confines this process to some processors. It lowers GOMAXPROCS accordingly unless the
+// environment sets that.
 func SetAffinity(cpus []int) error {
 	var set unix.CPUSet
 	for _, cpu := range cpus {
@@ -78,13 +79,15 @@ func SetAffinity(cpus []int) error {
 	return nil
 }
 
-// LimitMemory bounds the private memory of this process in bytes: what Go has taken from the system, with about 40 MiB for its
-// own tables, and what other code has. When there is no more, the Go runtime ends the process with exit code 2. The
-// garbage collector is told to stay below, unless GOMEMLIMIT tells it something else. A lower hard limit of the system stays.
+// LimitMemory bounds the private memory of this process in bytes: what Go has taken from the
+// system, with about 40 MiB for its own tables, and what other code has. When there is no more, the
+// Go runtime ends the process with exit code 2. The garbage collector is told to stay below, unless
+// GOMEMLIMIT tells it something else. A lower hard limit of the system stays.
 //
-// The limit is RLIMIT_DATA, which counts private memory that can be written. RLIMIT_AS would count address space: Go reserves
-// far more of that than it uses, and mapped segments of shared memory, which are nobody's own, would count, too. In a program
-// with cgo each thread counts with its whole stack, 8 MiB as a rule.
+// The limit is RLIMIT_DATA, which counts private memory that can be written. RLIMIT_AS would count
+// address space: Go reserves far more of that than it uses, and mapped segments of shared memory,
+// which are nobody's own, would count, too. In a program with cgo each thread counts with its whole
+// stack, 8 MiB as a rule.
 func LimitMemory(bytes int64) error {
 	proc, err := procfs.Self()
 	if err != nil {

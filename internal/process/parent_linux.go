@@ -21,8 +21,8 @@ type Parent struct {
 	gone  chan struct{}
 }
 
-// WatchParent watches the process that has started this one. parentPID is the id that the parent has told: if it is no
-// longer the parent's, that is gone already. It is called once.
+// WatchParent watches the process that has started this one. parentPID is the id that the parent
+// has told: if it is no longer the parent's, that is gone already. It is called once.
 //
 // Errors: [ErrUnsupported].
 func WatchParent(parentPID int) (*Parent, error) {
@@ -49,10 +49,12 @@ func WatchParent(parentPID int) (*Parent, error) {
 	return p, nil
 }
 
-// Gone is closed when the parent has ended, or runs another program in place of the one that has started this process.
+// Gone is closed when the parent has ended, or runs another program in place of the one that has
+// started this process.
 func (p *Parent) Gone() <-chan struct{} { return p.gone }
 
-// awaitEnd waits for the end of the parent. It looks now and then where the kernel has no pidfds, or does not poll them.
+// awaitEnd waits for the end of the parent. It looks now and then where the kernel has no pidfds,
+// or does not poll them.
 func (p *Parent) awaitEnd() {
 	if p.pidfd != nil && p.pidfd.wait(otherEnded) == nil {
 		return
@@ -65,8 +67,9 @@ func (p *Parent) awaitEnd() {
 // orphanPeriod is how often a process looks for its parent where it cannot wait.
 const orphanPeriod = 20 * time.Millisecond
 
-// Interrupted reports whether the parent, which is gone, was killed by SIGINT, as by a Ctrl-C. It waits a moment for the
-// process that the parent belongs to. Linux 6.15 tells; before, only a parent that is not waited for at once can be asked.
+// Interrupted reports whether the parent, which is gone, was killed by SIGINT, as by a Ctrl-C. It
+// waits a moment for the process that the parent belongs to. Linux 6.15 tells; before, only a
+// parent that is not waited for at once can be asked.
 func (p *Parent) Interrupted() bool {
 	if p.pidfd == nil {
 		return false

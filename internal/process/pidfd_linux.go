@@ -91,8 +91,8 @@ func (p *pidfd) signal(sig unix.Signal) error {
 	return err
 }
 
-// killGroup sends SIGKILL to the group that the process leads. Unlike the id of a group the pidfd cannot come to mean
-// another one, even when the process was waited for. Linux 6.9 is needed.
+// killGroup sends SIGKILL to the group that the process leads. Unlike the id of a group the pidfd
+// cannot come to mean another one, even when the process was waited for. Linux 6.9 is needed.
 func (p *pidfd) killGroup() error {
 	var failed error
 	err := p.raw.Control(func(fd uintptr) {
@@ -104,11 +104,12 @@ func (p *pidfd) killGroup() error {
 	return err
 }
 
-// exitTries is how often the kernel is asked for the exit code of a process that is just being waited for elsewhere.
+// exitTries is how often the kernel is asked for the exit code of a process that is just being
+// waited for elsewhere.
 const exitTries = 1000
 
-// status is the status of a process that has ended and that any process has waited for. It waits a moment for
-// that. Linux 6.15 is needed.
+// status is the status of a process that has ended and that any process has waited for. It waits a
+// moment for that. Linux 6.15 is needed.
 func (p *pidfd) status() (status syscall.WaitStatus, known bool) {
 	for range exitTries {
 		info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}

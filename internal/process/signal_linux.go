@@ -23,7 +23,8 @@ func (p *Process) Kill() error {
 	return p.signal(unix.SIGKILL) // in case it has left its group
 }
 
-// killGroup kills the process group of the child. The caller holds mu, and the process is not reaped here.
+// killGroup kills the process group of the child. The caller holds mu, and the process is not
+// reaped here.
 func (p *Process) killGroup() {
 	if p.pidfd != nil && p.pidfd.killGroup() == nil {
 		return
@@ -33,8 +34,8 @@ func (p *Process) killGroup() {
 	}
 }
 
-// taken reports whether another part of this program has waited for the child. From then on its id, and that of its
-// group, may be another's. The caller holds mu, and the process is not reaped here.
+// taken reports whether another part of this program has waited for the child. From then on its id,
+// and that of its group, may be another's. The caller holds mu, and the process is not reaped here.
 func (p *Process) taken() bool {
 	for {
 		err := unix.Waitid(unix.P_PID, p.PID(), nil, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
@@ -67,8 +68,9 @@ func (p *Process) signal(sig unix.Signal) error {
 	return os.NewSyscallError("kill", unix.Kill(p.PID(), sig))
 }
 
-// EndGroup ends the calling process with SIGKILL, and all others of its group when that is its own, as it is for what
-// [Start] has started: not if the process has joined another group, such as that of its parent.
+// EndGroup ends the calling process with SIGKILL, and all others of its group when that is its own,
+// as it is for what [Start] has started: not if the process has joined another group, such as that
+// of its parent.
 func EndGroup() {
 	if unix.Getpgrp() == os.Getpid() {
 		syscall.Kill(0, syscall.SIGKILL)
@@ -77,14 +79,15 @@ func EndGroup() {
 	os.Exit(1)
 }
 
-// OnTerminate calls f when this process is asked to end with SIGTERM, and has it take no notice of a
-// Ctrl-C, which is for the parent. A write to its standard output or error that has no reader any more
-// fails from then on, as for any other file, and does not end it: it has to look after its children and
-// resources.
+// OnTerminate calls f when this process is asked to end with SIGTERM, and has it take no notice of
+// a Ctrl-C, which is for the parent. A write to its standard output or error that has no reader any
+// more fails from then on, as for any other file, and does not end it: it has to look after its
+// children and resources.
 //
-// SIGINT and SIGPIPE are caught and not ignored: the programs that this process starts would inherit that.
-// Where it has no session of its own, terminal access in the background does not stop it either; that is
-// ignored, also by the programs that it starts, as they have no way to be continued.
+// SIGINT and SIGPIPE are caught and not ignored: the programs that this process starts would
+// inherit that. Where it has no session of its own, terminal access in the background does not stop
+// it either; that is ignored, also by the programs that it starts, as they have no way to be
+// continued.
 func OnTerminate(f func()) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGPIPE)
 	if session, err := unix.Getsid(0); err != nil || session != os.Getpid() {

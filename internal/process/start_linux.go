@@ -12,10 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// outputDelay is how long a child's output may stay open after its end: one of its own children may hold on to it.
+// outputDelay is how long a child's output may stay open after its end: one of its own children may
+// hold on to it.
 const outputDelay = time.Second
 
-// A Process is a child that has been started. Its methods may be called by any number of goroutines.
+// A Process is a child that has been started. Its methods may be called by any number of
+// goroutines.
 type Process struct {
 	cmd   *exec.Cmd
 	pidfd *pidfd        // nil where the kernel has none
@@ -27,8 +29,8 @@ type Process struct {
 	reaped bool
 }
 
-// ways are how a child is set apart from this process, the best first. Where the system refuses one,
-// the next is tried.
+// ways are how a child is set apart from this process, the best first. Where the system refuses
+// one, the next is tried.
 //
 // A session of its own has no controlling terminal. So the child may write to the terminal of its
 // parent under "stty tostop", and a program that opens /dev/tty gets an error: in a group of the
@@ -70,8 +72,8 @@ func startAnyhow(spec Spec, line *os.File) (p *Process, err error) {
 	return nil, fmt.Errorf("start this program again (%s): %w", Program(), err)
 }
 
-// refused reports whether err says that the system does not do what it was asked for: then it may do something
-// simpler. A shortage is none, and neither is an error of what the caller has given.
+// refused reports whether err says that the system does not do what it was asked for: then it may
+// do something simpler. A shortage is none, and neither is an error of what the caller has given.
 func refused(err error) bool {
 	var at *os.PathError
 	var errno syscall.Errno
@@ -156,8 +158,9 @@ func emptyInput() (*os.File, error) {
 	return r, nil
 }
 
-// descriptors are the files for the child under other numbers. Starting a process with the files themselves would make
-// them block, for the caller, too. What was made is returned with an error, too.
+// descriptors are the files for the child under other numbers. Starting a process with the files
+// themselves would make them block, for the caller, too. What was made is returned with an error,
+// too.
 func (spec Spec) descriptors(line *os.File) (dups []*os.File, err error) {
 	for i, f := range spec.Own {
 		dup, err := duplicate(f)
@@ -186,7 +189,7 @@ func Duplicates(files []*os.File) (dups []*os.File, err error) {
 		dup, err := duplicate(f)
 		if err != nil {
 			closeAll(dups)
-			return nil, fmt.Errorf("Files[%d]: %w", i, err)
+			return nil, fmt.Errorf("option Files[%d]: %w", i, err)
 		}
 		dups = append(dups, dup)
 	}

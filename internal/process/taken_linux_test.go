@@ -40,7 +40,8 @@ var loses = proctest.Register("loses", func(args []string) {
 	}
 })
 
-// The exit code of a child that another part of the program has waited for is the right one or unknown, and never made up.
+// The exit code of a child that another part of the program has waited for is the right one or
+// unknown, and never made up.
 func TestExitTaken(t *testing.T) {
 	for _, how := range []string{"ignored", "reaped"} {
 		c := proctest.Start(t, loses, how)
@@ -54,8 +55,8 @@ func TestExitTaken(t *testing.T) {
 	}
 }
 
-// losesLeader starts a child that leaves another process in its group, ends it and takes its end, and then has Process
-// deal with it by its id alone if so asked.
+// losesLeader starts a child that leaves another process in its group, ends it and takes its end,
+// and then has Process deal with it by its id alone if so asked.
 var losesLeader = proctest.Register("loses leader", func(args []string) {
 	held := os.NewFile(3, "held")
 	r, w, err := os.Pipe()
@@ -100,8 +101,8 @@ var leads = proctest.Register("leads", func([]string) {
 	select {}
 })
 
-// A group is not signalled by its id once another part of the program has waited for its leader: the id may be another's by then.
-// The pidfd still ends the right group.
+// A group is not signalled by its id once another part of the program has waited for its leader:
+// the id may be another's by then. The pidfd still ends the right group.
 func TestGroupOfTakenLeader(t *testing.T) {
 	for _, how := range []string{"pidfd", "id"} {
 		r, w, err := os.Pipe()

@@ -2,8 +2,9 @@ package proctab
 
 import "sync/atomic"
 
-// A Life tells a process whether the others believe that it lives. They do not when it was written down and ended (a checkpoint of
-// CRIU) and is restored: the kernel has marked its slot at that end, and another process may have the slot by now.
+// A Life tells a process whether the others believe that it lives. They do not when it was written
+// down and ended (a checkpoint of CRIU) and is restored: the kernel has marked its slot at that
+// end, and another process may have the slot by now.
 type Life struct {
 	word  *atomic.Uint64 // of the slot
 	epoch uint32
@@ -12,14 +13,16 @@ type Life struct {
 // Life is that of this attachment. It may be asked as long as the table is mapped.
 func (m *Member) Life() Life { return Life{&m.t.slots[m.n].word, m.id.epoch()} }
 
-// Lost reports whether the process was taken for dead. From then on that stays so. After Detach it means nothing.
+// Lost reports whether the process was taken for dead. From then on that stays so. After Detach it
+// means nothing.
 func (l Life) Lost() bool {
 	w := l.word.Load()
 	return w&ownerDied != 0 || epochOf(w) != l.epoch
 }
 
-// leave makes the word of a slot free, of which the owner of that epoch leaves. It does nothing when the owner was taken
-// for dead: its traces are still to be removed, and the slot may be another process's by now.
+// leave makes the word of a slot free, of which the owner of that epoch leaves. It does nothing
+// when the owner was taken for dead: its traces are still to be removed, and the slot may be
+// another process's by now.
 func (s *slot) leave(free uint64) {
 	for {
 		w := s.word.Load()
