@@ -174,7 +174,8 @@ func shareConfined(t *testing.T, dir string, child *proctest.Child) {
 	}
 }
 
-// alone skips a test of what is refused where something else is missing, too, which can be more than there are substitutes for.
+// alone skips a test of what is refused where something else is missing, too, which can be more
+// than there are substitutes for.
 func alone(t *testing.T) {
 	t.Helper()
 	if os.Getenv(futex.FallbackEnv) != "" {

@@ -19,8 +19,8 @@ import (
 // What is written over the first word of an object.
 var garbage = []uint32{0, 1, 2, 1<<30 - 1, 1 << 30, 1<<31 | 1, 1 << 31, 1<<32 - 1}
 
-// A garbled object is taken over from a process that died with it, by a function that calls during when
-// it has it.
+// A garbled object is taken over from a process that died with it, by a function that calls during
+// when it has it.
 type garbled struct {
 	kind segment.Kind
 	die  func(seg *shm.Segment) // called by the process that dies; it never returns
@@ -102,8 +102,8 @@ var roleDiesHolding = proctest.Register("dies holding", func(args []string) {
 	garbledObjects[args[1]].die(orDie(shm.Open(args[0])))
 })
 
-// Whatever is written over a lock while the function of a user runs under it, after a death or not, the
-// call gives an error or works. It never panics.
+// Whatever is written over a lock while the function of a user runs under it, after a death or not,
+// the call gives an error or works. It never panics.
 func TestLockOverwrittenWhileHeld(t *testing.T) {
 	for name, g := range garbledObjects {
 		t.Run(name, func(t *testing.T) {

@@ -36,8 +36,8 @@ var roleHoldsInTwo = proctest.Register("holds in two", func(args []string) {
 	must(a.Close())
 })
 
-// Whoever may write to one segment cannot hide deaths in another one for long: the kernel releases the
-// lock of the dead process's slot there, whatever is written elsewhere.
+// A process that may write to one segment cannot hide deaths in another one for long: the kernel
+// releases the lock of the dead process's slot there, whatever is written elsewhere.
 func TestWriterOfOneSegmentHidesNoDeathInAnother(t *testing.T) {
 	for _, waiting := range []bool{false, true} {
 		seg := newSegment(t)

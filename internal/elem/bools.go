@@ -17,7 +17,8 @@ func boolsOf(l *Layout) *Bools {
 	return nil
 }
 
-// onlyBools is the layout without the fields that have no bools. It reports false when nothing is left.
+// onlyBools is the layout without the fields that have no bools. It reports false when nothing is
+// left.
 func (l *Layout) onlyBools() (pruned Layout, ok bool) {
 	pruned = *l
 	if l.Code != "" {

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// processors are those that the order of stores and the layout of words in segments were made for, and
-// tested on. Others may be big-endian, have words of 32 bits, or order stores in another way.
+// processors are those that the order of stores and the layout of words in segments were made for,
+// and tested on. Others may be big-endian, have words of 32 bits, or order stores in another way.
 var processors = []string{"amd64", "arm64"}
 
 // Processor is the kind of this machine's processor. Only tests change it.

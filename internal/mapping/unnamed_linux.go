@@ -20,8 +20,8 @@ type Unnamed struct {
 // systems do.
 var openFlag = unix.O_TMPFILE
 
-// CreateUnnamed makes a file of size bytes, all holes, that can be linked to path. Nobody
-// else can find it; errors name it by path.
+// CreateUnnamed makes a file of size bytes, all holes, that can be linked to path. No
+// other process can find it; errors name it by path.
 func CreateUnnamed(path string, size int64) (*Unnamed, error) {
 	u, err := createUnnamed(path)
 	if err != nil {

@@ -9,13 +9,13 @@ import (
 	"github.com/shmkit/shmkit/internal/mapping"
 )
 
-// Besides the robust list, which tells of a death at once, the byte locks of the file are evidence of
-// life: the kernel holds them for a descriptor, and no writer of the segment can forge them or take
-// them away.
+// Besides the robust list, which tells of a death at once, the byte locks of the file are evidence
+// of life: the kernel holds them for a descriptor, and no writer of the segment can forge them or
+// take them away.
 
-// Lock returns the descriptor that the locks of this process's member belong to, or nil where there is
-// none. It is opened by the first call, and closed by Detach or CloseLock. Children that inherit the
-// segment's descriptor would share its locks, and keep them when the process is dead.
+// Lock returns the descriptor that the locks of this process's member belong to, or nil where there
+// is none. It is opened by the first call, and closed by Detach or CloseLock. Children that inherit
+// the segment's descriptor would share its locks, and keep them when the process is dead.
 func (t *Table) Lock() *os.File {
 	if t.lock == nil {
 		f, err := mapping.Reopen(t.file)
@@ -42,9 +42,10 @@ const lockPeriod = time.Second
 
 var started = time.Now()
 
-// lostLock reports whether the owner of slot n, who lives if w is right, has lost the byte lock that it
-// has as long as it lives. It looks once a lockPeriod. The slot is marked then as the kernel does it:
-// a writer of another segment can keep the kernel from that, see the package's documentation.
+// lostLock reports whether the owner of slot n, which lives if w is right, has lost the byte lock
+// that it has as long as it lives. It looks once a lockPeriod. The slot is marked then as the
+// kernel does it: a writer of another segment can keep the kernel from that, see the package's
+// documentation.
 func (t *Table) lostLock(n int, w uint64) bool {
 	now := int64(time.Since(started))
 	if last := t.checked[n].Load(); w&locked == 0 || now-last < int64(lockPeriod) || !t.checked[n].CompareAndSwap(last, now) {
@@ -89,8 +90,8 @@ func (t *Table) AllUnlocked() bool {
 	return true
 }
 
-// Reset frees the slots that are stale, and calls freed with the number of each. Preconditions: those
-// of Stale; the caller sees to it that no process attaches meanwhile.
+// Reset frees the slots that are stale, and calls freed with the number of each. Preconditions:
+// those of Stale; the caller sees to it that no process attaches meanwhile.
 func (t *Table) Reset(rebooted bool, freedSlot func(n int)) {
 	for n := range t.slots {
 		if t.stale(n, rebooted) {

@@ -29,21 +29,21 @@ func (h *header) bootID() [2]uint64 { return [2]uint64{h.boot[0].Load(), h.boot[
 
 // setBoot is called by one process at a time.
 //
-// SYNC: boot: who reads both halves sees that the process table was cleared.
+// SYNC: boot: a process that reads both halves sees that the process table was cleared.
 func (h *header) setBoot(id [2]uint64) {
 	h.boot[0].Store(id[0])
 	crashpoint.Here("boot.half")
 	h.boot[1].Store(id[1])
 }
 
-// beginLife shows others that this process has the file open, by a lock of its own that it shares with
-// them. When it is alone it first clears what is left of processes that cannot be there any more: those of
-// an earlier boot, or of the original of a copied file. That nobody else is there is a fact, which the
-// kernel tells: boot ids may differ between containers that share a directory, and a copy has that of
-// its original.
+// beginLife shows others that this process has the file open, by a lock of its own that it shares
+// with them. When it is alone it first clears what is left of processes that cannot be there any
+// more: those of an earlier boot, or of the original of a copied file. That no other process is
+// there is a fact, which the kernel tells: boot ids may differ between containers that share a
+// directory, and a copy has that of its original.
 //
-// What a death leaves behind: the old boot id, or slots that are not cleared, so that the next opener
-// begins again.
+// What a death leaves behind: the old boot id, or slots that are not cleared, so that the next
+// opener begins again.
 func (s *Segment) beginLife() error {
 	life := s.table.Lock()
 	for end := time.Now().Add(s.patience); life != nil; time.Sleep(time.Millisecond) { // the other one tells nothing
@@ -73,14 +73,15 @@ func (s *Segment) beginLife() error {
 	return nil
 }
 
-// rebooted reports whether the file is known to be older than this boot, or to come from another machine.
+// rebooted reports whether the file is known to be older than this boot, or to come from another
+// machine.
 func (s *Segment) rebooted() bool {
 	unknown, boot, was := [2]uint64{}, bootID(), headerIn(s.mem).bootID()
 	return boot != unknown && was != unknown && was != boot
 }
 
-// clearStale frees the slots of processes that cannot be there, with their users bits. No process attaches
-// before that is done.
+// clearStale frees the slots of processes that cannot be there, with their users bits. No process
+// attaches before that is done.
 func (s *Segment) clearStale(rebooted bool) {
 	if rebooted || s.table.Stale(false) {
 		s.table.Reset(rebooted, func(slot int) { s.forget(slot) })

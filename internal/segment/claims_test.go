@@ -11,8 +11,8 @@ import (
 	"github.com/shmkit/shmkit/internal/mapping"
 )
 
-// What a header claims costs its reader nothing: not the heap that is said to be real, not the entries,
-// not regions for millions of objects in a file that is all holes.
+// What a header claims costs its reader nothing: not the heap that is said to be real, not the
+// entries, not regions for millions of objects in a file that is all holes.
 func TestOpenTakesNoSpaceThatIsOnlyClaimed(t *testing.T) {
 	for name, claim := range map[string]func(h *header, g *geometry){
 		"heap":         func(h *header, g *geometry) { h.heapReal.Store(math.MaxUint64) },

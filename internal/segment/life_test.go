@@ -53,7 +53,7 @@ func TestOtherBootIDTakesNoSlot(t *testing.T) {
 	child.WaitOK()
 }
 
-// The processes of the original are not in a copy of a live segment: nobody waits for them there.
+// The processes of the original are not in a copy of a live segment: no process waits for them there.
 func TestCopyOfALiveSegmentHasNoMembers(t *testing.T) {
 	s := fresh(t, small)
 	child := proctest.Start(t, roleLife, s.Path())

@@ -9,7 +9,8 @@ import (
 	"github.com/shmkit/shmkit/internal/mapping"
 )
 
-// A processor that segments were not made for gets an error from every constructor, and no wrong locks.
+// A processor that segments were not made for gets an error from every constructor, and no wrong
+// locks.
 func TestOtherProcessorsAreRefused(t *testing.T) {
 	s := fresh(t, small)
 	for _, processor := range []string{"s390x", "ppc64le", "riscv64", "loong64", "386", "arm", "mips64"} {
