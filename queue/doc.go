@@ -188,4 +188,28 @@
 //
 // Each slot is as large as the message and 8 bytes more. All processes see the same order, but two messages
 // that are put at the same time may come in either.
+//
+// # How the ends of a ring see each other
+//
+// A put publishes with a store, and a get frees with one: none is a locked instruction, unless a
+// waiter has asked for that. The bell that a waiter sleeps on is the internal package lock's.
+//
+//	access                  order                     pairs with               without it
+//	value, then tail or     release store (MOV,       the load of tail or      a get copies what is not
+//	state of the slot       STLR) of the second       state: acquire           written yet
+//	copy, then read, freed  release store of the      the load by a put        a put writes over what is
+//	or state                second                                             being copied
+//	tail, read or state,    as the bell asks: a       the waiter arms the      a waiter sleeps although
+//	then the bell           plain load, or a locked   bell, and looks again    there is a message, or room
+//	                        instruction on the bell
+//	begun, then closed      store, then load; a       closed, then the         the end of the queue is told
+//	                        membarrier of the         barrier, then begun      while a put goes on
+//	                        closer, and one of the
+//	                        consumer
+//	read, then wanted       a locked instruction on   wanted, then the bell    a writer of a pipe sleeps for
+//	                        the bell, if not quiet    is armed, then read      room that it has
+//	role, after a death     membarrier, once for a    the last store of the    a put of the dead comes after
+//	                        death; compare-and-swap   dead                     the heir's first
+//
+// internal/model searches these orders in ring-sleep.pml and sleep.pml, with a mistake for each.
 package queue
