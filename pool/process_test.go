@@ -16,9 +16,6 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// processLimit is how long a test waits for what must happen.
-const processLimit = proctest.Hang
-
 // A process test's child does not wait a second for the race detector.
 var quickExit = "GORACE=atexit_sleep_ms=0"
 

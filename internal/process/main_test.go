@@ -13,9 +13,6 @@ import (
 
 func TestMain(m *testing.M) { proctest.Main(m, proctest.Leaks()) }
 
-// limit is how long a test waits for what must happen.
-const limit = 20 * time.Second
-
 // in adds what makes the child run a role of proctest.
 func in(role string, spec Spec, args ...string) Spec {
 	spec.Args = append([]string{os.Args[0]}, args...)
