@@ -48,6 +48,7 @@
 //	hard deadline   the worker tells the stack of the task, at most a second, is killed and replaced; the call fails with a
 //	                [*DeadlineError], which has that stack; there is no other attempt. A task that returns meanwhile has its result
 //	Retry           asked whether a task that returned an error or panicked runs again, and when
+//	Deaf            how long a task goes on after its caller has gone: then its worker is killed
 //	Attempts        how many workers a task may kill: then it is quarantined, and fails with a [*WorkerDiedError]
 //
 // Time in the queue does not count for deadlines; each attempt has its own.
@@ -128,6 +129,7 @@
 //
 //	                        tasks that wait   tasks that run                  who waits gets      the workers
 //	Close                   are run           finish                          results             end, with 5 s to close resources
+//	Finish                  are dropped       finish                          results, ErrClosed  end, with 5 s to close resources
 //	Terminate(grace)        are dropped       their contexts end              ErrClosed           are killed after the grace
 //	the context of New      are dropped       their contexts end              its cause           are killed after Options.Grace
 //	the parent's death      are gone          their contexts end              -                   are gone within a second, with their children
@@ -140,10 +142,11 @@
 //
 // # Age, idleness, size
 //
-// Options.MaxTasksPerWorker and RecycleMemory have a worker replaced by a fresh one, after the task at which it is too old or too
-// large. With Options.IdleTimeout it ends when there is nothing to do, and is started again when there is. [Pool.Resize] changes
-// how many there are. [Pool.Stats] tells of each worker's tasks, processor time, memory and restarts, of the queue, and how long
-// tasks take.
+// Options.MaxTasksPerWorker and RecycleMemory have a worker replaced by a fresh one, after the task at
+// which it is too old or too large. With Options.IdleTimeout it ends when there is nothing to do, and
+// is started again when there is. With Options.MinWorkers the rest start when tasks wait. [Pool.Resize]
+// changes how many there are, [Pool.Restart] replaces all of them one after another. [Pool.Stats] tells
+// of each worker's tasks, processor time, memory and restarts, of the queue, and how long tasks take.
 //
 // # Without processes
 //
