@@ -42,6 +42,9 @@ func selfFormOf(t reflect.Type) selfForm {
 	return selfNone
 }
 
+// WritesItself says that values of t travel as what methods of t make of them.
+func WritesItself(t reflect.Type) bool { return selfFormOf(t) != selfNone }
+
 // isPromoted says that t has the method of an interface from a type that it embeds: then the compiler
 // has made it.
 func isPromoted(t, of reflect.Type) bool {

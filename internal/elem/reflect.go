@@ -19,15 +19,16 @@ var codes = map[reflect.Kind]string{
 // fields than memory holds.
 type walk struct {
 	fields int
+	local  bool // for another process of the same binary: see OfSameBinary
 }
 
 // layoutOf describes t, or says why it cannot be an element.
-func layoutOf(t reflect.Type) (*Layout, error) {
+func layoutOf(t reflect.Type, local bool) (*Layout, error) {
 	path := rootName(t)
 	if uint64(t.Size()) > MaxSize {
 		return nil, &UnsupportedTypeError{Type: t, Path: path, Reason: tooLarge}
 	}
-	l, err := new(walk).layout(t, path, 0)
+	l, err := (&walk{local: local}).layout(t, path, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -37,16 +38,22 @@ func layoutOf(t reflect.Type) (*Layout, error) {
 // layout describes t, found at path inside the element, within depth structs.
 func (w *walk) layout(t reflect.Type, path string, depth int) (Layout, *UnsupportedTypeError) {
 	var l Layout
+	if w.local && t.Size() == 0 {
+		return l, nil // it holds nothing
+	}
 	whole := t
 	for t.Kind() == reflect.Array && t.Len() > 0 {
 		l.Dims = append(l.Dims, int64(t.Len()))
 		t = t.Elem()
 		path += "[]"
 	}
-	if reason := refusal(t); reason != "" {
+	if reason := refusal(t); reason != "" && !(w.local && isWord(t)) {
 		return l, &UnsupportedTypeError{Type: t, Path: path, Reason: reason}
 	}
 	l.Code = codes[t.Kind()]
+	if isWord(t) {
+		l.Code = codes[wordKind]
+	}
 	l.BigEndian = bigEndian
 	l.Unit, l.Size = int64(t.Size()), int64(whole.Size())
 	if l.Code != "" {
@@ -60,6 +67,12 @@ func (w *walk) layout(t reflect.Type, path string, depth int) (Layout, *Unsuppor
 	l.Fields, err = w.structFields(t, path, depth+1)
 	return l, err
 }
+
+// isWord says that t is as wide as the machine.
+func isWord(t reflect.Type) bool { return t.Kind() == reflect.Int || t.Kind() == reflect.Uint }
+
+// wordKind stands for such a type where only its size counts.
+var wordKind = map[int]reflect.Kind{4: reflect.Uint32, 8: reflect.Uint64}[wordBytes]
 
 // structFields describes the fields of the struct t but the blank ones.
 func (w *walk) structFields(t reflect.Type, path string, depth int) ([]Field, *UnsupportedTypeError) {

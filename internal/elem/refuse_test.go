@@ -111,3 +111,33 @@ func TestRefusalText(t *testing.T) {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
+
+// Processes of one binary agree on the width of an int, and pass what has no bytes.
+func TestSameBinaryTakesMore(t *testing.T) {
+	type all struct {
+		N  int
+		_  [0]func()
+		U  [2]uint
+		OK bool
+		E  struct{}
+	}
+	for typ, size := range map[reflect.Type]uintptr{
+		reflect.TypeFor[int](): unsafe.Sizeof(0), reflect.TypeFor[uint](): unsafe.Sizeof(0), reflect.TypeFor[struct{}](): 0,
+		reflect.TypeFor[[0]string](): 0, reflect.TypeFor[[3]struct{}](): 0, reflect.TypeFor[all](): unsafe.Sizeof(all{}),
+	} {
+		got, err := OfSameBinary(typ)
+		if err != nil || got.Size != int(size) || (got.Bools != nil) != (typ == reflect.TypeFor[all]()) {
+			t.Errorf("%v: %+v, %v", typ, got, err)
+		}
+		if _, err := OfType(typ); err == nil {
+			t.Errorf("%v is taken in named shared memory", typ)
+		}
+	}
+	for _, typ := range []reflect.Type{
+		reflect.TypeFor[string](), reflect.TypeFor[uintptr](), reflect.TypeFor[struct{ mu sync.Mutex }](), reflect.TypeFor[[2]*int](),
+	} {
+		if got, err := OfSameBinary(typ); err == nil {
+			t.Errorf("%v: %+v", typ, got)
+		}
+	}
+}

@@ -41,6 +41,10 @@ func Of[T any]() (*Type, error) {
 	return OfType(reflect.TypeFor[T]())
 }
 
+// OfSameBinary is [OfType] for values that only processes of one binary share. It takes int and uint, too,
+// and types without bytes, such as struct{}: then Size may be 0. The Format does not tell them from others.
+func OfSameBinary(t reflect.Type) (*Type, error) { return describe(t, true) }
+
 // OfType is [Of] for a type that is known only at run time.
 func OfType(t reflect.Type) (*Type, error) {
 	if t == nil {
@@ -50,14 +54,14 @@ func OfType(t reflect.Type) (*Type, error) {
 		return r.(*result).typ, r.(*result).err
 	}
 	r := new(result)
-	r.typ, r.err = describe(t)
+	r.typ, r.err = describe(t, false)
 	// Two goroutines may describe the same type at once; all callers get the same *Type.
 	kept, _ := cache.LoadOrStore(t, r)
 	return kept.(*result).typ, kept.(*result).err
 }
 
-func describe(t reflect.Type) (*Type, error) {
-	l, err := layoutOf(t)
+func describe(t reflect.Type, local bool) (*Type, error) {
+	l, err := layoutOf(t, local)
 	if err != nil {
 		return nil, err
 	}
