@@ -53,7 +53,7 @@ func TestDeathDuringStart(t *testing.T) {
 }
 
 // suicidal is a resource of which the first so many workers die.
-var suicidal = pool.DefineResource("suicidal", func(context.Context) (int, func() error, error) {
+var suicidal = pool.DefineResource("suicidal", func(context.Context, struct{}) (int, func() error, error) {
 	note("born")
 	if born := (&diary{path: diaryPath()}).count("born"); born <= suicides() {
 		syscall.Kill(syscall.Getpid(), syscall.SIGKILL)

@@ -59,6 +59,9 @@
 // order of Options.Resources, and backwards. A task gets it with [Resource.Get]. [New] waits until all workers have opened
 // theirs, and fails with the error of the one that could not; a later one that cannot ends the pool with that error.
 //
+// A resource has an argument, such as the address of the database, which [Resource.With] gives for one pool. What only some
+// tasks open, [Finalize] has the worker close before it closes its resources.
+//
 // Resources are closed when the worker ends in any way but by its death: a SIGKILL, also that of a hard deadline or of a grace that
 // is over, a crash, os.Exit. After those Options.OnWorkerExit, which the parent calls at every end of a worker, is the place to clean up.
 //

@@ -29,7 +29,7 @@ var trouble = Define("events: trouble", func(ctx context.Context, kind string) (
 	return 1, nil
 })
 
-var refuses = DefineResource("events: refuses", func(context.Context) (int, func() error, error) { return 0, nil, errRefused })
+var refuses = DefineResource("events: refuses", func(context.Context, struct{}) (int, func() error, error) { return 0, nil, errRefused })
 
 // startPool starts a pool that is closed with the test at the latest.
 func startPool(t *testing.T, o Options) *Pool {

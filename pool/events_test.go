@@ -63,7 +63,7 @@ func TestEventsOfResources(t *testing.T) {
 		define(t, &l, "net", 0, fine, func() error { return os.ErrClosed }),
 		define(t, &l, "bad", 0, func() error { panic("boom") }, fine),
 	}
-	if _, err := openResources(t.Context(), rs); err == nil {
+	if _, err := openResources(t.Context(), bound(t, rs...)); err == nil {
 		t.Error("bad opens")
 	}
 	var got []string

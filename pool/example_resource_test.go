@@ -12,7 +12,7 @@ import (
 )
 
 // Replacer is costly to make, so that each worker makes one, before its first task.
-var Replacer = pool.DefineResource("replacer", func(context.Context) (*strings.Replacer, func() error, error) {
+var Replacer = pool.DefineResource("replacer", func(context.Context, struct{}) (*strings.Replacer, func() error, error) {
 	closer := func() error { return nil } // called when the worker ends
 	return strings.NewReplacer("ä", "ae", "ö", "oe", "ü", "ue", "ß", "ss"), closer, nil
 })
@@ -34,6 +34,60 @@ func ExampleDefineResource() {
 	}
 	fmt.Println(words)
 	// Output: [Fuesse schoen]
+}
+
+// Greeter is opened with the greeting that the pool gives it.
+var Greeter = pool.DefineResource("greeter", func(_ context.Context, greeting string) (string, func() error, error) {
+	return greeting + ", %s!", nil, nil
+})
+
+var Greet = pool.Define("greet", func(ctx context.Context, name string) (string, error) {
+	return fmt.Sprintf(Greeter.Get(ctx), name), nil
+})
+
+func ExampleResource_With() {
+	ctx := context.Background()
+	p, err := pool.New(ctx, pool.Options{Workers: 1, Resources: []pool.AnyResource{Greeter.With("Good morning")}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	fmt.Println(pool.Apply(ctx, p, Greet, "Ada"))
+	// Output: Good morning, Ada! <nil>
+}
+
+// Report writes a file, which its worker removes when it ends.
+var Report = pool.Define("report", func(ctx context.Context, line string) (string, error) {
+	f, err := os.CreateTemp("", "report")
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	pool.Finalize(ctx, 0, "report", func() error { return os.Remove(f.Name()) })
+	_, err = fmt.Fprintln(f, line)
+	return f.Name(), err
+})
+
+func ExampleFinalize() {
+	ctx := context.Background()
+	p, err := pool.New(ctx, pool.Options{Workers: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	file, err := pool.Apply(ctx, p, Report, "all is well")
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = os.Stat(file)
+	fmt.Println("while the worker lives:", err)
+	if err := p.Close(); err != nil {
+		log.Fatal(err)
+	}
+	_, err = os.Stat(file)
+	fmt.Println("when it has ended, the file is gone:", os.IsNotExist(err))
+	// Output:
+	// while the worker lives: <nil>
+	// when it has ended, the file is gone: true
 }
 
 // What happens in a pool. LogTo takes any handler; LogToStderr is enough as a rule, or SHMKIT_LOG=INFO in the environment.

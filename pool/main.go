@@ -23,13 +23,13 @@ type workerConfig struct {
 	Parent        uint32 // owner id
 	ParentName    string
 	ParentPID     int
-	MaxTasks      int           `json:",omitempty"`
-	RecycleMemory int64         `json:",omitempty"`
-	IdleTimeout   time.Duration `json:",omitempty"`
-	Resources     []string      `json:",omitempty"`
-	Files         []string      `json:",omitempty"` // names of the files that follow workerFD
-	Memory        int           // Options.Memory
-	Label         string        `json:",omitempty"`
+	MaxTasks      int              `json:",omitempty"`
+	RecycleMemory int64            `json:",omitempty"`
+	IdleTimeout   time.Duration    `json:",omitempty"`
+	Resources     []resourceConfig `json:",omitempty"`
+	Files         []string         `json:",omitempty"` // names of the files that follow workerFD
+	Memory        int              // Options.Memory
+	Label         string           `json:",omitempty"`
 }
 
 const (

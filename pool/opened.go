@@ -12,12 +12,14 @@ import (
 // opened are the resources of one worker.
 type opened struct {
 	entries []openedEntry // in the order of opening; immutable
+	later   finalizers
 	once    sync.Once
 	err     error // of close
 }
 
 type openedEntry struct {
-	of     AnyResource
+	name   string
+	of     resourceOpener
 	value  any          // a pointer to what open returned
 	closer func() error // nil: there is nothing to close
 }
@@ -30,23 +32,23 @@ type openedKey struct{}
 // resource it returns one of none, whose context hides the resources of an outer pool.
 //
 // Errors: why a resource could not be opened, with its name, and what closing the others returned.
-func openResources(ctx context.Context, rs []AnyResource) (*opened, error) {
+func openResources(ctx context.Context, rs []boundResource) (*opened, error) {
 	o := &opened{entries: make([]openedEntry, 0, len(rs))}
 	for _, r := range rs {
-		e := openedEntry{of: r}
+		e := openedEntry{name: r.name, of: r.of}
 		err := context.Cause(ctx)
 		if err == nil {
 			err = guard("", func() (err error) {
-				e.value, e.closer, err = r.open(ctx)
+				e.value, e.closer, err = r.of.open(ctx, r.arg)
 				return err
 			})
 		}
 		if err != nil {
-			err = fmt.Errorf("pool: open resource %q: %w", r.Name(), err)
-			event(slog.LevelError, "resource cannot be opened", slog.String("resource", r.Name()), slog.Any("error", err))
+			err = fmt.Errorf("pool: open resource %q: %w", r.name, err)
+			event(slog.LevelError, "resource cannot be opened", slog.String("resource", r.name), slog.Any("error", err))
 			return nil, join(err, o.close())
 		}
-		event(slog.LevelDebug, "resource opened", slog.String("resource", r.Name()))
+		event(slog.LevelDebug, "resource opened", slog.String("resource", r.name))
 		o.entries = append(o.entries, e)
 	}
 	return o, nil
@@ -57,24 +59,24 @@ func (o *opened) context(ctx context.Context) context.Context {
 	return context.WithValue(ctx, openedKey{}, o)
 }
 
-// close closes the resources, the last that was opened first. Whatever one of them does, the others are closed, too. Every call
-// returns when all are closed, with the same error; only the first closes.
+// close runs what tasks have added with [Finalize], and then closes the resources, the last that was opened first. Whatever one
+// of them does, the others are closed, too. Every call returns when all are closed, with the same error; only the first closes.
 //
-// Errors: those of the close functions, each with the name of its resource.
+// Errors: those of the functions, each with its name.
 func (o *opened) close() error {
 	o.once.Do(func() {
-		var errs []error
+		errs := o.later.close()
 		for _, e := range slices.Backward(o.entries) {
 			if e.closer == nil {
 				continue
 			}
 			if err := guard("", e.closer); err != nil {
-				err = fmt.Errorf("pool: close resource %q: %w", e.of.Name(), err)
-				event(slog.LevelError, "resource cannot be closed", slog.String("resource", e.of.Name()), slog.Any("error", err))
+				err = fmt.Errorf("pool: close resource %q: %w", e.name, err)
+				event(slog.LevelError, "resource cannot be closed", slog.String("resource", e.name), slog.Any("error", err))
 				errs = append(errs, err)
 				continue
 			}
-			event(slog.LevelDebug, "resource closed", slog.String("resource", e.of.Name()))
+			event(slog.LevelDebug, "resource closed", slog.String("resource", e.name))
 		}
 		o.err = join(errs...)
 	})

@@ -45,7 +45,7 @@ type Options struct {
 	Grace time.Duration
 
 	// Resources are opened by each worker, in this order, before its first task, and closed in the opposite order when it ends:
-	// see [DefineResource].
+	// see [DefineResource] and [Resource.With].
 	Resources []AnyResource
 
 	// MaxTasksPerWorker is how many tasks a worker runs before it is replaced by a fresh one; 0 means any number. Each
@@ -155,13 +155,11 @@ func (o Options) complete() (Options, error) {
 		return o, err
 	}
 	o.Stdout = outputFor(o.Stdout)
-	_, err := namesOf(o.Resources)
-	return o, err
+	return o, nil
 }
 
 // worker is what worker number n is told.
 func (p *Pool) worker(n int) workerConfig {
-	names, _ := namesOf(p.options.Resources) // complete has looked
 	idle := p.options.IdleTimeout
 	if n < p.options.MinWorkers {
 		idle = 0
@@ -169,6 +167,6 @@ func (p *Pool) worker(n int) workerConfig {
 	return workerConfig{
 		Number: uint32(n), Slots: len(p.slots), Parent: uint32(p.s.Me()), ParentName: Current().Name, ParentPID: os.Getpid(),
 		MaxTasks: p.options.MaxTasksPerWorker, RecycleMemory: p.options.RecycleMemory, IdleTimeout: idle, Label: p.options.Label,
-		Resources: names, Files: namesOfFiles(p.files), Memory: p.room.limit,
+		Resources: p.resources, Files: namesOfFiles(p.files), Memory: p.room.limit,
 	}
 }

@@ -94,8 +94,8 @@ var (
 	threeResources = []pool.AnyResource{firstResource, secondResource, thirdResource}
 )
 
-func diaryResource(name string) *pool.Resource[string] {
-	return pool.DefineResource(name, func(context.Context) (string, func() error, error) {
+func diaryResource(name string) *pool.Resource[struct{}, string] {
+	return pool.DefineResource(name, func(context.Context, struct{}) (string, func() error, error) {
 		note("open " + name)
 		return name + " of " + strconv.Itoa(os.Getpid()), func() error { note("close " + name); return nil }, nil
 	})

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -16,11 +17,12 @@ import (
 // arg), and [Map], [IMap], [ApplyAsync]. It may be used by any number of goroutines.
 type Pool struct {
 	*table
-	options Options
-	local   bool // the workers are goroutines: see NewLocal
-	launch  func(c *child, stderr *workerStderr) (host, error)
-	stderr  *sink
-	files   []*os.File // those of the options, under other numbers
+	options   Options
+	local     bool // the workers are goroutines: see NewLocal
+	resources []resourceConfig
+	launch    func(c *child, stderr *workerStderr) (host, error)
+	stderr    *sink
+	files     []*os.File // those of the options, under other numbers
 
 	restarting chan struct{} // has room for one: who is in it restarts the workers
 
@@ -90,17 +92,12 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	files, err := process.Duplicates(o.Files) // workers are started until the pool has ended
+	t, resources, files, err := o.shared()
 	if err != nil {
-		return nil, fmt.Errorf("pool: %w", err)
-	}
-	t, err := newTable(o.Backlog, o.Memory)
-	if err != nil {
-		closeFiles(files)
-		return nil, fmt.Errorf("pool: %w", err)
+		return nil, err
 	}
 	p := &Pool{
-		table: t, options: o, local: local, files: files,
+		table: t, options: o, local: local, resources: resources, files: files,
 		stderr: sinkFor(o.Stderr),
 		lead:   make(chan struct{}, 1), restarting: make(chan struct{}, 1),
 		calls: make([]call, o.Backlog), latency: newLatency(),
@@ -122,6 +119,29 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 	p.futures.p, p.crew.p, p.grace = p, p, closeGrace
 	p.futures.idle.L = &p.futures.mu
 	return p.start(ctx)
+}
+
+// shared makes what the pool and its workers share.
+func (o *Options) shared() (*table, []resourceConfig, []*os.File, error) {
+	bound, err := bindAll(o.Resources)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	files, err := process.Duplicates(o.Files) // workers are started until the pool has ended
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("pool: %w", err)
+	}
+	t, err := newTable(o.Backlog, o.Memory)
+	if err != nil {
+		closeFiles(files)
+		return nil, nil, nil, fmt.Errorf("pool: %w", err)
+	}
+	resources, err := t.configureResources(bound)
+	if err != nil {
+		closeFiles(files)
+		return nil, nil, nil, errors.Join(fmt.Errorf("pool: %w", err), t.seg.Close())
+	}
+	return t, resources, files, nil
 }
 
 // start starts the workers, and waits until enough of them are ready.

@@ -32,7 +32,7 @@ func init() { pool.RegisterError("no such resource", errNoResource) }
 // refuseEnv names a file. While it is there, the third of three resources does not open.
 const refuseEnv = "SHMKIT_TEST_REFUSE"
 
-var moody = pool.DefineResource("moody", func(context.Context) (int, func() error, error) {
+var moody = pool.DefineResource("moody", func(context.Context, struct{}) (int, func() error, error) {
 	if _, err := os.Stat(os.Getenv(refuseEnv)); err == nil {
 		return 0, nil, fmt.Errorf("today: %w", errNoResource)
 	}

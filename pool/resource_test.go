@@ -35,9 +35,9 @@ func (l *lifeOf) check(t *testing.T, want ...string) {
 }
 
 // define makes a resource for one test, whose life l notes.
-func define[T any](t *testing.T, l *lifeOf, name string, value T, open, closer func() error) *Resource[T] {
+func define[T any](t *testing.T, l *lifeOf, name string, value T, open, closer func() error) *Resource[struct{}, T] {
 	t.Helper()
-	r := DefineResource(name, func(context.Context) (T, func() error, error) {
+	r := DefineResource(name, func(context.Context, struct{}) (T, func() error, error) {
 		l.note("open " + name)
 		return value, func() error {
 			l.note("close " + name)
@@ -53,6 +53,16 @@ func define[T any](t *testing.T, l *lifeOf, name string, value T, open, closer f
 }
 
 func fine() error { return nil }
+
+// bound are resources as a worker has them.
+func bound(t *testing.T, rs ...AnyResource) []boundResource {
+	t.Helper()
+	bound, err := bindAll(rs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bound
+}
 
 // mustPanic fails the test unless f panics with a text that has all of these words.
 func mustPanic(t *testing.T, f func(), words ...string) {
@@ -74,15 +84,7 @@ func TestResourcesOpenAndClose(t *testing.T) {
 	a := define(t, &l, "a", 7, fine, fine)
 	b := define[fmt.Stringer](t, &l, "b", nil, fine, fine)
 	c := define(t, &l, "c", "text", fine, fine)
-	names, err := namesOf([]AnyResource{a, b, c})
-	if err != nil {
-		t.Fatal(err)
-	}
-	rs, err := resourcesNamed(names)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, err := openResources(t.Context(), rs)
+	o, err := openResources(t.Context(), bound(t, a, b, c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +126,7 @@ func TestResourceDoesNotOpen(t *testing.T) {
 				define(t, &l, "b", 0, test.open, fine),
 				define(t, &l, "c", 0, fine, fine),
 			}
-			o, err := openResources(t.Context(), rs)
+			o, err := openResources(t.Context(), bound(t, rs...))
 			if o != nil || err == nil || err.Error() != test.text {
 				t.Errorf("%v, %v", o, err)
 			}
@@ -145,7 +147,7 @@ func TestResourcesOfACancelledWorker(t *testing.T) {
 		define(t, &l, "a", 0, func() error { cancel(fs.ErrClosed); return nil }, fine),
 		define(t, &l, "b", 0, fine, fine),
 	}
-	if _, err := openResources(ctx, rs); !errors.Is(err, fs.ErrClosed) {
+	if _, err := openResources(ctx, bound(t, rs...)); !errors.Is(err, fs.ErrClosed) {
 		t.Error(err)
 	}
 	l.check(t, "open a", "close a")
@@ -160,7 +162,7 @@ func TestResourceDoesNotClose(t *testing.T) {
 		define(t, &l, "c", 0, fine, func() error { runtime.Goexit(); return nil }),
 		define(t, &l, "d", 0, fine, func() error { return fs.ErrExist }),
 	}
-	o, err := openResources(t.Context(), rs)
+	o, err := openResources(t.Context(), bound(t, rs...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,8 +183,8 @@ func TestResourceDoesNotClose(t *testing.T) {
 func TestResourceWithoutClose(t *testing.T) {
 	var l lifeOf
 	r := define(t, &l, "a", 3, fine, nil)
-	r.opener = func(context.Context) (int, func() error, error) { return 3, nil, nil }
-	o, err := openResources(t.Context(), []AnyResource{r})
+	r.opener = func(context.Context, struct{}) (int, func() error, error) { return 3, nil, nil }
+	o, err := openResources(t.Context(), bound(t, r))
 	if err != nil || r.Get(o.context(t.Context())) != 3 || o.close() != nil {
 		t.Error(err)
 	}
@@ -192,12 +194,12 @@ func TestResourceMisuse(t *testing.T) {
 	var l lifeOf
 	a := define(t, &l, "a", 0, fine, fine)
 	b := define(t, &l, "b", 0, fine, fine)
-	open := func(context.Context) (int, func() error, error) { return 0, nil, nil }
+	open := func(context.Context, struct{}) (int, func() error, error) { return 0, nil, nil }
 	mustPanic(t, func() { DefineResource("", open) }, "pool.DefineResource", "empty")
 	mustPanic(t, func() { DefineResource("a", open) }, "pool.DefineResource", `"a"`, "already")
-	mustPanic(t, func() { DefineResource[int]("new", nil) }, "pool.DefineResource", `"new"`, "no function")
+	mustPanic(t, func() { DefineResource[struct{}, int]("new", nil) }, "pool.DefineResource", `"new"`, "no function")
 	mustPanic(t, func() { a.Get(t.Context()) }, "pool.Resource.Get", `"a"`, "not that of a task")
-	o, err := openResources(t.Context(), []AnyResource{a})
+	o, err := openResources(t.Context(), bound(t, a))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,12 +210,12 @@ func TestResourceMisuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustPanic(t, func() { a.Get(none.context(o.context(t.Context()))) }, `"a"`, "Options.Resources") // a pool in a pool
-	for _, bad := range [][]AnyResource{{a, nil}, {a, b, a}, {new(Resource[int])}} {
-		if names, err := namesOf(bad); err == nil {
-			t.Errorf("%v passes", names)
+	for _, bad := range [][]AnyResource{{a, nil}, {a, b, a}, {new(Resource[struct{}, int])}} {
+		if rs, err := bindAll(bad); err == nil {
+			t.Errorf("%v passes", rs)
 		}
 	}
-	if _, err := resourcesNamed([]string{"a", "nobody"}); err == nil || !strings.Contains(err.Error(), `"nobody"`) {
+	if _, err := new(table).resourcesOf([]resourceConfig{{Name: "a"}, {Name: "nobody"}}); err == nil || !strings.Contains(err.Error(), `"nobody"`) {
 		t.Error(err)
 	}
 }

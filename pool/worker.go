@@ -71,7 +71,7 @@ func newWorker(t *table, config workerConfig, me proctab.Owner) *worker {
 func (w *worker) work() error {
 	w.record.owner.Store(uint32(w.me))
 	w.record.stage.Store(uint32(stageEntered))
-	rs, err := resourcesNamed(w.config.Resources)
+	rs, err := w.resourcesOf(w.config.Resources)
 	if err == nil {
 		var o *opened
 		o, err = openResources(w.base, rs)

@@ -23,7 +23,7 @@ const segmentEnv = "LOGGING_EXAMPLE_SEGMENT"
 const logName = "log"
 
 // Logger is each worker's own: opened once, and not for each task.
-var Logger = pool.DefineResource("logger", func(context.Context) (*slog.Logger, func() error, error) {
+var Logger = pool.DefineResource("logger", func(context.Context, struct{}) (*slog.Logger, func() error, error) {
 	seg, err := shm.Open(os.Getenv(segmentEnv))
 	if err != nil {
 		return nil, nil, err

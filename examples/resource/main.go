@@ -15,17 +15,18 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// Scratch is opened once in each worker, and closed when the worker is recycled or the pool is closed.
-var Scratch = pool.DefineResource("scratch", func(context.Context) (string, func() error, error) {
-	dir := scratchOf(os.Getpid())
+// Scratch is opened once in each worker, in the directory that the pool says, and closed when the worker is recycled or the
+// pool is closed.
+var Scratch = pool.DefineResource("scratch", func(_ context.Context, in string) (string, func() error, error) {
+	dir := scratchOf(in, os.Getpid())
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", nil, err
 	}
 	return dir, func() error { return os.RemoveAll(dir) }, nil
 })
 
-func scratchOf(pid int) string {
-	return filepath.Join(os.TempDir(), fmt.Sprintf("resource-example-%d", pid))
+func scratchOf(in string, pid int) string {
+	return filepath.Join(in, fmt.Sprintf("resource-example-%d", pid))
 }
 
 // Pack says how many bytes a text has when it is compressed.
@@ -58,13 +59,14 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	in := os.TempDir()
 	dirs := map[string]string{} // of workers that have ended, and how that was
 	p, err := pool.New(ctx, pool.Options{
 		Workers:           2,
-		Resources:         []pool.AnyResource{Scratch},
+		Resources:         []pool.AnyResource{Scratch.With(in)},
 		MaxTasksPerWorker: 10, // so that some are recycled
 		OnWorkerExit: func(e pool.WorkerExit) {
-			dir := scratchOf(e.PID)
+			dir := scratchOf(in, e.PID)
 			dirs[dir] = e.Reason
 			if e.Reason == "died" {
 				os.RemoveAll(dir)

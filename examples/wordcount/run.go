@@ -21,7 +21,7 @@ var (
 
 // ownTable is the table that a worker uses for one task after the other: a large one is costly to
 // grow.
-var ownTable = pool.DefineResource("table", func(context.Context) (*table, func() error, error) {
+var ownTable = pool.DefineResource("table", func(context.Context, struct{}) (*table, func() error, error) {
 	return new(table), nil, nil
 })
 
