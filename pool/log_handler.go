@@ -29,15 +29,21 @@ type LogOptions struct {
 	// worker and no [Process], and the process id, as in Worker-2[4711].
 	Process string
 
-	// Capacity is how many bytes of records can wait for the listener; 0 means 1 MiB. The first who makes the log decides.
+	// Capacity is how many bytes of records can wait for the listener; 0 means 1 MiB. The first who makes
+	// the log decides. An eighth of it is kept for records of [slog.LevelError] and above.
 	Capacity int
+
+	// WhenFull is how long Handle waits for room when the log is full, before it drops the record; 0 means
+	// not at all. After a wait in vain the handler drops at once for 5 s, or until there is room again.
+	WhenFull time.Duration
 }
 
 const defaultLogCapacity = 1 << 20
 
-// A LogHandler is a [slog.Handler] that passes records to a [LogListener], in whatever process that is. It never
-// waits for that: when the listener is too slow, or there is none, and the log is full, a record is dropped and counted, and the
-// listener reports how many were. A record that was handled before its process died is delivered.
+// A LogHandler is a [slog.Handler] that passes records to a [LogListener], in whatever process that is. It does not
+// wait for that, or as long as LogOptions.WhenFull says: when the listener is too slow, or there is none, and the log
+// is full, a record is dropped and counted, and the listener reports how many were. A record that was handled before its
+// process died is delivered.
 //
 // Records of one goroutine come in order. A value of another kind than slog's own travels as what
 // [slog.TextHandler] and [slog.JSONHandler] print for it, made by Handle: what its methods do, a panic
@@ -56,6 +62,7 @@ type sharedLog struct {
 	dropped, reported *shm.Counter
 
 	held atomic.Int64 // until when, in ns since 1970, nobody waits for whoever holds up the log
+	vain atomic.Int64 // until when none waits for room
 }
 
 var logQueue = queue.Options{Wait: parked, WhenFull: queue.DropNewest}
@@ -110,7 +117,7 @@ func (h *LogHandler) Enabled(_ context.Context, level slog.Level) bool {
 	return level >= h.o.Level.Level()
 }
 
-// Handle passes the record on, or drops it when there is no room. It takes no memory for values of slog's own kinds. It waits for nobody
+// Handle passes the record on, or drops it when there is no room, after the wait of LogOptions.WhenFull. It takes no memory for values of slog's own kinds. It waits for nobody
 // but a process that was put off its processor in the instant in which it claimed a place, and for that half a second at most, and then for 5 s not
 // again: it drops.
 //
@@ -118,7 +125,7 @@ func (h *LogHandler) Enabled(_ context.Context, level slog.Level) bool {
 func (h *LogHandler) Handle(_ context.Context, r slog.Record) error {
 	buffer := logBuffers.Get().(*[]byte)
 	b := h.append((*buffer)[:0], r)
-	err := h.log.put(b)
+	err := h.log.put(b, r.Level >= slog.LevelError, h.o.WhenFull)
 	if cap(b) <= maxLogBuffer {
 		*buffer = b
 		logBuffers.Put(buffer)
@@ -135,11 +142,55 @@ const (
 	heldPause = 5 * time.Second        // how long none waits after one that waited in vain, unless one gets through
 )
 
-// put puts a record. When TryPut has found no room, that may be because another process is not running now that claims a place;
-// PutBatch waits for that one, and drops when the log is full.
+// put puts a record, an urgent one also into the room that is kept for those. When there is none it waits
+// for it for that time.
 //
 // Errors: [queue.ErrFull], the end of a context; those of Handle.
-func (l *sharedLog) put(record []byte) error {
+func (l *sharedLog) put(record []byte, urgent bool, wait time.Duration) error {
+	err := l.try(record, urgent)
+	if err != queue.ErrFull || wait <= 0 || time.Now().UnixNano() < l.vain.Load() {
+		return err
+	}
+	for end, pause := time.Now().Add(wait), firstLogPause; ; pause = min(2*pause, lastLogPause) {
+		left := time.Until(end)
+		if left <= 0 {
+			l.vain.Store(time.Now().Add(heldPause).UnixNano())
+			return err
+		}
+		time.Sleep(min(pause, left))
+		if err = l.try(record, urgent); err != queue.ErrFull {
+			return err
+		}
+	}
+}
+
+const (
+	firstLogPause = 50 * time.Microsecond // between looks for room, at first; a listener takes a record in that time
+	lastLogPause  = 2 * time.Millisecond
+)
+
+// try puts a record if there is room for it.
+//
+// Errors: those of put.
+func (l *sharedLog) try(record []byte, urgent bool) error {
+	if most := l.records.Cap(); !urgent && len(record) <= most && l.records.Room() < min(most/logReserve+len(record), most) {
+		return queue.ErrFull
+	}
+	err := l.tryPut(record)
+	if err == nil && l.vain.Load() != 0 {
+		l.vain.Store(0)
+	}
+	return err
+}
+
+// logReserve is the part of a log, as 1 of so many, that is kept for urgent records.
+const logReserve = 8
+
+// tryPut puts a record. When TryPut has found no room, that may be because another process is not running now that claims a place;
+// PutBatch waits for that one, and drops when the log is full.
+//
+// Errors: those of put.
+func (l *sharedLog) tryPut(record []byte) error {
 	err := l.records.TryPut(record)
 	if err == nil && l.held.Load() != 0 {
 		l.held.Store(0)

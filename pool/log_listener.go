@@ -80,11 +80,16 @@ func (l *LogListener) Close() error {
 
 func (l *LogListener) listen(ctx context.Context) {
 	defer close(l.done)
+	reported := time.Now()
 	for {
 		record, err := l.next(ctx)
 		switch {
 		case err == nil:
 			l.pass(record)
+			if time.Since(reported) >= reportEvery { // it may never have nothing to do
+				l.report()
+				reported = time.Now()
+			}
 			continue
 		case ctx.Err() != nil:
 			l.drain()
@@ -92,6 +97,7 @@ func (l *LogListener) listen(ctx context.Context) {
 			return
 		case errors.Is(err, context.DeadlineExceeded):
 			l.report()
+			reported = time.Now()
 		default: // closed, or corrupt: there will be no more
 			if !errors.Is(err, queue.ErrClosed) && !errors.Is(err, shm.ErrClosed) {
 				l.fail(err)

@@ -15,6 +15,16 @@ func (b *Bytes) Len() int {
 	return int(s.Put - s.Got)
 }
 
+// Room is how many bytes are free. A message takes its length and at most 24 bytes more, in one piece: a
+// message that is nearly as long may find no room. While others are at work it is out of date when it is returned.
+func (b *Bytes) Room() int {
+	h := b.r.head
+	used := h.tail.Load() - h.free.Load()
+	room := b.r.size() - min(used, b.r.size())
+	runtime.KeepAlive(b)
+	return int(room)
+}
+
 // Stats returns the counts. Aborted messages count as put and as got. Each process that was killed within the
 // nanoseconds in which it claims a place, or a message, may leave a count that lacks one.
 func (b *Bytes) Stats() Stats {
