@@ -131,7 +131,7 @@ func (o *Options) shared() (*table, []resourceConfig, []*os.File, error) {
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("pool: %w", err)
 	}
-	t, err := newTable(o.Backlog, o.Memory)
+	t, err := newTable(o.Backlog, o.Memory+argumentBytes(bound))
 	if err != nil {
 		closeFiles(files)
 		return nil, nil, nil, fmt.Errorf("pool: %w", err)

@@ -158,6 +158,14 @@ type resourceConfig struct {
 	Size  int    `json:",omitempty"` // of it, in bytes
 }
 
+// argumentBytes is how much room in a segment the arguments of resources take, about.
+func argumentBytes(rs []boundResource) (n int64) {
+	for _, r := range rs {
+		n += int64(len(r.arg)) + int64(len(r.arg))/16 + 1<<10
+	}
+	return n
+}
+
 // configureResources puts the arguments of resources where workers find them.
 //
 // Errors: no room for them.
@@ -168,7 +176,7 @@ func (t *table) configureResources(rs []boundResource) ([]resourceConfig, error)
 		if c.Size > 0 {
 			block, mem, err := t.s.AllocDirty(c.Size)
 			if err != nil {
-				return nil, fmt.Errorf("resource %q: room for an argument of %d bytes: %w (Options.Memory gives more)", r.name, c.Size, err)
+				return nil, fmt.Errorf("resource %q: room for an argument of %d bytes: %w", r.name, c.Size, err)
 			}
 			copy(mem, r.arg)
 			c.Block = block
