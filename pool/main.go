@@ -30,6 +30,7 @@ type workerConfig struct {
 	Files         []string         `json:",omitempty"` // names of the files that follow workerFD
 	Memory        int              // Options.Memory
 	Label         string           `json:",omitempty"`
+	Log           *logConfig       `json:",omitempty"`
 }
 
 const (

@@ -13,6 +13,7 @@ import (
 type opened struct {
 	entries []openedEntry // in the order of opening; immutable
 	later   finalizers
+	logger  *slog.Logger // of the worker; nil: it has none
 	once    sync.Once
 	err     error // of close
 }

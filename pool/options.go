@@ -3,6 +3,7 @@ package pool
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"runtime"
 	"strings"
@@ -75,6 +76,14 @@ type Options struct {
 
 	// OnWorkerExit is called in the parent, one call at a time, when a worker has ended, however that was. It may not wait for the pool.
 	OnWorkerExit func(WorkerExit)
+
+	// Log gets what workers log: in a task [Logger], and in a worker that is a process also [slog.Default], writes to it, through
+	// shared memory, from a goroutine of the pool. Workers send the levels that it takes when the pool is made. It may write
+	// anywhere but to the same pool. nil means that workers log as the program says.
+	Log slog.Handler
+
+	// LogOptions are those of the workers' side of Log, but for Process, which is the worker.
+	LogOptions LogOptions
 
 	// Env is more environment of each worker, as key=value. It inherits that of this process.
 	Env []string
@@ -167,6 +176,6 @@ func (p *Pool) worker(n int) workerConfig {
 	return workerConfig{
 		Number: uint32(n), Slots: len(p.slots), Parent: uint32(p.s.Me()), ParentName: Current().Name, ParentPID: os.Getpid(),
 		MaxTasks: p.options.MaxTasksPerWorker, RecycleMemory: p.options.RecycleMemory, IdleTimeout: idle, Label: p.options.Label,
-		Resources: p.resources, Files: namesOfFiles(p.files), Memory: p.room.limit,
+		Resources: p.resources, Files: namesOfFiles(p.files), Memory: p.room.limit, Log: p.options.logConfig(),
 	}
 }

@@ -23,6 +23,7 @@ type Pool struct {
 	launch    func(c *child, stderr *workerStderr) (host, error)
 	stderr    *sink
 	files     []*os.File // those of the options, under other numbers
+	log       *LogListener
 
 	restarting chan struct{} // has room for one: who is in it restarts the workers
 
@@ -92,16 +93,15 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	t, resources, files, err := o.shared()
-	if err != nil {
-		return nil, err
-	}
 	p := &Pool{
-		table: t, options: o, local: local, resources: resources, files: files,
+		options: o, local: local,
 		stderr: sinkFor(o.Stderr),
 		lead:   make(chan struct{}, 1), restarting: make(chan struct{}, 1),
 		calls: make([]call, o.Backlog), latency: newLatency(),
 		ready: make(chan struct{}), empty: make(chan struct{}), finished: make(chan struct{}),
+	}
+	if err := p.share(); err != nil {
+		return nil, err
 	}
 	p.launch = p.launchProcess
 	if local {
@@ -121,27 +121,27 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 	return p.start(ctx)
 }
 
-// shared makes what the pool and its workers share.
-func (o *Options) shared() (*table, []resourceConfig, []*os.File, error) {
+// share makes what the pool and its workers share.
+func (p *Pool) share() error {
+	o := &p.options
 	bound, err := bindAll(o.Resources)
 	if err != nil {
-		return nil, nil, nil, err
+		return err
 	}
-	files, err := process.Duplicates(o.Files) // workers are started until the pool has ended
+	if p.files, err = process.Duplicates(o.Files); err != nil { // workers are started until the pool has ended
+		return fmt.Errorf("pool: %w", err)
+	}
+	if p.table, err = newTable(o.Backlog, o.Memory+argumentBytes(bound)+o.logBytes()); err != nil {
+		closeFiles(p.files)
+		return fmt.Errorf("pool: %w", err)
+	}
+	if p.resources, err = p.configureResources(bound); err == nil {
+		p.log, err = p.listen(o)
+	}
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("pool: %w", err)
+		return errors.Join(fmt.Errorf("pool: %w", err), p.closeShared())
 	}
-	t, err := newTable(o.Backlog, o.Memory+argumentBytes(bound))
-	if err != nil {
-		closeFiles(files)
-		return nil, nil, nil, fmt.Errorf("pool: %w", err)
-	}
-	resources, err := t.configureResources(bound)
-	if err != nil {
-		closeFiles(files)
-		return nil, nil, nil, errors.Join(fmt.Errorf("pool: %w", err), t.seg.Close())
-	}
-	return t, resources, files, nil
+	return nil
 }
 
 // start starts the workers, and waits until enough of them are ready.
@@ -222,7 +222,7 @@ func (p *Pool) refuse() {
 // everything. New tasks are refused with [ErrClosed]. It blocks until all is done, also for tasks whose results nobody
 // wants any more: defer p.Terminate(0) in place of p.Close() ends now, and [Pool.Finish] drops what waits. It may be called again.
 //
-// Errors: of closing the shared memory.
+// Errors: of the handler of Options.Log; of closing the shared memory.
 func (p *Pool) Close() error {
 	p.refuse()
 	if p.until(context.Background(), p.empty) != nil { // nothing will finish any more
@@ -284,8 +284,7 @@ func (p *Pool) shut(grace time.Duration) error {
 		p.endWorkers(grace)
 		p.futures.rest()
 		p.end(ErrClosed)
-		closeFiles(p.files)
-		p.closeErr = p.seg.Close()
+		p.closeErr = p.closeShared()
 		showClosed(context.Cause(p.alive))
 		close(p.finished)
 	})

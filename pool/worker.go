@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,7 @@ type worker struct {
 	working context.Context // ends when no task runs any more
 	rest    context.CancelFunc
 
+	logger *slog.Logger // nil: the pool has no log
 	opened *opened
 	turn   turn
 	out    reply
@@ -73,8 +75,13 @@ func (w *worker) work() error {
 	w.record.stage.Store(uint32(stageEntered))
 	rs, err := w.resourcesOf(w.config.Resources)
 	if err == nil {
+		err = w.openLog()
+	}
+	if err == nil {
 		var o *opened
-		o, err = openResources(w.base, rs)
+		if o, err = openResources(w.base, rs); o != nil {
+			o.logger = w.logger
+		}
 		w.mu.Lock()
 		w.opened = o
 		w.mu.Unlock()

@@ -1,0 +1,114 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"os"
+	"time"
+)
+
+// poolLog is the name of the log of a pool in its segment: see Options.Log.
+const poolLog = "log"
+
+// logConfig is what a worker is told of the log of its pool.
+type logConfig struct {
+	Level     slog.Level
+	AddSource bool
+	WhenFull  time.Duration
+}
+
+// logConfig is what workers are told, nil where the pool has no log.
+func (o *Options) logConfig() *logConfig {
+	if o.Log == nil {
+		return nil
+	}
+	c := &logConfig{AddSource: o.LogOptions.AddSource, WhenFull: o.LogOptions.WhenFull}
+	if o.LogOptions.Level != nil {
+		c.Level = o.LogOptions.Level.Level()
+	} else {
+		c.Level = lowestLevel(o.Log)
+	}
+	return c
+}
+
+// lowestLevel is the lowest level that a handler takes, so that workers send none in vain.
+func lowestLevel(h slog.Handler) slog.Level {
+	const lowest, highest = slog.LevelDebug - 8, slog.LevelError + 8
+	for level := slog.Level(lowest); level < highest; level++ {
+		if h.Enabled(context.Background(), level) {
+			return level
+		}
+	}
+	return highest
+}
+
+// logBytes is how much room in the segment of the pool its log takes, at most.
+func (o *Options) logBytes() int64 {
+	if o.Log == nil {
+		return 0
+	}
+	capacity := o.LogOptions.Capacity
+	if capacity == 0 {
+		capacity = defaultLogCapacity
+	}
+	return 2*int64(capacity) + 128<<10
+}
+
+// listen makes the log of the pool, if it is to have one, and passes what is in it to Options.Log.
+func (t *table) listen(o *Options) (*LogListener, error) {
+	if o.Log == nil {
+		return nil, nil
+	}
+	if _, err := NewLogHandler(t.seg, poolLog, o.LogOptions); err != nil {
+		return nil, err
+	}
+	return NewLogListener(t.seg, poolLog, o.Log)
+}
+
+// openLog makes the logger of the worker. In a process of its own it is the default one of slog, too.
+func (w *worker) openLog() error {
+	c := w.config.Log
+	if c == nil {
+		return nil
+	}
+	h, err := NewLogHandler(w.seg, poolLog, LogOptions{
+		Level: c.Level, AddSource: c.AddSource, WhenFull: c.WhenFull,
+		Process: fmt.Sprintf("%s[%d]", workerName(w.config.Label, int(w.config.Number)), os.Getpid()),
+	})
+	if err != nil {
+		return err
+	}
+	w.logger = slog.New(h)
+	if !w.local {
+		out, flags := log.Writer(), log.Flags()
+		slog.SetDefault(w.logger) // which turns the output of package log into records
+		log.SetOutput(out)        // its last words belong to the standard error, and to WorkerDiedError
+		log.SetFlags(flags)
+	}
+	return nil
+}
+
+// Logger is the logger of the worker in which the task runs; ctx is the task's, or comes from it. What is logged
+// comes to Options.Log in the parent, with the worker's name and process id as the attribute [ProcessKey]. In a
+// worker that is a process [slog.Default] is the same. Without Options.Log, and in other contexts, it is slog.Default.
+func Logger(ctx context.Context) *slog.Logger {
+	if o, ok := ctx.Value(openedKey{}).(*opened); ok && o.logger != nil {
+		return o.logger
+	}
+	return slog.Default()
+}
+
+// closeShared closes what the pool and its workers shared, when none of them is left.
+//
+// Errors: those of the handler of Options.Log; of closing the shared memory.
+func (p *Pool) closeShared() error {
+	closeFiles(p.files)
+	var err error
+	if p.log != nil {
+		err = p.log.Close()
+	}
+	return errors.Join(err, p.seg.Close())
+}
