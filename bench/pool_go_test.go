@@ -71,7 +71,21 @@ func (g *goPool) apply(tb testing.TB, ops int, pause time.Duration) (a answer) {
 
 func (g *goPool) mapAll(tb testing.TB, calls int, w mapWork) answer {
 	tb.Helper()
-	if w.bytes == 8 {
+	switch {
+	case w.kind == wordKind:
+		args := make([]int, w.tasks)
+		for i := range args {
+			args[i] = i
+		}
+		return mapCalls(tb, g.get(tb), inChunks(squareWord, w.chunk), args, calls)
+	case w.kind == sliceKind:
+		args, all := make([][]int64, w.tasks), make([]int64, 4*w.tasks)
+		for i := range args {
+			args[i] = all[4*i : 4*i+4]
+			args[i][3] = int64(i)
+		}
+		return mapCalls(tb, g.get(tb), inChunks(squareLast, w.chunk), args, calls)
+	case w.bytes == 8:
 		args := make([]int64, w.tasks)
 		for i := range args {
 			args[i] = int64(i)
@@ -102,7 +116,7 @@ func inChunks[A, R any](t *pool.Task[A, R], chunk int) *pool.Task[A, R] {
 	return t.With(pool.TaskOptions{Chunk: chunk})
 }
 
-func mapCalls[A any](tb testing.TB, p *pool.Pool, t *pool.Task[A, int64], args []A, calls int) (a answer) {
+func mapCalls[A any, R int | int64](tb testing.TB, p *pool.Pool, t *pool.Task[A, R], args []A, calls int) (a answer) {
 	tb.Helper()
 	a.ns = make([]float64, calls)
 	for i := range a.ns {
@@ -113,7 +127,7 @@ func mapCalls[A any](tb testing.TB, p *pool.Pool, t *pool.Task[A, int64], args [
 			tb.Fatal(err)
 		}
 		for _, r := range results {
-			a.total += r
+			a.total += int64(r)
 		}
 	}
 	return a

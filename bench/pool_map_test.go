@@ -11,9 +11,19 @@ import (
 // mapWork is what one Map does.
 type mapWork struct {
 	tasks int
-	bytes int // of an argument
-	chunk int // tasks in one, 0 where the pool decides
+	bytes int     // of an argument
+	chunk int     // tasks in one, 0 where the pool decides
+	kind  mapKind // of the arguments
 }
+
+// mapKind is a type of arguments that only the pools of the toolkit have.
+type mapKind int
+
+const (
+	anyKind   mapKind = iota // what each implementation takes
+	wordKind                 // int, and so are results
+	sliceKind                // []int64
+)
 
 // mapPayloads are the arguments of a Map, and how many there are. Those of 8 bytes are numbers, the
 // others []byte.
@@ -26,6 +36,16 @@ var mapPayloads = []struct {
 	{"1MiB", mapWork{tasks: 32, bytes: 1 << 20}},
 }
 
+// vectorPayloads are arguments of chunks that need no frames, for the pools of the toolkit alone.
+var vectorPayloads = []struct {
+	name string
+	work mapWork
+}{
+	{"8B/tasks=1M", mapWork{tasks: 1_000_000, bytes: 8}},
+	{"int/tasks=1M", mapWork{tasks: 1_000_000, bytes: 8, kind: wordKind}},
+	{"4x8B/tasks=100k", mapWork{tasks: 100_000, bytes: 8, kind: sliceKind}},
+}
+
 // BenchmarkMap maps 1,000 arguments, or 32 of 1 MiB. An operation is one task.
 func BenchmarkMap(b *testing.B) {
 	impls := newPools(b)
@@ -33,6 +53,12 @@ func BenchmarkMap(b *testing.B) {
 		b.Run("chunk="+chunk, func(b *testing.B) {
 			for _, payload := range mapPayloads {
 				b.Run("payload="+payload.name, func(b *testing.B) { mapComparison(impls, payload.work, chunk).run(b) })
+			}
+			if chunk == "1" {
+				return
+			}
+			for _, payload := range vectorPayloads {
+				b.Run("payload="+payload.name, func(b *testing.B) { mapComparison(pick(impls, "shmkit", "local"), payload.work, chunk).run(b) })
 			}
 		})
 	}
@@ -87,6 +113,11 @@ func TestMapRows(t *testing.T) {
 			w.tasks = min(w.tasks, 40)
 			t.Run("chunk="+chunk+"/payload="+payload.name, mapComparison(impls, w, chunk).test)
 		}
+	}
+	for _, payload := range vectorPayloads {
+		w := payload.work
+		w.tasks = 3000
+		t.Run("payload="+payload.name, mapComparison(pick(impls, "shmkit", "local"), w, "auto").test)
 	}
 	t.Run("unordered", imapComparison(impls).test)
 }

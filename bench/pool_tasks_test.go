@@ -15,6 +15,9 @@ import (
 var (
 	square = pool.Define("square", func(_ context.Context, n int64) (int64, error) { return n * n, nil })
 
+	squareWord = pool.Define("square int", func(_ context.Context, n int) (int, error) { return n * n, nil })
+	squareLast = pool.Define("square last", func(_ context.Context, n []int64) (int64, error) { return n[3] * n[3], nil })
+
 	// ends returns the number of a message.
 	ends = pool.Define("ends", func(_ context.Context, message []byte) (int64, error) {
 		number, err := readBytes(message, len(message))

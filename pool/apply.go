@@ -83,7 +83,7 @@ func (t *Task[A, R]) unsent(err error) error {
 // sendRoom puts an argument into slot i as soon as there is room for it.
 func sendRoom[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w *waiter, i uint32, b []byte) error {
 	for {
-		placed, err := p.place(w, i, b)
+		placed, err := p.place(w, i, contentOf(b))
 		switch {
 		case placed:
 			return nil

@@ -1,11 +1,14 @@
 package pool
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A load is what goes into one slot.
 type load struct {
 	index, count int
-	bytes        []byte
+	content      content
 	kills        int   // workers that died of it
 	err          error // it cannot travel
 }
@@ -23,7 +26,7 @@ func (r *run[A, R]) fill() (more bool, err error) {
 	}
 	i := r.slots[len(r.slots)-1]
 	if n.err == nil {
-		placed, err := r.p.place(r.w, i, n.bytes)
+		placed, err := r.p.place(r.w, i, n.content)
 		if err == nil && !placed {
 			r.stalled = n
 			return false, nil
@@ -42,7 +45,7 @@ func (r *run[A, R]) fill() (more bool, err error) {
 		return true, nil
 	}
 	fill(r.p, r.t, r.w, i, n.index, n.count)
-	r.bytes += len(n.bytes)
+	r.bytes += n.content.size
 	r.p.calls[i].kills = n.kills
 	r.p.calls[i].timed = r.sizing.unknown()
 	r.slots = r.slots[:len(r.slots)-1]
@@ -61,15 +64,21 @@ func (r *run[A, R]) take() (l load) {
 		return l
 	}
 	n := r.sizing.next()
+	if r.part.count == 0 && n > 1 {
+		if l := r.takeSome(n); l.count > 0 {
+			return l
+		}
+	}
 	if r.part.count == 0 {
 		if l = r.one(0); n == 1 || l.count == 0 || l.err != nil {
 			return l
 		}
-		r.chunk = appendFrame(r.chunk[:0], l.bytes)
-		r.part = load{index: l.index, count: 1}
+		r.chunk, r.parts = r.chunk[:0], r.parts[:0]
+		r.part = load{index: l.index}
+		r.join(l)
 	}
 	idle := r.flying+len(r.full) == 0 // then nothing but this chunk may be what its iterator waits for
-	for r.part.count < n && len(r.chunk) < chunkBytes {
+	for r.part.count < n && r.part.content.size < chunkBytes {
 		patience := time.Duration(0)
 		if idle {
 			patience = chunkPatience
@@ -85,14 +94,51 @@ func (r *run[A, R]) take() (l load) {
 			}
 			break
 		}
-		r.chunk = appendFrame(r.chunk, more.bytes)
-		r.part.count++
+		r.join(more)
 	}
 	l, r.part = r.part, load{}
-	if l.bytes = r.chunk; l.count == 1 {
-		l.bytes, _, _ = cutFrame(r.chunk)
-	}
+	l.content = r.joined(l.count)
 	return l
+}
+
+// takeSome is the next arguments from where they lie, if that can be.
+func (r *run[A, R]) takeSome(most int) (l load) {
+	l.index = r.index
+	if l.content, l.count = r.source.some(most, r.parts[:0]); l.content.parts != nil {
+		r.parts = l.content.parts
+	}
+	r.index += l.count
+	r.sizing.left -= l.count
+	return l
+}
+
+// join adds an argument to the chunk that is not full.
+func (r *run[A, R]) join(l load) {
+	b := l.content.bytes
+	switch r.t.args.way {
+	case wayRaw:
+		r.chunk = append(r.chunk, b...)
+	case waySlice:
+		r.parts = append(r.parts, slices.Clone(b)) // those of some need no copy
+	default:
+		r.chunk = appendFrame(r.chunk, b)
+	}
+	r.part.count++
+	r.part.content.size += len(b)
+}
+
+// joined is what was joined, count arguments.
+func (r *run[A, R]) joined(count int) content {
+	switch {
+	case r.t.args.way == waySlice && count == 1:
+		return contentOf(r.parts[0])
+	case r.t.args.way == waySlice:
+		return contentOfParts(r.parts)
+	case r.t.args.way == wayWire && count == 1:
+		b, _, _ := cutFrame(r.chunk)
+		return contentOf(b)
+	}
+	return contentOf(r.chunk)
 }
 
 // one is the next argument, if there is one.
@@ -109,7 +155,7 @@ func (r *run[A, R]) one(patience time.Duration) (l load) {
 		r.dry = true
 		return l
 	}
-	l.index, l.count, l.bytes = r.index, 1, b
+	l.index, l.count, l.content = r.index, 1, contentOf(b)
 	r.index++
 	r.sizing.left--
 	if err != nil {

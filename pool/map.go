@@ -22,7 +22,8 @@ func Map[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) ([]R, 
 func mapAdmitted[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) ([]R, error) {
 	results := make([]R, len(args))
 	r := newRun(p, t)
-	r.source = &sliceSource[A]{args: args, encode: t.args.encode}
+	r.source = &sliceSource[A]{args: args, codec: t.args}
+	r.into = results
 	defer r.close()
 	r.admitted = true
 	r.ahead = mapAhead * r.sizing.workers
@@ -118,9 +119,9 @@ func imap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[
 
 // A sliceSource are arguments that are there.
 type sliceSource[A any] struct {
-	args   []A
-	encode func(*A) ([]byte, error)
-	sent   int
+	args  []A
+	codec codec[A]
+	sent  int
 }
 
 func (s *sliceSource[A]) next(time.Duration, bool) (b []byte, err error, there bool, end *feedEnd) {
@@ -128,11 +129,35 @@ func (s *sliceSource[A]) next(time.Duration, bool) (b []byte, err error, there b
 		return nil, nil, false, &feedEnd{}
 	}
 	s.sent++
-	b, err = s.encode(&s.args[s.sent-1])
+	b, err = s.codec.encode(&s.args[s.sent-1])
 	return b, err, true, nil
 }
 
 func (s *sliceSource[A]) allow(int, int, bool) {}
+
+func (s *sliceSource[A]) some(most int, parts [][]byte) (c content, count int) {
+	args := s.args[s.sent:min(s.sent+most, len(s.args))]
+	switch s.codec.way {
+	case wayRaw:
+		if size := s.codec.size; size > 0 {
+			args = args[:min(len(args), max(1, chunkBytes/size))]
+		}
+		s.sent += len(args)
+		return contentOf(bytesOfSlice(&args, s.codec.size)), len(args)
+	case waySlice:
+		bytes := 0
+		for i := 0; i < len(args) && bytes < chunkBytes; i++ {
+			parts = append(parts, bytesOfSlice(&args[i], s.codec.size))
+			bytes += len(parts[i])
+		}
+		s.sent += len(parts)
+		if len(parts) == 1 {
+			return contentOf(parts[0]), 1
+		}
+		return contentOfParts(parts), len(parts)
+	}
+	return content{}, 0
+}
 
 // A line is where results wait for their turn.
 type line[R any] struct {

@@ -63,9 +63,13 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 		return hand(index, &r.value, err)
 	}
 	r.landed(i)
-	b, failed := r.p.result(i, &r.w.scratch, false)
+	isVector := c.got.kind == kindVector && r.t.rets.way == wayRaw
+	b, failed := r.p.result(i, &r.w.scratch, isVector)
 	if c.err != nil {
 		failed = c.err
+	}
+	if failed == nil && isVector {
+		return r.openVector(index, count, b, large, hand)
 	}
 	if kind := c.got.kind; failed == nil && kind != kindChunk {
 		_, failed = r.t.open(kind, b)
@@ -85,6 +89,32 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 		if err == nil {
 			r.value, err = r.t.open(kind, item)
 		}
+		if more, err := hand(index+k, &r.value, err); err != nil || !more {
+			return more, err
+		}
+	}
+	return true, nil
+}
+
+// openVector hands over count results that lie one after the other in memory that may change. A call that only
+// keeps them gets a copy at once.
+func (r *run[A, R]) openVector(index, count int, b []byte, large bool, hand func(int, *R, error) (bool, error)) (more bool, err error) {
+	if len(b) != count*r.t.rets.size {
+		return false, errChunk
+	}
+	if r.into != nil {
+		into := r.into[index : index+count]
+		kept := bytesOfSlice(&into, r.t.rets.size)
+		copy(kept, b)
+		r.t.rets.bools.Mend(kept)
+		return true, nil
+	}
+	r.vector = append(r.vector[:0], b...)
+	if large && r.lazy {
+		r.releaseDone()
+	}
+	for k := range count {
+		r.value, err = r.t.rets.decode(r.vector[k*r.t.rets.size : (k+1)*r.t.rets.size])
 		if more, err := hand(index+k, &r.value, err); err != nil || !more {
 			return more, err
 		}
@@ -121,12 +151,17 @@ func (r *run[A, R]) split(i uint32) error {
 	if err != nil {
 		return err
 	}
-	b = slices.Clone(b) // the block goes with the slot
+	args, err := r.t.form().argumentsIn(slices.Clone(b), c.count) // the block goes with the slot
+	if err != nil {
+		return err
+	}
 	for k := range c.count {
 		l := load{index: c.index + k, count: 1}
-		if l.bytes, b, err = cutFrame(b); err != nil {
+		item, err := args.next()
+		if err != nil {
 			return err
 		}
+		l.content = contentOf(item)
 		if k == c.got.at {
 			if l.kills = c.kills; c.err != nil { // it has no other attempt
 				r.refused = append(r.refused, refused{l.index, c.err})

@@ -84,34 +84,34 @@ func tooLarge(n, limit int) error {
 // fits says whether n bytes can ever have a block.
 func fits(n, limit int) bool { return n <= limit && int64(n) <= 1<<32-1 }
 
-// place puts the arguments b into slot i, which is the caller's. It reports false when there is no room just now: then w is
+// place puts arguments into slot i, which is the caller's. It reports false when there is no room just now: then w is
 // woken when there may be some, until it gets it or calls [Pool.leaveRoom].
-func (p *Pool) place(w *waiter, i uint32, b []byte) (placed bool, err error) {
+func (p *Pool) place(w *waiter, i uint32, c content) (placed bool, err error) {
 	sl := &p.slots[i]
-	if len(b) <= len(sl.args) {
-		copy(sl.args[:], b)
-		sl.arg, sl.argLen, p.calls[i].arg = 0, uint32(len(b)), block{0, len(b)}
+	if c.size <= len(sl.args) {
+		c.copyTo(sl.args[:])
+		sl.arg, sl.argLen, p.calls[i].arg = 0, uint32(c.size), block{0, c.size}
 		return true, nil
 	}
-	if !fits(len(b), p.room.limit) {
-		return false, tooLarge(len(b), p.room.limit)
+	if !fits(c.size, p.room.limit) {
+		return false, tooLarge(c.size, p.room.limit)
 	}
 	var off uint64
 	var mem []byte
-	if now := p.room.args.Load() + int64(len(b)); !p.room.short.Load() && now <= int64(p.room.limit)/2 {
-		off, mem, err = p.s.AllocDirty(len(b))
+	if now := p.room.args.Load() + int64(c.size); !p.room.short.Load() && now <= int64(p.room.limit)/2 {
+		off, mem, err = p.s.AllocDirty(c.size)
 	}
 	if mem == nil {
 		if err != nil && !mustWait(err) {
 			return false, err
 		}
-		if off, mem, err = p.queueForRoom(w, len(b)); mem == nil {
+		if off, mem, err = p.queueForRoom(w, c.size); mem == nil {
 			return false, err
 		}
 	}
-	p.room.args.Add(int64(len(b)))
-	copy(mem, b)
-	sl.arg, sl.argLen, p.calls[i].arg = off, uint32(len(b)), block{off, len(b)}
+	p.room.args.Add(int64(c.size))
+	c.copyTo(mem)
+	sl.arg, sl.argLen, p.calls[i].arg = off, uint32(c.size), block{off, c.size}
 	return true, nil
 }
 

@@ -28,7 +28,10 @@ type run[A, R any] struct {
 	slots   []uint32 // for the next arguments
 	full    []uint32 // with arguments, to be submitted
 	chunk   []byte
+	parts   [][]byte  // or slices, which are put together in shared memory
 	part    load      // a chunk that is not full
+	into    []R       // where results may be copied to at once; nil: hand wants each
+	vector  []byte    // results that hand gets one by one
 	stalled load      // there was no room for it
 	dry     bool      // there is no argument yet
 	done    []uint32  // whose results were handed over
@@ -47,6 +50,10 @@ type source interface {
 
 	// allow says how many arguments may be read in all.
 	allow(limit, step int, hungry bool)
+
+	// some is the next arguments, at most so many, where they lie: in memory that stays as it is until the run has
+	// ended. Slices are appended to parts. Their number is 0 where that cannot be done.
+	some(most int, parts [][]byte) (c content, count int)
 }
 
 // A refused is an argument that cannot travel.

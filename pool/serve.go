@@ -21,8 +21,8 @@ type turn struct {
 	serial  uint32
 	handler *handler
 	arg     []byte // all arguments
-	rest    []byte // those that have not run
-	left    int    // how many
+	rest    arguments
+	left    int // how many have not run
 	began   time.Time
 }
 
@@ -38,7 +38,7 @@ func (w *worker) serve(message uint64) error {
 	}
 	crashpoint.Here("pool.running")
 	w.turn = turn{on: true, slot: i, message: message, serial: serial}
-	w.chunk = w.chunk[:0]
+	w.chunk, w.vector.on = w.chunk[:0], false
 	w.enter()
 	if timed := sl.timed; timed != 0 {
 		w.turn.began = time.Now()
@@ -87,7 +87,16 @@ func (w *worker) prepare(sl *slot) {
 	case err != nil:
 		w.fail(sl, kindFailed, failureOf(err))
 	default:
-		t.handler, t.rest, t.left, t.arg = w.known, in, int(sl.count), in
+		t.handler, t.left, t.arg = w.known, int(sl.count), in
+		if t.left > 1 {
+			if t.rest, err = w.known.args.argumentsIn(in, t.left); err == nil {
+				err = w.vector.begin(w.known, sl, in, t.rest, t.left)
+			}
+		}
+		if err != nil {
+			t.handler, t.left = nil, 0
+			w.fail(sl, kindFailed, failureOf(err))
+		}
 	}
 }
 
@@ -97,21 +106,31 @@ func (w *worker) carryOn() error {
 	sl := &w.slots[t.slot]
 	w.out = reply{w: w, sl: sl, many: sl.count > 1}
 	out := &w.out
-	for t.left > 0 {
+	v := &w.vector
+	for v.on && v.next < v.count {
+		w.attempt(sl, nil, out)
+	}
+	for !v.on && t.left > 0 {
 		t.left--
-		item := t.rest
+		item := t.arg
 		if out.many {
 			var err error
-			if item, t.rest, err = cutFrame(t.rest); err != nil {
+			if item, err = t.rest.next(); err != nil {
 				return err
 			}
 			sl.at.Store(sl.count - 1 - uint32(t.left))
 		}
 		w.attempt(sl, item, out)
 	}
-	if out.many && t.handler != nil {
+	switch {
+	case v.on && v.sent == 0:
+		w.put(sl, kindVector, v.out)
+	case v.on:
+		w.put(sl, kindChunk, v.flush(w.chunk, v.count))
+	case out.many && t.handler != nil:
 		w.put(sl, kindChunk, w.chunk)
 	}
+	v.on = false
 	return w.commit()
 }
 
@@ -135,7 +154,13 @@ func (w *worker) attempt(sl *slot, item []byte, out *reply) {
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(sl.soft))
 		defer cancel()
 	}
-	if err := w.turn.handler.run(ctx, item, out); err != nil {
+	var err error
+	if w.vector.on {
+		err = w.turn.handler.vector(ctx, &w.vector)
+	} else {
+		err = w.turn.handler.run(ctx, item, out)
+	}
+	if err != nil {
 		var own *taskError
 		var panicked *PanicError
 		switch {
@@ -209,6 +234,10 @@ func (out *reply) fail(kind uint32, f failure) {
 	if !out.many {
 		out.w.fail(out.sl, kind, f)
 		return
+	}
+	if v := &out.w.vector; v.on {
+		out.w.chunk = v.flush(out.w.chunk, v.next-1)
+		v.sent = v.next
 	}
 	b, err := wire.Encode(f)
 	if err != nil {

@@ -114,7 +114,7 @@ func Define[A, R any](name string, f func(ctx context.Context, arg A) (R, error)
 		panic(fmt.Sprintf("pool.Define: task %q: result: %v", name, err))
 	}
 	t.holds = t.args.isWire() && mayHoldHandles(reflect.TypeFor[A]())
-	register(&handler{name: name, id: t.id, begin: beginner(t, f), run: func(ctx context.Context, in []byte, w *reply) error {
+	register(&handler{name: name, id: t.id, args: t.form(), vector: runVector(t, f), retSize: t.rets.size, begin: beginner(t, f), run: func(ctx context.Context, in []byte, w *reply) error {
 		arg, err := t.args.view(in)
 		if t.holds {
 			s := newScope(reflect.ValueOf(&arg))
@@ -133,12 +133,19 @@ func Define[A, R any](name string, f func(ctx context.Context, arg A) (R, error)
 	return t
 }
 
+// form is how the arguments lie in a chunk.
+func (t *Task[A, R]) form() chunkForm { return chunkForm{t.args.way, t.args.size} }
+
 // A handler is a task without its types. It reads in only until it returns.
 type handler struct {
 	name  string
 	id    uint64
 	run   func(ctx context.Context, in []byte, w *reply) error
 	begin func(in []byte) (run func(context.Context) error, err error) // for a Process, which has no reply
+
+	args    chunkForm
+	vector  vectorRunner // nil: it runs the arguments of a chunk one by one
+	retSize int          // bytes of a result that is copied as it is
 }
 
 // taskError marks an error as the task function's own.

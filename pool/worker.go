@@ -39,7 +39,8 @@ type worker struct {
 	turn   turn
 	out    reply
 	known  *handler // of the last task
-	chunk  []byte   // results of a chunk so far
+	chunk  []byte   // results of a chunk so far, in frames
+	vector vector   // the chunk, if it has none
 	tasks  int
 	sized  time.Time // when memory was last looked at
 
