@@ -2,6 +2,7 @@ package wait
 
 import (
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
 
@@ -20,6 +21,19 @@ const (
 	// for each such waiter.
 	Spinning
 )
+
+// String names the policy as package shmsync does.
+func (p Policy) String() string {
+	switch p {
+	case Adaptive:
+		return "Adaptive"
+	case Parking:
+		return "Park"
+	case Spinning:
+		return "Spin"
+	}
+	return "WaitPolicy(" + strconv.Itoa(int(p)) + ")"
+}
 
 // spinTime is how long an adaptive wait spins before it parks: about what a sleep
 // and a wake-up cost, so that waiting never costs more than twice the best choice.
