@@ -29,7 +29,7 @@ func endAs(key string) {
 	}
 }
 
-var earlyResource = pool.DefineResource("early", func(context.Context) (int, func() error, error) {
+var earlyResource = pool.DefineResource("early", func(context.Context, struct{}) (int, func() error, error) {
 	endAs(openEnv)
 	return 0, nil, nil
 })
