@@ -109,6 +109,9 @@ func (p *Pool) closeShared() error {
 	var err error
 	if p.log != nil {
 		err = p.log.Close()
+		p.mu.Lock()
+		p.logDropped = p.log.Dropped()
+		p.mu.Unlock()
 	}
 	return errors.Join(err, p.seg.Close())
 }

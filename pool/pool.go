@@ -51,6 +51,8 @@ type Pool struct {
 	recycled  int
 	retried   int
 
+	logDropped uint64 // when it has ended
+
 	futures futures
 	exits   sync.Mutex // one call of OnWorkerStart or OnWorkerExit at a time
 

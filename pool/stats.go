@@ -4,15 +4,16 @@ import "time"
 
 // Stats is what a pool has done so far.
 type Stats struct {
-	Label    string // Options.Label
-	Workers  []WorkerStats
-	Killed   int     // workers that died and were replaced
-	Recycled int     // workers that were replaced because of MaxTasksPerWorker, RecycleMemory or Restart
-	Retried  int     // attempts after the first, of tasks whose worker died or whose Retry said so
-	Pending  int     // tasks that are queued or running
-	Queued   int     // of them, those that no worker has begun
-	Total    Latency // from the submission of a task, or chunk, to its result
-	Run      Latency // of one argument in the worker
+	Label      string // Options.Label
+	Workers    []WorkerStats
+	Killed     int     // workers that died and were replaced
+	Recycled   int     // workers that were replaced because of MaxTasksPerWorker, RecycleMemory or Restart
+	Retried    int     // attempts after the first, of tasks whose worker died or whose Retry said so
+	Pending    int     // tasks that are queued or running
+	Queued     int     // of them, those that no worker has begun
+	LogDropped uint64  // records of workers that Options.Log has not got, because the log was full
+	Total      Latency // from the submission of a task, or chunk, to its result
+	Run        Latency // of one argument in the worker
 }
 
 // WorkerStats is what one worker has done so far.
@@ -33,6 +34,10 @@ func (p *Pool) Stats() Stats {
 		Label:  p.options.Label,
 		Killed: p.killed, Recycled: p.recycled, Retried: p.retried, Pending: p.pending, Queued: p.queued(),
 		Total: latencyOf(p.latency.total), Run: latencyOf(p.latency.run),
+	}
+	s.LogDropped = p.logDropped
+	if p.log != nil && p.logDropped == 0 && p.alive.Err() == nil {
+		s.LogDropped = p.log.Dropped()
 	}
 	var hosts []host
 	for _, c := range p.crew.children {

@@ -9,7 +9,9 @@ func (h *object) String() string { return h.o.String() }
 func (q *Objects[T]) String() string { return q.b.String() }
 
 // String names the policy.
-func (f WhenFull) String() string { return enum(int(f), "WhenFull", "WaitForRoom", "DropNewest", "DropOldest") }
+func (f WhenFull) String() string {
+	return enum(int(f), "WhenFull", "WaitForRoom", "DropNewest", "DropOldest")
+}
 
 // String names the place.
 func (s Start) String() string { return enum(int(s), "Start", "FromNewest", "FromOldest") }

@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log"
 	"os"
@@ -34,10 +35,13 @@ var Factor = pool.Define("factor", func(_ context.Context, n int64) (factored, e
 func main() {
 	log.SetFlags(0)
 	pool.Main() // in a worker: runs it and never returns
-	if len(os.Args) != 2 {
-		log.Fatal("usage: callback FILE")
+	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: callback FILE") }
+	flag.Parse()
+	if flag.NArg() != 1 {
+		flag.Usage()
+		os.Exit(2)
 	}
-	if err := run(context.Background(), os.Args[1]); err != nil {
+	if err := run(context.Background(), flag.Arg(0)); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -52,3 +52,22 @@ func TestLogging(t *testing.T) {
 		t.Errorf("%v are left, %v", left, err)
 	}
 }
+
+// A word with a dash is no file: -h says how the program is called, and anything else is refused.
+func TestOptionsAreNoFiles(t *testing.T) {
+	dir := t.TempDir()
+	for arg, code := range map[string]int{"-h": 0, "-help": 0, "-x": 2, "": 2} {
+		c := proctest.Command(t, program)
+		if arg != "" {
+			c.Cmd.Args = append(c.Cmd.Args, arg)
+		}
+		c.Cmd.Dir = dir
+		c.Start()
+		if got := c.Wait().ExitCode(); got != code || !strings.Contains(c.Stderr(), "usage: logging FILE") {
+			t.Errorf("%q: exit code %d, %s", arg, got, c.Stderr())
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("%v are left, %v", left, err)
+	}
+}

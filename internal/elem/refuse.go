@@ -3,6 +3,7 @@ package elem
 import (
 	"fmt"
 	"reflect"
+	"time"
 )
 
 // UnsupportedTypeError says that a Go type cannot be an element of shared memory.
@@ -23,6 +24,7 @@ func (e *UnsupportedTypeError) Error() string {
 // Reasons of refusal that depend on more than the kind of the type.
 const (
 	noBytes       = "has no bytes to share; remove it or name it _"
+	noTime        = "holds the address of its zone, which means nothing in another process; store UnixNano of it as an int64"
 	oneProcess    = "works inside one process only; use the shared one of package shmsync"
 	tooDeep       = "has too many structs within structs"
 	tooLarge      = "is larger than 1 TiB"
@@ -35,9 +37,9 @@ var reasons = map[reflect.Kind]string{
 	reflect.Uintptr:       "holds an address, which means nothing in another process; use an offset in a uint64",
 	reflect.UnsafePointer: "holds an address, which means nothing in another process; use an offset in a uint64",
 	reflect.Pointer:       "holds an address, which means nothing in another process; use the index of an array element",
-	reflect.String:        "has no fixed size; use a byte array, such as [64]byte, and a length",
-	reflect.Slice:         "has no fixed size; use an array and a length",
-	reflect.Map:           "has no fixed size; use an array of structs of key and value",
+	reflect.String:        "has no fixed size; use a byte array, such as [64]byte, and a length, or pass it through a queue.Objects or queue.Bytes",
+	reflect.Slice:         "has no fixed size; use an array and a length, or pass it through a queue.Objects or queue.Bytes",
+	reflect.Map:           "has no fixed size; use an array of structs of key and value, or pass it through a queue.Objects",
 	reflect.Chan:          "works inside one process only; use a queue",
 	reflect.Func:          "is code of one process; use a number that selects it",
 	reflect.Interface:     "can hold a value of any type; use one fixed-size type",
@@ -51,6 +53,9 @@ func refusal(t reflect.Type) string {
 	}
 	if t.Size() == 0 {
 		return noBytes
+	}
+	if t == reflect.TypeFor[time.Time]() {
+		return noTime
 	}
 	// The locks of package sync have a fixed size, but sleep on memory of their own process.
 	if pkg := t.PkgPath(); pkg == "sync" || pkg == "internal/sync" {

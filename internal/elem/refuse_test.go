@@ -40,7 +40,8 @@ func TestRefused(t *testing.T) {
 		typ          reflect.Type
 		path, reason string
 	}{
-		{reflect.TypeFor[string](), "string", "no fixed size"},
+		{reflect.TypeFor[string](), "string", "or pass it through a queue.Objects or queue.Bytes"},
+		{reflect.TypeFor[struct{ T [2]time.Time }](), "struct.T[]", "UnixNano"},
 		{reflect.TypeFor[[]byte](), "slice", "no fixed size"},
 		{reflect.TypeFor[map[int32]int32](), "map", "no fixed size"},
 		{reflect.TypeFor[*int32](), "ptr", "address"},
@@ -69,7 +70,7 @@ func TestRefused(t *testing.T) {
 		{reflect.TypeFor[list](), "list.Next", "address"},
 		{reflect.TypeFor[[2]list](), "array[].Next", "address"},
 		{reflect.TypeFor[user](), "user.Tags[].Name", "no fixed size"},
-		{reflect.TypeFor[time.Time](), "Time.loc", "address"},
+		{reflect.TypeFor[time.Time](), "Time", "UnixNano"},
 		{reflect.TypeFor[sync.Mutex](), "Mutex", "one process only"},
 		{reflect.TypeFor[struct{ mu sync.RWMutex }](), "struct.mu", "one process only"},
 		{reflect.TypeFor[pair[string]](), "pair.First", "no fixed size"},
