@@ -102,7 +102,7 @@ func TestRefusedTooLarge(t *testing.T) {
 func TestRefusalText(t *testing.T) {
 	type Point struct{ Name string }
 	_, err := Of[Point]()
-	want := "Point.Name: string has no fixed size; use a byte array, such as [64]byte, and a length"
+	want := "Point.Name: string has no fixed size; use a byte array, such as [64]byte, and a length, or pass it through a queue.Objects or queue.Bytes"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
