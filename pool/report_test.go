@@ -71,7 +71,7 @@ func TestDeadlineErrorHasStack(t *testing.T) {
 // panics in a resource, while it opens or closes, as the environment says.
 const panicEnv = "SHMKIT_TEST_RESOURCE_PANIC"
 
-var panicking = pool.DefineResource("panicking", func(context.Context) (int, func() error, error) {
+var panicking = pool.DefineResource("panicking", func(context.Context, struct{}) (int, func() error, error) {
 	panicIf("open")
 	return 0, func() error { panicIf("close"); return nil }, nil
 })
