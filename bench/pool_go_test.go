@@ -77,22 +77,22 @@ func (g *goPool) mapAll(tb testing.TB, calls int, w mapWork) answer {
 		for i := range args {
 			args[i] = i
 		}
-		return mapCalls(tb, g.get(tb), inChunks(squareWord, w.chunk), args, calls)
+		return mapCalls(tb, g.get(tb), inChunks(squareWord, w.chunk), args, calls, w.rest)
 	case w.kind == sliceKind:
 		args, all := make([][]int64, w.tasks), make([]int64, 4*w.tasks)
 		for i := range args {
 			args[i] = all[4*i : 4*i+4]
 			args[i][3] = int64(i)
 		}
-		return mapCalls(tb, g.get(tb), inChunks(squareLast, w.chunk), args, calls)
+		return mapCalls(tb, g.get(tb), inChunks(squareLast, w.chunk), args, calls, w.rest)
 	case w.bytes == 8:
 		args := make([]int64, w.tasks)
 		for i := range args {
 			args[i] = int64(i)
 		}
-		return mapCalls(tb, g.get(tb), inChunks(square, w.chunk), args, calls)
+		return mapCalls(tb, g.get(tb), inChunks(square, w.chunk), args, calls, w.rest)
 	}
-	return mapCalls(tb, g.get(tb), inChunks(ends, w.chunk), g.messages(w.tasks, w.bytes), calls)
+	return mapCalls(tb, g.get(tb), inChunks(ends, w.chunk), g.messages(w.tasks, w.bytes), calls, w.rest)
 }
 
 // messages returns so many messages, which are made once.
@@ -116,10 +116,11 @@ func inChunks[A, R any](t *pool.Task[A, R], chunk int) *pool.Task[A, R] {
 	return t.With(pool.TaskOptions{Chunk: chunk})
 }
 
-func mapCalls[A any, R int | int64](tb testing.TB, p *pool.Pool, t *pool.Task[A, R], args []A, calls int) (a answer) {
+func mapCalls[A any, R int | int64](tb testing.TB, p *pool.Pool, t *pool.Task[A, R], args []A, calls int, rest time.Duration) (a answer) {
 	tb.Helper()
 	a.ns = make([]float64, calls)
 	for i := range a.ns {
+		time.Sleep(rest)
 		start := time.Now()
 		results, err := pool.Map(context.Background(), p, t, args)
 		a.ns[i] = float64(time.Since(start))
@@ -186,7 +187,7 @@ func (g *goPool) wide(tb testing.TB, workers, tasks int) (a answer) {
 	for i := range args {
 		args[i] = int64(i)
 	}
-	a = mapCalls(tb, p, inChunks(square, 1), args, 1)
+	a = mapCalls(tb, p, inChunks(square, 1), args, 1, 0)
 	for seen := map[int64]bool{}; !g.local && len(seen) < workers; {
 		pids, err := pool.Map(context.Background(), p, inChunks(whereabouts, 1), make([]int64, workers))
 		if err != nil {

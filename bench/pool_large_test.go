@@ -48,10 +48,10 @@ func largeComparison(tb testing.TB) *comparison {
 			{impl: "memcpy", do: copier(g)},
 			{impl: "call", do: func(tb testing.TB, ops int) answer { return call(tb, g.messages(largeTasks, largeBytes), ops) }},
 			{impl: "shmkit-handle", do: func(tb testing.TB, ops int) answer {
-				return mapCalls(tb, g.get(tb), inChunks(endsOfLarge, 1), larges, ops)
+				return mapCalls(tb, g.get(tb), inChunks(endsOfLarge, 1), larges, ops, 0)
 			}},
 			{impl: "shmkit-bytes", do: func(tb testing.TB, ops int) answer {
-				return mapCalls(tb, g.get(tb), inChunks(ends, 1), g.messages(largeTasks, largeBytes), ops)
+				return mapCalls(tb, g.get(tb), inChunks(ends, 1), g.messages(largeTasks, largeBytes), ops, 0)
 			}},
 		},
 		tasks: largeTasks,

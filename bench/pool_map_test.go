@@ -14,6 +14,8 @@ type mapWork struct {
 	bytes int     // of an argument
 	chunk int     // tasks in one, 0 where the pool decides
 	kind  mapKind // of the arguments
+
+	rest time.Duration // before each call, so that the workers sleep
 }
 
 // mapKind is a type of arguments that only the pools of the toolkit have.
@@ -43,6 +45,7 @@ var vectorPayloads = []struct {
 }{
 	{"8B/tasks=1M", mapWork{tasks: 1_000_000, bytes: 8}},
 	{"int/tasks=1M", mapWork{tasks: 1_000_000, bytes: 8, kind: wordKind}},
+	{"8B/rest=10ms", mapWork{tasks: 1000, bytes: 8, rest: 10 * time.Millisecond}},
 	{"4x8B/tasks=100k", mapWork{tasks: 100_000, bytes: 8, kind: sliceKind}},
 }
 
@@ -116,7 +119,7 @@ func TestMapRows(t *testing.T) {
 	}
 	for _, payload := range vectorPayloads {
 		w := payload.work
-		w.tasks = 3000
+		w.tasks, w.rest = 3000, min(w.rest, time.Millisecond)
 		t.Run("payload="+payload.name, mapComparison(pick(impls, "shmkit", "local"), w, "auto").test)
 	}
 	t.Run("unordered", imapComparison(impls).test)

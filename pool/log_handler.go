@@ -157,6 +157,7 @@ func (l *sharedLog) put(record []byte, urgent bool, wait time.Duration) error {
 			l.vain.Store(time.Now().Add(heldPause).UnixNano())
 			return err
 		}
+		// The queue wakes no producer for the room that urgent records may not share.
 		time.Sleep(min(pause, left))
 		if err = l.try(record, urgent); err != queue.ErrFull {
 			return err
