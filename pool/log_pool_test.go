@@ -193,7 +193,7 @@ func TestRoomIsKeptForErrors(t *testing.T) {
 // A record that may wait finds room as soon as the listener makes some; where none does it is dropped, and the next ones do not
 // wait.
 //
-//clock: the wait for room is the subject, and is at least so long.
+// clock: the wait for room is the subject, and is at least so long.
 func TestLogWaitsForRoom(t *testing.T) {
 	seg, _ := logSegment(t)
 	const patience = 50 * time.Millisecond
