@@ -7,17 +7,19 @@ import "sync/atomic"
 // end, and another process may have the slot by now.
 type Life struct {
 	word  *atomic.Uint64 // of the slot
-	epoch uint32
+	alive uint64         // the bits of beliefMask while the process is believed to live
 }
 
+// beliefMask has the bits of a slot's word that tell whether its owner is believed to live.
+const beliefMask = ownerDied | epochMask<<epochShift
+
 // Life is that of this attachment. It may be asked as long as the table is mapped.
-func (m *Member) Life() Life { return Life{&m.t.slots[m.n].word, m.id.epoch()} }
+func (m *Member) Life() Life { return Life{&m.t.slots[m.n].word, uint64(m.id.epoch()) << epochShift} }
 
 // Lost reports whether the process was taken for dead. From then on that stays so. After Detach it
 // means nothing.
 func (l Life) Lost() bool {
-	w := l.word.Load()
-	return w&ownerDied != 0 || epochOf(w) != l.epoch
+	return l.word.Load()&beliefMask != l.alive
 }
 
 // leave makes the word of a slot free, of which the owner of that epoch leaves. It does nothing
