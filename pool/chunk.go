@@ -136,16 +136,13 @@ func cutResult(b []byte) (kind uint32, item, rest []byte, err error) {
 type sizing struct {
 	fixed   int           // if not 0, what the user wants
 	workers int           //
-	total   int           // arguments in all; 0: unknown
-	left    int           // of them, those that are not sent yet; negative: unknown
+	left    int           // arguments that are not sent yet; negative: unknown
 	each    time.Duration // how long one takes, as seen so far; 0: not known
-	guessed bool          // it was seen by an earlier call
 }
 
 const (
 	chunkTime  = 200 * time.Microsecond // sending one costs about a four-hundredth of that
 	chunkItems = 1024
-	wakeTime   = 20 * time.Microsecond // a chunk that is shorter is not worth that another worker wakes up for it
 	chunkBytes = 64 << 10
 )
 
@@ -157,8 +154,7 @@ func (s *sizing) next() int {
 	case s.left < 0 || s.each == 0:
 		return 1
 	}
-	worth := min(int(wakeTime/s.each), s.total/s.workers, chunkItems)
-	return max(1, worth, min(int(chunkTime/s.each), s.left/(4*s.workers), chunkItems))
+	return max(1, min(int(chunkTime/s.each), s.left/(4*s.workers), chunkItems))
 }
 
 // unknown says that the next size is a guess until a result has been seen.
@@ -167,8 +163,8 @@ func (s *sizing) unknown() bool { return s.fixed == 0 && s.left >= 0 && s.each =
 // saw takes in that n of them took so long.
 func (s *sizing) saw(n int, took time.Duration) {
 	each := max(took/time.Duration(n), 1)
-	if s.each == 0 || s.guessed {
-		s.each, s.guessed = each, false
+	if s.each == 0 {
+		s.each = each
 	}
 	s.each = max((3*s.each+each)/4, 1)
 }

@@ -33,7 +33,7 @@ func (c codec[T]) isWire() bool { return c.way == wayWire }
 func codecFor[T any]() (codec[T], error) {
 	refused := wire.Check[T]() // also of what is copied: then an any can hold it
 	t := reflect.TypeFor[T]()
-	if e, err := elem.OfSameBinary(t); err == nil { // a worker is the same binary
+	if e, err := elem.OfSameBinary(t); err == nil && !wire.WritesItself(t) { // a worker is the same binary
 		return codec[T]{wayRaw, e.Size, e.Bools}, nil
 	}
 	if t.Kind() == reflect.Slice && !wire.WritesItself(t) {

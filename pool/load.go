@@ -47,7 +47,7 @@ func (r *run[A, R]) fill() (more bool, err error) {
 	fill(r.p, r.t, r.w, i, n.index, n.count)
 	r.bytes += n.content.size
 	r.p.calls[i].kills = n.kills
-	r.p.calls[i].timed = r.sizing.unknown() || r.sizing.guessed
+	r.p.calls[i].timed = r.sizing.unknown()
 	r.slots = r.slots[:len(r.slots)-1]
 	r.full = append(r.full, i)
 	return true, nil

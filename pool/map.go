@@ -27,10 +27,7 @@ func mapAdmitted[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A
 	defer r.close()
 	r.admitted = true
 	r.ahead = mapAhead * r.sizing.workers
-	r.sizing.left, r.sizing.total = len(args), len(args)
-	if r.sizing.each = time.Duration(t.took.Load()); r.sizing.each > 0 {
-		r.sizing.guessed = true
-	}
+	r.sizing.left = len(args)
 	err := r.all(ctx, func(index int, value *R, err error) (more bool, _ error) {
 		if err == nil {
 			results[index] = *value

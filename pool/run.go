@@ -110,9 +110,6 @@ func (r *run[A, R]) exhausted() bool {
 
 // close lets go of what is left.
 func (r *run[A, R]) close() {
-	if !r.sizing.guessed && r.sizing.each > 0 {
-		r.t.took.Store(int64(r.sizing.each))
-	}
 	r.p.sate(r.w)
 	r.p.leaveRoom(r.w)
 	r.p.release(append(r.slots, r.full...)...)

@@ -7,7 +7,6 @@ import (
 	"hash/fnv"
 	"reflect"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -20,7 +19,6 @@ type Task[A, R any] struct {
 	rets    codec[R]
 	holds   bool // an argument may hold handles
 	options TaskOptions
-	took    *atomic.Int64 // ns that one argument took in the last Map; 0: not known
 }
 
 // TaskOptions say how a pool goes about a task. See [Task.With].
@@ -107,7 +105,7 @@ func (o TaskOptions) chunk() int {
 // It panics when the name is taken, or when a value of A or R would arrive changed, with the path of the
 // field: see "Arguments and results" in the documentation of the package.
 func Define[A, R any](name string, f func(ctx context.Context, arg A) (R, error)) *Task[A, R] {
-	t := &Task[A, R]{name: name, id: idOf(name), took: new(atomic.Int64)}
+	t := &Task[A, R]{name: name, id: idOf(name)}
 	var err error
 	if t.args, err = codecFor[A](); err != nil {
 		panic(fmt.Sprintf("pool.Define: task %q: argument: %v", name, err))
