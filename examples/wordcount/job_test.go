@@ -170,7 +170,8 @@ func TestJobReportsUnreadable(t *testing.T) {
 // A job that fails or is interrupted ends at once, with everything it has started.
 func TestJobEnds(t *testing.T) {
 	inProcess(t, t.Context()) // the first segment of a process starts a goroutine that stays
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // after the segments of the jobs are closed
 	broken := errors.New("broken")
 	root := goroot(t)
 
