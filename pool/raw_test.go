@@ -9,6 +9,9 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
+// Their fields are there for reflection alone.
+//
+//lint:file-ignore U1000 fields that nothing but reflection reads
 type (
 	mixed struct {
 		a  int

@@ -121,7 +121,8 @@ var writeLater = pool.Define("write later", func(ctx context.Context, w writing)
 	case "cancel":
 		return f.Cancel() && !f.Cancel() && f.Run() == nil, nil
 	case "now":
-		return f.Run() == nil && f.Run() == nil && !f.Cancel(), nil
+		first, second := f.Run(), f.Run()
+		return first == nil && second == nil && !f.Cancel(), nil
 	}
 	return true, nil
 })

@@ -252,16 +252,19 @@ func TestTimeKeepsItsZone(t *testing.T) {
 }
 
 type (
+	//lint:ignore U1000 an embedded field that is not exported, for reflection
 	marked  struct{}
 	ownPair [2]byte
 	// A generic has methods of its own, beside what it embeds.
 	generic[T any] struct {
+		//lint:ignore U1000 for reflection
 		marked
 		v T
 	}
 	// A half has one method of its own, and knows what the other one writes.
 	half struct {
 		generic[int]
+		//lint:ignore U1000 for reflection
 		extra int
 	}
 	all struct{ generic[int] }

@@ -7,16 +7,12 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) { proctest.Main(m, proctest.Leaks()) }
-
-// patience is what an event may take on a busy machine.
-const patience = 20 * time.Second
 
 // nobody is a user and a group without rights.
 const nobody = 65534
