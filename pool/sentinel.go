@@ -54,8 +54,10 @@ func init() {
 		{"shm.ErrMismatch", shm.ErrMismatch},
 		{"shm.ErrRemoved", shm.ErrRemoved},
 		{"shm.ErrCorrupt", shm.ErrCorrupt},
+		{"shm.ErrTakenForDead", shm.ErrTakenForDead},
 		{"shm.ErrTooManyProcesses", shm.ErrTooManyProcesses},
 		{"shm.ErrTooManyObjects", shm.ErrTooManyObjects},
+		{"shm.ErrCopyOnWrite", shm.ErrCopyOnWrite},
 		{"shm.ErrUnsupported", shm.ErrUnsupported},
 
 		{"shmsync.ErrOwnerDied", shmsync.ErrOwnerDied},

@@ -51,8 +51,9 @@
 //
 // Linux only; elsewhere every constructor returns [ErrUnsupported]. All processes
 // need the same word size. Do not put segments on network file systems. Whoever may write to
-// the file can write anything into it: then values are wrong or calls fail with [ErrCorrupt], but nothing
-// panics. Only truncating a file that is in use crashes its users; anonymous segments cannot be truncated.
+// the file can write anything into it: then values are wrong or calls fail with [ErrCorrupt], or with
+// [ErrTakenForDead] when it was the process table, but nothing panics. Only truncating a file that is in
+// use crashes its users; anonymous segments cannot be truncated.
 //
 // [pool.LogTo]: https://pkg.go.dev/github.com/shmkit/shmkit/pool#LogTo
 package shm

@@ -30,6 +30,11 @@ var (
 	// ErrTooManyObjects says that the directory of the segment is full.
 	ErrTooManyObjects = segment.ErrTooManyObjects
 
+	// ErrTakenForDead says that the other processes have taken this one for dead, as they do when it was ended by a
+	// checkpoint and is restored (CRIU), or when some process has overwritten its place in the process table. It gets
+	// no lock any more: it has to close the segment, and open it anew.
+	ErrTakenForDead = lock.ErrTakenForDead
+
 	// ErrCopyOnWrite says that the file system of a segment copies on write, also what is reserved: when
 	// it is full, a store into the segment would crash the process.
 	ErrCopyOnWrite = mapping.ErrCopyOnWrite

@@ -172,7 +172,7 @@ func known(t testing.TB, what string, err error) {
 		return
 	}
 	for _, e := range []error{shm.ErrCorrupt, context.Canceled, context.DeadlineExceeded, fs.ErrNotExist, shm.ErrMismatch, shm.ErrRemoved,
-		shm.ErrFormat, shm.ErrClosed, shm.ErrTooManyObjects, shm.ErrTooManyProcesses, lock.ErrLocked, fs.ErrInvalid, errRefused} {
+		shm.ErrFormat, shm.ErrClosed, shm.ErrTakenForDead, shm.ErrTooManyObjects, shm.ErrTooManyProcesses, lock.ErrLocked, fs.ErrInvalid, errRefused} {
 		if errors.Is(err, e) {
 			return
 		}

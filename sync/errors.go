@@ -25,7 +25,8 @@ var (
 	ErrNegative = lock.ErrNegative
 
 	// ErrTakenForDead says that the other processes have taken this one for dead, as they do when it was ended by a
-	// checkpoint and is restored (CRIU). It gets no lock any more: it has to close the segment, and open it anew.
+	// checkpoint and is restored (CRIU), or when some process has overwritten its place in the process table. It gets
+	// no lock any more: it has to close the segment, and open it anew. It is [shm.ErrTakenForDead].
 	ErrTakenForDead = lock.ErrTakenForDead
 
 	// ErrClosed says that this process has closed the segment. It is an [os.ErrClosed].

@@ -18,9 +18,10 @@ var (
 	ErrLocked = errors.New("the lock is held")
 
 	// ErrTakenForDead says that the other processes have taken this one for dead, as they do when it was ended by
-	// a checkpoint and is restored (CRIU). It gets no lock any more: it has to open the segment anew.
-	ErrTakenForDead = errors.New("this process was taken for dead, as one that is restored from a checkpoint is: close the " +
-		"segment, and open it anew")
+	// a checkpoint and is restored (CRIU), or when some process has overwritten its slot of the table. It gets no
+	// lock any more: it has to close the segment, and open it anew.
+	ErrTakenForDead = errors.New("this process was taken for dead, as one that is restored from a checkpoint, or whose slot " +
+		"of the process table was overwritten: close the segment, and open it anew")
 
 	// ErrClosed says that the segment of the lock was closed by this process.
 	ErrClosed = wait.ErrClosed
