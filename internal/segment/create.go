@@ -212,14 +212,17 @@ func inspect(f *os.File) (g geometry, id Identity, err error) {
 	if err := mapping.CheckProcessor(); err != nil {
 		return g, id, err
 	}
+	page := make([]byte, headerBytes)
+	n, readErr := f.ReadAt(page, 0)
+	// After the header, which others change: space is there before the header says so.
 	st, err := mapping.Stat(f)
 	if err != nil {
 		return g, id, err
 	}
-	page := make([]byte, headerBytes)
-	if n, err := f.ReadAt(page, 0); n < len(page) {
+	if n < len(page) {
 		switch {
-		case err != nil && !errors.Is(err, io.EOF):
+		case readErr != nil && !errors.Is(readErr, io.EOF):
+			err = readErr
 		case hasMagic(page[:n]):
 			err = formatError("is too short for a segment (%d bytes): remove it", st.SizeBytes)
 		default:
@@ -238,7 +241,8 @@ const refillFloor = 768 << 10
 
 // refill makes real what should be: a file that was copied may have holes, and touching one fails when
 // the file system is full. How much should be real is only what the file says. To open a file costs no
-// more than is there already, and otherwise is an error.
+// more than is there already, and otherwise is an error. The real bytes are those that were there after
+// the header was read: of a segment that grows meanwhile, too, they are all that its header tells of.
 func refill(f *os.File, h *header, g geometry, real int64) error {
 	entries := int64(g.entries + min(h.entriesReal.Load(), g.heap-g.entries))
 	heap := int64(min(h.heapReal.Load(), g.size-g.heap))
