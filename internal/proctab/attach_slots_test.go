@@ -57,9 +57,9 @@ func TestFullTableSweepsTheDead(t *testing.T) {
 
 // Processes come and go, detaching or killed, some dying while others attach. Together they are more than the table has slots.
 func TestManyProcessesComeAndGo(t *testing.T) {
-	processes, slots := 300, 256
-	if testing.Short() {
-		processes, slots = 60, 50
+	processes, slots := 60, 50
+	if long {
+		processes, slots = 300, 256
 	}
 	const batch = 12
 	f, path := openTable(t, slots)

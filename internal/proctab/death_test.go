@@ -69,9 +69,9 @@ func dies(t *testing.T, f *file, path string, m mode, way string, w *proctest.Ch
 }
 
 func TestEveryDeathIsAnEvent(t *testing.T) {
-	rounds := 3
-	if testing.Short() {
-		rounds = 1
+	rounds := 1
+	if long {
+		rounds = 5
 	}
 	for _, m := range modes {
 		for _, watch := range []mode{robust, nothing} {
@@ -92,9 +92,9 @@ func TestEveryDeathIsAnEvent(t *testing.T) {
 
 // The figure that users feel: a waiter in another process resumes after SIGKILL.
 func TestLatencyOfDeathBySIGKILL(t *testing.T) {
-	rounds := 20
-	if testing.Short() {
-		rounds = 5
+	rounds := 5
+	if long {
+		rounds = 50
 	}
 	f, path := openTable(t, 3)
 	w := startWaiter(t, robust, path)

@@ -47,9 +47,9 @@ func (f *file) moves() bool {
 
 // No thread of a process that Dead calls dead writes any more.
 func TestTheDeadDoNotWrite(t *testing.T) {
-	kills := 30
-	if testing.Short() {
-		kills = 10
+	kills := 10
+	if long {
+		kills = 100
 	}
 	if n, err := strconv.Atoi(os.Getenv(killsEnv)); err == nil {
 		kills = n

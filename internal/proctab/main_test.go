@@ -20,6 +20,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// long selects the heavy forms of tests.
+var long = os.Getenv("SHMKIT_LONG") != ""
+
 func TestMain(m *testing.M) {
 	theKeeper() // it stays, and what it opens too
 	proctest.Main(m, proctest.Leaks(goleak.IgnoreAnyFunction("github.com/shmkit/shmkit/internal/proctab.(*keeper).serve")))

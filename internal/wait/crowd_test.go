@@ -118,8 +118,11 @@ func TestParkedUsesNoCPU(t *testing.T) {
 	if !futex.HasWaitAny() {
 		t.Skip("the kernel has no futex_waitv")
 	}
-	during := 2 * time.Second //clock: processor time, of goroutines that sleep
-	if testing.Short() {
+	during := time.Second //clock: processor time, of goroutines that sleep
+	switch {
+	case long:
+		during = 10 * time.Second //clock: the same
+	case testing.Short():
 		during = 500 * time.Millisecond //clock: the same
 	}
 	goroutines := 1000 // some by themselves, most on pollers

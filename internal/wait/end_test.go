@@ -21,6 +21,7 @@ func TestBackstopOf(t *testing.T) {
 //
 // clock: when a sleep ends is the subject
 func TestEndOf(t *testing.T) {
+	t.Parallel()
 	for _, limit := range []time.Duration{1, time.Millisecond, Backstop / 2, Backstop - 1} { //clock: when a sleep ends is the subject
 		before := time.Now()
 		if end := endOf(limit); end.Before(before.Add(limit)) || end.After(time.Now().Add(limit)) {
@@ -33,8 +34,8 @@ func TestEndOf(t *testing.T) {
 			t.Errorf("%v end after %v", limit, end.Sub(before))
 		}
 	}
-	for range 1100 {
-		proctest.Stagger(2 * time.Millisecond) // moments all over a second
+	for range rounds(1000) {
+		proctest.Stagger(8 * time.Millisecond) // moments all over a second
 		before := time.Now()
 		switch end := endOf(Backstop); {
 		case !end.After(before) || end.After(time.Now().Add(Backstop)):

@@ -4,6 +4,7 @@ package wait
 
 import (
 	"context"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,12 +13,19 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// rounds is how often a race is tried.
+// long selects the heavy forms of tests.
+var long = os.Getenv("SHMKIT_LONG") != ""
+
+// rounds is how often a race is tried: n times with SHMKIT_LONG=1, a quarter of it by default, a
+// tenth with -short.
 func rounds(n int) int {
-	if testing.Short() {
+	switch {
+	case long:
+		return n
+	case testing.Short():
 		return n / 10
 	}
-	return n
+	return n / 4
 }
 
 // polledUntil parks on a poller until the word differs from 0 or ctx ends.
