@@ -38,12 +38,13 @@ var barrierDeaths = []struct {
 // A party dies while two others, in processes of their own, and one here sleep: they are told at once who died. After a
 // Reset, and with newcomers, the barrier is as before.
 func TestBarrierPartyDies(t *testing.T) {
+	t.Parallel()
 	for _, death := range barrierDeaths {
 		t.Run(death.name, func(t *testing.T) {
 			seg := newSegment(t)
 			b := newBarrier(t, seg, death.parties, shmsync.BarrierOptions{})
 			sleepers := []*proctest.Child{startBarrierAgent(t, seg, death.parties, "none"), startBarrierAgent(t, seg, death.parties, "none")}
-			for range times(4) {
+			for range times(2) {
 				victim := startBarrierAgent(t, seg, death.parties, death.action)
 				here := barrierSleep(t, b, sleepers)
 				if death.order != "" {
@@ -73,7 +74,7 @@ func TestBarrierOneOfManyDies(t *testing.T) {
 	for range parties - 2 {
 		sleepers = append(sleepers, startBarrierAgent(t, seg, parties, "none"))
 	}
-	for range times(3) {
+	for range times(2) {
 		victim := startBarrierAgent(t, seg, parties, "none")
 		here := barrierSleep(t, b, sleepers)
 		asleepOn(t, seg, "b", len(sleepers)+1)
@@ -146,7 +147,7 @@ func TestBarrierTripperDies(t *testing.T) {
 	seg := newSegment(t)
 	b := newBarrier(t, seg, 4, shmsync.BarrierOptions{})
 	sleepers := []*proctest.Child{startBarrierAgent(t, seg, 4, "none"), startBarrierAgent(t, seg, 4, "none")}
-	for range times(4) {
+	for range times(2) {
 		victim := startBarrierAgent(t, seg, 4, "none")
 		here := barrierSleep(t, b, sleepers)
 		asleepOn(t, seg, "b", len(sleepers)+1)

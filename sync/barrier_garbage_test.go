@@ -26,6 +26,7 @@ func payloadOf(t testing.TB, seg *shm.Segment, name string, kind segment.Kind) [
 
 // Whatever the bytes of a barrier are, no call panics, faults, or outlasts its context.
 func TestBarrierGarbage(t *testing.T) {
+	t.Parallel()
 	seg := newSegment(t)
 	b := newBarrier(t, seg, 3, shmsync.BarrierOptions{Action: func() error { return nil }})
 	mem := payloadOf(t, seg, "b", segment.KindBarrier)

@@ -144,6 +144,7 @@ func TestDeadlockBehindAnother(t *testing.T) {
 
 // Who waits for its own process, or for one that waits elsewhere, is in no cycle.
 func TestNoDeadlock(t *testing.T) {
+	t.Parallel()
 	seg := newSegment(t)
 	c := blockedAgents(t, seg, 3)
 	told(t, c[0], "lock a", "ok")

@@ -154,6 +154,7 @@ var blockedWaiter = proctest.Register("blocked-waiter", func(args []string) {
 // Each way of waiting for each object is reported, by name, with those who are known to have what it is for. With its waiter it
 // vanishes; and with its holder, unless the waiter goes on by that.
 func TestBlockedObjects(t *testing.T) {
+	t.Parallel()
 	for name, s := range stakes {
 		t.Run(name, func(t *testing.T) {
 			seg := newSegment(t)

@@ -176,6 +176,7 @@ var manyBlocked = proctest.Register("many-blocked", func(args []string) {
 // 10,000 goroutines of one process that wait for 1,000 objects of all kinds need few threads, while they wait and when
 // all are freed at once.
 func TestManyBlocked(t *testing.T) {
+	t.Parallel()
 	seg, err := shm.Create(proctest.Dir(t)+"/segment", shm.Options{Size: 64 << 20, Objects: 4 * manyObjects})
 	must(err)
 	t.Cleanup(func() { seg.Close() }) // reports what is held only when the test has failed before

@@ -147,7 +147,8 @@ func within(what string, f func()) {
 // 16 processes use 100 objects of all kinds while one of them is killed and replaced every 50 ms. In the end nobody is
 // stuck, everything is as it should be, and can be used by who has survived and who comes new.
 func TestChaos(t *testing.T) {
-	kills := times(60)
+	t.Parallel()
+	kills := times(30)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

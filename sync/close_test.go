@@ -124,7 +124,7 @@ func TestUnlockDuringClose(t *testing.T) {
 // garbage collector runs all the time, so that what is closed is also unmapped.
 var closer = proctest.Register("closer", func(args []string) {
 	debug.SetGCPercent(1)
-	for range times(150) {
+	for range times(75) {
 		seg, err := shm.Open(args[0])
 		must(err)
 		var wg sync.WaitGroup

@@ -15,6 +15,7 @@ import (
 
 // A waiter that was killed is not notified in the place of others, nor counted.
 func TestCondWaiterDies(t *testing.T) {
+	t.Parallel()
 	for name, policy := range policies {
 		t.Run(name, func(t *testing.T) {
 			seg := newSegment(t)
@@ -56,6 +57,7 @@ func stopWaiting(t *testing.T, seg *shm.Segment, c *shmsync.Cond, n int) *procte
 // A signal to a process that dies before it runs reaches another waiter: one that came before the signal, or after
 // it, or after the death; whatever its policy.
 func TestCondSignalledWaiterDies(t *testing.T) {
+	t.Parallel()
 	for name, policy := range policies {
 		t.Run(name, func(t *testing.T) {
 			seg := newSegment(t)
@@ -137,8 +139,10 @@ func TestCondLastWaiterDies(t *testing.T) {
 // all the same, and those that find the lock waiting for repair are told. A waiter that was
 // notified, and waits for the lock, is told as any other.
 func TestCondHolderDies(t *testing.T) {
+	t.Parallel()
 	for name, policy := range policies {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			seg := newSegment(t)
 			c := newCond(t, seg, "c")
 			others := []*proctest.Child{startCondAgent(t, seg, policy), startCondAgent(t, seg, policy)}
@@ -209,8 +213,10 @@ var condHalfWaiter = proctest.Register("cond-half-waiter", func(args []string) {
 // A process is counted as a waiter, and dies before it has given up the lock: it is not counted any more, and dies as a
 // holder. The next one who locks is told, or who waits, without a signal.
 func TestCondWaiterDiesHolding(t *testing.T) {
+	t.Parallel()
 	for name, policy := range policies {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			seg := newSegment(t)
 			c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")
 			other := startCondAgent(t, seg, policy)
@@ -244,6 +250,7 @@ func TestCondWaiterDiesHolding(t *testing.T) {
 // Who signals, or broadcasts, is killed at a random moment, again and again. All that wait return with the broadcast that
 // follows, at the latest, and the waiters of a whole broadcast need no other.
 func TestCondNotifierDies(t *testing.T) {
+	t.Parallel()
 	seg := newSegment(t)
 	c := newCond(t, seg, "c")
 	others := []*proctest.Child{startCondAgent(t, seg, shmsync.Park), startCondAgent(t, seg, shmsync.Adaptive)}
@@ -271,6 +278,7 @@ func TestCondNotifierDies(t *testing.T) {
 
 // As many processes as the segment has room for wait and die, twice: their seats are used again.
 func TestCondSeatsAreReused(t *testing.T) {
+	t.Parallel()
 	seg := newSegment(t)
 	c := newCond(t, seg, "c")
 	size := func() int { return len(payload(t, seg, condKind, "c")) }

@@ -53,7 +53,7 @@ func TestCondGarbage(t *testing.T) {
 	}
 	wg.Go(func() {
 		defer close(end)
-		for range times(20000) {
+		for range times(10000) {
 			scrawl(mem[:256]) // the lock, the head, and the first seats
 			scrawl(mem)
 			runtime.Gosched()

@@ -50,15 +50,18 @@ var condHolder = proctest.Register("cond-holder", func(args []string) {
 
 // A Cond works with every kind of lock, and notices the death of the holder of those that processes share.
 func TestCondLockables(t *testing.T) {
-	seg := newSegment(t)
-	c := newCond(t, seg, "c")
-	o := &ordinary{}
-	all, err := lockables(seg, o)
-	wantErr(t, "make the locks", err, nil)
-	waiters, err := lockables(seg, o)
-	wantErr(t, "make the locks of the waiters", err, nil)
-	for kind, l := range all {
+	t.Parallel()
+	for _, kind := range []string{"Mutex", "RWMutex", "RecursiveMutex", "ordinary"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			seg := newSegment(t)
+			c := newCond(t, seg, "c")
+			o := &ordinary{}
+			all, err := lockables(seg, o)
+			wantErr(t, "make the locks", err, nil)
+			waiters, err := lockables(seg, o)
+			wantErr(t, "make the locks of the waiters", err, nil)
+			l := all[kind]
 			got := make(chan error)
 			wait := func() {
 				l := waiters[kind]

@@ -81,6 +81,7 @@ func (failing) Lock(context.Context) error { return errFailing }
 
 // A waiter that does not get the lock again passes its signal on.
 func TestCondLockFails(t *testing.T) {
+	t.Parallel()
 	seg := newSegment(t)
 	c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")
 	first, second := make(chan error), make(chan error)

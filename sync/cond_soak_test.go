@@ -82,6 +82,7 @@ var condTrader = proctest.Register("cond-trader", func(args []string) {
 // Traders are killed all the time. Nobody who lives waits for a signal that does not come: trade goes on within two
 // seconds, always. The number of goods is what was brought and not taken, but for those who died before they counted.
 func TestCondTradersDie(t *testing.T) {
+	t.Parallel()
 	seg := newSegment(t)
 	k, err := newMarket(seg)
 	wantErr(t, "make the objects", err, nil)
@@ -91,7 +92,7 @@ func TestCondTradersDie(t *testing.T) {
 		traders[i] = proctest.Start(t, condTrader, seg.Path(), side)
 	}
 	traded := func() int64 { return k.trades[0].Load() + k.trades[1].Load() }
-	kills := times(60)
+	kills := times(30)
 	for kill := range kills {
 		proctest.Stagger(10 * time.Millisecond) // a random moment is the subject
 		i := rand.IntN(len(traders))

@@ -69,9 +69,13 @@ var cycleCloser = proctest.Register("deadlock-closer", func(args []string) {
 
 // Of those that close a cycle at the same instant at least one is refused, and the others go on.
 func TestDeadlockAtTheSameInstant(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{2, 3} {
 		for _, policy := range []shmsync.WaitPolicy{shmsync.Adaptive, shmsync.Park} {
-			t.Run(fmt.Sprint(n, policy), func(t *testing.T) { closeTogether(t, n, policy) })
+			t.Run(fmt.Sprint(n, policy), func(t *testing.T) {
+				t.Parallel()
+				closeTogether(t, n, policy)
+			})
 		}
 	}
 }
@@ -83,7 +87,7 @@ func closeTogether(t *testing.T, n int, policy shmsync.WaitPolicy) {
 		c = append(c, proctest.Start(t, cycleCloser, seg.Path(), fmt.Sprint(i), fmt.Sprint(n), fmt.Sprint(int(policy))))
 	}
 	refused := map[int]int{}
-	for range 100 {
+	for range times(30) {
 		for _, child := range c {
 			child.Send("go")
 		}
@@ -151,7 +155,7 @@ func TestNoFalseDeadlock(t *testing.T) {
 		c = append(c, proctest.Start(t, deadlockStorm, seg.Path()))
 	}
 	reports, waits := 0, 0
-	for reports < times(1000) || waits == 0 {
+	for reports < times(500) || waits == 0 {
 		r := report(t, seg)
 		if len(r.Cycles) != 0 {
 			t.Fatalf("a cycle is reported:\n%v", r)
@@ -174,6 +178,7 @@ func TestNoFalseDeadlock(t *testing.T) {
 
 // Whatever is written over the board, the locks and the directory, reports and detecting locks end, and panic in no way.
 func TestBlockedGarbage(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(3) {
 		seg := newSegment(t)
 		var locks []*shmsync.Mutex

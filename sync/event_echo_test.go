@@ -20,7 +20,7 @@ func TestEventHandovers(t *testing.T) {
 	there, back := newEvent(t, seg, "there"), newEvent(t, seg, "back")
 	c := proctest.Start(t, eventEcho, seg.Path())
 	c.Expect("ready")
-	for range times(2000) {
+	for range times(1000) {
 		there.Set()
 		wantErr(t, "the answer", back.Wait(background), nil)
 		back.Clear()

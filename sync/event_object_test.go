@@ -191,7 +191,7 @@ func TestEventGarbage(t *testing.T) {
 	}
 	wg.Go(func() {
 		defer close(end)
-		for range times(5000) {
+		for range times(2500) {
 			scrawl(mem)
 			runtime.Gosched()
 		}

@@ -158,6 +158,7 @@ func TestEventWait(t *testing.T) {
 
 // A44: whoever waits when the event is set returns, even when it is cleared at once.
 func TestEventPulse(t *testing.T) {
+	t.Parallel()
 	for name, policy := range policies {
 		t.Run(name, func(t *testing.T) {
 			seg := newSegment(t)

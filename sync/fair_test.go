@@ -72,8 +72,8 @@ func (m match) play(least int, enough *sync.WaitGroup) (count int64) {
 	return count
 }
 
-// Of processes that lock as often as they can none is kept out: each goroutine of each of them locks a thousand times,
-// five thousand with SHMKIT_LONG=1, while the others go on.
+// Of processes that lock as often as they can none is kept out: each goroutine of each of them locks five hundred
+// times, five thousand with SHMKIT_LONG=1, while the others go on.
 func TestFairness(t *testing.T) {
 	for _, c := range []struct{ processes, goroutines int }{{2, 1}, {4, 4}} {
 		t.Run(fmt.Sprintf("processes=%d/goroutines=%d", c.processes, c.goroutines), func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestFairness(t *testing.T) {
 			m := openMatch(seg)
 			var all []*proctest.Child
 			for range c.processes {
-				all = append(all, proctest.Start(t, competitor, seg.Path(), strconv.Itoa(c.goroutines), strconv.Itoa(times(1000))))
+				all = append(all, proctest.Start(t, competitor, seg.Path(), strconv.Itoa(c.goroutines), strconv.Itoa(times(500))))
 			}
 			for _, child := range all {
 				child.Expect("enough")

@@ -105,6 +105,7 @@ var roleDiesHolding = proctest.Register("dies holding", func(args []string) {
 // Whatever is written over a lock while the function of a user runs under it, after a death or not,
 // the call gives an error or works. It never panics.
 func TestLockOverwrittenWhileHeld(t *testing.T) {
+	t.Parallel()
 	for name, g := range garbledObjects {
 		t.Run(name, func(t *testing.T) {
 			for _, word := range garbage {

@@ -189,6 +189,7 @@ func TestMarshal(t *testing.T) {
 
 // go vet finds a copied handle, of every kind.
 func TestVetFindsCopies(t *testing.T) {
+	t.Parallel()
 	out, err := exec.Command("go", "vet", "./testdata/copied").CombinedOutput()
 	if err == nil {
 		t.Errorf("go vet finds nothing:\n%s", out)

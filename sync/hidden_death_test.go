@@ -39,6 +39,7 @@ var roleHoldsInTwo = proctest.Register("holds in two", func(args []string) {
 // A process that may write to one segment cannot hide deaths in another one for long: the kernel
 // releases the lock of the dead process's slot there, whatever is written elsewhere.
 func TestWriterOfOneSegmentHidesNoDeathInAnother(t *testing.T) {
+	t.Parallel()
 	for _, waiting := range []bool{false, true} {
 		seg := newSegment(t)
 		m := newMutex(t, seg, "m")

@@ -106,6 +106,7 @@ var fetchAndAdd = porcupine.Model{
 // A history of processes that lock, read, write and unlock is one of an atomic counter, also when some of them are
 // killed at any time and the others repair what they left.
 func TestLinearizable(t *testing.T) {
+	t.Parallel()
 	rounds := 20
 	if long {
 		rounds = 300

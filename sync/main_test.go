@@ -1,6 +1,6 @@
 //go:build linux
 
-// The tests of this package take some ten seconds; with -short about half of that, with SHMKIT_LONG=1 some minutes.
+// The tests of this package take some twenty seconds; less with -short, with SHMKIT_LONG=1 some minutes.
 package shmsync_test
 
 import (
@@ -242,12 +242,12 @@ func mustLock(m repairable) (died bool) {
 	return died
 }
 
-// times is how often a test does what it could go on with for ever: n by default, half of it with -short, five times
+// times is how often a test does what it could go on with for ever: n by default, half of it with -short, ten times
 // as often with SHMKIT_LONG=1.
 func times(n int) int {
 	switch {
 	case long:
-		return 5 * n
+		return 10 * n
 	case flag.Parsed() && testing.Short():
 		return (n + 1) / 2
 	}

@@ -10,7 +10,7 @@ import (
 // does one who comes later.
 func TestOnceRunnerDies(t *testing.T) {
 	for _, waiting := range []bool{false, true} {
-		for range times(6) {
+		for range times(3) {
 			seg := newSegment(t)
 			o, runs := newOnce(t, seg), newRuns(t, seg)
 			victim, other := startOnceAgent(t, seg), startOnceAgent(t, seg)

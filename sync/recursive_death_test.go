@@ -16,7 +16,7 @@ func TestRecursiveHolderDies(t *testing.T) {
 		seg := newSegment(t)
 		m := newRecursive(t, seg)
 		h := shmsync.NewHolder()
-		for range times(4) {
+		for range times(2) {
 			victim := startRecursiveAgent(t, seg)
 			told(t, victim, "deep 3", "ok")
 			got := make(chan error)

@@ -21,7 +21,7 @@ import (
 // garbage collector runs all the time, so that what is closed is also unmapped.
 var rwCloser = proctest.Register("rwmutex-closer", func(args []string) {
 	debug.SetGCPercent(1)
-	for range times(150) {
+	for range times(75) {
 		seg, err := shm.Open(args[0])
 		must(err)
 		var wg sync.WaitGroup

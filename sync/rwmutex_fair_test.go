@@ -95,9 +95,10 @@ func (m rwMatch) play(percent, least int, enough *sync.WaitGroup) (reads, writes
 	return reads, writes
 }
 
-// Of processes that compete none is kept out, whether they read, write or do both: each goroutine of each of them locks a hundred
+// Of processes that compete none is kept out, whether they read, write or do both: each goroutine of each of them locks fifty
 // times, five hundred with SHMKIT_LONG=1, while streams of readers and of writers go on.
 func TestRWMutexFairness(t *testing.T) {
+	t.Parallel()
 	for name, writes := range map[string][]int{ // of each process, in a hundred
 		"mixed":        {10, 10, 10, 10},
 		"writers":      {100, 100, 100, 100},
@@ -105,7 +106,10 @@ func TestRWMutexFairness(t *testing.T) {
 		"one-reader":   {100, 100, 100, 0},
 		"half-and-one": {0, 0, 100, 100},
 	} {
-		t.Run(name, func(t *testing.T) { rwPlay(t, writes) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rwPlay(t, writes)
+		})
 	}
 }
 
@@ -115,7 +119,7 @@ func rwPlay(t *testing.T, writes []int) {
 	m := openRWMatch(seg)
 	var all []*proctest.Child
 	for _, w := range writes {
-		all = append(all, proctest.Start(t, rwCompetitor, seg.Path(), goroutines, strconv.Itoa(w), strconv.Itoa(times(100))))
+		all = append(all, proctest.Start(t, rwCompetitor, seg.Path(), goroutines, strconv.Itoa(w), strconv.Itoa(times(50))))
 	}
 	for _, child := range all {
 		child.Expect("enough")

@@ -124,6 +124,7 @@ var rwNumber = porcupine.Model{
 // A history of processes that read and write under the lock is one of an atomic counter, also when some of them are
 // killed at any time and the others repair what they left.
 func TestRWMutexLinearizable(t *testing.T) {
+	t.Parallel()
 	rounds := 20
 	if long {
 		rounds = 300

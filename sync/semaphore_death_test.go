@@ -136,6 +136,7 @@ func TestSemaphoreWaiterDies(t *testing.T) {
 // Who was woken for a unit and dies before it takes it does not keep it from the others: of three sleepers two are
 // killed at the moment of a release, again and again.
 func TestSemaphoreWokenDies(t *testing.T) {
+	t.Parallel()
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)
 		s := newSemaphore(t, seg, "s", 1, shmsync.SemaphoreOptions{Undo: undo})

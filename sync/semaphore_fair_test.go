@@ -75,7 +75,7 @@ func (c contest) play(weight, units, least int64, enough *sync.WaitGroup) (count
 }
 
 // Of processes that acquire as often as they can none is kept out, one that wants all units at once neither: each goroutine of
-// each of them acquires a hundred times, five hundred with SHMKIT_LONG=1, while the others go on.
+// each of them acquires fifty times, five hundred with SHMKIT_LONG=1, while the others go on.
 func TestSemaphoreFairness(t *testing.T) {
 	for _, c := range []struct {
 		undo    bool
@@ -93,7 +93,7 @@ func TestSemaphoreFairness(t *testing.T) {
 			x := openContest(seg)
 			var all []*proctest.Child
 			for _, weight := range c.weights {
-				all = append(all, proctest.Start(t, semaphoreCompetitor, seg.Path(), "4", fmt.Sprint(weight), fmt.Sprint(c.units), fmt.Sprint(times(100))))
+				all = append(all, proctest.Start(t, semaphoreCompetitor, seg.Path(), "4", fmt.Sprint(weight), fmt.Sprint(c.units), fmt.Sprint(times(50))))
 			}
 			for _, child := range all {
 				child.Expect("enough")

@@ -156,13 +156,14 @@ var unitModel = porcupine.Model{
 // A history of processes that acquire, look and release is one of an atomic number of units, also when some of them are
 // killed at any time: with undo their units come back, all at once; without they are lost.
 func TestSemaphoreLinearizable(t *testing.T) {
+	t.Parallel()
 	rounds := 20
 	if long {
 		rounds = 200
 	}
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		ended := 0
-		for round := range rounds {
+		for round := 0; round < rounds || ended == 0 && round < 10*rounds; round++ {
 			ended += playUnits(t, undo, round%3) // nobody is killed, one, or two
 		}
 		t.Logf("%d operations were interrupted by a death", ended)

@@ -33,6 +33,7 @@ var semaphoreCrowd = proctest.Register("semaphore-crowd", func(args []string) {
 // 10,000 goroutines of one process that wait for units which another one has need few threads. Half of them are
 // cancelled; all others get units in the end, when the other dies or releases.
 func TestSemaphoreCrowd(t *testing.T) {
+	t.Parallel()
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)
 		s := newSemaphore(t, seg, "s", 4, shmsync.SemaphoreOptions{Undo: undo})

@@ -74,6 +74,11 @@ func (u *unitsInPlay) release(rt *rapid.T, i int, n int64) {
 
 // Whatever is done to a semaphore, one after the other, it is what a plain number would be.
 func TestSemaphoreProperty(t *testing.T) {
+	t.Parallel()
+	patience := 30 // how rare a Close that waits is
+	if long {
+		patience = 5
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		u := &unitsInPlay{t: t, units: rapid.Int64Range(1, 8).Draw(rt, "units")}
 		u.options.Undo = rapid.Bool().Draw(rt, "undo")
@@ -84,7 +89,12 @@ func TestSemaphoreProperty(t *testing.T) {
 		u.path = newSegment(t).Path()
 		for i := range u.segs {
 			u.join(i)
-			defer func() { u.segs[i].Close() }()
+			defer func() {
+				if u.options.Undo {
+					u.sems[i].Release(u.has[i]) // a Close would wait for it
+				}
+				u.segs[i].Close()
+			}()
 		}
 		party := rapid.IntRange(0, len(u.segs)-1)
 		some := rapid.Int64Range(1, u.units)
@@ -93,7 +103,7 @@ func TestSemaphoreProperty(t *testing.T) {
 			"release": func(rt *rapid.T) { u.release(rt, party.Draw(rt, "who"), some.Draw(rt, "n")) },
 			"leave and come again": func(rt *rapid.T) {
 				i := party.Draw(rt, "who")
-				if u.options.Undo && u.has[i] > 0 && rapid.IntRange(0, 5).Draw(rt, "patience") > 0 {
+				if u.options.Undo && u.has[i] > 0 && rapid.IntRange(0, patience).Draw(rt, "patience") > 0 {
 					rt.Skip("Close waits a while for units that are held")
 				}
 				u.leave(rt, i)

@@ -75,7 +75,7 @@ var unitsUser = proctest.Register("units-user", func(args []string) {
 // collector runs all the time, so that what is closed is also unmapped.
 var unitsCloser = proctest.Register("units-closer", func(args []string) {
 	debug.SetGCPercent(1)
-	for range times(100) {
+	for range times(50) {
 		seg, err := shm.Open(args[0])
 		must(err)
 		var wg sync.WaitGroup
@@ -103,6 +103,7 @@ var unitsCloser = proctest.Register("units-closer", func(args []string) {
 // Processes that use a semaphore and a wait group are killed and started again, and others close the segment
 // under themselves. In the end all units are there, and nothing is to be waited for.
 func TestUnitsStorm(t *testing.T) {
+	t.Parallel()
 	seg := newSegment(t)
 	s := newSemaphore(t, seg, "s", stormUnits, shmsync.SemaphoreOptions{Undo: true})
 	g := newWaitGroup(t, seg, "g", true)
@@ -115,7 +116,7 @@ func TestUnitsStorm(t *testing.T) {
 	for i := range users {
 		start(i)
 	}
-	kills := times(60)
+	kills := times(30)
 	for range kills {
 		proctest.Stagger(3000 * time.Microsecond) // a random moment is the subject
 		i := rand.IntN(len(users))

@@ -179,6 +179,7 @@ func TestErrorsOfFunctionsStay(t *testing.T) {
 
 // A21: a timed lock on a live holder times out after its second, no earlier.
 func TestTimedLockTimesOut(t *testing.T) {
+	t.Parallel()
 	seg := newSegment(t)
 	m := newMutex(t, seg, "a")
 	holder := startAgent(t, seg)
@@ -198,6 +199,7 @@ func TestTimedLockTimesOut(t *testing.T) {
 
 // A18: five waiters inside Cond.Wait get owner-died one after another, each dying in turn.
 func TestFiveCondWaitersDieInTurn(t *testing.T) {
+	t.Parallel()
 	seg := newSegment(t)
 	c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")
 	var waiters []*proctest.Child

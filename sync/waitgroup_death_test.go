@@ -15,6 +15,7 @@ import (
 
 // With undo, what the dead had not done counts as done, exactly that; who waits is told at once. Without, it is never done.
 func TestWaitGroupDeath(t *testing.T) {
+	t.Parallel()
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		for range 5 {
 			seg := newSegment(t)
@@ -74,6 +75,7 @@ func TestWaitGroupWaiterDies(t *testing.T) {
 
 // What a process has not done at Close is reported and counts as done with undo; operations that come later fail.
 func TestWaitGroupClose(t *testing.T) {
+	t.Parallel()
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)
 		g := newWaitGroup(t, seg, "g", undo)

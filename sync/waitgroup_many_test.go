@@ -28,6 +28,7 @@ var waitGroupCrowd = proctest.Register("waitgroup-crowd", func(args []string) {
 
 // 10,000 goroutines of one process that wait need few threads. Half of them are cancelled; all others return.
 func TestWaitGroupCrowd(t *testing.T) {
+	t.Parallel()
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)
 		g := newWaitGroup(t, seg, "g", undo)
@@ -96,6 +97,7 @@ func TestWaitGroupOrders(t *testing.T) {
 
 // Whatever is written over a wait group while it is used, every call ends, at the latest with its context, and nothing panics.
 func TestWaitGroupGarbage(t *testing.T) {
+	t.Parallel()
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		for round := range 30 {
 			seg := newSegment(t)
