@@ -138,9 +138,12 @@ func (c barrierCrash) run(t *testing.T) (completed bool) {
 
 // await checks that both others return in time.
 func (c barrierCrash) await(t *testing.T, b *shmsync.Barrier, got <-chan error) {
-	missed := time.After(soon / 2)
-	if !c.spectator && c.act != "join" { // it was a party when it died
-		missed = nil
+	var missed <-chan time.Time
+	switch {
+	case c.act == "join": // it was a party when it died, or not: that it is missed shows by then
+		missed = time.After(time.Second) //clock: that they go on waiting is the subject
+	case c.spectator && !b.Broken():
+		missed = time.After(0)
 	}
 	late := time.After(2 * soon)
 	for range 2 {

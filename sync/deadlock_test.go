@@ -198,7 +198,7 @@ func TestBlockedGarbage(t *testing.T) {
 		from, to := boardIn(mem)
 		rnd := rand.New(rand.NewPCG(seed, 2))
 		words := []uint64{0, 1<<64 - 1, 1<<56 | 1, 1<<56 | 1<<32 | 2, 1<<56 | 2<<32 | 3, 2<<56 | 7<<32 | 8, 255<<56 | 1, rnd.Uint64()}
-		for range 300 {
+		for range times(100) {
 			for off := from; off < to; off += 8 {
 				if off%512 != 0 || rnd.IntN(4) == 0 { // most rows keep their owner
 					binary.NativeEndian.PutUint64(mem[off:], words[rnd.IntN(len(words))])

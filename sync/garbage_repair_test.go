@@ -108,6 +108,7 @@ func TestLockOverwrittenWhileHeld(t *testing.T) {
 	t.Parallel()
 	for name, g := range garbledObjects {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for _, word := range garbage {
 				for _, offset := range []int{0, 8} {
 					seg := newSegment(t)

@@ -107,12 +107,13 @@ var fetchAndAdd = porcupine.Model{
 // killed at any time and the others repair what they left.
 func TestLinearizable(t *testing.T) {
 	t.Parallel()
-	rounds := 20
+	rounds := 9
 	if long {
 		rounds = 300
 	}
 	told := 0
-	for round := range rounds {
+	// Should no kill hit in time, as on a busy machine, there are more rounds.
+	for round := 0; round < rounds || told == 0 && round < 10*rounds; round++ {
 		told += playHistory(t, round%3) // nobody is killed, one, or two
 	}
 	t.Logf("%d times a process was told of a death", told)

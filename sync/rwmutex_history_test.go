@@ -125,7 +125,7 @@ var rwNumber = porcupine.Model{
 // killed at any time and the others repair what they left.
 func TestRWMutexLinearizable(t *testing.T) {
 	t.Parallel()
-	rounds := 20
+	rounds := 9
 	if long {
 		rounds = 300
 	}

@@ -140,7 +140,8 @@ func TestSemaphoreWokenDies(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)
 		s := newSemaphore(t, seg, "s", 1, shmsync.SemaphoreOptions{Undo: undo})
-		for round := range 15 {
+		rounds := times(5)
+		for round := range rounds {
 			wantErr(t, "acquire", acquireWithin(s, 1, soon), nil)
 			var all []*proctest.Child
 			for range 3 {
@@ -160,7 +161,7 @@ func TestSemaphoreWokenDies(t *testing.T) {
 			all[2].Expect("ok")
 			told(t, all[2], "release 1", "ok")
 			all[2].Kill()
-			if round == 14 {
+			if round == rounds-1 {
 				wantAvailable(t, s, 1)
 			}
 		}

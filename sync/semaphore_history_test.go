@@ -157,7 +157,7 @@ var unitModel = porcupine.Model{
 // killed at any time: with undo their units come back, all at once; without they are lost.
 func TestSemaphoreLinearizable(t *testing.T) {
 	t.Parallel()
-	rounds := 20
+	rounds := 9
 	if long {
 		rounds = 200
 	}

@@ -17,7 +17,7 @@ import (
 func TestWaitGroupDeath(t *testing.T) {
 	t.Parallel()
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
-		for range 5 {
+		for range times(2) {
 			seg := newSegment(t)
 			g := newWaitGroup(t, seg, "g", undo)
 			dying, waiter := startWaitGroupAgent(t, seg), startWaitGroupAgent(t, seg)
