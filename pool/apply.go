@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -70,6 +71,7 @@ func send[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w, to *waiter, 
 	}
 	fill(p, t, to, i, 0, 1)
 	p.calls[i].future = f
+	p.calls[i].kept = f == nil // the end of the pool waits for futures anyway
 	if err := p.submit(ctx, slots, false); err != nil {
 		return 0, err
 	}
@@ -129,9 +131,13 @@ func settle[A, R any](p *Pool, t *Task[A, R], i uint32, scratch *[]byte) (r R, a
 	kind := c.got.kind
 	b, err := p.result(i, scratch, kind == kindValue && !t.rets.isWire())
 	if err != nil {
-		return r, false, err
+		return r, false, cmp.Or(p.tooLate(), err)
 	}
 	r, err = t.open(kind, b)
+	if late := p.tooLate(); late != nil {
+		var none R
+		return none, false, late
+	}
 	if err != nil && p.terminated.Load() { // its context has ended for that
 		<-p.alive.Done() // at once
 		return r, false, context.Cause(p.alive)
@@ -144,6 +150,15 @@ func settle[A, R any](p *Pool, t *Task[A, R], i uint32, scratch *[]byte) (r R, a
 		p.again(i, after, err)
 	}
 	return r, retry, err
+}
+
+// tooLate is why what has just been read in shared memory may be something else: the pool has ended, and the memory was closed
+// before the end of the read. It is nil when the read has come in time.
+func (p *Pool) tooLate() error {
+	if p.s.Closed() {
+		return context.Cause(p.alive) // it ends before
+	}
+	return nil
 }
 
 // result is what the worker has left in slot i: in memory that no other process can write, unless its reader copies it once

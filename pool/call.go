@@ -21,7 +21,8 @@ type call struct {
 	delayed  bool        // live, but it is not yet time to try again, or there is no room for its argument
 	homeless bool        // delayed for want of room
 	listed   bool        // its result has come, and its waiter has not been told yet
-	owed     bool        // not live, but pending: it may run again because of its error
+	kept     bool        // pending until its waiter has read the result: Close waits for that
+	owed     bool        // not live, but pending: it may run again because of its error, or is kept
 	split    bool        // its worker died: its arguments are to run one by one; the one that ran was slot.at
 	err      error       // instead of a result
 	future   settler     // of ApplyAsync, else nil
@@ -102,7 +103,7 @@ func (p *Pool) deliver(i uint32) (gone bool) {
 	if c.err == nil && !c.split {
 		c.got = p.slots[i].look(c.count)
 	}
-	if c.owed = c.options.Retry != nil; !c.owed {
+	if c.owed = c.options.Retry != nil || c.kept; !c.owed {
 		p.settled()
 	}
 	if !c.since.IsZero() && c.err == nil {

@@ -87,6 +87,10 @@ func (p *Pool) withoutStuck(slots []uint32) (ours []uint32) {
 	for _, i := range slots {
 		if c := &p.calls[i]; c.stuck {
 			c.left = true
+			if c.owed {
+				c.owed = false
+				p.settled()
+			}
 			c.forget() // its waiter has seen the result, and must not be told of another one
 		} else {
 			ours = append(ours, i)

@@ -65,6 +65,9 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 	r.landed(i)
 	isVector := c.got.kind == kindVector && r.t.rets.way == wayRaw
 	b, failed := r.p.result(i, &r.w.scratch, isVector)
+	if late := r.p.tooLate(); late != nil {
+		return false, late
+	}
 	if c.err != nil {
 		failed = c.err
 	}
@@ -107,9 +110,12 @@ func (r *run[A, R]) openVector(index, count int, b []byte, large bool, hand func
 		kept := bytesOfSlice(&into, r.t.rets.size)
 		copy(kept, b)
 		r.t.rets.bools.Mend(kept)
-		return true, nil
+		return true, r.p.tooLate()
 	}
 	r.vector = append(r.vector[:0], b...)
+	if late := r.p.tooLate(); late != nil {
+		return false, late
+	}
 	if large && r.lazy {
 		r.releaseDone()
 	}
@@ -151,7 +157,11 @@ func (r *run[A, R]) split(i uint32) error {
 	if err != nil {
 		return err
 	}
-	args, err := r.t.form().argumentsIn(slices.Clone(b), c.count) // the block goes with the slot
+	b = slices.Clone(b) // the block goes with the slot
+	if late := r.p.tooLate(); late != nil {
+		return late
+	}
+	args, err := r.t.form().argumentsIn(b, c.count)
 	if err != nil {
 		return err
 	}

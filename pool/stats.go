@@ -9,7 +9,7 @@ type Stats struct {
 	Killed     int     // workers that died and were replaced
 	Recycled   int     // workers that were replaced because of MaxTasksPerWorker, RecycleMemory or Restart
 	Retried    int     // attempts after the first, of tasks whose worker died or whose Retry said so
-	Pending    int     // tasks that are queued or running
+	Pending    int     // tasks that are queued or running, and those whose results callers of Apply are about to read
 	Queued     int     // of them, those that no worker has begun
 	LogDropped uint64  // records of workers that Options.Log has not got, because the log was full
 	Total      Latency // from the submission of a task, or chunk, to its result
