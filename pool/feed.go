@@ -138,18 +138,18 @@ func (f *feeder[A]) some(int, [][]byte) (content, int) { return content{}, 0 }
 // it is told, and then the call is woken for the next one if it is hungry.
 //
 // It panics, or ends the goroutine, as the iterator did.
-func (f *feeder[A]) next(patience time.Duration, hungry bool) (b []byte, err error, there bool, end *feedEnd) {
+func (f *feeder[A]) next(patience time.Duration, hungry bool) (b []byte, there bool, end *feedEnd, err error) {
 	if f.at == len(f.taken) && !f.fetch(false) {
 		if f.linger(patience); !f.fetch(hungry) {
-			return nil, nil, false, f.over()
+			return nil, false, f.over(), nil
 		}
 	}
 	item := f.taken[f.at]
 	f.at++
 	if item.lent != nil {
-		return item.lent, nil, true, nil
+		return item.lent, true, nil, nil
 	}
-	return f.memory[item.from:item.to:item.to], item.err, true, nil
+	return f.memory[item.from:item.to:item.to], true, nil, item.err
 }
 
 // fetch takes all arguments that were read. The one before them is not needed any more.

@@ -146,7 +146,7 @@ func (r *run[A, R]) one(patience time.Duration) (l load) {
 	if r.over {
 		return l
 	}
-	b, err, there, end := r.source.next(patience, r.hungry())
+	b, there, end, err := r.source.next(patience, r.hungry())
 	switch {
 	case end != nil:
 		r.over, r.failed = true, end.err

@@ -124,13 +124,13 @@ type sliceSource[A any] struct {
 	sent  int
 }
 
-func (s *sliceSource[A]) next(time.Duration, bool) (b []byte, err error, there bool, end *feedEnd) {
+func (s *sliceSource[A]) next(time.Duration, bool) (b []byte, there bool, end *feedEnd, err error) {
 	if s.sent == len(s.args) {
-		return nil, nil, false, &feedEnd{}
+		return nil, false, &feedEnd{}, nil
 	}
 	s.sent++
 	b, err = s.codec.encode(&s.args[s.sent-1])
-	return b, err, true, nil
+	return b, true, nil, err
 }
 
 func (s *sliceSource[A]) allow(int, int, bool) {}

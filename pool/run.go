@@ -46,7 +46,7 @@ type run[A, R any] struct {
 type source interface {
 	// next is the next argument, encoded, valid until the next call. There may be none yet: then the run is woken for it if
 	// it is hungry, and end is not nil if none will ever come.
-	next(patience time.Duration, hungry bool) (b []byte, err error, there bool, end *feedEnd)
+	next(patience time.Duration, hungry bool) (b []byte, there bool, end *feedEnd, err error)
 
 	// allow says how many arguments may be read in all.
 	allow(limit, step int, hungry bool)

@@ -66,7 +66,7 @@ func (t *Task[A, R]) With(o TaskOptions) *Task[A, R] {
 // check says what of the options cannot be.
 func (o *TaskOptions) check() error {
 	if o.Soft < 0 || o.Hard < 0 || o.Deaf < 0 || o.Chunk < 0 {
-		return fmt.Errorf("Soft %v, Hard %v, Deaf %v, Chunk %d: must not be negative", o.Soft, o.Hard, o.Deaf, o.Chunk)
+		return fmt.Errorf("options Soft %v, Hard %v, Deaf %v, Chunk %d: must not be negative", o.Soft, o.Hard, o.Deaf, o.Chunk)
 	}
 	return nil
 }
