@@ -63,6 +63,7 @@ func liveConfined(ctx context.Context) error {
 // What a sandbox or an old kernel refuses of what a pool starts, ends and watches its workers with
 // has a substitute.
 func TestPoolUnderRefusals(t *testing.T) {
+	t.Parallel()
 	const clonePidfd, waitPidfd = 0x1000, 3
 	errnos := []syscall.Errno{unix.EPERM, unix.ENOSYS, unix.EINVAL, unix.EACCES}
 	if testing.Short() {

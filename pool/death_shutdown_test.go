@@ -148,6 +148,7 @@ func TestResizeWhileTasksCrash(t *testing.T) {
 
 // More tasks are queued than any worker gets to see before it is killed, again and again: none is lost, and nothing hangs.
 func TestDeathWithFullBacklog(t *testing.T) {
+	t.Parallel()
 	p := newPool(t, pool.Options{Workers: 1, Attempts: -1})
 	ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 	defer cancel()

@@ -209,6 +209,7 @@ var isBusy = proctest.Register("is busy", func([]string) {
 
 // Usage counts the programs that a worker has started.
 func TestUsageOfPrograms(t *testing.T) {
+	t.Parallel()
 	p := newPool(t, pool.Options{Workers: 1})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -50,6 +50,7 @@ func TestInputNeedsResults(t *testing.T) {
 
 // The end of the context ends a call whose input hangs, and leaving the loop does, too. The results before come first.
 func TestInputHangs(t *testing.T) {
+	t.Parallel()
 	eachInput(t, func(t *testing.T, p *pool.Pool, task *pool.Task[int64, int64], imap imapper) {
 		for _, how := range []string{"context", "break"} {
 			ctx, cancel := context.WithCancelCause(t.Context())

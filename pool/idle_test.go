@@ -56,6 +56,7 @@ func TestIdleTimeoutWhileRunning(t *testing.T) {
 
 // Bursts that come just when workers are about to end: no task is lost.
 func TestIdleTimeoutRace(t *testing.T) {
+	t.Parallel()
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		bursts, timeout := 1000, time.Millisecond //clock: the time-out is the subject
 		if t.Name() == "TestIdleTimeoutRace/processes" {
@@ -85,6 +86,7 @@ func TestIdleTimeoutRace(t *testing.T) {
 
 // A task that nobody waits for any more, and one that waits for another attempt, are no work to start workers for.
 func TestIdleTimeoutStaysIdle(t *testing.T) {
+	t.Parallel()
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		for _, what := range []string{"abandoned", "delayed"} {
 			var w witness

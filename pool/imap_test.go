@@ -151,6 +151,7 @@ func TestReadAhead(t *testing.T) {
 
 // While the first result keeps the others waiting, IMap does not take arguments without end.
 func TestReadAheadWhileTheFirstIsSlow(t *testing.T) {
+	t.Parallel()
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
 		taken := 0

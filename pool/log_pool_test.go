@@ -141,6 +141,7 @@ func (f *feedback) Handle(_ context.Context, r slog.Record) error {
 
 // A listener reports drops also while there is always another record to take.
 func TestDropsAreReportedWhileBusy(t *testing.T) {
+	t.Parallel()
 	seg, _ := logSegment(t)
 	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Capacity: 4096})
 	if err != nil {

@@ -152,6 +152,7 @@ func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
 // Overwriting random words of a pool's own segment, while it works with all kinds of calls, neither ends the parent nor holds it up.
 // SHMKIT_LONG=1 overwrites 10⁸ words.
 func TestScribble(t *testing.T) {
+	t.Parallel()
 	if race.Enabled {
 		t.Skip("it is a data race")
 	}

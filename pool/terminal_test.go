@@ -159,6 +159,7 @@ var interrupted = proctest.Register("interrupted", func(args []string) {
 // A Ctrl-C ends a program with its processes that are no daemons, with those that these have
 // started, and also one that takes no notice, after a grace.
 func TestCtrlCEndsProcesses(t *testing.T) {
+	t.Parallel()
 	if !kernelTellsOfTheDead(t) {
 		t.Skip("the kernel does not tell a process how its parent has ended")
 	}
