@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func TestBatch(t *testing.T) {
 		buf := make([]int64, 7)
 		for {
 			n, err := q.GetBatch(background, buf)
-			if err == ErrClosed {
+			if errors.Is(err, ErrClosed) {
 				break
 			}
 			wantErr(t, err, nil)

@@ -76,7 +76,7 @@ func TestBroadcastBatchErrors(t *testing.T) {
 	mustReadBatch(t, r, 4, 7, 8, 9)
 	wantErr(t, b.Close(), nil)
 	n, err = b.PutBatch([]int64{1})
-	if n != 0 || err != ErrClosed {
+	if n != 0 || !errors.Is(err, ErrClosed) {
 		t.Error(n, err)
 	}
 	_, err = r.GetBatch(background, make([]int64, 4))
@@ -135,7 +135,7 @@ var roleListenInBatches = proctest.Register("listen-in-batches", func(args []str
 		n, err := r.GetBatch(background, vs)
 		var lapped *LappedError
 		switch {
-		case err == ErrClosed:
+		case errors.Is(err, ErrClosed):
 			proctest.Say("%d %d", got, lost)
 			return
 		case errors.As(err, &lapped):

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"runtime"
 
@@ -150,7 +151,7 @@ func (r *Reader[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for {
 			v, err := r.Get(ctx)
-			if err == ErrClosed || !yield(v, err) {
+			if errors.Is(err, ErrClosed) || !yield(v, err) {
 				return
 			}
 			if _, lapped := err.(*LappedError); err != nil && !lapped {

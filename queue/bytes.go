@@ -224,7 +224,7 @@ func (b *Bytes) All(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for {
 			m, err := b.Get(ctx)
-			if err == ErrClosed || !yield(m, err) || err != nil {
+			if errors.Is(err, ErrClosed) || !yield(m, err) || err != nil {
 				return
 			}
 		}

@@ -91,7 +91,7 @@ func checkAfterCrash(t *testing.T, b *Bytes, op string, survived bool) {
 	for {
 		m, err := b.TryGet()
 		if err != nil {
-			if err != ErrEmpty && err != ErrClosed {
+			if err != ErrEmpty && !errors.Is(err, ErrClosed) {
 				t.Fatal(err)
 			}
 			break

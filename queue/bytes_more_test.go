@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"runtime"
@@ -76,7 +77,7 @@ func TestBytesBatch(t *testing.T) {
 	into := make([][]byte, 4)
 	for {
 		n, err := b.GetBatch(background, into)
-		if err == ErrClosed {
+		if errors.Is(err, ErrClosed) {
 			break
 		}
 		wantErr(t, err, nil)

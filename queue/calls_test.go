@@ -3,6 +3,7 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -207,7 +208,7 @@ func TestMembarriersOfAClosedQueue(t *testing.T) {
 		t.Error(err)
 	}
 	for range 1000 {
-		if _, err := q.TryGet(); err != ErrClosed {
+		if _, err := q.TryGet(); !errors.Is(err, ErrClosed) {
 			t.Fatal(err)
 		}
 	}

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -37,7 +38,7 @@ func closeWakes(t *testing.T, policy shmsync.WaitPolicy, name string, op func(co
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			if err := op(background, q); err != ErrClosed {
+			if err := op(background, q); !errors.Is(err, ErrClosed) {
 				t.Errorf("woken with %v", err)
 			}
 		})
@@ -67,7 +68,7 @@ var roleWait = proctest.Register("wait", func(args []string) {
 	if args[1] == "put" {
 		op = putOne
 	}
-	if err := op(background, q); err != ErrClosed {
+	if err := op(background, q); !errors.Is(err, ErrClosed) {
 		exitOn(fmt.Errorf("woken with %v", err))
 	}
 	proctest.Say("closed")

@@ -47,7 +47,7 @@ func (r *ring) front() (p uint64, held proctab.Owner, err error) {
 			return p, nobody, nil
 		case stage == isEmpty && ownerOf(w) == nobody || stage == isReading-perLap:
 			if closed {
-				return p, nobody, ErrClosed
+				return p, nobody, r.over
 			}
 			crashpoint.Here("queue.found.empty")
 			if r.head.closed.Load() == 0 {

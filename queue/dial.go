@@ -157,7 +157,7 @@ func (r *dialer) connect(ctx context.Context, o DialOptions) error {
 // put waits for room in the backlog.
 func (r *dialer) put(ctx context.Context) error {
 	err := r.d.room.Await(ctx, wait.Adaptive, func() bool {
-		if r.err = r.backlog.TryPut(r.of); r.err == ErrClosed || r.refused() && r.err != nil {
+		if r.err = r.backlog.TryPut(r.of); errors.Is(r.err, ErrClosed) || r.refused() && r.err != nil {
 			r.err = errno.ConnectionRefused
 		}
 		return r.err != ErrFull

@@ -11,6 +11,7 @@ var (
 
 	// ErrClosed says that a process has closed the queue, for all of them. A named queue stays closed
 	// when they have ended: [Queue.Reopen] opens it again. A segment that this process has closed is
-	// [shm.ErrClosed] instead.
-	ErrClosed = errors.New("queue: the queue was closed, for all processes: Reopen it (a Queue), or remove it and make it anew")
+	// [shm.ErrClosed] instead. Both are [os.ErrClosed]. That of a Queue names it: [errors.Is] finds
+	// ErrClosed in it, a comparison does not.
+	ErrClosed error = &closedError{}
 )

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -168,7 +169,7 @@ func (m *model) put(t *rapid.T) {
 	default:
 		m.want = append(m.want, m.next)
 	}
-	if err := m.q.TryPut(m.next); err != want {
+	if err := m.q.TryPut(m.next); !errors.Is(err, want) {
 		t.Fatalf("put: %v, want %v", err, want)
 	}
 }
@@ -181,7 +182,7 @@ func (m *model) get(t *rapid.T) {
 			t.Fatalf("get: %d, %v, want %d", v, err, m.want[0])
 		}
 		m.want = m.want[1:]
-	case m.closed && err != ErrClosed, !m.closed && err != ErrEmpty:
+	case m.closed && !errors.Is(err, ErrClosed), !m.closed && err != ErrEmpty:
 		t.Fatalf("get from the empty queue: %d, %v", v, err)
 	}
 }

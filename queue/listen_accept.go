@@ -53,7 +53,7 @@ func (l *listener) Accept() (net.Conn, error) {
 const sweepEvery = 64
 
 func (l *listener) acceptError(err error) error {
-	if l.ctx.Err() != nil || err == ErrClosed || errors.Is(err, shm.ErrClosed) {
+	if l.ctx.Err() != nil || errors.Is(err, ErrClosed) || errors.Is(err, shm.ErrClosed) {
 		err = net.ErrClosed
 	}
 	return &net.OpError{Op: "accept", Net: network, Addr: l.Addr(), Err: err}

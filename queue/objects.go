@@ -3,6 +3,7 @@ package queue
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -159,7 +160,7 @@ func (q *Objects[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for {
 			v, err := q.Get(ctx)
-			if err == ErrClosed || !yield(v, err) {
+			if errors.Is(err, ErrClosed) || !yield(v, err) {
 				return
 			}
 			if _, bad := err.(*DecodeError); err != nil && !bad {

@@ -58,7 +58,7 @@ func (r *ring) closedForPut() error {
 		return shm.ErrClosed
 	}
 	if r.head.closed.Load() != 0 {
-		return ErrClosed
+		return r.over
 	}
 	return nil
 }

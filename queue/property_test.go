@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -70,7 +71,7 @@ func TestQueueProperties(t *testing.T) {
 
 func (m *queueModel) expect(t *rapid.T, err, want error) {
 	t.Helper()
-	if err != want {
+	if !errors.Is(err, want) {
 		t.Fatalf("error %v, want %v; %+v", err, want, m)
 	}
 }

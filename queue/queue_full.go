@@ -35,7 +35,7 @@ func (r *ring) dropOldest() error {
 	s, p, _, err := r.claimGet()
 	switch err {
 	case nil:
-	case ErrEmpty, ErrClosed, errHeld:
+	case ErrEmpty, r.over, errHeld:
 		return nil // there is something new to see
 	default:
 		return err

@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func TestReopen(t *testing.T) {
 		if v, err := other.Get(t.Context()); v != round || err != nil {
 			t.Errorf("got %d, %v", v, err)
 		}
-		if _, err := q.Get(t.Context()); !errors.Is(err, ErrClosed) || !strings.Contains(err.Error(), "Reopen") {
+		if _, err := q.Get(t.Context()); !errors.Is(err, ErrClosed) || !errors.Is(err, os.ErrClosed) || !strings.Contains(err.Error(), "Reopen") || !strings.Contains(err.Error(), `"q"`) {
 			t.Errorf("closed: %v", err)
 		}
 		if err := other.Reopen(); err != nil || q.Closed() {

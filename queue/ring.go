@@ -28,6 +28,7 @@ type ring struct {
 	table  *proctab.Table
 	seg    *segment.Segment
 	bad    error        // an [shm.ErrCorrupt] that names the queue
+	over   error        // an [ErrClosed] that names the queue
 	closer *wait.Closer // of this process's attachment to the segment
 
 	puts end // who puts searches here
@@ -105,6 +106,7 @@ func viewRing(o *segment.Object, size int) (*ring, error) {
 		table:     o.Seg.Table(),
 		seg:       o.Seg,
 		bad:       fmt.Errorf("queue: object %q of %s: %w: its words make no sense", o.Name, o.Seg.Path(), shm.ErrCorrupt),
+		over:      &closedError{o.Name, o.Seg.Path()},
 		closer:    party.Closer,
 		puts:      end{hint: &head.put, every: min(hintEvery, capacity) - 1, passed: isWriting},
 		gets:      end{hint: &head.get, every: min(hintEvery, capacity) - 1, passed: isReading},

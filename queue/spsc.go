@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"runtime"
 
@@ -211,7 +212,7 @@ func (q *SPSC[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for {
 			v, err := q.Get(ctx)
-			if err == ErrClosed || !yield(v, err) || err != nil {
+			if errors.Is(err, ErrClosed) || !yield(v, err) || err != nil {
 				return
 			}
 		}

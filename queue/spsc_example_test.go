@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 
@@ -40,7 +41,7 @@ func ExampleSPSC_Reserve() {
 	}()
 	for {
 		p, err := frames.Peek(ctx)
-		if err == queue.ErrClosed {
+		if errors.Is(err, queue.ErrClosed) {
 			break
 		}
 		if err != nil {

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -77,7 +78,7 @@ func TestSPSCProperties(t *testing.T) {
 
 func (m *spscModel) expect(t *rapid.T, err, want error) {
 	t.Helper()
-	if err != want {
+	if !errors.Is(err, want) {
 		t.Fatalf("error %v, want %v", err, want)
 	}
 }

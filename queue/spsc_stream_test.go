@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -85,7 +86,7 @@ func TestSPSCProcesses(t *testing.T) {
 						see(v)
 					}
 				}
-				if over = err == ErrClosed; !over {
+				if over = errors.Is(err, ErrClosed); !over {
 					wantErr(t, err, nil)
 				}
 			}

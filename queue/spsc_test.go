@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"testing"
 	"time"
@@ -158,7 +159,7 @@ func TestSPSCClose(t *testing.T) {
 		}
 		n++
 	}
-	if _, err := q.Get(background); n != 1 || err != ErrClosed {
+	if _, err := q.Get(background); n != 1 || !errors.Is(err, ErrClosed) {
 		t.Errorf("%d messages, then %v", n, err)
 	}
 	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond) //clock: that the time-out ends the wait is the subject
