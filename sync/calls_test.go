@@ -118,8 +118,8 @@ func TestCallsOfAConversation(t *testing.T) {
 			each := func(a, b uint64) float64 { return float64(a+b) / callTrips }
 			waits, wakes, barriers := each(calls.Waits, other.Waits), each(calls.Wakes, other.Wakes), each(calls.Membarriers, other.Membarriers)
 			t.Logf("a trip takes %.3f waits, %.3f wakes, %.4f membarriers", waits, wakes, barriers)
-			if most := 2 + 10.0/callTrips; waits > most || wakes > most || barriers > 0.01 {
-				t.Error("at most 2 waits, 2 wakes and 0.01 membarriers")
+			if most := 2 + 10.0/callTrips; waits > most || wakes > most || barriers > 0.1 { // a busy machine takes some
+				t.Error("at most 2 waits, 2 wakes and 0.1 membarriers")
 			}
 		})
 	}
