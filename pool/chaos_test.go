@@ -88,6 +88,7 @@ func hunt(t *testing.T, p *pool.Pool, most time.Duration) (stop func() (kills in
 // Workers are recycled at random and killed every 20 ms or so. Each task has its result, the right
 // one, exactly once; nothing is left.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	for name, run := range map[string]func(t *testing.T, ctx context.Context, p *pool.Pool, tasks int){
 		"IMapUnordered/raw":   chaosUnordered(squareOf),
 		"IMapUnordered/chunk": chaosUnordered(squareOf.With(pool.TaskOptions{Chunk: 7})),

@@ -75,6 +75,7 @@ var doneWithout = map[string][]uintptr{
 }
 
 func TestConfinedPoolWorks(t *testing.T) {
+	t.Parallel()
 	for name, calls := range doneWithout {
 		t.Run(name, func(t *testing.T) {
 			for _, errno := range []syscall.Errno{unix.ENOSYS, unix.EPERM} {

@@ -10,6 +10,7 @@ import (
 // What C writes before it ends a worker, or the signal that it ends by, is what the error of the
 // task says.
 func TestCrashInC(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("gcc"); err != nil {
 		t.Skip("no C compiler: ", err)
 	}

@@ -27,6 +27,7 @@ var blast = pool.Define("blast", func(_ context.Context, a struct {
 // A49 in chunks: the argument that is poison fails alone; the others of its chunk, and those after it, have their results, in order. The
 // task is given up after exactly as many kills as there may be.
 func TestDeathInChunk(t *testing.T) {
+	t.Parallel()
 	for _, attempts := range []int{1, 2, 3} {
 		for _, how := range []string{"error", "panic", "goexit", "exit", "segv", "kill", "memory"} {
 			if how == "memory" && (race.Enabled || attempts > 1) {

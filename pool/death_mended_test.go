@@ -26,6 +26,7 @@ var onceDead = pool.Define("once dead", func(_ context.Context, path string) (in
 // A worker that died is replaced, and its task has run again, any number of times. How long that
 // takes is measured in bench.
 func TestDeathIsMended(t *testing.T) {
+	t.Parallel()
 	p := newPool(t, pool.Options{Workers: 1})
 	dir := t.TempDir()
 	const deaths = 21
@@ -41,6 +42,7 @@ func TestDeathIsMended(t *testing.T) {
 
 // 200 workers start, sum a thousand squares and end cleanly.
 func TestManyWorkers(t *testing.T) {
+	t.Parallel()
 	if race.Enabled || testing.Short() {
 		t.Skip("200 processes")
 	}

@@ -24,6 +24,7 @@ var restless = pool.Define("restless", func(_ context.Context, n int64) (int64, 
 
 // A50: the pool is closed, terminated or loses its context while tasks crash. It always ends, and so do all calls.
 func TestShutdownWhileTasksCrash(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(t *testing.T, p *pool.Pool, cancel func()) (want error){
 		"Close": func(t *testing.T, p *pool.Pool, _ func()) error {
 			if err := p.Close(); err != nil {
@@ -113,6 +114,7 @@ func shutdownRound(t *testing.T, end func(*testing.T, *pool.Pool, func()) error)
 
 // The pool is resized all the time while its workers crash, are killed and fall asleep: each task has its result.
 func TestResizeWhileTasksCrash(t *testing.T) {
+	t.Parallel()
 	var w witness
 	p := newPool(t, pool.Options{Workers: 3, Attempts: -1, IdleTimeout: 10 * time.Millisecond, OnWorkerExit: w.note}) //clock: the time-out is the subject
 	ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)

@@ -139,6 +139,7 @@ func outcome(t *testing.T, g grenade, err error, attempts int) (kills int) {
 // A49: each point of a task in its worker, with each way to die there: the outcome of the task, of the others, and of the
 // pool.
 func TestDeath(t *testing.T) {
+	t.Parallel()
 	const attempts = 2
 	options := pool.Options{Workers: 2, Attempts: attempts, MemoryLimit: 256 << 20}
 	hows := []string{"error", "panic", "nil", "goexit", "exit", "exit 0", "segv", "kill", "memory"}

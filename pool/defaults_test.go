@@ -144,6 +144,7 @@ func TestMinWorkers(t *testing.T) {
 
 // The worker of a task that goes on although its caller has gone is killed, and the others are not.
 func TestDeafTask(t *testing.T) {
+	t.Parallel()
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})
 		ctx, cancel := context.WithCancelCause(t.Context())

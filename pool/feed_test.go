@@ -24,6 +24,7 @@ func eachInput(t *testing.T, test func(t *testing.T, p *pool.Pool, task *pool.Ta
 
 // Each argument waits for the result of the one before it.
 func TestInputNeedsResults(t *testing.T) {
+	t.Parallel()
 	eachInput(t, func(t *testing.T, p *pool.Pool, task *pool.Task[int64, int64], imap imapper) {
 		results := make(chan int64, 1)
 		results <- 2

@@ -66,6 +66,7 @@ func TestIMap(t *testing.T) {
 
 // Results of tasks of very different length still come in order, the quick ones at once without it.
 func TestIMapOrder(t *testing.T) {
+	t.Parallel()
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
 		args := []time.Duration{300 * time.Millisecond, 1, 2, 3}

@@ -54,6 +54,7 @@ func TestMaxTasksAndChunks(t *testing.T) {
 
 // Many tasks wait while each worker runs one: messages do not pile up until nobody can go on.
 func TestRecyclingUnderFullBacklog(t *testing.T) {
+	t.Parallel()
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		n := 1000
 		if t.Name() == "TestRecyclingUnderFullBacklog/processes" {
@@ -79,6 +80,7 @@ func TestRecyclingUnderFullBacklog(t *testing.T) {
 
 // Workers are killed while the backlog is full.
 func TestDeathsUnderFullBacklog(t *testing.T) {
+	t.Parallel()
 	p := newPool(t, pool.Options{Workers: 1, Backlog: 16, Attempts: 1})
 	a := newTally(t, 40)
 	args := make([]counted, 40)

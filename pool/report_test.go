@@ -42,6 +42,7 @@ func hangAs(_ context.Context, how string) (int64, error) {
 // The error of a task past its hard deadline says where it was; one whose worker cannot answer ends
 // without.
 func TestDeadlineErrorHasStack(t *testing.T) {
+	t.Parallel()
 	local, err := pool.NewLocal(t.Context(), pool.Options{Workers: 1})
 	if err != nil {
 		t.Fatal(err)

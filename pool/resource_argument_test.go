@@ -41,6 +41,7 @@ var askConfigured = pool.Define("ask configured", func(ctx context.Context, _ in
 
 // Each pool opens its resources with its own arguments, of any size; a worker that replaces another one as well.
 func TestResourceArguments(t *testing.T) {
+	t.Parallel()
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		for i, size := range []int{0, 1, 10_000, 3_000_000} { // the last one is larger than Memory
 			in := setting{fmt.Sprint("pool ", i), slices.Repeat([]string{"xxxx"}, size)}

@@ -110,6 +110,7 @@ func TestRoomFirstComesLast(t *testing.T) {
 
 // A loop over IMap whose body calls Apply on the same pool. What the loop leaves unread holds half of Memory, or all of it.
 func TestRoomApplyInLoop(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int{memory / 32, memory / 3} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			eachRoom(t, 2, func(t *testing.T, p *pool.Pool) {
@@ -190,6 +191,7 @@ func TestRoomSubmittedByTask(t *testing.T) {
 
 // Results of a tenth of Memory, of which the consumer is slower than the workers: none is lost.
 func TestRoomSlowConsumer(t *testing.T) {
+	t.Parallel()
 	eachRoom(t, 2, func(t *testing.T, p *pool.Pool) {
 		for _, size := range []int{memory / 10, memory/2 + 1, memory} {
 			seen := map[int64]bool{}
@@ -216,6 +218,7 @@ func TestRoomSlowConsumer(t *testing.T) {
 
 // Map over slices that fill the memory many times, with more workers than fit.
 func TestRoomMap(t *testing.T) {
+	t.Parallel()
 	for _, workers := range []int{2, 16} {
 		eachRoom(t, workers, func(t *testing.T, p *pool.Pool) {
 			for _, size := range []int{memory * 48 / 1024, memory / 3, memory * 2 / 3, memory} {
