@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
@@ -51,11 +52,7 @@ func (s *Segment) beginLife() error {
 		if err != nil {
 			break // such locks are refused
 		}
-		if alone {
-			s.clearStale(s.rebooted())
-			crashpoint.Here("life.cleared")
-		}
-		if shared, err := mapping.ShareByte(life, lifeByte); shared || err != nil {
+		if shared, err := s.shareLife(life, alone); shared || err != nil {
 			return err
 		}
 		if time.Now().After(end) {
@@ -71,6 +68,23 @@ func (s *Segment) beginLife() error {
 		s.clearStale(s.rebooted())
 	}
 	return nil
+}
+
+// shareLife shares the lock of life, and clears what is left of others while it is alone. One that was
+// not alone looks once more when it shares the lock: the process that was alone before may have gone
+// without a clearing. It reports false while another process is alone.
+func (s *Segment) shareLife(life *os.File, alone bool) (shared bool, err error) {
+	if !alone {
+		if shared, err = mapping.ShareByte(life, lifeByte); !shared || err != nil {
+			return shared, err
+		}
+		if alone, err = mapping.TryLockByte(life, lifeByte); !alone { // then the lock is shared as before
+			return true, err
+		}
+	}
+	s.clearStale(s.rebooted())
+	crashpoint.Here("life.cleared")
+	return mapping.ShareByte(life, lifeByte)
 }
 
 // rebooted reports whether the file is known to be older than this boot, or to come from another

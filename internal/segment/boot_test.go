@@ -215,3 +215,40 @@ func TestOpenWaitsForTheFirstOpener(t *testing.T) {
 	}
 	wantError(t, s.Unlink(), lock.ErrLocked, path, "byte 129", "stopped")
 }
+
+// A process that was alone, and has gone before it cleared the table, leaves that to an opener that was
+// just about to share the lock.
+func TestOpenerClearsWhenTheFirstHasGone(t *testing.T) {
+	for range 50 {
+		path := fromOldBoot(t)
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok, err := mapping.TryLockByte(f, lifeByte); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		stop := make(chan struct{})
+		go func() { // it comes and goes
+			defer f.Close()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					mapping.UnlockByte(f, lifeByte)
+					mapping.TryLockByte(f, lifeByte)
+				}
+			}
+		}()
+		s, err := Open(path)
+		close(stop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		recovered(t, s, 1)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
