@@ -87,17 +87,17 @@ func (w *worker) answer() {
 	w.record.answered.Store(serial)
 }
 
-// askStack is the stack of a task that runs, or empty when its worker does not tell. It waits for
-// that for a while, unless the task ends.
+// askStack is the stack of a task that runs, or empty when its worker does not tell, or the task has
+// ended. It waits for the answer for a while: one that nothing takes would stay until the pool ends.
 func (p *Pool) askStack(task lateTask) string {
-	c, serial := task.child, serialOf(task.state)
+	c, serial, owner := task.child, serialOf(task.state), task.child.owner()
 	p.takeReport(c.number, 0) // of an earlier one that was too late
 	c.record.asked.Store(serial)
 	c.ring()
 	pause := 100 * time.Microsecond
 	for end := time.Now().Add(stackGrace); c.record.answered.Load() != serial && time.Now().Before(end); pause = min(2*pause, 5*time.Millisecond) {
-		if p.slots[task.slot].state.Load() != task.state {
-			return ""
+		if c.owner() != owner {
+			return "" // the worker has ended; what it has left is taken before the next one comes
 		}
 		select {
 		case <-time.After(pause):
@@ -105,7 +105,11 @@ func (p *Pool) askStack(task lateTask) string {
 			return ""
 		}
 	}
-	return string(p.takeReport(c.number, maxStack))
+	stack := p.takeReport(c.number, maxStack)
+	if p.slots[task.slot].state.Load() != task.state {
+		return ""
+	}
+	return string(stack)
 }
 
 // goroutineID is the number of the calling goroutine.
