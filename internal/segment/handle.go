@@ -44,6 +44,9 @@ func (o *Object) Marshal() ([]byte, error) {
 		return nil, err
 	}
 	if s.entry(o.index).state.Load() != o.serial<<serialShift|stateLive {
+		if o.Closed() {
+			return nil, s.closed()
+		}
 		return nil, o.removed()
 	}
 	b := make([]byte, handleBytes, handleBytes+len(s.path))
@@ -104,6 +107,9 @@ func (s *Segment) openAt(p place) (*Object, error) {
 }
 
 func (o *Object) removed() error {
+	if o.Seg.Closed() { // then its entry may have been that of memory which this process has left
+		return o.Seg.closed()
+	}
 	return fmt.Errorf("%s: object %q (number %d) %w: make a new one", o.Seg.path, o.Name, o.serial, ErrRemoved)
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"runtime"
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/lock"
@@ -47,7 +48,11 @@ var roleHandle = proctest.Register("handle", func(args []string) {
 			proctest.Say("%v", err)
 		default:
 			o.Payload[1] = o.Payload[0] + 1
-			proctest.Say("%d of %q in %d", o.Payload[0], o.Name, len(attached))
+			attachedMu.Lock()
+			n := len(attached)
+			attachedMu.Unlock()
+			proctest.Say("%d of %q in %d", o.Payload[0], o.Name, n)
+			runtime.KeepAlive(o) // without it the segment may be left
 		}
 	}
 })
