@@ -72,8 +72,9 @@ func (v versus) run(b *testing.B) {
 
 func (v versus) report(b *testing.B, ours, its []turn) {
 	if v.show&onlyAsleep != 0 {
-		b.ReportMetric(float64(len(asleepTurns(its))), "asleep-turns")
-		if slept := asleepTurns(its); len(slept) > 0 {
+		slept := asleepTurns(its)
+		b.ReportMetric(float64(len(slept)), "asleep-turns")
+		if len(slept) > 0 {
 			ours, its = pickTurns(ours, slept), pickTurns(its, slept)
 		}
 	}
