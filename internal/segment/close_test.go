@@ -166,8 +166,11 @@ func TestForgottenSegmentStaysAttached(t *testing.T) {
 func TestCloseNamesHeldLocks(t *testing.T) {
 	s := fresh(t, small)
 	other := again(t, s)
+	var objects []*Object // reachable to the end, as those of a user's handles are: Close asks no others
+	defer func() { runtime.KeepAlive(objects) }()
 	lockOf := func(s *Segment, name string) *lock.Mutex {
 		o := made(t, s, name, 64)
+		objects = append(objects, o)
 		return o.Local(func() (any, func() bool) {
 			m := lock.NewMutex(s.Party(), o.Payload, 0)
 			return m, m.Held
