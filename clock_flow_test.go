@@ -12,8 +12,9 @@ import (
 // A flow knows which expressions a variable, a field, a parameter or a result of the tests gets its
 // values from.
 type flow struct {
-	fset    *token.FileSet
-	sources map[token.Position][]origin // by where the object is declared, which is the same in every variant of its package
+	fset *token.FileSet
+	// By the place of an object's declaration, which is the same in every variant of its package.
+	sources map[token.Position][]origin
 }
 
 // origin is an expression that something gets its value from.

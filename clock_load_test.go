@@ -70,7 +70,7 @@ type loader struct {
 	clock   *clock
 	overlay map[string][]byte
 	others  map[string]*types.Package // of other modules, by path
-	checked map[string]*types.Package // of this one, by id: a package and its variant for a test are two
+	checked map[string]*types.Package // of this one, by id; a variant for a test has its own
 }
 
 // loadOthers gets the types of what this module imports from others.

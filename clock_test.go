@@ -14,16 +14,17 @@ import (
 	"time"
 )
 
-// Tests do not measure time: on a slow and busy machine, everything takes as long as it likes. So a
-// test neither compares times nor gives a context, a timer, a deadline or a limit of this module
-// less than a minute, which says that something hangs. Where the time-out itself is the subject, so
-// that it must be short, and is at least so long, a comment says so, at the duration, at the place
-// that uses it, or above the function, where gofmt has a space before it:
+// Tests do not measure time, because on a slow and busy machine any step may take any time. So a
+// test does not compare times. It gives a context, a timer, a deadline or a limit of this module at
+// least a minute, which is long enough to say that something hangs. Where the time-out itself is
+// the subject of a test, it must be short, and the test may ask that it is at least so long. A
+// comment says so beside the duration, beside the place that uses it, or above the function, where
+// gofmt puts a space after the slashes:
 //
 //	//clock: REASON
 //
-// A sleep proves nothing either. The few that are left have their reasons in comments on their
-// lines or above.
+// A sleep proves nothing either. Each of the few that are left has its reason in a comment on its
+// line or above.
 const (
 	generous   = time.Minute
 	clockMark  = "//clock:"
@@ -64,7 +65,7 @@ type sleep struct {
 	explained bool
 }
 
-// A clock is what the files of the module, or of a case, have to do with time.
+// A clock collects what the files of the module, or of a case, do with time.
 type clock struct {
 	fset     *token.FileSet
 	root     string
@@ -76,7 +77,7 @@ type clock struct {
 	marks    map[string]map[int]bool // by file, the lines that a mark goes for
 }
 
-// A use is an expression whose value limits time, or is compared with one.
+// A use is an expression that limits a time, or is compared with a time.
 type use struct {
 	expr    ast.Expr
 	info    *types.Info

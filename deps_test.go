@@ -22,8 +22,9 @@ import (
 
 const module = "github.com/shmkit/shmkit"
 
-// layers is policy, the lowest first: a package may import those in earlier rows, and no others of this module. Tests
-// are free. A new package gets a place here; no edge is added to make a build pass.
+// layers is policy, the lowest first: a package may import the packages in earlier rows, and no
+// others of this module. Tests may import any. A new package gets a place here; no edge is added to
+// make a build pass.
 var layers = [][]string{
 	{"internal/environ"},
 	{
@@ -40,7 +41,7 @@ var layers = [][]string{
 	{"pool"},
 }
 
-// outside are the trees that may import any layer. Nothing imports them but they themselves.
+// outside are the trees that may import any layer. No package outside of a tree imports it.
 var outside = []string{"bench", "examples", "cmd", "internal/model", "internal/asleep"}
 
 // bans are imports that only some files may have.
@@ -61,7 +62,7 @@ var bans = []struct {
 	{module + "/internal/proctest", source.isOutside, "a program does not link the test framework"},
 }
 
-// maxLines bounds a file that is no test: what is longer holds more than one thing.
+// maxLines bounds a file that is no test. A longer file holds more than one concept.
 const maxLines = 400
 
 // source is one Go file that is no test.
@@ -136,7 +137,8 @@ func TestImportsPointDownward(t *testing.T) {
 	}
 }
 
-// sources returns the files of all packages of the module, for every system and tag, without the tests.
+// sources returns the files of all packages of the module, for every system and tag, without the
+// tests.
 func sources(t *testing.T) []source {
 	t.Helper()
 	root, err := os.Getwd()
@@ -157,22 +159,24 @@ func sources(t *testing.T) []source {
 	return slices.SortedFunc(maps.Values(files), func(a, b source) int { return strings.Compare(a.path, b.path) })
 }
 
-// readDirs reads every directory of the module, so that the go command knows a cached result to be stale when a file is
-// added: it sees what this process reads, and not what its children do.
+// readDirs reads every directory of the module. The go command caches the result of a test by the
+// files and directories that the test's process reads, but not by those that its children read, so
+// that without this a new file would not make the result stale.
 func readDirs(t *testing.T, root string) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && path != root && entry.IsDir() && strings.HasPrefix(entry.Name(), ".") {
 			return fs.SkipDir
 		}
-		return nil // a file that vanishes meanwhile is no matter
+		return nil // a file may vanish meanwhile
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// listFiles returns the absolute paths of the files that the go command knows, with those left out of this build.
+// listFiles returns the absolute paths of the files that the go command knows, including those
+// that the build with these tags leaves out.
 func listFiles(t *testing.T, tags string) []string {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-tags="+tags, "-json=Dir,GoFiles,CgoFiles,IgnoredGoFiles", "./...")

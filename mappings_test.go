@@ -7,12 +7,15 @@ import (
 	"testing"
 )
 
-// makesMapping are the names of what maps memory past the library that does so for this module.
+// makesMapping are the names of functions and constants that map memory without the library that
+// this module maps memory with.
 var makesMapping = map[string]bool{
-	"Mmap": true, "MmapPtr": true, "SYS_MMAP": true, "SYS_MMAP2": true, "SYS_REMAP_FILE_PAGES": true, "SYS_SHMAT": true, "SysvShmAttach": true,
+	"Mmap": true, "MmapPtr": true, "SYS_MMAP": true, "SYS_MMAP2": true, "SYS_REMAP_FILE_PAGES": true,
+	"SYS_SHMAT": true, "SysvShmAttach": true,
 }
 
-// Every new mapping is made by mmap-go, as the documentation of internal/mapping says. What moves, shrinks or ends one may be ours.
+// TestMappingsAreMadeByOneLibrary shows that mmap-go makes every new mapping. System calls that
+// move, shrink or end a mapping are allowed.
 func TestMappingsAreMadeByOneLibrary(t *testing.T) {
 	for _, s := range sources(t) {
 		if treeOf(s.dir()) != "" { // peers that the benchmarks compare with, and the like
