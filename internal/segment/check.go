@@ -11,6 +11,7 @@ import (
 type Report struct {
 	Objects  int   // live
 	Graves   int   // removed, but still in use
+	Parts    int   // blocks of objects besides the first of each
 	Blocks   int   // that belong to a living process
 	Orphans  int   // blocks that belonged to a dead one, and are freed when space is needed
 	UsedFor  int64 // bytes in blocks in use
@@ -104,6 +105,8 @@ func (s *Segment) listedBlocks() (map[uint64]bool, error) {
 func (s *Segment) checkOwner(off, size uint64, r *Report) error {
 	claimed := s.claimed(off)
 	switch {
+	case isPart(s.block(off).tag.Load()) && claimed:
+		r.Parts++
 	case s.block(off).tag.Load()&ownerTag == 0 && claimed: // an object's
 	case claimed:
 		r.Blocks++

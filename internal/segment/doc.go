@@ -40,6 +40,9 @@
 //
 // Removals are announced, and every process follows: see giveback.go.
 //
+// An object may have parts, which are blocks besides its own that it adopts as it grows. They are
+// freed together with it; see parts.go.
+//
 // Blocks without a name belong to the process that allocated them, or that it gave
 // them to. Those of the dead are freed when somebody needs space.
 //

@@ -72,14 +72,20 @@ func (s *Segment) firstGrave() (first, last uint32, err error) {
 
 // recycle puts a removed entry that nobody uses, and its block, up for reuse, under the lock.
 //
-// What a death leaves behind, for rebuild: a removed entry whose block is free, or a free entry in no list.
+// What a death leaves behind, for rebuild: a removed entry whose block is free, or a free entry in
+// no list; and parts that belong to nothing.
 func (s *Segment) recycle(i uint32) error {
 	return s.disturb(func() error {
 		if err := s.free(s.entry(i).block, uint64(i)+1); err != nil {
 			return err
 		}
 		crashpoint.Here("directory.blockfreed")
+		parts := Kind(s.entry(i).kind).hasParts()
 		s.freeEntryAt(i)
-		return nil
+		if !parts {
+			return nil
+		}
+		crashpoint.Here("directory.partsleft")
+		return s.rebuildHeap() // frees the parts
 	})
 }

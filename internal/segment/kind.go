@@ -31,6 +31,9 @@ const (
 	KindObjects
 	KindPipe
 	KindListener
+	KindDict
+	KindVar
+	KindList
 )
 
 var kindNames = [...]string{
@@ -58,6 +61,9 @@ var kindNames = [...]string{
 	KindObjects:        "Objects",
 	KindPipe:           "Pipe",
 	KindListener:       "listener",
+	KindDict:           "Dict",
+	KindVar:            "Var",
+	KindList:           "List",
 }
 
 func (k Kind) String() string {

@@ -91,6 +91,9 @@ func (s *Segment) claimed(off uint64) bool {
 	if tag&ownerTag != 0 {
 		return !s.table.Dead(ownerOfTag(tag))
 	}
+	if isPart(tag) {
+		return s.partClaimed(tag)
+	}
 	if tag == 0 || tag > uint64(s.usedEntries()) {
 		return false
 	}

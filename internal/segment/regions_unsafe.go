@@ -41,7 +41,7 @@ type entry struct {
 //	off  size  field  written by    invariant
 //	  0     8  word   lock holder   bits 6..62 bytes of the block with its header, bit 0 in use
 //	  8     8  before lock holder   bytes of the block before this one, 0 for the first; derived
-//	 16     8  tag    allocator     who it belongs to: 1 + entry, or ownerTag with an owner id and a mark
+//	 16     8  tag    allocator     what it belongs to: 1 + entry; ownerTag with an owner id and a mark; or a part, see parts.go
 //	 24     8  next   lock holder   free: next block of the free list, an offset; derived
 //	 32     8  prev   lock holder   free: the one before it, or 0; derived. In use: payload
 type block struct {

@@ -1,0 +1,181 @@
+package segment
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+)
+
+// A part is a block that belongs to an object besides the object's own block. An object that grows
+// allocates a block, which is the process's, and adopts it. The parts of a removed object are freed
+// together with it.
+//
+// The tag of a part:
+//
+//	bits  0..31  1 + the object's entry
+//	bit      32  0: no owner id, see ownerTag
+//	bits 33..44  the number that the object has given the part
+//	bits 45..62  the low bits of the object's serial number
+//	bit      63  1
+//
+// After 2^18 objects at one entry the tags repeat: a part that a death has made unreachable then
+// stays until the new object is removed. It is never freed twice.
+const (
+	partTag         = 1 << 63
+	partNumberShift = 33
+	partSerialShift = 45
+	partSerialMask  = 1<<18 - 1
+
+	// MaxPart is the largest number of a part.
+	MaxPart = 1<<12 - 1
+)
+
+// hasParts reports whether objects of this kind may have parts.
+func (k Kind) hasParts() bool { return k == KindDict || k == KindVar || k == KindList }
+
+// partTagOf is the tag of parts with a number of the object at that place.
+func partTagOf(p place, number uint32) uint64 {
+	return partTag | p.serial&partSerialMask<<partSerialShift |
+		uint64(number&MaxPart)<<partNumberShift | uint64(p.index) + 1
+}
+
+func isPart(tag uint64) bool { return tag&(partTag|ownerTag) == partTag }
+
+// partClaimed reports whether the object exists that a tag of a part names. An object that is being
+// freed has lost its own block first: from then on its parts belong to nothing.
+func (s *Segment) partClaimed(tag uint64) bool {
+	i := uint32(tag)
+	if i == 0 || i > s.usedEntries() {
+		return false
+	}
+	e := s.entry(i - 1)
+	state := e.state.Load()
+	return state&stateMask != stateFree && s.owns(i-1, e.block) &&
+		state>>serialShift&partSerialMask == tag>>partSerialShift&partSerialMask
+}
+
+// Adopt makes a block of this process a part of the object. The change is one store.
+//
+// Preconditions: off is what Alloc returned; number is at most [MaxPart]; a word of the object
+// leads to the block, so that a process which repairs the object after a death finds it.
+//
+// Errors: [ErrCorrupt] when there is no such block.
+func (o *Object) Adopt(off uint64, number uint32) error {
+	return o.retag(off, ownerTagOf(o.Seg.Me()), partTagOf(o.place, number), "part.adopted")
+}
+
+// Disown makes a part of the object a block of this process, which then frees it. The change is one
+// store.
+//
+// Errors: [ErrCorrupt] when there is no such part.
+func (o *Object) Disown(off uint64, number uint32) error {
+	return o.retag(off, partTagOf(o.place, number), ownerTagOf(o.Seg.Me()), "part.disowned")
+}
+
+func (o *Object) retag(off, from, to uint64, point string) error {
+	s := o.Seg
+	if off < blockHeaderBytes || !s.blockOK(off-blockHeaderBytes, lineBytes) {
+		return s.corrupt("a part of an object is not in the heap")
+	}
+	b := s.block(off - blockHeaderBytes)
+	if b.word.Load()&inUse == 0 || b.tag.Load() != from {
+		return s.corrupt("a part of an object belongs to something else")
+	}
+	b.tag.Store(to) // with this the block has another owner
+	crashpoint.Here(point)
+	runtime.KeepAlive(s)
+	return nil
+}
+
+// HasPart reports whether there is a part of the object at off. It walks the heap, so that bytes in
+// the middle of a block are not mistaken for one: off may be what a dead process has left behind.
+//
+// Errors: [ErrCorrupt], [lock.ErrClosed], the context's error.
+func (o *Object) HasPart(ctx context.Context, off uint64, number uint32) (has bool, err error) {
+	s, tag := o.Seg, partTagOf(o.place, number)
+	err = s.lockedUnder(ctx, func() error {
+		return s.eachBlock(func(at, word uint64) bool {
+			if at+blockHeaderBytes == off {
+				has = word&inUse != 0 && s.block(at).tag.Load() == tag
+			}
+			return at < off
+		})
+	})
+	return has, err
+}
+
+// Parts counts the parts of the object, and the bytes of their blocks. It walks the heap.
+//
+// Errors: [ErrCorrupt], [lock.ErrClosed], the context's error.
+func (o *Object) Parts(ctx context.Context) (n int, bytes int64, err error) {
+	s, tag := o.Seg, partTagOf(o.place, 0)
+	err = s.lockedUnder(ctx, func() error {
+		return s.eachBlock(func(at, word uint64) bool {
+			if word&inUse != 0 && s.block(at).tag.Load()&^(MaxPart<<partNumberShift) == tag {
+				n++
+				bytes += int64(word & sizeMask)
+			}
+			return true
+		})
+	})
+	return n, bytes, err
+}
+
+// eachBlock walks the heap under the lock until f reports false.
+func (s *Segment) eachBlock(f func(off, word uint64) bool) error {
+	top, err := s.checkedTop()
+	if err != nil {
+		return err
+	}
+	for off := s.geo.heap; off < top; {
+		w := s.block(off).word.Load()
+		size := w & sizeMask
+		if size < lineBytes || size > top-off {
+			return s.corrupt("a block of the heap has an impossible size")
+		}
+		if !f(off, w) {
+			break
+		}
+		off += size
+	}
+	return nil
+}
+
+// TryAllocDirty is [Segment.AllocDirtyContext] that does not ask other processes to give back what
+// they do not need: it is for callers that can make room by themselves.
+func (s *Segment) TryAllocDirty(ctx context.Context, n int) (off uint64, err error) {
+	err = s.lockedUnder(ctx, func() error {
+		if err := s.sweep(sweepFew); err != nil {
+			return err
+		}
+		start, err := s.alloc(uint64(n), ownerTagOf(s.Me()), false)
+		off = start + blockHeaderBytes
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	crashpoint.Here("block.allocated")
+	runtime.KeepAlive(s)
+	return off, nil
+}
+
+// Memory is the whole mapping. A caller looks at the heap only below what [Segment.HeapEnd] has
+// returned.
+func (s *Segment) Memory() []byte { return s.mem }
+
+// HeapStart is the offset at which the heap begins.
+func (s *Segment) HeapStart() uint64 { return s.geo.heap }
+
+// HeapEnd is the offset up to which the heap is reserved: no load below it fails. It never shrinks.
+func (s *Segment) HeapEnd() uint64 {
+	end := s.geo.heap + min(headerIn(s.mem).heapReal.Load(), s.geo.size-s.geo.heap)
+	return s.reach.within(end)
+}
+
+// Start is the offset of the object's payload in the segment.
+func (o *Object) Start() uint64 { return o.start }
+
+// Boot is the boot of the machine, zeros where the system does not tell.
+func Boot() [2]uint64 { return bootID() }
