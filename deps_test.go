@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"internal/environ"},
 	{
 		"internal/cpu", "internal/race", "internal/crashpoint", "internal/futex", "internal/mapping", "internal/elem",
-		"internal/codec", "internal/process", "internal/proctest", "internal/errno", "internal/notice",
+		"internal/codec", "internal/child", "internal/proctest", "internal/errno", "internal/notice",
 	},
 	{"internal/wait"},
 	{"internal/proctab"},

@@ -12,10 +12,10 @@ import (
 // A crew is the workers of a pool, from the parent's side. Guarded by Pool.mu, but for what is said otherwise.
 type crew struct {
 	p        *Pool
-	children []*child // by number
-	size     int      // how many there shall be
-	asleep   int      // how many have ended because there was nothing to do
-	waiting  int      // how many must be ready for New to return
+	children []*supervisor // by number
+	size     int           // how many there shall be
+	asleep   int           // how many have ended because there was nothing to do
+	waiting  int           // how many must be ready for New to return
 }
 
 // Resize changes how many workers there are, from 1 to 480. New ones are started in the background; of those that are too
@@ -62,7 +62,7 @@ func (w *crew) employ(number int) {
 			return
 		}
 	}
-	c := &child{p: w.p, number: number, record: &w.p.records[number], wake: make(chan struct{}, 1)}
+	c := &supervisor{p: w.p, number: number, record: &w.p.records[number], wake: make(chan struct{}, 1)}
 	if number == len(w.children) {
 		w.children = append(w.children, c)
 	} else {
@@ -100,7 +100,7 @@ func (w *crew) wanted() {
 		return
 	}
 	for need := w.p.work - w.awake(); need > 0; need-- {
-		i := slices.IndexFunc(w.children, func(c *child) bool { return c.asleep && !c.gone && len(c.wake) == 0 })
+		i := slices.IndexFunc(w.children, func(c *supervisor) bool { return c.asleep && !c.gone && len(c.wake) == 0 })
 		if i < 0 {
 			return
 		}
@@ -148,7 +148,7 @@ func (w *crew) each(f func(host) error) {
 }
 
 // of finds a worker by its owner id. It takes Pool.mu.
-func (w *crew) of(worker proctab.Owner) (h host, c *child) {
+func (w *crew) of(worker proctab.Owner) (h host, c *supervisor) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	if c = w.find(worker); c == nil {
@@ -157,7 +157,7 @@ func (w *crew) of(worker proctab.Owner) (h host, c *child) {
 	return c.host, c
 }
 
-func (w *crew) find(worker proctab.Owner) *child {
+func (w *crew) find(worker proctab.Owner) *supervisor {
 	for _, c := range w.children {
 		if c.host != nil && c.record.owner.Load() == uint32(worker) {
 			return c
@@ -189,7 +189,7 @@ func (w *crew) interrupt(worker proctab.Owner) {
 }
 
 // ring wakes whatever is there: the worker that waits for orders, or the keeper that waits for work.
-func (c *child) ring() {
+func (c *supervisor) ring() {
 	word := c.record.orderWord(0)
 	c.record.order.Add(orderOne)
 	futex.Wake(word.Addr, 2) // the worker waits for orders, and may wait for room
@@ -197,7 +197,7 @@ func (c *child) ring() {
 }
 
 // stir wakes the keeper.
-func (c *child) stir() {
+func (c *supervisor) stir() {
 	select {
 	case c.wake <- struct{}{}:
 	default:

@@ -66,8 +66,8 @@ func (c *call) late() error {
 // A lateTask is a task past its hard deadline, as it was seen.
 type lateTask struct {
 	slot  uint32
-	state uint64 // of the slot
-	child *child // its worker
+	state uint64      // of the slot
+	child *supervisor // its worker
 }
 
 // overdue finds tasks that are past their hard deadline, under mu, sees to their end, and says when

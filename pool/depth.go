@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/environ"
-	"github.com/shmkit/shmkit/internal/process"
 )
 
 // MaxDepth is how deep processes can be nested: one with so many living ancestors that this package
@@ -18,13 +18,13 @@ const MaxDepth = 8
 // ErrTooDeep says that this process is at [MaxDepth] and cannot start others.
 var ErrTooDeep = errors.New("pool: processes are nested too deep")
 
-// depthEnv tells a process its ancestors: an [process.Identity] for each, the first first, with
+// depthEnv tells a process its ancestors: an [child.Identity] for each, the first first, with
 // commas between. It stays in the environment, so that no program in between breaks the count.
 const depthEnv = "SHMKIT_POOL_DEPTH"
 
 // ancestors are the processes above this one that have not ended. It reports false when the
 // environment makes no sense.
-func ancestors() (living []process.Identity, ok bool) {
+func ancestors() (living []child.Identity, ok bool) {
 	value, _ := environ.Order(depthEnv)
 	if value == "" {
 		return nil, true
@@ -33,10 +33,10 @@ func ancestors() (living []process.Identity, ok bool) {
 		if n < 0 || n > MaxDepth {
 			return nil, false
 		}
-		return make([]process.Identity, n), true
+		return make([]child.Identity, n), true
 	}
 	for text := range strings.SplitSeq(value, ",") {
-		id, err := process.ParseIdentity(text)
+		id, err := child.ParseIdentity(text)
 		if err != nil {
 			return nil, false
 		}
@@ -63,7 +63,7 @@ func nextDepth() (environment string, err error) {
 		return "", fmt.Errorf("%w: this one is %d deep, and at most %d are allowed", ErrTooDeep, depthOfProcess(), MaxDepth)
 	}
 	var b strings.Builder
-	for _, id := range append(living, process.Self()) {
+	for _, id := range append(living, child.Self()) {
 		if b.Len() > 0 {
 			b.WriteByte(',')
 		}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/shmkit/shmkit/internal/process"
+	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
@@ -30,7 +30,7 @@ type WorkerExit struct {
 // ExitUnknown stands for the exit code of a worker or a [Process] that another part of this program
 // has waited for: one that waits for all children, as PID 1 of a container does, or that ignores
 // SIGCHLD. From Linux 6.15 on the exit code is known all the same.
-const ExitUnknown = process.CodeUnknown
+const ExitUnknown = child.CodeUnknown
 
 // kills is the error of a task that its workers have died of.
 func (d WorkerExit) kills(task string, n int) error {
@@ -40,7 +40,7 @@ func (d WorkerExit) kills(task string, n int) error {
 }
 
 // ended looks after what the worker has left, and reports whether there shall be another.
-func (c *child) ended(d WorkerExit) (again bool) {
+func (c *supervisor) ended(d WorkerExit) (again bool) {
 	worker := proctab.Owner(c.record.owner.Load())
 	st := stage(c.record.stage.Load())
 	d.Reason = c.noteEnd(st)
@@ -70,10 +70,10 @@ func (c *child) ended(d WorkerExit) (again bool) {
 
 // asked tells that the worker has ended because it was asked to. No program does that to itself by
 // mistake.
-func asked(d WorkerExit) bool { return d.ExitCode == process.Terminated.Code }
+func asked(d WorkerExit) bool { return d.ExitCode == child.Terminated.Code }
 
 // noteEnd notes that the worker has ended, and says why.
-func (c *child) noteEnd(st stage) (reason string) {
+func (c *supervisor) noteEnd(st stage) (reason string) {
 	p := c.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -109,7 +109,7 @@ func (c *child) noteEnd(st stage) (reason string) {
 // falseStart says why the last of so many workers, which had come so far, did not get to take
 // tasks.
 func falseStart(d WorkerExit, falls int, st stage) error {
-	exit := process.Exit{Code: d.ExitCode, Signal: d.Signal}
+	exit := child.Exit{Code: d.ExitCode, Signal: d.Signal}
 	switch {
 	case d.Signal != "":
 		return fmt.Errorf("pool: %d workers in a row were killed before they took tasks, the last by signal %s: %s", falls, d.Signal, d.Stderr)
@@ -126,21 +126,21 @@ func falseStart(d WorkerExit, falls int, st stage) error {
 // beforeMain says that a new process has ended before it came to Main, with the last that it wrote
 // if that is known. Only of one that has run to its end, or says so itself, it is a fact that the
 // program does not call Main.
-func beforeMain(who string, exit process.Exit, words string) error {
+func beforeMain(who string, exit child.Exit, words string) error {
 	switch exit.Code {
 	case exitNoMain:
 		return ErrNoMain
 	case 0:
-		return fmt.Errorf("%w (%s, which is %s, ended with exit code 0 before it came there)", ErrNoMain, who, process.Program())
+		return fmt.Errorf("%w (%s, which is %s, ended with exit code 0 before it came there)", ErrNoMain, who, child.Program())
 	}
 	if words != "" {
 		words = ": " + words
 	}
-	return fmt.Errorf("pool: %s ended before it came to pool.Main (%v); it is /proc/self/exe, %s, started again%s", who, exit, process.Program(), words)
+	return fmt.Errorf("pool: %s ended before it came to pool.Main (%v); it is /proc/self/exe, %s, started again%s", who, exit, child.Program(), words)
 }
 
 // refusal is why the worker could not open its resources.
-func (c *child) refusal() error {
+func (c *supervisor) refusal() error {
 	b := c.p.takeReport(c.number, maxReport)
 	if n := c.record.length; n > failureBytes {
 		return errors.New("pool: a worker could not open its resources")

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/shmkit/shmkit/internal/process"
+	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
@@ -28,14 +28,14 @@ type goroutine struct {
 	w    *worker
 	gone chan struct{} // closed when it has ended, or is left alone
 	once sync.Once
-	exit process.Exit // immutable once gone is closed
+	exit child.Exit // immutable once gone is closed
 }
 
 // lastLocal numbers the goroutines of all local pools, so that the states of slots tell them apart.
 var lastLocal atomic.Uint32
 
 // launchGoroutine starts a worker as a goroutine.
-func (p *Pool) launchGoroutine(c *child, _ *workerStderr) (host, error) {
+func (p *Pool) launchGoroutine(c *supervisor, _ *workerStderr) (host, error) {
 	me := proctab.Owner(lastLocal.Add(1)) & proctab.OwnerMask
 	w := newWorker(p.table, p.worker(c.number), max(me, 1))
 	w.local = true
@@ -47,12 +47,12 @@ func (p *Pool) launchGoroutine(c *child, _ *workerStderr) (host, error) {
 		} else if err != nil {
 			p.fail(err)
 		}
-		g.leave(process.Exit{})
+		g.leave(child.Exit{})
 	}()
 	return g, nil
 }
 
-func (g *goroutine) leave(exit process.Exit) {
+func (g *goroutine) leave(exit child.Exit) {
 	g.once.Do(func() {
 		g.exit = exit
 		close(g.gone)
@@ -61,7 +61,7 @@ func (g *goroutine) leave(exit process.Exit) {
 
 func (g *goroutine) PID() int { return os.Getpid() }
 
-func (g *goroutine) Wait() process.Exit {
+func (g *goroutine) Wait() child.Exit {
 	<-g.gone
 	return g.exit
 }
@@ -74,11 +74,11 @@ func (g *goroutine) Terminate() error {
 // Kill leaves the goroutine alone: it cannot be ended.
 func (g *goroutine) Kill() error {
 	g.w.stop(ErrClosed)
-	g.leave(process.Killed)
+	g.leave(child.Killed)
 	return nil
 }
 
-func (g *goroutine) Usage() (process.Usage, error) { return process.OwnUsage() }
+func (g *goroutine) Usage() (child.Usage, error) { return child.OwnUsage() }
 
 // withoutStuck are those of the slots that no goroutine uses which was left alone. The others are released when it returns.
 func (p *Pool) withoutStuck(slots []uint32) (ours []uint32) {

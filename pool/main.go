@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/environ"
-	"github.com/shmkit/shmkit/internal/process"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -66,8 +66,8 @@ func Main() {
 		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)
 		os.Exit(exitNoPool)
 	}
-	process.OnTerminate(w.dismiss)
-	process.BindGroup() // without it the parent ends what tasks have started
+	child.OnTerminate(w.dismiss)
+	child.BindGroup() // without it the parent ends what tasks have started
 	go w.outlive(Parent().Sentinel())
 	if err = w.work(); err != nil {
 		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)
@@ -75,7 +75,7 @@ func Main() {
 	w.seg.Close()
 	switch {
 	case !Parent().Alive():
-		process.EndGroup() // nobody else ends what tasks have started
+		child.EndGroup() // nobody else ends what tasks have started
 	case err != nil:
 		os.Exit(exitDefected)
 	}
@@ -91,7 +91,7 @@ func enter(value string) (*worker, error) {
 	if c.Number >= maxWorkers || c.Slots <= 0 || c.Slots > maxBacklog {
 		return nil, fmt.Errorf("%s=%q: no such worker", workerEnv, value)
 	}
-	parent, err := process.WatchParent(c.ParentPID)
+	parent, err := child.WatchParent(c.ParentPID)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func enter(value string) (*worker, error) {
 		return nil, err
 	}
 	become(ProcessInfo{Name: name, Daemon: true, Files: files}, &ParentProcess{name: c.ParentName, pid: c.ParentPID, gone: parent.Gone()})
-	f, err := process.Inherited(workerFD, "pool")
+	f, err := child.Inherited(workerFD, "pool")
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (w *worker) outlive(gone <-chan struct{}) {
 	case <-closed:
 	case <-time.After(lossGrace):
 	}
-	process.EndGroup()
+	child.EndGroup()
 }
 
 var errOrphaned = errors.New("pool: the parent is gone")

@@ -3,7 +3,7 @@ package pool
 import (
 	"time"
 
-	"github.com/shmkit/shmkit/internal/process"
+	"github.com/shmkit/shmkit/internal/child"
 )
 
 // sizePeriod is how often a worker looks how large it is.
@@ -16,6 +16,6 @@ func (w *worker) large() bool {
 		return false
 	}
 	w.sized = now
-	private, err := process.PrivateMemory()
+	private, err := child.PrivateMemory()
 	return err == nil && private >= w.config.RecycleMemory // otherwise nobody knows, and it goes on
 }

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/process"
+	"github.com/shmkit/shmkit/internal/child"
 )
 
 // A Pool is a set of worker processes. Calls are functions, since Go's methods have no type parameters: pool.Apply(ctx, p, task,
@@ -20,7 +20,7 @@ type Pool struct {
 	options   Options
 	local     bool // the workers are goroutines: see NewLocal
 	resources []resourceConfig
-	launch    func(c *child, stderr *workerStderr) (host, error)
+	launch    func(c *supervisor, stderr *workerStderr) (host, error)
 	stderr    *sink
 	files     []*os.File // those of the options, under other numbers
 	log       *LogListener
@@ -130,7 +130,7 @@ func (p *Pool) share() error {
 	if err != nil {
 		return err
 	}
-	if p.files, err = process.Duplicates(o.Files); err != nil { // workers are started until the pool has ended
+	if p.files, err = child.Duplicates(o.Files); err != nil { // workers are started until the pool has ended
 		return fmt.Errorf("pool: %w", err)
 	}
 	if p.table, err = newTable(o.Backlog, o.Memory+argumentBytes(bound)+o.logBytes()); err != nil {

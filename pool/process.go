@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/process"
+	"github.com/shmkit/shmkit/internal/child"
 )
 
 // processes counts those that got their name from this package.
@@ -32,10 +32,10 @@ type Process struct {
 
 	mu       sync.Mutex
 	started  bool
-	argument []byte           // encoded, until it was sent
-	keep     any              // the argument itself: what its handles lead to must stay until they were followed
-	proc     *process.Process // nil before Start
-	failed   error            // of a Start that made no process
+	argument []byte         // encoded, until it was sent
+	keep     any            // the argument itself: what its handles lead to must stay until they were followed
+	proc     *child.Process // nil before Start
+	failed   error          // of a Start that made no process
 }
 
 var errNotStarted = errors.New("pool: the process was not started")
@@ -98,14 +98,14 @@ func (p *Process) launch() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	here, there, err := process.Link()
+	here, there, err := child.Link()
 	if err != nil {
 		return nil, err
 	}
 	defer there.Close()
 	p.letter.Parent = Current().Name
 	p.letter.Files = namesOfFiles(p.options.Files)
-	proc, err := process.Start(process.Spec{
+	proc, err := child.Start(child.Spec{
 		Env: append(p.options.Env[:len(p.options.Env):len(p.options.Env)], depth, fmt.Sprintf("%s=%d", processEnv, os.Getpid())),
 		Dir: p.options.Dir,
 		Own: []*os.File{there}, Files: p.options.Files,
@@ -134,7 +134,7 @@ func (p *Process) launch() (*os.File, error) {
 const patience = 2 * time.Second
 
 // converse sends the letter and the argument, and waits until the process says that it begins.
-func (p *Process) converse(link *os.File, proc *process.Process, argument []byte) error {
+func (p *Process) converse(link *os.File, proc *child.Process, argument []byte) error {
 	defer link.Close()
 	finished := make(chan struct{})
 	defer close(finished)

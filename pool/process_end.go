@@ -4,11 +4,11 @@ import (
 	"context"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/process"
+	"github.com/shmkit/shmkit/internal/child"
 )
 
 // running returns what there is of the process in the system.
-func (p *Process) running() (*process.Process, error) {
+func (p *Process) running() (*child.Process, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/environ"
-	"github.com/shmkit/shmkit/internal/process"
 )
 
 // mainDelay is how long a process that was started as a worker or a [Process] may be in main, at
@@ -31,7 +31,7 @@ func startedHere() bool {
 		if _, ok := environ.Lookup(key); ok {
 			return true
 		}
-		if process.IsOpen(linkFD) { // otherwise no order can have been removed
+		if child.IsOpen(linkFD) { // otherwise no order can have been removed
 			if _, ok := environ.Order(key); ok {
 				return true
 			}

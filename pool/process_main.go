@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/environ"
-	"github.com/shmkit/shmkit/internal/process"
 )
 
 // processEnv tells a process that it is a [Process]: the id of its parent.
@@ -26,7 +26,7 @@ const interruptGrace = 2 * time.Second
 // runProcess applies the limits that this process was started with. If it is a [Process], it runs
 // that and never returns.
 func runProcess() {
-	limited := process.ApplyLimits()
+	limited := child.ApplyLimits()
 	value, ok := environ.Take(processEnv) // what it starts is something else
 	if !ok {
 		if limited != nil {
@@ -35,7 +35,7 @@ func runProcess() {
 		}
 		return
 	}
-	link, err := process.Inherited(linkFD, "link")
+	link, err := child.Inherited(linkFD, "link")
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "pool: process: %v\n", err)
 		os.Exit(exitNoPool)
@@ -48,7 +48,7 @@ func runProcess() {
 		os.Exit(exitNoPool)
 	}
 	r.heed()
-	process.BindGroup() // without it the parent ends what the task has started
+	child.BindGroup() // without it the parent ends what the task has started
 	sendWord(link, nil)
 	link.Close()
 	r.leave(guard(r.letter.Task, func() error { return run(r.ctx) }))
@@ -58,7 +58,7 @@ func runProcess() {
 type resident struct {
 	letter     letter
 	parent     *ParentProcess
-	watch      *process.Parent
+	watch      *child.Parent
 	ctx        context.Context // of the task
 	cancel     context.CancelFunc
 	terminated atomic.Bool // by SIGTERM, or with a parent that was interrupted
@@ -74,7 +74,7 @@ func (r *resident) settle(link *os.File, parentPID string, limited error) (run f
 	if err != nil {
 		return nil, fmt.Errorf("%s=%q makes no sense", processEnv, parentPID)
 	}
-	r.watch, err = process.WatchParent(pid)
+	r.watch, err = child.WatchParent(pid)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (r *resident) settle(link *os.File, parentPID string, limited error) (run f
 // program.
 func (r *resident) heed() {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	process.OnTerminate(func() {
+	child.OnTerminate(func() {
 		r.terminated.Store(true)
 		r.cancel()
 	})
@@ -120,7 +120,7 @@ func (r *resident) heed() {
 		}
 		r.cancel()
 		time.Sleep(grace) // for the task to end
-		process.EndGroup()
+		child.EndGroup()
 	}()
 }
 
@@ -132,13 +132,13 @@ func (r *resident) leave(err error) {
 	Shutdown(r.ctx) // once this process shall end, only its daemons are seen to
 	switch {
 	case r.letter.Daemon && !r.parent.Alive():
-		process.EndGroup() // nobody else ends what the task has started
+		child.EndGroup() // nobody else ends what the task has started
 	case err == nil:
 		os.Exit(0)
 	case r.dismissed(err) && r.interrupt.Load():
-		process.DieInterrupted()
+		child.DieInterrupted()
 	case r.dismissed(err):
-		process.DieTerminated()
+		child.DieTerminated()
 	}
 	os.Exit(1)
 }

@@ -56,7 +56,7 @@ func (p *Pool) renew(number int) (renewed <-chan struct{}, more bool, err error)
 }
 
 // endRenewal notes, under Pool.mu, that the worker has been replaced, or will not be.
-func (c *child) endRenewal() {
+func (c *supervisor) endRenewal() {
 	if c.renewed != nil {
 		close(c.renewed)
 		c.renewed, c.renewing = nil, nil

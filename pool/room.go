@@ -35,7 +35,7 @@ type room struct {
 	limit    int           // bytes of Options.Memory; immutable
 	args     atomic.Int64  // bytes of blocks of arguments; changed without Pool.mu, too
 	short    atomic.Bool   // a line is not empty; written under Pool.mu
-	workers  []*child      // that wait for room for a result
+	workers  []*supervisor // that wait for room for a result
 	homeless []uint32      // slots whose arguments wait to come back
 	callers  []*roomWait   // that wait for room for an argument
 	pause    time.Duration // before the next last resort
@@ -194,7 +194,7 @@ func (p *Pool) waitingArgs() int {
 }
 
 // hopeless says, under mu, that no task but that of c, if any, will give room back: then there is none because the system has none.
-func (p *Pool) hopeless(c *child) bool {
+func (p *Pool) hopeless(c *supervisor) bool {
 	for i := range p.calls {
 		s := p.slots[i].state.Load()
 		if p.calls[i].live && !(c != nil && phaseOf(s) == phaseRunning && workerOf(s) == c.owner()) {
@@ -276,7 +276,7 @@ const (
 )
 
 // grant gives the worker the room that it waits for, under mu. It reports false when there is none yet.
-func (p *Pool) grant(c *child, lastResort bool) bool {
+func (p *Pool) grant(c *supervisor, lastResort bool) bool {
 	word := &c.record.room
 	v := word.Load()
 	n := int(v >> 1)

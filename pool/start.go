@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/process"
+	"github.com/shmkit/shmkit/internal/child"
 )
 
 // What happens when a worker cannot be started, or ends before it takes tasks. One lost thing must not take all: the pool goes
@@ -18,13 +18,13 @@ const (
 
 // notStarted looks after a start that has failed, and reports whether to try again. That is so while another worker is there
 // and the system is only short of something, and otherwise as often as Options.MaxFailedStarts says.
-func (c *child) notStarted(err error) (again bool) {
+func (c *supervisor) notStarted(err error) (again bool) {
 	p := c.p
 	p.mu.Lock()
 	c.falls++
 	falls, alone := c.falls, p.crew.alone()
 	p.mu.Unlock()
-	if !process.IsShortage(err) || alone && c.tooOften(falls) {
+	if !child.IsShortage(err) || alone && c.tooOften(falls) {
 		p.fail(fmt.Errorf("start a worker: %w", err))
 		return false
 	}
@@ -45,7 +45,7 @@ func (w *crew) alone() bool {
 
 // fell notes that a worker has ended before it took tasks, and reports whether another may be started. Before New has
 // returned, one that ends by itself will not do better the next time.
-func (c *child) fell(d WorkerExit, st stage) (again bool) {
+func (c *supervisor) fell(d WorkerExit, st stage) (again bool) {
 	c.p.mu.Lock()
 	c.falls++
 	falls, begun := c.falls, c.p.crew.waiting <= 0
@@ -62,13 +62,13 @@ func (c *child) fell(d WorkerExit, st stage) (again bool) {
 }
 
 // tooOften says whether so many starts in a row are more than may fail.
-func (c *child) tooOften(falls int) bool {
+func (c *supervisor) tooOften(falls int) bool {
 	most := c.p.options.MaxFailedStarts
 	return most >= 0 && falls > most
 }
 
 // rest waits before the next start, the longer the more have failed in a row. It returns early when the keeper may have to end.
-func (c *child) rest(falls int) {
+func (c *supervisor) rest(falls int) {
 	select {
 	case <-time.After(min(startPause<<min(falls-1, 10), startPauseMax)):
 	case <-c.wake:

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/shmkit/shmkit/internal/process"
+	"github.com/shmkit/shmkit/internal/child"
 )
 
 // surroundings are what [Options] and [ProcessOptions] have in common: in what a new process runs.
@@ -49,8 +49,8 @@ func (s surroundings) check() error {
 	return nil
 }
 
-func (s surroundings) limits() process.Limits {
-	return process.Limits{CPUs: s.cpus, Nice: s.nice, Procs: s.procs, Memory: s.memory}
+func (s surroundings) limits() child.Limits {
+	return child.Limits{CPUs: s.cpus, Nice: s.nice, Procs: s.procs, Memory: s.memory}
 }
 
 // MachineShare is an Options.GOMAXPROCS: each worker gets its share of the processors that the pool
@@ -104,7 +104,7 @@ func inheritedFiles(fd int, names []string) ([]*os.File, error) {
 	files := make([]*os.File, len(names))
 	for i, name := range names {
 		var err error
-		if files[i], err = process.Inherited(fd+1+i, name); err != nil {
+		if files[i], err = child.Inherited(fd+1+i, name); err != nil {
 			return nil, fmt.Errorf("option Files[%d]: %w", i, err)
 		}
 	}

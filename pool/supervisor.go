@@ -5,21 +5,21 @@ import (
 	"slices"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/process"
+	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
 // A host is where a worker lives: a process, or a goroutine of this one.
 type host interface {
 	PID() int
-	Wait() process.Exit
+	Wait() child.Exit
 	Terminate() error
 	Kill() error
-	Usage() (process.Usage, error)
+	Usage() (child.Usage, error)
 }
 
-// A child is one place for a worker in the parent: the one that has it now, and its replacements.
-type child struct {
+// A supervisor is one place for a worker in the parent: the one that has it now, and its replacements.
+type supervisor struct {
 	p      *Pool
 	number int
 	record *record
@@ -39,12 +39,12 @@ type child struct {
 }
 
 // owner is the owner id of the worker, 0 before it has one.
-func (c *child) owner() proctab.Owner { return proctab.Owner(c.record.owner.Load()) }
+func (c *supervisor) owner() proctab.Owner { return proctab.Owner(c.record.owner.Load()) }
 
-func (c *child) name() string { return workerName(c.p.options.Label, c.number) }
+func (c *supervisor) name() string { return workerName(c.p.options.Label, c.number) }
 
 // keep starts the worker, and starts another whenever it ends, until it shall be no more.
-func (c *child) keep() {
+func (c *supervisor) keep() {
 	defer c.p.keepers.Done()
 	defer func() {
 		c.p.mu.Lock()
@@ -72,7 +72,7 @@ func (c *child) keep() {
 }
 
 // awaitWork waits until the worker is needed, and reports whether that may still be.
-func (c *child) awaitWork() bool {
+func (c *supervisor) awaitWork() bool {
 	for {
 		c.p.mu.Lock()
 		over := c.over()
@@ -93,13 +93,13 @@ func (c *child) awaitWork() bool {
 }
 
 // over says, under p.mu, whether no worker shall be here any more. From then on it stays so.
-func (c *child) over() bool {
+func (c *supervisor) over() bool {
 	c.gone = c.gone || c.retire || c.p.over()
 	return c.gone
 }
 
 // start starts the worker, unless it shall be no more.
-func (c *child) start(stderr *workerStderr) (host, error) {
+func (c *supervisor) start(stderr *workerStderr) (host, error) {
 	c.p.mu.Lock()
 	over := c.over()
 	c.record.owner.Store(0)
@@ -134,7 +134,7 @@ func (c *child) start(stderr *workerStderr) (host, error) {
 }
 
 // launchProcess starts a worker as a process.
-func (p *Pool) launchProcess(c *child, stderr *workerStderr) (host, error) {
+func (p *Pool) launchProcess(c *supervisor, stderr *workerStderr) (host, error) {
 	config, err := p.worker(c.number).environment()
 	if err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func (p *Pool) launchProcess(c *child, stderr *workerStderr) (host, error) {
 		return nil, err
 	}
 	o := p.options
-	proc, err := process.Start(process.Spec{
+	proc, err := child.Start(child.Spec{
 		Env: append(slices.Clone(o.Env), config, depth), Dir: o.Dir,
 		Own: []*os.File{p.seg.File()}, Files: p.files,
 		Stdout: o.Stdout, Stderr: stderr,

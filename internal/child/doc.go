@@ -1,4 +1,4 @@
-// Package process starts this very program again, waits for it, and ends it.
+// Package child starts this very program again, waits for it, and ends it.
 //
 // A child is the leader of a session and of a process group of its own, so that killing it takes
 // its children with it, a Ctrl-C in the terminal reaches only the parent, and no terminal can stop
@@ -12,7 +12,7 @@
 // none, a thread waits. Another part of the program may wait for all children, or ignore SIGCHLD:
 // then the id may be another process's already, and is not signalled. Linux 6.15 tells the exit
 // code all the same; before, it is [Unknown].
-package process
+package child
 
 import (
 	"errors"
