@@ -76,7 +76,7 @@ func viewBroadcast(o *segment.Object, stride uintptr) (*broadcast, error) {
 		bad:    fmt.Errorf("queue: %v %q of %s: %w: its words make no sense", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt),
 		news:   side{event: lock.NewEventCount(party, head.news[:])},
 	}
-	r.news.event.Subject = o.Subject(lock.RoleGet)
+	r.news.event.Target = o.Target(lock.RoleGet)
 	r.herd = lock.NewHerd(r.news.event)
 	return r, nil
 }

@@ -122,8 +122,8 @@ func viewBytes(o *segment.Object) (*bytesRing, error) {
 	}
 	r.freeSeen.Store(head.free.Load())
 	r.tailSeen.Store(head.tail.Load())
-	r.putLock.Subject, r.producers.event.Subject = o.Subject(lock.RolePut), o.Subject(lock.RolePut)
-	r.getLock.Subject, r.consumers.event.Subject = o.Subject(lock.RoleGet), o.Subject(lock.RoleGet)
+	r.putLock.Target, r.producers.event.Target = o.Target(lock.RolePut), o.Target(lock.RolePut)
+	r.getLock.Target, r.consumers.event.Target = o.Target(lock.RoleGet), o.Target(lock.RoleGet)
 	if joinable {
 		r.tasks = newTasks(o, head.joiners[:], o.Payload, bytesHeadBytes+int(size))
 	}

@@ -80,7 +80,7 @@ func deskOf(o *segment.Object) *desk {
 	return o.Local(func() (any, func() bool) {
 		h := listenHeadIn(o.Payload)
 		room := lock.NewEventCount(o.Party(), h.room[:])
-		room.Subject = o.Subject(lock.RoleDial)
+		room.Target = o.Target(lock.RoleDial)
 		return &desk{o: o, head: h, room: room, table: o.Seg.Table()}, nil
 	}).(*desk)
 }

@@ -73,8 +73,8 @@ func viewPipe(o *segment.Object) (*pipe, error) {
 		s.put.single, s.get.single = true, true // under the locks of the Pipe
 		s.put.event = lock.NewEventCount(party, head.events[i].notFull[:])
 		s.get.event = lock.NewEventCount(party, head.events[i].notEmpty[:])
-		s.put.event.Subject = o.Subject(lock.RolePut)
-		s.get.event.Subject = o.Subject(lock.RoleGet)
+		s.put.event.Target = o.Target(lock.RolePut)
+		s.get.event.Target = o.Target(lock.RoleGet)
 	}
 	return p, nil
 }

@@ -114,8 +114,8 @@ func viewRing(o *segment.Object, size int) (*ring, error) {
 		consumers: side{event: lock.NewEventCount(party, head.notEmpty[:])},
 		sample:    max(capacity, sampleEvery) - 1,
 	}
-	r.producers.event.Subject = o.Subject(lock.RolePut)
-	r.consumers.event.Subject = o.Subject(lock.RoleGet)
+	r.producers.event.Target = o.Target(lock.RolePut)
+	r.consumers.event.Target = o.Target(lock.RoleGet)
 	if seats > 0 {
 		r.tasks = newTasks(o, head.joiners[:], o.Payload, int(ringBytes(capacity, stride, 0)))
 	}

@@ -96,7 +96,7 @@ func viewSPSC(o *segment.Object, stride uintptr) (*spsc, error) {
 	}
 	r.put.event = lock.NewEventCount(party, head.notFull[:])
 	r.get.event = lock.NewEventCount(party, head.notEmpty[:])
-	r.put.event.Subject, r.get.event.Subject = o.Subject(lock.RolePut), o.Subject(lock.RoleGet)
+	r.put.event.Target, r.get.event.Target = o.Target(lock.RolePut), o.Target(lock.RoleGet)
 	r.put.single, r.get.single = true, true
 	r.batch = min(giveBack, r.capacity()/2+1)
 	r.put.look = func() bool { r.put.err = r.room(roughly); return r.put.err != ErrFull }

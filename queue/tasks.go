@@ -35,7 +35,7 @@ func newTasks(o *segment.Object, joiners, mem []byte, end int) *tasks {
 		seats: seatsIn(mem[seatsAt(end):]), me: o.Seg.Me(), table: o.Seg.Table(),
 		joiners: lock.NewEventCount(o.Party(), joiners),
 	}
-	k.joiners.Subject = o.Subject(lock.RoleJoin)
+	k.joiners.Target = o.Target(lock.RoleJoin)
 	return k
 }
 

@@ -57,8 +57,8 @@ func TestContextsOfTheDirectory(t *testing.T) {
 
 // waitsForDirectory says that a process waits for the directory's lock.
 func waitsForDirectory(seg *shm.Segment) (waits bool) {
-	seg.Internal().Party().Board.All(func(p lock.Posting) bool {
-		waits = p.Subject == lock.NewSubject(lock.RoleDirectory, 0, 0)
+	seg.Internal().Party().Waits.All(func(p lock.Wait) bool {
+		waits = p.Target == lock.NewTarget(lock.RoleDirectory, 0, 0)
 		return !waits
 	})
 	return waits

@@ -133,9 +133,9 @@ func (p *player) look(s step, _ context.Context, _ func()) {
 	for o := range p.s.Table().Owners {
 		p.s.Table().Info(o)
 	}
-	p.s.Party().Board.All(func(w lock.Posting) bool {
-		if o, ok := p.s.Awaited(w.Subject); ok {
-			p.s.Holders(o, w.Subject)
+	p.s.Party().Waits.All(func(w lock.Wait) bool {
+		if o, ok := p.s.Awaited(w.Target); ok {
+			p.s.Holders(o, w.Target)
 		}
 		return true
 	})

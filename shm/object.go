@@ -211,7 +211,7 @@ type guarded struct {
 func guardOf(o *segment.Object) *guarded {
 	return o.Local(func() (any, func() bool) {
 		g := &guarded{m: lock.NewMutex(o.Party(), o.Payload, wait.Adaptive)}
-		g.m.Subject = o.Subject(lock.RoleLock)
+		g.m.Target = o.Target(lock.RoleLock)
 		return g, g.m.Held
 	}).(*guarded)
 }

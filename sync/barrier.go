@@ -89,7 +89,7 @@ func (b *Barrier) bind(o *segment.Object) error {
 		return &shm.MismatchError{Segment: o.Seg.Path(), Name: o.Name, Difference: fmt.Sprintf("it is for %d parties, not %d", n, b.want)}
 	}
 	shared := o.Local(func() (any, func() bool) {
-		l := lock.NewBarrier(o.Party(), o.Payload, n, b.options.Wait, o.Subject(lock.RoleBarrier))
+		l := lock.NewBarrier(o.Party(), o.Payload, n, b.options.Wait, o.Target(lock.RoleBarrier))
 		return l, l.Busy
 	}).(*lock.Barrier)
 	if !b.options.Spectator {

@@ -81,8 +81,8 @@ func Blocked(seg *shm.Segment) (*BlockedReport, error) {
 	return r, nil
 }
 
-func postings(s *segment.Segment) (all []lock.Posting, unlisted int) {
-	unlisted = s.Party().Board.All(func(p lock.Posting) bool {
+func postings(s *segment.Segment) (all []lock.Wait, unlisted int) {
+	unlisted = s.Party().Waits.All(func(p lock.Wait) bool {
 		all = append(all, p)
 		return true
 	})
@@ -92,13 +92,13 @@ func postings(s *segment.Segment) (all []lock.Posting, unlisted int) {
 // A link is a BlockedWait with what the program needs to know about it.
 type link struct {
 	BlockedWait
-	posting lock.Posting
+	posting lock.Wait
 	needed  []proctab.Owner // it goes on for as long as one of them does nothing
 }
 
 // describe says what a posting is about; false when that is not known, as the object is gone, or the board damaged.
-func describe(s *segment.Segment, p lock.Posting) (w link, ok bool) {
-	role := p.Subject.Role()
+func describe(s *segment.Segment, p lock.Wait) (w link, ok bool) {
+	role := p.Target.Role()
 	w.posting = p
 	w.BlockedWait = BlockedWait{Process: processOf(s, p.Owner), Role: role.String(), Since: p.Since}
 	var holders []proctab.Owner
@@ -106,12 +106,12 @@ func describe(s *segment.Segment, p lock.Posting) (w link, ok bool) {
 		w.Object, w.Kind = "(directory)", "directory"
 		holders = s.DirectoryHolders()
 	} else {
-		o, ok := s.Awaited(p.Subject)
+		o, ok := s.Awaited(p.Target)
 		if !ok {
 			return w, false
 		}
 		w.Object, w.Kind = o.Name, o.Kind.String()
-		holders = s.Holders(o, p.Subject)
+		holders = s.Holders(o, p.Target)
 	}
 	for _, h := range holders {
 		w.Holders = append(w.Holders, processOf(s, h))

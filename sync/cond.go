@@ -81,7 +81,7 @@ func (c *Cond) bind(o *segment.Object) error {
 	c.o = o
 	c.c = o.Local(func() (any, func() bool) {
 		l := lock.NewCond(o.Party(), o.Payload, c.policy)
-		l.Subject, l.Keep = o.Subject(lock.RoleCond), o
+		l.Target, l.Keep = o.Target(lock.RoleCond), o
 		return l, l.Held
 	}).(*lock.Cond)
 	return nil

@@ -28,11 +28,11 @@ func (e *DeadlockError) Error() string {
 func (e *DeadlockError) Unwrap() error { return ErrDeadlock }
 
 // detector makes the error for locks of the segment, if that is wanted.
-func detector(s *segment.Segment, wanted bool) func([]lock.Posting) error {
+func detector(s *segment.Segment, wanted bool) func([]lock.Wait) error {
 	if !wanted {
 		return nil
 	}
-	return func(cycle []lock.Posting) error {
+	return func(cycle []lock.Wait) error {
 		cycle[0].Since = time.Now()
 		e := &DeadlockError{}
 		for _, p := range cycle {

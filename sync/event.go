@@ -59,7 +59,7 @@ func (e *Event) bind(o *segment.Object) error {
 	e.o = o
 	e.e = o.Local(func() (any, func() bool) {
 		l := lock.NewEvent(o.Party(), o.Payload, e.policy)
-		l.SetSubject(o.Subject(lock.RoleEvent))
+		l.SetTarget(o.Target(lock.RoleEvent))
 		l.Keep = o
 		return l, nil
 	}).(*lock.Event)

@@ -94,7 +94,7 @@ func (m *Mutex) bind(o *segment.Object) error {
 // follows the lock.
 func mutexIn(o *segment.Object, policy WaitPolicy) *lock.Mutex {
 	l := lock.NewMutex(o.Party(), o.Payload, policy)
-	l.Subject = o.Subject(lock.RoleLock)
+	l.Target = o.Target(lock.RoleLock)
 	l.RecordDeaths(o.Payload[lock.RegionBytes:])
 	return l
 }

@@ -71,7 +71,7 @@ func (o *Once) bind(object *segment.Object) error {
 	o.shared = object.Local(func() (any, func() bool) {
 		body := onceIn(object.Payload)
 		m := lock.NewMutex(object.Party(), body.lock[:], o.policy)
-		m.Subject = object.Subject(lock.RoleOnce)
+		m.Target = object.Target(lock.RoleOnce)
 		return &once{m: m, body: body}, m.Held
 	}).(*once)
 	return nil

@@ -88,7 +88,7 @@ func (m *RWMutex) bind(o *segment.Object) error {
 		if l == nil {
 			return l, nil
 		}
-		l.Subjects(o.Subject(lock.RoleLock), o.Subject(lock.RoleRLock), o.Subject(lock.RoleDrain))
+		l.Targets(o.Target(lock.RoleLock), o.Target(lock.RoleRLock), o.Target(lock.RoleDrain))
 		l.Keep = o
 		return l, l.Held
 	}).(*lock.RWMutex)
@@ -199,7 +199,7 @@ func (m *RWMutex) LockRepair(ctx context.Context, repair func(*OwnerDiedError) e
 // lock.
 func (m *RWMutex) waitedToWrite(ctx context.Context, err error) error {
 	if holder, _ := m.l.Holding(); holder == 0 && isOver(ctx, err) {
-		if readers := m.names(m.o.Seg.Holders(m.o, m.o.Subject(lock.RoleDrain))); readers != "" {
+		if readers := m.names(m.o.Seg.Holders(m.o, m.o.Target(lock.RoleDrain))); readers != "" {
 			return fmt.Errorf("%s: %v: read-locked by %s since %s or earlier: %w",
 				m.title(), lock.RoleLock, readers, m.l.DrainedSince().Format(clock), err)
 		}

@@ -113,7 +113,7 @@ func (s *Semaphore) bind(o *segment.Object) error {
 	s.o = o
 	s.s = o.Local(func() (any, func() bool) {
 		l := lock.NewSemaphore(o.Party(), o.Payload, spec, s.policy)
-		l.SetSubject(o.Subject(lock.RoleAcquire))
+		l.SetTarget(o.Target(lock.RoleAcquire))
 		return l, l.Held
 	}).(*lock.Semaphore)
 	return nil

@@ -49,7 +49,7 @@ func (h *handle) waited(ctx context.Context, err error, role lock.Role, wanted s
 		return err
 	}
 	text := fmt.Sprintf("%s: %s", h.title(), wanted)
-	owners := h.o.Seg.Holders(h.o, h.o.Subject(role))
+	owners := h.o.Seg.Holders(h.o, h.o.Target(role))
 	if role == lock.RoleBarrier { // the caller has come, and given up
 		me := h.o.Seg.Party().Member.ID()
 		owners = slices.DeleteFunc(owners, func(o proctab.Owner) bool { return o == me })

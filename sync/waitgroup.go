@@ -82,7 +82,7 @@ func (g *WaitGroup) bind(o *segment.Object) error {
 	g.o = o
 	g.g = o.Local(func() (any, func() bool) {
 		l := lock.NewWaitGroup(o.Party(), o.Payload, undo, g.policy)
-		l.SetSubject(o.Subject(lock.RoleWaitGroup))
+		l.SetTarget(o.Target(lock.RoleWaitGroup))
 		return l, l.Held
 	}).(*lock.WaitGroup)
 	return nil

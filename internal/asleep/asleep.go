@@ -24,8 +24,8 @@ func Await(t testing.TB, seg any, n int) {
 func AwaitFor(t testing.TB, seg any, object string, n int) {
 	t.Helper()
 	proctest.Eventually(t, proctest.Hang, func() bool {
-		return count(t, seg, func(s *segment.Segment, p lock.Posting) bool {
-			o, ok := s.Awaited(p.Subject)
+		return count(t, seg, func(s *segment.Segment, p lock.Wait) bool {
+			o, ok := s.Awaited(p.Target)
 			return ok && o.Name == object
 		}) >= n
 	}, fmt.Sprintf("%d waits for %s sleep", n, object))
@@ -35,7 +35,7 @@ func AwaitFor(t testing.TB, seg any, object string, n int) {
 func AwaitIn(t testing.TB, seg any, pid, n int) {
 	t.Helper()
 	proctest.Eventually(t, proctest.Hang, func() bool {
-		return count(t, seg, func(s *segment.Segment, p lock.Posting) bool {
+		return count(t, seg, func(s *segment.Segment, p lock.Wait) bool {
 			who, ok := s.Table().Info(p.Owner)
 			return ok && who.PID == pid
 		}) >= n
@@ -51,11 +51,11 @@ func AwaitOrEnd(t testing.TB, seg any, n int, child *proctest.Child) {
 	}, fmt.Sprintf("%d waits sleep, or the child ends", n))
 }
 
-func everything(*segment.Segment, lock.Posting) bool { return true }
+func everything(*segment.Segment, lock.Wait) bool { return true }
 
 // count is how many waits of the segment are of that kind. Those that found no place on the list
 // are of any.
-func count(t testing.TB, seg any, kind func(*segment.Segment, lock.Posting) bool) (n int) {
+func count(t testing.TB, seg any, kind func(*segment.Segment, lock.Wait) bool) (n int) {
 	t.Helper()
 	s, ok := seg.(*segment.Segment)
 	if outer, is := seg.(interface{ Internal() *segment.Segment }); is {
@@ -64,7 +64,7 @@ func count(t testing.TB, seg any, kind func(*segment.Segment, lock.Posting) bool
 	if !ok || s.Closed() {
 		t.Fatalf("%T is no open segment", seg)
 	}
-	unlisted := s.Party().Board.All(func(p lock.Posting) bool {
+	unlisted := s.Party().Waits.All(func(p lock.Wait) bool {
 		if kind(s, p) {
 			n++
 		}

@@ -44,7 +44,7 @@ func (m *Mutex) compete(ctx context.Context, t takeover) error {
 	}
 	a := attempt{m: m, takeover: t, spin: newSpin(m.policy, firstPause)}
 	err := a.run(ctx)
-	m.party.Board.withdraw(a.posted)
+	m.party.Waits.remove(a.listed)
 	<-m.gate
 	runtime.KeepAlive(m)
 	return err
@@ -58,7 +58,7 @@ type attempt struct {
 	slept bool      // it may have used up a wake-up
 
 	takeover
-	posted posting
+	listed listing
 }
 
 // run spins for a while, then sleeps, until it has the lock or a reason to go without.
@@ -143,19 +143,19 @@ func (a *attempt) rest(ctx context.Context) (done bool, err error) {
 
 // post puts the wait on the board before its first sleep. It returns an error when that has closed a cycle.
 func (a *attempt) post() error {
-	if a.posted != 0 {
+	if a.listed != 0 {
 		return nil
 	}
-	a.posted = a.m.party.Board.post(a.m.Subject)
-	if a.posted == 0 || a.deadlock == nil {
+	a.listed = a.m.party.Waits.add(a.m.Target)
+	if a.listed == 0 || a.deadlock == nil {
 		return nil
 	}
 	return a.m.closesCycle(a.deadlock)
 }
 
 // closesCycle returns what deadlock makes of the cycle that a wait of this process for the lock closes; nil when there is none.
-func (m *Mutex) closesCycle(deadlock func([]Posting) error) error {
-	if cycle := m.party.Board.cycle(m.Subject); cycle != nil {
+func (m *Mutex) closesCycle(deadlock func([]Wait) error) error {
+	if cycle := m.party.Waits.cycle(m.Target); cycle != nil {
 		return deadlock(cycle)
 	}
 	return nil

@@ -42,7 +42,7 @@ func InitBarrier(mem []byte, parties int) { barrierIn(mem).parties.Store(uint32(
 func BarrierParties(mem []byte) int { return int(barrierIn(mem).parties.Load()) }
 
 // NewBarrier views mem, which lies in the party's segment, as a barrier for that many parties. Waits for it are for subject.
-func NewBarrier(p *Party, mem []byte, parties int, policy wait.Policy, subject Subject) *Barrier {
+func NewBarrier(p *Party, mem []byte, parties int, policy wait.Policy, subject Target) *Barrier {
 	h := barrierIn(mem)
 	b := &Barrier{
 		h:       h,
@@ -53,7 +53,7 @@ func NewBarrier(p *Party, mem []byte, parties int, policy wait.Policy, subject S
 		parties: parties,
 		policy:  policy,
 	}
-	b.herd.event.Subject = subject
+	b.herd.event.Target = subject
 	return b
 }
 

@@ -44,8 +44,8 @@ type Cond struct {
 	gate   chan struct{}             // holds one token: the leader's
 	queue  condQueue
 
-	// Subject is what those who wait are reported to wait for; set before the first use.
-	Subject Subject
+	// Target is what those who wait are reported to wait for; set before the first use.
+	Target Target
 
 	// Keep is reachable for as long as a call goes on: the object, whose memory could be used anew else. Set before the first use.
 	Keep any

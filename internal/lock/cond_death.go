@@ -27,7 +27,7 @@ func (c *Cond) claim(ctx context.Context) (*condPlace, error) {
 	for n := range c.seats.len() {
 		if c.seats.seat(n) == seat {
 			sleepers := newSwappedCount(c.party, condBell(c.mem, len(c.seats.seats), n))
-			sleepers.Subject = c.Subject
+			sleepers.Target = c.Target
 			p := &condPlace{number: n, seat: seat, sleepers: sleepers}
 			c.place.Store(p)
 			return p, nil

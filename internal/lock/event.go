@@ -45,8 +45,8 @@ func NewEvent(p *Party, mem []byte, policy wait.Policy) *Event {
 	return &Event{f: eventFlagIn(mem), party: p, herd: Herd{event: newSwappedCount(p, mem[eventCountAt:])}, policy: policy}
 }
 
-// SetSubject says what those who wait are reported to wait for; before the first use.
-func (e *Event) SetSubject(subject Subject) { e.herd.event.Subject = subject }
+// SetTarget says what those who wait are reported to wait for; before the first use.
+func (e *Event) SetTarget(subject Target) { e.herd.event.Target = subject }
 
 // IsSet reports whether the event is set.
 func (e *Event) IsSet() bool {

@@ -22,10 +22,10 @@ type EventCount struct {
 	gate    chan struct{}
 	watch   Watch // of who is past the gate
 
-	posted posting // of who is past the gate
+	listed listing // of who is past the gate
 
-	// Subject is what sleepers are reported to wait for; set before the first use.
-	Subject Subject
+	// Target is what sleepers are reported to wait for; set before the first use.
+	Target Target
 }
 
 // NewEventCount views the first [EventBytes] of mem, which lie in the party's segment, as an event count.
@@ -107,8 +107,8 @@ func (c *EventCount) Await(ctx context.Context, policy wait.Policy, ready func()
 		return err
 	}
 	err := c.await(ctx, policy, ready, extra)
-	c.party.Board.withdraw(c.posted)
-	c.posted = 0
+	c.party.Waits.remove(c.listed)
+	c.listed = 0
 	<-c.gate
 	runtime.KeepAlive(c)
 	return err
@@ -162,8 +162,8 @@ func (c *EventCount) await(ctx context.Context, policy wait.Policy, ready func()
 
 // post puts the wait on the board before its first sleep.
 func (c *EventCount) post() {
-	if c.posted == 0 {
-		c.posted = c.party.Board.post(c.Subject)
+	if c.listed == 0 {
+		c.listed = c.party.Waits.add(c.Target)
 	}
 }
 

@@ -67,10 +67,10 @@ func (h *Herd) follow() <-chan struct{} {
 	return h.left
 }
 
-// leave ends the lead of the caller, and the wait that it has posted for all.
+// leave ends the lead of the caller, and the wait that it has listed for all.
 func (h *Herd) leave() {
-	h.event.party.Board.withdraw(h.event.posted)
-	h.event.posted = 0
+	h.event.party.Waits.remove(h.event.listed)
+	h.event.listed = 0
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.led = false

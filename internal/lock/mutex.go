@@ -19,7 +19,7 @@ type Party struct {
 	Member *proctab.Member
 	Closer *wait.Closer // closed when the process is about to detach
 	Keep   any          // keeps the segment mapped
-	Board  *Board       // where its waits are posted; nil: nowhere
+	Waits  *WaitTable   // where its waits are listed; nil: nowhere
 }
 
 // A Mutex is one process's half of a robust lock in shared memory. Each process
@@ -40,8 +40,8 @@ type Mutex struct {
 	obituary  *atomic.Uint64 // in shared memory; nil: deaths are not dated. See RecordDeaths
 	damaged   func() bool    // whether the death of an owner calls for a repair; nil: always
 
-	// Subject is what waiters for the lock are reported to wait for; set before the first use.
-	Subject Subject
+	// Target is what waiters for the lock are reported to wait for; set before the first use.
+	Target Target
 }
 
 // NewMutex views the first [RegionBytes] of mem, which lie in the party's segment, as a lock.

@@ -18,13 +18,13 @@ type LockOptions struct {
 	// Deadlock makes an error of the cycle of waits that this one would close, before its first
 	// sleep. The first of them is this process's, and what each waits for the next one holds.
 	// Without it there is no search.
-	Deadlock func([]Posting) error
+	Deadlock func([]Wait) error
 }
 
 // A takeover says what an attempt does with a lock whose owner died, and with a cycle of waits.
 type takeover struct {
 	reports  bool // leaves the lock as it is, and reports the death
-	deadlock func([]Posting) error
+	deadlock func([]Wait) error
 }
 
 func (o *LockOptions) takeover() takeover {

@@ -113,9 +113,9 @@ func NewRWMutex(p *Party, mem []byte, policy wait.Policy) *RWMutex {
 	return l
 }
 
-// Subjects says what waits for this lock are posted as: for a writer, for a reader, and for the readers to leave.
-func (l *RWMutex) Subjects(lock, rlock, drain Subject) {
-	l.writers.Subject, l.opened.Subject, l.drained.Subject = lock, rlock, drain
+// Targets says what waits for this lock are posted as: for a writer, for a reader, and for the readers to leave.
+func (l *RWMutex) Targets(lock, rlock, drain Target) {
+	l.writers.Target, l.opened.Target, l.drained.Target = lock, rlock, drain
 }
 
 // Seat is where this process counts its readers, and its key. A caller who adds one there

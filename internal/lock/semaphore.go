@@ -108,8 +108,8 @@ func NewSemaphore(party *Party, mem []byte, p SemaphoreSpec, policy wait.Policy)
 	return s
 }
 
-// SetSubject says what those who wait are reported to wait for; before the first use.
-func (s *Semaphore) SetSubject(subject Subject) { s.event.Subject = subject }
+// SetTarget says what those who wait are reported to wait for; before the first use.
+func (s *Semaphore) SetTarget(subject Target) { s.event.Target = subject }
 
 // AcquireFast takes units that nobody stands in the way of, and reports whether it did. A false says nothing.
 func (s *Semaphore) AcquireFast(n int64) bool {

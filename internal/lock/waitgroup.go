@@ -64,8 +64,8 @@ func NewWaitGroup(party *Party, mem []byte, undo bool, policy wait.Policy) *Wait
 	return g
 }
 
-// SetSubject says what those who wait are reported to wait for; before the first use.
-func (g *WaitGroup) SetSubject(subject Subject) { g.herd.event.Subject = subject }
+// SetTarget says what those who wait are reported to wait for; before the first use.
+func (g *WaitGroup) SetTarget(subject Target) { g.herd.event.Target = subject }
 
 // countedTo returns the word w with that count.
 func countedTo(w uint64, count uint32) uint64 {

@@ -50,7 +50,7 @@ func (s *Segment) announce() {
 func (s *Segment) listen() {
 	s.listening.Do(func() {
 		seen := headerIn(s.mem).removals.Load()
-		s.party.Board.Answer(headerIn(s.mem).asked.Load())
+		s.party.Waits.Answer(headerIn(s.mem).asked.Load())
 		go s.follow(seen)
 	})
 }
@@ -71,7 +71,7 @@ func (s *Segment) follow(seen uint32) {
 		} else {
 			pause = min(2*pause, givePauseMax)
 		}
-		s.party.Board.Answer(asked)
+		s.party.Waits.Answer(asked)
 		rest := min(max(pause, giveShare*time.Since(began)), givePauseMax)
 		for end := time.Now().Add(rest); !s.Closed() && h.asked.Load() == asked && time.Until(end) > 0; {
 			wait.ParkShared(ctx, s.party.Closer, time.Until(end), h.askedWord(asked))
@@ -130,7 +130,7 @@ func (s *Segment) ask(ctx context.Context) bool {
 func (s *Segment) answered(n uint32) bool {
 	all := true
 	s.table.Owners(func(o proctab.Owner) bool {
-		got, listens := s.party.Board.Answered(o)
+		got, listens := s.party.Waits.Answered(o)
 		all = o == s.Me() || !listens || (n-got)<<1 == 0 || int32((n-got)<<1) < 0
 		return all
 	})

@@ -208,7 +208,7 @@ func (s *Segment) view(i uint32, serial uint64) (*Object, error) {
 		Payload: s.mem[start:end:end],
 		place:   place{i, serial},
 		start:   start,
-		party:   &lock.Party{Member: s.party.Member, Closer: wait.NewCloser(), Keep: s.party.Keep, Board: s.party.Board},
+		party:   &lock.Party{Member: s.party.Member, Closer: wait.NewCloser(), Keep: s.party.Keep, Waits: s.party.Waits},
 	}, nil
 }
 

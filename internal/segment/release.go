@@ -87,7 +87,7 @@ func (o *Object) Blank() *Object {
 	closed.Close()
 	b := &Object{
 		Seg: o.Seg, Name: o.Name, Kind: o.Kind, Type: o.Type, place: o.place,
-		party: &lock.Party{Member: o.party.Member, Closer: closed, Keep: o.party.Keep, Board: o.party.Board},
+		party: &lock.Party{Member: o.party.Member, Closer: closed, Keep: o.party.Keep, Waits: o.party.Waits},
 	}
 	b.Payload = scratch(b, len(o.Payload))
 	copy(b.Payload, o.Payload[:min(len(o.Payload), pageBytes)])

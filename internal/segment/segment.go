@@ -103,9 +103,9 @@ func (s *Segment) join(memory *mapping.Memory) error {
 	crashpoint.Here("segment.joined")
 	s.party = &lock.Party{Member: m, Closer: wait.NewCloser(), Keep: &anchor{memory}}
 	board := s.mem[s.geo.board : s.geo.board+uint64(s.geo.slots)*lock.RowBytes]
-	s.party.Board = lock.NewBoard(s.party, board, s.exclusiveHolder)
+	s.party.Waits = lock.NewWaitTable(s.party, board, s.exclusiveHolder)
 	s.lock = lock.NewMutex(s.party, s.mem[lockOffset:lockOffset+lock.RegionBytes], wait.Adaptive)
-	s.lock.Subject = lock.NewSubject(lock.RoleDirectory, 0, 0)
+	s.lock.Target = lock.NewTarget(lock.RoleDirectory, 0, 0)
 	if crashed {
 		s.forget(m.ID().Slot())
 	}

@@ -8,14 +8,14 @@ import (
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
-// Subject names the wait for this object in a role, for the board of those who wait.
-func (o *Object) Subject(role lock.Role) lock.Subject {
-	return lock.NewSubject(role, o.index, o.serial)
+// Target names the wait for this object in a role, for the board of those who wait.
+func (o *Object) Target(role lock.Role) lock.Target {
+	return lock.NewTarget(role, o.index, o.serial)
 }
 
 // Awaited is a view, for reading only, of the object that a wait is for. This process need not have it open: what
 // it reads there may be another object's by then, or garbage. It reports false when there is no such object.
-func (s *Segment) Awaited(sub lock.Subject) (o *Object, ok bool) {
+func (s *Segment) Awaited(sub lock.Target) (o *Object, ok bool) {
 	i := sub.Index()
 	if i >= s.usedEntries() {
 		return nil, false
@@ -32,7 +32,7 @@ func (s *Segment) Awaited(sub lock.Subject) (o *Object, ok bool) {
 }
 
 // exclusiveHolder is who has alone what a wait is for, or 0.
-func (s *Segment) exclusiveHolder(sub lock.Subject) proctab.Owner {
+func (s *Segment) exclusiveHolder(sub lock.Target) proctab.Owner {
 	if o, ok := s.Awaited(sub); ok {
 		return o.exclusiveHolder(sub.Role())
 	}
@@ -65,7 +65,7 @@ func (o *Object) lockFor(role lock.Role) (at int, ok bool) {
 }
 
 // Holders are the living processes for whom a wait goes on, as far as that is known, each once.
-func (s *Segment) Holders(o *Object, sub lock.Subject) (all []proctab.Owner) {
+func (s *Segment) Holders(o *Object, sub lock.Target) (all []proctab.Owner) {
 	switch role := sub.Role(); {
 	case role.IsExclusive():
 		all = []proctab.Owner{o.exclusiveHolder(role)}
@@ -83,9 +83,9 @@ func (s *Segment) Holders(o *Object, sub lock.Subject) (all []proctab.Owner) {
 }
 
 // absent are those of the owners that do not wait for sub themselves.
-func (s *Segment) absent(owners []proctab.Owner, sub lock.Subject) []proctab.Owner {
-	s.party.Board.All(func(p lock.Posting) bool {
-		if p.Subject == sub {
+func (s *Segment) absent(owners []proctab.Owner, sub lock.Target) []proctab.Owner {
+	s.party.Waits.All(func(p lock.Wait) bool {
+		if p.Target == sub {
 			owners = slices.DeleteFunc(owners, func(o proctab.Owner) bool { return o == p.Owner })
 		}
 		return true

@@ -2,32 +2,32 @@ package lock
 
 import "fmt"
 
-// A Subject says what a wait is for: one object of the segment, and one way of waiting for it. 0 is a wait
+// A Target says what a wait is for: one object of the segment, and one way of waiting for it. 0 is a wait
 // that is not reported.
 //
 //	bits  0..31  the low bits of the object's serial number
 //	bits 32..55  the number of its entry in the directory
 //	bits 56..63  Role
-type Subject uint64
+type Target uint64
 
 const (
 	serialBits = 32
 	indexBits  = 24
 )
 
-// NewSubject is the wait in a role for the object with that serial number at entry index of the directory.
-func NewSubject(role Role, index uint32, serial uint64) Subject {
-	return Subject(role)<<(serialBits+indexBits) | Subject(index&(1<<indexBits-1))<<serialBits | Subject(uint32(serial))
+// NewTarget is the wait in a role for the object with that serial number at entry index of the directory.
+func NewTarget(role Role, index uint32, serial uint64) Target {
+	return Target(role)<<(serialBits+indexBits) | Target(index&(1<<indexBits-1))<<serialBits | Target(uint32(serial))
 }
 
 // Role is the way of waiting.
-func (s Subject) Role() Role { return Role(s >> (serialBits + indexBits)) }
+func (s Target) Role() Role { return Role(s >> (serialBits + indexBits)) }
 
 // Index is the number of the object's entry.
-func (s Subject) Index() uint32 { return uint32(s>>serialBits) & (1<<indexBits - 1) }
+func (s Target) Index() uint32 { return uint32(s>>serialBits) & (1<<indexBits - 1) }
 
 // Serial is the low half of the object's serial number.
-func (s Subject) Serial() uint32 { return uint32(s) }
+func (s Target) Serial() uint32 { return uint32(s) }
 
 // A Role is a way of waiting for an object. The numbers are part of the format.
 type Role uint8
@@ -45,7 +45,7 @@ const (
 	RoleWaitGroup                 // for the count to become 0
 	RolePut                       // for room in a queue
 	RoleGet                       // for a message in a queue
-	RoleDirectory                 // for the segment's own lock; the Subject names no object
+	RoleDirectory                 // for the segment's own lock; the Target names no object
 	RoleJoin                      // for all messages of a queue to be done
 	RoleDial                      // for room in the backlog of a listener
 	roleEnd

@@ -7,9 +7,9 @@ import (
 )
 
 // A wait for a lock that would close a cycle of processes, each of which has a lock alone that the one before waits
-// for, is found before its first sleep: after it is posted, the attempt follows holder, wait of the holder, holder
+// for, is found before its first sleep: after it is listed, the attempt follows holder, wait of the holder, holder
 // of that, and so on. Of several processes that close a cycle together the last one to post sees all others'
-// records; those that posted before may see them, too.
+// records; those that listed before may see them, too.
 //
 // While somebody follows it the chain changes, so that what was seen piece by piece may never have been
 // there as a whole. So a cycle is looked at twice. A record that stands there unchanged on both
@@ -30,14 +30,14 @@ func (r Role) NeedsAll() bool {
 
 // cycle returns the chain of waits from this process's wait for s back to this process; nil when there is none. The
 // first is this process's own, whose time is not known; what each waits for the next one holds.
-func (b *Board) cycle(s Subject) []Posting {
-	if b == nil || s == 0 {
+func (t *WaitTable) cycle(s Target) []Wait {
+	if t == nil || s == 0 {
 		return nil
 	}
-	defer runtime.KeepAlive(b)
+	defer runtime.KeepAlive(t)
 	for range looks {
-		c := chase{b: b}
-		if !c.follow(Posting{Owner: b.me, Subject: s}) {
+		c := cycleSearch{table: t}
+		if !c.follow(Wait{Owner: t.me, Target: s}) {
 			return nil
 		}
 		if c.stands() {
@@ -47,27 +47,27 @@ func (b *Board) cycle(s Subject) []Posting {
 	return nil
 }
 
-// A chase is one search for a way back to this process.
-type chase struct {
-	b    *Board
-	path []Posting
-	at   []int                         // the record of each in the path
-	seen [proctab.MaxSlots / 64]uint64 // bit n: slot n is in the path, or leads nowhere
+// A cycleSearch is one search for a way back to this process.
+type cycleSearch struct {
+	table *WaitTable
+	path  []Wait
+	at    []int                         // the record of each in the path
+	seen  [proctab.MaxSlots / 64]uint64 // bit n: slot n is in the path, or leads nowhere
 }
 
 // follow reports whether the wait p is part of a way back, which is in the path then. Each process is
 // visited once, whatever the board says.
-func (c *chase) follow(p Posting) bool {
+func (c *cycleSearch) follow(p Wait) bool {
 	c.path = append(c.path, p)
-	holder := c.b.holder(p.Subject)
-	if holder == c.b.me && len(c.path) > 1 { // a process that waits for itself may have a goroutine that unlocks
+	holder := c.table.holder(p.Target)
+	if holder == c.table.me && len(c.path) > 1 { // a process that waits for itself may have a goroutine that unlocks
 		return true
 	}
 	if c.visit(holder) {
-		r := &c.b.rows[holder.Slot()]
-		for i := range r.records {
+		r := &c.table.rows[holder.Slot()]
+		for i := range r.entries {
 			next, ok := r.read(i, holder)
-			if !ok || !next.Subject.Role().IsExclusive() {
+			if !ok || !next.Target.Role().IsExclusive() {
 				continue
 			}
 			c.at = append(c.at, i)
@@ -82,8 +82,8 @@ func (c *chase) follow(p Posting) bool {
 }
 
 // visit reports whether o is a living process other than this one that was not visited before.
-func (c *chase) visit(o proctab.Owner) bool {
-	if o == c.b.me || o.Slot() >= len(c.b.rows) || !c.b.owns(o, o.Slot()) {
+func (c *cycleSearch) visit(o proctab.Owner) bool {
+	if o == c.table.me || o.Slot() >= len(c.table.rows) || !c.table.owns(o, o.Slot()) {
 		return false
 	}
 	word, bit := &c.seen[o.Slot()/64], uint64(1)<<(o.Slot()%64)
@@ -94,20 +94,20 @@ func (c *chase) visit(o proctab.Owner) bool {
 
 // stands reports whether the cycle in the path is still what the board and the locks say. Each holder is looked
 // at before its record.
-func (c *chase) stands() bool {
+func (c *cycleSearch) stands() bool {
 	for i, p := range c.path {
 		last := i+1 == len(c.path)
-		next := Posting{Owner: c.b.me}
+		next := Wait{Owner: c.table.me}
 		if !last {
 			next = c.path[i+1]
 		}
-		if c.b.holder(p.Subject) != next.Owner {
+		if c.table.holder(p.Target) != next.Owner {
 			return false
 		}
 		if last {
 			break
 		}
-		if again, ok := c.b.rows[next.Owner.Slot()].read(c.at[i], next.Owner); !ok || again != next {
+		if again, ok := c.table.rows[next.Owner.Slot()].read(c.at[i], next.Owner); !ok || again != next {
 			return false
 		}
 	}

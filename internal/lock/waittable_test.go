@@ -18,37 +18,37 @@ const (
 )
 
 // pinUp gives a room a board, whose waits are for the locks in the cells: the index of a subject is the number of one.
-func (r *room) pinUp() *Board {
+func (r *room) pinUp() *WaitTable {
 	mem := r.mem[boardStart:]
-	r.party.Board = NewBoard(r.party, mem, func(s Subject) proctab.Owner {
+	r.party.Waits = NewWaitTable(r.party, mem, func(s Target) proctab.Owner {
 		if s.Index() < 100 {
 			return HolderIn(r.cell(int(s.Index())))
 		}
 		return 0
 	})
-	return r.party.Board
+	return r.party.Waits
 }
 
-func waitFor(cell uint32) Subject { return NewSubject(RoleLock, cell, 1) }
+func waitFor(cell uint32) Target { return NewTarget(RoleLock, cell, 1) }
 
-// posted are the subjects on the board.
-func posted(b *Board) (all []Subject, unlisted int) {
-	unlisted = b.All(func(p Posting) bool {
-		all = append(all, p.Subject)
+// listed are the subjects on the board.
+func listed(b *WaitTable) (all []Target, overflow int) {
+	overflow = b.All(func(p Wait) bool {
+		all = append(all, p.Target)
 		return true
 	})
-	return all, unlisted
+	return all, overflow
 }
 
-func wantPosted(t *testing.T, b *Board, unlisted int, want ...Subject) {
+func wantPosted(t *testing.T, b *WaitTable, overflow int, want ...Target) {
 	t.Helper()
-	if all, n := posted(b); !slices.Equal(all, want) || n != unlisted {
-		t.Errorf("on the board: %x and %d, want %x and %d", all, n, want, unlisted)
+	if all, n := listed(b); !slices.Equal(all, want) || n != overflow {
+		t.Errorf("on the board: %x and %d, want %x and %d", all, n, want, overflow)
 	}
 }
 
 func TestSubject(t *testing.T) {
-	s := NewSubject(RoleGet, 1<<24-1, 1<<40|7)
+	s := NewTarget(RoleGet, 1<<24-1, 1<<40|7)
 	if s.Role() != RoleGet || s.Index() != 1<<24-1 || s.Serial() != 7 {
 		t.Errorf("%x is %v, %d, %d", s, s.Role(), s.Index(), s.Serial())
 	}
@@ -67,48 +67,48 @@ func TestBoardPosting(t *testing.T) {
 	r := visit(t, newRoom(t))
 	b := r.pinUp()
 	wantPosted(t, b, 0)
-	if p := b.post(0); p != 0 {
-		t.Errorf("a wait without subject was posted: %d", p)
+	if p := b.add(0); p != 0 {
+		t.Errorf("a wait without subject was listed: %d", p)
 	}
-	if p := (*Board)(nil).post(waitFor(1)); p != 0 {
-		t.Errorf("a wait was posted nowhere: %d", p)
+	if p := (*WaitTable)(nil).add(waitFor(1)); p != 0 {
+		t.Errorf("a wait was listed nowhere: %d", p)
 	}
-	var all []posting
-	var want []Subject
-	for i := range uint32(recordsPerRow) {
-		all, want = append(all, b.post(waitFor(i))), append(want, waitFor(i))
+	var all []listing
+	var want []Target
+	for i := range uint32(entriesPerRow) {
+		all, want = append(all, b.add(waitFor(i))), append(want, waitFor(i))
 	}
 	wantPosted(t, b, 0, want...)
-	further := []posting{b.post(waitFor(50)), b.post(waitFor(51))}
+	further := []listing{b.add(waitFor(50)), b.add(waitFor(51))}
 	wantPosted(t, b, 2, want...)
-	b.withdraw(all[7])
-	b.withdraw(further[0])
+	b.remove(all[7])
+	b.remove(further[0])
 	wantPosted(t, b, 1, slices.Delete(slices.Clone(want), 7, 8)...)
-	all[7] = b.post(waitFor(60))
+	all[7] = b.add(waitFor(60))
 	want[7] = waitFor(60)
 	wantPosted(t, b, 1, want...)
 	for _, p := range append(all, further[1]) {
-		b.withdraw(p)
+		b.remove(p)
 	}
 	wantPosted(t, b, 0)
-	last := b.post(waitFor(1))
+	last := b.add(waitFor(1))
 	b.Leave()
 	wantPosted(t, b, 0)
-	b.withdraw(last)
-	if p := b.post(waitFor(2)); p != 0 {
-		t.Errorf("a wait was posted after the leave: %d", p)
+	b.remove(last)
+	if p := b.add(waitFor(2)); p != 0 {
+		t.Errorf("a wait was listed after the leave: %d", p)
 	}
-	if b.mine.owner.Load() != 0 || b.mine.unlisted.Load() != 0 {
+	if b.mine.owner.Load() != 0 || b.mine.overflow.Load() != 0 {
 		t.Error("the row was touched after the leave")
 	}
 }
 
 func TestBoardStops(t *testing.T) {
 	b := visit(t, newRoom(t)).pinUp()
-	defer b.withdraw(b.post(waitFor(1)))
-	defer b.withdraw(b.post(waitFor(2)))
+	defer b.remove(b.add(waitFor(1)))
+	defer b.remove(b.add(waitFor(2)))
 	n := 0
-	b.All(func(Posting) bool { n++; return false })
+	b.All(func(Wait) bool { n++; return false })
 	if n != 1 {
 		t.Errorf("went on %d times", n)
 	}
@@ -119,7 +119,7 @@ func TestBoardAllocatesNothing(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	b := visit(t, newRoom(t)).pinUp()
-	if n := testing.AllocsPerRun(1000, func() { b.withdraw(b.post(waitFor(1))) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { b.remove(b.add(waitFor(1))) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -134,7 +134,7 @@ func cycleBoards(t *testing.T, n int) (rooms []*room) {
 			t.Fatal(err)
 		}
 		if i+1 < n {
-			r.party.Board.post(waitFor(uint32(i + 1)))
+			r.party.Waits.add(waitFor(uint32(i + 1)))
 		}
 		rooms = append(rooms, r)
 	}
@@ -145,11 +145,11 @@ func cycleBoards(t *testing.T, n int) (rooms []*room) {
 func TestCycle(t *testing.T) {
 	for _, n := range []int{2, 3, 10} {
 		rooms := cycleBoards(t, n)
-		last := rooms[n-1].party.Board
+		last := rooms[n-1].party.Waits
 		if c := last.cycle(waitFor(uint32(n - 1))); c != nil {
 			t.Errorf("%d: who waits for itself is in the cycle %v", n, c)
 		}
-		if c := rooms[0].party.Board.cycle(waitFor(1)); c != nil {
+		if c := rooms[0].party.Waits.cycle(waitFor(1)); c != nil {
 			t.Errorf("%d: cycle before the last one waits: %v", n, c)
 		}
 		c := last.cycle(waitFor(0))
@@ -157,12 +157,12 @@ func TestCycle(t *testing.T) {
 			t.Fatalf("%d: cycle %v", n, c)
 		}
 		for i, p := range c {
-			if want := rooms[(i+n-1)%n].party.Member.ID(); p.Owner != want || p.Subject != waitFor(uint32(i)) {
+			if want := rooms[(i+n-1)%n].party.Member.ID(); p.Owner != want || p.Target != waitFor(uint32(i)) {
 				t.Errorf("%d: number %d of the cycle is %v, want %v", n, i, p, want)
 			}
 		}
-		last.post(waitFor(0))
-		if c := rooms[0].party.Board.cycle(waitFor(1)); len(c) != n {
+		last.add(waitFor(0))
+		if c := rooms[0].party.Waits.cycle(waitFor(1)); len(c) != n {
 			t.Errorf("%d: cycle seen by the first: %v", n, c)
 		}
 	}
@@ -171,17 +171,17 @@ func TestCycle(t *testing.T) {
 // What is not an exclusive wait, or has been handed but not taken, or is of one who left, closes no cycle.
 func TestNoCycle(t *testing.T) {
 	rooms := cycleBoards(t, 3)
-	b := rooms[2].party.Board
-	middle := rooms[1].party.Board
-	middle.withdraw(1)
+	b := rooms[2].party.Waits
+	middle := rooms[1].party.Waits
+	middle.remove(1)
 	for _, role := range []Role{RoleDrain, RoleAcquire, RoleCond, RoleEvent, RoleBarrier, RoleWaitGroup, RolePut, RoleGet, RoleDirectory, 0, 200} {
-		p := middle.post(NewSubject(role, 2, 1))
+		p := middle.add(NewTarget(role, 2, 1))
 		if c := b.cycle(waitFor(0)); c != nil {
 			t.Errorf("%v: cycle %v", role, c)
 		}
-		middle.withdraw(p)
+		middle.remove(p)
 	}
-	middle.post(waitFor(2))
+	middle.add(waitFor(2))
 	if c := b.cycle(waitFor(0)); len(c) != 3 {
 		t.Errorf("cycle %v", c)
 	}
@@ -203,12 +203,12 @@ func TestCycleAmongManyWaits(t *testing.T) {
 	rooms := cycleBoards(t, 4)
 	for i, r := range rooms {
 		for range 12 {
-			r.party.Board.post(waitFor(uint32(i))) // for itself
-			r.party.Board.post(waitFor(3))
-			r.party.Board.post(waitFor(90)) // for nobody
+			r.party.Waits.add(waitFor(uint32(i))) // for itself
+			r.party.Waits.add(waitFor(3))
+			r.party.Waits.add(waitFor(90)) // for nobody
 		}
 	}
-	if c := rooms[3].party.Board.cycle(waitFor(0)); len(c) < 2 || c[len(c)-1].Subject != waitFor(3) {
+	if c := rooms[3].party.Waits.cycle(waitFor(0)); len(c) < 2 || c[len(c)-1].Target != waitFor(3) {
 		t.Errorf("cycle %v", c)
 	}
 }
@@ -227,8 +227,8 @@ func FuzzBoard(f *testing.F) {
 		for range 50 {
 			for i := range b.rows {
 				b.rows[i].owner.Store(uint32(words[rnd.IntN(6)]))
-				for k := range b.rows[i].records {
-					b.rows[i].records[k].subject.Store(words[rnd.IntN(len(words))])
+				for k := range b.rows[i].entries {
+					b.rows[i].entries[k].subject.Store(words[rnd.IntN(len(words))])
 				}
 			}
 			if len(garbage) > 0 {
@@ -239,8 +239,8 @@ func FuzzBoard(f *testing.F) {
 			}
 			began := time.Now()
 			b.cycle(waitFor(uint32(rnd.IntN(4))))
-			posted(b)
-			b.withdraw(b.post(waitFor(1)))
+			listed(b)
+			b.remove(b.add(waitFor(1)))
 			if took := time.Since(began); took > hangs {
 				t.Fatalf("took %v", took)
 			}
@@ -252,15 +252,15 @@ func FuzzBoard(f *testing.F) {
 // two looks; nor does one whose wait ends and begins anew meanwhile.
 func TestCycleThatNeverWas(t *testing.T) {
 	rooms := cycleBoards(t, 2)
-	first, second := rooms[0].party.Board, rooms[1].party.Board
-	first.withdraw(1)
+	first, second := rooms[0].party.Waits, rooms[1].party.Waits
+	first.remove(1)
 	free, looked := rooms[1].mutex(1), 0
 	holder := first.holder
-	first.holder = func(s Subject) proctab.Owner {
+	first.holder = func(s Target) proctab.Owner {
 		o := holder(s)
 		if looked++; looked == 1 {
 			free.Unlock()
-			second.post(waitFor(0))
+			second.add(waitFor(0))
 		}
 		return o
 	}
@@ -271,9 +271,9 @@ func TestCycleThatNeverWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	looked = 0
-	first.holder = func(s Subject) proctab.Owner {
+	first.holder = func(s Target) proctab.Owner {
 		if looked++; looked == 3 { // after the first search: the wait that it saw is over
-			second.withdraw(1)
+			second.remove(1)
 		}
 		return holder(s)
 	}

@@ -11,32 +11,32 @@ const (
 	// Zeros are the row of nobody.
 	RowBytes = 512
 
-	recordsPerRow = 31
+	entriesPerRow = 31
 )
 
-// row is what the process in one slot of the process table waits for.
+// waitRow is what the process in one slot of the process table waits for.
 //
 //	off  size  field     written by        read by  invariant
 //	  0     4  owner     process, at join  all      whose row it is; 0, or another one than has the slot: the rest means nothing
-//	  4     4  unlisted  process           people   waits that found no record free
-//	  8     4  answered  process           all      see Board.Answer; 0: nothing yet
+//	  4     4  overflow  process           people   waits that found no record free
+//	  8     4  answered  process           all      see WaitTable.Answer; 0: nothing yet
 //	 12     4  -
 //	 16   496  records   process           all
-type row struct {
+type waitRow struct {
 	_        structs.HostLayout
 	owner    atomic.Uint32
-	unlisted atomic.Uint32
+	overflow atomic.Uint32
 	answered atomic.Uint32
 	_        [4]byte
-	records  [recordsPerRow]record
+	entries  [entriesPerRow]waitEntry
 }
 
-// record is one wait.
+// waitEntry is one wait.
 //
 //	off  size  field    written by  read by  invariant
-//	  0     8  subject  process     all      0: none, else a Subject
+//	  0     8  subject  process     all      0: none, else a Target
 //	  8     8  since    process     all      nanoseconds since 1970; written before the subject
-type record struct {
+type waitEntry struct {
 	_       structs.HostLayout
 	subject atomic.Uint64
 	since   atomic.Int64
@@ -44,14 +44,14 @@ type record struct {
 
 // The layout is ABI between processes: each line stops compiling if it moves.
 var (
-	_ = [1]struct{}{}[unsafe.Offsetof(row{}.unlisted)-4]
-	_ = [1]struct{}{}[unsafe.Offsetof(row{}.records)-16]
-	_ = [1]struct{}{}[unsafe.Sizeof(row{})-RowBytes]
-	_ = [1]struct{}{}[unsafe.Offsetof(record{}.since)-8]
-	_ = [1]struct{}{}[unsafe.Sizeof(record{})-16]
+	_ = [1]struct{}{}[unsafe.Offsetof(waitRow{}.overflow)-4]
+	_ = [1]struct{}{}[unsafe.Offsetof(waitRow{}.entries)-16]
+	_ = [1]struct{}{}[unsafe.Sizeof(waitRow{})-RowBytes]
+	_ = [1]struct{}{}[unsafe.Offsetof(waitEntry{}.since)-8]
+	_ = [1]struct{}{}[unsafe.Sizeof(waitEntry{})-16]
 )
 
 // rowsIn views mem, which must be aligned to 8 bytes, as rows of a board.
-func rowsIn(mem []byte) []row {
-	return unsafe.Slice((*row)(unsafe.Pointer(unsafe.SliceData(mem))), len(mem)/RowBytes)
+func rowsIn(mem []byte) []waitRow {
+	return unsafe.Slice((*waitRow)(unsafe.Pointer(unsafe.SliceData(mem))), len(mem)/RowBytes)
 }
