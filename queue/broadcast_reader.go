@@ -70,7 +70,7 @@ func (r *Reader[T]) wait(ctx context.Context) (v T, err error) {
 	policy, over := s.linger(r.b.policy, &r.b.r.puts, r.look)
 	if !over {
 		r.b.r.head.waits.Add(1)
-		if err := r.b.r.herd.Await(ctx, policy, r.look, nil); err != nil {
+		if err := s.event.AwaitEach(ctx, policy, r.look, nil); err != nil {
 			return v, err
 		}
 	}

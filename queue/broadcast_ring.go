@@ -41,12 +41,11 @@ type broadcast struct {
 	closer *wait.Closer
 	bad    error // an [shm.ErrCorrupt] that names the object
 
-	next  uint64     // position of the next message, when this process is the writer; one goroutine at a time uses it
-	owned bool       // this process is the writer
-	open  bool       // the place of the next message is reserved
-	puts  side       // used says that the writer is in this process; it never waits
-	news  side       // readers wait for messages
-	herd  *lock.Herd // of them in this process: each waits for the message after the one that it has read
+	next  uint64 // position of the next message, when this process is the writer; one goroutine at a time uses it
+	owned bool   // this process is the writer
+	open  bool   // the place of the next message is reserved
+	puts  side   // used says that the writer is in this process; it never waits
+	news  side   // readers wait for messages
 
 	filled race.Shadow // a put comes before the get of its message
 }
@@ -77,7 +76,6 @@ func viewBroadcast(o *segment.Object, stride uintptr) (*broadcast, error) {
 		news:   side{event: lock.NewEventCount(party, head.news[:])},
 	}
 	r.news.event.Target = o.Target(lock.RoleGet)
-	r.herd = lock.NewHerd(r.news.event)
 	return r, nil
 }
 

@@ -32,20 +32,20 @@ func newSpin(policy wait.Policy, first uint32) wait.Spin {
 	return wait.NewSpin(policy, first, lastPause)
 }
 
-// compete waits at the gate, then competes as this process's leader.
+// compete waits until the caller is this process's leader, then competes.
 func (m *Mutex) compete(ctx context.Context, t takeover) error {
-	if t.deadlock != nil && len(m.gate) > 0 { // behind the leader, whose wait is on the board, there is no other look
+	if t.deadlock != nil && m.leading.IsLed() { // behind the leader, whose wait is in the table of waits, there is no other look
 		if err := m.closesCycle(t.deadlock); err != nil {
 			return err
 		}
 	}
-	if err := enter(ctx, m.gate, m.closer); err != nil {
+	if _, err := m.leading.Lead(ctx, m.closer, nil); err != nil {
 		return err
 	}
 	a := attempt{m: m, takeover: t, spin: newSpin(m.policy, firstPause)}
 	err := a.run(ctx)
 	m.party.Waits.remove(a.listed)
-	<-m.gate
+	m.leading.Leave()
 	runtime.KeepAlive(m)
 	return err
 }

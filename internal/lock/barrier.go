@@ -25,7 +25,7 @@ type Barrier struct {
 	h       *barrierHead
 	m       *Mutex // for whoever joins or resets
 	seats   *roster
-	herd    Herd
+	event   *EventCount
 	party   *Party
 	parties int // immutable
 	policy  wait.Policy
@@ -48,12 +48,12 @@ func NewBarrier(p *Party, mem []byte, parties int, policy wait.Policy, subject T
 		h:       h,
 		m:       NewMutex(p, h.lock[:], wait.Adaptive),
 		seats:   newRoster(p, &h.high, mem[barrierHeadBytes:]),
-		herd:    Herd{event: newSwappedCount(p, h.event[:])},
+		event:   newSwappedCount(p, h.event[:]),
 		party:   p,
 		parties: parties,
 		policy:  policy,
 	}
-	b.herd.event.Target = subject
+	b.event.Target = subject
 	return b
 }
 
@@ -100,7 +100,7 @@ func (b *Barrier) come(ctx context.Context, action func() error) (barrierState, 
 		case s.broken():
 			return 0, b.failure(g)
 		case s.arrived() >= b.parties: // all have come, and the last runs its action
-			if err := b.herd.Await(ctx, b.policy, b.ready(g), b.watch(g)); err != nil {
+			if err := b.event.AwaitEach(ctx, b.policy, b.ready(g), b.watch(g)); err != nil {
 				return 0, err
 			}
 			continue
@@ -110,7 +110,7 @@ func (b *Barrier) come(ctx context.Context, action func() error) (barrierState, 
 		if !b.mourn(g) && b.swap(s, next) { // #1 -> #1, #3
 			crashpoint.Here("barrier.came")
 			if next.generation() != g {
-				b.herd.event.NotifyAll()
+				b.event.NotifyAll()
 			}
 			return s, nil
 		}
@@ -119,7 +119,7 @@ func (b *Barrier) come(ctx context.Context, action func() error) (barrierState, 
 
 // await waits for the end of generation g, in which the caller has come.
 func (b *Barrier) await(ctx context.Context, g uint32) error {
-	err := b.herd.Await(ctx, b.policy, b.ready(g), b.watch(g))
+	err := b.event.AwaitEach(ctx, b.policy, b.ready(g), b.watch(g))
 	if err == nil || err != ErrClosed && !b.breakUp(g, BrokenByGivingUp, b.party.Member.ID()) {
 		return b.outcome(g)
 	}
@@ -185,7 +185,7 @@ func (b *Barrier) trip(g uint32) error {
 	for s := b.load(); !s.isOver(g); s = b.load() {
 		if b.swap(s, s.next(false)) { // #3 -> #1'
 			crashpoint.Here("barrier.tripped")
-			b.herd.event.NotifyAll()
+			b.event.NotifyAll()
 			return nil
 		}
 	}

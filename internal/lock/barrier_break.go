@@ -70,7 +70,7 @@ func (b *Barrier) reset() {
 	for s := b.load(); s.broken(); s = b.load() {
 		if b.swap(s, s.next(true)) { // #2 -> #1'
 			crashpoint.Here("barrier.reset")
-			b.herd.event.NotifyAll()
+			b.event.NotifyAll()
 			break
 		}
 	}
@@ -115,7 +115,7 @@ func (b *Barrier) breakUp(g uint32, why BrokenCause, who proctab.Owner) bool {
 	for ; !s.isOver(g); s = b.load() {
 		if b.swap(s, s|brokenBit) { // #1, #3 -> #2
 			crashpoint.Here("barrier.broken")
-			b.herd.event.NotifyAll()
+			b.event.NotifyAll()
 			return true
 		}
 	}

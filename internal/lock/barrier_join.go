@@ -39,7 +39,7 @@ func (b *Barrier) Join() error {
 	if b.seats.claim(1, lost) == nil {
 		return ErrNoSeat
 	}
-	b.herd.event.NotifyAll() // who sleeps shall watch this process, too
+	b.event.NotifyAll() // who sleeps shall watch this process, too
 	return nil
 }
 

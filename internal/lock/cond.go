@@ -33,16 +33,16 @@ import (
 //	gives a dead one's grant away     one waiter too many returns
 //	holds the lock of the waiters     the leaders look after it, within the backstop
 type Cond struct {
-	head   *condHead
-	seats  *roster
-	mem    []byte
-	lock   *Mutex // for seats
-	party  *Party
-	policy wait.Policy
-	shadow race.Shadow
-	place  atomic.Pointer[condPlace] // nil until this process waits for the first time
-	gate   chan struct{}             // holds one token: the leader's
-	queue  condQueue
+	head    *condHead
+	seats   *roster
+	mem     []byte
+	lock    *Mutex // for seats
+	party   *Party
+	policy  wait.Policy
+	shadow  race.Shadow
+	place   atomic.Pointer[condPlace] // nil until this process waits for the first time
+	leading *LeaderFollower
+	queue   condQueue
 
 	// Target is what those who wait are reported to wait for; set before the first use.
 	Target Target
@@ -77,13 +77,13 @@ func NewCond(p *Party, mem []byte, policy wait.Policy) *Cond {
 	slots := p.Member.Table().Len()
 	head := condHeadIn(mem)
 	return &Cond{
-		head:   head,
-		seats:  newRoster(p, &head.high, mem[condHeadBytes:condHeadBytes+rosterBytes(slots)]),
-		mem:    mem[:CondBytes(slots)],
-		lock:   NewMutex(p, mem, wait.Adaptive),
-		party:  p,
-		policy: policy,
-		gate:   make(chan struct{}, 1),
+		head:    head,
+		seats:   newRoster(p, &head.high, mem[condHeadBytes:condHeadBytes+rosterBytes(slots)]),
+		mem:     mem[:CondBytes(slots)],
+		lock:    NewMutex(p, mem, wait.Adaptive),
+		party:   p,
+		policy:  policy,
+		leading: NewLeaderFollower(),
 	}
 }
 
@@ -186,20 +186,11 @@ func (t *condStay) end() {
 // pass waits until the waiter was granted the return: behind the leader, or as the leader.
 func (t *condStay) pass(ctx context.Context) error {
 	c := t.c
-	select {
-	case c.gate <- struct{}{}:
-	default:
-		select {
-		case c.gate <- struct{}{}: // there is no leader
-		case <-t.w.woken: // the leader has passed a grant on
-			return nil
-		case <-ctx.Done(): // the caller no longer waits
-			return context.Cause(ctx)
-		case <-c.party.Closer.Done(): // the segment is being closed
-			return ErrClosed
-		}
+	leads, err := c.leading.Lead(ctx, c.party.Closer, t.w.woken) // the leader has passed a grant on when that is ready
+	if !leads {
+		return err
 	}
-	defer func() { <-c.gate }()
+	defer c.leading.Leave()
 	if len(t.w.woken) > 0 { // the last leader has passed a grant on
 		return nil
 	}

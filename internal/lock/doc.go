@@ -34,7 +34,7 @@
 // # Waiting
 //
 // In each process one goroutine at a time, the leader, competes in the slow path; the
-// others queue at the gate, a Go channel. The leader spins with pauses that
+// others follow, see [LeaderFollower]. The leader spins with pauses that
 // double, which lets the holder finish several rounds before the cache line moves,
 // then arms the bell, looks again, and sleeps on the bell and on the liveness of the
 // owner. One that gives up passes on the wake-up it may have consumed.

@@ -27,7 +27,7 @@ import (
 type Event struct {
 	f      *eventFlag
 	party  *Party
-	herd   Herd
+	count  *EventCount
 	policy wait.Policy
 	shadow race.Shadow
 
@@ -42,11 +42,11 @@ const (
 
 // NewEvent views the first [EventFlagBytes] of mem, which lie in the party's segment, as an event.
 func NewEvent(p *Party, mem []byte, policy wait.Policy) *Event {
-	return &Event{f: eventFlagIn(mem), party: p, herd: Herd{event: newSwappedCount(p, mem[eventCountAt:])}, policy: policy}
+	return &Event{f: eventFlagIn(mem), party: p, count: newSwappedCount(p, mem[eventCountAt:]), policy: policy}
 }
 
 // SetTarget says what those who wait are reported to wait for; before the first use.
-func (e *Event) SetTarget(subject Target) { e.herd.event.Target = subject }
+func (e *Event) SetTarget(subject Target) { e.count.Target = subject }
 
 // IsSet reports whether the event is set.
 func (e *Event) IsSet() bool {
@@ -73,7 +73,7 @@ func (e *Event) Set() {
 		// SYNC: event: what was done before Set is visible to whoever sees the event set, or the number moved on.
 		if e.f.word.CompareAndSwap(w, w&^eventSet+eventOnce|eventSet) { // #1 -> #2
 			crashpoint.Here("event.set")
-			e.herd.event.NotifyAll()
+			e.count.NotifyAll()
 			return
 		}
 	}
@@ -112,7 +112,7 @@ func (e *Event) Wait(ctx context.Context) error {
 
 func (e *Event) wait(ctx context.Context, began uint32) error {
 	ready := func() bool { return e.f.word.Load() != began } // when it is not set, only a Set changes it
-	err := e.herd.Await(ctx, e.policy, ready, nil)
+	err := e.count.AwaitEach(ctx, e.policy, ready, nil)
 	if err != nil && !e.party.Closer.Closed() && ready() {
 		return nil // it was set while this goroutine followed another
 	}

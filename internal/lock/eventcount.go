@@ -14,15 +14,16 @@ import (
 // Changes may be plain stores, unless the count is made by newSwappedCount.
 // The idea is Dmitry Vyukov's and the eventcount of Reed and Kanodia (1979); see bell for how it works.
 //
-// In each process one goroutine at a time waits on an EventCount in the kernel; the others queue at the gate.
+// In each process one goroutine, the leader, waits on an EventCount in the kernel; see [LeaderFollower]. Of one EventCount
+// all wait by Await, or all by AwaitEach.
 type EventCount struct {
 	e       *event
 	party   *Party
 	swapped bool // every change is a fence itself, see bell; immutable
-	gate    chan struct{}
-	watch   Watch // of who is past the gate
+	leading *LeaderFollower
+	watch   Watch // of the leader
 
-	listed listing // of who is past the gate
+	listed listing // of the leader
 
 	// Target is what sleepers are reported to wait for; set before the first use.
 	Target Target
@@ -30,7 +31,7 @@ type EventCount struct {
 
 // NewEventCount views the first [EventBytes] of mem, which lie in the party's segment, as an event count.
 func NewEventCount(p *Party, mem []byte) *EventCount {
-	return &EventCount{e: eventIn(mem), party: p, gate: make(chan struct{}, 1)}
+	return &EventCount{e: eventIn(mem), party: p, leading: NewLeaderFollower()}
 }
 
 // newSwappedCount is NewEventCount where every change is an atomic read-modify-write, or a sequentially consistent store. It
@@ -103,32 +104,48 @@ func (c *EventCount) arm() (ticket uint32, sure bool) {
 //
 // Errors: [ErrClosed], the context's error; ready reported false then.
 func (c *EventCount) Await(ctx context.Context, policy wait.Policy, ready func() bool, extra func(*Watch)) error {
-	if err := enter(ctx, c.gate, c.party.Closer); err != nil {
-		return err
+	_, err := c.leading.Lead(ctx, c.party.Closer, nil)
+	if err == nil {
+		err = c.lead(ctx, policy, ready, extra)
 	}
-	err := c.await(ctx, policy, ready, extra)
-	c.party.Waits.remove(c.listed)
-	c.listed = 0
-	<-c.gate
 	runtime.KeepAlive(c)
 	return err
 }
 
-// enter waits at the gate through which one goroutine of the process passes at a time.
-func enter(ctx context.Context, gate chan<- struct{}, closer *wait.Closer) error {
-	select {
-	case gate <- struct{}{}:
-		return nil
-	default:
+// AwaitEach is Await in which every goroutine looks for itself, so that ready may be called by several at once. It is for
+// objects where what ends the wait of one goroutine need not end that of another. With Await, a goroutine that waits for a
+// change to come could hold up another behind it whose change has come, and on which the next change depends.
+//
+// Preconditions:
+//   - waits end in the order in which they begin, as far as ready tells. So the leader never waits
+//     for something later than a follower that has found, since, that it is not ready.
+func (c *EventCount) AwaitEach(ctx context.Context, policy wait.Policy, ready func() bool, extra func(*Watch)) error {
+	for !ready() {
+		leads := c.leading.TryLead()
+		if !leads {
+			left := c.leading.Left()
+			if ready() { // the leader may be one that waits for something later
+				break
+			}
+			var err error
+			if leads, err = c.leading.Lead(ctx, c.party.Closer, left); err != nil {
+				return err
+			}
+		}
+		if leads {
+			return c.lead(ctx, policy, ready, extra)
+		}
 	}
-	select {
-	case gate <- struct{}{}:
-		return nil
-	case <-ctx.Done(): // the caller no longer waits
-		return context.Cause(ctx)
-	case <-closer.Done(): // the segment is being closed
-		return ErrClosed
-	}
+	return nil
+}
+
+// lead waits as the leader, and leaves.
+func (c *EventCount) lead(ctx context.Context, policy wait.Policy, ready func() bool, extra func(*Watch)) error {
+	err := c.await(ctx, policy, ready, extra)
+	c.party.Waits.remove(c.listed)
+	c.listed = 0
+	c.leading.Leave()
+	return err
 }
 
 func (c *EventCount) await(ctx context.Context, policy wait.Policy, ready func() bool, extra func(*Watch)) error {

@@ -31,7 +31,7 @@ type Mutex struct {
 	life      proctab.Life
 	closer    *wait.Closer
 	party     *Party
-	gate      chan struct{} // holds one token: the leader's
+	leading   *LeaderFollower
 	policy    wait.Policy
 	born      time.Time
 	offer     atomic.Uint64 // see lies
@@ -47,14 +47,14 @@ type Mutex struct {
 // NewMutex views the first [RegionBytes] of mem, which lie in the party's segment, as a lock.
 func NewMutex(p *Party, mem []byte, policy wait.Policy) *Mutex {
 	return &Mutex{
-		r:      regionIn(mem),
-		me:     uint32(p.Member.ID()),
-		life:   p.Member.Life(),
-		closer: p.Closer,
-		party:  p,
-		gate:   make(chan struct{}, 1),
-		policy: policy,
-		born:   time.Now(),
+		r:       regionIn(mem),
+		me:      uint32(p.Member.ID()),
+		life:    p.Member.Life(),
+		closer:  p.Closer,
+		party:   p,
+		leading: NewLeaderFollower(),
+		policy:  policy,
+		born:    time.Now(),
 	}
 }
 

@@ -66,11 +66,11 @@ type RWMutex struct {
 	drained *EventCount // of the writer who waits until nobody is inside
 	opened  *EventCount // of readers who wait until their seats are open
 
-	gate     chan struct{} // holds one token: that of the reader who waits for all of this process
+	leading  *LeaderFollower // of the readers of this process
 	crowd    crowd
-	leader   *guest       // who waits for all; guarded by gate
-	suspects bool         // the next look is also at writers; guarded by gate
-	forsaken bool         // and nobody alive has it; guarded by gate
+	leader   *guest       // guarded by leading
+	suspects bool         // the next look is also at writers; guarded by leading
+	forsaken bool         // and nobody alive has it; guarded by leading
 	turns    atomic.Int64 // until when seats keep their turns, in nanoseconds since writers.born; 0: not begun. That of who has writers, of which damaged bytes make two
 
 	read, wrote race.Shadow
@@ -102,7 +102,7 @@ func NewRWMutex(p *Party, mem []byte, policy wait.Policy) *RWMutex {
 		writers: NewMutex(p, mem, policy),
 		drained: newSwappedCount(p, mem[rwDrainedOffset:]),
 		opened:  newSwappedCount(p, mem[rwOpenedOffset:]),
-		gate:    make(chan struct{}, 1),
+		leading: NewLeaderFollower(),
 	}
 	l.writers.damaged = l.isOwned // elsewhere a dead writer leaves nothing but bars, see reopen
 	l.writers.RecordDeaths(mem[rwObituaryOffset:])

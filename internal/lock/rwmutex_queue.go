@@ -21,27 +21,18 @@ func (l *RWMutex) await(ctx context.Context) error {
 
 // queue waits until g is let in, or leads all who wait in this process.
 func (l *RWMutex) queue(ctx context.Context, g *guest) error {
-	select {
-	case l.gate <- struct{}{}:
-	default:
-		select {
-		case l.gate <- struct{}{}:
-		case <-g.in: // by the one who leads
-			return nil
-		case <-ctx.Done(): // the caller no longer waits
-			return context.Cause(ctx)
-		case <-l.party.Closer.Done(): // the segment is being closed
-			return ErrClosed
-		}
+	leads, err := l.leading.Lead(ctx, l.party.Closer, g.in)
+	if !leads {
+		return err
 	}
 	l.leader, l.suspects, l.forsaken = g, false, false
-	err := l.opened.Await(ctx, l.policy, l.look, l.watchWriter)
+	err = l.opened.Await(ctx, l.policy, l.look, l.watchWriter)
 	if err == nil && l.forsaken {
 		err = errForsaken
 	} else if err != nil {
 		l.forgo()
 	}
-	<-l.gate
+	l.leading.Leave()
 	return err
 }
 

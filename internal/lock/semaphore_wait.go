@@ -57,7 +57,7 @@ func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 	return err
 }
 
-// An acquisition is the wait of one goroutine for n units; past the gate it is the leader.
+// An acquisition is the wait of one goroutine for n units, which becomes the leader.
 type acquisition struct {
 	s     *Semaphore
 	ctx   context.Context

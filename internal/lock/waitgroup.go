@@ -33,7 +33,7 @@ type WaitGroup struct {
 	r      *waitGroupRegion
 	owned  *tally // what each process has added and not done; nil without undo
 	closer *wait.Closer
-	herd   Herd
+	event  *EventCount
 	policy wait.Policy
 	shadow race.Shadow
 }
@@ -57,7 +57,7 @@ func IsWaitGroupUndo(mem []byte) bool { return waitGroupIn(mem).undo != 0 }
 // processes as there can be.
 func NewWaitGroup(party *Party, mem []byte, undo bool, policy wait.Policy) *WaitGroup {
 	g := &WaitGroup{r: waitGroupIn(mem), closer: party.Closer, policy: policy}
-	g.herd.event = newSwappedCount(party, mem[waitGroupEventAt:])
+	g.event = newSwappedCount(party, mem[waitGroupEventAt:])
 	if undo {
 		g.owned = newTally(party, mem[WaitGroupBytes:], policy, g.settle)
 	}
@@ -65,7 +65,7 @@ func NewWaitGroup(party *Party, mem []byte, undo bool, policy wait.Policy) *Wait
 }
 
 // SetTarget says what those who wait are reported to wait for; before the first use.
-func (g *WaitGroup) SetTarget(subject Target) { g.herd.event.Target = subject }
+func (g *WaitGroup) SetTarget(subject Target) { g.event.Target = subject }
 
 // countedTo returns the word w with that count.
 func countedTo(w uint64, count uint32) uint64 {
@@ -211,7 +211,7 @@ func (g *WaitGroup) await(ctx context.Context, began uint64) error {
 		}
 		return failed != nil || hasMovedOn(g.r.word.Load(), began)
 	}
-	err := g.herd.Await(ctx, g.policy, ready, func(w *Watch) { g.watch(w, began) })
+	err := g.event.AwaitEach(ctx, g.policy, ready, func(w *Watch) { g.watch(w, began) })
 	switch {
 	case hasMovedOn(g.r.word.Load(), began) && !g.closer.Closed():
 		return nil // perhaps while this goroutine followed another
