@@ -29,8 +29,9 @@ var layers = [][]string{
 	{"internal/environ"},
 	{
 		"internal/cpu", "internal/race", "internal/crashpoint", "internal/futex", "internal/mapping", "internal/elem",
-		"internal/codec", "internal/child", "internal/proctest", "internal/errno", "internal/notice",
+		"internal/codec", "internal/child", "internal/errno", "internal/notice",
 	},
+	{"internal/proctest"},
 	{"internal/wait"},
 	{"internal/proctab"},
 	{"internal/lock"},

@@ -1,4 +1,4 @@
-package crashpoint
+package crashpoint_test
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
@@ -34,6 +35,6 @@ func TestOnlyTaggedBuildsHavePoints(t *testing.T) {
 
 func BenchmarkHere(b *testing.B) {
 	for b.Loop() {
-		Here("bench")
+		crashpoint.Here("bench")
 	}
 }

@@ -3,6 +3,6 @@
 //
 // Code calls [Here] with a name. Without the build tag crashtest that is an empty function which
 // the compiler removes. With the tag, a child process calls Arm(n) before the operation under test,
-// and the n-th point that it passes kills it with a real SIGKILL. The test counts n up from 1 until
-// the operation completes.
+// and the n-th point that it passes kills it with a real SIGKILL. proctest.Sweep counts n up from 1
+// until the operation completes.
 package crashpoint

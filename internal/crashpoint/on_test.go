@@ -1,6 +1,6 @@
 //go:build crashtest
 
-package crashpoint
+package crashpoint_test
 
 import (
 	"fmt"
@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"golang.org/x/sys/unix"
 )
@@ -28,16 +29,16 @@ var (
 // steps arms or stops at point args[1], and says a line before each of its points.
 func steps(args []string) {
 	n, _ := strconv.Atoi(args[1])
-	Trace(func(name string) { proctest.Say("passes %s", name) })
-	map[string]func(int){"arm": Arm, "stop": Stop}[args[0]](n)
+	crashpoint.Trace(func(name string) { proctest.Say("passes %s", name) })
+	map[string]func(int){"arm": crashpoint.Arm, "stop": crashpoint.Stop}[args[0]](n)
 	for i := 1; i <= points; i++ {
 		proctest.Say("step %d", i)
-		Here(fmt.Sprint("point", i))
+		crashpoint.Here(fmt.Sprint("point", i))
 	}
-	proctest.Say("passed %d", Disarm())
-	Here("after Disarm")
-	Trace(nil)
-	Here("after Trace")
+	proctest.Say("passed %d", crashpoint.Disarm())
+	crashpoint.Here("after Disarm")
+	crashpoint.Trace(nil)
+	crashpoint.Here("after Trace")
 }
 
 // expectUntil expects what steps says up to and including its n-th point.
@@ -92,9 +93,9 @@ func diedByKill(t *testing.T, state *os.ProcessState) {
 // writes maps the file args[1] and writes to it before and behind the point that raises.
 func writes(args []string) {
 	page := mapFile(args[1])
-	map[string]func(int){"arm": Arm, "stop": Stop}[args[0]](1)
+	map[string]func(int){"arm": crashpoint.Arm, "stop": crashpoint.Stop}[args[0]](1)
 	page[0] = 1
-	Here("between the writes")
+	crashpoint.Here("between the writes")
 	page[1] = 1
 }
 
@@ -144,17 +145,17 @@ func TestNothingIsWrittenBehindThePoint(t *testing.T) {
 // crowd passes points from many goroutines at once.
 func crowd(args []string) {
 	n, _ := strconv.Atoi(args[0])
-	Arm(n)
+	crashpoint.Arm(n)
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
 			for range 1000 {
-				Here("crowd")
+				crashpoint.Here("crowd")
 			}
 		})
 	}
 	all.Wait()
-	proctest.Say("passed %d", Disarm())
+	proctest.Say("passed %d", crashpoint.Disarm())
 }
 
 func TestManyGoroutines(t *testing.T) {
@@ -167,35 +168,35 @@ func TestManyGoroutines(t *testing.T) {
 }
 
 func TestDisarmWithoutArm(t *testing.T) {
-	Here("uncounted")
-	if n := Disarm(); n != 0 {
+	crashpoint.Here("uncounted")
+	if n := crashpoint.Disarm(); n != 0 {
 		t.Errorf("Disarm returned %d", n)
 	}
-	Arm(0)
-	Here("counted")
-	Arm(0) // counts from zero again
-	Here("counted again")
-	if n := Disarm(); n != 1 {
+	crashpoint.Arm(0)
+	crashpoint.Here("counted")
+	crashpoint.Arm(0) // counts from zero again
+	crashpoint.Here("counted again")
+	if n := crashpoint.Disarm(); n != 1 {
 		t.Errorf("Disarm returned %d after one point", n)
 	}
 }
 
 func TestTraceNames(t *testing.T) {
 	var names []string
-	Trace(func(name string) { names = append(names, name) })
-	Here("a")
-	Here("b")
-	Trace(nil)
-	Here("c")
+	crashpoint.Trace(func(name string) { names = append(names, name) })
+	crashpoint.Here("a")
+	crashpoint.Here("b")
+	crashpoint.Trace(nil)
+	crashpoint.Here("c")
 	if want := []string{"a", "b"}; !slices.Equal(names, want) {
 		t.Errorf("traced %s", strings.Join(names, ", "))
 	}
 }
 
 func BenchmarkHereArmed(b *testing.B) {
-	Arm(0)
-	defer Disarm()
+	crashpoint.Arm(0)
+	defer crashpoint.Disarm()
 	for b.Loop() {
-		Here("bench")
+		crashpoint.Here("bench")
 	}
 }

@@ -19,6 +19,8 @@
 // that what must happen never does; nothing here depends on how fast a machine is. Package asleep
 // waits until others sleep in a segment.
 //
+// With the build tag crashtest, Sweep kills a process at each crash point of an operation in turn.
+//
 // A [Child] talks by lines: it says them on its stdout and hears them on its stdin. It dies with
 // the test process, in whatever way that ends. [Child.Confine] starts it under a filter that
 // refuses it system calls. [Main] fails the package when its tests leave a child, a descriptor or a

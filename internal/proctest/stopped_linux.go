@@ -14,8 +14,13 @@ func (c *Child) WaitStopped() {
 			c.t.Fatalf("%s ended instead of stopping: %v; stderr:\n%s", c.role, c.Cmd.ProcessState, c.Stderr())
 		default:
 		}
-		var info unix.Siginfo
-		err := unix.Waitid(unix.P_PID, c.PID(), &info, unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT, nil)
-		return err == nil && info.Signo == int32(unix.SIGCHLD)
+		return c.stands()
 	}, c.role+" does not stop")
+}
+
+// stands reports whether every thread of the child stands still after a SIGSTOP.
+func (c *Child) stands() bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, c.PID(), &info, unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo == int32(unix.SIGCHLD)
 }
