@@ -1,5 +1,6 @@
-// Callback writes the results of many tasks to one file, from callbacks: each is written as soon as it is there, while the
-// program goes on. Callbacks are called one after the other, so that the file needs no lock.
+// Callback writes the results of many tasks to one file. A callback writes each result as soon as
+// it arrives, while the program goes on. Callbacks run one after the other, so the file needs no
+// lock.
 //
 //	go run ./examples/callback primes.csv
 package main
@@ -34,7 +35,7 @@ var Factor = pool.Define("factor", func(_ context.Context, n int64) (factored, e
 
 func main() {
 	log.SetFlags(0)
-	pool.Main() // in a worker: runs it and never returns
+	pool.Main() // in a worker it runs the tasks and never returns
 	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: callback FILE") }
 	flag.Parse()
 	if flag.NArg() != 1 {
@@ -71,7 +72,7 @@ func run(ctx context.Context, path string) error {
 		})
 		result.OnError(func(error) { failed++ })
 	}
-	// Close waits for the tasks and for the callbacks. Then the file is this goroutine's again.
+	// Close waits for the tasks and for the callbacks. After it no other goroutine uses the file.
 	if err := errors.Join(p.Close(), out.Flush(), file.Close()); err != nil {
 		return err
 	}

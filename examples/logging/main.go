@@ -1,5 +1,5 @@
-// Logging has all workers of a pool log into one file, through shared memory: no line is torn, and one
-// that was logged before its worker was killed is there.
+// Logging lets all workers of a pool log into one file, through shared memory. No line is torn, and
+// a line that was logged before its worker was killed is in the file.
 //
 //	go run ./examples/logging log.jsonl
 package main
@@ -16,7 +16,8 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// Halve logs what it does. In a worker slog.Default is the logger of the pool, too.
+// Halve halves a number and logs the result. In a worker slog.Default is the logger of the pool,
+// too.
 var Halve = pool.Define("halve", func(ctx context.Context, n int64) (int64, error) {
 	logger := pool.Logger(ctx).With("number", n)
 	if n%2 != 0 {
@@ -28,7 +29,7 @@ var Halve = pool.Define("halve", func(ctx context.Context, n int64) (int64, erro
 
 func main() {
 	log.SetFlags(0)
-	pool.Main() // in a worker: runs it and never returns
+	pool.Main() // in a worker it runs the tasks and never returns
 	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: logging FILE") }
 	flag.Parse()
 	if flag.NArg() != 1 {
@@ -47,7 +48,7 @@ func run(ctx context.Context, path string) error {
 	}
 	defer file.Close()
 	handler := slog.NewJSONHandler(file, nil)
-	pool.LogTo(handler) // what happens in the pool goes there, too
+	pool.LogTo(handler) // the pool logs its own events there, too
 
 	p, err := pool.New(ctx, pool.Options{Workers: 3, Log: handler})
 	if err != nil {
@@ -61,7 +62,8 @@ func run(ctx context.Context, path string) error {
 	if _, err := pool.Map(ctx, p, Halve, numbers); err != nil {
 		return err
 	}
-	if err := errors.Join(p.Close(), file.Close()); err != nil { // Close writes what was logged before
+	// Close writes all records that were logged before it.
+	if err := errors.Join(p.Close(), file.Close()); err != nil {
 		return err
 	}
 	fmt.Printf("%d tasks have logged; %d records were dropped\n", len(numbers), p.Stats().LogDropped)

@@ -6,15 +6,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shmkit/shmkit/examples/internal/usagetest"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
-// program is what a user starts.
+// program is the example as a user starts it.
 var program = proctest.Register("program", func([]string) { main() })
 
 func TestMain(m *testing.M) {
-	pool.Main() // the workers are this binary too
+	pool.Main() // in a worker, which runs this binary, too
 	proctest.Main(m)
 }
 
@@ -53,21 +54,4 @@ func TestLogging(t *testing.T) {
 	}
 }
 
-// A word with a dash is no file: -h says how the program is called, and anything else is refused.
-func TestOptionsAreNoFiles(t *testing.T) {
-	dir := t.TempDir()
-	for arg, code := range map[string]int{"-h": 0, "-help": 0, "-x": 2, "": 2} {
-		c := proctest.Command(t, program)
-		if arg != "" {
-			c.Cmd.Args = append(c.Cmd.Args, arg)
-		}
-		c.Cmd.Dir = dir
-		c.Start()
-		if got := c.Wait().ExitCode(); got != code || !strings.Contains(c.Stderr(), "usage: logging FILE") {
-			t.Errorf("%q: exit code %d, %s", arg, got, c.Stderr())
-		}
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
-		t.Errorf("%v are left, %v", left, err)
-	}
-}
+func TestUsage(t *testing.T) { usagetest.Check(t, program, "usage: logging FILE") }

@@ -1,5 +1,6 @@
-// Resource shows a resource with a lifetime: each worker has a scratch directory from before its first task until after its
-// last one. A worker that is killed cannot remove its own; the parent does.
+// Resource shows a resource with a lifetime: each worker has a scratch directory from before its
+// first task until after its last one. A worker that is killed cannot remove its directory, so the
+// parent removes it.
 package main
 
 import (
@@ -15,8 +16,9 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// Scratch is opened once in each worker, in the directory that the pool says, and closed when the worker is recycled or the
-// pool is closed.
+// Scratch is the path of a worker's scratch directory. Each worker makes it once, below the
+// directory that the pool's options name, and removes it when the worker is recycled or the pool is
+// closed.
 var Scratch = pool.DefineResource("scratch", func(_ context.Context, in string) (string, func() error, error) {
 	dir := scratchOf(in, os.Getpid())
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -29,7 +31,7 @@ func scratchOf(in string, pid int) string {
 	return filepath.Join(in, fmt.Sprintf("resource-example-%d", pid))
 }
 
-// Pack says how many bytes a text has when it is compressed.
+// Pack compresses a text in the scratch directory and returns its compressed size in bytes.
 var Pack = pool.Define("pack", func(ctx context.Context, text string) (int64, error) {
 	f, err := os.CreateTemp(Scratch.Get(ctx), "packed")
 	if err != nil {
@@ -52,7 +54,7 @@ var Pack = pool.Define("pack", func(ctx context.Context, text string) (int64, er
 
 func main() {
 	log.SetFlags(0)
-	pool.Main() // in a worker: runs it and never returns
+	pool.Main() // in a worker it runs the tasks and never returns
 	if err := run(context.Background()); err != nil {
 		log.Fatal(err)
 	}
@@ -60,11 +62,11 @@ func main() {
 
 func run(ctx context.Context) error {
 	in := os.TempDir()
-	dirs := map[string]string{} // of workers that have ended, and how that was
+	dirs := map[string]string{} // directories of ended workers, and why each worker ended
 	p, err := pool.New(ctx, pool.Options{
 		Workers:           2,
 		Resources:         []pool.AnyResource{Scratch.With(in)},
-		MaxTasksPerWorker: 10, // so that some are recycled
+		MaxTasksPerWorker: 10, // so that some workers are recycled
 		OnWorkerExit: func(e pool.WorkerExit) {
 			dir := scratchOf(in, e.PID)
 			dirs[dir] = e.Reason
@@ -85,14 +87,14 @@ func run(ctx context.Context) error {
 	if _, err := pool.Map(ctx, p, Pack.With(pool.TaskOptions{Chunk: 1}), texts); err != nil {
 		return err
 	}
-	if err := killOne(p); err != nil { // as somebody does when memory is short
+	if err := killOne(p); err != nil { // as the kernel does when memory is short
 		return err
 	}
 	sizes, err := pool.Map(ctx, p, Pack, texts)
 	if err != nil {
 		return err
 	}
-	if err := p.Close(); err != nil { // from here on nobody calls OnWorkerExit
+	if err := p.Close(); err != nil { // OnWorkerExit is not called after it
 		return err
 	}
 
@@ -108,17 +110,18 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// killOne kills workers until one has died of it: the one that it finds may just be ending by itself.
+// killOne sends SIGKILL to workers until the pool has seen one killed. A worker may be ending by
+// itself when the signal arrives; then killOne tries another one.
 func killOne(p *pool.Pool) error {
 	for p.Stats().Killed == 0 {
-		if pid := p.Stats().Workers[0].PID; pid != 0 { // 0: it is being replaced
+		if pid := p.Stats().Workers[0].PID; pid != 0 { // 0 while a worker is replaced
 			worker, err := os.FindProcess(pid)
 			if err != nil {
 				return err
 			}
 			worker.Kill()
 		}
-		time.Sleep(10 * time.Millisecond) // it stands for the work
+		time.Sleep(10 * time.Millisecond) // stands for the program's other work
 	}
 	return nil
 }

@@ -13,18 +13,19 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A bank is what the processes share. Handles travel in arguments; each process gets the same objects.
+// A bank holds handles of the objects that the processes share. Handles travel in arguments, and
+// each process gets the same objects.
 type bank struct {
 	Accounts  *shm.Array[int64] // the first one is the bank's own
 	Transfers *shm.Value[int64]
-	Lock      *shmsync.Mutex // held while both change, and while both are looked at
+	Lock      *shmsync.Mutex // held while the other two are changed or read together
 }
 
 const (
 	clerks    = 4
 	transfers = 500 // of each clerk
 	customers = 10
-	start     = 1000 // what each customer begins with
+	start     = 1000 // money of each customer at the beginning
 )
 
 // A job is the argument of a clerk.
@@ -33,7 +34,8 @@ type job struct {
 	Clerk int64
 }
 
-// Clerk moves 10 from one customer to another, again and again, of which the bank keeps 1.
+// Clerk makes transfers. Each takes 10 from one customer, gives 9 to another, and leaves 1 with the
+// bank.
 var Clerk = pool.Define("clerk", func(ctx context.Context, j job) (struct{}, error) {
 	for i := range int64(transfers) {
 		from := 1 + (i+j.Clerk)%customers
@@ -44,9 +46,9 @@ var Clerk = pool.Define("clerk", func(ctx context.Context, j job) (struct{}, err
 	return struct{}{}, nil
 })
 
-// lock locks the bank. Each change of an object is whole whatever dies, but a clerk that is killed
-// between the two changes of a transfer leaves a count that is too low. The accounts decide: the
-// bank keeps 1 of each transfer.
+// lock locks the bank. A killed clerk never leaves one object half-changed, but one that is killed
+// between the two changes of a transfer leaves a count of transfers that is too low. Then the
+// repair sets the count to the bank's own account, which has 1 from each transfer.
 func (b bank) lock(ctx context.Context) error {
 	return b.Lock.LockRepair(ctx, func(*shmsync.OwnerDiedError) error {
 		var done int64
@@ -74,7 +76,8 @@ func (b bank) transfer(ctx context.Context, from, to int64) error {
 	return b.Transfers.Update(ctx, func(n *int64) error { *n++; return nil })
 }
 
-// check says whether all money is there, and the bank has its share of each transfer.
+// check returns the number of transfers. It fails if the accounts do not have all the money, or the
+// bank does not have its share of each transfer.
 func (b bank) check(ctx context.Context) (n int64, err error) {
 	if err := b.lock(ctx); err != nil {
 		return 0, err
@@ -97,7 +100,7 @@ func (b bank) check(ctx context.Context) (n int64, err error) {
 
 func main() {
 	log.SetFlags(0)
-	pool.Main() // in a process that is started below: runs its task and never returns
+	pool.Main() // in a process that is started below it runs the task and never returns
 	if err := run(context.Background()); err != nil {
 		log.Fatal(err)
 	}
@@ -144,7 +147,7 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// open makes a bank whose customers all have the same.
+// open makes a bank in which each customer has the same money.
 func open(ctx context.Context, seg *shm.Segment) (bank, error) {
 	b, err := bankIn(seg)
 	if err != nil {

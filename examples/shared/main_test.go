@@ -10,11 +10,11 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// program is what a user starts.
+// program is the example as a user starts it.
 var program = proctest.Register("program", func([]string) { main() })
 
 func TestMain(m *testing.M) {
-	pool.Main() // the workers are this binary too
+	pool.Main() // in a worker, which runs this binary, too
 	proctest.Main(m)
 }
 
@@ -24,7 +24,7 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// halfway: SEGMENT. A clerk that has changed the accounts, and not yet the count.
+// halfway SEGMENT is a clerk that has changed the accounts, and not yet the count.
 var halfway = proctest.Register("halfway", func(args []string) {
 	ctx := context.Background()
 	seg, err := shm.Open(args[0])
@@ -34,10 +34,11 @@ var halfway = proctest.Register("halfway", func(args []string) {
 	must(b.lock(ctx))
 	must(b.Accounts.Update(ctx, func(a []int64) error { a[1] -= 10; a[2] += 9; a[0]++; return nil }))
 	proctest.Say("halfway")
-	proctest.Hear() // nothing comes
+	proctest.Hear() // blocks until the kill
 })
 
-// A clerk is killed between the two changes of a transfer: accounts and count fit all the same.
+// TestClerkDiesHalfway kills a clerk between the two changes of a transfer. The next process to
+// lock the bank must find that accounts and count fit together.
 func TestClerkDiesHalfway(t *testing.T) {
 	ctx := context.Background()
 	seg, err := shm.Create(filepath.Join(proctest.Dir(t), "segment"), shm.Options{})

@@ -13,11 +13,11 @@ type stages struct {
 	top   func(iter.Seq[topTask]) iter.Seq2[[]WordCount, error]
 }
 
-// job counts the files of a tree in two stages. First the files are counted, in batches; each
-// result has its totals and a word table in parts, which stays in shared memory. Then each part of
-// all tables is added up by a worker, which gives its most frequent words, and the best of those
-// are found here. So this process never looks at the tables: to add them up here would take longer
-// than all the counting by two workers.
+// job counts the files of a tree in two stages. First the workers count the files in batches. The
+// result of a batch has its totals and a table of words, which is cut into parts and stays in
+// shared memory. Then for each part a worker adds up that part of all tables, and returns the most
+// frequent words of it. This process picks the best of those. It never reads the tables: to add
+// them up here would take longer than all the counting by two workers.
 //
 // The tables take about half as much memory as the text.
 type job struct {
@@ -37,7 +37,7 @@ func (j *job) run(ctx context.Context) (Totals, []WordCount, error) {
 	if err := j.count(ctx); err != nil {
 		return j.totals, nil, err
 	}
-	// The walk ends early too when ctx is done.
+	// The walk also ends early when ctx is done.
 	if err := context.Cause(ctx); err != nil {
 		return j.totals, nil, err
 	}

@@ -32,13 +32,13 @@ const (
 	exitInterrupted = 130 // 128 + SIGINT, as shells say it
 )
 
-// gcPercent lets the garbage collector run seldom: no process has much that lives long, and each
-// processor is wanted for counting.
+// gcPercent lets the garbage collector run seldom, because the processes keep little memory for
+// long, and all processors are needed for counting.
 const gcPercent = 800
 
 func main() {
 	debug.SetGCPercent(gcPercent)
-	pool.Main() // in a worker: runs it and never returns
+	pool.Main() // in a worker it runs the tasks and never returns
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
@@ -112,7 +112,7 @@ func usageError(flags *flag.FlagSet, text string) error {
 	return errors.New(text)
 }
 
-// count does what cfg says.
+// count counts as cfg says.
 func count(ctx context.Context, cfg config, stderr *os.File) (report, error) {
 	if cfg.root == "" {
 		out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
@@ -141,8 +141,8 @@ func count(ctx context.Context, cfg config, stderr *os.File) (report, error) {
 	return newReport(totals, top, elapsed, stats), err
 }
 
-// watch shows the progress of the workers, if there is a terminal, and kills some of them, if there
-// is to be chaos, until the function that it returns is called.
+// watch shows the progress of the workers if there is a terminal, and with the flag -chaos kills
+// some of them, until the function that it returns is called.
 func watch(ws *workers, chaos bool, stderr *os.File) (unwatch func()) {
 	stopProgress, stopChaos := func() {}, func() {}
 	if isTerminal(stderr) {

@@ -16,11 +16,11 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// program is what a user starts.
+// program is the example as a user starts it.
 var program = proctest.Register("program", func([]string) { main() })
 
 func TestMain(m *testing.M) {
-	pool.Main() // the workers are this binary too
+	pool.Main() // in a worker, which runs this binary, too
 	proctest.Main(m)
 }
 
@@ -100,8 +100,8 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// Ctrl-C ends the program and its workers, whether the terminal sends the signal to all of them or
-// a person to the program alone.
+// Ctrl-C ends the program and its workers, whether the signal goes to all of them or to the program
+// alone.
 func TestInterrupt(t *testing.T) {
 	for name, target := range map[string]func(pid int) int{
 		"program": func(pid int) int { return pid },

@@ -9,11 +9,12 @@ import (
 	"golang.org/x/term"
 )
 
-// isTerminal reports whether f is one.
+// isTerminal reports whether f is a terminal.
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// showProgress draws a progress bar on w, from what read returns, until the function that it
-// returns is called; that one removes the bar. How much there is to do is not known before the end.
+// showProgress draws a progress bar on w from the counts that read returns. The function that it
+// returns removes the bar. The amount of work is not known before the end, so the bar shows no
+// share.
 func showProgress(w io.Writer, read func() (files, lines, bytes int64)) (stop func()) {
 	bar := progressbar.NewOptions64(-1,
 		progressbar.OptionSetWriter(w),

@@ -12,7 +12,7 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// report is what the program prints. Its JSON form is one object, with the totals beside the rest.
+// report is the output of the program. Its JSON form is one object; the totals are fields of it.
 type report struct {
 	Totals
 	Seconds float64        `json:"seconds"`
@@ -22,7 +22,7 @@ type report struct {
 	Top     []WordCount    `json:"top"`
 }
 
-// A workerReport is what one worker, and those that it has replaced, have done.
+// A workerReport says what one worker has done, together with the workers that it has replaced.
 type workerReport struct {
 	Name       string  `json:"name"`
 	Tasks      uint64  `json:"tasks"`
@@ -31,7 +31,7 @@ type workerReport struct {
 	Memory     int64   `json:"memory"`     // bytes, of the last one
 }
 
-// A taskReport says how long tasks took in their workers, as a sample of them shows.
+// A taskReport says how long a sample of the tasks took in their workers.
 type taskReport struct {
 	Samples    int64   `json:"samples"`
 	P50Seconds float64 `json:"p50Seconds"`
@@ -94,7 +94,7 @@ func (r report) writeWorkers(b *strings.Builder) {
 	}
 }
 
-// printableWord is the word, quoted if it would do something to a terminal.
+// printableWord returns the word, quoted if it has bytes that control a terminal.
 func printableWord(word string) string {
 	for _, r := range word {
 		if !strconv.IsPrint(r) || r == utf8.RuneError {

@@ -20,11 +20,14 @@ var sample = newReport(
 	[]WordCount{{"the", 7}, {"<&\"", 3}, {"a\x1b[2J", 2}, {"\xff", 1}, {"für", 1}},
 	2*time.Second, pool.Stats{ //clock: a figure to print
 		Workers: []pool.WorkerStats{
-			{Name: "Worker-1", PID: 12, Tasks: 70, CPU: 1500 * time.Millisecond, Memory: 42_000_000},          //clock: a figure to print
-			{Name: "Worker-2", PID: 13, Tasks: 7, Restarts: 5, CPU: 20 * time.Millisecond, Memory: 9_000_000}, //clock: a figure to print
+			//clock: a figure to print
+			{Name: "Worker-1", PID: 12, Tasks: 70, CPU: 1500 * time.Millisecond, Memory: 42_000_000},
+			//clock: a figure to print
+			{Name: "Worker-2", PID: 13, Tasks: 7, Restarts: 5, CPU: 20 * time.Millisecond, Memory: 9_000_000},
 		},
 		Killed: 5,
-		Run:    pool.Latency{P50: 1500 * time.Microsecond, P99: 12 * time.Millisecond, Samples: 4}, //clock: figures to print
+		//clock: figures to print
+		Run: pool.Latency{P50: 1500 * time.Microsecond, P99: 12 * time.Millisecond, Samples: 4},
 	})
 
 var oneWorker = pool.Stats{Workers: []pool.WorkerStats{{Name: "Worker-1"}}}

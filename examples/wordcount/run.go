@@ -11,7 +11,7 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// What the workers can do.
+// The tasks of the workers.
 var (
 	countStage = pool.Define("count", countLive)
 	topStage   = pool.Define("top", func(ctx context.Context, t topTask) ([]WordCount, error) {
@@ -102,7 +102,7 @@ func (w *workers) stages(ctx context.Context) stages {
 
 // progress is how much has been counted so far.
 func (w *workers) progress() (files, lines, bytes int64) {
-	sums := w.sums.Slice() // past the lock: a glance is enough
+	sums := w.sums.Slice() // without the lock: sums that do not fit together may be shown
 	return w.files.Sum(), sums[0], sums[2]
 }
 

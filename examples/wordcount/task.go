@@ -9,8 +9,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// The two kinds of tasks. Each depends on nothing but its argument and the files: when a worker is
-// killed its task runs again, elsewhere, and nothing of it is counted twice.
+// The two kinds of tasks. Each depends on nothing but its argument and the files. When a worker is
+// killed, its task runs again in another worker, and no file is counted twice.
 type (
 	// countTask counts pieces of files.
 	countTask struct {
@@ -76,8 +76,8 @@ func countPieces(ctx context.Context, t countTask, words *table, seg *shm.Segmen
 	return r, err
 }
 
-// share encodes words into an array of that name. An array which is there already is of a worker
-// that was killed while it did the same.
+// share encodes words into an array of that name. If the array exists already, it was left by a
+// worker that was killed in the same task.
 func share(words *table, seg *shm.Segment, name string) (*sharedTable, error) {
 	if err := seg.RemoveObject(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

@@ -1,5 +1,6 @@
-// Work is a queue of work for processes: the parent puts jobs into a joinable queue and waits until
-// all are done, not only taken. The queue is bounded, so that the parent is never far ahead.
+// Work distributes jobs to processes. The parent puts the jobs into a joinable queue and waits
+// until all of them are done, not only taken. The queue is bounded, so the parent is never far
+// ahead.
 package main
 
 import (
@@ -12,10 +13,10 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A desk is where work is put, and where the results are.
+// A desk holds handles of the queue of jobs and of the array of results.
 type desk struct {
-	Jobs  *queue.Queue[int64] // numbers
-	Steps *shm.Array[int64]   // how many steps of Collatz's each number takes to 1
+	Jobs  *queue.Queue[int64] // a job is a number
+	Steps *shm.Array[int64]   // for each number, the length of its Collatz sequence down to 1
 }
 
 // Worker takes jobs until the queue is closed.
@@ -27,7 +28,7 @@ var Worker = pool.Define("worker", func(ctx context.Context, d desk) (struct{}, 
 		if err := d.Steps.Set(ctx, int(n), steps(n)); err != nil {
 			return struct{}{}, err
 		}
-		// what it has written is visible to the caller when Join returns
+		// The caller of Join sees the result: TaskDone synchronizes before Join returns.
 		if err := d.Jobs.TaskDone(); err != nil {
 			return struct{}{}, err
 		}
@@ -53,7 +54,7 @@ const (
 
 func main() {
 	log.SetFlags(0)
-	pool.Main() // in a worker: runs its task and never returns
+	pool.Main() // in a worker it runs the task and never returns
 	if err := run(context.Background()); err != nil {
 		log.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
-	// what a worker had taken that has died is not waited for
+	// Join does not wait for the jobs of a worker that has died.
 	if err := d.Jobs.Join(ctx); err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 
-	if err := d.Jobs.Close(); err != nil { // now they end
+	if err := d.Jobs.Close(); err != nil { // now the workers end
 		return err
 	}
 	for _, p := range pool.ActiveChildren() {

@@ -7,11 +7,11 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// program is what a user starts.
+// program is the example as a user starts it.
 var program = proctest.Register("program", func([]string) { main() })
 
 func TestMain(m *testing.M) {
-	pool.Main() // the workers are this binary too
+	pool.Main() // in a worker, which runs this binary, too
 	proctest.Main(m)
 }
 
