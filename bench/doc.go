@@ -101,7 +101,9 @@
 //     side sleeps by then. p50-ns, p99-ns, its-p50-ns and its-p99-ns are of single operations,
 //     p50-ratio and p99-ratio the medians of the turns' ratios.
 //   - apply/rest=10ms compares a task with a message there and back between two processes in C,
-//     which sleep: two wake-ups. No side is pinned.
+//     which sleep: two wake-ups. The caller's thread and the worker have the CPUs that the two
+//     processes in C have. placement=free pins no side: the kernel then keeps the processes in C on
+//     one CPU, where a wake-up interrupts no other, and spreads the threads of the Go runtime.
 //
 // # Reading a row
 //

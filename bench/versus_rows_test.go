@@ -3,9 +3,13 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
+	"time"
+
+	"github.com/shmkit/shmkit/pool"
 )
 
 // BenchmarkVersus compares what is asked for as a ratio.
@@ -122,23 +126,53 @@ func restedVersus(b *testing.B, ps *peers) (vs []versus) {
 			show: showPercentiles,
 		})
 	}
-	return append(vs, versus{
-		name: "apply/rest=10ms", peer: "c",
-		ours: applyRested{pick(newPools(b), "shmkit")[0]}, its: trip("c", "spsc", parkRested, at[2]),
-		show: showPercentiles,
-	})
+	for _, at := range []placement{placements(b)[0], placements(b)[2]} {
+		vs = append(vs, versus{
+			name: "apply/rest=10ms" + at.name, peer: "c",
+			ours: applyRested{at}, its: trip("c", "spsc", parkRested, at),
+			show: showPercentiles,
+		})
+	}
+	return vs
 }
 
-// applyRested is a task for a worker that sleeps; its caller sleeps until the result is there.
-type applyRested struct{ poolImpl }
+// applyRested is a task for a worker that sleeps; its caller sleeps until the result is there. The
+// caller's thread and the worker run where the two processes of the peer do.
+type applyRested struct{ at placement }
 
 func (a applyRested) turns(b *testing.B, n int) func() turn {
 	ops := 20
 	if n == 1 {
 		ops = 2
 	}
+	o := pool.Options{Workers: 1}
+	if cpu := a.at.cpus[1]; cpu != anyCPU {
+		o.CPUs = []int{cpu}
+	}
+	p, err := pool.New(context.Background(), o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			b.Error(err)
+		}
+	})
 	return func() turn {
-		each := a.apply(b, ops, coldPause).ns
+		unpin, err := pin(a.at.cpus[0])
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer unpin()
+		each := make([]float64, ops)
+		for i := range each {
+			sleepThread(coldPause)
+			start := time.Now()
+			if _, err := pool.Apply(context.Background(), p, square, int64(i)); err != nil {
+				b.Fatal(err)
+			}
+			each[i] = float64(time.Since(start))
+		}
 		return turn{ns: median(each), each: each, ops: int64(ops)}
 	}
 }
