@@ -26,7 +26,7 @@ const module = "github.com/shmkit/shmkit"
 // others of this module. Tests may import any. A new package gets a place here; no edge is added to
 // make a build pass.
 var layers = [][]string{
-	{"internal/environ"},
+	{"internal/environ", "internal/public"},
 	{
 		"internal/cpu", "internal/race", "internal/crashpoint", "internal/futex", "internal/mapping", "internal/elem",
 		"internal/codec", "internal/child", "internal/errno", "internal/notice",

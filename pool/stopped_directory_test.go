@@ -18,7 +18,7 @@ import (
 // roleInDirectory keeps the directory of the segment in descriptor 3 locked, until it hears something.
 var roleInDirectory = proctest.Register("in-directory", func([]string) {
 	seg := must(shm.FromFile(os.NewFile(3, "inherited")))
-	_, _, err := seg.Internal().New(segment.Spec{Name: "half made", Kind: segment.KindRawArray, Type: "<B", Size: 1, Init: func([]byte) {
+	_, _, err := segment.Of(seg).New(segment.Spec{Name: "half made", Kind: segment.KindRawArray, Type: "<B", Size: 1, Init: func([]byte) {
 		proctest.Say("inside")
 		proctest.Hear()
 	}})

@@ -60,7 +60,7 @@ func tableOf(slots int, size int64) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &table{seg: seg, s: seg.Internal()}
+	t := &table{seg: seg, s: segment.Of(seg)}
 	t.s.SetLockPatience(directoryPatience)
 	err = t.open(slots, func(spec segment.Spec) (*segment.Object, error) {
 		o, _, err := t.s.New(spec)
@@ -75,7 +75,7 @@ func tableOf(slots int, size int64) (*table, error) {
 
 // openTable finds the shared part of a pool in a segment.
 func openTable(seg *shm.Segment, slots int) (*table, error) {
-	t := &table{seg: seg, s: seg.Internal()}
+	t := &table{seg: seg, s: segment.Of(seg)}
 	return t, t.open(slots, t.s.Open, func(seg *shm.Segment, name string, _ int, o queue.Options) (*queue.Queue[uint64], error) {
 		return queue.OpenQueue[uint64](seg, name, o)
 	})

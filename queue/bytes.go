@@ -65,7 +65,7 @@ func newBytesOf(kind segment.Kind, seg *shm.Segment, name string, capacity int, 
 	return b, nil
 }
 
-func slotsOf(seg *shm.Segment) int { return seg.Internal().Table().Len() }
+func slotsOf(seg *shm.Segment) int { return segment.Of(seg).Table().Len() }
 
 // OpenBytes finds the Bytes of that name, which must exist, whatever its capacity is.
 //

@@ -94,7 +94,7 @@ func dialOnce(ctx context.Context, name string, o DialOptions) (*Pipe, error) {
 
 // meet finds the listener and its backlog.
 func (r *dialer) meet(ctx context.Context) error {
-	o, err := r.a.seg.Internal().OpenContext(ctx, segment.Spec{Name: listenerName, Kind: segment.KindListener, Size: listenHeadBytes})
+	o, err := segment.Of(r.a.seg).OpenContext(ctx, segment.Spec{Name: listenerName, Kind: segment.KindListener, Size: listenHeadBytes})
 	if errors.Is(err, fs.ErrNotExist) {
 		return errno.ConnectionRefused
 	}
@@ -128,7 +128,7 @@ func (r *dialer) refused() bool {
 //
 // What a death leaves behind: a pipe with a name, which the listener removes.
 func (r *dialer) connect(ctx context.Context, o DialOptions) error {
-	r.of = offer{uint64(r.a.seg.Internal().Me()), dialed.Add(1)}
+	r.of = offer{uint64(segment.Of(r.a.seg).Me()), dialed.Add(1)}
 	buffer := r.d.head.buffer
 	if buffer > maxPipeBuffer || buffer < minPipeBuffer {
 		return fmt.Errorf("listener %s: %w: its words make no sense", r.a.seg.Path(), shm.ErrCorrupt)

@@ -46,7 +46,7 @@ func NewQueue[T any](seg *shm.Segment, name string, capacity int, o Options) (*Q
 	}
 	seats := 0
 	if o.Joinable {
-		seats = seg.Internal().Table().Len()
+		seats = segment.Of(seg).Table().Len()
 	}
 	q, err := find(&Queue[T]{policy: o.Wait, full: o.WhenFull}, seg, segment.Spec{
 		Name: name, Kind: segment.KindQueue, Type: t.Format, Size: ringBytes(n, stride, seats),
@@ -129,5 +129,5 @@ func sortDiffers(seg *shm.Segment, name string, joinable bool) error {
 	if joinable {
 		is = "it is joinable"
 	}
-	return fmt.Errorf("queue: %w", &shm.MismatchError{Segment: seg.Internal().Path(), Name: name, Difference: is})
+	return fmt.Errorf("queue: %w", &shm.MismatchError{Segment: segment.Of(seg).Path(), Name: name, Difference: is})
 }

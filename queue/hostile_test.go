@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -87,7 +88,7 @@ func useOthers(t *testing.T, ctx context.Context, q *Queue[uint64]) {
 // are refused or do so, too.
 func TestHostileWords(t *testing.T) {
 	seg := newSegment(t, bigSegment)
-	me := uint64(seg.Internal().Me())
+	me := uint64(segment.Of(seg).Me())
 	words := []uint64{0, 1, 2, 3, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1 << 62, 2 << 62, 3 << 62, 1<<62 | me<<32, 3<<62 | me<<32,
 		1<<62 | me<<32 | 1<<31, 3<<62 | 1<<32, 2<<62 | 1<<31, 1 << 63, math.MaxUint64, math.MaxUint64 - 1, 0x5555555555555555}
 	for _, off := range []int{0, 8, 16, 32, 40, 48, 56, 64, 72, 80, 96, 104, 128, 256, headBytes, headBytes + 8, headBytes + 16, headBytes + 24} {

@@ -82,7 +82,7 @@ func (l *listener) take(of offer) *Pipe {
 
 // fetch opens the pipe of an offer, and takes its name away: from here on only those who have it open know it.
 func (l *listener) fetch(of offer) (*segment.Object, error) {
-	s, name := l.a.seg.Internal(), of.name()
+	s, name := segment.Of(l.a.seg), of.name()
 	o, err := s.Open(segment.Spec{Name: name, Kind: segment.KindPipe, Size: segment.AnySize})
 	if err == nil {
 		if err = s.Remove(name); isMissing(err) {

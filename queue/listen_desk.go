@@ -31,7 +31,7 @@ type desk struct {
 //
 // What a death leaves behind: a dead listener; or a segment without a name.
 func occupy(a *attachment, buffer uint64) (*desk, error) {
-	s := a.seg.Internal()
+	s := segment.Of(a.seg)
 	if err := onlyListener(a.seg); err != nil {
 		return nil, err
 	}

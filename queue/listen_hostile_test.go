@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -18,7 +19,7 @@ func TestListenHostileOffers(t *testing.T) {
 	l, path := newListener(t, ListenOptions{Buffer: 64})
 	desk := l.(*listener)
 	seg := desk.a.seg
-	me := uint64(seg.Internal().Me())
+	me := uint64(segment.Of(seg).Me())
 
 	broken := offer{me, 1 << 40}
 	p, err := NewPipe(seg, broken.name(), PipeOptions{Buffer: 64})

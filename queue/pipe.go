@@ -88,7 +88,7 @@ func NewPipe(seg *shm.Segment, name string, o PipeOptions) (*Pipe, error) {
 		return nil, err
 	}
 	return newEnd(0, o, func() (*segment.Object, error) {
-		s := seg.Internal()
+		s := segment.Of(seg)
 		spec := segment.Spec{
 			Name: name, Kind: segment.KindPipe, Size: int64(pipeHeadBytes + 2*capacity),
 			Init: func(mem []byte) { fillPipe(mem, capacity, o.start) },
@@ -107,7 +107,7 @@ func NewPipe(seg *shm.Segment, name string, o PipeOptions) (*Pipe, error) {
 // [shm.ErrClosed].
 func OpenPipe(seg *shm.Segment, name string, o PipeOptions) (*Pipe, error) {
 	return newEnd(1, o, func() (*segment.Object, error) {
-		return seg.Internal().OpenContext(seg.Context(), segment.Spec{Name: name, Kind: segment.KindPipe, Size: segment.AnySize})
+		return segment.Of(seg).OpenContext(seg.Context(), segment.Spec{Name: name, Kind: segment.KindPipe, Size: segment.AnySize})
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -49,7 +50,7 @@ func useEnds(t *testing.T, ends ...*Pipe) {
 // Every word of a pipe gets every odd value, before its ends are used and after.
 func TestPipeHostileWords(t *testing.T) {
 	seg := newSegment(t, shm.Options{})
-	me := uint64(seg.Internal().Me())
+	me := uint64(segment.Of(seg).Me())
 	words := []uint64{0, 1, 3, 63, 64, 65, 1<<30 - 1, 1 << 30, 1 << 31, 3<<30 | 5, 1<<32 - 1, 1 << 32, me, me << 32, me | 1<<30, math.MaxUint64,
 		math.MaxUint64 - 64, 0x5555555555555555}
 	for _, off := range []int{8, 64, 72, 80, 96, 128, 136, 256, 384, 512, 520, 640, 768} {

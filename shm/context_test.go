@@ -17,7 +17,7 @@ import (
 // roleDirectory keeps the directory of the segment args[0] locked.
 var roleDirectory = proctest.Register("directory", func(args []string) {
 	seg := need(shm.Open(args[0]))
-	seg.Internal().New(segment.Spec{Name: "half made", Kind: segment.KindRawArray, Type: "<B", Size: 1, Init: func([]byte) {
+	segment.Of(seg).New(segment.Spec{Name: "half made", Kind: segment.KindRawArray, Type: "<B", Size: 1, Init: func([]byte) {
 		proctest.Say("inside")
 		proctest.Hear()
 	}})
@@ -26,7 +26,7 @@ var roleDirectory = proctest.Register("directory", func(args []string) {
 // While a process is stopped in the directory, everything that needs it returns when its context ends.
 func TestContextsOfTheDirectory(t *testing.T) {
 	seg := newSegment(t, small)
-	seg.Internal().SetPatience(time.Hour, 0)
+	segment.Of(seg).SetPatience(time.Hour, 0)
 	need(shm.NewBool(seg, "there", true))
 	child := proctest.Start(t, roleDirectory, seg.Path())
 	child.Expect("inside")
@@ -57,7 +57,7 @@ func TestContextsOfTheDirectory(t *testing.T) {
 
 // waitsForDirectory says that a process waits for the directory's lock.
 func waitsForDirectory(seg *shm.Segment) (waits bool) {
-	seg.Internal().Party().Waits.All(func(p lock.Wait) bool {
+	segment.Of(seg).Party().Waits.All(func(p lock.Wait) bool {
 		waits = p.Target == lock.NewTarget(lock.RoleDirectory, 0, 0)
 		return !waits
 	})

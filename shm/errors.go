@@ -1,10 +1,13 @@
 package shm
 
 import (
+	"reflect"
+
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/mapping"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/public"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
@@ -43,20 +46,70 @@ var (
 	ErrUnsupported = mapping.ErrUnsupported
 )
 
-type (
-	// A MismatchError is an [ErrMismatch] that says what differs.
-	MismatchError = segment.MismatchError
+// A MismatchError is an [ErrMismatch] that says what differs.
+type MismatchError struct {
+	Segment, Name string // of the object
+	Difference    string // what is there and what was asked for
+	SizeDiffers   bool   // only the size differs
+	Have          int64  // the size in bytes that is there, when only that differs; else 0
+}
 
-	// A NoSpaceError says how many bytes were needed and how many are free, in the
-	// file system or in the segment.
-	NoSpaceError = mapping.NoSpaceError
+// Error names the object and the difference.
+func (e *MismatchError) Error() string { return (*segment.MismatchError)(e).Error() }
 
-	// A HeldError says which locks a process held when it closed a segment.
-	HeldError = segment.HeldError
+// Unwrap makes [errors.Is] find [ErrMismatch].
+func (e *MismatchError) Unwrap() error { return ErrMismatch }
 
-	// A StillAttachedError says that a process has closed a segment, and could not let go of its memory.
-	StillAttachedError = segment.StillAttachedError
+// A NoSpaceError says how many bytes were needed and how many are free: in the segment, in the
+// control group of the process, or in the file system. Each has another remedy, which Error tells.
+type NoSpaceError struct {
+	Path    string // of the segment's file, or what an anonymous segment is called
+	Need    int64  // bytes that were to be reserved
+	Free    int64  // bytes that are left; -1 when that is unknown
+	Segment bool   // the segment is full
+	Group   string // the directory of the control group that has too little memory left; else empty
+}
 
-	// An UnsupportedTypeError says which field of a Go type cannot be in shared memory, and why.
-	UnsupportedTypeError = elem.UnsupportedTypeError
-)
+// Error says what is full, and what to do.
+func (e *NoSpaceError) Error() string { return (*mapping.NoSpaceError)(e).Error() }
+
+// A HeldError says which locks a process held when it closed a segment or detached a handle.
+type HeldError struct {
+	Segment string   // its path
+	Objects []string // the names of the locked objects
+	Kept    bool     // the process goes on holding the locks, until it ends or unlocks them
+}
+
+// Error names the objects, and says what becomes of their locks.
+func (e *HeldError) Error() string { return (*segment.HeldError)(e).Error() }
+
+// A StillAttachedError says that a process has closed a segment, and could not let go of its memory.
+type StillAttachedError struct {
+	Segment string // its path
+	Err     error  // why the mapping could not be replaced
+}
+
+// Error says why, and when the memory is let go of.
+func (e *StillAttachedError) Error() string { return (*segment.StillAttachedError)(e).Error() }
+
+// Unwrap returns why the mapping could not be replaced.
+func (e *StillAttachedError) Unwrap() error { return e.Err }
+
+// An UnsupportedTypeError says which field of a Go type cannot be in shared memory, and why.
+type UnsupportedTypeError struct {
+	Type   reflect.Type // the type that is refused: that of the field, when a field is
+	Path   string       // where it is: "Point.Name", with [] for the element of an array
+	Reason string       // why, and what to use instead; follows the name of the type in a sentence
+}
+
+// Error gives "Point.Name: string has no fixed size; use …".
+func (e *UnsupportedTypeError) Error() string { return (*elem.UnsupportedTypeError)(e).Error() }
+
+// The errors above come from packages below this one. See package public.
+func init() {
+	public.Present(func(e *segment.MismatchError) *MismatchError { return (*MismatchError)(e) })
+	public.Present(func(e *mapping.NoSpaceError) *NoSpaceError { return (*NoSpaceError)(e) })
+	public.Present(func(e *segment.HeldError) *HeldError { return (*HeldError)(e) })
+	public.Present(func(e *segment.StillAttachedError) *StillAttachedError { return (*StillAttachedError)(e) })
+	public.Present(func(e *elem.UnsupportedTypeError) *UnsupportedTypeError { return (*UnsupportedTypeError)(e) })
+}

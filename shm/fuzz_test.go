@@ -211,7 +211,7 @@ var over = func() context.Context {
 
 // hurry makes an attachment wait for nobody.
 func hurry(seg *shm.Segment) *segment.Segment {
-	s := seg.Internal()
+	s := segment.Of(seg)
 	s.SetPatience(0, 0)
 	return s
 }

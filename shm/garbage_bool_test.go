@@ -31,7 +31,7 @@ var marked = flagged{Mark: [7]byte([]byte("hostile"))}
 func noBools(t *testing.T, seg *shm.Segment, name string, kind segment.Kind) {
 	t.Helper()
 	typ := need(elem.Of[flagged]()).Format
-	o := need(seg.Internal().Open(segment.Spec{Name: name, Kind: kind, Type: typ, Size: segment.AnySize}))
+	o := need(segment.Of(seg).Open(segment.Spec{Name: name, Kind: kind, Type: typ, Size: segment.AnySize}))
 	for mem := o.Payload; ; mem = mem[24:] {
 		i := bytes.Index(mem, marked.Mark[:])
 		if i < 0 {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -62,7 +63,7 @@ func TestIdleProcessGivesBack(t *testing.T) {
 		wantOK(t, seg.RemoveObject("a"))
 		wantOK(t, a.Detach())
 		proctest.Eventually(t, time.Minute, func() bool {
-			r, err := seg.Internal().Check()
+			r, err := segment.Of(seg).Check()
 			wantOK(t, err)
 			return r.Graves == 0
 		}, "the memory is free")

@@ -45,13 +45,9 @@ func (h *object) Detach() error {
 	if h.self == nil {
 		return nil
 	}
-	o, self, blank := h.o, h.self, h.o.Blank()
+	bind := h.self.bind
 	h.self = nil
-	idle, err := o.Release()
-	if idle {
-		err = self.bind(blank)
-	}
-	if err != nil {
+	if err := h.o.Detach(bind); err != nil {
 		return fmt.Errorf("shm: %w", err)
 	}
 	return nil

@@ -50,6 +50,10 @@ const (
 
 func (o Options) config() segment.Config { return segment.Config(o) }
 
+func init() {
+	segment.Of = func(s any) *segment.Segment { return s.(*Segment).s }
+}
+
 // A Segment is this process's attachment to a piece of shared memory with named
 // objects in it. It may be used by any number of goroutines.
 //

@@ -68,7 +68,7 @@ func OpenBarrier(seg *shm.Segment, name string, o BarrierOptions) (*Barrier, err
 }
 
 func barrierSpec(seg *shm.Segment, name string) segment.Spec {
-	return segment.Spec{Name: name, Kind: segment.KindBarrier, Size: int64(lock.BarrierBytes(slotsOf(seg.Internal())))}
+	return segment.Spec{Name: name, Kind: segment.KindBarrier, Size: int64(lock.BarrierBytes(slotsOf(segment.Of(seg))))}
 }
 
 // UnmarshalBinary makes b a handle of the barrier that another process's MarshalBinary

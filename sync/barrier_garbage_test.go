@@ -17,7 +17,7 @@ import (
 // payloadOf is the shared memory of an object.
 func payloadOf(t testing.TB, seg *shm.Segment, name string, kind segment.Kind) []byte {
 	t.Helper()
-	o, err := seg.Internal().Open(segment.Spec{Name: name, Kind: kind, Size: segment.AnySize})
+	o, err := segment.Of(seg).Open(segment.Spec{Name: name, Kind: kind, Size: segment.AnySize})
 	if err != nil {
 		t.Fatal(err)
 	}

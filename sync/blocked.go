@@ -57,7 +57,7 @@ func processOf(s *segment.Segment, o proctab.Owner) Process {
 //
 // Errors: [ErrClosed].
 func Blocked(seg *shm.Segment) (*BlockedReport, error) {
-	s := seg.Internal()
+	s := segment.Of(seg)
 	if s.Closed() {
 		return nil, fmt.Errorf("shmsync: list what processes of %s wait for: %w", s.Path(), ErrClosed)
 	}

@@ -65,7 +65,7 @@ func OpenCond(seg *shm.Segment, name string, o CondOptions) (*Cond, error) {
 }
 
 func condSpec(seg *shm.Segment, name string) segment.Spec {
-	return segment.Spec{Name: name, Kind: segment.KindCond, Size: int64(lock.CondBytes(slotsOf(seg.Internal())))}
+	return segment.Spec{Name: name, Kind: segment.KindCond, Size: int64(lock.CondBytes(slotsOf(segment.Of(seg))))}
 }
 
 // UnmarshalBinary makes c a handle of the Cond that another process's MarshalBinary

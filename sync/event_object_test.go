@@ -152,7 +152,7 @@ func TestEventOrders(t *testing.T) {
 // payload is the object's memory, to be overwritten. It fits the objects that have no type.
 func payload(t testing.TB, seg *shm.Segment, kind segment.Kind, name string) []byte {
 	t.Helper()
-	o, err := seg.Internal().Open(segment.Spec{Name: name, Kind: kind, Size: segment.AnySize})
+	o, err := segment.Of(seg).Open(segment.Spec{Name: name, Kind: kind, Size: segment.AnySize})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -120,7 +120,7 @@ func TestLockOverwrittenWhileHeld(t *testing.T) {
 						if g.kind == segment.KindArray || g.kind == segment.KindValue {
 							typ = "<q"
 						}
-						o := orDie(seg.Internal().Open(segment.Spec{Name: name, Kind: g.kind, Type: typ, Size: segment.AnySize}))
+						o := orDie(segment.Of(seg).Open(segment.Spec{Name: name, Kind: g.kind, Type: typ, Size: segment.AnySize}))
 						binary.NativeEndian.PutUint32(o.Payload[offset:], word)
 					})
 					if !ran || errors.Is(err, context.DeadlineExceeded) {

@@ -28,13 +28,9 @@ func (h *handle) Detach() error {
 	if h.self == nil {
 		return nil
 	}
-	o, self, blank := h.o, h.self, h.o.Blank()
+	bind := h.self.bind
 	h.self = nil
-	idle, err := o.Release()
-	if idle {
-		err = self.bind(blank)
-	}
-	if err != nil {
+	if err := h.o.Detach(bind); err != nil {
 		return fmt.Errorf("shmsync: %w", err)
 	}
 	return nil
@@ -74,13 +70,13 @@ type binder interface {
 
 // find makes or finds the object of a Spec and binds h to it.
 func find[H binder](h H, seg *shm.Segment, spec segment.Spec) (H, error) {
-	o, _, err := seg.Internal().NewContext(seg.Context(), spec)
+	o, _, err := segment.Of(seg).NewContext(seg.Context(), spec)
 	return bound(h, o, err)
 }
 
 // open finds the object of a Spec, which must exist, and binds h to it.
 func open[H binder](h H, seg *shm.Segment, spec segment.Spec) (H, error) {
-	o, err := seg.Internal().OpenContext(seg.Context(), spec)
+	o, err := segment.Of(seg).OpenContext(seg.Context(), spec)
 	return bound(h, o, err)
 }
 

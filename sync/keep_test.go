@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/segment"
 )
 
 // A wait keeps its object, though its handle is not used after it: when others remove the object meanwhile, its memory
@@ -30,14 +31,14 @@ func TestWaitKeepsObject(t *testing.T) {
 				runtime.GC()
 				proctest.Stagger(2 * time.Millisecond) // for cleanups
 			}
-			if r := must1(seg.Internal().Check()); r.Graves != 1 {
+			if r := must1(segment.Of(seg).Check()); r.Graves != 1 {
 				t.Errorf("%d removed objects are in use, want 1", r.Graves)
 			}
 			cancel()
 			wantErr(t, "the wait", <-done, context.Canceled)
 			proctest.Eventually(t, hangs, func() bool {
 				runtime.GC()
-				return must1(seg.Internal().Check()).Graves == 0
+				return must1(segment.Of(seg).Check()).Graves == 0
 			}, "after the wait the memory should be free")
 		})
 	}

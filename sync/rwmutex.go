@@ -76,7 +76,7 @@ func OpenRWMutex(seg *shm.Segment, name string, o RWMutexOptions) (*RWMutex, err
 func (m *RWMutex) UnmarshalBinary(b []byte) error { return unmarshal(m, b, segment.KindRWMutex) }
 
 func rwMutexSpec(seg *shm.Segment, name string) segment.Spec {
-	return segment.Spec{Name: name, Kind: segment.KindRWMutex, Size: int64(lock.RWMutexBytes(slotsOf(seg.Internal())))}
+	return segment.Spec{Name: name, Kind: segment.KindRWMutex, Size: int64(lock.RWMutexBytes(slotsOf(segment.Of(seg))))}
 }
 
 func (m *RWMutex) bind(o *segment.Object) error {

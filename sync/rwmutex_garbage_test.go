@@ -24,7 +24,7 @@ func TestRWMutexGarbage(t *testing.T) {
 		seg := newSegment(t)
 		m := newRWMutexIn(t, seg, shmsync.RWMutexOptions{})
 		other := newRWMutexIn(t, openAgain(t, seg), shmsync.RWMutexOptions{})
-		o, err := seg.Internal().Open(segment.Spec{Name: "a", Kind: segment.KindRWMutex, Size: segment.AnySize})
+		o, err := segment.Of(seg).Open(segment.Spec{Name: "a", Kind: segment.KindRWMutex, Size: segment.AnySize})
 		must(err)
 		stop := make(chan struct{})
 		var wg sync.WaitGroup

@@ -53,7 +53,7 @@ type SemaphoreOptions struct {
 // [shm.ErrMismatch] when the name belongs to another kind of object, or to a semaphore with another Max or Undo;
 // [shm.NoSpaceError], [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; a bad name.
 func NewSemaphore(seg *shm.Segment, name string, units int64, o SemaphoreOptions) (*Semaphore, error) {
-	internal := seg.Internal()
+	internal := segment.Of(seg)
 	switch {
 	case units < 0, o.Max < 0, o.Max > 0 && units > o.Max:
 		return nil, fmt.Errorf("shmsync: %w", segment.Invalid("%s: semaphore %q: %d units of at most %d: must be from 0 to Max",

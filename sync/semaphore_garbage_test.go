@@ -21,7 +21,7 @@ func TestSemaphoreGarbage(t *testing.T) {
 		for round := range 30 {
 			seg := newSegment(t)
 			newSemaphore(t, seg, "s", 3, shmsync.SemaphoreOptions{Undo: undo, Max: 5})
-			o, err := seg.Internal().Open(segment.Spec{Name: "s", Kind: segment.KindSemaphore, Size: segment.AnySize})
+			o, err := segment.Of(seg).Open(segment.Spec{Name: "s", Kind: segment.KindSemaphore, Size: segment.AnySize})
 			must(err)
 			var wg sync.WaitGroup
 			stop := make(chan struct{})

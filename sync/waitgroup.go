@@ -45,7 +45,7 @@ type WaitGroupOptions struct {
 func NewWaitGroup(seg *shm.Segment, name string, o WaitGroupOptions) (*WaitGroup, error) {
 	spec := segment.Spec{Name: name, Kind: segment.KindWaitGroup, Size: lock.WaitGroupBytes}
 	if o.Undo {
-		spec.Size = int64(lock.WaitGroupUndoBytes(slotsOf(seg.Internal())))
+		spec.Size = int64(lock.WaitGroupUndoBytes(slotsOf(segment.Of(seg))))
 	}
 	spec.Init = func(payload []byte) { lock.InitWaitGroup(payload, o.Undo) }
 	g, err := find(&WaitGroup{policy: o.Wait}, seg, spec)

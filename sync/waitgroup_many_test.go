@@ -102,7 +102,7 @@ func TestWaitGroupGarbage(t *testing.T) {
 		for round := range 30 {
 			seg := newSegment(t)
 			newWaitGroup(t, seg, "g", undo)
-			o, err := seg.Internal().Open(segment.Spec{Name: "g", Kind: segment.KindWaitGroup, Size: segment.AnySize})
+			o, err := segment.Of(seg).Open(segment.Spec{Name: "g", Kind: segment.KindWaitGroup, Size: segment.AnySize})
 			must(err)
 			var wg sync.WaitGroup
 			stop := make(chan struct{})

@@ -9,6 +9,7 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/shm"
 )
 
 // Await waits until n or more waits of all processes sleep in the segment, or are on their last
@@ -58,8 +59,8 @@ func everything(*segment.Segment, lock.Wait) bool { return true }
 func count(t testing.TB, seg any, kind func(*segment.Segment, lock.Wait) bool) (n int) {
 	t.Helper()
 	s, ok := seg.(*segment.Segment)
-	if outer, is := seg.(interface{ Internal() *segment.Segment }); is {
-		s, ok = outer.Internal(), true
+	if outer, is := seg.(*shm.Segment); is {
+		s, ok = segment.Of(outer), true
 	}
 	if !ok || s.Closed() {
 		t.Fatalf("%T is no open segment", seg)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/asleep"
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
@@ -37,7 +38,7 @@ func TestAwait(t *testing.T) {
 		asleep.AwaitFor(t, seg, name, 1)
 	}
 	asleep.AwaitIn(t, seg, os.Getpid(), len(names))
-	asleep.AwaitOrEnd(t, seg.Internal(), len(names), nil)
+	asleep.AwaitOrEnd(t, segment.Of(seg), len(names), nil)
 	child := proctest.Start(t, roleEnds)
 	asleep.AwaitOrEnd(t, seg, 1000, child)
 	child.WaitOK()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/public"
 )
 
 // UnsupportedTypeError says that a Go type cannot be an element of shared memory.
@@ -20,6 +22,12 @@ func (e *UnsupportedTypeError) Error() string {
 	}
 	return fmt.Sprintf("%s: %s %s", e.Path, e.Type, e.Reason)
 }
+
+// As lets [errors.As] find the type that users know e by.
+func (e *UnsupportedTypeError) As(target any) bool { return public.As(e, target) }
+
+// Is reports whether target is e, as As has found it.
+func (e *UnsupportedTypeError) Is(target error) bool { return public.Is(e, target) }
 
 // Reasons of refusal that depend on more than the kind of the type.
 const (

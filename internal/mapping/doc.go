@@ -8,6 +8,8 @@ package mapping
 import (
 	"errors"
 	"fmt"
+
+	"github.com/shmkit/shmkit/internal/public"
 )
 
 // ErrUnsupported is returned on systems without an implementation.
@@ -44,6 +46,12 @@ func (e *NoSpaceError) Error() string {
 	return fmt.Sprintf("%s: no space: %d bytes needed, %d free: remove unused segments or enlarge the file system",
 		e.Path, e.Need, e.Free)
 }
+
+// As lets [errors.As] find the type that users know e by.
+func (e *NoSpaceError) As(target any) bool { return public.As(e, target) }
+
+// Is reports whether target is e, as As has found it.
+func (e *NoSpaceError) Is(target error) bool { return public.Is(e, target) }
 
 // Status is what the system knows of an open file.
 type Status struct {

@@ -9,6 +9,7 @@ import (
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/mapping"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/public"
 )
 
 // A HeldError says which locks a process still held when it closed a segment.
@@ -25,6 +26,12 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("%s: closed while this process held %q: others take it for dead, and whoever locks them next is told so", e.Segment, e.Objects)
 }
 
+// As lets [errors.As] find the type that users know e by.
+func (e *HeldError) As(target any) bool { return public.As(e, target) }
+
+// Is reports whether target is e, as As has found it.
+func (e *HeldError) Is(target error) bool { return public.Is(e, target) }
+
 // A StillAttachedError says that a process has closed a segment, and could not let go of its memory.
 type StillAttachedError struct {
 	Segment string
@@ -38,6 +45,12 @@ func (e *StillAttachedError) Error() string {
 
 // Unwrap is why the mapping could not be replaced.
 func (e *StillAttachedError) Unwrap() error { return e.Err }
+
+// As lets [errors.As] find the type that users know e by.
+func (e *StillAttachedError) As(target any) bool { return public.As(e, target) }
+
+// Is reports whether target is e, as As has found it.
+func (e *StillAttachedError) Is(target error) bool { return public.Is(e, target) }
 
 // Close detaches this process: its waiters get [lock.ErrClosed], and so does
 // everything that begins later. The file is let go of at once, with its memory if it has no name

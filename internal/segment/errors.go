@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/shmkit/shmkit/internal/mapping"
+	"github.com/shmkit/shmkit/internal/public"
 )
 
 var (
@@ -59,6 +60,12 @@ func (e *MismatchError) Error() string {
 
 // Unwrap makes [errors.Is] find [ErrMismatch].
 func (e *MismatchError) Unwrap() error { return ErrMismatch }
+
+// As lets [errors.As] find the type that users know e by.
+func (e *MismatchError) As(target any) bool { return public.As(e, target) }
+
+// Is reports whether target is e, as As has found it.
+func (e *MismatchError) Is(target error) bool { return public.Is(e, target) }
 
 func (s *Segment) corrupt(what string) error {
 	if s.party != nil && s.Closed() { // what is seen then is this process's own memory, which is empty

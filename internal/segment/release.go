@@ -55,6 +55,17 @@ func (o *Object) Release() (idle bool, err error) {
 	return true, nil
 }
 
+// Detach is [Object.Release] for a handle that goes on to exist: bind points it at a Blank when no
+// operation is under way.
+func (o *Object) Detach(bind func(*Object) error) error {
+	blank := o.Blank()
+	idle, err := o.Release()
+	if idle {
+		err = bind(blank)
+	}
+	return err
+}
+
 // letGo ends the use of an object that is closed and hidden.
 func (o *Object) letGo() {
 	s := o.Seg
