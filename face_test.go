@@ -94,7 +94,8 @@ func internalIn(p *types.Package) (wrong []string) {
 		} else {
 			look(name, named.Underlying())
 		}
-		for selection := range types.NewMethodSet(types.NewPointer(named)).Methods() { // with those of embedded types
+		// with those of embedded types
+		for selection := range types.NewMethodSet(types.NewPointer(named)).Methods() {
 			if m := selection.Obj(); m.Exported() {
 				look(name+"."+m.Name(), m.Type())
 			}

@@ -18,7 +18,8 @@ var (
 	// ErrFormat says that a file is not a segment that this program can use.
 	ErrFormat = segment.ErrFormat
 
-	// ErrMismatch says that an object is of another kind, type or size. It comes as a [*MismatchError].
+	// ErrMismatch says that an object is of another kind, type or size. It comes as a
+	// [*MismatchError].
 	ErrMismatch = segment.ErrMismatch
 
 	// ErrRemoved says that others cannot find the segment or object any more.
@@ -33,13 +34,14 @@ var (
 	// ErrTooManyObjects says that the directory of the segment is full.
 	ErrTooManyObjects = segment.ErrTooManyObjects
 
-	// ErrTakenForDead says that the other processes have taken this one for dead, as they do when it was ended by a
-	// checkpoint and is restored (CRIU), or when some process has overwritten its place in the process table. It gets
-	// no lock any more: it has to close the segment, and open it anew.
+	// ErrTakenForDead says that the other processes have taken this one for dead, as they do when
+	// it was ended by a checkpoint and is restored (CRIU), or when some process has overwritten its
+	// place in the process table. It gets no lock any more: it has to close the segment, and open
+	// it anew.
 	ErrTakenForDead = lock.ErrTakenForDead
 
-	// ErrCopyOnWrite says that the file system of a segment copies on write, also what is reserved: when
-	// it is full, a store into the segment would crash the process.
+	// ErrCopyOnWrite says that the file system of a segment copies on write, also what is reserved:
+	// when it is full, a store into the segment would crash the process.
 	ErrCopyOnWrite = mapping.ErrCopyOnWrite
 
 	// ErrUnsupported says that this system has no implementation.
@@ -83,7 +85,8 @@ type HeldError struct {
 // Error names the objects, and says what becomes of their locks.
 func (e *HeldError) Error() string { return (*segment.HeldError)(e).Error() }
 
-// A StillAttachedError says that a process has closed a segment, and could not let go of its memory.
+// A StillAttachedError says that a process has closed a segment, and could not let go of its
+// memory.
 type StillAttachedError struct {
 	Segment string // its path
 	Err     error  // why the mapping could not be replaced

@@ -1,10 +1,10 @@
 // Package public leads from the errors of internal packages to the types that users know them by.
 //
-// A package that users import declares its error types itself, so that its documentation shows their
-// fields and methods. The errors come from packages below it, which cannot name those types. Such an
-// internal error has the methods As and Is, which call [As] and [Is], and the package above it says
-// with [Present] how its own type is made. So [errors.As] finds the public type wherever the error
-// comes out, and no call has to convert what it returns.
+// A package that users import declares its error types itself, so that its documentation shows
+// their fields and methods. The errors come from packages below it, which cannot name those types.
+// Such an internal error has the methods As and Is, which call [As] and [Is], and the package above
+// it says with [Present] how its own type is made. So [errors.As] finds the public type wherever
+// the error comes out, and no call has to convert what it returns.
 package public
 
 import "reflect"
@@ -18,8 +18,8 @@ type presenter struct {
 // presenters are found by the type of the internal error. They are written by initialisation alone.
 var presenters = map[reflect.Type]presenter{}
 
-// Present says how the public error is made of an internal one: a pointer of another type to the same
-// error. It is called from an init function, once for each internal type.
+// Present says how the public error is made of an internal one: a pointer of another type to the
+// same error. It is called from an init function, once for each internal type.
 func Present[Internal, Public error](convert func(Internal) Public) {
 	presenters[reflect.TypeFor[Internal]()] = presenter{
 		as: func(err error, target any) bool {
