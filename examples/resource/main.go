@@ -70,7 +70,7 @@ func run(ctx context.Context) error {
 		OnWorkerExit: func(e pool.WorkerExit) {
 			dir := scratchOf(in, e.PID)
 			dirs[dir] = e.Reason
-			if e.Reason == "died" {
+			if e.ExitCode < 0 { // a signal has killed it, perhaps while it was being recycled
 				os.RemoveAll(dir)
 			}
 		},
@@ -92,6 +92,9 @@ func run(ctx context.Context) error {
 	}
 	sizes, err := pool.Map(ctx, p, Pack, texts)
 	if err != nil {
+		return err
+	}
+	if err := p.Restart(ctx); err != nil { // so that no worker is about to be recycled
 		return err
 	}
 	if err := p.Close(); err != nil { // OnWorkerExit is not called after it

@@ -144,3 +144,31 @@ func TestChildDiesWithItsParent(t *testing.T) {
 		}
 	}
 }
+
+// ignoringEnv has TestIgnoredByChildren look; the test below runs the test binary again with it.
+const ignoringEnv = "SHMKIT_TEST_IGNORING"
+
+// TestIgnoredByChildren fails where a child ignores a signal of a terminal.
+func TestIgnoredByChildren(t *testing.T) {
+	if os.Getenv(ignoringEnv) == "" {
+		return
+	}
+	out, err := exec.Command("grep", "SigIgn", "/proc/self/status").Output()
+	if ignored := strings.Fields(string(out)); err != nil || len(ignored) != 2 || !strings.HasSuffix(ignored[1], "0") {
+		t.Errorf("%s%v", out, err)
+	}
+}
+
+// A shell has what it runs in the background ignore SIGINT, and nohup SIGHUP. Children of the tests
+// heed both.
+func TestChildrenIgnoreNoSignal(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", `trap "" HUP INT; exec "$0" -test.run='^TestIgnoredByChildren$'`, program)
+	cmd.Env = append(os.Environ(), ignoringEnv+"=yes")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}

@@ -3,6 +3,8 @@ package proctest
 import (
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -47,6 +49,7 @@ func Main(m *testing.M, options ...Option) {
 		run(role)
 	}
 	mainRuns = true
+	heedSignals()
 	c := newChecks(options)
 	code := m.Run()
 	if code == 0 {
@@ -56,6 +59,17 @@ func Main(m *testing.M, options ...Option) {
 		}
 	}
 	os.Exit(code)
+}
+
+// heedSignals lets children heed the signals of a terminal where this process was told to ignore
+// them, as a shell tells what it runs in the background: an ignored signal is inherited, a handled
+// one is not. This process goes on ignoring them.
+func heedSignals() {
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // run is the life of a child.
