@@ -46,7 +46,6 @@ var unmended = []string{
 	"internal/lock/waitgroup",
 	"internal/logwire",
 	"internal/mapping",
-	"internal/model",
 	"internal/notice",
 	"internal/process",
 	"internal/proctab",
