@@ -1,0 +1,83 @@
+package shmkit
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// readmeOutput is the output of the programs in README.md, in their order.
+var readmeOutput = []string{
+	"visits by all processes so far: 1\n",
+	"[1 4 9] <nil>\n",
+}
+
+// TestReadmePrograms builds and runs the Go code in README.md. Each piece of it must be a whole
+// program, which a reader can copy.
+func TestReadmePrograms(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs := goBlocks(string(text))
+	if len(programs) != len(readmeOutput) {
+		t.Fatalf("README.md has %d pieces of Go code, and this test has the output of %d", len(programs), len(readmeOutput))
+	}
+	dir := filepath.Join(t.TempDir(), "segments") // which the first program makes
+	for i, program := range programs {
+		t.Run(fmt.Sprint(i+1), func(t *testing.T) {
+			path := buildProgram(t, program)
+			cmd := exec.CommandContext(t.Context(), path)
+			cmd.Env = append(os.Environ(), "SHMKIT_DIR="+dir)
+			out, err := cmd.CombinedOutput()
+			if err != nil || string(out) != readmeOutput[i] {
+				t.Errorf("it prints %q, want %q; %v", out, readmeOutput[i], err)
+			}
+		})
+	}
+}
+
+// goBlocks returns the blocks of a Markdown text that are marked as Go code.
+func goBlocks(text string) (blocks []string) {
+	for _, rest := range strings.Split(text, "\n```go\n")[1:] {
+		block, _, _ := strings.Cut(rest, "\n```")
+		blocks = append(blocks, block+"\n")
+	}
+	return blocks
+}
+
+// buildProgram builds the source of one program as if it lay in this module, and returns the path
+// of the executable.
+func buildProgram(t *testing.T, source string) string {
+	t.Helper()
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	overlay := filepath.Join(dir, "overlay.json")
+	replace := map[string]string{filepath.Join(root, "program", "main.go"): filepath.Join(dir, "main.go")}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, overlay, text)
+	write(t, filepath.Join(dir, "main.go"), []byte(source))
+	path := filepath.Join(dir, "program")
+	build := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "-o", path, "./program")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+func write(t *testing.T, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
