@@ -27,11 +27,13 @@ const module = "github.com/shmkit/shmkit"
 // make a build pass.
 var layers = [][]string{
 	{"internal/environ", "internal/public"},
+	{"internal/guard"},
 	{
 		"internal/cpu", "internal/race", "internal/crashpoint", "internal/futex", "internal/mapping", "internal/elem",
 		"internal/codec", "internal/child", "internal/errno", "internal/notice",
+		"internal/linemux", "internal/logwire",
 	},
-	{"internal/proctest"},
+	{"internal/proctest", "internal/event"},
 	{"internal/wait"},
 	{"internal/proctab"},
 	{"internal/lock"},
@@ -39,7 +41,10 @@ var layers = [][]string{
 	{"shm"},
 	{"sync"},
 	{"queue"},
+	{"internal/task", "internal/tasktable", "shmlog"},
+	{"internal/worker"},
 	{"pool"},
+	{"process"},
 }
 
 // outside are the trees that may import any layer. No package outside of a tree imports it.

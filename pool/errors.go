@@ -7,6 +7,9 @@ import (
 	"io"
 	"runtime"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/guard"
+	"github.com/shmkit/shmkit/internal/linemux"
 )
 
 var (
@@ -41,7 +44,7 @@ func (e *WorkerDiedError) Error() string {
 		who = e.Worker + ", " + who
 	}
 	text := fmt.Sprintf("pool: task %q: its worker died (%s, %s)", e.Task, times(e.Attempts, who), how)
-	if last := headline(e.Stderr); last != "" {
+	if last := linemux.Headline(e.Stderr); last != "" {
 		text += ": " + last
 	}
 	return text
@@ -140,12 +143,12 @@ const maxStack = 16 << 10
 // failureOf is what travels of an error. The goroutine that calls it is the one whose stack goes with the error. A panic in
 // a method of the error costs what that method was to tell, and no more.
 func failureOf(err error) failure {
-	f := failure{Text: textOf(err.Error)}
+	f := failure{Text: guard.Text(err.Error)}
 	func() {
 		defer func() { recover() }()
 		f.Sentinels = sentinelsIn(err)
 	}()
-	f.Stack = textOf(func() string { return originOf(err) })
+	f.Stack = guard.Text(func() string { return originOf(err) })
 	if f.Stack == "" {
 		stack := make([]byte, maxStack)
 		f.Stack = string(stack[:runtime.Stack(stack, false)])

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/environ"
+	"github.com/shmkit/shmkit/internal/logwire"
 	"github.com/shmkit/shmkit/internal/notice"
 )
 
@@ -84,7 +85,7 @@ func (e *eventHandler) show(level slog.Level, msg string, attrs []slog.Attr) {
 	}
 	r := slog.NewRecord(time.Now(), level, msg, 0)
 	if !e.named {
-		r.AddAttrs(slog.String(ProcessKey, Current().Name))
+		r.AddAttrs(slog.String(logwire.ProcessKey, Current().Name))
 	}
 	r.AddAttrs(attrs...)
 	e.to.Handle(ctx, r) // nobody is there to be told of an error

@@ -60,7 +60,7 @@ func (f *Finalizer) Cancel() bool { return f.of.remove(f) }
 // run calls the function, once.
 func (f *Finalizer) run() {
 	f.once.Do(func() {
-		if err := guard("", f.close); err != nil {
+		if err := runUser("", f.close); err != nil {
 			f.err = fmt.Errorf("pool: finalizer %q: %w", f.name, err)
 			event(slog.LevelError, "finalizer has failed", slog.String("finalizer", f.name), slog.Any("error", f.err))
 		}

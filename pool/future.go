@@ -180,7 +180,7 @@ func (f *asyncApply[A, R]) settle(i uint32) (again bool) {
 
 // guarded is settle for what calls functions of the user: they must not take along the goroutine that settles all futures.
 func (f *asyncApply[A, R]) guarded(i uint32) (r R, again bool, err error) {
-	err = guard("", func() (err error) {
+	err = runUser("", func() (err error) {
 		r, again, err = settle(f.p, f.t, i, &f.p.futures.scratch)
 		return err
 	})

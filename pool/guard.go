@@ -5,9 +5,9 @@ import (
 	"runtime/debug"
 )
 
-// guard calls a function of the user in a goroutine of its own. A panic there, or the end of that goroutine, is a
+// runUser calls a function of the user in a goroutine of its own. A panic there, or the end of that goroutine, is a
 // [*PanicError] with the name of the task, empty when it is none.
-func guard(task string, f func() error) error {
+func runUser(task string, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		returned := false

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/child"
+	"github.com/shmkit/shmkit/internal/linemux"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
@@ -35,7 +36,7 @@ type goroutine struct {
 var lastLocal atomic.Uint32
 
 // launchGoroutine starts a worker as a goroutine.
-func (p *Pool) launchGoroutine(c *supervisor, _ *workerStderr) (host, error) {
+func (p *Pool) launchGoroutine(c *supervisor, _ *linemux.Writer) (host, error) {
 	me := proctab.Owner(lastLocal.Add(1)) & proctab.OwnerMask
 	w := newWorker(p.table, p.worker(c.number), max(me, 1))
 	w.local = true

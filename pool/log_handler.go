@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/logwire"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -124,7 +124,7 @@ func (h *LogHandler) Enabled(_ context.Context, level slog.Level) bool {
 // Errors: [shm.ErrClosed], [queue.ErrClosed], [shm.ErrCorrupt].
 func (h *LogHandler) Handle(_ context.Context, r slog.Record) error {
 	buffer := logBuffers.Get().(*[]byte)
-	b := h.append((*buffer)[:0], r)
+	b := logwire.Append((*buffer)[:0], r, h.o.Process, h.source(r), h.with, h.groups)
 	err := h.log.put(b, r.Level >= slog.LevelError, h.o.WhenFull)
 	if cap(b) <= maxLogBuffer {
 		*buffer = b
@@ -234,7 +234,7 @@ func (h *LogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	next := *h
 	next.with = slices.Clip(h.with)
 	for _, a := range attrs {
-		next.with = appendAttr(next.with, a, h.groups)
+		next.with = logwire.AppendAttr(next.with, a, h.groups)
 	}
 	return &next
 }
@@ -245,26 +245,9 @@ func (h *LogHandler) WithGroup(name string) slog.Handler {
 		return h
 	}
 	next := *h
-	next.with = appendToken(slices.Clip(h.with), tokenGroup, name)
+	next.with = logwire.AppendGroup(slices.Clip(h.with), name)
 	next.groups++
 	return &next
-}
-
-// append appends r, with all that was added to the handler, as readRecord reads it.
-func (h *LogHandler) append(b []byte, r slog.Record) []byte {
-	b = appendText(append(b, logFormat), h.o.Process)
-	b = appendTime(b, r.Time)
-	b = binary.AppendVarint(b, int64(r.Level))
-	b = appendText(b, r.Message)
-	if source := h.source(r); source != nil {
-		b = appendText(appendToken(b, tokenString, slog.SourceKey), fmt.Sprintf("%s:%d", source.File, source.Line))
-	}
-	b = append(b, h.with...)
-	r.Attrs(func(a slog.Attr) bool {
-		b = appendAttr(b, a, h.groups)
-		return true
-	})
-	return b
 }
 
 // source is where r was made, if that is to be logged and is known.

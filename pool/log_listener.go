@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/logwire"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -16,9 +17,6 @@ import (
 
 // parked: nobody burns a processor for a log.
 const parked = shmsync.Park
-
-// ProcessKey is the attribute by which a [LogListener] says which process a record comes from.
-const ProcessKey = "process"
 
 // reportEvery is how often a listener looks whether records were dropped.
 const reportEvery = time.Second
@@ -141,7 +139,7 @@ func (l *LogListener) drain() {
 
 // pass gives a record to the handler.
 func (l *LogListener) pass(b []byte) {
-	r, err := readRecord(b)
+	r, err := logwire.Read(b)
 	if err != nil {
 		l.fail(err)
 		return

@@ -39,7 +39,7 @@ func openResources(ctx context.Context, rs []boundResource) (*opened, error) {
 		e := openedEntry{name: r.name, of: r.of}
 		err := context.Cause(ctx)
 		if err == nil {
-			err = guard("", func() (err error) {
+			err = runUser("", func() (err error) {
 				e.value, e.closer, err = r.of.open(ctx, r.arg)
 				return err
 			})
@@ -71,7 +71,7 @@ func (o *opened) close() error {
 			if e.closer == nil {
 				continue
 			}
-			if err := guard("", e.closer); err != nil {
+			if err := runUser("", e.closer); err != nil {
 				err = fmt.Errorf("pool: close resource %q: %w", e.name, err)
 				event(slog.LevelError, "resource cannot be closed", slog.String("resource", e.name), slog.Any("error", err))
 				errs = append(errs, err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
+	"github.com/shmkit/shmkit/internal/linemux"
 )
 
 // A Pool is a set of worker processes. Calls are functions, since Go's methods have no type parameters: pool.Apply(ctx, p, task,
@@ -20,8 +21,8 @@ type Pool struct {
 	options   Options
 	local     bool // the workers are goroutines: see NewLocal
 	resources []resourceConfig
-	launch    func(c *supervisor, stderr *workerStderr) (host, error)
-	stderr    *sink
+	launch    func(c *supervisor, stderr *linemux.Writer) (host, error)
+	stderr    *linemux.Sink
 	files     []*os.File // those of the options, under other numbers
 	log       *LogListener
 
@@ -97,7 +98,7 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 	}
 	p := &Pool{
 		options: o, local: local,
-		stderr: sinkFor(o.Stderr),
+		stderr: linemux.SinkFor(o.Stderr),
 		lead:   make(chan struct{}, 1), restarting: make(chan struct{}, 1),
 		calls: make([]call, o.Backlog), latency: newLatency(),
 		ready: make(chan struct{}), empty: make(chan struct{}), finished: make(chan struct{}),

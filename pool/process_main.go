@@ -51,7 +51,7 @@ func runProcess() {
 	child.BindGroup() // without it the parent ends what the task has started
 	sendWord(link, nil)
 	link.Close()
-	r.leave(guard(r.letter.Task, func() error { return run(r.ctx) }))
+	r.leave(runUser(r.letter.Task, func() error { return run(r.ctx) }))
 }
 
 // A resident is a [Process], seen from within.

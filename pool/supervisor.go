@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
+	"github.com/shmkit/shmkit/internal/linemux"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
@@ -52,7 +53,7 @@ func (c *supervisor) keep() {
 		c.endRenewal()
 	}()
 	for c.awaitWork() {
-		stderr := newStderr(c.p.stderr, c.name())
+		stderr := linemux.NewWriter(c.p.stderr, c.name())
 		h, err := c.start(stderr)
 		if err != nil {
 			if !c.notStarted(err) {
@@ -99,7 +100,7 @@ func (c *supervisor) over() bool {
 }
 
 // start starts the worker, unless it shall be no more.
-func (c *supervisor) start(stderr *workerStderr) (host, error) {
+func (c *supervisor) start(stderr *linemux.Writer) (host, error) {
 	c.p.mu.Lock()
 	over := c.over()
 	c.record.owner.Store(0)
@@ -123,7 +124,7 @@ func (c *supervisor) start(stderr *workerStderr) (host, error) {
 		f(WorkerStart{Name: c.name(), PID: h.PID(), Before: c.before})
 		c.p.exits.Unlock()
 	}
-	stderr.started(h.PID())
+	stderr.Started(h.PID())
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
 	c.host = h
@@ -134,7 +135,7 @@ func (c *supervisor) start(stderr *workerStderr) (host, error) {
 }
 
 // launchProcess starts a worker as a process.
-func (p *Pool) launchProcess(c *supervisor, stderr *workerStderr) (host, error) {
+func (p *Pool) launchProcess(c *supervisor, stderr *linemux.Writer) (host, error) {
 	config, err := p.worker(c.number).environment()
 	if err != nil {
 		return nil, err

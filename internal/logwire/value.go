@@ -1,4 +1,4 @@
-package pool
+package logwire
 
 import (
 	"bytes"
@@ -6,28 +6,30 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+
+	"github.com/shmkit/shmkit/internal/guard"
 )
 
-// A loggedValue is an attribute's value of a kind that slog does not know, as it came from another
-// process: what a [slog.TextHandler] and a [slog.JSONHandler] print for it there. These handlers print
-// it here by its methods.
-type loggedValue struct {
+// A printed is an attribute's value of a kind that slog does not know, as it came from another
+// process: what a [slog.TextHandler] and a [slog.JSONHandler] print for it there. These handlers
+// print it here by its methods.
+type printed struct {
 	text string
 	json string
 }
 
 // String returns the text.
-func (v loggedValue) String() string { return v.text }
+func (v printed) String() string { return v.text }
 
 // MarshalText returns the text.
-func (v loggedValue) MarshalText() ([]byte, error) { return []byte(v.text), nil }
+func (v printed) MarshalText() ([]byte, error) { return []byte(v.text), nil }
 
 // MarshalJSON returns the JSON.
-func (v loggedValue) MarshalJSON() ([]byte, error) { return []byte(v.json), nil }
+func (v printed) MarshalJSON() ([]byte, error) { return []byte(v.json), nil }
 
-// loggedValueOf prints a value for both handlers. Whatever its methods do, it returns.
-func loggedValueOf(v any) loggedValue {
-	return loggedValue{text: guarded(v, textOfAny, asItIs), json: guarded(v, jsonOfAny, quoted)}
+// printedOf prints a value for both handlers. Whatever its methods do, it returns.
+func printedOf(v any) printed {
+	return printed{text: guarded(v, textOfAny, asItIs), json: guarded(v, jsonOfAny, quoted)}
 }
 
 // textOfAny is what a TextHandler prints for v before it quotes it.
@@ -43,7 +45,7 @@ func textOfAny(v any) (string, error) {
 	case error, fmt.Stringer, fmt.Formatter: // fmt asks the value itself
 	default:
 		if isEndless(reflect.ValueOf(v), 0) {
-			return "", fmt.Errorf("a %T that contains itself, or is nested more than %d deep", v, maxLogDepth)
+			return "", fmt.Errorf("a %T that contains itself, or is nested more than %d deep", v, maxDepth)
 		}
 	}
 	return fmt.Sprintf("%+v", v), nil
@@ -78,8 +80,8 @@ func quoted(text string) string {
 
 func asItIs(text string) string { return text }
 
-// guarded is what print makes of v, or, as the standard handlers have it, why it does not, in the form
-// that quote gives it. An error and a panic of a method must not cost the program its record.
+// guarded is what print makes of v, or, as the standard handlers have it, why it does not, in the
+// form that quote gives it. An error and a panic of a method must not cost the program its record.
 func guarded(v any, print func(any) (string, error), quote func(string) string) (text string) {
 	defer func() {
 		switch p := recover(); {
@@ -87,20 +89,20 @@ func guarded(v any, print func(any) (string, error), quote func(string) string) 
 		case reflect.ValueOf(v).Kind() == reflect.Pointer && reflect.ValueOf(v).IsNil():
 			text = quote("<nil>") // its method does not expect that
 		default:
-			text = quote(textOf(func() string { return fmt.Sprintf("!PANIC: %v", p) }))
+			text = quote(guard.Text(func() string { return fmt.Sprintf("!PANIC: %v", p) }))
 		}
 	}()
 	text, err := print(v)
 	if err != nil {
-		return quote(textOf(func() string { return fmt.Sprintf("!ERROR:%v", err) }))
+		return quote(guard.Text(func() string { return fmt.Sprintf("!ERROR:%v", err) }))
 	}
 	return text
 }
 
-// isEndless says that fmt would print v without end, or very deep. Like fmt it follows a pointer only
-// at the outside.
+// isEndless says that fmt would print v without end, or very deep. Like fmt it follows a pointer
+// only at the outside.
 func isEndless(v reflect.Value, depth int) bool {
-	if depth > maxLogDepth {
+	if depth > maxDepth {
 		return true
 	}
 	switch v.Kind() {

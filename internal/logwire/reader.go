@@ -1,4 +1,4 @@
-package pool
+package logwire
 
 import (
 	"encoding/binary"
@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// A logReader takes a record apart. Bytes that make no sense set bad, and then everything is zero.
-type logReader struct {
+// A reader takes a record apart. Bytes that make no sense set bad, and then everything is zero.
+type reader struct {
 	rest []byte
 	bad  bool
 }
 
 // fail ends the record.
-func (in *logReader) fail() { in.rest, in.bad = nil, true }
+func (in *reader) fail() { in.rest, in.bad = nil, true }
 
 // take takes n bytes, or nil.
-func (in *logReader) take(n uint64) []byte {
+func (in *reader) take(n uint64) []byte {
 	if n > uint64(len(in.rest)) {
 		in.fail()
 		return nil
@@ -28,14 +28,14 @@ func (in *logReader) take(n uint64) []byte {
 	return b
 }
 
-func (in *logReader) byte() byte {
+func (in *reader) byte() byte {
 	if b := in.take(1); b != nil {
 		return b[0]
 	}
 	return 0
 }
 
-func (in *logReader) uint() uint64 {
+func (in *reader) uint() uint64 {
 	v, n := binary.Uvarint(in.rest)
 	if n <= 0 {
 		in.fail()
@@ -45,7 +45,7 @@ func (in *logReader) uint() uint64 {
 	return v
 }
 
-func (in *logReader) int() int64 {
+func (in *reader) int() int64 {
 	v, n := binary.Varint(in.rest)
 	if n <= 0 {
 		in.fail()
@@ -55,10 +55,10 @@ func (in *logReader) int() int64 {
 	return v
 }
 
-func (in *logReader) text() string { return string(in.take(in.uint())) }
+func (in *reader) text() string { return string(in.take(in.uint())) }
 
 // time is a time as it was shown where it comes from. What is local there and here alike is local.
-func (in *logReader) time() time.Time {
+func (in *reader) time() time.Time {
 	sec, nsec, offset := in.int(), in.uint(), in.int()
 	if nsec >= uint64(time.Second) || offset < -24*3600 || offset > 24*3600 {
 		in.fail()
@@ -75,7 +75,7 @@ func (in *logReader) time() time.Time {
 }
 
 // attrs are the attributes up to the end of a group, which lies in so many others.
-func (in *logReader) attrs(depth int) []slog.Attr {
+func (in *reader) attrs(depth int) []slog.Attr {
 	var attrs []slog.Attr
 	for len(in.rest) > 0 {
 		token := in.byte()
@@ -91,10 +91,10 @@ func (in *logReader) attrs(depth int) []slog.Attr {
 	return attrs
 }
 
-func (in *logReader) value(token byte, depth int) slog.Value {
+func (in *reader) value(token byte, depth int) slog.Value {
 	switch token {
 	case tokenGroup:
-		if depth < 2*maxLogDepth {
+		if depth < 2*maxDepth {
 			return slog.GroupValue(in.attrs(depth + 1)...)
 		}
 	case tokenString:
@@ -114,7 +114,7 @@ func (in *logReader) value(token byte, depth int) slog.Value {
 	case tokenTime:
 		return slog.TimeValue(in.time())
 	case tokenAny:
-		if v := (loggedValue{in.text(), in.text()}); v.json != "" {
+		if v := (printed{in.text(), in.text()}); v.json != "" {
 			return slog.AnyValue(v)
 		}
 		return slog.Value{}

@@ -1,4 +1,5 @@
-package pool
+// Package logwire is the form in which records of log/slog travel from one process to another.
+package logwire
 
 import (
 	"encoding/binary"
@@ -10,18 +11,19 @@ import (
 	"time"
 )
 
-// A record travels as these parts, one after the other. Numbers are varints; a text is its length in bytes, and the bytes.
+// A record travels as these parts, one after the other. Numbers are varints; a text is its length
+// in bytes, and the bytes.
 //
-//	format    1 byte      logFormat
+//	format    1 byte      format
 //	process   text
 //	time      3 numbers, as appendTime writes them
 //	level     number
 //	message   text
 //	tokens    to the end: attributes, and the borders of groups; a group that has no end lasts to the end
 //
-// A token is a byte that says what it is, a text that is its key, and its value: by this a handler can write the attributes that were
-// added to it once, and needs no memory for a record.
-const logFormat = 2
+// A token is a byte that says what it is, a text that is its key, and its value: by this a handler
+// can write the attributes that were added to it once, and needs no memory for a record.
+const format = 2
 
 // What a token is. Unrelated programs agree on these numbers.
 const (
@@ -34,13 +36,38 @@ const (
 	tokenBool            // 1 byte, 0 or 1
 	tokenDuration        // number of nanoseconds
 	tokenTime            // as appendTime writes it
-	tokenAny             // two texts: of a loggedValue
+	tokenAny             // two texts: of a printed value
 	tokenBytes           // text: of a []byte
 	tokenJSON            // text: of a json.RawMessage
 )
 
-// maxLogDepth is how deep groups can be nested.
-const maxLogDepth = 200
+// ProcessKey is the attribute with the process that a record comes from.
+const ProcessKey = "process"
+
+// maxDepth is how deep groups can be nested.
+const maxDepth = 200
+
+// Append appends r as [Read] reads it: a record of that process, with the tokens of what was added
+// to its handler, in which so many groups are open. The source is where it was made; nil if that is
+// not to be told.
+func Append(b []byte, r slog.Record, process string, source *slog.Source, with []byte, groups int) []byte {
+	b = appendText(append(b, format), process)
+	b = appendTime(b, r.Time)
+	b = binary.AppendVarint(b, int64(r.Level))
+	b = appendText(b, r.Message)
+	if source != nil {
+		b = appendText(appendToken(b, tokenString, slog.SourceKey), fmt.Sprintf("%s:%d", source.File, source.Line))
+	}
+	b = append(b, with...)
+	r.Attrs(func(a slog.Attr) bool {
+		b = AppendAttr(b, a, groups)
+		return true
+	})
+	return b
+}
+
+// AppendGroup appends the beginning of a group, which lasts to the end of the record.
+func AppendGroup(b []byte, name string) []byte { return appendToken(b, tokenGroup, name) }
 
 func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
@@ -58,8 +85,8 @@ func appendToken(b []byte, token byte, key string) []byte {
 	return appendText(append(b, token), key)
 }
 
-// appendAttr appends the tokens of an attribute that lies in so many groups.
-func appendAttr(b []byte, a slog.Attr, depth int) []byte {
+// AppendAttr appends the tokens of an attribute that lies in so many groups.
+func AppendAttr(b []byte, a slog.Attr, depth int) []byte {
 	v := a.Value.Resolve()
 	switch v.Kind() {
 	case slog.KindString:
@@ -81,18 +108,18 @@ func appendAttr(b []byte, a slog.Attr, depth int) []byte {
 	case slog.KindTime:
 		return appendTime(appendToken(b, tokenTime, a.Key), v.Time())
 	case slog.KindGroup:
-		return appendGroup(b, a.Key, v.Group(), depth+1)
+		return appendWholeGroup(b, a.Key, v.Group(), depth+1)
 	}
 	return appendAny(b, a.Key, v.Any())
 }
 
-func appendGroup(b []byte, key string, attrs []slog.Attr, depth int) []byte {
-	if depth > maxLogDepth {
+func appendWholeGroup(b []byte, key string, attrs []slog.Attr, depth int) []byte {
+	if depth > maxDepth {
 		return appendText(appendToken(b, tokenString, key), "!ERROR: groups are nested too deep")
 	}
 	b = appendToken(b, tokenGroup, key)
 	for _, a := range attrs {
-		b = appendAttr(b, a, depth)
+		b = AppendAttr(b, a, depth)
 	}
 	return append(b, tokenGroupEnd)
 }
@@ -105,33 +132,23 @@ func appendAny(b []byte, key string, v any) []byte {
 	if raw, ok := v.(json.RawMessage); ok && raw != nil {
 		return appendText(appendToken(b, tokenJSON, key), string(raw))
 	}
-	var printed loggedValue
+	var p printed
 	if v != nil {
-		printed = loggedValueOf(v)
+		p = printedOf(v)
 	}
-	return appendText(appendText(appendToken(b, tokenAny, key), printed.text), printed.json)
+	return appendText(appendText(appendToken(b, tokenAny, key), p.text), p.json)
 }
 
-// textOf is what a method of a user returns. A panic there must not cost the program its record.
-func textOf(f func() string) (text string) {
-	defer func() {
-		if p := recover(); p != nil {
-			text = fmt.Sprintf("!PANIC: %v", p)
-		}
-	}()
-	return f()
-}
+// ErrRecord says that bytes are no record.
+var ErrRecord = errors.New("a record makes no sense")
 
-// errLogRecord says that bytes are no record.
-var errLogRecord = errors.New("a record makes no sense")
-
-// readRecord is the record for the handler of the listener.
+// Read is the record for the handler of the listener.
 //
 // Errors: the bytes are those of no record, or of another format.
-func readRecord(b []byte) (slog.Record, error) {
-	in := logReader{rest: b}
-	if format := in.byte(); format != logFormat {
-		return slog.Record{}, fmt.Errorf("%w: format %d", errLogRecord, format)
+func Read(b []byte) (slog.Record, error) {
+	in := reader{rest: b}
+	if f := in.byte(); f != format {
+		return slog.Record{}, fmt.Errorf("%w: format %d", ErrRecord, f)
 	}
 	process := in.text()
 	r := slog.NewRecord(in.time(), 0, "", 0)
@@ -139,7 +156,7 @@ func readRecord(b []byte) (slog.Record, error) {
 	r.AddAttrs(slog.String(ProcessKey, process))
 	r.AddAttrs(in.attrs(0)...)
 	if in.bad {
-		return slog.Record{}, errLogRecord
+		return slog.Record{}, ErrRecord
 	}
 	return r, nil
 }

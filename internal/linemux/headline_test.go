@@ -1,4 +1,4 @@
-package pool
+package linemux
 
 import (
 	"fmt"
@@ -32,14 +32,14 @@ func TestHeadline(t *testing.T) {
 		{"SIGN: here\nSIG: there\nSIGx: it\nlast\n", "last"},
 		{"SIGnal: here\nSIG: there\nlast\n", "last"},
 	} {
-		w := newStderr(newSink(&recorder{}), "Worker-1")
+		w := NewWriter(NewSink(&recorder{}), "Worker-1")
 		for i := range len(c.written)/500 + 1 {
 			fmt.Fprint(w, c.written[min(i*500, len(c.written)):min(i*500+500, len(c.written))])
 		}
-		w.started(7)
+		w.Started(7)
 		w.Close()
 		kept := w.String()
-		if got := headline(kept); got != c.want {
+		if got := Headline(kept); got != c.want {
 			t.Errorf("%.60q: %q, want %q", c.written, got, c.want)
 		}
 		if len(kept) > lastBytes {

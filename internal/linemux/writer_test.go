@@ -1,10 +1,11 @@
-package pool
+package linemux
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,16 +46,16 @@ func TestStderrLineByLine(t *testing.T) {
 	for piece := 1; piece <= len(text); piece++ {
 		for startAt := 0; startAt < len(text); startAt += 5 { // the process id is known at any time
 			r := &recorder{}
-			w := newStderr(newSink(r), "Worker-2")
+			w := NewWriter(NewSink(r), "Worker-2")
 			for at := 0; at < len(text); at += piece {
 				if at >= startAt && at-piece < startAt {
-					w.started(12345)
+					w.Started(12345)
 				}
 				if n, err := w.Write([]byte(text[at:min(at+piece, len(text))])); err != nil || n != min(piece, len(text)-at) {
 					t.Fatalf("%d, %v", n, err)
 				}
 			}
-			w.started(12345)
+			w.Started(12345)
 			w.Close()
 			w.Close()
 			if got := r.got(); strings.Join(got, "") != strings.Join(want, "") || len(got) != len(want) {
@@ -70,7 +71,7 @@ func TestStderrLineByLine(t *testing.T) {
 // A worker that never had a process id is passed on, too.
 func TestStderrWithoutStart(t *testing.T) {
 	r := &recorder{}
-	w := newStderr(newSink(r), "Worker-2")
+	w := NewWriter(NewSink(r), "Worker-2")
 	w.Write([]byte("a\nb"))
 	w.Close()
 	if got := r.got(); len(got) != 2 || got[0] != "[Worker-2] a\n" || got[1] != "[Worker-2] b\n" {
@@ -80,11 +81,12 @@ func TestStderrWithoutStart(t *testing.T) {
 
 func TestStderrLongLines(t *testing.T) {
 	const prefix = "[Worker-1 7] "
-	long := strings.Repeat("ä", maxLineBytes+1) // 2 bytes each, so that no cut falls between them by chance
+	// 2 bytes each, so that no cut falls between them by chance
+	long := strings.Repeat("ä", maxLineBytes+1)
 	for _, text := range []string{"x" + long + "\nshort", long, strings.Repeat("x", maxLineBytes) + "\nshort", strings.Repeat("x", maxLineBytes+1), strings.Repeat("\x80", 3*maxLineBytes)} {
 		r := &recorder{}
-		w := newStderr(newSink(r), "Worker-1")
-		w.started(7)
+		w := NewWriter(NewSink(r), "Worker-1")
+		w.Started(7)
 		for b := []byte(text); len(b) > 0; {
 			n := min(len(b), 1+rand.IntN(40_000))
 			w.Write(b[:n])
@@ -108,8 +110,8 @@ func TestStderrLongLines(t *testing.T) {
 // What is kept begins with a whole line, is valid, and is bounded.
 func TestStderrKeepsTheEnd(t *testing.T) {
 	for _, piece := range []int{1, 7, 4095, 4096, 4097, 10_000, 100_000} {
-		w := newStderr(newSink(&recorder{}), "Worker-1")
-		w.started(7)
+		w := NewWriter(NewSink(&recorder{}), "Worker-1")
+		w.Started(7)
 		var b bytes.Buffer
 		for i := range 600 {
 			fmt.Fprintf(&b, "line %d %s\n", i, strings.Repeat("ö", i%40))
@@ -139,7 +141,7 @@ func TestStderrKeepsTheEnd(t *testing.T) {
 			t.Errorf("of garbage %q is kept", last)
 		}
 	}
-	exact := newStderr(newSink(&recorder{}), "Worker-1")
+	exact := NewWriter(NewSink(&recorder{}), "Worker-1")
 	line := strings.Repeat("x", lastBytes-1) + "\n"
 	exact.Write([]byte("before\n" + line))
 	if exact.String() != line {
@@ -147,15 +149,16 @@ func TestStderrKeepsTheEnd(t *testing.T) {
 	}
 }
 
-// Many workers share a destination: their lines do not mix, each one's are in order, and none is lost.
+// Many workers share a destination: their lines do not mix, each one's are in order, and none is
+// lost.
 func TestStderrOfManyWorkers(t *testing.T) {
 	const workers, lines = 8, 200
 	r := &recorder{}
-	s := newSink(r)
+	s := NewSink(r)
 	var all sync.WaitGroup
 	for n := range workers {
-		w := newStderr(s, fmt.Sprint("Worker-", n))
-		w.started(n)
+		w := NewWriter(s, fmt.Sprint("Worker-", n))
+		w.Started(n)
 		all.Go(func() {
 			for i := range lines {
 				b := fmt.Appendf(nil, "%d %s\n", i, strings.Repeat("x", i%100))
@@ -184,12 +187,13 @@ func TestStderrOfManyWorkers(t *testing.T) {
 	}
 }
 
-// A destination that is held up makes nobody wait; what there is no room for is counted, and the rest comes in order.
+// A destination that is held up makes nobody wait; what there is no room for is counted, and the
+// rest comes in order.
 func TestStderrSlowDestination(t *testing.T) {
 	r := &recorder{gate: make(chan struct{})}
-	s := newSink(r)
-	w := newStderr(s, "Worker-1")
-	w.started(7)
+	s := NewSink(r)
+	w := NewWriter(s, "Worker-1")
+	w.Started(7)
 	const lines = 200
 	line := strings.Repeat("x", 10_000) + "\n"
 	for range lines {
@@ -211,8 +215,8 @@ func TestStderrSlowDestination(t *testing.T) {
 // A destination that fails loses what it is given, and no worker notices.
 func TestStderrFailingDestination(t *testing.T) {
 	r := &recorder{err: errors.New("disk full")}
-	w := newStderr(newSink(r), "Worker-1")
-	w.started(7)
+	w := NewWriter(NewSink(r), "Worker-1")
+	w.Started(7)
 	for range 3 {
 		if n, err := w.Write([]byte("x\n")); n != 2 || err != nil {
 			t.Errorf("%d, %v", n, err)
@@ -235,11 +239,11 @@ var roleWriteStderr = proctest.Register("write-stderr", func([]string) {
 // It works as the standard error of a process.
 func TestStderrOfAProcess(t *testing.T) {
 	r := &recorder{}
-	w := newStderr(newSink(r), "Worker-1")
+	w := NewWriter(NewSink(r), "Worker-1")
 	c := proctest.Command(t, roleWriteStderr)
 	c.Cmd.Stderr = w
 	c.Start()
-	w.started(c.PID())
+	w.Started(c.PID())
 	c.Wait()
 	w.Close()
 	got := r.got()
@@ -252,3 +256,19 @@ func TestStderrOfAProcess(t *testing.T) {
 		t.Errorf("%q", w.String())
 	}
 }
+
+// Sinks of different destinations are different; the standard error of this process has one.
+func TestSinkFor(t *testing.T) {
+	a := &recorder{}
+	if SinkFor(nil) != SinkFor(os.Stderr) || SinkFor(nil) == SinkFor(a) || SinkFor(nil) == SinkFor(incomparable{}) {
+		t.Error("a destination has the sink of another one, or the standard error has two")
+	}
+	if again := SinkFor(a); again == SinkFor(a) {
+		t.Error("two pools share a sink")
+	}
+}
+
+// An incomparable is a destination that == cannot compare.
+type incomparable []func()
+
+func (incomparable) Write(b []byte) (int, error) { return len(b), nil }

@@ -1,4 +1,4 @@
-package pool
+package linemux
 
 import (
 	"bytes"
@@ -33,9 +33,9 @@ var aborts = []string{
 	" detected", "atal",
 }
 
-// headline is what says most of a crash: the line with which a crash of the Go runtime begins, or
+// Headline is what says most of a crash: the line with which a crash of the Go runtime begins, or
 // what C has written before it, otherwise the last line. It is empty when there is none.
-func headline(stderr string) string {
+func Headline(stderr string) string {
 	var lines []string // those that are not empty
 	cause, since := -1, 0
 	for line := range strings.Lines(stderr) {
@@ -54,14 +54,14 @@ func headline(stderr string) string {
 	case cause < 0:
 		return lines[len(lines)-1]
 	case cause > 0 && strings.HasPrefix(lines[cause], "SIGABRT: "):
-		return abortion(lines[:cause], lines[cause])
+		return abortHeadline(lines[:cause], lines[cause])
 	}
 	return lines[cause]
 }
 
-// abortion is the headline of an abort after some lines. C says why before it aborts; but what was
-// written last may be about something else.
-func abortion(before []string, cause string) string {
+// abortHeadline is the headline of an abort after some lines. C says why before it aborts; but what
+// was written last may be about something else.
+func abortHeadline(before []string, cause string) string {
 	last := before[len(before)-1]
 	if strings.HasPrefix(last, "what():") && len(before) > 1 {
 		last = before[len(before)-2] + " " + last
