@@ -44,7 +44,6 @@ var unmended = []string{
 	"internal/lock/rwmutex",
 	"internal/lock/semaphore",
 	"internal/lock/waitgroup",
-	"internal/logwire",
 	"internal/mapping",
 	"internal/notice",
 	"internal/process",
