@@ -1,4 +1,4 @@
-// Package guard calls functions of a user, whose panics must not end the caller.
+// Package guard calls functions of a user. A panic in one of them does not end the caller.
 package guard
 
 import "fmt"
