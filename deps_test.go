@@ -38,6 +38,8 @@ var layers = [][]string{
 	{"internal/proctab"},
 	{"internal/lock"},
 	{"internal/segment"},
+	{"internal/ring"},
+	{"internal/ring/stream"},
 	{"shm"},
 	{"sync"},
 	{"queue"},
@@ -46,6 +48,9 @@ var layers = [][]string{
 	{"pool"},
 	{"process"},
 }
+
+// rooms are packages with several kinds of one thing below them, which never import each other.
+var rooms = []string{"internal/ring", "internal/lock"}
 
 // outside are the trees that may import any layer. No package outside of a tree imports it.
 var outside = []string{"bench", "examples", "cmd", "internal/model", "internal/asleep"}
@@ -128,7 +133,14 @@ func mayImport(from, to string) bool {
 	if tree := treeOf(to); tree != "" {
 		return tree == treeOf(from)
 	}
-	return treeOf(from) != "" || rowOf(to) < rowOf(from)
+	return treeOf(from) != "" || rowOf(to) < rowOf(from) && !siblings(from, to)
+}
+
+// siblings reports whether two packages are below the same one of rooms.
+func siblings(a, b string) bool {
+	return slices.ContainsFunc(rooms, func(room string) bool {
+		return strings.HasPrefix(a, room+"/") && strings.HasPrefix(b, room+"/")
+	})
 }
 
 func TestImportsPointDownward(t *testing.T) {
@@ -262,6 +274,9 @@ func TestViolationsAreFound(t *testing.T) {
 		{"internal/wait/wait.go", module + "/internal/proctest", "test framework"},
 		{"internal/util/util.go", "fmt", "no place in layers"},
 		{"value.go", "fmt", "no place in layers"},
+		{"internal/ring/stream/stream.go", module + "/internal/ring", ""},
+		{"internal/ring/stream/stream.go", module + "/internal/ring/stream", "not below internal/ring/stream"},
+		{"internal/ring/ring.go", module + "/internal/ring/stream", "not below internal/ring"},
 		{"benchmark/a.go", "fmt", "no place in layers"},
 	} {
 		got := violations(source{path: c.path, imports: []string{c.imports}})

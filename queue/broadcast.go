@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/elem"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -48,7 +49,7 @@ func NewBroadcast[T any](seg *shm.Segment, name string, capacity int, o Options)
 	if capacity == 1 {
 		capacity = 2 // the latest message is there while the next one is written
 	}
-	n, err := slotsFor(name, capacity, stride)
+	n, err := ring.SlotsFor(name, capacity, stride)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func (b *Broadcast[T]) bind(o *segment.Object) error {
 	if err != nil {
 		return err
 	}
-	r, err := viewOf(o, func() (*broadcast, error) { return viewBroadcast(o, broadcastStride(t.Size)) }, nil)
+	r, err := ring.ViewOf(o, func() (*broadcast, error) { return viewBroadcast(o, broadcastStride(t.Size)) }, nil)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 //	  0     8  capacity   creator                        opener                a power of two
 //	  8     8  first      creator                        readers               position of the first message
 //	 16     4  closed     Close                          everybody             0; 1: closed, for good
-//	 20     4  writer     who takes the role, CAS        who takes the role    0: nobody, else an owner id
+//	 20     4  writer     who takes the role, CAS        who takes the role    0: ring.Nobody, else an owner id
 //	 24     8  abandoned  who takes the role             Stats                 0
 //	 32    16  news       package lock
 //	 48     8  waits      readers going to sleep         Stats                 0

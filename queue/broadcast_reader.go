@@ -8,6 +8,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/elem"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -67,14 +68,14 @@ func (r *Reader[T]) Get(ctx context.Context) (v T, err error) {
 
 func (r *Reader[T]) wait(ctx context.Context) (v T, err error) {
 	s := &r.b.r.news
-	policy, over := s.linger(r.b.policy, &r.b.r.puts, r.look)
+	policy, over := s.SpinThen(r.b.policy, &r.b.r.puts, r.look)
 	if !over {
 		r.b.r.head.waits.Add(1)
-		if err := s.event.AwaitEach(ctx, policy, r.look, nil); err != nil {
+		if err := s.Event.AwaitEach(ctx, policy, r.look, nil); err != nil {
 			return v, err
 		}
 	}
-	s.learn(r.more())
+	s.Adapt(r.more())
 	return r.v, r.err
 }
 
@@ -88,7 +89,7 @@ func (r *Reader[T]) more() bool {
 // Errors: [ErrEmpty] when all messages have been read; otherwise those of [Reader.Get].
 func (r *Reader[T]) TryGet() (v T, err error) {
 	b := r.b.r
-	if b.closer.Closed() {
+	if b.Closer.Closed() {
 		return v, shm.ErrClosed
 	}
 	seen, ok := r.read(&v)
@@ -139,7 +140,7 @@ func (r *Reader[T]) behind(seen uint64) error {
 	kept := b.oldest(b.head.next.Load())
 	lost := kept - r.next
 	if int64(lost) <= 0 {
-		return b.bad
+		return b.Corrupt
 	}
 	r.next = kept
 	return &LappedError{Lost: lost}
@@ -166,8 +167,8 @@ func (r *Reader[T]) All(ctx context.Context) iter.Seq2[T, error] {
 // Errors: [ErrEmpty] when nothing was ever put, [shm.ErrClosed], [shm.ErrCorrupt].
 func (b *Broadcast[T]) Latest() (v T, err error) {
 	h := b.r.head
-	for range patience {
-		if b.r.closer.Closed() {
+	for range ring.Retries {
+		if b.r.Closer.Closed() {
 			return v, shm.ErrClosed
 		}
 		next := h.next.Load()
@@ -189,5 +190,5 @@ func (b *Broadcast[T]) Latest() (v T, err error) {
 			return v, nil
 		}
 	}
-	return *new(T), b.r.bad
+	return *new(T), b.r.Corrupt
 }

@@ -7,10 +7,9 @@ import (
 	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/lock"
-	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/race"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
-	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -36,16 +35,13 @@ type broadcast struct {
 	slots  *byte
 	mask   uint64 // capacity - 1
 	stride uintptr
-	me     proctab.Owner
-	table  *proctab.Table
-	closer *wait.Closer
-	bad    error // an [shm.ErrCorrupt] that names the object
+	ring.View
 
-	next  uint64 // position of the next message, when this process is the writer; one goroutine at a time uses it
-	owned bool   // this process is the writer
-	open  bool   // the place of the next message is reserved
-	puts  side   // used says that the writer is in this process; it never waits
-	news  side   // readers wait for messages
+	next  uint64        // position of the next message, when this process is the writer; one goroutine at a time uses it
+	owned bool          // this process is the writer
+	open  bool          // the place of the next message is reserved
+	puts  ring.SpinWait // used says that the writer is in this process; it never waits
+	news  ring.SpinWait // readers wait for messages
 
 	filled race.Shadow // a put comes before the get of its message
 }
@@ -54,28 +50,22 @@ func broadcastStride(size int) uintptr { return uintptr(size+broadcastSlotBytes+
 
 // viewBroadcast checks what an object's head says against the object's size.
 func viewBroadcast(o *segment.Object, stride uintptr) (*broadcast, error) {
-	if len(o.Payload) <= broadcastHeadBytes {
-		return nil, damaged(o)
+	capacity, rest, err := ring.Layout{Head: broadcastHeadBytes, Stride: stride, Min: 1, Max: ring.MaxCapacity}.Capacity(o)
+	if err != nil {
+		return nil, err
+	}
+	if rest != 0 {
+		return nil, ring.Damaged(o)
 	}
 	head := broadcastHeadIn(o.Payload)
-	capacity := head.capacity
-	area := uint64(len(o.Payload) - broadcastHeadBytes)
-	if capacity == 0 || capacity > maxCapacity || capacity&(capacity-1) != 0 || area%uint64(stride) != 0 || area/uint64(stride) != capacity {
-		return nil, damaged(o)
-	}
-	party := o.Party()
 	r := &broadcast{
+		View:   ring.NewView(o, "queue"),
 		head:   head,
 		slots:  &o.Payload[broadcastHeadBytes],
 		mask:   capacity - 1,
 		stride: stride,
-		me:     o.Seg.Me(),
-		table:  o.Seg.Table(),
-		closer: party.Closer,
-		bad:    fmt.Errorf("queue: %v %q of %s: %w: its words make no sense", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt),
-		news:   side{event: lock.NewEventCount(party, head.news[:])},
 	}
-	r.news.event.Target = o.Target(lock.RoleGet)
+	r.news.Bind(o, head.news[:], lock.RoleGet)
 	return r, nil
 }
 
@@ -104,21 +94,21 @@ func complete(p uint64) uint64   { return 2*p + 2 }
 //	a message that is complete, but    readers may have seen it: it is published
 //	not published
 func (r *broadcast) take() error {
-	if err := takeRole(&r.head.writer, r.me, r.table, "writer"); err != nil {
+	if err := r.TakeRole(&r.head.writer, "writer"); err != nil {
 		return err
 	}
 	p := r.head.next.Load()
 	switch r.slot(p).sequence.Load() {
 	case complete(p):
 		p++
-		storeRelease(&r.head.next, p)
+		ring.StoreRelease(&r.head.next, p)
 		crashpoint.Here("broadcast.adopted")
 	case incomplete(p):
 		r.head.abandoned.Add(1)
 		crashpoint.Here("broadcast.counted")
 	}
 	r.next, r.owned = p, true
-	r.puts.used.Store(true)
+	r.puts.Use()
 	return nil
 }
 
@@ -127,7 +117,7 @@ func (r *broadcast) take() error {
 // Errors: [ErrClosed], [ErrRoleTaken], [ErrReserved], [shm.ErrClosed].
 func (r *broadcast) begin() (*broadcastSlot, error) {
 	switch {
-	case r.closer.Closed():
+	case r.Closer.Closed():
 		return nil, shm.ErrClosed
 	case r.head.closed.Load() != 0:
 		return nil, ErrClosed
@@ -141,7 +131,7 @@ func (r *broadcast) begin() (*broadcastSlot, error) {
 	}
 	s := r.slot(r.next)
 	// SYNC: sequence: whoever is copying the old message sees afterwards that it has changed.
-	storeRelease(&s.sequence, incomplete(r.next))
+	ring.StoreRelease(&s.sequence, incomplete(r.next))
 	cpu.StoreFence()
 	crashpoint.Here("broadcast.begun")
 	return s, nil
@@ -158,17 +148,17 @@ func (r *broadcast) show(s *broadcastSlot) {
 	crashpoint.Here("broadcast.written")
 	r.filled.ReleaseMerge()
 	// SYNC: sequence: the value is written before it says so.
-	storeRelease(&s.sequence, complete(r.next))
+	ring.StoreRelease(&s.sequence, complete(r.next))
 	crashpoint.Here("broadcast.complete")
 	r.next++
-	storeRelease(&r.head.next, r.next)
+	ring.StoreRelease(&r.head.next, r.next)
 	crashpoint.Here("broadcast.published")
 }
 
 // tell wakes readers that sleep.
 func (r *broadcast) tell() {
-	if !r.news.event.Quiet() {
-		r.news.event.NotifyAll()
+	if !r.news.Event.Quiet() {
+		r.news.Event.NotifyAll()
 	}
 }
 
@@ -186,7 +176,7 @@ func (r *broadcast) abandonPlace(p place) error { return r.endReservation(p) }
 
 func (r *broadcast) endReservation(p place) error {
 	switch {
-	case r.closer.Closed():
+	case r.Closer.Closed():
 		return shm.ErrClosed
 	case !r.open || p.position != r.next:
 		return ErrNotHeld
@@ -196,12 +186,12 @@ func (r *broadcast) endReservation(p place) error {
 }
 
 func (r *broadcast) close() error {
-	if r.closer.Closed() {
+	if r.Closer.Closed() {
 		return shm.ErrClosed
 	}
 	// SYNC: closed: readers that find nothing more to read look at it.
 	r.head.closed.Store(1)
 	crashpoint.Here("broadcast.closed")
-	r.news.event.NotifyAll()
+	r.news.Event.NotifyAll()
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"runtime"
 
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -22,7 +23,7 @@ type Bytes struct {
 	object
 	r      *bytesRing // immutable once bound
 	policy shmsync.WaitPolicy
-	full   WhenFull
+	full   ring.WhenFull
 }
 
 // NewBytes finds the Bytes of that name in the segment, or makes it, empty. The capacity is
@@ -44,7 +45,7 @@ func newBytesOf(kind segment.Kind, seg *shm.Segment, name string, capacity int, 
 		return nil, err
 	}
 	longest := uint64(capacity)
-	b, err := find(&Bytes{policy: o.Wait, full: o.WhenFull}, seg, segment.Spec{
+	b, err := find(&Bytes{policy: o.Wait, full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{
 		Name: name, Kind: kind, Size: bytesFor(longest, o.Joinable, slotsOf(seg)),
 		Init: func(mem []byte) { fillBytes(mem, longest, o.Joinable, o.start&^7) },
 	})
@@ -78,7 +79,7 @@ func openBytesOf(kind segment.Kind, seg *shm.Segment, name string, o Options) (*
 	if err := o.check(name, kind); err != nil {
 		return nil, err
 	}
-	return open(&Bytes{policy: o.Wait, full: o.WhenFull}, seg, segment.Spec{Name: name, Kind: kind})
+	return open(&Bytes{policy: o.Wait, full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{Name: name, Kind: kind})
 }
 
 // UnmarshalBinary makes b a handle of the Bytes that another process's MarshalBinary
@@ -90,7 +91,7 @@ func (b *Bytes) UnmarshalBinary(data []byte) error {
 }
 
 func (b *Bytes) bind(o *segment.Object) error {
-	r, err := viewOf(o, func() (*bytesRing, error) { return viewBytes(o) }, (*bytesRing).busy)
+	r, err := ring.ViewOf(o, func() (*bytesRing, error) { return viewBytes(o) }, (*bytesRing).busy)
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (b *Bytes) bind(o *segment.Object) error {
 //
 // The message is not in the queue then, and never will be.
 func (b *Bytes) Put(ctx context.Context, message []byte) error {
-	return unlessDropped(b.put(ctx, message))
+	return ring.UnlessDropped(b.put(ctx, message))
 }
 
 // put is Put that returns errDropped when the message was dropped.
@@ -151,7 +152,7 @@ func (b *Bytes) claimRoom(ctx context.Context, n int) (claim, error) {
 	c, err := b.r.room(b.full, uint64(n))
 	if err == ErrFull || err == errBusy {
 		c, err = b.r.awaitRoom(ctx, b.policy, b.full, uint64(n))
-		if err != nil && err != errDropped {
+		if err != nil && err != ring.ErrDropped {
 			err = b.lateForRoom(ctx, err, b.Len())
 		}
 	}
@@ -192,7 +193,7 @@ func (b *Bytes) TryGet() ([]byte, error) {
 
 func (b *Bytes) tryClaim() (claim, error) {
 	c, _, err := b.r.claimNext()
-	if err == errHeld || err == errBusy {
+	if err == ring.ErrHeld || err == errBusy {
 		err = ErrEmpty
 	}
 	return c, err
@@ -210,7 +211,7 @@ func (b *Bytes) drain(c claim, dst []byte) ([]byte, error) {
 
 func (b *Bytes) claimMessage(ctx context.Context) (claim, error) {
 	c, _, err := b.r.claimNext()
-	if err == ErrEmpty || err == errHeld || err == errBusy {
+	if err == ErrEmpty || err == ring.ErrHeld || err == errBusy {
 		if c, err = b.r.awaitMessage(ctx, b.policy); err != nil {
 			err = b.lateForMessage(ctx, err)
 		}

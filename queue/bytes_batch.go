@@ -1,6 +1,10 @@
 package queue
 
-import "context"
+import (
+	"context"
+
+	"github.com/shmkit/shmkit/internal/ring"
+)
 
 // PutBatch appends all messages, in this order but perhaps with others between them, and returns how many it has appended. It
 // waits for room until ctx ends. With [DropNewest], when there is no room for one it and the rest are dropped, and n is less than
@@ -15,8 +19,8 @@ func (b *Bytes) PutBatch(ctx context.Context, messages [][]byte) (n int, err err
 func putAll[T any](r *bytesRing, vs []T, put func(T) error) (int, error) {
 	for n, v := range vs {
 		switch err := put(v); {
-		case err == errDropped:
-			r.head.tally.dropped.Add(uint64(len(vs) - n - 1)) // this one is counted
+		case err == ring.ErrDropped:
+			r.head.tally.Dropped.Add(uint64(len(vs) - n - 1)) // this one is counted
 			return n, nil
 		case err != nil:
 			return n, err

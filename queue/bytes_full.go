@@ -1,19 +1,22 @@
 package queue
 
-import "github.com/shmkit/shmkit/internal/crashpoint"
+import (
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/ring"
+)
 
 // room is reserve that does what the options say when there is no room.
 //
-// Errors: those of reserve; [ErrFull], with [DropOldest], while somebody is at work on the oldest message; errDropped.
-func (r *bytesRing) room(full WhenFull, n uint64) (claim, error) {
+// Errors: those of reserve; [ErrFull], with [DropOldest], while somebody is at work on the oldest message; ring.ErrDropped.
+func (r *bytesRing) room(full ring.WhenFull, n uint64) (claim, error) {
 	for range r.size() / recordBytes {
 		c, err := r.reserve(n)
-		if err != ErrFull || full == WaitForRoom {
+		if err != ErrFull || full == ring.WaitForRoom {
 			return c, err
 		}
-		if full == DropNewest {
-			r.head.tally.dropped.Add(1)
-			return claim{}, errDropped
+		if full == ring.DropNewest {
+			r.head.tally.Dropped.Add(1)
+			return claim{}, ring.ErrDropped
 		}
 		if err := r.dropOldest(); err != nil {
 			return claim{}, err
@@ -34,7 +37,7 @@ func (r *bytesRing) dropOldest() error {
 	case nil:
 	case ErrEmpty, ErrClosed:
 		return nil // there is something new to see
-	case errHeld:
+	case ring.ErrHeld:
 		return ErrFull
 	default:
 		return err
@@ -43,9 +46,7 @@ func (r *bytesRing) dropOldest() error {
 		return err
 	}
 	crashpoint.Here("bytes.dropped")
-	r.head.tally.dropped.Add(1)
-	if r.tasks != nil {
-		r.tasks.joiners.NotifyAll()
-	}
+	r.head.tally.Dropped.Add(1)
+	r.tasks.Notify()
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -15,33 +16,33 @@ func (r *bytesRing) claimNext() (c claim, held proctab.Owner, err error) {
 	if r.tasks == nil {
 		return r.claimFront(false)
 	}
-	r.tasks.add() // before the message leaves the queue, so that it is always seen in one of the two
+	r.tasks.Add() // before the message leaves the queue, so that it is always seen in one of the two
 	if c, held, err = r.claimFront(false); err != nil {
-		r.tasks.done()
+		r.tasks.Drop()
 	}
 	return c, held, err
 }
 
 // claimFront is claimNext that counts no task. With alone it claims the message only when nobody reads one that was taken
-// before it, and else returns errHeld.
+// before it, and else returns ring.ErrHeld.
 func (r *bytesRing) claimFront(alone bool) (c claim, held proctab.Owner, err error) {
 	err = r.locked(r.getLock, func() error {
-		if r.closer.Closed() {
+		if r.Closer.Closed() {
 			return shm.ErrClosed
 		}
-		for range patience {
+		for range ring.Retries {
 			if err := r.sweep(); err != nil {
 				return err
 			}
 			if alone && r.head.free.Load() != r.head.take.Load() {
-				return errHeld
+				return ring.ErrHeld
 			}
 			var err error
 			if c, held, err = r.front(); err != errGap {
 				return err
 			}
 		}
-		return r.bad
+		return r.Corrupt
 	})
 	return c, held, err
 }
@@ -60,35 +61,35 @@ func (r *bytesRing) front() (c claim, held proctab.Owner, err error) {
 	tail := r.tailBeyond(p)
 	if p == tail {
 		if closed {
-			return c, nobody, ErrClosed
+			return c, ring.Nobody, ErrClosed
 		}
-		return c, nobody, ErrEmpty
+		return c, ring.Nobody, ErrEmpty
 	}
 	rec, w, ok := r.at(p, tail)
 	if !ok {
-		return c, nobody, r.bad
+		return c, ring.Nobody, r.Corrupt
 	}
 	size := w & recSizeMask
 	switch w & recKinds {
 	case recDone, recAborted:
-		return c, nobody, errGap
+		return c, ring.Nobody, errGap
 	case recFull:
 		n := rec.length.Load()
 		if n > size-recordBytes {
-			return c, nobody, r.bad
+			return c, ring.Nobody, r.Corrupt
 		}
 		c = claim{rec: rec, size: size, n: n, p: p}
-		storeRelease(&rec.state, recWord(recReading, r.me, size)) // #2 -> #3
+		ring.StoreRelease(&rec.state, recWord(recReading, r.Me, size)) // #2 -> #3
 		crashpoint.Here("bytes.claimed")
-		storeRelease(&h.take, p+size)
+		ring.StoreRelease(&h.take, p+size)
 		crashpoint.Here("bytes.taken")
-		storeRelease(&h.gets, h.gets.Load()+1)
+		ring.StoreRelease(&h.gets, h.gets.Load()+1)
 		r.filled.Acquire()
-		return c, nobody, nil
+		return c, ring.Nobody, nil
 	case recWriting:
-		return c, recOwner(w), errHeld
+		return c, recOwner(w), ring.ErrHeld
 	default:
-		return c, nobody, r.bad
+		return c, ring.Nobody, r.Corrupt
 	}
 }
 
@@ -98,7 +99,7 @@ func (r *bytesRing) tailBeyond(p uint64) uint64 {
 	if ahead := tail - p; ahead == 0 || ahead > r.size() {
 		// SYNC: tail: the states of all records before it are valid.
 		tail = r.head.tail.Load()
-		storeRelease(&r.tailSeen, tail)
+		ring.StoreRelease(&r.tailSeen, tail)
 	}
 	return tail
 }
@@ -110,16 +111,16 @@ func (r *bytesRing) sweep() error {
 	take, free := h.take.Load(), h.free.Load()
 	tail := r.tailBeyond(take)
 	if tail-take > r.size() || tail-free > r.size() || tail-take > tail-free {
-		return r.bad
+		return r.Corrupt
 	}
 	left := false // a message that nobody will get
 	for take != tail {
 		rec, w, ok := r.at(take, tail)
 		if !ok {
-			return r.bad
+			return r.Corrupt
 		}
 		if !isGap(w) {
-			if w&recKinds == recFull || !r.gone(recOwner(w)) {
+			if w&recKinds == recFull || !r.OwnerDead(recOwner(w)) {
 				break
 			}
 			r.lost(rec, w) // being written; or claimed, and take was not moved any more
@@ -127,26 +128,26 @@ func (r *bytesRing) sweep() error {
 		}
 		if w&recKinds != recDone {
 			left = true
-			storeRelease(&h.gets, h.gets.Load()+1)
+			ring.StoreRelease(&h.gets, h.gets.Load()+1)
 		}
 		take += w & recSizeMask
-		storeRelease(&h.take, take)
+		ring.StoreRelease(&h.take, take)
 		crashpoint.Here("bytes.skipped")
 		if tail = r.tailBeyond(take); tail-take > r.size() {
-			return r.bad
+			return r.Corrupt
 		}
 	}
-	if left && r.tasks != nil {
-		r.tasks.joiners.NotifyAll()
+	if left {
+		r.tasks.Notify()
 	}
 	moved := false
 	for free != take {
 		rec, w, ok := r.at(free, take)
 		if !ok {
-			return r.bad
+			return r.Corrupt
 		}
 		if !isGap(w) {
-			if w&recKinds != recReading || !r.gone(recOwner(w)) {
+			if w&recKinds != recReading || !r.OwnerDead(recOwner(w)) {
 				break
 			}
 			r.lost(rec, w)
@@ -157,9 +158,9 @@ func (r *bytesRing) sweep() error {
 	}
 	if moved {
 		// SYNC: free: the bytes before it have been copied.
-		storeRelease(&h.free, free)
+		ring.StoreRelease(&h.free, free)
 		crashpoint.Here("bytes.freed")
-		r.producers.event.Notify()
+		r.producers.Event.Notify()
 	}
 	return nil
 }
@@ -167,16 +168,16 @@ func (r *bytesRing) sweep() error {
 // release gives back a record that was read.
 func (r *bytesRing) release(c claim) error {
 	crashpoint.Here("bytes.copied")
-	if r.closer.Closed() {
+	if r.Closer.Closed() {
 		return shm.ErrClosed // the record counts as a dead process's
 	}
 	r.freed.ReleaseMerge()
 	// SYNC: done: the bytes are read before the word says so. A store does, as in publish.
-	storeRelease(&c.rec.state, recWord(recDone, nobody, c.size)) // #3 -> #5
+	ring.StoreRelease(&c.rec.state, recWord(recDone, ring.Nobody, c.size)) // #3 -> #5
 	crashpoint.Here("bytes.released")
-	if r.producers.event.Awaited() { // a producer that does not sleep yet sweeps itself
+	if r.producers.Event.Awaited() { // a producer that does not sleep yet sweeps itself
 		if err := r.locked(r.getLock, r.sweep); err == errBusy {
-			r.producers.event.Notify() // it can sweep as well
+			r.producers.Event.Notify() // it can sweep as well
 		}
 	}
 	return nil

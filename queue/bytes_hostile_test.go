@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
 // Whatever words the memory holds: no panic, no fault, no loop without end.
 func TestBytesHostile(t *testing.T) {
 	words := []uint64{0, 1, 7, 8, 16, 24, 255, 1 << 30, 1<<31 - 8, 1 << 32, 1 << 62, 1 << 63, ^uint64(0), ^uint64(7),
-		recWord(recFull, nobody, 16), recWord(recFull, nobody, 1<<20), recWord(recWriting, 77, 24), recWord(recReading, 5, 32), recWord(recDone, 0, 8)}
+		recWord(recFull, ring.Nobody, 16), recWord(recFull, ring.Nobody, 1<<20), recWord(recWriting, 77, 24), recWord(recReading, 5, 32), recWord(recDone, 0, 8)}
 	for range 500 {
 		b := newBytes(t, 100, Options{}.startingAt(64))
 		for i := range 2 {

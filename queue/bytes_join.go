@@ -5,12 +5,13 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
 // TaskDone says that this process is done with a message that it took from a joinable queue; see [Queue.TaskDone].
 func (b *Bytes) TaskDone() error {
-	err := b.r.tasks.report(b.r.closer)
+	err := b.r.tasks.Done()
 	runtime.KeepAlive(b)
 	return err
 }
@@ -20,7 +21,7 @@ func (b *Bytes) TaskDone() error {
 func (b *Bytes) Join(ctx context.Context) error {
 	err := errBusy
 	for err == errBusy {
-		if err = b.r.tasks.await(ctx, b.r.joined); err == errBusy {
+		if err = b.r.tasks.Join(ctx, b.r.joined); err == errBusy {
 			err = b.r.pass(ctx)
 		}
 	}
@@ -46,17 +47,17 @@ func (r *bytesRing) joined() (over bool, held proctab.Owner, err error) {
 	})
 	switch {
 	case err != nil: // errBusy, too
-		return true, nobody, err
-	case r.closer.Closed():
-		return true, nobody, shm.ErrClosed
+		return true, ring.Nobody, err
+	case r.Closer.Closed():
+		return true, ring.Nobody, shm.ErrClosed
 	case !over:
 		return false, held, nil
 	}
 	// While nothing is put, seats only empty.
-	for range r.tasks.unfinished {
-		return false, nobody, nil
+	for range r.tasks.Unfinished {
+		return false, ring.Nobody, nil
 	}
-	return r.head.take.Load() == r.head.tail.Load(), nobody, nil
+	return r.head.take.Load() == r.head.tail.Load(), ring.Nobody, nil
 }
 
 // TaskDone says that this process is done with a value that it took from a joinable queue; see [Queue.TaskDone].

@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/ring"
 )
 
 // bytesHead starts the payload of a Bytes; the ring of records follows it.
@@ -38,7 +39,7 @@ type bytesHead struct {
 	notEmpty  [lock.EventBytes]byte
 	notFull   [lock.EventBytes]byte
 	joiners   [lock.EventBytes]byte
-	tally     tally
+	tally     ring.Counters
 	_         [16]byte
 	putLock   [lock.RegionBytes]byte
 	tail      atomic.Uint64

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -50,7 +51,7 @@ func (r *bytesRing) reserve(n uint64) (c claim, err error) {
 func (r *bytesRing) place(n uint64) (c claim, err error) {
 	h := r.head
 	switch {
-	case r.closer.Closed():
+	case r.Closer.Closed():
 		return c, shm.ErrClosed
 	case h.closed.Load() != 0:
 		return c, ErrClosed
@@ -62,13 +63,13 @@ func (r *bytesRing) place(n uint64) (c claim, err error) {
 	}
 	used := r.used(tail, gap+need)
 	if used > r.size() || tail%8 != 0 {
-		return c, r.bad
+		return c, r.Corrupt
 	}
 	if gap+need > r.size() && used+gap <= r.size() {
 		// Both never fit at once. When the gap has been passed, the record has the whole ring.
 		r.gap(tail, gap)
 		tail, used, gap = tail+gap, used+gap, 0
-		storeRelease(&h.tail, tail)
+		ring.StoreRelease(&h.tail, tail)
 		crashpoint.Here("bytes.gap")
 	}
 	if used+gap+need > r.size() {
@@ -77,14 +78,14 @@ func (r *bytesRing) place(n uint64) (c claim, err error) {
 	r.freed.Acquire()
 	r.gap(tail, gap)
 	c = claim{rec: r.record(tail + gap), size: need, n: n, p: tail + gap}
-	storeRelease(&c.rec.length, n)
-	storeRelease(&c.rec.state, recWord(recWriting, r.me, need))
+	ring.StoreRelease(&c.rec.length, n)
+	ring.StoreRelease(&c.rec.state, recWord(recWriting, r.Me, need))
 	crashpoint.Here("bytes.placed")
 	// SYNC: tail: the states of all records before it are valid.
-	storeRelease(&h.tail, c.p+need)
+	ring.StoreRelease(&h.tail, c.p+need)
 	crashpoint.Here("bytes.reserved")
-	storeRelease(&h.puts, h.puts.Load()+1)
-	storeRelease(&h.bytes, h.bytes.Load()+n)
+	ring.StoreRelease(&h.puts, h.puts.Load()+1)
+	ring.StoreRelease(&h.bytes, h.bytes.Load()+n)
 	r.countHigh()
 	return c, nil
 }
@@ -96,56 +97,56 @@ func (r *bytesRing) used(tail, bytes uint64) uint64 {
 	}
 	// SYNC: free: what lies before it has been copied.
 	free := r.head.free.Load()
-	storeRelease(&r.freeSeen, free)
+	ring.StoreRelease(&r.freeSeen, free)
 	return tail - free
 }
 
 // countHigh notes how many messages there are if there were never so many, under putLock.
 func (r *bytesRing) countHigh() {
 	h := r.head
-	puts, high := h.puts.Load(), h.tally.highWater.Load()
+	puts, high := h.puts.Load(), h.tally.HighWater.Load()
 	if puts-r.getsSeen.Load() <= high {
 		return // there are fewer: since then, some were taken
 	}
 	gets := h.gets.Load()
-	storeRelease(&r.getsSeen, gets)
-	h.tally.saw(puts - gets)
+	ring.StoreRelease(&r.getsSeen, gets)
+	h.tally.ObserveDepth(puts - gets)
 }
 
 // gap makes a record that holds nothing.
 func (r *bytesRing) gap(p, size uint64) {
 	if size >= recordBytes {
-		storeRelease(&r.record(p).state, recWord(recDone, nobody, size))
+		ring.StoreRelease(&r.record(p).state, recWord(recDone, ring.Nobody, size))
 	}
 }
 
 // publish makes the message in a record visible.
 func (r *bytesRing) publish(c claim) error {
 	crashpoint.Here("bytes.written")
-	if r.closer.Closed() {
+	if r.Closer.Closed() {
 		return shm.ErrClosed // the record counts as a dead process's
 	}
 	r.filled.ReleaseMerge()
 	// SYNC: full: the bytes are written before the word says so. A store does: nobody else changes it while its owner lives.
-	storeRelease(&c.rec.state, recWord(recFull, nobody, c.size)) // #1 -> #2
+	ring.StoreRelease(&c.rec.state, recWord(recFull, ring.Nobody, c.size)) // #1 -> #2
 	crashpoint.Here("bytes.published")
-	if !r.consumers.event.Quiet() {
-		r.consumers.event.Notify()
+	if !r.consumers.Event.Quiet() {
+		r.consumers.Event.Notify()
 	}
 	return nil
 }
 
 // abort gives a record back without a message.
 func (r *bytesRing) abort(c claim) error {
-	if r.closer.Closed() {
+	if r.Closer.Closed() {
 		return shm.ErrClosed
 	}
-	storeRelease(&c.rec.state, recWord(recAborted, nobody, c.size)) // #1 -> #4
+	ring.StoreRelease(&c.rec.state, recWord(recAborted, ring.Nobody, c.size)) // #1 -> #4
 	crashpoint.Here("bytes.aborted")
 	if err := r.locked(r.getLock, r.sweep); err != nil && err != errBusy { // errBusy: others sweep, too
 		return err
 	}
-	r.consumers.event.NotifyAll()
-	r.producers.event.NotifyAll()
+	r.consumers.Event.NotifyAll()
+	r.producers.Event.NotifyAll()
 	return nil
 }

@@ -3,6 +3,8 @@ package queue
 import (
 	"context"
 	"runtime"
+
+	"github.com/shmkit/shmkit/internal/ring"
 )
 
 // A BytesReservation is a place in a [Bytes] for a message that is written there, without a copy. It must be
@@ -24,7 +26,7 @@ type BytesReservation struct {
 func (b *Bytes) Reserve(ctx context.Context, n int) (BytesReservation, error) {
 	c, err := b.claimRoom(ctx, max(n, 0))
 	if err != nil {
-		return BytesReservation{}, fullIfDropped(err)
+		return BytesReservation{}, ring.FullIfDropped(err)
 	}
 	return BytesReservation{Value: b.r.content(c), c: c, b: b}, nil
 }

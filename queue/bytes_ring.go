@@ -3,13 +3,13 @@ package queue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/race"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
@@ -36,10 +36,7 @@ type bytesRing struct {
 	mem     []byte // the records
 	mask    uint64 // size of the ring - 1
 	longest uint64
-	me      proctab.Owner
-	table   *proctab.Table
-	closer  *wait.Closer
-	bad     error // an [shm.ErrCorrupt] that names the queue
+	ring.View
 
 	putLock *lock.Mutex
 	getLock *lock.Mutex
@@ -49,9 +46,9 @@ type bytesRing struct {
 	freeSeen, getsSeen atomic.Uint64 // of who has putLock, of which damaged bytes make two
 	tailSeen           atomic.Uint64 // of who has getLock
 
-	producers side   // wait for room
-	consumers side   // wait for messages
-	tasks     *tasks // nil: not joinable
+	producers ring.SpinWait // wait for room
+	consumers ring.SpinWait // wait for messages
+	tasks     *ring.Tasks   // nil: not joinable
 
 	// For the race detector, which does not see mapped memory.
 	filled race.Shadow
@@ -97,35 +94,32 @@ func ringFor(n uint64) uint64 {
 
 // viewBytes checks what an object's head says against the object's size.
 func viewBytes(o *segment.Object) (*bytesRing, error) {
-	if len(o.Payload) < bytesHeadBytes {
-		return nil, damaged(o)
+	size, _, err := ring.Layout{Head: bytesHeadBytes, Stride: 1, Min: ringFor(0), Max: ringFor(maxLongest)}.Capacity(o)
+	if err != nil {
+		return nil, err
 	}
 	head := bytesHeadIn(o.Payload)
-	size, longest, joinable := head.size, head.longest, head.joinable == 1
-	if longest > maxLongest || size != ringFor(longest) || int64(len(o.Payload)) != bytesFor(longest, joinable, o.Seg.Table().Len()) {
-		return nil, damaged(o)
+	longest, joinable, processes := head.longest, head.joinable == 1, o.Seg.Table().Len()
+	if longest > maxLongest || size != ringFor(longest) || int64(len(o.Payload)) != bytesFor(longest, joinable, processes) {
+		return nil, ring.Damaged(o)
 	}
 	party := o.Party()
 	r := &bytesRing{
-		head:      head,
-		mem:       o.Payload[bytesHeadBytes : bytesHeadBytes+size],
-		mask:      size - 1,
-		longest:   longest,
-		me:        o.Seg.Me(),
-		table:     o.Seg.Table(),
-		closer:    party.Closer,
-		bad:       fmt.Errorf("queue: %v %q of %s: %w: its words make no sense", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt),
-		putLock:   lock.NewMutex(party, head.putLock[:], wait.Adaptive),
-		getLock:   lock.NewMutex(party, head.getLock[:], wait.Adaptive),
-		producers: side{event: lock.NewEventCount(party, head.notFull[:])},
-		consumers: side{event: lock.NewEventCount(party, head.notEmpty[:])},
+		View:    ring.NewView(o, "queue"),
+		head:    head,
+		mem:     o.Payload[bytesHeadBytes : bytesHeadBytes+size],
+		mask:    size - 1,
+		longest: longest,
+		putLock: lock.NewMutex(party, head.putLock[:], wait.Adaptive),
+		getLock: lock.NewMutex(party, head.getLock[:], wait.Adaptive),
 	}
 	r.freeSeen.Store(head.free.Load())
 	r.tailSeen.Store(head.tail.Load())
-	r.putLock.Target, r.producers.event.Target = o.Target(lock.RolePut), o.Target(lock.RolePut)
-	r.getLock.Target, r.consumers.event.Target = o.Target(lock.RoleGet), o.Target(lock.RoleGet)
+	r.putLock.Target, r.getLock.Target = o.Target(lock.RolePut), o.Target(lock.RoleGet)
+	r.producers.Bind(o, head.notFull[:], lock.RolePut)
+	r.consumers.Bind(o, head.notEmpty[:], lock.RoleGet)
 	if joinable {
-		r.tasks = newTasks(o, head.joiners[:], o.Payload, bytesHeadBytes+int(size))
+		r.tasks = ring.NewTasks(o, head.joiners[:], o.Payload[len(o.Payload)-ring.TasksSize(processes):])
 	}
 	return r, nil
 }
@@ -134,7 +128,7 @@ func viewBytes(o *segment.Object) (*bytesRing, error) {
 func bytesFor(longest uint64, joinable bool, slots int) int64 {
 	n := bytesHeadBytes + int(ringFor(longest))
 	if joinable {
-		n = seatsAt(n) + slots*seatBytes
+		n = ring.TasksAt(n) + ring.TasksSize(slots)
 	}
 	return int64(n)
 }
@@ -164,7 +158,7 @@ func (r *bytesRing) busy() bool {
 		if !ok {
 			return false
 		}
-		if kind := w & recKinds; (kind == recWriting || kind == recReading) && recOwner(w) == r.me {
+		if kind := w & recKinds; (kind == recWriting || kind == recReading) && recOwner(w) == r.Me {
 			return true
 		}
 		p += w & recSizeMask
@@ -204,7 +198,7 @@ func (r *bytesRing) locked(m *lock.Mutex, f func() error) error {
 	}
 	err = f()
 	if !m.TryUnlock() {
-		return r.bad
+		return r.Corrupt
 	}
 	return err
 }
@@ -217,7 +211,7 @@ func (r *bytesRing) entered(m *lock.Mutex, err error) error {
 	case errors.Is(err, lock.ErrClosed):
 		return shm.ErrClosed
 	}
-	return r.bad
+	return r.Corrupt
 }
 
 // at returns the word of the record at a position before end, whose size makes sense; false when it does not.
@@ -227,7 +221,7 @@ func (r *bytesRing) at(p, end uint64) (rec *record, w uint64, ok bool) {
 		return nil, 0, false
 	}
 	if off == r.mask+1-8 {
-		return nil, recWord(recDone, nobody, 8), end-p >= 8 // too little for a record: always a gap
+		return nil, recWord(recDone, ring.Nobody, 8), end-p >= 8 // too little for a record: always a gap
 	}
 	rec = r.record(p)
 	w = rec.state.Load()
@@ -239,12 +233,10 @@ func (r *bytesRing) at(p, end uint64) (rec *record, w uint64, ok bool) {
 //
 // What a death leaves behind: a gap that is not counted.
 func (r *bytesRing) lost(rec *record, w uint64) {
-	if rec.state.CompareAndSwap(w, recWord(recDone, nobody, w&recSizeMask)) {
+	if rec.state.CompareAndSwap(w, recWord(recDone, ring.Nobody, w&recSizeMask)) {
 		r.head.abandoned.Add(1)
 	}
 }
 
 // isGap reports whether nobody needs the bytes of a record with this word.
 func isGap(w uint64) bool { return w&recKinds == recDone || w&recKinds == recAborted }
-
-func (r *bytesRing) gone(o proctab.Owner) bool { return o == nobody || o != r.me && r.table.Dead(o) }

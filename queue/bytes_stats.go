@@ -34,7 +34,7 @@ func (b *Bytes) Stats() Stats {
 	t := &h.tally
 	s := Stats{
 		Put: put, Got: got, Abandoned: h.abandoned.Load(), Bytes: h.bytes.Load(),
-		Dropped: t.dropped.Load(), Waits: t.waits.Load(), HighWater: t.highWater.Load(),
+		Dropped: t.Dropped.Load(), Waits: t.Waits.Load(), HighWater: t.HighWater.Load(),
 	}
 	runtime.KeepAlive(b)
 	return s

@@ -9,6 +9,7 @@ import (
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -17,7 +18,7 @@ import (
 type bytesWaiter struct {
 	r        *bytesRing
 	n        uint64 // bytes of the message to put
-	full     WhenFull
+	full     ring.WhenFull
 	c        claim // when it is over
 	held     proctab.Owner
 	err      error
@@ -34,32 +35,32 @@ var bytesWaiters = sync.Pool{New: func() any {
 		w.held = w.r.holder()
 		return false
 	}
-	w.get = func() bool { w.c, w.held, w.err = w.r.claimNext(); return w.err != ErrEmpty && w.err != errHeld }
-	w.extra = func(l *lock.Watch) { w.full.watch(l, w.held) }
+	w.get = func() bool { w.c, w.held, w.err = w.r.claimNext(); return w.err != ErrEmpty && w.err != ring.ErrHeld }
+	w.extra = func(l *lock.Watch) { w.full.Watch(l, w.held) }
 	return w
 }}
 
 func (r *bytesRing) newWaiter() *bytesWaiter {
 	w := bytesWaiters.Get().(*bytesWaiter)
-	w.r, w.full, w.c, w.held, w.err = r, WaitForRoom, claim{}, nobody, nil
+	w.r, w.full, w.c, w.held, w.err = r, ring.WaitForRoom, claim{}, ring.Nobody, nil
 	return w
 }
 
-// holder is the process that is at work on the oldest record, whose death makes room; nobody, when there is none.
+// holder is the process that is at work on the oldest record, whose death makes room; ring.Nobody, when there is none.
 func (r *bytesRing) holder() proctab.Owner {
 	p, tail := r.head.free.Load(), r.head.tail.Load()
 	if p == tail {
-		return nobody
+		return ring.Nobody
 	}
 	_, w, ok := r.at(p, tail)
 	if kind := w & recKinds; !ok || kind != recWriting && kind != recReading {
-		return nobody
+		return ring.Nobody
 	}
 	return recOwner(w)
 }
 
 // awaitRoom claims a record for a message of n bytes, and waits for room until ctx ends.
-func (r *bytesRing) awaitRoom(ctx context.Context, policy wait.Policy, full WhenFull, n uint64) (claim, error) {
+func (r *bytesRing) awaitRoom(ctx context.Context, policy wait.Policy, full ring.WhenFull, n uint64) (claim, error) {
 	w := r.newWaiter()
 	w.n, w.full = n, full
 	return w.await(ctx, policy, &r.producers, &r.consumers, w.put)
@@ -70,17 +71,17 @@ func (r *bytesRing) awaitMessage(ctx context.Context, policy wait.Policy) (claim
 	w := r.newWaiter()
 	c, err := w.await(ctx, policy, &r.consumers, &r.producers, w.get)
 	if err == nil {
-		r.consumers.learn(r.head.take.Load() != r.head.tail.Load())
+		r.consumers.Adapt(r.head.take.Load() != r.head.tail.Load())
 	}
 	return c, err
 }
 
 // await waits until ready reports that w is over, and makes w free to be used again.
-func (w *bytesWaiter) await(ctx context.Context, policy wait.Policy, s, other *side, ready func() bool) (claim, error) {
+func (w *bytesWaiter) await(ctx context.Context, policy wait.Policy, s, other *ring.SpinWait, ready func() bool) (claim, error) {
 	r := w.r
 	err := errBusy
 	for err == errBusy {
-		if err = s.await(ctx, policy, other, ready, w.extra, &r.head.tally); err == nil {
+		if err = s.Await(ctx, policy, other, ready, w.extra, &r.head.tally); err == nil {
 			err = w.err
 		}
 		if err == errBusy {
@@ -93,7 +94,7 @@ func (w *bytesWaiter) await(ctx context.Context, policy wait.Policy, s, other *s
 	// This one may have used up a wake-up that was meant for another one, too: records are published in one order, and
 	// can be taken in another; and room for one message may be enough for several. Where all records are taken, there is none.
 	if err != nil || s == &r.producers || r.head.take.Load() != r.head.tail.Load() {
-		s.event.Notify()
+		s.Event.Notify()
 	}
 	return c, err
 }
@@ -110,7 +111,7 @@ func (r *bytesRing) pass(ctx context.Context) error {
 			return err
 		}
 		if !m.TryUnlock() {
-			return r.bad
+			return r.Corrupt
 		}
 	}
 	return errBusy
@@ -118,7 +119,7 @@ func (r *bytesRing) pass(ctx context.Context) error {
 
 // close closes the queue under putLock, so that whoever sees that it is closed sees all messages that came before.
 func (r *bytesRing) close() error {
-	if r.closer.Closed() {
+	if r.Closer.Closed() {
 		return shm.ErrClosed
 	}
 	flag := func() error {
@@ -141,8 +142,8 @@ func (r *bytesRing) close() error {
 	if err == errBusy {
 		err = nil
 	}
-	r.consumers.event.NotifyAll()
+	r.consumers.Event.NotifyAll()
 	crashpoint.Here("bytes.close.told")
-	r.producers.event.NotifyAll()
+	r.producers.Event.NotifyAll()
 	return err
 }

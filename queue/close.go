@@ -19,16 +19,16 @@ func (q *Queue[T]) Close() error {
 	return err
 }
 
-func (r *ring) close() error {
-	if r.closer.Closed() {
+func (r *mpmcRing) close() error {
+	if r.Closer.Closed() {
 		return shm.ErrClosed
 	}
 	// SYNC: closed: whoever sees the flag sees the claims of all puts that did not.
 	r.head.closed.Store(1)
 	crashpoint.Here("queue.closed")
-	r.consumers.event.NotifyAll()
+	r.consumers.Event.NotifyAll()
 	crashpoint.Here("queue.close.told")
-	r.producers.event.NotifyAll()
+	r.producers.Event.NotifyAll()
 	return nil
 }
 
@@ -41,7 +41,7 @@ func (q *Queue[T]) Reopen() error {
 	defer runtime.KeepAlive(q)
 	r := q.r
 	switch n := q.Len(); {
-	case r.closer.Closed():
+	case r.Closer.Closed():
 		return shm.ErrClosed
 	case r.head.closed.Load() == 0:
 		return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/shmkit/shmkit/internal/asleep"
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -49,7 +50,7 @@ var operations = map[string]func(q *Queue[checked]) error{
 		return p.Release()
 	},
 	"DropOldest": func(q *Queue[checked]) error {
-		q.full = DropOldest
+		q.full = ring.DropOldest
 		return q.Put(background, messageOf(99))
 	},
 	"Task": func(q *Queue[checked]) error {

@@ -173,7 +173,7 @@ func (r *dialer) put(ctx context.Context) error {
 
 // awaitAccept waits until the pipe's other end is the listener's.
 func (r *dialer) awaitAccept(ctx context.Context) error {
-	err := r.c.in.get.event.Await(ctx, wait.Adaptive, func() bool {
+	err := r.c.in.Get.Event.Await(ctx, wait.Adaptive, func() bool {
 		return r.c.peer().Load() != 0 || r.refused()
 	}, r.watch)
 	if err != nil {

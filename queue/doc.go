@@ -56,7 +56,7 @@
 //	2  full     -      l    the message waits                a consumer claims it -> 3
 //	3  reading  c      l    c copies the message out         c frees it -> 0, lap l+1; c is dead: freed -> 0, lap l+1
 //
-// A claim needs the compare-and-swap. What ends a claim is a plain release store: as long as its owner lives, nobody
+// A claim needs the compare-and-swap. What ends a claim is a plain release store: as long as its owner lives, ring.Nobody
 // else changes the word, and the other goroutines of the owner's process leave claims alone, too.
 //
 // The two ends of the queue, put and get, are only hints where to search: no earlier position is free to be claimed. Whoever

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/ring"
 )
 
 // An end is where the next put, or get, of a ring begins to search. Slots say what is true: a position is passed when its slot has
@@ -36,7 +37,7 @@ func (e *end) from() uint64 {
 
 // pass notes that position p is passed, as all before it are.
 func (e *end) pass(p uint64) {
-	storeRelease(&e.seen, p+1)
+	ring.StoreRelease(&e.seen, p+1)
 	if p&e.every == e.every {
 		e.tell(p + 1)
 	}
@@ -59,7 +60,7 @@ const (
 )
 
 // next is the first position that is not passed, as far as one can tell while others go on, and how far its slot is.
-func (r *ring) next(e *end) (p uint64, far stage) {
+func (r *mpmcRing) next(e *end) (p uint64, far stage) {
 	p = e.from()
 	for range mostLaps * r.capacity() {
 		if far = stageOf(r.slot(p).state.Load(), r.lap(p)); far < e.passed || far > mostPassed {
@@ -71,7 +72,7 @@ func (r *ring) next(e *end) (p uint64, far stage) {
 }
 
 // again is where to search when the slot of position p made no sense: the words may have changed since p was read.
-func (r *ring) again(e *end, p uint64) (uint64, error) {
+func (r *mpmcRing) again(e *end, p uint64) (uint64, error) {
 	if now := e.from(); int64(now-p) > 0 {
 		return now, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -51,7 +52,7 @@ func TestFaceOpenAndMake(t *testing.T) {
 			seg := newSegment(t, shm.Options{})
 			_, err := x.open(seg, Options{})
 			wantErr(t, err, fs.ErrNotExist)
-			for _, capacity := range []int{0, -1, maxCapacity + 1} {
+			for _, capacity := range []int{0, -1, ring.MaxCapacity + 1} {
 				_, err := x.make(seg, capacity, Options{})
 				wantErr(t, err, fs.ErrInvalid)
 			}

@@ -1,11 +1,6 @@
 package queue
 
 import (
-	"errors"
-	"time"
-
-	"github.com/shmkit/shmkit/internal/lock"
-	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
@@ -21,36 +16,6 @@ const (
 	// else is copying that one just now. An [SPSC] cannot do this: only its consumer takes messages out.
 	DropOldest
 )
-
-// errDropped says that the newest message was dropped. Callers of the package never see it.
-var errDropped = errors.New("queue: the message was dropped")
-
-// unlessDropped is what a put that ended with err returns.
-func unlessDropped(err error) error {
-	if err == errDropped {
-		return nil
-	}
-	return err
-}
-
-// fullIfDropped is what a reservation that ended with err returns.
-func fullIfDropped(err error) error {
-	if err == errDropped {
-		return ErrFull
-	}
-	return err
-}
-
-// watch has the sleep of a waiter end with the death of who has to finish first, and that of a Put that waits to drop the oldest
-// message from time to time: when whoever is at work on that one has put it, only consumers are told.
-func (f WhenFull) watch(l *lock.Watch, held proctab.Owner) {
-	l.Process(held)
-	if f == DropOldest {
-		l.Look(heldLook)
-	}
-}
-
-const heldLook = 2 * time.Millisecond
 
 // check refuses options that a kind of queue cannot have.
 func (o Options) check(name string, kind segment.Kind) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/shmkit/shmkit/internal/elem"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -40,7 +41,7 @@ func NewQueue[T any](seg *shm.Segment, name string, capacity int, o Options) (*Q
 		return nil, err
 	}
 	stride := strideOf(t.Size)
-	n, err := slotsFor(name, capacity, stride)
+	n, err := ring.SlotsFor(name, capacity, stride)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +49,7 @@ func NewQueue[T any](seg *shm.Segment, name string, capacity int, o Options) (*Q
 	if o.Joinable {
 		seats = segment.Of(seg).Table().Len()
 	}
-	q, err := find(&Queue[T]{policy: o.Wait, full: o.WhenFull}, seg, segment.Spec{
+	q, err := find(&Queue[T]{policy: o.Wait, full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{
 		Name: name, Kind: segment.KindQueue, Type: t.Format, Size: ringBytes(n, stride, seats),
 		Init: func(mem []byte) { fill(mem, n, stride, seats, o.start) },
 	})
@@ -69,7 +70,7 @@ func OpenQueue[T any](seg *shm.Segment, name string, o Options) (*Queue[T], erro
 	if err != nil {
 		return nil, err
 	}
-	return open(&Queue[T]{policy: o.Wait, full: o.WhenFull}, seg, segment.Spec{Name: name, Kind: segment.KindQueue, Type: t.Format})
+	return open(&Queue[T]{policy: o.Wait, full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{Name: name, Kind: segment.KindQueue, Type: t.Format})
 }
 
 // UnmarshalBinary makes q a handle of the Queue that another process's MarshalBinary
@@ -89,7 +90,7 @@ func (q *Queue[T]) bind(obj *segment.Object) error {
 	if err != nil {
 		return err
 	}
-	r, err := viewOf(obj, func() (*ring, error) { return viewRing(obj, t.Size) }, (*ring).busy)
+	r, err := ring.ViewOf(obj, func() (*mpmcRing, error) { return viewRing(obj, t.Size) }, (*mpmcRing).busy)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -50,7 +51,7 @@ func TestOpenAndMake(t *testing.T) {
 			t.Errorf("error %q, want %q in it", err, want)
 		}
 	}
-	for _, capacity := range []int{0, -1, maxCapacity + 1} {
+	for _, capacity := range []int{0, -1, ring.MaxCapacity + 1} {
 		if _, err := NewQueue[int32](seg, "bad", capacity, Options{}); err == nil || !strings.Contains(err.Error(), fmt.Sprint(capacity)) {
 			t.Errorf("capacity %d: %v", capacity, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -72,7 +73,7 @@ func useOthers(t *testing.T, ctx context.Context, q *Queue[uint64]) {
 		errs = append(errs, p.Release())
 	}
 	for _, full := range []WhenFull{DropNewest, DropOldest} {
-		dropping := &Queue[uint64]{object: object{o: q.o}, r: q.r, full: full}
+		dropping := &Queue[uint64]{object: object{o: q.o}, r: q.r, full: ring.WhenFull(full)}
 		for range 3 {
 			errs = append(errs, dropping.Put(ctx, 1))
 		}
@@ -130,9 +131,9 @@ func TestHostileCapacity(t *testing.T) {
 
 // Words that make no sense are found out; nobody runs after a position that does not come.
 func TestNonsenseIsCorrupt(t *testing.T) {
-	far := wordOf(empty, nobody, 1000)
+	far := wordOf(empty, ring.Nobody, 1000)
 	for name, word := range map[string]uint64{
-		"later lap": far, "earlier lap": wordOf(full, nobody, math.MaxUint32-5), "empty with an owner": wordOf(empty, proctab.Owner(1025), 0),
+		"later lap": far, "earlier lap": wordOf(full, ring.Nobody, math.MaxUint32-5), "empty with an owner": wordOf(empty, proctab.Owner(1025), 0),
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := newQueue[uint64](t, 1, Options{})

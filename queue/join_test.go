@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -235,21 +237,23 @@ func TestJoinAfterClose(t *testing.T) {
 	wantErr(t, q.TaskDone(), shm.ErrClosed)
 }
 
-// Seats that are overwritten make Join wait or return, and TaskDone fail or not; nothing else.
-func TestHostileSeats(t *testing.T) {
+// Counts that are overwritten make Join wait or return, and TaskDone fail or not; nothing else.
+func TestHostileTaskCounts(t *testing.T) {
 	for _, word := range []uint64{0, 1, 1 << 31, 1 << 32, 1<<63 | 1, ^uint64(0), 0xffffffff << 32} {
 		q := newQueue[uint64](t, 2, isJoinable)
 		mustPut(t, q, 1)
 		mustGet(t, q, 1)
-		for i := range q.r.tasks.seats {
-			q.r.tasks.seats[i].word.Store(word)
+		counts := q.o.Payload[len(q.o.Payload)-ring.TasksSize(q.o.Seg.Table().Len()):]
+		for len(counts) > 0 {
+			binary.NativeEndian.PutUint64(counts, word)
+			counts = counts[ring.TasksSize(1):]
 		}
 		//clock: with such words it may wait for ever
 		if err := q.Join(timeLimit(t, time.Millisecond)); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 		useAll(t, q)
-		if err := q.TaskDone(); err != nil && err != errNoTask {
+		if err := q.TaskDone(); err != nil && !errors.Is(err, ErrNotHeld) {
 			t.Error(err)
 		}
 	}

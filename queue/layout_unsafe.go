@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/ring"
 )
 
 // ringHead starts the payload of a Queue; the slots follow it, and the seats of a queue that is joinable.
@@ -38,7 +38,7 @@ type ringHead struct {
 	_         [8]byte
 	notEmpty  [lock.EventBytes]byte
 	notFull   [lock.EventBytes]byte
-	tally     tally
+	tally     ring.Counters
 	joiners   [lock.EventBytes]byte
 	_         [16]byte
 	put       atomic.Uint64 // alone on its pair of cache lines
@@ -91,6 +91,3 @@ func slotAt(mem *byte, off uintptr) *slot {
 func valueOf[T any](s *slot) *T {
 	return (*T)(unsafe.Add(unsafe.Pointer(s), slotHeadBytes))
 }
-
-// storeRelease stores v after everything that was read and written before, without a full fence.
-func storeRelease(a *atomic.Uint64, v uint64) { cpu.StoreRelease64((*uint64)(unsafe.Pointer(a)), v) }

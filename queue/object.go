@@ -103,23 +103,6 @@ func bound[H binder](h H, o *segment.Object, err error) (H, error) {
 	return h, nil
 }
 
-// viewOf is this process's view of an object, which view makes for its first handle. A close of the segment waits while busy reports
-// that somebody is at work there; nil: there is nothing to wait for.
-func viewOf[V any](o *segment.Object, view func() (V, error), busy func(V) bool) (V, error) {
-	type result struct {
-		v   V
-		err error
-	}
-	r := o.Local(func() (any, func() bool) {
-		v, err := view()
-		if err != nil || busy == nil {
-			return result{v, err}, nil
-		}
-		return result{v, nil}, func() bool { return busy(v) }
-	}).(result)
-	return r.v, r.err
-}
-
 // elementOf describes T, or says why it cannot be shared.
 func elementOf[T any]() (*elem.Type, error) {
 	t, err := elem.Of[T]()
@@ -127,8 +110,4 @@ func elementOf[T any]() (*elem.Type, error) {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	return t, nil
-}
-
-func damaged(o *segment.Object) error {
-	return fmt.Errorf("%v %q of %s: %w: its size is impossible", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt)
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/shmkit/shmkit/internal/codec"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -80,7 +81,7 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 //
 // Errors: what of v cannot be encoded, such as a cycle; otherwise those of [Bytes.Put]. Nothing was
 // put then, and no consumer woken.
-func (q *Objects[T]) Put(ctx context.Context, v T) error { return unlessDropped(q.put(ctx, v)) }
+func (q *Objects[T]) Put(ctx context.Context, v T) error { return ring.UnlessDropped(q.put(ctx, v)) }
 
 func (q *Objects[T]) put(ctx context.Context, v T) error {
 	return q.encoded(v, func(m []byte) error { return q.b.put(ctx, m) })

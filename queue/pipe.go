@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/shmkit/shmkit/internal/ring/stream"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -30,8 +31,8 @@ type Pipe struct {
 	_      noCopy
 	p      *pipe // immutable once bound
 	end    int   // which end it is; immutable
-	in     *stream
-	out    *stream
+	in     *stream.Stream
+	out    *stream.Stream
 	policy shmsync.WaitPolicy
 	local  net.Addr
 	remote net.Addr

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/ring"
 )
 
 // Close closes this end. The other one can still read what was written, and then gets [io.EOF]; its
@@ -24,8 +25,8 @@ func (c *Pipe) Close() error {
 			s.timer.Stop()
 		}
 	}
-	c.halt(&c.rd, &c.in.get.side, stoppedByClose)
-	c.halt(&c.wr, &c.out.put.side, stoppedByClose)
+	c.halt(&c.rd, &c.in.Get.SpinWait, stoppedByClose)
+	c.halt(&c.wr, &c.out.Put.SpinWait, stoppedByClose)
 	c.shut(writeShut | readShut)
 	c.ctl.Unlock()
 	c.retire(&c.rd)
@@ -40,17 +41,17 @@ func (c *Pipe) Close() error {
 //
 // Errors: a [*net.OpError] with [net.ErrClosed].
 func (c *Pipe) CloseWrite() error {
-	return c.closeHalf(&c.wr, &c.out.put.side, writeShut)
+	return c.closeHalf(&c.wr, &c.out.Put.SpinWait, writeShut)
 }
 
 // CloseRead closes this end for reading: writes of the other one fail from now on, and Reads of this end give [io.EOF].
 //
 // Errors: a [*net.OpError] with [net.ErrClosed].
 func (c *Pipe) CloseRead() error {
-	return c.closeHalf(&c.rd, &c.in.get.side, readShut)
+	return c.closeHalf(&c.rd, &c.in.Get.SpinWait, readShut)
 }
 
-func (c *Pipe) closeHalf(s *pipeSide, mine *side, half uint32) error {
+func (c *Pipe) closeHalf(s *pipeSide, mine *ring.SpinWait, half uint32) error {
 	c.ctl.Lock()
 	defer c.ctl.Unlock()
 	if err := c.closedError(); err != nil {
@@ -67,16 +68,16 @@ func (c *Pipe) closedError() error {
 	switch {
 	case c.closed:
 		return c.opError("close", net.ErrClosed)
-	case c.p.closer.Closed():
+	case c.p.Closer.Closed():
 		return c.opError("close", errOwnSegment)
 	}
 	return nil
 }
 
 // halt has a side, whose reads or writes may be asleep, stop for a reason.
-func (c *Pipe) halt(s *pipeSide, mine *side, why uint32) {
+func (c *Pipe) halt(s *pipeSide, mine *ring.SpinWait, why uint32) {
 	s.stop.Or(why)
-	mine.event.NotifyAll()
+	mine.Event.NotifyAll()
 }
 
 // shut tells the other end what this one does no more. The caller has c.ctl, and has halted what is shut.
@@ -91,11 +92,11 @@ func (c *Pipe) shut(half uint32) {
 	c.mine().Or(half)
 	crashpoint.Here("pipe.shut")
 	if half&writeShut != 0 {
-		c.out.get.event.NotifyAll()
+		c.out.Get.Event.NotifyAll()
 		crashpoint.Here("pipe.shut.told")
 	}
 	if half&readShut != 0 {
-		c.in.put.event.NotifyAll()
+		c.in.Put.Event.NotifyAll()
 	}
 }
 
@@ -111,14 +112,16 @@ func (c *Pipe) SetDeadline(t time.Time) error {
 // zero: never. A later deadline lets them succeed again.
 //
 // Errors: a [*net.OpError] with [net.ErrClosed].
-func (c *Pipe) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.rd, &c.in.get.side, t) }
+func (c *Pipe) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.rd, &c.in.Get.SpinWait, t) }
 
 // SetWriteDeadline is SetReadDeadline for Writes. One that fails may have written some bytes.
 //
 // Errors: a [*net.OpError] with [net.ErrClosed].
-func (c *Pipe) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.wr, &c.out.put.side, t) }
+func (c *Pipe) SetWriteDeadline(t time.Time) error {
+	return c.setDeadline(&c.wr, &c.out.Put.SpinWait, t)
+}
 
-func (c *Pipe) setDeadline(s *pipeSide, mine *side, t time.Time) error {
+func (c *Pipe) setDeadline(s *pipeSide, mine *ring.SpinWait, t time.Time) error {
 	c.ctl.Lock()
 	defer c.ctl.Unlock()
 	if err := c.closedError(); err != nil {
@@ -143,7 +146,7 @@ func (c *Pipe) setDeadline(s *pipeSide, mine *side, t time.Time) error {
 }
 
 // expire ends the deadline that was set at that turn.
-func (c *Pipe) expire(s *pipeSide, mine *side, turn uint64) {
+func (c *Pipe) expire(s *pipeSide, mine *ring.SpinWait, turn uint64) {
 	c.ctl.Lock()
 	defer c.ctl.Unlock()
 	if s.turn == turn && !c.closed {

@@ -35,20 +35,19 @@ func (c *Pipe) pour(w io.Writer) (n int, err error) {
 	c.rd.mu.Lock()
 	defer runtime.KeepAlive(c)
 	defer c.leave(&c.rd)
-	g := &c.in.get
 	err = c.refusal(&c.rd)
-	if err == nil && g.next == g.until {
-		err = c.await(&c.rd, &g.side, &c.in.put.side)
+	if err == nil && !c.in.HasBytes() {
+		err = c.await(&c.rd, &c.in.Get.SpinWait, &c.in.Put.SpinWait)
 	}
 	if err != nil {
 		return 0, c.opError("read", err)
 	}
-	b := c.in.next()
+	b := c.in.Peek()
 	n, err = w.Write(b)
 	if n < 0 || n > len(b) {
 		return 0, errWriter
 	}
-	c.in.finish(uint64(n))
+	c.in.Finish(uint64(n))
 	if n < len(b) && err == nil {
 		err = io.ErrShortWrite
 	}

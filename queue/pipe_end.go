@@ -8,22 +8,18 @@ import (
 	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
-	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/ring"
+	"github.com/shmkit/shmkit/internal/ring/stream"
 	"github.com/shmkit/shmkit/internal/segment"
-	"github.com/shmkit/shmkit/internal/wait"
-	"github.com/shmkit/shmkit/shm"
 )
 
 // A pipe is one process's view of a pipe. Where both ends are in the process, they share it.
 type pipe struct {
+	ring.View
 	o       *segment.Object
 	head    *pipeHead
-	streams [2]stream
-	me      proctab.Owner
-	table   *proctab.Table
-	closer  *wait.Closer
-	bad     error // an [shm.ErrCorrupt] that names the pipe
+	streams [2]stream.Stream
 
 	mu       sync.Mutex
 	ends     int  // of this process that are not closed; guarded by mu
@@ -40,48 +36,31 @@ func fillPipe(mem []byte, capacity, start uint64) {
 	h := pipeHeadIn(mem)
 	h.capacity = capacity
 	for i := range h.streams {
-		w := &h.streams[i]
-		w.tail.Store(start)
-		w.freed.Store(start)
-		w.read.Store(start)
+		h.streams[i].Start(start)
 	}
 }
 
 // viewPipe checks what an object's head says against the object's size.
 func viewPipe(o *segment.Object) (*pipe, error) {
-	if len(o.Payload) < pipeHeadBytes {
-		return nil, damaged(o)
+	layout := ring.Layout{Head: pipeHeadBytes, Stride: 2, Min: minPipeBuffer, Max: maxPipeBuffer}
+	capacity, rest, err := layout.Capacity(o)
+	if err != nil {
+		return nil, err
 	}
-	head := pipeHeadIn(o.Payload)
-	capacity := head.capacity
-	if capacity < minPipeBuffer || capacity > maxPipeBuffer || capacity&(capacity-1) != 0 ||
-		uint64(len(o.Payload)-pipeHeadBytes) != 2*capacity {
-		return nil, damaged(o)
+	if rest != 0 {
+		return nil, ring.Damaged(o)
 	}
-	party := o.Party()
-	p := &pipe{
-		o: o, head: head, me: o.Seg.Me(), table: o.Seg.Table(), closer: party.Closer,
-		bad: fmt.Errorf("%v %q of %s: %w: its words make no sense", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt),
-	}
+	p := &pipe{View: ring.NewView(o, "queue"), o: o, head: pipeHeadIn(o.Payload)}
 	rings := o.Payload[pipeHeadBytes:]
 	for i := range p.streams {
-		s := &p.streams[i]
-		s.words = &head.streams[i]
-		s.ring = rings[uint64(i)*capacity:][:capacity:capacity]
-		s.mask = capacity - 1
-		s.batch = capacity / 8
-		s.put.single, s.get.single = true, true // under the locks of the Pipe
-		s.put.event = lock.NewEventCount(party, head.events[i].notFull[:])
-		s.get.event = lock.NewEventCount(party, head.events[i].notEmpty[:])
-		s.put.event.Target = o.Target(lock.RolePut)
-		s.get.event.Target = o.Target(lock.RoleGet)
+		p.streams[i].Bind(o, &p.head.streams[i], &p.head.events[i], rings[uint64(i)*capacity:][:capacity:capacity])
 	}
 	return p, nil
 }
 
 // pipeOf is this process's view of a pipe.
 func pipeOf(o *segment.Object) (*pipe, error) {
-	return viewOf(o, func() (*pipe, error) { return viewPipe(o) }, nil)
+	return ring.ViewOf(o, func() (*pipe, error) { return viewPipe(o) }, nil)
 }
 
 // takeEnd gives c an end of the pipe that find finds.
@@ -117,8 +96,8 @@ func (p *pipe) take(c *Pipe, end int) error {
 	p.ends++
 	c.bind(p, end)
 	// Whoever waits at the other end waits for this process from now on, and watches its life.
-	c.in.put.event.NotifyAll()
-	c.out.get.event.NotifyAll()
+	c.in.Put.Event.NotifyAll()
+	c.out.Get.Event.NotifyAll()
 	return nil
 }
 
@@ -134,8 +113,8 @@ func (p *pipe) refuse(end int) bool {
 	word := &p.head.ends[end]
 	if word.CompareAndSwap(0, writeShut|readShut) {
 		crashpoint.Here("pipe.refused")
-		p.streams[end].get.event.NotifyAll()
-		p.streams[1-end].put.event.NotifyAll()
+		p.streams[end].Get.Event.NotifyAll()
+		p.streams[1-end].Put.Event.NotifyAll()
 	}
 	refused := ownerOfEnd(word.Load()) == 0
 	p.drop()
@@ -146,13 +125,12 @@ func (p *pipe) refuse(end int) bool {
 func (c *Pipe) bind(p *pipe, end int) {
 	c.p, c.end, c.in, c.out = p, end, &p.streams[1-end], &p.streams[end]
 	c.local, c.remote = p.addr(end), p.addr(1-end)
-	g, o := &c.in.get, &c.out.put
-	g.next, o.next = c.in.words.read.Load(), c.out.words.tail.Load()
-	g.until, g.given, o.until = g.next, g.next, o.next
+	c.in.StartReader()
+	c.out.StartWriter()
 	c.users.Store(3)
 	c.rd.look = func() bool { c.rd.err = c.data(atWords); return c.rd.err != errWait }
 	c.rd.stare = func() bool { c.rd.err = c.data(c.closely(&c.rd)); return c.rd.err != errWait }
-	c.rd.gaze = func() bool { glance(&c.in.words.tail, g.next, &c.in.ring[g.next&c.in.mask]); return c.rd.look() }
+	c.rd.gaze = func() bool { c.in.PollTail(); return c.rd.look() }
 	c.wr.look = func() bool { c.wr.err = c.room(atWords); return c.wr.err != errWait }
 	c.wr.stare = func() bool { c.wr.err = c.room(c.closely(&c.wr)); return c.wr.err != errWait }
 	c.wr.gaze = c.wr.look
@@ -163,8 +141,8 @@ func (c *Pipe) bind(p *pipe, end int) {
 func (p *pipe) claim(end int) error {
 	word := &p.head.ends[end]
 	// SYNC: end: who sees the owner can watch its life.
-	if !word.CompareAndSwap(0, uint32(p.me)) {
-		who, _ := p.table.Info(ownerOfEnd(word.Load()))
+	if !word.CompareAndSwap(0, uint32(p.Me)) {
+		who, _ := p.Table.Info(ownerOfEnd(word.Load()))
 		return fmt.Errorf("%w: end %d of pipe %q of %s is, or was, that of %v: an end has one owner for good",
 			ErrRoleTaken, end+1, p.o.Name, p.o.Seg.Path(), who)
 	}
@@ -181,7 +159,7 @@ func (c *Pipe) peer() *atomic.Uint32 { return &c.p.head.ends[1-c.end] }
 // gone reports whether the process at the other end, whose word is w, is dead: it has written all that it ever will.
 func (c *Pipe) gone(w uint32) bool {
 	o := ownerOfEnd(w)
-	return o != 0 && o != c.p.me && c.p.table.Dead(o)
+	return o != 0 && o != c.p.Me && c.p.Table.Dead(o)
 }
 
 // release ends the use by one end.

@@ -74,10 +74,10 @@ func TestPipeHostileWords(t *testing.T) {
 // Words that make no sense are found out.
 func TestPipeNonsenseIsCorrupt(t *testing.T) {
 	a, b := newPair(t, PipeOptions{Buffer: 64})
-	a.out.words.tail.Store(65)
+	binary.NativeEndian.PutUint64(a.p.o.Payload[128:], 65) // the tail of the stream that a writes
 	_, err := b.Read(make([]byte, 1))
 	wantErr(t, err, shm.ErrCorrupt)
-	a.out.words.freed.Store(1)
+	binary.NativeEndian.PutUint64(a.p.o.Payload[256:], 1) // what b has freed
 	_, err = a.Write(make([]byte, 100))
 	wantErr(t, err, shm.ErrCorrupt)
 }

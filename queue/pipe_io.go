@@ -29,7 +29,7 @@ func (c *Pipe) Read(b []byte) (int, error) {
 }
 
 func (c *Pipe) read(b []byte) (n int, err error) {
-	if c.rd.stop.Load() != 0 || c.p.closer.Closed() {
+	if c.rd.stop.Load() != 0 || c.p.Closer.Closed() {
 		if err := c.refusal(&c.rd); err != nil {
 			return 0, err
 		}
@@ -37,14 +37,13 @@ func (c *Pipe) read(b []byte) (n int, err error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	g := &c.in.get
-	if g.next == g.until {
-		if err := c.await(&c.rd, &g.side, &c.in.put.side); err != nil {
+	if !c.in.HasBytes() {
+		if err := c.await(&c.rd, &c.in.Get.SpinWait, &c.in.Put.SpinWait); err != nil {
 			return 0, err
 		}
 	}
-	for n < len(b) && g.next != g.until {
-		n += c.in.read(b[n:])
+	for n < len(b) && c.in.HasBytes() {
+		n += c.in.Read(b[n:])
 	}
 	return n, nil
 }
@@ -70,7 +69,7 @@ func (c *Pipe) Write(b []byte) (int, error) {
 }
 
 func (c *Pipe) write(b []byte) (n int, err error) {
-	if c.wr.stop.Load() != 0 || c.p.closer.Closed() { // the memory may be another object's by now
+	if c.wr.stop.Load() != 0 || c.p.Closer.Closed() { // the memory may be another object's by now
 		if err := c.refusal(&c.wr); err != nil {
 			return 0, err
 		}
@@ -78,14 +77,14 @@ func (c *Pipe) write(b []byte) (n int, err error) {
 	if peer := c.peer().Load(); peer&readShut != 0 || c.gone(peer) {
 		return 0, errno.BrokenPipe
 	}
-	p := &c.out.put
+	p := &c.out.Put
 	for err == nil && n < len(b) {
-		if p.next == p.until {
+		if p.Next == p.Until {
 			if err = c.awaitRoom(len(b) - n); err != nil {
 				break
 			}
 		}
-		n += c.out.write(b[n:])
+		n += c.out.Write(b[n:])
 		if n < len(b) {
 			err = c.refusal(&c.wr)
 		}
@@ -97,15 +96,12 @@ func (c *Pipe) write(b []byte) (n int, err error) {
 // are left, or half the ring: a wake-up for less would not be worth its price. A reader that waits itself has
 // made room for a whole ring.
 func (c *Pipe) awaitRoom(n int) error {
-	p := &c.out.put
-	p.need = 1
+	c.out.Need = 1
 	if c.wr.look() {
 		return c.wr.err
 	}
-	p.need = min(uint64(n), c.out.capacity()/2)
-	// SYNC: wanted: a reader that sees somebody sleep sees what for. See finish.
-	storeRelease(&c.out.words.wanted, p.next+p.need-c.out.capacity())
-	return c.await(&c.wr, &p.side, &c.out.get.side)
+	c.out.WantRoom(uint64(n))
+	return c.await(&c.wr, &c.out.Put.SpinWait, &c.out.Get.SpinWait)
 }
 
 // leave ends a read or write.

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/ring/stream"
 )
 
 // pipeHead starts the payload of a Pipe; the two rings follow it, that of stream 0 first. End e writes stream e and
@@ -24,35 +24,8 @@ type pipeHead struct {
 	capacity uint64
 	ends     [2]atomic.Uint32
 	_        [48]byte
-	events   [2]pipeEvents
-	streams  [2]streamWords
-}
-
-// pipeEvents are what the two sides of a stream sleep on.
-type pipeEvents struct {
-	_        structs.HostLayout
-	notEmpty [lock.EventBytes]byte
-	notFull  [lock.EventBytes]byte
-}
-
-// streamWords are the positions of a stream. A position counts bytes since the pipe was made, and may wrap.
-//
-//	off  size  field   written by           read by                 initial
-//	  0     8  tail    writer               reader                  start: earlier bytes are published
-//	  8     8  wanted  writer, when it      reader, when the        0: the writer sleeps until bytes before this have been read
-//	                   goes to sleep        writer sleeps
-//	128     8  freed   reader, now and then writer                  start: earlier bytes have been read
-//	256     8  read    reader               writer, when it finds   start: earlier bytes have been read
-//	                                        no room
-type streamWords struct {
-	_      structs.HostLayout
-	tail   atomic.Uint64
-	wanted atomic.Uint64
-	_      [112]byte
-	freed  atomic.Uint64
-	_      [120]byte
-	read   atomic.Uint64
-	_      [120]byte
+	events   [2]stream.Events
+	streams  [2]stream.Words
 }
 
 // The word of an end: who has it, for good, and what it does no more.
@@ -72,9 +45,6 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(pipeHead{}.ends)-8]
 	_ = [1]struct{}{}[unsafe.Offsetof(pipeHead{}.events)-64]
 	_ = [1]struct{}{}[unsafe.Offsetof(pipeHead{}.streams)-128]
-	_ = [1]struct{}{}[unsafe.Offsetof(streamWords{}.freed)-128]
-	_ = [1]struct{}{}[unsafe.Offsetof(streamWords{}.read)-256]
-	_ = [1]struct{}{}[unsafe.Sizeof(streamWords{})-384]
 	_ = [1]struct{}{}[unsafe.Sizeof(pipeHead{})-pipeHeadBytes]
 )
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/errno"
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
@@ -28,7 +29,7 @@ type pipeSide struct {
 	err         error
 	looks       uint32
 	look, stare func() bool // report whether a wait is over, roughly and exactly
-	gaze        func() bool // look, after a few glances
+	gaze        func() bool // look, after a few ring.TailPolls
 	watch       func(*lock.Watch)
 }
 
@@ -63,7 +64,7 @@ func (c *Pipe) refusal(s *pipeSide) error {
 	switch w := s.stop.Load(); {
 	case w&stoppedByClose != 0:
 		return net.ErrClosed
-	case c.p.closer.Closed():
+	case c.p.Closer.Closed():
 		return errOwnSegment
 	case w&stoppedByDeadline != 0:
 		return os.ErrDeadlineExceeded
@@ -85,18 +86,18 @@ func (c *Pipe) data(how care) error {
 	// SYNC: end: who has shut the stream, or is dead, published all of it before.
 	peer := c.peer().Load()
 	dead := how == atDeaths && c.gone(peer)
-	if !c.in.published() {
-		return c.p.bad
+	if !c.in.Published() {
+		return c.p.Corrupt
 	}
 	switch {
-	case c.in.get.next != c.in.get.until:
+	case c.in.HasBytes():
 		return nil
 	case peer&writeShut != 0:
 		return io.EOF
 	case dead:
 		return io.ErrUnexpectedEOF
 	}
-	c.in.free() // the writer may wait for what was read
+	c.in.GiveBack() // the writer may wait for what was read
 	return errWait
 }
 
@@ -111,10 +112,10 @@ func (c *Pipe) room(how care) error {
 	if peer&readShut != 0 || how == atDeaths && c.gone(peer) {
 		return errno.BrokenPipe
 	}
-	if !c.out.vacated(how != atWords) {
-		return c.p.bad
+	if !c.out.Room(how != atWords) {
+		return c.p.Corrupt
 	}
-	if p := &c.out.put; p.until-p.next < max(p.need, 1) {
+	if !c.out.HasRoom() {
 		return errWait
 	}
 	return nil
@@ -124,7 +125,7 @@ func (c *Pipe) room(how care) error {
 func (c *Pipe) watch(w *lock.Watch) { w.Process(ownerOfEnd(c.peer().Load())) }
 
 // await waits until a side can go on, or never will.
-func (c *Pipe) await(s *pipeSide, mine, other *side) error {
+func (c *Pipe) await(s *pipeSide, mine, other *ring.SpinWait) error {
 	s.looks = 0
 	if s.look() {
 		return s.err
@@ -133,14 +134,14 @@ func (c *Pipe) await(s *pipeSide, mine, other *side) error {
 	if c.policy == wait.Spinning {
 		look = s.gaze
 	}
-	policy, over := mine.linger(c.policy, other, look)
+	policy, over := mine.SpinThen(c.policy, other, look)
 	if over {
 		if c.policy == wait.Adaptive {
-			mine.learn(false)
+			mine.Adapt(false)
 		}
 		return s.err
 	}
-	if err := mine.event.Await(context.Background(), policy, s.stare, s.watch); err != nil {
+	if err := mine.Event.Await(context.Background(), policy, s.stare, s.watch); err != nil {
 		return errOwnSegment
 	}
 	return s.err

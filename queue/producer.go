@@ -3,6 +3,7 @@ package queue
 import (
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -10,9 +11,9 @@ import (
 //
 // Errors: [ErrFull], errHeld with the living process that has to finish first,
 // [ErrClosed], [shm.ErrClosed], [shm.ErrCorrupt]; nothing is claimed.
-func (r *ring) claimPut() (s *slot, p uint64, held proctab.Owner, err error) {
+func (r *mpmcRing) claimPut() (s *slot, p uint64, held proctab.Owner, err error) {
 	if err := r.closedForPut(); err != nil {
-		return nil, 0, nobody, err
+		return nil, 0, ring.Nobody, err
 	}
 	p = r.puts.from()
 	for range r.tries() {
@@ -20,17 +21,17 @@ func (r *ring) claimPut() (s *slot, p uint64, held proctab.Owner, err error) {
 		lap := r.lap(p)
 		w := s.state.Load()
 		switch stage := stageOf(w, lap); {
-		case stage == isEmpty && ownerOf(w) == nobody:
+		case stage == isEmpty && ownerOf(w) == ring.Nobody:
 			// SYNC: freed: the last reader's copy comes before this CAS, which sees its word.
-			if s.state.CompareAndSwap(w, wordOf(writing, r.me, lap)) { // #0 -> #1
+			if s.state.CompareAndSwap(w, wordOf(writing, r.Me, lap)) { // #0 -> #1
 				crashpoint.Here("queue.claimed")
 				if err := r.closedForPut(); err != nil {
 					r.withdraw(s, lap)
-					return nil, 0, nobody, err
+					return nil, 0, ring.Nobody, err
 				}
 				r.puts.pass(p) // before the message is written: a locked instruction would wait for that
 				r.freed.Acquire()
-				return s, p, nobody, nil
+				return s, p, ring.Nobody, nil
 			}
 		case isWriting <= stage && stage <= mostPassed: // the position is taken
 			r.puts.pass(p)
@@ -42,19 +43,19 @@ func (r *ring) claimPut() (s *slot, p uint64, held proctab.Owner, err error) {
 			}
 		default:
 			if p, err = r.again(&r.puts, p); err != nil {
-				return nil, 0, nobody, err
+				return nil, 0, ring.Nobody, err
 			}
 		}
 	}
-	return nil, 0, nobody, r.corrupt()
+	return nil, 0, ring.Nobody, r.corrupt()
 }
 
 // closedForPut says whether, and why, nothing can be put any more.
 //
 // It is asked again when the claim is visible. Whoever closes sets the flag before he looks for
 // claims, so that either the producer sees the flag, or who has set it the claim.
-func (r *ring) closedForPut() error {
-	if r.closer.Closed() {
+func (r *mpmcRing) closedForPut() error {
+	if r.Closer.Closed() {
 		return shm.ErrClosed
 	}
 	if r.head.closed.Load() != 0 {
@@ -67,38 +68,38 @@ func (r *ring) closedForPut() error {
 // It returns nil when there is something new to see.
 //
 // What a death leaves behind: a slot that is free but not counted.
-func (r *ring) blocked(s *slot, w uint64) (proctab.Owner, error) {
+func (r *mpmcRing) blocked(s *slot, w uint64) (proctab.Owner, error) {
 	switch phase := phaseOf(w); {
 	case phase == full:
-		return nobody, ErrFull
-	case !r.gone(ownerOf(w)):
-		return ownerOf(w), errHeld
+		return ring.Nobody, ErrFull
+	case !r.OwnerDead(ownerOf(w)):
+		return ownerOf(w), ring.ErrHeld
 	case phase == reading:
 		r.abandon(s, w)
-		return nobody, nil
+		return ring.Nobody, nil
 	}
 	// A message that was never finished. It is the oldest, so that consumers come to it first; as
 	// they may all be waiting for something else, go there as one of them.
 	_, _, err := r.front()
-	if err == ErrEmpty || err == errHeld {
+	if err == ErrEmpty || err == ring.ErrHeld {
 		err = nil // the slot is free, or somebody else moves the queue
 	}
-	return nobody, err
+	return ring.Nobody, err
 }
 
 // publish makes the message in a slot that this process has claimed visible, and tells who waits for it.
-func (r *ring) publish(s *slot, p uint64) {
+func (r *mpmcRing) publish(s *slot, p uint64) {
 	r.show(s, p)
-	r.consumers.event.Notify()
+	r.consumers.Event.Notify()
 }
 
 // show is publish without telling anybody.
-func (r *ring) show(s *slot, p uint64) {
+func (r *mpmcRing) show(s *slot, p uint64) {
 	crashpoint.Here("queue.written")
 	r.filled.ReleaseMerge()
 	// SYNC: filled: the value is written before the word says so. A store does: nobody else
 	// changes the word while its owner is alive, and the owner's other goroutines leave a claim alone.
-	storeRelease(&s.state, wordOf(full, nobody, r.lap(p))) // #1 -> #2
+	ring.StoreRelease(&s.state, wordOf(full, ring.Nobody, r.lap(p))) // #1 -> #2
 	crashpoint.Here("queue.published")
 	if p&r.sample == 0 {
 		r.look(p + 1)
@@ -106,22 +107,20 @@ func (r *ring) show(s *slot, p uint64) {
 }
 
 // look notes how many messages there are up to a position.
-func (r *ring) look(end uint64) {
+func (r *mpmcRing) look(end uint64) {
 	got, _ := r.next(&r.gets)
 	if n := end - got; n <= r.capacity() { // otherwise they are taken already
-		r.head.tally.saw(n)
+		r.head.tally.ObserveDepth(n)
 	}
 }
 
 // withdraw gives up a claim: its position is skipped as that of a dead process is, but not counted.
 // The slot cannot become empty again, as others may have moved the position on. If this process has
 // detached meanwhile, it counts as dead, and the slot may be somebody else's by now.
-func (r *ring) withdraw(s *slot, lap uint32) {
-	s.state.CompareAndSwap(wordOf(writing, r.me, lap), wordOf(writing, nobody, lap))
+func (r *mpmcRing) withdraw(s *slot, lap uint32) {
+	s.state.CompareAndSwap(wordOf(writing, r.Me, lap), wordOf(writing, ring.Nobody, lap))
 	crashpoint.Here("queue.withdrawn")
-	r.consumers.event.NotifyAll()
-	r.producers.event.NotifyAll()
-	if r.tasks != nil {
-		r.tasks.joiners.NotifyAll()
-	}
+	r.consumers.Event.NotifyAll()
+	r.producers.Event.NotifyAll()
+	r.tasks.Notify()
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/shmkit/shmkit/internal/ring"
 )
 
 // A queueModel is what a Queue should be, seen by one goroutine: a list of positions, each with a message, reserved, or aborted.
@@ -91,7 +93,7 @@ func (m *queueModel) putError() error {
 }
 
 func (m *queueModel) waits() bool {
-	return len(m.cells) == m.q.Cap() && m.cells[0].r != nil && m.q.full == DropOldest && !m.closed
+	return len(m.cells) == m.q.Cap() && m.cells[0].r != nil && m.q.full == ring.DropOldest && !m.closed
 }
 
 // took notes a put that the queue may have had to make room for.
@@ -115,10 +117,10 @@ func (m *queueModel) room() bool {
 		return true
 	}
 	m.dropped++
-	if m.q.full == DropOldest {
+	if m.q.full == ring.DropOldest {
 		m.cells = m.cells[1:]
 	}
-	return m.q.full == DropOldest
+	return m.q.full == ring.DropOldest
 }
 
 func (m *queueModel) putOne(t *rapid.T) {
@@ -268,7 +270,7 @@ func (m *queueModel) peek(t *rapid.T) {
 func (m *queueModel) taskDone(t *rapid.T) {
 	want := error(nil)
 	if m.tasks == 0 {
-		want = errNoTask
+		want = ErrNotHeld
 	} else {
 		m.tasks--
 	}

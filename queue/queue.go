@@ -9,6 +9,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/ring"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
@@ -25,9 +26,9 @@ import (
 // before the return of the k+Cap'th Put, in any process.
 type Queue[T any] struct {
 	object
-	r       *ring // immutable once bound
+	r       *mpmcRing // immutable once bound
 	policy  shmsync.WaitPolicy
-	full    WhenFull
+	full    ring.WhenFull
 	waiters sync.Pool // of *waiter[T]
 }
 
@@ -41,10 +42,10 @@ type Queue[T any] struct {
 // The message is not in the queue then, and never will be.
 func (q *Queue[T]) Put(ctx context.Context, v T) error {
 	_, err := q.tryPut(&v)
-	if err != ErrFull && err != errHeld {
+	if err != ErrFull && err != ring.ErrHeld {
 		return err
 	}
-	return unlessDropped(q.putSlow(ctx, &v))
+	return ring.UnlessDropped(q.putSlow(ctx, &v))
 }
 
 func (q *Queue[T]) putSlow(ctx context.Context, v *T) error {
@@ -52,7 +53,7 @@ func (q *Queue[T]) putSlow(ctx context.Context, v *T) error {
 	w.value = *v
 	err := q.await(ctx, w, &q.r.producers, w.put)
 	q.waiters.Put(w)
-	if err != nil && err != errDropped {
+	if err != nil && err != ring.ErrDropped {
 		err = q.lateForRoom(ctx, err, q.Len())
 	}
 	runtime.KeepAlive(q)
@@ -65,7 +66,7 @@ func (q *Queue[T]) putSlow(ctx context.Context, v *T) error {
 // message is done; otherwise those of [Queue.Put].
 func (q *Queue[T]) TryPut(v T) error {
 	_, err := q.tryPut(&v)
-	if err == errHeld {
+	if err == ring.ErrHeld {
 		return ErrFull
 	}
 	return err
@@ -92,7 +93,7 @@ func (q *Queue[T]) tryPut(v *T) (held proctab.Owner, err error) {
 // instant: a message that it had claimed when the segment let go of it is lost, and counts as abandoned.
 func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
 	_, err = q.tryGet(&v)
-	if err != ErrEmpty && err != errHeld {
+	if err != ErrEmpty && err != ring.ErrHeld {
 		return v, err
 	}
 	return q.getSlow(ctx)
@@ -118,7 +119,7 @@ func (q *Queue[T]) getSlow(ctx context.Context) (v T, err error) {
 // later ones are complete; otherwise those of [Queue.Get].
 func (q *Queue[T]) TryGet() (v T, err error) {
 	_, err = q.tryGet(&v)
-	if err == errHeld {
+	if err == ring.ErrHeld {
 		err = ErrEmpty
 	}
 	return v, err

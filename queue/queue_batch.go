@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/elem"
+	"github.com/shmkit/shmkit/internal/ring"
 )
 
 // PutBatch appends all messages of vs, in this order, and returns how many it has appended. It waits
@@ -21,8 +22,8 @@ func (q *Queue[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
 			q.r.show(s, p)
 			continue
 		}
-		if e == ErrFull || e == errHeld {
-			q.r.consumers.event.Notify()
+		if e == ErrFull || e == ring.ErrHeld {
+			q.r.consumers.Event.Notify()
 			told = n + 1
 			e = q.putSlow(ctx, &vs[n])
 		}
@@ -31,10 +32,10 @@ func (q *Queue[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
 		}
 	}
 	if n > told {
-		q.r.consumers.event.Notify()
+		q.r.consumers.Event.Notify()
 	}
-	if err == errDropped {
-		q.r.head.tally.dropped.Add(uint64(len(vs) - n - 1)) // the first is counted
+	if err == ring.ErrDropped {
+		q.r.head.tally.Dropped.Add(uint64(len(vs) - n - 1)) // the first is counted
 		err = nil
 	}
 	runtime.KeepAlive(q)
@@ -74,7 +75,7 @@ func (q *Queue[T]) getMore(vs []T) (n int) {
 		n++
 	}
 	if n > 0 {
-		q.r.producers.event.Notify()
+		q.r.producers.Event.Notify()
 	}
 	runtime.KeepAlive(q)
 	return n

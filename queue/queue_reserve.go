@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/elem"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -15,14 +16,14 @@ import (
 func (q *Queue[T]) Reserve(ctx context.Context) (Reservation[T], error) {
 	s, p, _, err := q.r.claimPut()
 	at := place{p, s}
-	if err == ErrFull || err == errHeld {
+	if err == ErrFull || err == ring.ErrHeld {
 		w := q.newWaiter()
 		err = q.await(ctx, w, &q.r.producers, w.room)
 		at = w.at
 		q.waiters.Put(w)
 	}
 	if err != nil {
-		return Reservation[T]{}, fullIfDropped(err)
+		return Reservation[T]{}, ring.FullIfDropped(err)
 	}
 	q.r.open.Add(1)
 	elem.MendAt(q.bools, valueOf[T](at.slot))
@@ -35,7 +36,7 @@ func (q *Queue[T]) Reserve(ctx context.Context) (Reservation[T], error) {
 func (q *Queue[T]) Peek(ctx context.Context) (Peeked[T], error) {
 	s, p, _, err := q.r.take()
 	at := place{p, s}
-	if err == ErrEmpty || err == errHeld {
+	if err == ErrEmpty || err == ring.ErrHeld {
 		w := q.newWaiter()
 		err = q.await(ctx, w, &q.r.consumers, w.peek)
 		at = w.at
@@ -50,7 +51,7 @@ func (q *Queue[T]) Peek(ctx context.Context) (Peeked[T], error) {
 	return Peeked[T]{Value: valueOf[T](at.slot), at: at, owner: q.r, keep: q}, nil
 }
 
-func (r *ring) commit(p place) error {
+func (r *mpmcRing) commit(p place) error {
 	if err := r.endClaim(p, writing); err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func (r *ring) commit(p place) error {
 	return nil
 }
 
-func (r *ring) abandonPlace(p place) error {
+func (r *mpmcRing) abandonPlace(p place) error {
 	if err := r.endClaim(p, writing); err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func (r *ring) abandonPlace(p place) error {
 	return nil
 }
 
-func (r *ring) releasePlace(p place) error {
+func (r *mpmcRing) releasePlace(p place) error {
 	if err := r.endClaim(p, reading); err != nil {
 		return err
 	}
@@ -74,12 +75,12 @@ func (r *ring) releasePlace(p place) error {
 }
 
 // endClaim begins the end of a claim that a user has had. When it returns nil, a close of the segment waits for that.
-func (r *ring) endClaim(p place, phase uint64) error {
-	if p.slot.state.Load() != wordOf(phase, r.me, r.lap(p.position)) {
+func (r *mpmcRing) endClaim(p place, phase uint64) error {
+	if p.slot.state.Load() != wordOf(phase, r.Me, r.lap(p.position)) {
 		return ErrNotHeld
 	}
 	r.open.Add(-1)
-	if r.closer.Closed() {
+	if r.Closer.Closed() {
 		r.open.Add(1) // nobody has to wait for it: it dies with the attachment
 		return shm.ErrClosed
 	}

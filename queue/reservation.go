@@ -1,15 +1,8 @@
 package queue
 
 import (
-	"errors"
 	"runtime"
 )
-
-// ErrNotHeld says that a reservation, or a look at a message, is over: committed, aborted or released before.
-var ErrNotHeld = errors.New("queue: it is over already")
-
-// ErrReserved says that a place of an [SPSC] or a [Broadcast] is reserved: it has to be committed, or aborted, before the next put.
-var ErrReserved = errors.New("queue: a place is reserved: commit it or abort it first")
 
 // A Reservation is a place in a queue for a message that is written there, without a copy. It must be
 // ended by Commit or Abort; what is behind it in the queue waits for that. When the process dies before,

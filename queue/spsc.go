@@ -7,6 +7,7 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/elem"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -31,7 +32,7 @@ type SPSC[T any] struct {
 	object
 	r      *spsc // immutable once bound
 	policy shmsync.WaitPolicy
-	full   WhenFull
+	full   ring.WhenFull
 }
 
 // NewSPSC finds the SPSC of that name in the segment, or makes it, empty. Its capacity is
@@ -49,11 +50,11 @@ func NewSPSC[T any](seg *shm.Segment, name string, capacity int, o Options) (*SP
 		return nil, err
 	}
 	stride := spscStride(t.Size)
-	n, err := slotsFor(name, capacity, stride)
+	n, err := ring.SlotsFor(name, capacity, stride)
 	if err != nil {
 		return nil, err
 	}
-	q, err := find(&SPSC[T]{policy: o.Wait, full: o.WhenFull}, seg, segment.Spec{
+	q, err := find(&SPSC[T]{policy: o.Wait, full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{
 		Name: name, Kind: segment.KindSPSC, Type: t.Format, Size: int64(spscHeadBytes + n*uint64(stride)),
 		Init: func(mem []byte) { fillSPSC(mem, n, o.start) },
 	})
@@ -71,7 +72,7 @@ func OpenSPSC[T any](seg *shm.Segment, name string, o Options) (*SPSC[T], error)
 	if err != nil {
 		return nil, err
 	}
-	return open(&SPSC[T]{policy: o.Wait, full: o.WhenFull}, seg, segment.Spec{Name: name, Kind: segment.KindSPSC, Type: t.Format})
+	return open(&SPSC[T]{policy: o.Wait, full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{Name: name, Kind: segment.KindSPSC, Type: t.Format})
 }
 
 // UnmarshalBinary makes q a handle of the SPSC that another process's MarshalBinary
@@ -94,7 +95,7 @@ func (q *SPSC[T]) bind(o *segment.Object) error {
 	if err != nil {
 		return err
 	}
-	r, err := viewOf(o, func() (*spsc, error) { return viewSPSC(o, spscStride(t.Size)) }, (*spsc).busy)
+	r, err := ring.ViewOf(o, func() (*spsc, error) { return viewSPSC(o, spscStride(t.Size)) }, (*spsc).busy)
 	if err != nil {
 		return err
 	}
@@ -115,10 +116,10 @@ func (q *SPSC[T]) Put(ctx context.Context, v T) error {
 	r := q.r
 	if r.put.next == r.put.until {
 		if err := q.makeRoom(ctx); err != nil {
-			if err != errDropped {
+			if err != ring.ErrDropped {
 				err = q.lateForRoom(ctx, err, q.Len())
 			}
-			return unlessDropped(err)
+			return ring.UnlessDropped(err)
 		}
 	}
 	at := r.put.next

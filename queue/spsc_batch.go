@@ -6,6 +6,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/elem"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -77,7 +78,7 @@ func (q *SPSC[T]) Reserve(ctx context.Context) (Reservation[T], error) {
 	r := q.r
 	if r.put.next == r.put.until {
 		if err := q.makeRoom(ctx); err != nil {
-			return Reservation[T]{}, fullIfDropped(err)
+			return Reservation[T]{}, ring.FullIfDropped(err)
 		}
 	}
 	at := r.put.next
@@ -86,7 +87,7 @@ func (q *SPSC[T]) Reserve(ctx context.Context) (Reservation[T], error) {
 	}
 	r.put.limit, r.put.until = r.put.until, at // whoever wants room has to ask, and is refused
 	r.put.open = true
-	storeRelease(&r.put.busy, 0) // it is no reason to wait: who has reserved it may be waiting himself
+	ring.StoreRelease(&r.put.busy, 0) // it is no reason to wait: who has reserved it may be waiting himself
 	elem.MendAt(q.bools, spscValue[T](r, at))
 	return Reservation[T]{Value: spscValue[T](r, at), at: place{position: at}, owner: r, keep: q}, nil
 }
@@ -104,9 +105,9 @@ func (r *spsc) endReservation(p place) error {
 	if !r.put.open || p.position != r.put.next {
 		return ErrNotHeld
 	}
-	announce(&r.put.busy, 1)
-	if r.closer.Closed() {
-		storeRelease(&r.put.busy, 0) // the place dies with the attachment
+	ring.Announce(&r.put.busy, 1)
+	if r.Closer.Closed() {
+		ring.StoreRelease(&r.put.busy, 0) // the place dies with the attachment
 		return shm.ErrClosed
 	}
 	r.put.open, r.put.until = false, r.put.limit
@@ -127,7 +128,7 @@ func (r *spsc) abandonPlace(p place) error {
 // Errors: those of [SPSC.Get].
 func (q *SPSC[T]) Peek(ctx context.Context) (Peeked[T], error) {
 	r := q.r
-	if r.get.next == r.get.until || r.closer.Closed() {
+	if r.get.next == r.get.until || r.Closer.Closed() {
 		if err := r.awaitMessage(ctx, q.policy); err != nil {
 			return Peeked[T]{}, err
 		}

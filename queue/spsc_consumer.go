@@ -5,6 +5,7 @@ import (
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -17,7 +18,7 @@ const giveBack = 32
 // Errors: [ErrEmpty], [ErrClosed], [ErrRoleTaken], [shm.ErrClosed], [shm.ErrCorrupt].
 func (r *spsc) messages() error {
 	c := &r.get
-	if r.closer.Closed() {
+	if r.Closer.Closed() {
 		return shm.ErrClosed
 	}
 	if !c.owned {
@@ -31,11 +32,11 @@ func (r *spsc) messages() error {
 	switch n := c.until - c.next; {
 	case n > r.capacity():
 		c.until = c.next // what the words say makes no sense
-		return r.bad
+		return r.Corrupt
 	case n > 0:
 		if n > c.high {
 			c.high = n
-			r.head.tally.saw(n)
+			r.head.tally.ObserveDepth(n)
 		}
 		r.filled.Acquire()
 		return nil
@@ -51,14 +52,14 @@ func (r *spsc) vacant() error {
 		return ErrEmpty
 	}
 	if !r.get.last {
-		barrier() // a put that has not seen the flag has begun, and shows that from here on
+		ring.Barrier() // a put that has not seen the flag has begun, and shows that from here on
 		r.get.last = true
 	}
 	begun := r.head.begun.Load()
 	switch tail := r.head.tail.Load(); {
 	case begun-r.get.next > r.capacity():
-		return r.bad
-	case tail != r.get.next || begun != tail && !r.table.Dead(r.producer()):
+		return r.Corrupt
+	case tail != r.get.next || begun != tail && !r.Table.Dead(r.producer()):
 		return ErrEmpty // it is going to end
 	}
 	return ErrClosed
@@ -78,9 +79,9 @@ func (r *spsc) watch(w *lock.Watch) {
 // beginGet says that messages are being copied out. It reports false when this process closes the segment: who closes it
 // either sees that and waits for [spsc.finish], or is seen here.
 func (r *spsc) beginGet() bool {
-	announce(&r.get.busy, 1)
-	if r.closer.Closed() {
-		storeRelease(&r.get.busy, 0)
+	ring.Announce(&r.get.busy, 1)
+	if r.Closer.Closed() {
+		ring.StoreRelease(&r.get.busy, 0)
 		r.get.until = r.get.next // the next one asks first
 		return false
 	}
@@ -94,14 +95,14 @@ func (r *spsc) finish(end uint64) {
 	r.freed.ReleaseMerge()
 	c.next = end
 	// SYNC: read: the values have been copied before it says so.
-	storeRelease(&r.head.read, end)
+	ring.StoreRelease(&r.head.read, end)
 	crashpoint.Here("spsc.read")
-	storeRelease(&c.busy, 0)
+	ring.StoreRelease(&c.busy, 0)
 	if end-c.given >= r.batch {
 		r.free()
 	}
-	if !r.put.event.Quiet() { // a producer that sleeps looks at read itself
-		r.put.event.Notify()
+	if !r.put.Event.Quiet() { // a producer that sleeps looks at read itself
+		r.put.Event.Notify()
 	}
 }
 
@@ -109,7 +110,7 @@ func (r *spsc) finish(end uint64) {
 func (r *spsc) free() {
 	if c := &r.get; c.given != c.next {
 		c.given = c.next
-		storeRelease(&r.head.freed, c.next)
+		ring.StoreRelease(&r.head.freed, c.next)
 		crashpoint.Here("spsc.freed")
 	}
 }

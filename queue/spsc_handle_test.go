@@ -9,6 +9,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -36,7 +37,7 @@ func TestSPSCOpenAndMake(t *testing.T) {
 			t.Errorf("error %q, want %q in it", err, want)
 		}
 	}
-	for _, capacity := range []int{0, -1, maxCapacity + 1} {
+	for _, capacity := range []int{0, -1, ring.MaxCapacity + 1} {
 		_, err := NewSPSC[int32](seg, "bad", capacity, Options{})
 		wantErr(t, err, fs.ErrInvalid)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/ring"
 )
 
 // spscHead starts the payload of an SPSC; the values follow it.
@@ -14,7 +15,7 @@ import (
 //	off  size  field      written by                      read by               initial
 //	  0     8  capacity   creator                         opener                a power of two
 //	  8     4  closed     Close                           everybody             0; 1: closed, for good
-//	 12     4  producer   who takes the role, CAS         who takes the role    0: nobody, else an owner id
+//	 12     4  producer   who takes the role, CAS         who takes the role    0: ring.Nobody, else an owner id
 //	 16     4  consumer   who takes the role, CAS         who takes the role    0
 //	 20     4  -
 //	 24     8  abandoned  who takes the producer's role   Stats                 0
@@ -38,8 +39,8 @@ type spscHead struct {
 	abandoned atomic.Uint64
 	notEmpty  [lock.EventBytes]byte
 	notFull   [lock.EventBytes]byte
-	tally     tally
-	_         [64 - tallyBytes]byte
+	tally     ring.Counters
+	_         [64 - ring.CountersBytes]byte
 	tail      atomic.Uint64
 	_         [120]byte
 	freed     atomic.Uint64
@@ -57,7 +58,6 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.abandoned)-24]
 	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.notFull)-48]
 	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.tally)-64]
-	_ = [1]struct{}{}[unsafe.Sizeof(tally{})-tallyBytes]
 	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.tail)-128]
 	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.freed)-256]
 	_ = [1]struct{}{}[unsafe.Offsetof(spscHead{}.begun)-384]

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -19,7 +20,7 @@ const (
 // Errors: [ErrFull], [ErrClosed], [ErrRoleTaken], [ErrReserved], [shm.ErrClosed], [shm.ErrCorrupt].
 func (r *spsc) room(exact bool) error {
 	p := &r.put
-	if r.closer.Closed() {
+	if r.Closer.Closed() {
 		return shm.ErrClosed
 	}
 	if p.open {
@@ -37,14 +38,14 @@ func (r *spsc) room(exact bool) error {
 	if p.until == p.next && exact {
 		read := r.head.read.Load()
 		if p.next-read > r.capacity() {
-			return r.bad
+			return r.Corrupt
 		}
 		p.learn(read + r.capacity())
 	}
 	switch left := p.until - p.next; {
 	case left > r.capacity():
 		p.until = p.next // what the words say makes no sense
-		return r.bad
+		return r.Corrupt
 	case left > 0:
 		r.freed.Acquire()
 		return nil
@@ -53,7 +54,7 @@ func (r *spsc) room(exact bool) error {
 	default:
 		if exact && !p.filled {
 			p.filled = true
-			r.head.tally.saw(r.capacity())
+			r.head.tally.ObserveDepth(r.capacity())
 		}
 		return ErrFull
 	}
@@ -61,21 +62,21 @@ func (r *spsc) room(exact bool) error {
 
 // makeRoom waits for room, or says that the message is dropped.
 func (q *SPSC[T]) makeRoom(ctx context.Context) error {
-	if q.full != DropNewest {
+	if q.full != ring.DropNewest {
 		return q.r.awaitRoom(ctx, q.policy)
 	}
 	err := q.r.room(exactly)
 	if err == ErrFull {
-		q.r.head.tally.dropped.Add(1)
-		return errDropped
+		q.r.head.tally.Dropped.Add(1)
+		return ring.ErrDropped
 	}
 	return err
 }
 
 // droppedRest ends a batch of which n messages have no room: one is counted already when err says so.
 func (q *SPSC[T]) droppedRest(err error, n int) error {
-	if err == errDropped {
-		q.r.head.tally.dropped.Add(uint64(n - 1))
+	if err == ring.ErrDropped {
+		q.r.head.tally.Dropped.Add(uint64(n - 1))
 		return nil
 	}
 	return err
@@ -94,27 +95,27 @@ func (p *putEnd) learn(until uint64) {
 // when it finds it closed, once. So either the producer sees that it is closed, or the consumer that a message is on its way. In the same
 // way a close of the segment waits for the message, or the producer sees it.
 func (r *spsc) begin(end uint64) bool {
-	storeRelease(&r.put.busy, 1)
-	announce(&r.head.begun, end)
+	ring.StoreRelease(&r.put.busy, 1)
+	ring.Announce(&r.head.begun, end)
 	crashpoint.Here("spsc.begun")
-	return r.head.closed.Load() == 0 && !r.closer.Closed()
+	return r.head.closed.Load() == 0 && !r.Closer.Closed()
 }
 
 // refuse takes back what begin has announced.
 func (r *spsc) refuse() error {
 	r.abort()
 	r.put.until = r.put.next // the next one asks first
-	if r.closer.Closed() {
+	if r.Closer.Closed() {
 		return shm.ErrClosed
 	}
 	return ErrClosed
 }
 
 func (r *spsc) abort() {
-	storeRelease(&r.head.begun, r.put.next)
+	ring.StoreRelease(&r.head.begun, r.put.next)
 	crashpoint.Here("spsc.aborted")
-	storeRelease(&r.put.busy, 0)
-	r.get.event.Notify() // a consumer that finds the queue closed may wait for this
+	ring.StoreRelease(&r.put.busy, 0)
+	r.get.Event.Notify() // a consumer that finds the queue closed may wait for this
 }
 
 // publish makes the messages before end, which have been begun, visible.
@@ -123,10 +124,10 @@ func (r *spsc) publish(end uint64) {
 	r.filled.ReleaseMerge()
 	r.put.next = end
 	// SYNC: tail: the values are written before it says so.
-	storeRelease(&r.head.tail, end)
+	ring.StoreRelease(&r.head.tail, end)
 	crashpoint.Here("spsc.published")
-	storeRelease(&r.put.busy, 0)
-	if !r.get.event.Quiet() {
-		r.get.event.Notify()
+	ring.StoreRelease(&r.put.busy, 0)
+	if !r.get.Event.Quiet() {
+		r.get.Event.Notify()
 	}
 }

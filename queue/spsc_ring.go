@@ -1,15 +1,12 @@
 package queue
 
 import (
-	"fmt"
 	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/lock"
-	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/race"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
-	"github.com/shmkit/shmkit/internal/wait"
-	"github.com/shmkit/shmkit/shm"
 )
 
 // An spsc is one process's view of an SPSC, whatever its values are. All handles of
@@ -26,10 +23,7 @@ type spsc struct {
 	mask   uint64 // capacity - 1
 	stride uintptr
 	batch  uint64 // how many places the consumer gathers before it gives them back
-	me     proctab.Owner
-	table  *proctab.Table
-	closer *wait.Closer
-	bad    error // an [shm.ErrCorrupt] that names the queue
+	ring.View
 
 	put putEnd
 	get getEnd
@@ -51,7 +45,7 @@ type putEnd struct {
 	limit  uint64        // until, as it was before the place was reserved
 	filled bool          // the queue was seen full
 	stream bool          // the consumer was behind when room was last looked for
-	side
+	ring.SpinWait
 
 	look, stare func() bool // report whether a wait is over, roughly and exactly
 }
@@ -67,37 +61,31 @@ type getEnd struct {
 
 	busy atomic.Uint64 // 1: a message is being taken, and a close of the segment waits for it
 	high uint64        // the most messages that were seen at once
-	side
+	ring.SpinWait
 
 	look func() bool // reports whether a wait is over
 }
 
 // viewSPSC checks what an object's head says against the object's size.
 func viewSPSC(o *segment.Object, stride uintptr) (*spsc, error) {
-	if len(o.Payload) < spscHeadBytes {
-		return nil, damaged(o)
+	capacity, rest, err := ring.Layout{Head: spscHeadBytes, Stride: stride, Min: 1, Max: ring.MaxCapacity}.Capacity(o)
+	if err != nil {
+		return nil, err
+	}
+	if rest != 0 {
+		return nil, ring.Damaged(o)
 	}
 	head := spscHeadIn(o.Payload)
-	capacity := head.capacity
-	area := uint64(len(o.Payload) - spscHeadBytes)
-	if capacity == 0 || capacity > maxCapacity || capacity&(capacity-1) != 0 || area%uint64(stride) != 0 || area/uint64(stride) != capacity {
-		return nil, damaged(o)
-	}
-	party := o.Party()
 	r := &spsc{
+		View:   ring.NewView(o, "queue"),
 		head:   head,
 		first:  &o.Payload[spscHeadBytes:][:1][0],
 		mask:   capacity - 1,
 		stride: stride,
-		me:     o.Seg.Me(),
-		table:  o.Seg.Table(),
-		closer: party.Closer,
-		bad:    fmt.Errorf("queue: %v %q of %s: %w: its words make no sense", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt),
 	}
-	r.put.event = lock.NewEventCount(party, head.notFull[:])
-	r.get.event = lock.NewEventCount(party, head.notEmpty[:])
-	r.put.event.Target, r.get.event.Target = o.Target(lock.RolePut), o.Target(lock.RoleGet)
-	r.put.single, r.get.single = true, true
+	r.put.Bind(o, head.notFull[:], lock.RolePut)
+	r.get.Bind(o, head.notEmpty[:], lock.RoleGet)
+	r.put.Single, r.get.Single = true, true
 	r.batch = min(giveBack, r.capacity()/2+1)
 	r.put.look = func() bool { r.put.err = r.room(roughly); return r.put.err != ErrFull }
 	r.put.stare = func() bool { r.put.err = r.room(exactly); return r.put.err != ErrFull }
@@ -120,8 +108,8 @@ func fillSPSC(mem []byte, capacity, start uint64) {
 //
 // One barrier is enough: what has not announced itself by then sees that the segment is being closed.
 func (r *spsc) busy() bool {
-	barrier()
-	return !comesToRest(func() bool { return r.put.busy.Load() == 0 && r.get.busy.Load() == 0 })
+	ring.Barrier()
+	return !ring.WaitQuiescent(func() bool { return r.put.busy.Load() == 0 && r.get.busy.Load() == 0 })
 }
 
 func (r *spsc) capacity() uint64 { return r.mask + 1 }
@@ -131,7 +119,7 @@ func (r *spsc) length() (uint64, error) {
 	read := r.head.read.Load()
 	n := r.head.tail.Load() - read
 	if n > r.capacity() && r.head.read.Load() == read { // otherwise others were faster
-		return 0, r.bad
+		return 0, r.Corrupt
 	}
 	return min(n, r.capacity()), nil
 }

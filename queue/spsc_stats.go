@@ -10,7 +10,7 @@ func (q *SPSC[T]) Stats() Stats {
 	h := q.r.head
 	abandoned := h.abandoned.Load()
 	n, _ := q.r.length()
-	h.tally.saw(n)
+	h.tally.ObserveDepth(n)
 	got := h.read.Load() + abandoned
 	s := Stats{Put: got + n, Got: got, Abandoned: abandoned}
 	s.add(&h.tally, reflect.TypeFor[T]())

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -14,12 +15,12 @@ func (r *spsc) awaitRoom(ctx context.Context, policy wait.Policy) error {
 	if p.look() {
 		return p.err
 	}
-	policy, over := p.linger(policy, &r.get.side, p.look)
+	policy, over := p.SpinThen(policy, &r.get.SpinWait, p.look)
 	if over {
 		return p.err
 	}
-	r.head.tally.waits.Add(1)
-	if err := p.event.Await(ctx, policy, p.stare, nil); err != nil {
+	r.head.tally.Waits.Add(1)
+	if err := p.Event.Await(ctx, policy, p.stare, nil); err != nil {
 		return err
 	}
 	return p.err
@@ -37,12 +38,12 @@ func (r *spsc) awaitMessage(ctx context.Context, policy wait.Policy) error {
 		}
 	} else {
 		var over bool
-		if policy, over = c.linger(policy, &r.put.side, c.look); over {
+		if policy, over = c.SpinThen(policy, &r.put.SpinWait, c.look); over {
 			return r.gathered()
 		}
 	}
-	r.head.tally.waits.Add(1)
-	if err := c.event.Await(ctx, policy, c.look, r.watch); err != nil {
+	r.head.tally.Waits.Add(1)
+	if err := c.Event.Await(ctx, policy, c.look, r.watch); err != nil {
 		return err
 	}
 	return r.gathered()
@@ -52,8 +53,8 @@ func (r *spsc) awaitMessage(ctx context.Context, policy wait.Policy) error {
 // sooner a message is seen.
 func (r *spsc) gaze() error {
 	c := &r.get
-	for looks := 0; c.mayStare(&r.put.side) && looks < stares; looks += glances {
-		glance(&r.head.tail, c.next, r.place(c.next))
+	for looks := 0; c.MaySpinHot(&r.put.SpinWait) && looks < ring.HotSpins; looks += ring.TailPolls {
+		ring.PollTail(&r.head.tail, c.next, r.place(c.next))
 		if err := r.messages(); err != ErrEmpty {
 			return err
 		}
@@ -65,21 +66,21 @@ func (r *spsc) gaze() error {
 func (r *spsc) gathered() error {
 	c := &r.get
 	if c.err == nil {
-		c.learn(c.until-c.next > 1)
+		c.Adapt(c.until-c.next > 1)
 	}
 	return c.err
 }
 
 func (r *spsc) close() error {
-	if r.closer.Closed() {
+	if r.Closer.Closed() {
 		return shm.ErrClosed
 	}
 	// SYNC: closed: whoever sees the flag sees after a barrier the puts that have not seen it; see begin.
 	r.head.closed.Store(1)
 	crashpoint.Here("spsc.closed")
-	barrier()
-	r.get.event.NotifyAll()
+	ring.Barrier()
+	r.get.Event.NotifyAll()
 	crashpoint.Here("spsc.close.told")
-	r.put.event.NotifyAll()
+	r.put.Event.NotifyAll()
 	return nil
 }

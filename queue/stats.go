@@ -3,6 +3,8 @@ package queue
 import (
 	"reflect"
 	"runtime"
+
+	"github.com/shmkit/shmkit/internal/ring"
 )
 
 // Stats say what has happened to a queue since it was made, in all processes.
@@ -27,15 +29,15 @@ type Stats struct {
 }
 
 // add fills in what does not depend on the kind of the queue. Values have type t.
-func (s *Stats) add(t *tally, value reflect.Type) {
+func (s *Stats) add(t *ring.Counters, value reflect.Type) {
 	s.Bytes = s.Put * uint64(value.Size())
-	s.Dropped, s.Waits, s.HighWater = t.dropped.Load(), t.waits.Load(), t.highWater.Load()
+	s.Dropped, s.Waits, s.HighWater = t.Dropped.Load(), t.Waits.Load(), t.HighWater.Load()
 }
 
 // Stats returns the counts. They cost the queue nothing: they are the positions of its ends.
 func (q *Queue[T]) Stats() Stats {
 	s := q.r.stats()
-	q.r.head.tally.saw(s.Put - s.Got)
+	q.r.head.tally.ObserveDepth(s.Put - s.Got)
 	s.add(&q.r.head.tally, reflect.TypeFor[T]())
 	runtime.KeepAlive(q)
 	return s
@@ -53,8 +55,8 @@ func (q *Queue[T]) Len() int {
 func (q *Queue[T]) Cap() int { return int(q.r.capacity()) }
 
 // stats reads the two ends so that they fit together.
-func (r *ring) stats() Stats {
-	for range patience {
+func (r *mpmcRing) stats() Stats {
+	for range ring.Retries {
 		got, _ := r.next(&r.gets)
 		put, _ := r.next(&r.puts)
 		if n := put - got; n <= r.capacity() {

@@ -5,15 +5,16 @@ import (
 
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/ring"
 )
 
 // A waiter is one blocked Put or Get. It is reused, with its functions, so that
 // waiting allocates nothing.
 type waiter[T any] struct {
 	q     *Queue[T]
-	full  WhenFull          // what to do without room, if it puts
+	full  ring.WhenFull     // what to do without room, if it puts
 	value T                 // to put, or what was got
-	held  proctab.Owner     // who has to finish first, or nobody
+	held  proctab.Owner     // who has to finish first, or ring.Nobody
 	err   error             // why it is over without success
 	at    place             // what was claimed without a copy
 	put   func() bool       // w.tryPut
@@ -29,7 +30,7 @@ func (q *Queue[T]) newWaiter() *waiter[T] {
 		w = &waiter[T]{q: q}
 		w.put, w.get, w.room, w.peek, w.extra = w.tryPut, w.tryGet, w.tryReserve, w.tryPeek, w.watch
 	}
-	w.full, w.held, w.err = WaitForRoom, nobody, nil
+	w.full, w.held, w.err = ring.WaitForRoom, ring.Nobody, nil
 	return w
 }
 
@@ -65,26 +66,26 @@ func (w *waiter[T]) tryGet() bool {
 
 func (w *waiter[T]) over(held proctab.Owner, err error) bool {
 	w.held = held
-	if err == ErrFull || err == ErrEmpty || err == errHeld {
+	if err == ErrFull || err == ErrEmpty || err == ring.ErrHeld {
 		return false
 	}
 	w.err = err
 	return true
 }
 
-func (w *waiter[T]) watch(l *lock.Watch) { w.full.watch(l, w.held) }
+func (w *waiter[T]) watch(l *lock.Watch) { w.full.Watch(l, w.held) }
 
 // await waits on one side of the queue until ready reports that w is over.
-func (q *Queue[T]) await(ctx context.Context, w *waiter[T], s *side, ready func() bool) error {
+func (q *Queue[T]) await(ctx context.Context, w *waiter[T], s *ring.SpinWait, ready func() bool) error {
 	other, more := &q.r.producers, q.r.getReady
 	if s == &q.r.producers {
 		w.full = q.full
-		if q.full != WaitForRoom && ready() { // most often it need not wait
+		if q.full != ring.WaitForRoom && ready() { // most often it need not wait
 			return w.err
 		}
 		other, more = &q.r.consumers, q.r.putReady
 	}
-	err := s.await(ctx, q.policy, other, ready, w.extra, &q.r.head.tally)
+	err := s.Await(ctx, q.policy, other, ready, w.extra, &q.r.head.tally)
 	if err == nil {
 		err = w.err
 	}
@@ -96,26 +97,26 @@ func (q *Queue[T]) await(ctx context.Context, w *waiter[T], s *side, ready func(
 //
 // It also wakes another sleeper when this one may have used up a wake-up that was meant for both: two slots
 // may be claimed in one order and become usable in the other, and the end of the queue is for everybody.
-func (r *ring) waited(s *side, err error, more bool) {
+func (r *mpmcRing) waited(s *ring.SpinWait, err error, more bool) {
 	switch {
 	case r.head.closed.Load() != 0:
-		s.event.NotifyAll()
+		s.Event.NotifyAll()
 	case err != nil:
 	case more:
-		s.event.Notify()
-		s.learn(true)
+		s.Event.Notify()
+		s.Adapt(true)
 	default:
-		s.learn(false)
+		s.Adapt(false)
 	}
 }
 
 // putReady and getReady report whether the next put, or get, would not have to wait.
-func (r *ring) putReady() bool {
+func (r *mpmcRing) putReady() bool {
 	_, far := r.next(&r.puts)
 	return far >= isEmpty
 }
 
-func (r *ring) getReady() bool {
+func (r *mpmcRing) getReady() bool {
 	_, far := r.next(&r.gets)
 	return far >= isFull
 }

@@ -1,6 +1,8 @@
 package queue
 
-import "github.com/shmkit/shmkit/internal/proctab"
+import (
+	"github.com/shmkit/shmkit/internal/proctab"
+)
 
 // The state word of a slot; see the table in the package's documentation.
 //
@@ -20,9 +22,6 @@ const (
 
 // The phase has the two bits that the owner and the lap leave.
 var _ = [1]struct{}{}[phaseShift-62]
-
-// nobody owns a slot whose claim was withdrawn.
-const nobody proctab.Owner = 0
 
 func wordOf(phase uint64, o proctab.Owner, lap uint32) uint64 {
 	return phase | uint64(o)<<ownerShift | uint64(lap)
