@@ -5,11 +5,10 @@ package shmsync_test
 import (
 	"context"
 	"errors"
-	"strconv"
+	"fmt"
 	"testing"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -28,19 +27,15 @@ var eventActs = map[string]func(e *shmsync.Event) error{
 	},
 }
 
-// event-crasher: SEGMENT ACT POINT.
+// event-crasher: SEGMENT ACT.
 var eventCrasher = proctest.Register("event-crasher", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
 	e, err := shmsync.NewEvent(seg, "a", shmsync.EventOptions{Wait: shmsync.Park})
 	must(err)
-	n, err := strconv.Atoi(args[2])
-	must(err)
 	proctest.Say("ready")
 	proctest.Hear()
-	crashpoint.Arm(n)
-	must(eventActs[args[1]](e))
-	crashpoint.Disarm()
+	proctest.Armed(func() { must(eventActs[args[1]](e)) })
 })
 
 // A process is killed at every point of every operation, with and without others that sleep. Those return when the
@@ -48,18 +43,14 @@ var eventCrasher = proctest.Register("event-crasher", func(args []string) {
 func TestEventCrashSweep(t *testing.T) {
 	for act := range eventActs {
 		for _, sleepers := range []int{0, 2} {
-			n := 1
-			for ; !crashEventAt(t, act, sleepers, n); n++ {
-			}
-			t.Logf("%s, %d sleepers: %d crash points", act, sleepers, n-1)
-			if n == 1 {
-				t.Errorf("%s: no crash point was passed", act)
-			}
+			t.Run(fmt.Sprintf("%s/sleepers=%d", act, sleepers), func(t *testing.T) {
+				proctest.Sweep(t, 1, func(c *proctest.Crash) { crashEvent(t, c, act, sleepers) })
+			})
 		}
 	}
 }
 
-func crashEventAt(t *testing.T, act string, sleepers, n int) (completed bool) {
+func crashEvent(t *testing.T, c *proctest.Crash, act string, sleepers int) {
 	seg := newSegment(t)
 	e := newEvent(t, seg, "a")
 	if act == "clear" {
@@ -68,11 +59,11 @@ func crashEventAt(t *testing.T, act string, sleepers, n int) (completed bool) {
 	}
 	var others []*proctest.Child
 	for range sleepers {
-		c := startEventAgent(t, seg, shmsync.Park)
-		c.Send("wait")
-		others = append(others, c)
+		other := startEventAgent(t, seg, shmsync.Park)
+		other.Send("wait")
+		others = append(others, other)
 	}
-	v := proctest.Start(t, eventCrasher, seg.Path(), act, strconv.Itoa(n))
+	v := c.Start(eventCrasher, seg.Path(), act)
 	v.Expect("ready")
 	proctest.Stagger(4 * time.Millisecond) // so that they mostly sleep; both must do
 	v.Send("go")
@@ -80,23 +71,18 @@ func crashEventAt(t *testing.T, act string, sleepers, n int) (completed bool) {
 		proctest.Stagger(4 * time.Millisecond) // so that they mostly sleep; both must do
 		e.Set()
 	}
-	state := v.Wait()
-	if completed = state.Success(); !completed && state.String() != "signal: killed" {
-		t.Fatalf("%s, point %d: %v\n%s", act, n, state, v.Stderr())
-	}
-	if completed && (act == "set" || act == "wait") != e.IsSet() {
-		t.Errorf("%s completed, and set is %v", act, e.IsSet())
+	if completed := c.Wait(); completed && (act == "set" || act == "wait") != e.IsSet() {
+		t.Errorf("completed, and set is %v", e.IsSet())
 	}
 	if act == "timed" { // nobody has set it
 		e.Set()
 	}
-	for _, c := range others {
-		c.Expect("ok")
-		c.Kill()
+	for _, other := range others {
+		other.Expect("ok")
+		other.Kill()
 	}
 	e.Set()
 	wantErr(t, "set", e.Wait(background), nil)
 	e.Clear()
 	wantErr(t, "cleared", eventWithin(e, 0), context.DeadlineExceeded)
-	return completed
 }

@@ -4,7 +4,6 @@ package shmsync_test
 
 import (
 	"errors"
-	"strconv"
 	"testing"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// once-victim: SEGMENT FUNCTION POINT. Steps counts how far functions have come.
+// once-victim: SEGMENT FUNCTION. Steps counts how far functions have come.
 var onceVictim = proctest.Register("once-victim", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -22,22 +21,20 @@ var onceVictim = proctest.Register("once-victim", func(args []string) {
 	must(err)
 	steps, err := shm.NewUint32(seg, "steps", 0)
 	must(err)
-	n, err := strconv.Atoi(args[2])
-	must(err)
 	proctest.Say("ready")
 	proctest.Hear()
-	crashpoint.Arm(n)
-	err = o.Do(background, func() error {
-		steps.Store(1)
-		crashpoint.Here("the function")
-		proctest.Stagger(10 * time.Millisecond) // for others to come and wait
-		steps.Store(2)
-		if args[1] == "fail" {
-			return errOnce
-		}
-		return nil
+	proctest.Armed(func() {
+		err = o.Do(background, func() error {
+			steps.Store(1)
+			crashpoint.Here("the function")
+			proctest.Stagger(10 * time.Millisecond) // for others to come and wait
+			steps.Store(2)
+			if args[1] == "fail" {
+				return errOnce
+			}
+			return nil
+		})
 	})
-	crashpoint.Disarm()
 	if err != nil && !errors.Is(err, errOnce) {
 		panic(err)
 	}
@@ -48,23 +45,19 @@ var onceVictim = proctest.Register("once-victim", func(args []string) {
 func TestOnceCrashSweep(t *testing.T) {
 	for _, function := range []string{"succeed", "fail"} {
 		for _, situation := range []string{"alone", "with waiters", "after a death", "waits for one who dies"} {
-			n := 1
-			for ; !crashOnce(t, function, situation, n); n++ {
-			}
-			t.Logf("%s, %s: %d crash points", function, situation, n-1)
-			if n == 1 {
-				t.Errorf("%s, %s: no crash point was passed", function, situation)
-			}
+			t.Run(function+"/"+situation, func(t *testing.T) {
+				proctest.Sweep(t, 1, func(c *proctest.Crash) { crashOnce(t, c, function, situation) })
+			})
 		}
 	}
 }
 
-func crashOnce(t *testing.T, function, situation string, n int) (completed bool) {
+func crashOnce(t *testing.T, c *proctest.Crash, function, situation string) {
 	seg := newSegment(t)
 	o := newOnce(t, seg)
 	steps, err := shm.NewUint32(seg, "steps", 0)
 	must(err)
-	v := proctest.Start(t, onceVictim, seg.Path(), function, strconv.Itoa(n))
+	v := c.Start(onceVictim, seg.Path(), function)
 	v.Expect("ready")
 	runs := 0
 	got := make(chan error, 1)
@@ -90,26 +83,22 @@ func crashOnce(t *testing.T, function, situation string, n int) (completed bool)
 		go do()
 		first.Kill()
 	}
-	state := v.Wait()
-	if completed = state.Success(); !completed && state.String() != "signal: killed" {
-		t.Fatalf("%s, %s, point %d: %v\n%s", function, situation, n, state, v.Stderr())
-	}
+	completed := c.Wait()
 	if situation == "alone" || situation == "after a death" {
 		go do()
 	}
 	select {
 	case err := <-got:
 		if err != nil || !o.Done() || steps.Load() != 2 {
-			t.Errorf("%s, %s, point %d: %v, done %v, step %d", function, situation, n, err, o.Done(), steps.Load())
+			t.Errorf("%v, done %v, step %d", err, o.Done(), steps.Load())
 		}
 		if must := function == "fail"; must && runs == 0 {
-			t.Errorf("%s, %s, point %d: done by a function that failed", function, situation, n)
+			t.Error("done by a function that failed")
 		}
 		if completed && function == "succeed" && situation == "alone" && runs != 0 {
-			t.Errorf("%s, %s, completed: run again", function, situation)
+			t.Error("completed, and run again")
 		}
 	case <-time.After(soon):
-		t.Fatalf("%s, %s, point %d: stuck", function, situation, n)
+		t.Fatalf("crash point %v: stuck", c)
 	}
-	return completed
 }

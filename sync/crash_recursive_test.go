@@ -5,7 +5,6 @@ package shmsync_test
 import (
 	"context"
 	"errors"
-	"strconv"
 	"testing"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// recursive-victim: SEGMENT WAY POINT. It locks three times and unlocks as often. Inside is 1 while it is sure to have
+// recursive-victim: SEGMENT WAY. It locks three times and unlocks as often. Inside is 1 while it is sure to have
 // the lock, and 2 once it has mended what a process left that died before it.
 var recursiveVictim = proctest.Register("recursive-victim", func(args []string) {
 	seg, err := shm.Open(args[0])
@@ -28,14 +27,15 @@ var recursiveVictim = proctest.Register("recursive-victim", func(args []string) 
 	}
 	m, err := shmsync.NewRecursiveMutex(seg, "r", o)
 	must(err)
-	n, err := strconv.Atoi(args[2])
-	must(err)
 	proctest.Say("ready")
 	proctest.Hear()
-	crashpoint.Arm(n)
+	proctest.Armed(func() { lockThrice(m, inside, args[1] == "try") })
+})
+
+func lockThrice(m *shmsync.RecursiveMutex, inside *shm.Uint32, try bool) {
 	h := shmsync.NewHolder()
 	lock := func() error { return m.Lock(background, h) }
-	if args[1] == "try" {
+	if try {
 		lock = func() error { return m.TryLock(h) }
 	}
 	if err := lock(); errors.Is(err, shmsync.ErrOwnerDied) {
@@ -52,36 +52,31 @@ var recursiveVictim = proctest.Register("recursive-victim", func(args []string) 
 	crashpoint.Here("at depth 1")
 	inside.Store(2)
 	m.Unlock(h)
-	crashpoint.Disarm()
-})
+}
 
 // A process is killed at every point of what it does with a lock that is free, waited for, or was left by a dead one.
 // The next one has the lock in time, and is told when it must be.
 func TestRecursiveCrashSweep(t *testing.T) {
 	for _, way := range []string{"lock", "try", "repair"} {
 		for _, situation := range []string{"alone", "waited for", "orphaned"} {
-			n := 1
-			for ; !crashRecursive(t, way, situation, n); n++ {
-			}
-			t.Logf("%s, %s: %d crash points", way, situation, n-1)
-			if n <= 2 {
-				t.Errorf("%s, %s: no crash point was passed", way, situation)
-			}
+			t.Run(way+"/"+situation, func(t *testing.T) {
+				proctest.Sweep(t, 2, func(c *proctest.Crash) { crashRecursive(t, c, way, situation) })
+			})
 		}
 	}
 }
 
-func crashRecursive(t *testing.T, way, situation string, n int) (completed bool) {
+func crashRecursive(t *testing.T, c *proctest.Crash, way, situation string) {
 	seg := newSegment(t)
 	m, h := newRecursive(t, seg), shmsync.NewHolder()
 	inside, err := shm.NewUint32(seg, "inside", 0)
 	must(err)
 	if situation == "orphaned" {
-		c := startRecursiveAgent(t, seg)
-		told(t, c, "deep 3", "ok")
-		c.Kill()
+		dead := startRecursiveAgent(t, seg)
+		told(t, dead, "deep 3", "ok")
+		dead.Kill()
 	}
-	v := proctest.Start(t, recursiveVictim, seg.Path(), way, strconv.Itoa(n))
+	v := c.Start(recursiveVictim, seg.Path(), way)
 	v.Expect("ready")
 	got := make(chan error)
 	lock := func() {
@@ -96,23 +91,20 @@ func crashRecursive(t *testing.T, way, situation string, n int) (completed bool)
 		}
 		go lock()
 	}
-	state := v.Wait()
-	if completed = state.Success(); !completed && state.String() != "signal: killed" {
-		t.Fatalf("%s, %s, point %d: %v\n%s", way, situation, n, state, v.Stderr())
-	}
+	completed := c.Wait()
 	if situation != "waited for" {
 		go lock()
 	}
 	err = <-got
 	if err != nil && !errors.Is(err, shmsync.ErrOwnerDied) {
-		t.Fatalf("%s, %s, point %d: %v", way, situation, n, err)
+		t.Fatalf("crash point %v: %v", c, err)
 	}
 	in := inside.Load()
 	if in == 1 && err == nil || in == 0 && situation == "orphaned" && err == nil {
-		t.Errorf("%s, %s, point %d: not told of a death", way, situation, n)
+		t.Error("not told of a death")
 	}
 	if completed && err != nil {
-		t.Errorf("%s, %s, completed: %v", way, situation, err)
+		t.Errorf("completed: %v", err)
 	}
 	if err != nil {
 		lockRepaired(t, m.As(h))
@@ -120,5 +112,4 @@ func crashRecursive(t *testing.T, way, situation string, n int) (completed bool)
 	m.Unlock(h)
 	wantErr(t, "in the end", m.TryLock(h), nil)
 	m.Unlock(h)
-	return completed
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -62,13 +61,16 @@ func rwBriefly(lock func(context.Context) error, unlock func()) {
 	}
 }
 
-// The situations that they do it in: what the test holds for some milliseconds after the victim began, who died before,
-// and whether the victim has a Repair function.
-var rwScenes = []struct {
+// An rwScene is the situation that a victim acts in: what the test holds for some milliseconds after
+// the victim began, what a process held that died before, and whether the victim has a Repair
+// function.
+type rwScene struct {
 	name         string
 	held, before string // "": nothing; an order to an agent
 	repair       bool
-}{
+}
+
+var rwScenes = []rwScene{
 	{name: "free"},
 	{name: "read-locked", held: "rlock"},
 	{name: "write-locked", held: "lock"},
@@ -77,7 +79,7 @@ var rwScenes = []struct {
 	{name: "left by a writer, with repair", before: "lock", repair: true},
 }
 
-// rwCrasher: SEGMENT ACT REPAIR POINT.
+// rwCrasher: SEGMENT ACT REPAIR.
 var rwCrasher = proctest.Register("rwmutex-crasher", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -87,13 +89,11 @@ var rwCrasher = proctest.Register("rwmutex-crasher", func(args []string) {
 	if args[2] == "true" {
 		o.Repair = func() error { inside.Store(2); return nil }
 	}
-	n, err := strconv.Atoi(args[3])
-	must(err)
-	crashpoint.Arm(n)
-	m, err := shmsync.NewRWMutex(seg, "a", o)
-	must(err)
-	rwActs[args[1]](m, inside)
-	crashpoint.Disarm()
+	proctest.Armed(func() {
+		m, err := shmsync.NewRWMutex(seg, "a", o)
+		must(err)
+		rwActs[args[1]](m, inside)
+	})
 	inside.Store(3)
 })
 
@@ -124,12 +124,14 @@ var rwSurvivor = proctest.Register("rwmutex-survivor", func(args []string) {
 func TestRWMutexCrashSweep(t *testing.T) {
 	points := 0
 	for act := range rwActs {
-		for i := range rwScenes {
-			n := 1
-			for ; !rwCrash(t, act, i, n); n++ {
-			}
-			t.Logf("%s, %s: %d crash points", act, rwScenes[i].name, n-1)
-			points += n - 1
+		for _, scene := range rwScenes {
+			t.Run(act+"/"+scene.name, func(t *testing.T) {
+				proctest.Sweep(t, 0, func(c *proctest.Crash) {
+					if !rwCrash(t, c, act, scene) {
+						points++
+					}
+				})
+			})
 		}
 	}
 	t.Logf("%d crash points", points)
@@ -138,9 +140,7 @@ func TestRWMutexCrashSweep(t *testing.T) {
 	}
 }
 
-func rwCrash(t *testing.T, act string, scene, n int) (completed bool) {
-	s := rwScenes[scene]
-	where := act + ", " + s.name + ", point " + strconv.Itoa(n)
+func rwCrash(t *testing.T, c *proctest.Crash, act string, s rwScene) (completed bool) {
 	seg := newSegment(t)
 	m := newRWMutexIn(t, seg, shmsync.RWMutexOptions{})
 	inside, err := shm.NewUint32(seg, "inside", 0)
@@ -151,7 +151,7 @@ func rwCrash(t *testing.T, act string, scene, n int) (completed bool) {
 	if s.held != "" {
 		must(rwObey(m, s.held))
 	}
-	c := proctest.Start(t, rwCrasher, seg.Path(), act, strconv.FormatBool(s.repair), strconv.Itoa(n))
+	c.Start(rwCrasher, seg.Path(), act, strconv.FormatBool(s.repair))
 	var others []*proctest.Child
 	if s.held != "" {
 		for _, order := range []string{"timed-rlock", "timed"} {
@@ -162,17 +162,14 @@ func rwCrash(t *testing.T, act string, scene, n int) (completed bool) {
 		proctest.Stagger(6 * time.Millisecond) // so that the victim mostly waits; both must do
 		must(rwObey(m, map[string]string{"lock": "unlock", "rlock": "runlock"}[s.held]))
 	}
-	state := c.Wait()
-	if completed = state.Success(); !completed && state.String() != "signal: killed" {
-		t.Fatalf("%s: %v\n%s", where, state, c.Stderr())
-	}
+	completed = c.Wait()
 	in := inside.Load()
 	told := false
 	for _, other := range others {
 		line := other.Line()
 		other.WaitOK()
 		if line != "ok" && line != "owner died" {
-			t.Fatalf("%s: a survivor got %s", where, line)
+			t.Fatalf("crash point %v: a survivor got %s", c, line)
 		}
 		told = told || line == "owner died"
 	}
@@ -180,29 +177,29 @@ func rwCrash(t *testing.T, act string, scene, n int) (completed bool) {
 	if rerr == nil {
 		m.RUnlock()
 	} else if !errors.Is(rerr, shmsync.ErrOwnerDied) {
-		t.Fatalf("%s: RLock: %v", where, rerr)
+		t.Fatalf("crash point %v: RLock: %v", c, rerr)
 	}
 	werr := rwWithin(soon, m.Lock)
 	if errors.Is(werr, shmsync.ErrOwnerDied) {
 		lockRepaired(t, m)
 	} else if werr != nil {
-		t.Fatalf("%s: Lock: %v", where, werr)
+		t.Fatalf("crash point %v: Lock: %v", c, werr)
 	}
 	m.Unlock()
 	told = told || werr != nil
 	// A reader is told if and only if a writer is.
 	if (rerr == nil) != (werr == nil) {
-		t.Errorf("%s: RLock: %v, Lock: %v", where, rerr, werr)
+		t.Errorf("RLock: %v, Lock: %v", rerr, werr)
 	}
 	if (in == 1 || in == 0 && s.before == "lock") && !told {
-		t.Errorf("%s: nobody was told of a death", where)
+		t.Error("no process was told of a death")
 	}
 	if told && s.before != "lock" && (completed || act == "RLock" || act == "TryRLock" || act == "give up RLock") {
-		t.Errorf("%s: somebody was told of a death", where)
+		t.Error("a process was told of a death")
 	}
-	wantErr(t, where+", in the end", m.TryLock(), nil)
+	wantErr(t, "in the end", m.TryLock(), nil)
 	m.Unlock()
-	wantErr(t, where+", in the end", m.TryRLock(), nil)
+	wantErr(t, "in the end", m.TryRLock(), nil)
 	m.RUnlock()
 	return completed
 }

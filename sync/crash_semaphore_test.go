@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -68,19 +67,15 @@ var unitScenes = []unitScene{
 	}, dead: true},
 }
 
-// semaphore-crasher: SEGMENT SCENE POINT.
+// semaphore-crasher: SEGMENT SCENE.
 var semaphoreCrasher = proctest.Register("semaphore-crasher", func(args []string) {
 	s := openUnits(args[0])
 	scene, err := strconv.Atoi(args[1])
 	must(err)
-	n, err := strconv.Atoi(args[2])
-	must(err)
 	must(unitScenes[scene].before(s))
 	proctest.Say("ready")
 	proctest.Hear()
-	crashpoint.Arm(n)
-	must(unitScenes[scene].act(s))
-	crashpoint.Disarm()
+	proctest.Armed(func() { must(unitScenes[scene].act(s)) })
 })
 
 // semaphore-survivor: SEGMENT. It acquires, releases, and says how that went.
@@ -111,27 +106,21 @@ func TestSemaphoreCrashSweep(t *testing.T) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/undo=%v", scene.name, undo), func(t *testing.T) {
-				n := 1
-				for ; !scene.crash(t, i, undo, n); n++ {
-				}
-				t.Logf("%d crash points", n-1)
-				if n == 1 {
-					t.Error("no crash point was passed")
-				}
+				proctest.Sweep(t, 1, func(c *proctest.Crash) { scene.crash(t, c, i, undo) })
 			})
 		}
 	}
 }
 
-func (x unitScene) crash(t *testing.T, scene int, undo bool, n int) (completed bool) {
+func (x unitScene) crash(t *testing.T, c *proctest.Crash, scene int, undo bool) {
 	seg := newSegment(t)
 	s := newSemaphore(t, seg, "s", allUnits, shmsync.SemaphoreOptions{Undo: undo})
 	if x.dead {
-		c := startSemaphoreAgent(t, seg, "s")
-		told(t, c, "acquire 4", "ok")
-		c.Kill()
+		dead := startSemaphoreAgent(t, seg, "s")
+		told(t, dead, "acquire 4", "ok")
+		dead.Kill()
 	}
-	v := proctest.Start(t, semaphoreCrasher, seg.Path(), fmt.Sprint(scene), fmt.Sprint(n))
+	v := c.Start(semaphoreCrasher, seg.Path(), fmt.Sprint(scene))
 	v.Expect("ready")
 	if x.held > 0 {
 		wantErr(t, "acquire", acquireWithin(s, x.held, soon), nil)
@@ -149,26 +138,22 @@ func (x unitScene) crash(t *testing.T, scene int, undo bool, n int) (completed b
 		proctest.Stagger(2 * unitsSleep) // so that they mostly sleep; both must do
 		wantErr(t, "release", s.Release(x.held), nil)
 	}
-	state := v.Wait()
-	if completed = state.Success(); !completed && state.String() != "signal: killed" {
-		t.Fatalf("point %d: %v\n%s", n, state, v.Stderr())
-	}
-	for _, c := range append(others, surviveUnits(t, seg, 1)...) {
-		if line := c.Line(); line != "ok" {
-			t.Errorf("point %d: a survivor: %s", n, line)
+	completed := c.Wait()
+	for _, survivor := range append(others, surviveUnits(t, seg, 1)...) {
+		if line := survivor.Line(); line != "ok" {
+			t.Errorf("a survivor: %s", line)
 		}
-		c.WaitOK()
+		survivor.WaitOK()
 	}
 	if x.held > 0 && !x.lets {
 		wantErr(t, "release", s.Release(x.held), nil)
 	}
 	rest := s.Available()
 	if rest != allUnits && (undo || completed || rest != allUnits-victimHas) {
-		t.Errorf("point %d: %d units are available in the end", n, rest)
+		t.Errorf("%d units are available in the end", rest)
 	}
 	wantErr(t, "acquire all that are there", s.TryAcquire(rest), nil)
 	wantErr(t, "release them", s.Release(rest), nil)
-	return completed
 }
 
 // surviveUnits starts so many survivors and lets them fall asleep.

@@ -4,7 +4,7 @@ package shmsync_test
 
 import (
 	"errors"
-	"strconv"
+	"fmt"
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
@@ -78,7 +78,7 @@ var acts = map[string]func(m *shmsync.Mutex, inside *shm.Uint32) error{
 	},
 }
 
-// crasher: SEGMENT ACT POINT.
+// crasher: SEGMENT ACT.
 var crasher = proctest.Register("crasher", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -90,11 +90,7 @@ var crasher = proctest.Register("crasher", func(args []string) {
 	}
 	m, err := shmsync.NewMutex(seg, "a", o)
 	must(err)
-	n, err := strconv.Atoi(args[2])
-	must(err)
-	crashpoint.Arm(n)
-	must(acts[args[1]](m, inside))
-	crashpoint.Disarm()
+	proctest.Armed(func() { must(acts[args[1]](m, inside)) })
 })
 
 // A24, and every other point at which a process can die while it locks, repairs or unlocks: with a lock that was free
@@ -102,18 +98,14 @@ var crasher = proctest.Register("crasher", func(args []string) {
 func TestCrashSweep(t *testing.T) {
 	for act := range acts {
 		for _, orphaned := range []bool{false, true} {
-			n := 1
-			for ; !crash(t, act, n, orphaned); n++ {
-			}
-			t.Logf("%s, orphaned %v: %d crash points", act, orphaned, n-1)
-			if n == 1 {
-				t.Errorf("%s: no crash point was passed", act)
-			}
+			t.Run(fmt.Sprintf("%s/orphaned=%v", act, orphaned), func(t *testing.T) {
+				proctest.Sweep(t, 1, func(c *proctest.Crash) { crash(t, c, act, orphaned) })
+			})
 		}
 	}
 }
 
-func crash(t *testing.T, act string, n int, orphaned bool) (completed bool) {
+func crash(t *testing.T, c *proctest.Crash, act string, orphaned bool) {
 	seg := newSegment(t)
 	m := newMutex(t, seg, "a")
 	inside, err := shm.NewUint32(seg, "inside", 0)
@@ -121,20 +113,17 @@ func crash(t *testing.T, act string, n int, orphaned bool) (completed bool) {
 	if orphaned {
 		dieHolding(t, seg, "a")
 	}
-	c := proctest.Start(t, crasher, seg.Path(), act, strconv.Itoa(n))
-	state := c.Wait()
-	if completed = state.Success(); !completed && state.String() != "signal: killed" {
-		t.Fatalf("%s, point %d: %v\n%s", act, n, state, c.Stderr())
-	}
+	c.Start(crasher, seg.Path(), act)
+	completed := c.Wait()
 	err = lockWithin(m, soon)
 	if err != nil && !errors.Is(err, shmsync.ErrOwnerDied) {
-		t.Fatalf("%s, point %d: %v", act, n, err)
+		t.Fatalf("crash point %v: %v", c, err)
 	}
 	switch in := inside.Load(); {
 	case in == 1 && err == nil, orphaned && in == 0 && err == nil:
-		t.Errorf("%s, point %d: not told of a death", act, n)
+		t.Error("not told of a death")
 	case completed && in == 0 && (err == nil) == orphaned, completed && in != 0 && err != nil:
-		t.Errorf("%s, completed with %d inside: %v", act, in, err)
+		t.Errorf("completed with %d inside: %v", in, err)
 	}
 	if err != nil {
 		lockRepaired(t, m)
@@ -142,5 +131,4 @@ func crash(t *testing.T, act string, n int, orphaned bool) (completed bool) {
 	m.Unlock()
 	wantErr(t, "in the end", m.TryLock(), nil)
 	m.Unlock()
-	return completed
 }

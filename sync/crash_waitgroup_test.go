@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -38,7 +37,7 @@ func addAndDone(g *shmsync.WaitGroup) error {
 	return g.Add(-2)
 }
 
-// waitgroup-crasher: SEGMENT SCENE POINT.
+// waitgroup-crasher: SEGMENT SCENE.
 var waitGroupCrasher = proctest.Register("waitgroup-crasher", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -46,14 +45,10 @@ var waitGroupCrasher = proctest.Register("waitgroup-crasher", func(args []string
 	must(err)
 	scene, err := strconv.Atoi(args[1])
 	must(err)
-	n, err := strconv.Atoi(args[2])
-	must(err)
 	must(groupScenes[scene].before(g))
 	proctest.Say("ready")
 	proctest.Hear()
-	crashpoint.Arm(n)
-	must(groupScenes[scene].act(g))
-	crashpoint.Disarm()
+	proctest.Armed(func() { must(groupScenes[scene].act(g)) })
 })
 
 // Wherever a process dies while it adds, is done, waits or counts what the dead had not done: with undo those who wait go on in time, and
@@ -65,27 +60,21 @@ func TestWaitGroupCrashSweep(t *testing.T) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/undo=%v", scene.name, undo), func(t *testing.T) {
-				n := 1
-				for ; !scene.crash(t, i, undo, n); n++ {
-				}
-				t.Logf("%d crash points", n-1)
-				if n == 1 {
-					t.Error("no crash point was passed")
-				}
+				proctest.Sweep(t, 1, func(c *proctest.Crash) { scene.crash(t, c, i, undo) })
 			})
 		}
 	}
 }
 
-func (x groupScene) crash(t *testing.T, scene int, undo bool, n int) (completed bool) {
+func (x groupScene) crash(t *testing.T, c *proctest.Crash, scene int, undo bool) {
 	seg := newSegment(t)
 	g := newWaitGroup(t, seg, "g", undo)
 	if x.dead {
-		c := startWaitGroupAgent(t, seg)
-		told(t, c, "add 3", "ok")
-		c.Kill()
+		dead := startWaitGroupAgent(t, seg)
+		told(t, dead, "add 3", "ok")
+		dead.Kill()
 	}
-	v := proctest.Start(t, waitGroupCrasher, seg.Path(), fmt.Sprint(scene), fmt.Sprint(n))
+	v := c.Start(waitGroupCrasher, seg.Path(), fmt.Sprint(scene))
 	v.Expect("ready")
 	wantErr(t, "add", g.Add(x.added), nil)
 	waiter := startWaitGroupAgent(t, seg)
@@ -98,25 +87,21 @@ func (x groupScene) crash(t *testing.T, scene int, undo bool, n int) (completed 
 		proctest.Stagger(2 * unitsSleep) // so that they mostly sleep; both must do
 		wantErr(t, "done", g.Add(-x.added), nil)
 	}
-	state := v.Wait()
-	if completed = state.Success(); !completed && state.String() != "signal: killed" {
-		t.Fatalf("point %d: %v\n%s", n, state, v.Stderr())
-	}
+	completed := c.Wait()
 	if x.dead {
 		waiter.Send("timed 0")
 	}
 	if lost := g.Count(); lost != 0 {
 		if undo || completed {
-			t.Errorf("point %d: the count is %d", n, lost)
+			t.Errorf("the count is %d", lost)
 		}
 		wantErr(t, "make up for it", g.Add(-lost), nil)
 	}
 	if line := waiter.Line(); line != "ok" {
-		t.Errorf("point %d: the waiter: %s", n, line)
+		t.Errorf("the waiter: %s", line)
 	}
 	waiter.Kill()
 	wantErr(t, "wait in the end", waitWithin(g, soon), nil)
 	wantErr(t, "use it again", addAndDone(g), nil)
 	wantCount(t, g, 0)
-	return completed
 }
