@@ -43,7 +43,7 @@ var layers = [][]string{
 	{"shm"},
 	{"sync"},
 	{"queue"},
-	{"internal/task", "internal/tasktable", "shmlog"},
+	{"queue/pipe", "internal/task", "internal/tasktable", "shmlog"},
 	{"internal/worker"},
 	{"pool"},
 	{"process"},

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/shmkit/shmkit/queue"
+	"github.com/shmkit/shmkit/queue/pipe"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
@@ -210,13 +211,13 @@ func linkPipe(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (l
 }
 
 // openPipe takes the end of the process.
-func openPipe(seg *shm.Segment, l *lane, policy shmsync.WaitPolicy) (c *queue.Pipe, err error) {
-	o := queue.PipeOptions{Wait: policy}
+func openPipe(seg *shm.Segment, l *lane, policy shmsync.WaitPolicy) (c *pipe.Conn, err error) {
+	o := pipe.Options{Wait: policy}
 	if l.number == 0 {
-		return queue.NewPipe(seg, "pipe", o)
+		return pipe.New(seg, "pipe", o)
 	}
 	err = retry(func() error {
-		c, err = queue.OpenPipe(seg, "pipe", o)
+		c, err = pipe.Open(seg, "pipe", o)
 		return err
 	})
 	return c, err

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -92,5 +93,12 @@ func TestBytesDropOldestAfterAWriter(t *testing.T) {
 	proctest.Ends(t, put, "the put does not wait for a consumer")
 	if s := b.Stats(); s.Dropped != 1 {
 		t.Errorf("%+v", s)
+	}
+}
+
+func wantErrorf(t *testing.T, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: %v, want %v", what, err, want)
 	}
 }

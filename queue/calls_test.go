@@ -5,7 +5,6 @@ package queue
 import (
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"testing"
 
@@ -37,15 +36,6 @@ var talks = map[string]func(seg *shm.Segment, first bool) exchange{
 		out, in := twoOf(first, func(name string) *Broadcast[int64] { return mustOpen(NewBroadcast[int64](seg, name, 64, parked)) })
 		r := in.Reader(FromOldest)
 		return exchange{func() error { return out.Put(1) }, func() error { _, err := r.Get(patient); return err }}
-	},
-	"Pipe": func(seg *shm.Segment, first bool) exchange {
-		open := OpenPipe
-		if first {
-			open = NewPipe
-		}
-		c := mustOpen(open(seg, "p", PipeOptions{Wait: shmsync.Park}))
-		b := make([]byte, 64)
-		return exchange{func() error { _, err := c.Write(b); return err }, func() error { _, err := io.ReadFull(c, b); return err }}
 	},
 }
 

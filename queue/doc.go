@@ -5,7 +5,8 @@
 //	[Bytes]      messages of any length, any number of producers and consumers
 //	[Objects]    Go values of any type that can be encoded, over a Bytes
 //	[Broadcast]  values of fixed size, from one writer to any number of readers, who each see all of them
-//	[Pipe]       a stream of bytes in both directions: a net.Conn; with [Listen] and [Dial]
+//
+// Package pipe has streams of bytes: connections and listeners in the sense of package net.
 //
 // A [Queue] is made once, by name, in a segment of the package shm, and opened by any number of
 // processes. Any number of goroutines in each of them may put and get at once.
@@ -20,7 +21,7 @@
 //
 // # What each kind can do
 //
-// All kinds but the [Pipe] have the same methods, as far as they make sense there:
+// All kinds have the same methods, as far as they make sense there:
 //
 //	                        Queue   SPSC    Bytes  Objects  Broadcast
 //	Put                     yes     yes     yes    yes      yes
@@ -42,13 +43,14 @@
 //	(2) there is one consumer, who can tell by a message what is done
 //	(3) only its consumer takes messages out
 //
-// Under a context that has ended nothing waits: so Reserve and Peek are their own TryReserve and TryPeek.
+// Under a context that has ended nothing waits: so Reserve and Peek are their own TryReserve and
+// TryPeek.
 //
 // # The ring
 //
-// Each message has a position, counted from the first that was ever put. The position tells its slot
-// in the ring, and its lap: which time round the ring it is. A slot has a state word, and who wants it
-// claims it there, by a compare-and-swap that writes down his owner id:
+// Each message has a position, counted from the first that was ever put. The position tells its
+// slot in the ring, and its lap: which time round the ring it is. A slot has a state word, and who
+// wants it claims it there, by a compare-and-swap that writes down his owner id:
 //
 //	#  phase    owner  lap  meaning                          next
 //	0  empty    -      l    free for the message of lap l    a producer claims it -> 1
@@ -56,24 +58,27 @@
 //	2  full     -      l    the message waits                a consumer claims it -> 3
 //	3  reading  c      l    c copies the message out         c frees it -> 0, lap l+1; c is dead: freed -> 0, lap l+1
 //
-// A claim needs the compare-and-swap. What ends a claim is a plain release store: as long as its owner lives, ring.Nobody
-// else changes the word, and the other goroutines of the owner's process leave claims alone, too.
+// A claim needs the compare-and-swap. What ends a claim is a plain release store: as long as its
+// owner lives, ring.Nobody else changes the word, and the other goroutines of the owner's process
+// leave claims alone, too.
 //
-// The two ends of the queue, put and get, are only hints where to search: no earlier position is free to be claimed. Whoever
-// searches goes from there over the positions that are taken to the first that is not, so that claims are made in the order of
-// positions. A process remembers how far it has come, and moves the hint on at every eighth position only, or once in a lap where a
-// lap is shorter. So a hint is behind by a few positions, and each slot can only be in a few states, seen from there; anything else
-// is reported as [shm.ErrCorrupt].
+// The two ends of the queue, put and get, are only hints where to search: no earlier position is
+// free to be claimed. Whoever searches goes from there over the positions that are taken to the
+// first that is not, so that claims are made in the order of positions. A process remembers how far
+// it has come, and moves the hint on at every eighth position only, or once in a lap where a lap is
+// shorter. So a hint is behind by a few positions, and each slot can only be in a few states, seen
+// from there; anything else is reported as [shm.ErrCorrupt].
 //
-// Laps have 32 bits and wrap; they are compared by their signed difference. Only a process that sleeps between two
-// instructions for a multiple of 2³² laps exactly could take one lap for another.
+// Laps have 32 bits and wrap; they are compared by their signed difference. Only a process that
+// sleeps between two instructions for a multiple of 2³² laps exactly could take one lap for
+// another.
 //
 // # Waiting
 //
-// Put and Get first spin, unless spinning was in vain lately, and then sleep in the kernel. Who changes
-// the queue pays one load to find out that nobody sleeps. In a stream of messages those who wait let a few gather before they
-// look again; in a conversation they look at once. A sleeper that waits for a certain process to finish its copy sleeps
-// on that process's life, too.
+// Put and Get first spin, unless spinning was in vain lately, and then sleep in the kernel. Who
+// changes the queue pays one load to find out that nobody sleeps. In a stream of messages those who
+// wait let a few gather before they look again; in a conversation they look at once. A sleeper that
+// waits for a certain process to finish its copy sleeps on that process's life, too.
 //
 // # Deaths
 //
@@ -95,23 +100,26 @@
 //	in a batch                                see its messages one by one, each as above
 //	between taking a message and TaskDone     do not wait for it in Join; who sleeps there looks within a second
 //
-// A full queue whose oldest position belongs to a dead producer needs no consumer to go on: the next producer skips that position.
+// A full queue whose oldest position belongs to a dead producer needs no consumer to go on: the
+// next producer skips that position.
 //
-// A process that is stopped (SIGSTOP, a debugger) lives. Its claims are waited for: the messages behind
-// its own have to wait, and so has the producer that comes to its slot one lap later.
+// A process that is stopped (SIGSTOP, a debugger) lives. Its claims are waited for: the messages
+// behind its own have to wait, and so has the producer that comes to its slot one lap later.
 //
 // # Tasks
 //
-// In a queue that was made with Options.Joinable each process counts, in a place of its own, the messages that it has taken and has not
-// reported by [Queue.TaskDone]. It counts a message before it claims it, so that [Queue.Join] finds each one in the queue or in a
-// count; the counts of dead processes do not matter. Other queues pay nothing for this.
+// In a queue that was made with Options.Joinable each process counts, in a place of its own, the
+// messages that it has taken and has not reported by [Queue.TaskDone]. It counts a message before
+// it claims it, so that [Queue.Join] finds each one in the queue or in a count; the counts of dead
+// processes do not matter. Other queues pay nothing for this.
 //
 // # SPSC
 //
-// An [SPSC] has a tail, which only its producer moves, and a place up to which its consumer has read. Both look at the other's
-// word only when they have come to the end of what they know. There are no claims: the two processes that have
-// the roles own what lies on their side. Before it writes, the producer says how far it has begun; so a consumer that finds the queue closed
-// knows whether something is still on its way.
+// An [SPSC] has a tail, which only its producer moves, and a place up to which its consumer has
+// read. Both look at the other's word only when they have come to the end of what they know. There
+// are no claims: the two processes that have the roles own what lies on their side. Before it
+// writes, the producer says how far it has begun; so a consumer that finds the queue closed knows
+// whether something is still on its way.
 //
 //	it is killed                                        the others
 //	before it has a role                                notice nothing
@@ -122,14 +130,15 @@
 //	the consumer, when it has said that it is read      never see that message: it was the dead one's
 //	who closes the queue                                find it closed, within a second, or not
 //
-// A role is taken over by the next process that puts, or gets, and not before its owner is dead or has closed the segment. A process that
-// is stopped lives: others get [ErrRoleTaken].
+// A role is taken over by the next process that puts, or gets, and not before its owner is dead or
+// has closed the segment. A process that is stopped lives: others get [ErrRoleTaken].
 //
 // # Broadcast
 //
-// The writer of a [Broadcast] goes round the ring and asks nobody. Each slot has a sequence number, odd while the message is
-// being written; a reader copies the message and then looks whether it was overwritten meanwhile. Each reader knows its
-// own position, and finds out by itself how many messages it has lost.
+// The writer of a [Broadcast] goes round the ring and asks nobody. Each slot has a sequence number,
+// odd while the message is being written; a reader copies the message and then looks whether it was
+// overwritten meanwhile. Each reader knows its own position, and finds out by itself how many
+// messages it has lost.
 //
 //	it is killed                                     the others
 //	the writer, while it writes a message            do not see that message; the next writer counts it as abandoned
@@ -139,9 +148,10 @@
 //
 // # Bytes and Objects
 //
-// A [Bytes] is a ring of records of any length, one behind the other. A producer claims the place of a record under a lock, and
-// copies its message under none; a consumer does the same at the other end, under another lock. The locks are held for
-// nanoseconds, and survive their holders. An [Objects] encodes what it puts into a Bytes, before it claims a place.
+// A [Bytes] is a ring of records of any length, one behind the other. A producer claims the place
+// of a record under a lock, and copies its message under none; a consumer does the same at the
+// other end, under another lock. The locks are held for nanoseconds, and survive their holders. An
+// [Objects] encodes what it puts into a Bytes, before it claims a place.
 //
 //	it is killed                                    the others
 //	while it claims a place, or a message           go on as if it had not, or had; a count may lack one
@@ -149,45 +159,18 @@
 //	while it copies a message out                   have lost that one message; count it as abandoned when its place is needed
 //	while it waits                                  notice nothing
 //
-// A process that is stopped within the nanoseconds in which it holds a lock holds up that end of the queue: others wait for it
-// under their contexts, and calls that do not wait say that the queue is full, or empty.
-//
-// # Pipe
-//
-// A [Pipe] is two rings of bytes, one for each direction, and a [net.Conn]. Each ring has one writing process and one reading
-// process, for good. [Listen] and [Dial] make pipes between processes that know only a name: the dialer makes the pipe and puts its
-// number into the listener's backlog, a [Queue]; the listener takes the other end and the pipe's name away. What has no
-// name and no living user is free again. A [net.Listener] and a [net.Conn] are all that net/http, net/rpc or gRPC need.
-//
-// The word of the second end decides, by one compare-and-swap, whether there is a connection: the listener takes the end, or a dialer that
-// gives up, or a listener that closes, refuses it. So Accept returns the connections for which Dial succeeded, no more and no fewer, and
-// whatever was written there, even when the dialer has hung up before Accept returns.
-//
-//	it is killed                                  the others
-//	at one end, whatever it does                  read what it had published, then get io.ErrUnexpectedEOF; their writes fail with EPIPE;
-//	                                              who waits is woken by the death
-//	while it writes                               read a beginning of what it wrote, of any length
-//	while it reads                                do not find out how much it has read
-//	after it has closed its end                   read what it had written, then get io.EOF, as if it lived
-//	before it has taken an end                    wait for who takes that end
-//	a dialer, before it was accepted              do not see it; the listener removes the pipe that it leaves
-//	a listener                                    are refused, those who wait included; connections that it has not taken are
-//	                                              lost with it; the next Listen takes the name
-//	a process that begins or ends to listen       are refused; the next Listen takes the name
-//
-// A process that leaves the segment without closing its end counts as dead. The end of a dead process is never
-// handed on: nobody knows where in the streams it was.
-//
-// A process that is stopped (SIGSTOP, a debugger) lives. Deadlines and contexts bound the wait for it.
+// A process that is stopped within the nanoseconds in which it holds a lock holds up that end of
+// the queue: others wait for it under their contexts, and calls that do not wait say that the queue
+// is full, or empty.
 //
 // # Caveats
 //
 // [Queue.TryGet] reports an empty queue while the oldest message is still being copied in, and
-// [Queue.TryPut] a full one while the oldest is being copied out. With one producer, and one consumer, that cannot be told
-// from the truth.
+// [Queue.TryPut] a full one while the oldest is being copied out. With one producer, and one
+// consumer, that cannot be told from the truth.
 //
-// Each slot is as large as the message and 8 bytes more. All processes see the same order, but two messages
-// that are put at the same time may come in either.
+// Each slot is as large as the message and 8 bytes more. All processes see the same order, but two
+// messages that are put at the same time may come in either.
 //
 // # How the ends of a ring see each other
 //

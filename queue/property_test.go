@@ -279,3 +279,11 @@ func (m *queueModel) taskDone(t *rapid.T) {
 		m.expect(t, m.q.Join(background), nil)
 	}
 }
+
+// expectErr is wantErr for a property.
+func expectErr(t *rapid.T, what string, err, want error) {
+	t.Helper()
+	if want == nil && err != nil || !errors.Is(err, want) {
+		t.Fatalf("%s: error %v, want %v", what, err, want)
+	}
+}

@@ -6,7 +6,7 @@ import (
 	"net"
 	"strings"
 
-	"github.com/shmkit/shmkit/queue"
+	"github.com/shmkit/shmkit/queue/pipe"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -81,7 +81,7 @@ func connect(name string) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+name,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, name string) (net.Conn, error) {
-			return queue.Dial(ctx, name, queue.DialOptions{})
+			return pipe.Dial(ctx, name, pipe.DialOptions{})
 		}))
 }
 

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/shmkit/shmkit/queue"
+	"github.com/shmkit/shmkit/queue/pipe"
 )
 
 // count is what POST /words answers.
@@ -38,7 +38,7 @@ func handler() http.Handler {
 func countByHTTP(ctx context.Context, name, text string) (int, error) {
 	client := &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return queue.Dial(ctx, name, queue.DialOptions{}) // wherever the URL leads
+			return pipe.Dial(ctx, name, pipe.DialOptions{}) // wherever the URL leads
 		},
 	}}
 	defer client.CloseIdleConnections()

@@ -7,17 +7,17 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/shmkit/shmkit/queue"
+	"github.com/shmkit/shmkit/queue/pipe"
 )
 
 // serve serves both protocols until in or ctx ends.
 func serve(ctx context.Context, name string, in io.Reader, out io.Writer) error {
-	byHTTP, err := queue.Listen(httpName(name), queue.ListenOptions{})
+	byHTTP, err := pipe.Listen(httpName(name), pipe.ListenOptions{})
 	if err != nil {
 		return err
 	}
 	defer byHTTP.Close()
-	byGRPC, err := queue.Listen(grpcName(name), queue.ListenOptions{})
+	byGRPC, err := pipe.Listen(grpcName(name), pipe.ListenOptions{})
 	if err != nil {
 		return err
 	}

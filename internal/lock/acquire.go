@@ -183,12 +183,12 @@ func (a *attempt) sleep(ctx context.Context, w, ticket uint32, sure bool) {
 		n++
 	}
 	limit := a.limit(wait.BackstopOf(ctx), w, sure)
-	if table.NeedsPolling(owner) {
+	if table.Silent(owner) {
 		limit = min(limit, silentLook)
 	}
 	a.slept = true
 	wait.Park(ctx, m.closer, limit, words[:n]...)
-	table.WakeAll(live)
+	table.Spread(live)
 	crashpoint.Here("lock.woken")
 }
 

@@ -13,8 +13,7 @@ const (
 	ringSleep = "ring-sleep.pml"
 )
 
-// Messages arrive once, whole and in order. No slot is stuck. A consumer that is told of the end
-// has missed no message. No process sleeps for ever.
+// Messages come once, whole and in order; nothing is stuck; whoever is told that the end has come misses nothing; nobody sleeps for ever.
 var soundQueue = []check{
 	{model: queue, flags: "CAP=2 PRODUCERS=2 CONSUMERS=1 DEATHS=1"},
 	{model: queue, flags: "CAP=1 PRODUCERS=2 CONSUMERS=1 DEATHS=2", size: trust},
@@ -54,8 +53,7 @@ var brokenQueue = []check{
 	{model: ringSleep, flags: "BROKEN_LOOKS_BEFORE_IT_SPEAKS CLOSE", want: "!(ended)"},
 	{model: ringSleep, flags: "BROKEN_CLOSED_NO_MEMBARRIER CLOSE", want: "!(ended)"},
 	{model: ringSleep, flags: "BROKEN_DEAD_NO_MEMBARRIER CLOSE DEATHS=1 BACKSTOP", want: "!(ended)"},
-	// This is what the backstop is for.
-	{model: ringSleep, flags: "DEATHS=1 HEIR", want: stuck},
+	{model: ringSleep, flags: "DEATHS=1 HEIR", want: stuck}, // this is what the backstop is for
 }
 
 func TestQueue(t *testing.T) {
@@ -64,7 +62,7 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// Each mistake in the models is made by a check.
+// The models make no mistake that no check asks for.
 func TestQueueFlags(t *testing.T) {
 	all := ""
 	for _, c := range slices.Concat(soundQueue, brokenQueue) {

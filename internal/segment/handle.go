@@ -119,13 +119,13 @@ var (
 	attached   []*Segment
 )
 
-func register(s *Segment) {
+func enroll(s *Segment) {
 	attachedMu.Lock()
 	defer attachedMu.Unlock()
 	attached = append(attached, s)
 }
 
-func unregister(s *Segment) {
+func dismiss(s *Segment) {
 	attachedMu.Lock()
 	defer attachedMu.Unlock()
 	// Delete clears what it cuts off: nothing here may keep a closed segment mapped.

@@ -87,7 +87,7 @@ func attach(f *os.File, path string, named bool, g geometry, id Identity) (*Segm
 		memory.Unmap()
 		return nil, err
 	}
-	register(s)
+	enroll(s)
 	return s, nil
 }
 
