@@ -45,7 +45,6 @@ var unmended = []string{
 	"internal/lock/semaphore",
 	"internal/lock/waitgroup",
 	"internal/mapping",
-	"internal/model",
 	"internal/notice",
 	"internal/process",
 	"internal/proctab",

@@ -61,7 +61,7 @@ type worker struct {
 func newWorker(t *table, config workerConfig, me proctab.Owner) *worker {
 	w := &worker{table: t, config: config, record: &t.records[config.Number], me: me, ended: make(chan struct{})}
 	w.base, w.stop = context.WithCancelCause(context.Background())
-	w.taking, w.last = context.WithCancel(wait.Patient(w.base)) // when a worker dies with a wake-up, the parent sends messages again
+	w.taking, w.last = context.WithCancel(wait.WithLongSleep(w.base)) // when a worker dies with a wake-up, the parent sends messages again
 	w.working, w.rest = context.WithCancel(w.base)
 	w.began = time.Now()
 	return w
@@ -221,7 +221,7 @@ func (w *worker) heed() {
 		if order&orderRetire != 0 {
 			w.end(stageRetired) // the task that runs goes on, and can be interrupted
 		}
-		limit := wait.Longest // the parent always wakes it: else the worker ends
+		limit := wait.MaxSleep // the parent always wakes it: else the worker ends
 		if order != seen {
 			w.interrupted()
 			w.answer()

@@ -13,7 +13,7 @@ import (
 )
 
 // patient is for waits that nothing but a wake-up shall end.
-var patient = wait.Patient(background)
+var patient = wait.WithLongSleep(background)
 
 // rolePingPong answers each message of one SPSC in another, and never spins.
 var rolePingPong = proctest.Register("ping-pong", func(args []string) {

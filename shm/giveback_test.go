@@ -65,7 +65,7 @@ func TestIdleProcessGivesBack(t *testing.T) {
 		proctest.Eventually(t, time.Minute, func() bool {
 			r, err := segment.Of(seg).Check()
 			wantOK(t, err)
-			return r.Graves == 0
+			return r.Retired == 0
 		}, "the memory is free")
 	}
 	child.Send("")

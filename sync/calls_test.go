@@ -56,7 +56,7 @@ var trips = map[string]func(seg *shm.Segment, first bool) func(){
 }
 
 // endless is for waits that nothing but a wake-up shall end.
-var endless = wait.Patient(background)
+var endless = wait.WithLongSleep(background)
 
 func must2[T any](v T, err error) T {
 	must(err)

@@ -31,14 +31,14 @@ func TestWaitKeepsObject(t *testing.T) {
 				runtime.GC()
 				proctest.Stagger(2 * time.Millisecond) // for cleanups
 			}
-			if r := must1(segment.Of(seg).Check()); r.Graves != 1 {
-				t.Errorf("%d removed objects are in use, want 1", r.Graves)
+			if r := must1(segment.Of(seg).Check()); r.Retired != 1 {
+				t.Errorf("%d removed objects are in use, want 1", r.Retired)
 			}
 			cancel()
 			wantErr(t, "the wait", <-done, context.Canceled)
 			proctest.Eventually(t, hangs, func() bool {
 				runtime.GC()
-				return must1(segment.Of(seg).Check()).Graves == 0
+				return must1(segment.Of(seg).Check()).Retired == 0
 			}, "after the wait the memory should be free")
 		})
 	}

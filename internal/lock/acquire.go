@@ -183,12 +183,12 @@ func (a *attempt) sleep(ctx context.Context, w, ticket uint32, sure bool) {
 		n++
 	}
 	limit := a.limit(wait.BackstopOf(ctx), w, sure)
-	if table.Silent(owner) {
+	if table.NeedsPolling(owner) {
 		limit = min(limit, silentLook)
 	}
 	a.slept = true
 	wait.Park(ctx, m.closer, limit, words[:n]...)
-	table.Spread(live)
+	table.WakeAll(live)
 	crashpoint.Here("lock.woken")
 }
 

@@ -19,7 +19,7 @@ var (
 	background = context.Background()
 
 	// patient is for waits that nothing but a wake-up shall end: one that is lost is felt.
-	patient = wait.Patient(background)
+	patient = wait.WithLongSleep(background)
 )
 
 // Whether processes that could owe a wake-up may die.

@@ -39,7 +39,7 @@ func (w *Watch) Process(o proctab.Owner) {
 		w.words[w.n] = live
 		w.n++
 	}
-	if w.table.Silent(o) {
+	if w.table.NeedsPolling(o) {
 		w.Look(silentLook)
 	}
 }
@@ -56,7 +56,7 @@ func (w *Watch) begin(p *Party, bell futex.Word, limit time.Duration) {
 // spread passes on what the kernel has told this sleeper alone.
 func (w *Watch) spread() {
 	for i := 1; i < w.n; i++ {
-		w.table.Spread(w.words[i])
+		w.table.WakeAll(w.words[i])
 		w.words[i] = futex.Word{}
 	}
 }

@@ -3,8 +3,9 @@
  *
  * One atomic block is one access to shared memory together with the local
  * decision that follows from it. Between two blocks any other process may
- * run, and the process may die. "Mirrors f" names the Go function whose steps
- * follow: barrier.go and barrier_break.go, and EventCount.await of the event count.
+ * run, and the process may die. "Mirrors f" names the Go function that the
+ * next steps mirror: it is in barrier.go or barrier_break.go, or is
+ * EventCount.await of the event count.
  *
  * Configuration, each by -D:
  *
@@ -15,13 +16,14 @@
  *	LOOKER    a process that is no party aborts or resets it, at any time
  *	DEATHS    how many processes may be killed
  *	CANCELS   how many waits may be cancelled
- *	BACKSTOP  a sleeper may look again by itself once somebody has died
+ *	BACKSTOP  a sleeper may look again by itself after a death
  *	BROKEN_*  one mistake each, which spin must find
  *
- * The lock of those who reset is the mutex of mutex.pml, which is known to go to the next one.
- * Here to take it is one step. What sleep.pml shows of the bell is used, too: who has armed it, and looks again, sees
- * what was changed before a ring that does not wake it. A process that was killed stops at once. Not modelled are newcomers, and a
- * Reset that goes without the lock because its holder is stopped.
+ * Reset takes a lock, which is the mutex of mutex.pml. mutex.pml shows that the lock goes to the
+ * next process after a death, so taking it is one step here. sleep.pml shows that a waiter which
+ * arms the bell and looks again sees each change that came before a ring that does not wake it;
+ * this model relies on that. A killed process stops at once. Not modelled are processes that come
+ * later, and a Reset without the lock because its holder is stopped.
  */
 
 #ifndef PROCS
@@ -58,18 +60,18 @@ bool broken;
 byte seats = bit(PROCS) - 1;
 byte mu = NOBODY;
 
-/* The bell: whose ticket nobody has rung for since. */
+/* The bell: the processes whose tickets are valid, because no ring has come since. */
 byte armed;
 
-/* The kernel: who is dead, and who is queued on the bell and on each liveness word. */
+/* The kernel: the dead processes, and those queued on the bell and on each liveness word. */
 byte dead, onBell, onLive[PROCS];
 
 byte deaths, cancels, resets;
 
-/* The property speaks of these, the protocol does not. */
-byte came[GENS];        /* how many came in a generation */
-byte ended[GENS];       /* 1: tripped, 2: in pieces */
-byte sees[PROCS];       /* who had a seat when this one came */
+/* Only the properties use these, the protocol does not. */
+byte came[GENS];        /* number of arrivals in a generation */
+byte ended[GENS];       /* 1: tripped, 2: broken */
+byte sees[PROCS];       /* the processes that had a seat when this one arrived */
 
 #define isOver(g) (gen != g || broken)
 
@@ -89,7 +91,8 @@ inline next(pieces) {
 	broken = false
 }
 
-/* Mirrors EventCount.NotifyAll. Before it wakes anybody, whoever is about to sleep has lost its ticket. */
+/* Mirrors EventCount.NotifyAll. It makes the tickets of processes that are about to sleep invalid
+ * before it wakes those that sleep. */
 inline ring() {
 	if
 	:: atomic { armed -> armed = 0 };
@@ -113,9 +116,9 @@ inline breakUp(g, did) {
 	fi
 }
 
-/* Mirrors mourn. Whoever sees a death wakes all who sleep on it. */
+/* Mirrors mourn. A process that sees a death wakes all sleepers of that liveness word. */
 inline mourn(g, found, did) {
-	atomic { /* A death that comes during the look at all seats may come after it as well. */
+	atomic { /* One step looks at all seats. A death during it counts as one after it. */
 		found = false;
 		for (i : 0 .. PROCS - 1) {
 			if
@@ -293,12 +296,14 @@ wait: /* Mirrors EventCount.await, ready and watch. */
 			if
 			:: !(onBell & bit(self)) || off(0) || off(1) orThird(off(2)) -> skip
 #ifdef BACKSTOP
-			:: deaths > 0 && (isOver(g) || (seats & dead)) -> skip /* else it would see nothing new */
+			/* In other states it would see nothing new. */
+			:: deaths > 0 && (isOver(g) || (seats & dead)) -> skip
 #endif
 #if CANCELS > 0
 			:: cancels < CANCELS -> cancels++; k = 1
 #endif
-			:: timeout && !isOver(g) && !(sees[self] & dead) -> goto rests /* for one who comes no more, and lives */
+			/* It waits for a party that lives and does not come. */
+			:: timeout && !isOver(g) && !(sees[self] & dead) -> goto rests
 			fi;
 			onBell = onBell & ~bit(self);
 			for (i : 0 .. PROCS - 1) {
@@ -328,7 +333,8 @@ over: /* Mirrors outcome. */
 			:: gen == g -> did = broken
 			:: else -> did = (history >> (gen - g - 1)) & 1
 			fi;
-			/* Property: who is told that all have come is told the truth, and all are told the same. */
+			/* Property: a waiter is told that all have arrived only if they have, and all waiters
+			 * of a generation are told the same. */
 			assert(did || (came[g] == PROCS && ended[g] == 1));
 			assert(!did || ended[g] == 2);
 			if
@@ -368,7 +374,8 @@ proctype looker(byte self) {
 }
 #endif
 
-/* The kernel: kills, marks the liveness word, and in a step of its own wakes one who sleeps on it. */
+/* The kernel kills a process, marks its liveness word, and in a further step wakes one sleeper of
+ * it. */
 #if DEATHS > 0
 proctype killer() {
 	byte victim, i;

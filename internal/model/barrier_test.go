@@ -10,7 +10,8 @@ import (
 
 const barrier = "barrier.pml"
 
-// Nobody is told that all have come when they have not, and nobody waits for ever for one who is dead.
+// No waiter is told that all have arrived when they have not, and none waits for ever for a dead
+// party.
 var soundBarrier = []check{
 	{model: barrier, flags: "PROCS=2 ROUNDS=2 ACTION CANCELS=1 RESETS=1"},
 	{model: barrier, flags: "PROCS=2 ROUNDS=2 RESETS=1 LOOKER"},
@@ -32,7 +33,8 @@ var brokenBarrier = []check{
 	{model: barrier, flags: "BROKEN_RESET_ALWAYS_FORGETS PROCS=2 DEATHS=1 LOOKER", want: stuck},
 	{model: barrier, flags: "BROKEN_RESET_STALE PROCS=2 ROUNDS=2 DEATHS=1 LOOKER", want: stuck},
 	{model: barrier, flags: "BROKEN_RESET_NO_LOCK PROCS=2 ROUNDS=2 DEATHS=1 RESETS=1 LOOKER", want: stuck, size: normal},
-	{model: barrier, flags: "PROCS=2 DEATHS=1 LOOKER", want: stuck}, // this is what the backstop is for
+	// This is what the backstop is for.
+	{model: barrier, flags: "PROCS=2 DEATHS=1 LOOKER", want: stuck},
 }
 
 func TestBarrier(t *testing.T) {
@@ -41,7 +43,8 @@ func TestBarrier(t *testing.T) {
 	}
 }
 
-// A flag that the model does not know, and a mistake that no check makes, would prove nothing.
+// A check proves nothing with a flag that the model does not have, and a mistake in the model
+// proves nothing if no check makes it.
 func TestBarrierFlags(t *testing.T) {
 	text, err := os.ReadFile(barrier)
 	if err != nil {

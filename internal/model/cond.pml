@@ -1,27 +1,29 @@
 /*
- * The condition variable of internal/lock: cond.go, cond_queue.go, cond_notify.go and cond_death.go. It is about who is granted the
- * return, and what becomes of the grants of the dead. How sleepers sleep is in sleep.pml: here a ring is one step.
+ * The condition variable of internal/lock: cond.go, cond_queue.go, cond_notify.go and
+ * cond_death.go. The model is about which waiters are granted the return, and what happens to the
+ * grants of dead processes. sleep.pml shows how waiters sleep; here a ring is one step.
  *
  * One atomic block is one access to shared memory together with the local
  * decision that follows from it. Between two blocks any other process may run, and
- * each may die. "Mirrors f" names the Go function whose steps follow.
+ * each may die. "Mirrors f" names the Go function that the next steps mirror.
  *
  * Configuration, each by -D:
  *
  *	WAITERS    processes that have a seat, and wait once, one goroutine each
  *	NOTIFIERS  processes that notify
  *	SIGNALS    notifications by each of them
- *	STORM      notifiers broadcast
+ *	STORM      notifiers broadcast instead of signalling
  *	DEATHS     how many processes may be killed
  *	CANCELS    how many waits may be cancelled
  *	NEWCOMER   one more process waits, which has no seat yet
  *	BROKEN_*   one mistake each, which spin must find
  *
- * A waiter looks again by itself once somebody has died: the backstop.
+ * A waiter looks again by itself after a death: the backstop.
  *
- * Properties: as many waiters return as were notified, and one more at most for each death in the middle of a rescue; none
- * less, if one is left that could. Nobody waits for ever who was granted the return, or was there when a broadcast began, or while the
- * dead have grants.
+ * Properties: as many waiters return as were notified, and at most one more for each death in the
+ * middle of a rescue. No fewer return, as long as a waiter is left. No waiter waits for ever if it
+ * was granted the return, or waited already when a broadcast began, or while a dead process has a
+ * grant.
  */
 
 #ifndef WAITERS
@@ -49,27 +51,28 @@
 #define NOBODY 15
 #define bit(i) (1 << (i))
 
-/* Seat n: owner, counts, and whether its bell was rung since its owner went to sleep. The word is owner and counts together. */
+/* Seat n: its owner, its counts, and whether its bell was rung since the owner went to sleep. Owner
+ * and counts are one word. */
 byte owner[SEATS] = NOBODY;
 byte waiting[SEATS], granted[SEATS];
 bool rung[SEATS];
 
-byte lock = NOBODY; /* of the object: for claims and rescues */
-byte storms;        /* how many broadcasts there were */
+byte lock = NOBODY; /* the lock of the object, for claims and rescues */
+byte storms;        /* number of broadcasts so far */
 
-byte gone, done; /* processes that were killed, that are through */
-byte deaths, cancels; /* how many there still may be */
+byte gone, done; /* the processes that were killed, and those that have finished */
+byte deaths, cancels; /* deaths and cancels that may still come */
 bool died;
-byte began[SEATS];    /* how many broadcasts there were when the waiter came */
+byte began[SEATS];    /* number of broadcasts when the waiter came */
 
 #define dead(p) ((p) == NOBODY || (gone & bit(p)))
 
-/* What the properties speak of. */
+/* Only the properties use these. */
 byte notified; /* grants by notifiers */
 byte returns;  /* waiters that came back with a grant, and have the lock */
-byte dropped;  /* grants of the dead for which there was nobody */
-byte giving;   /* processes that have given a grant of the dead to another, and not taken it away yet */
-byte excess;   /* those of them that died just then */
+byte dropped;  /* grants of dead processes for which no waiter was left */
+byte giving;   /* processes that have copied a dead one's grant, and not removed the old one */
+byte excess;   /* those that died in between */
 
 #define orphan(n) (dead(owner[n]) && granted[n])
 #define orphans   (orphan(0) || orphan(1) || orphan(SEATS - 1))
@@ -131,7 +134,7 @@ end_asleep:
 #if CANCELS > 0
 			:: cancels > 0 -> cancels--; goto leave
 #endif
-			/* The backstop: it finds what nobody has rung for. */
+			/* The backstop: it finds a change that came without a ring. */
 #ifndef BROKEN_NO_RESCUE
 			:: died && orphans -> goto look
 #endif
@@ -150,7 +153,8 @@ catchUp: /* Mirrors catchUp. */
 			goto relock
 		}
 
-look: /* Mirrors rescue: it takes the lock, also that of a dead one, or leaves it to who has it. */
+look: /* Mirrors rescue: it takes the lock, free or of a dead owner, or leaves the work to its
+       * owner. */
 		atomic {
 			if
 #ifdef BROKEN_NO_LOCK
@@ -354,7 +358,7 @@ proctype kernel() {
 }
 #endif
 
-/* Nothing can happen any more, but what a waiter may do of its own accord. */
+/* No other step is possible, apart from those that a waiter may take by itself. */
 proctype judge() {
 	byte p, left;
 	timeout ->

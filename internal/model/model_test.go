@@ -10,7 +10,7 @@ import (
 
 // With these the models have no error.
 var sound = []check{
-	// Without a death, nobody needs the backstop.
+	// Without a death, no waiter needs the backstop.
 	{model: mutex, flags: "PROCS=3", size: trust},
 	{model: mutex, flags: "PROCS=3 CANCELS=1"},
 	{model: mutex, flags: "PROCS=2 ROUNDS=2 STARVE CANCELS=1"},
@@ -52,7 +52,7 @@ var sound = []check{
 	{model: proctab, flags: "PROCS=2 ROUNDS=2", size: trust},
 	{model: proctab, flags: "PROCS=3", size: normal},
 
-	// Without a death, nobody who sleeps needs the backstop.
+	// Without a death, no sleeper needs the backstop.
 	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 TRUST", size: trust},
 	{model: sleep, flags: "SLEEPERS=2 ROUNDS=3 TRUST"},
 	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 ONCE"},
@@ -69,7 +69,7 @@ var sound = []check{
 	{model: sleep, flags: "SLEEPERS=3 EVENT SWAPPED"},
 	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 NO_BARRIER"},
 
-	// With it, whoever dies, nobody sleeps for ever.
+	// With it no process sleeps for ever, after any deaths.
 	{model: sleep, flags: "SLEEPERS=2 DEATHS=2 BACKSTOP CANCELS=1"},
 	{model: sleep, flags: "SLEEPERS=2 NOTIFIERS=2 DEATHS=1 BACKSTOP", size: normal},
 	{model: sleep, flags: "SLEEPERS=3 ONCE DEATHS=2 BACKSTOP", size: normal},
@@ -88,7 +88,7 @@ var sound = []check{
 	{model: cond, flags: "WAITERS=2 NEWCOMER SIGNALS=2 CANCELS=1"},
 	{model: cond, flags: "WAITERS=2 NOTIFIERS=2 STORM DEATHS=2", size: normal},
 
-	// The semaphore: without a death, or with a single one, nobody needs the backstop.
+	// The semaphore: without a death, or with a single one, no waiter needs the backstop.
 	{model: semaphore, flags: "PROCS=2 ROUNDS=2 STARVE CANCELS=1", size: trust},
 	{model: semaphore, flags: "PROCS=2 ROUNDS=2 DEATHS=1 STARVE CANCELS=1 DAWDLE"},
 	{model: semaphore, flags: "PROCS=3 UNITS=2 DEATHS=1"},
@@ -101,11 +101,11 @@ var sound = []check{
 	{model: semaphore, flags: "PROCS=3 PLAIN STARVE DEATHS=1"},
 	{model: semaphore, flags: "PROCS=3 UNITS=2 HEAVY PLAIN STARVE CANCELS=1 DEATHS=1 DAWDLE"},
 
-	// With it, however many die, nothing is ever stuck.
+	// With it no waiter is stuck for ever, after any number of deaths.
 	{model: semaphore, flags: "PROCS=2 ROUNDS=2 DEATHS=2 BACKSTOP STARVE CANCELS=1"},
 	{model: semaphore, flags: "PROCS=3 UNITS=2 DEATHS=2 BACKSTOP", size: normal},
 
-	// The readers-writer lock: with however many deaths nobody needs the backstop.
+	// The readers-writer lock: with any number of deaths no waiter needs the backstop.
 	{model: rwmutex, flags: "WRITERS=1 READERS=1 ROUNDS=2 CANCELS=1"},
 	{model: rwmutex, flags: "WRITERS=1 READERS=2"},
 	{model: rwmutex, flags: "WRITERS=2 READERS=1 ROUNDS=2 TURNS"},
@@ -151,7 +151,7 @@ var broken = []check{
 	{model: mutex, flags: "BROKEN_RELEASING_CLEARED_LATE PROCS=2 CLOSE SIBLING", want: "(hold==0)"},
 	{model: mutex, flags: "BROKEN_CLOSED_NOT_SEEN PROCS=2 CLOSE", want: violated},
 
-	// Deaths that nobody is told of, or that nobody died.
+	// Deaths that are not reported, and reports without a death.
 	{model: mutex, flags: "BROKEN_TAKEOVER_SILENT PROCS=2 DEATHS=1 BACKSTOP", want: "!(damaged)"},
 	{model: mutex, flags: "BROKEN_SUSPECT_FORGOTTEN PROCS=2 DEATHS=1 BACKSTOP", want: "!(damaged)"},
 	{model: mutex, flags: "BROKEN_HANDED_IS_SUSPECT PROCS=2 ROUNDS=2 DEATHS=1 BACKSTOP STARVE", want: "||lost"},
@@ -180,7 +180,8 @@ var broken = []check{
 	{model: sleep, flags: "BROKEN_LOOK_EARLY SLEEPERS=1 SWAPPED", want: stuck},
 	{model: sleep, flags: "BROKEN_LEAVE_SWALLOWS_WAKE SLEEPERS=2 CANCELS=1", want: stuck},
 	{model: sleep, flags: "BROKEN_RING_ONE SLEEPERS=2 EVENT", want: stuck},
-	{model: sleep, flags: "SLEEPERS=1 DEATHS=1", want: stuck}, // this is what the backstop is for
+	// This is what the backstop is for.
+	{model: sleep, flags: "SLEEPERS=1 DEATHS=1", want: stuck},
 
 	{model: cond, flags: "BROKEN_NO_RESCUE WAITERS=2 DEATHS=1", want: "assertion violated !(", size: trust},
 	{model: cond, flags: "BROKEN_NO_CATCH_UP WAITERS=2 STORM DEATHS=1", want: "(began[p]==storms)"},
@@ -198,10 +199,11 @@ var broken = []check{
 	{model: semaphore, flags: "BROKEN_OWNER_DIED_IGNORED PROCS=2 DEATHS=1", want: violated},
 	{model: semaphore, flags: "BROKEN_RECOUNT_ADDS PROCS=2 DEATHS=2 BACKSTOP", want: violated, size: trust},
 
-	// Sleepers that nobody wakes although there are units.
+	// Sleepers that are not woken although there are units.
 	{model: semaphore, flags: "BROKEN_RELEASE_NO_RING PROCS=2", want: stuck},
 	{model: semaphore, flags: "BROKEN_CANCEL_SWALLOWS_WAKE PROCS=3 PLAIN CANCELS=1 SPARE=0", want: stuck},
-	{model: semaphore, flags: "SPARE=0 PROCS=3 PLAIN DEATHS=1", want: stuck}, // this is why a release wakes one more
+	// This is why a release wakes one more.
+	{model: semaphore, flags: "SPARE=0 PROCS=3 PLAIN DEATHS=1", want: stuck},
 	{model: semaphore, flags: "BROKEN_HOLDERS_NOT_WATCHED PROCS=2 DEATHS=1", want: stuck},
 	{model: semaphore, flags: "BROKEN_LOCK_NOT_WATCHED PROCS=2 DEATHS=1", want: stuck},
 	{model: semaphore, flags: "BROKEN_LOCK_WATCHED_FIRST PROCS=2 ROUNDS=2 DEATHS=1", want: stuck},
@@ -258,7 +260,8 @@ func (c check) name() string {
 	return name + " " + c.flags
 }
 
-// A flag that the models do not know, and a mistake that no check makes, would prove nothing.
+// A check proves nothing with a flag that the model does not have, and a mistake in a model proves
+// nothing if no check makes it.
 func TestFlags(t *testing.T) {
 	known := map[string]bool{}
 	condition := regexp.MustCompile(`(?m)^#(?:if|ifdef|ifndef|elif) .*`)

@@ -3,26 +3,27 @@
  *
  * One atomic block is one access to shared memory together with the local
  * decision that follows from it. Between two blocks any other goroutine may
- * run, and the process may die. "Mirrors f" names the Go function whose steps
- * follow. doc.go says what is checked and what is abstracted.
+ * run, and the process may die. "Mirrors f" names the Go function that the next
+ * steps mirror. doc.go says what is checked and what is abstracted.
  */
 
 #include "world.pml"
 #include "unlock.pml"
 
-/* In a waiter's copy of W: what was handed is not wanted any more. */
+/* In a waiter's copy of W: the lock was handed to a process that does not want it any more. */
 #define VOID 32
 
 #define watched (onLive[slotOf(owner(w))] & bit(self))
 #ifdef BROKEN_OWN_LIVENESS
 #define watches (owner(w) != 0)
 #else
-#define watches (owner(w) != me) /* nobody sleeps on his own liveness */
+#define watches (owner(w) != me) /* no process sleeps on its own liveness */
 #endif
 
 #define woken (!(onBell & bit(self)) || (askedG && !(onG & bit(self))) || (watches && !watched))
 
-/* A waiter that looked again without being woken would find a change; in vain it would only go back to sleep. */
+/* A waiter that looks again without being woken would find a change. Without a change it would only
+ * go back to sleep. */
 #define sawNew (W != w || isDead(owner(w)) || ((w & HANDED) && G != owner(w)))
 
 /* The end of a futex_waitv: off all queues. */
@@ -40,7 +41,8 @@ proctype leader(byte self) {
 	{
 		true;
 #ifdef REUSE
-		/* Mirrors claimAny. The newcomer that finds no slot goes away. Who had the slot has been fenced. */
+		/* Mirrors claimAny. The newcomer ends if it finds no slot. The process that had the slot
+		 * before has been fenced. */
 		if
 		:: self == NEWCOMER ->
 			atomic {
@@ -56,7 +58,8 @@ proctype leader(byte self) {
 #ifndef BROKEN_CLAIM_NO_MEMBARRIER
 			atomic { membarrier() }
 #endif
-			atomic { /* one 64-bit CAS; a dying claimer is covered by the pending entry of the robust list */
+			/* One 64-bit CAS. The pending entry of the robust list covers a claimer that dies. */
+			atomic {
 				live[w] = ALIVE;
 				epoch[w] = 1;
 				newSlot = w + 1;
@@ -67,7 +70,7 @@ proctype leader(byte self) {
 		fi;
 #endif
 
-lock: /* Mirrors Lock. Whether it is closing may change between the look and the CAS. */
+lock: /* Mirrors Lock. Close may begin between the look and the CAS. */
 		atomic {
 			if
 			:: closing -> goto released
@@ -167,7 +170,8 @@ look: /* Mirrors look, thorough, with vacant and forfeited. */
 			:: owner(w) != 0 && owner(w) != me -> goto ownerAlive
 			fi
 		}
-ownerAlive: /* Mirrors Dead: a process that is gone is fenced; who claimed its slot has done so before. */
+ownerAlive: /* Mirrors Dead: a dead process is fenced. If its slot was claimed, the claimer did
+             * that. */
 		atomic {
 			if
 			:: isDead(owner(w)) && epoch[slotOf(owner(w))] != epochOf(owner(w)) -> goto ringAll
@@ -191,7 +195,8 @@ fenceDead:
 			fi
 		}
 #endif
-ringAll: /* before the CAS, so that each sleeps again on the liveness of the new owner, however soon that dies too */
+ringAll: /* It comes before the CAS, so that each waiter sleeps again on the liveness of the new
+          * owner, which may die at once. */
 		atomic {
 			if
 			:: w & HANDED -> next = me /* it never held the lock */
@@ -213,7 +218,7 @@ ringAll: /* before the CAS, so that each sleeps again on the liveness of the new
 #endif
 		}
 #ifdef REPORT
-report: /* Mirrors refuses, of a locker that cannot repair. Property: it reports a death that there was. */
+report: /* Mirrors refuses, for a locker that cannot repair. Property: an owner has died. */
 		atomic {
 			if
 			:: W == w -> assert(lost); all = true; goto leaves
@@ -255,7 +260,8 @@ take: /* Mirrors take. */
 			:: W == (w & ~VOID) ->
 #endif
 				if
-				:: w & VOID -> own(0) /* an offer that was void: made or not since, the addressee just waits on */
+				/* The offer was void. If a new one was made since, its addressee waits on. */
+				:: w & VOID -> own(0)
 				:: else -> own(w)
 				fi;
 				W = next;
@@ -274,7 +280,7 @@ withdraw: /* Mirrors withdraw. */
 			fi;
 			goto entered
 		}
-entered: /* Mirrors entered: looks once more whether it is closing, now that it owns the word. */
+entered: /* Mirrors entered: as the owner of the word it checks again whether Close has begun. */
 		atomic {
 			slept = false;
 			clearReleasing();
@@ -303,7 +309,7 @@ markConsistent: /* Mirrors TryMarkConsistent. */
 			fi;
 			goto unlock
 		}
-cancel: /* the context of some ends before the sleep */
+cancel: /* a context may end before the sleep */
 #if CANCELS > 0
 		if
 		:: atomic { cancels < CANCELS -> cancels++; goto leaves }
@@ -524,7 +530,8 @@ proctype bystander() {
 	if
 	:: atomic { live[0] == ALIVE -> onLive[0] = onLive[0] | bit(self) }
 		if
-		:: atomic { live[0] == ALIVE -> onLive[0] = onLive[0] & ~bit(self) } /* got the other lock */
+		/* It got the other lock. */
+		:: atomic { live[0] == ALIVE -> onLive[0] = onLive[0] & ~bit(self) }
 		:: !(onLive[0] & bit(self)) -> onLive[0] = 0
 		fi
 	:: live[0] != ALIVE
@@ -533,7 +540,8 @@ proctype bystander() {
 #endif
 
 #ifdef CLOSE
-/* Mirrors Close of a segment, Held and Detach, for process 0. What it still owns is orphaned. */
+/* Mirrors Close of a segment, Held and Detach, for process 0. A lock that it still owns is
+ * orphaned. */
 proctype closer() {
 	{
 		closed = true;

@@ -1,9 +1,9 @@
 /*
  * One slot of the process table of internal/proctab, and the robust lists of
  * the processes that claim and leave it, each in a PID namespace of its own:
- * all keepers have the same thread id, so the kernel cannot tell whose word it
- * finds. Checked: the kernel never marks a living process as dead, and a slot
- * whose process died is never left as alive.
+ * all keepers have the same thread id, so the kernel cannot tell to which
+ * process the word in a slot belongs. Checked: the kernel never marks a living
+ * process as dead, and the slot of a dead process is never left as alive.
  *
  *	PROCS     processes, 2 or 3
  *	ROUNDS    attachments of each
@@ -26,13 +26,13 @@
 /* The slot: the liveness word, and the epoch in the other half of the 64 bits. */
 byte live, epoch;
 
-/* What the kernel keeps of each process: its robust list, and who has the file locked. */
+/* The kernel: the robust list of each process, and the process that has the file locked. */
 bool listed[PROCS], pending[PROCS];
 byte fileLock = NOBODY;
 
 bool gone[PROCS];
 
-/* What the properties speak of: whose slot it is. */
+/* Only the properties use it: the process that has the slot. */
 byte occupant = NOBODY;
 
 #ifdef BROKEN_NO_FILE_LOCK

@@ -1,11 +1,13 @@
 /*
- * The slot protocol of queue.Queue: any number of producers and consumers, each of which may be killed between any
- * two accesses to shared memory. ring.go, producer.go, consumer.go and queue_full.go.
+ * The slot protocol of queue.Queue: any number of producers and consumers, each of which may be
+ * killed between any two accesses to shared memory. It mirrors ring.go, producer.go, consumer.go
+ * and queue_full.go.
  *
- * One atomic block is one access to shared memory together with the local decision that follows from it. "Mirrors f"
- * names the Go function whose steps follow. What ends a claim is a plain store: it goes through a store buffer, which drains late,
- * at the next locked instruction of its process, or at a membarrier of somebody else. Hints move on where a lap ends, as they do in
- * the code where a lap is short.
+ * One atomic block is one access to shared memory together with the local decision that follows
+ * from it. "Mirrors f" names the Go function that the next steps mirror. A claim ends with a plain
+ * store, which goes through a store buffer. The buffer drains late: at the next locked instruction
+ * of its process, or at a membarrier of another process. Hints move on at the end of each lap, as
+ * they do in the code where a lap is short.
  *
  * Configuration, each by -D:
  *
@@ -13,12 +15,13 @@
  *	PRODUCERS  processes that put, ROUNDS messages each; one that finds no room gives the message up
  *	CONSUMERS  processes that get, ROUNDS times each
  *	DEATHS     how many of them may be killed
- *	CLOSE      somebody closes the queue
+ *	CLOSE      a process closes the queue
  *	DROP       producers that find no room drop the oldest message
  *	LAPS       how many laps a hint may be behind
  *	BROKEN_*   one mistake each, which spin must find
  *
- * When all are done or dead, an auditor takes what is left, and fills and drains the queue once more: nothing may be stuck.
+ * When all have finished or died, an auditor takes the messages that are left, and fills and
+ * empties the queue once more. No slot may be stuck.
  */
 
 #ifndef CAP
@@ -64,11 +67,11 @@ byte bufferSlot[ALL + 1], bufferPhase[ALL + 1], bufferLap[ALL + 1];
 bool gone[ALL + 1];
 byte deaths, over;
 
-/* What the properties speak of: messages that are in memory, those that were claimed by a consumer, the last position that was. */
+/* Only the properties use these: the messages in memory, and those that consumers have claimed. */
 #define MESSAGES (PRODUCERS * ROUNDS + CAP + 1)
 bool published[MESSAGES + 1], taken[MESSAGES + 1];
-byte claims; /* the position that is claimed next by a consumer, at least */
-bool ended;  /* somebody has been told that nothing will come any more */
+byte claims; /* the lowest position that a consumer may claim next */
+bool ended;  /* a consumer was told that no message will come any more */
 
 #define OK      0
 #define NO_ROOM 1
@@ -100,7 +103,7 @@ inline drain(i) {
 	fi
 }
 
-/* Table.Dead: when it is true, what the dead one has stored is in memory. */
+/* Mirrors Table.Dead: when it is true, all stores of the dead process are in memory. */
 inline look(o) {
 	dead = false;
 	if
@@ -174,7 +177,7 @@ inline abandon() {
 	fi
 }
 
-/* The word of position p's slot; a process sees what is in its own store buffer. */
+/* The word of position p's slot. A process also sees the stores in its own buffer. */
 inline readWord() {
 	atomic {
 		s = p % CAP; l = p / CAP;
@@ -413,7 +416,7 @@ proctype consumer(byte self) {
 	}
 }
 
-/* Looks at what is left when nobody else does anything any more. */
+/* The auditor looks at the queue when no other process takes a step any more. */
 proctype auditor(byte self) {
 	byte p, s, l, wp, wo, wl, res, m, k, h, q, seenPut, seenGet;
 	short st;
@@ -472,7 +475,7 @@ proctype killer(byte i) {
 end:	atomic { deaths < DEATHS && over < ALL -> gone[i] = true; deaths++ }
 }
 
-/* A store buffer drains at any time, also that of a dead process. */
+/* A store buffer drains at any time, even after the death of its process. */
 proctype memory(byte i) {
 end:	do
 	:: atomic { buffered[i] -> drain(i) }

@@ -13,7 +13,8 @@ const (
 	ringSleep = "ring-sleep.pml"
 )
 
-// Messages come once, whole and in order; nothing is stuck; whoever is told that the end has come misses nothing; nobody sleeps for ever.
+// Messages arrive once, whole and in order. No slot is stuck. A consumer that is told of the end
+// has missed no message. No process sleeps for ever.
 var soundQueue = []check{
 	{model: queue, flags: "CAP=2 PRODUCERS=2 CONSUMERS=1 DEATHS=1"},
 	{model: queue, flags: "CAP=1 PRODUCERS=2 CONSUMERS=1 DEATHS=2", size: trust},
@@ -53,7 +54,8 @@ var brokenQueue = []check{
 	{model: ringSleep, flags: "BROKEN_LOOKS_BEFORE_IT_SPEAKS CLOSE", want: "!(ended)"},
 	{model: ringSleep, flags: "BROKEN_CLOSED_NO_MEMBARRIER CLOSE", want: "!(ended)"},
 	{model: ringSleep, flags: "BROKEN_DEAD_NO_MEMBARRIER CLOSE DEATHS=1 BACKSTOP", want: "!(ended)"},
-	{model: ringSleep, flags: "DEATHS=1 HEIR", want: stuck}, // this is what the backstop is for
+	// This is what the backstop is for.
+	{model: ringSleep, flags: "DEATHS=1 HEIR", want: stuck},
 }
 
 func TestQueue(t *testing.T) {
@@ -62,7 +64,7 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// The models make no mistake that no check asks for.
+// Each mistake in the models is made by a check.
 func TestQueueFlags(t *testing.T) {
 	all := ""
 	for _, c := range slices.Concat(soundQueue, brokenQueue) {

@@ -1,23 +1,26 @@
 /*
- * How the two ends of queue.SPSC wait for each other, and how it is closed: spsc_producer.go, spsc_consumer.go, spsc_wait.go
- * and spsc_role.go. A producer or a consumer announces that it is going to sleep, looks again and sleeps. The other end makes its
- * change with a plain store and looks for sleepers with a plain load; the membarrier of the first sleeper orders the two. Later
- * sleepers find the bell fenced and issue none: then the other end fences, and looks again.
+ * How the two ends of queue.SPSC wait for each other, and how it is closed: spsc_producer.go,
+ * spsc_consumer.go, spsc_wait.go and spsc_role.go. A producer or a consumer announces that it is
+ * going to sleep, looks again and sleeps. The other end makes its change with a plain store and
+ * looks for sleepers with a plain load; the membarrier of the first sleeper orders the two. Later
+ * sleepers find the bell fenced and issue no membarrier. Then the other end fences, and looks
+ * again.
  *
- * One atomic block is one access to shared memory together with the local decision that follows from it. Plain stores go
- * through a store buffer, in their order, and drain late. The bells are taken as they should be; sleep.pml checks them.
+ * One atomic block is one access to shared memory together with the local decision that follows
+ * from it. Plain stores go through a store buffer, in their order, and drain late. The bells are
+ * taken to be right; sleep.pml checks them.
  *
  * Configuration, each by -D:
  *
  *	TOTAL     messages, through a queue that has room for one
- *	CLOSE     somebody closes the queue at any moment
+ *	CLOSE     a process closes the queue at any moment
  *	DEATHS    1: the producer may be killed at any step
- *	HEIR      another process takes its role over then
+ *	HEIR      another process takes its role over after that
  *	BACKSTOP  a sleeper may look again by itself after a death
  *	BROKEN_*  one mistake each, which spin must find
  *
- * Checked: messages come in their order, each once; who was told that the queue is closed and empty misses nothing; nobody sleeps
- * for ever.
+ * Checked: messages arrive in their order, each once. A consumer that is told that the queue is
+ * closed and empty has missed no message. No process sleeps for ever.
  */
 
 #ifndef TOTAL
@@ -37,10 +40,10 @@ bool closed;
 bool begunLate[2], tailLate[2], readLate;
 byte begunValue[2], tailValue[2], readValue;
 
-/* The bells: somebody sleeps, or is about to. */
+/* The bells: armed while an end sleeps, or is about to. */
 bool awaitMessage, awaitRoom;
 
-/* Changes fence, and it is known that they do; see sleep.pml. */
+/* The bell is fenced: each change executes a fence, and sleepers rely on it; see sleep.pml. */
 bool strictMessage, strictRoom, fencedMessage, fencedRoom;
 
 bool gone[2], ended;
@@ -82,7 +85,8 @@ inline membarrier() {
 	drainProducer(0); drainProducer(1); drainConsumer()
 }
 
-/* Mirrors bell.look and bell.ringFrom: a plain load, and a locked instruction if somebody sleeps or may trust in one. */
+/* Mirrors bell.look and bell.ringFrom: a plain load, and a locked instruction if the other end
+ * sleeps or may rely on a fence. */
 inline tell(awaited, strictly, fenced, who) {
 	atomic {
 		if
@@ -313,7 +317,7 @@ proctype killer() {
 end:	atomic { deaths < DEATHS -> gone[0] = true; deaths++ }
 }
 
-/* Store buffers drain at any time, also that of a dead process. */
+/* Store buffers drain at any time, even after the death of the process. */
 proctype memory() {
 end:	do
 	:: atomic { begunLate[0] -> drainBegun(0) }

@@ -1,23 +1,25 @@
 /*
- * The readers-writer lock: seats, bars, turns, taking over from the dead. It mirrors
- * internal/lock/rwmutex_*.go; comments name the functions. Each atomic block is one access to shared memory, and
- * a process may be killed between any two.
+ * The readers-writer lock: the seats of processes, the bars that writers put up in them, turns, and
+ * taking over from dead processes. It mirrors internal/lock/rwmutex_*.go; comments name the
+ * functions. Each atomic block is one access to shared memory, and a process may be killed between
+ * any two.
  *
- * The lock writers, which is the mutex of mutex.pml, is taken in one step here, and whoever waits for it sleeps
- * until it can have it. The event counts, which sleep.pml checks, are a set of those who have armed them, and a
- * ring empties it.
+ * Writers exclude each other by a lock, "writers". It is the mutex of mutex.pml. Here it is taken
+ * in one step, and a process that waits for it sleeps until it can have it. The event counts are
+ * checked by sleep.pml. Here each is the set of processes that have armed it, and a ring empties
+ * the set.
  *
  * Configuration, each by -D:
  *
  *	WRITERS  processes that write, one goroutine each: the first ones
- *	READERS  processes that read, one goroutine each, which leads those who wait: the others
- *	SIBLING  the first reading process has one goroutine more, on the fast path and TryRLock only
+ *	READERS  processes that read: the others; each has one goroutine, the leader of its waiters
+ *	SIBLING  the first reading process has one more goroutine, for the fast path and TryRLock only
  *	ROUNDS   how often each goroutine locks
  *	DEATHS   how many processes may be killed
  *	CANCELS  how many waits may be cancelled
- *	REPAIR   readers have a Repair function; those that have none report a death
- *	TURNS    no turn is lost because the machine is slow: a reader waits for one writer only
- *	REPORT   writers may have none, and leave a lock that waits for repair as it is
+ *	REPAIR   readers have a Repair function; without it they report a death
+ *	TURNS    no turn is lost because of a slow machine: a reader waits for one writer only
+ *	REPORT   writers may have no Repair function, and leave a lock that waits for repair as it is
  *	BROKEN_* one mistake each, which spin must find
  */
 
@@ -52,23 +54,24 @@ byte W, state;
 bool barred[PROCS], waits[PROCS]; /* the seats; each is one word with its count */
 byte count[PROCS];
 bool drained; /* a writer has armed it */
-byte opened;  /* readers who have armed it */
+byte opened;  /* the readers that have armed it */
 
-/* Of each process: its leader waits, and another has let it in. */
+/* For each process: its leader waits, and another process has let it in. */
 bool waiting[PROCS], admitted[PROCS];
 
 byte dead, deaths, cancels, done;
 #define isDead(p)    (dead & bit(p))
 #define isForsaken() (owner(W) == 0 || isDead(owner(W) - 1))
-#define left         (W == SUSPECT || owner(W) != 0 && isDead(owner(W) - 1)) /* by a dead owner, not repaired */
+/* A dead owner has left the lock, and no process has repaired it. */
+#define left         (W == SUSPECT || owner(W) != 0 && isDead(owner(W) - 1))
 
-/* What the properties speak of. The protocol never reads these. */
-byte writing; /* the process inside to write, from 1 */
-byte reading; /* goroutines inside to read */
-bool lost;    /* a writer died while the state was owned, and nobody has repaired since */
+/* Only the properties use these. The protocol never reads them. */
+byte writing; /* the process that has the lock for writing, from 1 */
+byte reading; /* number of goroutines that have it for reading */
+bool lost;    /* a writer died while the state was owned, and no repair has come since */
 bool damaged; /* the same, and its Lock had returned */
 #ifdef TURNS
-byte passed[PROCS]; /* writers who got in while this process waited for its turn */
+byte passed[PROCS]; /* number of writers that got the lock while this process waited for its turn */
 #endif
 
 inline enterWrite(isTold) {
@@ -92,7 +95,7 @@ inline enterRead(g) {
 	reading = reading | bit(g)
 }
 
-/* Seats of the dead count nothing: isDead. */
+/* The seat of a dead process does not count: isDead. */
 inline bury(p) { count[p] = 0; waits[p] = false; barred[p] = false }
 
 /* Mirrors open. The writer leaves with the store of the state. */
@@ -164,7 +167,8 @@ inline shut() {
 	od
 }
 
-/* Somebody it waits for has died, or changed what it looks at, as far as a sleeper learns of it. */
+/* A process that this one waits for has died, or has changed a word that this one looks at. Only
+ * events that wake a sleeper count. */
 #define counts(p) (count[p] > 0 || (waits[p] && !barred[p]))
 
 proctype writer(byte p) {
@@ -246,8 +250,9 @@ inside:
 		if
 		:: told ->
 			if
-			:: atomic { W = me; told = false; lost = false; damaged = false } /* repaired, marked consistent */
-			:: atomic { W = SUSPECT; writing = 0; told = false }; /* unlocked without repair */
+			/* It repairs the state and marks it consistent, or unlocks without a repair. */
+			:: atomic { W = me; told = false; lost = false; damaged = false }
+			:: atomic { W = SUSPECT; writing = 0; told = false };
 				atomic { opened = 0; goto released }
 			fi
 		:: else
@@ -271,7 +276,7 @@ through:
 	}
 }
 
-/* Mirrors left: who makes the count 0 behind a bar tells the writer. */
+/* Mirrors left: the reader that makes the count of a barred seat 0 tells the writer. */
 inline uncount(p) {
 	atomic {
 		count[p]--;
@@ -288,7 +293,7 @@ inline uncount(p) {
 #endif
 }
 
-/* Mirrors enter, for a seat that is open: n readers, and who waits in this process. */
+/* Mirrors enter, for a seat that is open: it lets in n readers, and the waiters of this process. */
 inline enter(n) {
 	count[p] = count[p] + n + waiting[p];
 	admitted[p] = admitted[p] || waiting[p];
@@ -361,7 +366,7 @@ inherit:
 		atomic { enter(1); enterRead(p) };
 		atomic { W = 0; goto tell };
 
-look: /* Mirrors look, of the one who leads. */
+look: /* Mirrors look, for the leader. */
 		atomic {
 			if
 #ifndef BROKEN_LEADER_NOT_TOLD
@@ -469,7 +474,7 @@ released:
 #if DEATHS > 0
 #define canDie(p) (deaths < DEATHS && !isDead(p) && !(done & bit(p)))
 
-/* A process is killed. Who sleeps on its life learns of it. */
+/* A process is killed. The sleepers of its liveness word wake up. */
 proctype kernel() {
 	byte p;
 end:

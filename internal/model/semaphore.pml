@@ -3,9 +3,9 @@
  *
  * One atomic block is one access to shared memory together with the local
  * decision that follows from it. Between two blocks any other process may
- * run, and the process may die. "Mirrors f" names the Go function whose steps
- * follow: semaphore.go, semaphore_wait.go, semaphore_turn.go, semaphore_owned.go,
- * tally.go, and EventCount.Await and bell of the event count.
+ * run, and the process may die. "Mirrors f" names the Go function that the next
+ * steps mirror. It is in semaphore.go, semaphore_wait.go, semaphore_turn.go,
+ * semaphore_owned.go or tally.go, or is EventCount.Await or a method of bell.
  *
  * Configuration, each by -D:
  *
@@ -13,19 +13,21 @@
  *	UNITS     how many units there are
  *	ROUNDS    how often each acquires and releases
  *	HEAVY     process 0 wants all units at once; the others want one
- *	PLAIN     no undo: who dies with units, or before it rings for what it released, takes them along. So only those die who do not
+ *	PLAIN     no undo: units of a dead process are lost, and so is a ring that it still owed. So only
+	          processes without units and without a ring to come may die
  *	DEATHS    how many processes may be killed
  *	CANCELS   how many waits may be cancelled
- *	SPARE     how many sleepers more than units a release wakes; 1, or 0
+ *	SPARE     a release wakes so many sleepers more than it releases units: 1, or 0
  *	STARVE    waiters may take the turn at any time
- *	DAWDLE    others may end the turn of one that lives
- *	BACKSTOP  a sleeper may look again by itself once somebody has died
+ *	DAWDLE    others may end the turn of a living process
+ *	BACKSTOP  a sleeper may look again by itself after a death
  *	BROKEN_*  one mistake each, which spin must find
  *
- * The lock of the tally is the mutex of mutex.pml, which is known to go to the next one
- * and to tell of a death. Here to take it is one step. What is known of the bell from there is used, too: the change
- * and the look at the bell are locked instructions, so no membarrier is needed. A process that
- * was killed stops at once: see LATE in world.pml for those that run on.
+ * The lock of the tally, which has the undo counts, is the mutex of mutex.pml. mutex.pml shows that
+ * the lock goes to the next process after a death, and that this process is told. So taking it is
+ * one step here. The change and the look at the bell are locked instructions, so that no membarrier
+ * is needed. A killed process stops at once; world.pml has processes that run on for a while
+ * (LATE).
  */
 
 #ifndef PROCS
@@ -56,7 +58,7 @@
 /* Shared memory. */
 byte available = UNITS; /* free */
 byte seat[PROCS];
-byte mu = NOBODY;       /* who has the lock of the tally */
+byte mu = NOBODY;       /* the owner of the tally's lock */
 byte turn = NOBODY;
 bool heavy;
 
@@ -66,12 +68,12 @@ bool heavy;
 bool armed;
 byte current = NOBODY;
 
-/* The kernel: who is dead, and who is queued on the bell and on each liveness word. */
+/* The kernel: the dead processes, and those queued on the bell and on each liveness word. */
 byte dead, onBell, onLive[PROCS];
 
 byte deaths, cancels, finished;
-byte has[PROCS]; /* the property speaks of it, the protocol does not */
-byte ringing;    /* those who have released, and not rung yet */
+byte has[PROCS]; /* units of each process; only the properties use it */
+byte ringing;    /* the processes that have released units, and not rung yet */
 
 #if PROCS > 2
 #define third(x)    + x
@@ -95,7 +97,7 @@ byte ringing;    /* those who have released, and not rung yet */
 #define elsewhere (turn != NOBODY && turn != self && !isDead(turn))
 #endif
 
-/* FUTEX_WAKE of one: any of the queue, for the order is nobody's promise. */
+/* FUTEX_WAKE of one: any sleeper of the queue, as the kernel promises no order. */
 inline wakeOne(queue) {
 	if
 	:: queue & bit(0) -> queue = queue & ~bit(0)
@@ -120,7 +122,8 @@ inline ring(k) {
 			od }
 		fi;
 		if
-		:: atomic { k > 0 && current == ringer(self) -> armed = false } /* fewer were woken than were to be */
+		/* Fewer sleepers were there than were to be woken. */
+		:: atomic { k > 0 && current == ringer(self) -> armed = false }
 		:: atomic { k == 0 || current != ringer(self) -> skip }
 		fi
 	:: atomic { !armed -> skip }
@@ -140,7 +143,7 @@ inline endTurn() {
 	fi
 }
 
-/* Property: what is free is what the seats leave. */
+/* Property: the free units are those that no seat has. */
 inline unlock() {
 #ifndef PLAIN
 	assert(available == UNITS - seats);
@@ -148,7 +151,7 @@ inline unlock() {
 	mu = NOBODY
 }
 
-/* Property: nobody has what another has, too. */
+/* Property: no two processes have the same unit. */
 inline have() {
 	has[self] = n;
 	assert(all <= UNITS)
@@ -211,7 +214,7 @@ lacks: /* Mirrors isStale. */
 		od;
 		atomic { i = 0; goto cannot }
 
-lock: /* Mirrors tally.lock. Whoever sees a death wakes all who sleep on it. */
+lock: /* Mirrors tally.lock. A process that sees a death wakes all sleepers of that word. */
 		if
 		:: atomic { mu == NOBODY -> mu = self; goto locked }
 		:: atomic { mu != NOBODY && isDead(mu) ->
@@ -351,7 +354,8 @@ sleepOn: /* Mirrors acquisition.watch. */
 			if
 			:: !(onBell & bit(self)) || off(0) || off(1) orThird(off(2)) -> skip
 #ifdef BACKSTOP
-			:: deaths > 0 && (available >= n || someLost || (mu != NOBODY && isDead(mu))) -> skip /* else it would see nothing new */
+			/* In other states it would see nothing new. */
+			:: deaths > 0 && (available >= n || someLost || (mu != NOBODY && isDead(mu))) -> skip
 #endif
 #if CANCELS > 0
 			:: cancels < CANCELS -> cancels++; k = 1
@@ -441,8 +445,8 @@ next:
 #endif
 #define canDie(p) (deaths < DEATHS && !isDead(p) && !(finished & bit(p)) && mayDie(p))
 
-/* A process is killed. The kernel marks its liveness word, and then wakes one sleeper of it. Until its threads are gone
- * they are in the queues and may swallow a wake-up, this one too. */
+/* A process is killed. The kernel marks its liveness word, and then wakes one sleeper of it. Until
+ * its threads are gone they are in the queues and may swallow a wake-up, this one too. */
 proctype kernel() {
 	byte p;
 end:

@@ -1,35 +1,37 @@
 /*
- * How goroutines of internal/lock sleep until something has changed, and how they are woken: bell.go and
- * eventcount.go, without a lock around them. Sleepers wait for units, notifiers bring them.
+ * How goroutines sleep until a change, and how they are woken: bell.go and eventcount.go of
+ * internal/lock, without a lock around them. Sleepers wait for units, notifiers bring them.
  *
  * One atomic block is one access to shared memory together with the local
  * decision that follows from it. Between two blocks any other process may run, and
- * each may die. "Mirrors f" names the Go function whose steps follow.
+ * each may die. "Mirrors f" names the Go function that the next steps mirror.
  *
- * A notifier makes its change with a plain store, which goes through a store buffer and drains late, and then looks at
- * the bell with a plain load. A sleeper's membarrier drains all buffers; where the bell is fenced, it issues none, and
- * notifiers make up for it with a locked instruction on the bell.
+ * A notifier makes its change with a plain store, which goes through a store buffer and drains
+ * late, and then looks at the bell with a plain load. A sleeper's membarrier drains all buffers.
+ * Where the bell is fenced, the sleeper issues no membarrier, and notifiers execute a locked
+ * instruction on the bell instead.
  *
  * Configuration, each by -D:
  *
  *	SLEEPERS   processes that sleep, one leader each
  *	NOTIFIERS  processes that bring units, each into a place of its own
  *	ROUNDS     units that each notifier brings
- *	ONCE       a sleeper takes one unit and leaves; otherwise it goes on for as long as there are any to come
+ *	ONCE       a sleeper takes one unit and leaves; otherwise it goes on until none can come any more
  *	SWAPPED    every change is a locked instruction, and sleepers ask for nothing
  *	NO_BARRIER the kernel refuses membarriers: every look at the bell is a locked instruction
- *	TRUST      checked besides: no change that found the bell quiet is still on its way when a sleeper trusts that it is fenced
- *	EVENT      what was brought stays, for all to see, and all are woken: event.go, and Broadcast
+ *	TRUST      a further check: when a sleeper relies on a fenced bell, no change that found the bell
+	           quiet is still on its way to memory
+	EVENT      a unit stays for all to see, and all sleepers are woken, as in event.go and Broadcast
  *	DEATHS     how many processes may be killed
  *	CANCELS    how many waits may be cancelled
- *	BACKSTOP   a sleeper may look again by itself once somebody has died
+ *	BACKSTOP   a sleeper may look again by itself after a death
  *	BROKEN_*   one mistake each, which spin must find
  *
- * Loads are satisfied in their order. With BROKEN_LOOK_EARLY the second look is not: an unordered load may be satisfied at any
- * moment between the first look and its turn.
+ * Loads are satisfied in their order. With BROKEN_LOOK_EARLY the second look is not: it is a load
+ * without an order, which may be satisfied at any moment between the first look and its turn.
  *
- * Property: when nothing can happen any more, nobody sleeps while there is a unit. Otherwise the
- * sleeper is in an invalid end state.
+ * Property: when no step is possible any more, no process sleeps while there is a unit. Otherwise
+ * the sleeper is in an invalid end state.
  */
 
 #ifndef SLEEPERS
@@ -52,12 +54,12 @@
 #define bit(i)    (1 << (i))
 #define place(i)  ((i) - SLEEPERS) /* of notifier i */
 
-/* What is waited for: a unit in the place of a notifier, in memory, and on its way there. */
+/* Sleepers wait for a unit in the place of a notifier. It is in memory, or on its way there. */
 bool unit[NOTIFIERS], buffered[NOTIFIERS];
 
 /*
  * The bell. Every turn of it is unique, so the word equals what a process remembers of it
- * exactly while that process was the last to move it: current says who that is,
+ * exactly while that process was the last to move it. current has that process,
  * a sleeper by its ticket, or a process by its ring.
  */
 #define NONE      15
@@ -65,11 +67,12 @@ bool unit[NOTIFIERS], buffered[NOTIFIERS];
 bool armed, strictly, fenced;
 byte current = NONE;
 
-/* The sleepers that have asked for fences at the present turn: those for which a compare-and-swap of that turn works. */
+/* The sleepers that have asked for fences at the present turn. Their compare-and-swaps succeed
+ * until the turn moves on. */
 byte asked;
 #define moved(by) current = by; asked = 0 /* the turn moves on */
 
-/* The kernel: who is queued on the bell. */
+/* The kernel: the processes that are queued on the bell. */
 byte queue;
 
 byte gone;  /* killed */
@@ -120,10 +123,10 @@ inline membarrier() {
 #define anyUnit  unit[0]
 #endif
 
-/* No unit is there, and none comes any more: now it is right to sleep. */
+/* No unit is there, and none can come any more, so sleeping for ever is right. */
 #define over (!anyUnit && !onTheWay && ((done | gone) >> SLEEPERS) == bit(NOTIFIERS) - 1)
 
-/* FUTEX_WAKE of one: any of the queue, for the order is nobody's promise. */
+/* FUTEX_WAKE of one: any sleeper of the queue, as the kernel promises no order. */
 inline wakeOne() {
 	if
 	:: queue & bit(0) -> queue = queue & ~bit(0)
@@ -136,8 +139,8 @@ inline wakeOne() {
 	fi
 }
 
-/* Mirrors pass: after some changes that found nobody, how many is left open, the bell becomes quiet. It swaps the word
- * that it has seen, which is what its step before has made of it. */
+/* Mirrors pass: after any number of changes that found no sleeper, the bell becomes quiet. It swaps
+ * the word that it has seen, which is what its step before has made of it. */
 inline relaxSteps() {
 	atomic {
 #ifdef BROKEN_RELAX_STORE
@@ -175,7 +178,7 @@ ring:
 #else
 		if
 		:: queue != 0 -> wakeOne(); goto rung
-		:: else /* nobody sleeps any more */
+		:: else /* no process sleeps any more */
 		fi
 #endif
 	}
@@ -218,7 +221,7 @@ proctype sleeper(byte self) {
 #endif
 	{
 		true;
-look: /* Mirrors await, and sleep once the bell is armed: ready looks at one place after the other. */
+look: /* Mirrors await, and sleep with an armed bell: ready looks at one place after the other. */
 		atomic {
 			if
 			:: seen -> second = false; took
@@ -346,7 +349,7 @@ change:
 		:: else
 		fi;
 #ifndef EVENT
-end_full: /* whoever would take the unit before has left */
+end_full: /* the sleepers that would take the unit have left */
 		!unit[place(self)] && !buffered[place(self)];
 #endif
 #ifdef BROKEN_LOOK_FIRST
@@ -399,7 +402,7 @@ through:
 	}
 }
 
-/* The store buffers drain at some time, also those of the dead. */
+/* The store buffers drain at some time, even after the death of their process. */
 proctype memory() {
 end:
 	do

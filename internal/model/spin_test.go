@@ -26,7 +26,7 @@ type check struct {
 type costs int
 
 const (
-	trust  costs = iota - 1 // always: without these a change of what is modelled is not to be trusted
+	trust  costs = iota - 1 // always: the searches that every change of a protocol must pass
 	small                   // with SHMKIT_MODEL=small, normal or full
 	normal                  // with SHMKIT_MODEL=normal or full
 	full                    // with SHMKIT_MODEL=full only
@@ -116,7 +116,8 @@ func (c check) search(t *testing.T, spin, cc string) string {
 	}
 	command(t, dir, spin, append(args, file)...)
 
-	memory, kind, effort := "4000", "-DSAFETY", "-O0" // to optimize the verifier takes ten times as long as its search
+	// To compile the verifier with optimization takes ten times as long as its search.
+	memory, kind, effort := "4000", "-DSAFETY", "-O0"
 	if c.size == full {
 		memory, effort = "12000", "-O2"
 	}

@@ -6,7 +6,7 @@
 #ifdef CLOSE
 #define announce ANNOUNCE
 #else
-#define announce 0 /* nobody would look */
+#define announce 0 /* no process would look */
 #endif
 #ifdef BROKEN_RELEASING_CLEARED_LATE
 #define settled SETTLED
@@ -14,15 +14,15 @@
 #define settled 0
 #endif
 
-/* Why ring was called: where it goes on. */
+/* Where to go on after ring. */
 #define LEFT   0 /* at released */
 #define HANDS  1 /* at wakeStarving */
 #define TAKES  2 /* at take: it is about to take over */
 
-/* Label take is where a leader goes on that woke everybody before it takes over. */
+/* At label take a leader goes on that has woken all waiters before it takes over. */
 inline unlockSteps() {
 	true;
-unlock: /* Mirrors TryUnlock. A plain store goes to the buffer in one step with the load after it. */
+unlock: /* Mirrors TryUnlock. A plain store enters the buffer in one step with the load after it. */
 	atomic {
 		if
 		:: W == me -> goto unlockClosed
@@ -79,7 +79,7 @@ unlockSlow: /* Mirrors unlockSlow. */
 		:: else -> assert(orphan); goto released /* taken over; Go panics if it is not closing */
 		fi
 	}
-leaveSuspect: /* it was not repaired, and goes on waiting for that */
+leaveSuspect: /* the lock was not repaired, and still waits for a repair */
 	atomic {
 		flush(self);
 		if
@@ -128,7 +128,8 @@ handOver: /* G stays as it is: the offer stands while G says so. */
 		:: else -> g = 0; goto unlockSlow
 		fi
 	}
-lookAgain: /* leave clears G and then looks at W: one of the two sees the other. The void rule of lies would do alone. */
+lookAgain: /* leave clears G and then looks at W, so that one of the two sees the change of the
+            * other. The rule of lies for void offers would suffice without it. */
 	atomic {
 		after = HANDS;
 		all = false;
@@ -159,7 +160,8 @@ release:
 		fi
 	}
 
-pass: /* Mirrors bell.look and bell.lookSwapped: after some unlocks that found nobody the bell becomes quiet. */
+pass: /* Mirrors bell.look and bell.lookSwapped: after some unlocks without a waiter the bell
+       * becomes quiet. */
 	atomic {
 		flush(self);
 		w = 0;

@@ -9,14 +9,14 @@
  *	DEATHS      how many processes may be killed
  *	CANCELS     how many waits may be cancelled
  *	WAKES       sleepers woken by an unlock that hands nothing over: 1 or 2
- *	DAWDLE      a waiter may take what is handed to a living process that is slow
- *	BACKSTOP    a sleeper may look again by itself once somebody has died
+ *	DAWDLE      a waiter may take a lock that was handed to a living process, which is slow
+ *	BACKSTOP    a sleeper may look again by itself after a death
  *	SPURIOUS    a sleeper may look again by itself at any time
  *	STARVE      leaders may starve: G and HANDED are in use
  *	SIBLING     process 0 has a second goroutine, on the fast path only
  *	REUSE       processes detach at their end, and a newcomer claims a slot; PROCS at most 3
  *	CLOSE       process 0 detaches at any time
- *	BYSTANDER   somebody waits for another lock that process 0 holds
+ *	BYSTANDER   a process waits for another lock that process 0 holds
  *	LATE        threads of a dead process run on until a membarrier
  *	OWNERS_DIE  only processes that own the lock are killed
  *	BROKEN_*    one mistake each, which spin must find
@@ -83,15 +83,16 @@ byte epoch[PROCS];
 
 /*
  * The bell. Every turn of it is unique, so the word equals what a goroutine remembers of it
- * exactly while that goroutine was the last to move it: current says who that is,
- * a leader by its ticket or ringer(i) by its ring.
+ * exactly while that goroutine was the last to move it. current has that goroutine:
+ * a leader that took a ticket, or ringer(i) for one that rang.
  */
 #define NONE      15
 #define ringer(i) (8 + (i))
 bool armed, strictly, fenced;
 byte current = NONE;
 
-/* The leaders that have asked for fences at the present turn: those for which a compare-and-swap of that turn works. */
+/* The leaders that have asked for fences at the present turn. Their compare-and-swaps succeed until
+ * the turn moves on. */
 byte asked;
 #define moved(by) current = by; asked = 0 /* the turn moves on */
 
@@ -102,18 +103,18 @@ byte asked;
 #define CLEAR    1 /* releasing = 0, by a goroutine that has just locked */
 #define ANNOUNCE 2 /* releasing = 1 */
 #define RELEASE  4 /* W = 0 */
-#define SETTLED  8 /* releasing = 0, after the release: the mistake of BROKEN_RELEASING_CLEARED_LATE */
+#define SETTLED  8 /* releasing = 0, after the release: BROKEN_RELEASING_CLEARED_LATE */
 byte buffer[5];
-bool releasing; /* of process 0, whose goroutines share it */
+bool releasing; /* shared by the goroutines of process 0 */
 #define ofZero(i) ((i) == 0 || (i) == SIB)
 
-/* The kernel: who is queued on the bell, on G, and on each liveness word. */
+/* The kernel: the goroutines that are queued on the bell, on G, and on each liveness word. */
 byte onBell, onG, onLive[PROCS];
 
-/* Goroutines: killed but not stopped yet, stopped, through with their rounds. */
+/* Sets of goroutines: killed but not stopped yet; stopped; at the end of their rounds. */
 byte late, gone, done;
 
-byte deaths, cancels; /* how much of the budgets is used up */
+byte deaths, cancels; /* deaths and cancels so far */
 byte newSlot;         /* the slot of the newcomer, from 1; 0 while it has none */
 bool closed;          /* process 0: Close was called */
 bool detached;        /* process 0: and has detached */
@@ -127,10 +128,10 @@ bool detached;        /* process 0: and has detached */
 #define orphan  false
 #endif
 
-/* What the properties speak of. The protocol never reads these. */
-byte hold;     /* goroutines that own the lock */
-byte crit;     /* those of them whose Lock has returned */
-bool lost;     /* an owner died, and nobody has repaired since */
+/* Only the properties use these. The protocol never reads them. */
+byte hold;     /* number of goroutines that own the lock */
+byte crit;     /* number of owners that have returned from Lock */
+bool lost;     /* an owner died, and no repair has come since */
 bool damaged;  /* the same, and its Lock had returned */
 
 /*
@@ -141,12 +142,12 @@ inline own(from) {
 	assert(hold == 0);
 	assert(!((from) & HANDED) || isDead(owner(from)) || (owner(from) == me && self != SIB));
 	if
-	:: orphan -> lost = true /* detach was faster; entered sees that it is closing */
+	:: orphan -> lost = true /* it has detached meanwhile; entered sees that Close has begun */
 	:: else -> hold = hold | bit(self)
 	fi
 }
 
-/* Whoever has locked clears releasing, which the unlock before has left. */
+/* A goroutine that has locked clears releasing, which the previous unlock has left set. */
 inline clearReleasing() {
 #if defined(CLOSE) && !defined(BROKEN_RELEASING_CLEARED_LATE)
 	buffer[self] = buffer[self] | CLEAR
@@ -155,7 +156,7 @@ inline clearReleasing() {
 #endif
 }
 
-/* Lock returns. Properties: it owns the lock; it is told of a death if and only if there was one. */
+/* Lock returns. Properties: the caller owns the lock, and is told of a death if there was one. */
 inline enter(isTold) {
 	assert(hold == bit(self));
 	assert(isTold || !damaged);
@@ -169,7 +170,7 @@ inline leave() {
 	crit = crit & ~bit(self)
 }
 
-/* The same as consistent. Property: nothing damaged is passed on. */
+/* The same as consistent. Property: no damaged state is passed on. */
 inline leaveConsistent() {
 	if
 	:: orphan -> lost = false; damaged = false /* it still owned W, so its work is complete */
@@ -179,7 +180,7 @@ inline leaveConsistent() {
 	leave()
 }
 
-/* The oldest store of goroutine i reaches memory. Property: it frees what nobody else has locked. */
+/* The oldest store of goroutine i reaches memory. Property: it frees no lock of another owner. */
 inline drain(i) {
 	if
 	:: buffer[i] & CLEAR ->
@@ -199,7 +200,7 @@ inline drain(i) {
 	fi
 }
 
-/* All of them, in order: a locked instruction, or a membarrier. */
+/* All stores of goroutine i reach memory in order: a locked instruction, or a membarrier. */
 inline flush(i) {
 	if
 	:: buffer[i] -> drain(i); drain(i); drain(i); drain(i)
@@ -220,7 +221,7 @@ inline flushAll() {
 #endif
 }
 
-/* The goroutines in set own nothing any more: they died or their process detached. */
+/* The goroutines in set own no lock any more: they have died, or their process has detached. */
 inline disown(set) {
 	lost = lost || (hold & (set));
 	damaged = damaged || (crit & (set));
@@ -228,7 +229,7 @@ inline disown(set) {
 	crit = crit & ~(set)
 }
 
-/* Every buffer is drained, and every thread that was killed stops before it runs another instruction. */
+/* A membarrier: every buffer drains, and no killed thread executes a further instruction. */
 inline membarrier() {
 	flushAll();
 	disown(late);
@@ -236,7 +237,7 @@ inline membarrier() {
 	late = 0
 }
 
-/* FUTEX_WAKE of one: any of the queue, for the order is nobody's promise. */
+/* FUTEX_WAKE of one: any sleeper of the queue, as the kernel promises no order. */
 inline wakeOne(queue) {
 	if
 	:: queue & bit(0) -> queue = queue & ~bit(0)
@@ -269,8 +270,8 @@ inline wakeOne(queue) {
 
 /*
  * A process is killed. The kernel walks its robust list: first the word, then
- * one wake. Until its threads are gone they are in the queues and may swallow
- * a wake-up, this one too.
+ * one wake. Until its threads have ended they are in the queues and may take
+ * a wake-up, even this one.
  */
 proctype kernel() {
 	byte p, s;

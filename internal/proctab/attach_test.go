@@ -26,8 +26,8 @@ func TestModesShareATable(t *testing.T) {
 				seen[owners[i]] = true
 			}
 			for i, m := range pair {
-				if f.Silent(owners[i]) != (m == byLock || m == nothing) {
-					t.Errorf("%v: silent %t", m, f.Silent(owners[i]))
+				if f.NeedsPolling(owners[i]) != (m == byLock || m == nothing) {
+					t.Errorf("%v: silent %t", m, f.NeedsPolling(owners[i]))
 				}
 			}
 			if end == "detach" {

@@ -62,14 +62,14 @@ func (f *file) lookAt(t *testing.T, id Owner) {
 		if ok == dead || ok != (w.Addr != nil) {
 			t.Errorf("owner %#x: dead %t, liveness %t", o, dead, ok)
 		}
-		f.Spread(w)
-		f.Silent(o)
+		f.WakeAll(w)
+		f.NeedsPolling(o)
 		f.Info(o)
 		if !dead && f.Gone(o.Slot()) {
 			t.Errorf("owner %#x of slot %d is alive, and the slot is not", o, o.Slot())
 		}
 	}
-	f.Spread(futex.Word{})
+	f.WakeAll(futex.Word{})
 	f.Gone(-1)
 	f.Gone(f.Len())
 }

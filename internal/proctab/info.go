@@ -40,10 +40,10 @@ func (t *Table) Info(o Owner) (Info, bool) {
 	return i, true
 }
 
-// introduce writes down, for people, who the owner with this epoch is.
+// writeInfo writes down, for people, who the owner with this epoch is.
 //
 // Preconditions: the slot is this process's.
-func (s *slot) introduce(epoch uint32) {
+func (s *slot) writeInfo(epoch uint32) {
 	s.named.Store(0)
 	s.pid.Store(uint32(os.Getpid()))
 	s.started.Store(time.Now().UnixNano())

@@ -57,7 +57,7 @@ func (t *Table) lostLock(n int, w uint64) bool {
 	}
 	if t.slots[n].word.CompareAndSwap(w, w&^tidMask|ownerDied) { // #2 -> #3
 		crashpoint.Here("proctab.lost")
-		t.bury(n, w|ownerDied)
+		t.confirmDead(n, w|ownerDied)
 	}
 	return true
 }

@@ -122,12 +122,12 @@ func awaitDeath(t *Table, o Owner) {
 		switch {
 		case !ok:
 			return
-		case t.Silent(o):
+		case t.NeedsPolling(o):
 			wait.Park(context.Background(), c, look, w) //clock: where a death is not announced, it is looked for
 		default:
 			futex.Wait(w, -1)
 		}
-		t.Spread(w)
+		t.WakeAll(w)
 	}
 }
 

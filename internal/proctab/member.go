@@ -51,7 +51,7 @@ func (t *Table) Attach() (m *Member, crashed bool, err error) {
 		m.leave()
 		return nil, false, err
 	}
-	t.slots[m.n].introduce(m.id.epoch())
+	t.slots[m.n].writeInfo(m.id.epoch())
 	runtime.KeepAlive(t)
 	tellMissing()
 	return m, crashed, nil
@@ -86,7 +86,7 @@ func (m *Member) claimAny() (crashed bool, err error) {
 			continue
 		}
 		if w&livenessMask != 0 {
-			t.bury(n, w) // with the next epoch in the slot nobody else will
+			t.confirmDead(n, w) // with the next epoch in the slot nobody else will
 		}
 		ok, err := m.claim(n, w, busy)
 		if err != nil {

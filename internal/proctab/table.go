@@ -18,14 +18,14 @@ var ErrTooManyProcesses = errors.New("too many processes are attached")
 // A Table is this process's view of the process table of one segment. It may be
 // used by any number of goroutines.
 type Table struct {
-	slots    []slot          // in the segment
-	keep     any             // keeps the slots mapped
-	file     *os.File        // of the segment, for byte locks; immutable
-	base     int64           // offset of the first slot in the file, in bytes
-	attached atomic.Bool     // there is a Member
-	buried   []atomic.Uint32 // per slot: the epoch whose owner's threads are known to have stopped
-	checked  []atomic.Int64  // per slot: when its owner's byte lock was last looked at, in ns since the start
-	lock     *os.File        // see Lock; the member's from Attach on
+	slots     []slot          // in the segment
+	keep      any             // keeps the slots mapped
+	file      *os.File        // of the segment, for byte locks; immutable
+	base      int64           // offset of the first slot in the file, in bytes
+	attached  atomic.Bool     // there is a Member
+	confirmed []atomic.Uint32 // per slot: the epoch whose owner's threads are known to have stopped
+	checked   []atomic.Int64  // per slot: when its owner's byte lock was last looked at, in ns since the start
+	lock      *os.File        // see Lock; the member's from Attach on
 }
 
 // New views mem, which begins at offset base of file, as a process table. It keeps
@@ -33,7 +33,7 @@ type Table struct {
 func New(mem []byte, file *os.File, base int64, keep any) *Table {
 	slots := slotsIn(mem)
 	return &Table{slots: slots, keep: keep, file: file, base: base,
-		buried: make([]atomic.Uint32, len(slots)), checked: make([]atomic.Int64, len(slots))}
+		confirmed: make([]atomic.Uint32, len(slots)), checked: make([]atomic.Int64, len(slots))}
 }
 
 // Len is the number of slots.
@@ -75,17 +75,17 @@ func (t *Table) byteOf(n int) int64 { return t.base + int64(n)*SlotBytes }
 // them. The interrupts that stop them are on their way when the death is announced, and arrive within microseconds.
 const stopTime = 500 * time.Microsecond
 
-// bury makes sure, once for each death, that all threads of the process that died
+// confirmDead makes sure, once for each death, that all threads of the process that died
 // with w in slot n have stopped, and wakes all who sleep on its liveness: the kernel wakes only one.
-func (t *Table) bury(n int, w uint64) {
-	if w&ownerDied == 0 || t.buried[n].Load() == epochOf(w) {
+func (t *Table) confirmDead(n int, w uint64) {
+	if w&ownerDied == 0 || t.confirmed[n].Load() == epochOf(w) {
 		return // it detached, or lived by a byte lock, which outlives every thread
 	}
 	if w&unordered != 0 || !futex.Membarrier() {
 		time.Sleep(stopTime) // see there
 	}
 	futex.Wake(t.slots[n].liveness(), math.MaxInt32)
-	t.buried[n].Store(epochOf(w))
+	t.confirmed[n].Store(epochOf(w))
 	runtime.KeepAlive(t)
 }
 
@@ -103,12 +103,12 @@ func (t *Table) gone(n int, w uint64) bool {
 	if alive(w) {
 		return t.lockGone(n, w)
 	}
-	t.bury(n, w)
+	t.confirmDead(n, w)
 	return true
 }
 
 // Liveness returns the word to sleep on while waiting for the owner, and false
-// when the owner is dead. After a sleep on it call [Table.Spread].
+// when the owner is dead. After a sleep on it call [Table.WakeAll].
 func (t *Table) Liveness(o Owner) (w futex.Word, ok bool) {
 	if t.Dead(o) {
 		return w, false
@@ -121,15 +121,15 @@ func (t *Table) Liveness(o Owner) (w futex.Word, ok bool) {
 	return futex.Word{Addr: s.liveness(), Val: uint32(word & livenessMask)}, true
 }
 
-// Silent reports whether the owner's death wakes nobody, so that a waiter must look for itself.
-func (t *Table) Silent(o Owner) bool {
+// NeedsPolling reports whether the owner's death wakes nobody, so that a waiter must look for itself.
+func (t *Table) NeedsPolling(o Owner) bool {
 	n := o.Slot()
 	return n < len(t.slots) && t.slots[n].word.Load()&byteLocked != 0
 }
 
-// Spread passes a death on to all sleepers of the owner's liveness word: the
+// WakeAll passes a death on to all sleepers of the owner's liveness word: the
 // kernel wakes only one of them. It does nothing while the owner lives.
-func (t *Table) Spread(w futex.Word) {
+func (t *Table) WakeAll(w futex.Word) {
 	if w.Addr != nil && atomic.LoadUint32(w.Addr) != w.Val {
 		futex.Wake(w.Addr, math.MaxInt32)
 	}

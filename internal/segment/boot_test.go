@@ -74,7 +74,7 @@ func recovered(t testing.TB, s *Segment, attached int) {
 	if err := s.Reclaim(); err != nil {
 		t.Fatal(err)
 	}
-	if r := checked(t, s); r.Objects != 1 || r.Graves != 0 || r.Blocks != 0 || r.Orphans != 0 {
+	if r := checked(t, s); r.Objects != 1 || r.Retired != 0 || r.Blocks != 0 || r.Orphans != 0 {
 		t.Errorf("%+v", r)
 	}
 	n := 0
@@ -101,7 +101,7 @@ func TestOpenAfterReboot(t *testing.T) {
 	s.mu.Lock()
 	s.leave(0)
 	s.mu.Unlock()
-	if r := checked(t, s); r.Graves != 0 {
+	if r := checked(t, s); r.Retired != 0 {
 		t.Errorf("%+v: somebody seems to use what nobody has opened since", r)
 	}
 }

@@ -10,7 +10,7 @@ import (
 // A Report is what a walk through a segment found.
 type Report struct {
 	Objects  int   // live
-	Graves   int   // removed, but still in use
+	Retired  int   // removed, but still in use
 	Parts    int   // blocks of objects besides the first of each
 	Blocks   int   // that belong to a living process
 	Orphans  int   // blocks that belonged to a dead one, and are freed when space is needed
@@ -28,7 +28,7 @@ func (s *Segment) Check() (r Report, err error) { return s.CheckContext(context.
 // CheckContext is [Segment.Check] that waits for the directory until ctx ends.
 func (s *Segment) CheckContext(ctx context.Context) (r Report, err error) {
 	err = s.lockedUnder(ctx, func() error {
-		if err := s.sweep(math.MaxUint32); err != nil {
+		if err := s.reclaimRetired(math.MaxUint32); err != nil {
 			return err
 		}
 		if err := s.checkHeap(&r); err != nil {
@@ -131,7 +131,7 @@ func (s *Segment) checkDirectory(r *Report) error {
 	if err != nil {
 		return err
 	}
-	graves, err := s.countGraves()
+	retired, err := s.countRetired()
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (s *Segment) checkDirectory(r *Report) error {
 			free--
 			continue
 		case stateRemoved:
-			r.Graves++
+			r.Retired++
 		case stateLive:
 			r.Objects++
 			if err := s.checkFound(i, state); err != nil {
@@ -155,7 +155,7 @@ func (s *Segment) checkDirectory(r *Report) error {
 			return s.corrupt(fmt.Sprintf("entry %d has lost its block", i))
 		}
 	}
-	if free != 0 || graves != r.Graves || int(h.live.Load()) != r.Objects || int(h.graves.Load()) != r.Graves {
+	if free != 0 || retired != r.Retired || int(h.live.Load()) != r.Objects || int(h.retired.Load()) != r.Retired {
 		return s.corrupt("the counts of the directory are wrong")
 	}
 	return nil
@@ -171,9 +171,9 @@ func (s *Segment) countFree(used uint32) (n int, err error) {
 	return n, nil
 }
 
-// countGraves is the length of the ring of graves.
-func (s *Segment) countGraves() (n int, err error) {
-	last := headerIn(s.mem).lastGrave
+// countRetired is the length of the ring of retired objects.
+func (s *Segment) countRetired() (n int, err error) {
+	last := headerIn(s.mem).lastRetired
 	if last == 0 {
 		return 0, nil
 	}
@@ -181,7 +181,7 @@ func (s *Segment) countGraves() (n int, err error) {
 		if n++; i == 0 || i > s.usedEntries() || n > int(s.usedEntries()) || s.entry(i-1).state.Load()&stateMask != stateRemoved {
 			return 0, s.corrupt("the ring of removed objects is damaged")
 		}
-		if i = s.entry(i - 1).grave; i == last {
+		if i = s.entry(i - 1).nextRetired; i == last {
 			return n, nil
 		}
 	}

@@ -75,7 +75,7 @@ func (s *Segment) Close() error {
 	s.mu.Unlock()
 
 	held := s.awaitHeld()
-	dismiss(s)
+	unregister(s)
 	s.detached.Store(true)
 	// Goroutines that were not waited for may still write into objects: into one whose
 	// lock another process is about to take over, or whose memory is about to be reused. From here on

@@ -52,7 +52,7 @@ func TestWritesAfterCloseStayPrivate(t *testing.T) {
 		}
 	}
 	theirs = nil
-	settles(t, func() bool { return graves(t, other) == 0 }, "the memory is free")
+	settles(t, func() bool { return retired(t, other) == 0 }, "the memory is free")
 	fresh := made(t, other, "b", 10000)
 	fill(o.Payload, 0xdd)
 	for _, b := range fresh.Payload {
@@ -303,7 +303,7 @@ func TestCloseKeepsWhatItCannotLeave(t *testing.T) {
 		o := made(t, s, "another", 64)
 		child.Send("write")
 		child.Expect("written")
-		if o.Payload[0] != 0 || graves(t, s) != 1 {
+		if o.Payload[0] != 0 || retired(t, s) != 1 {
 			t.Errorf("%s: what may still be written to was reused", held)
 		}
 		child.Send("let go")
@@ -312,7 +312,7 @@ func TestCloseKeepsWhatItCannotLeave(t *testing.T) {
 			settles(t, func() bool {
 				child.Send("again")
 				child.Expect("collected")
-				return graves(t, s) == 0
+				return retired(t, s) == 0
 			}, "the process has left the segment")
 		}
 		child.Kill()

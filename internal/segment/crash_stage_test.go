@@ -70,7 +70,7 @@ func dropAll(s *Segment) {
 	}
 	s.objects.init()
 	s.mu.Unlock()
-	must(s.locked(func() error { return s.sweep(1 << 20) }))
+	must(s.locked(func() error { return s.reclaimRetired(1 << 20) }))
 }
 
 // strangers are slots that seem to belong to living processes, which have everything open.

@@ -88,8 +88,8 @@ func (s *Segment) nameIs(e *entry, name string) bool {
 	return string(s.mem[off:off+n]) == name
 }
 
-// disturb runs f, which takes chains apart, under the lock. Calls must not be nested.
-func (s *Segment) disturb(f func() error) error {
+// withOddSequence runs f, which takes chains apart, under the lock. Calls must not be nested.
+func (s *Segment) withOddSequence(f func() error) error {
 	h := headerIn(s.mem)
 	odd := h.changes.Load() | 1
 	h.changes.Store(odd)

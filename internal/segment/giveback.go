@@ -57,11 +57,11 @@ func (s *Segment) listen() {
 
 // follow gives back what no handle leads to, whenever something was removed.
 func (s *Segment) follow(seen uint32) {
-	h, ctx := headerIn(s.mem), wait.Patient(context.Background())
+	h, ctx := headerIn(s.mem), wait.WithLongSleep(context.Background())
 	for pause := givePause; !s.Closed(); {
 		h.listening.Store(1)
 		if h.removals.Load() == seen {
-			wait.ParkShared(ctx, s.party.Closer, wait.Longest, h.removalsWord(seen))
+			wait.ParkShared(ctx, s.party.Closer, wait.MaxSleep, h.removalsWord(seen))
 			continue
 		}
 		seen = h.removals.Load()
@@ -86,7 +86,7 @@ func (s *Segment) giveBack() bool {
 	}
 	gave := s.dropUnreachable()
 	if gave {
-		_ = s.locked(func() error { return s.sweep(math.MaxUint32) })
+		_ = s.locked(func() error { return s.reclaimRetired(math.MaxUint32) })
 		crashpoint.Here("giveback.swept")
 	}
 	s.closeIdle()
@@ -110,7 +110,7 @@ func (s *Segment) isForsaken() bool {
 // reports false when there is nothing that they could have.
 func (s *Segment) ask(ctx context.Context) bool {
 	h := headerIn(s.mem)
-	if h.graves.Load() == 0 {
+	if h.retired.Load() == 0 {
 		return false
 	}
 	n := h.asked.Add(1)

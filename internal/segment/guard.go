@@ -73,16 +73,16 @@ func (s *Segment) enter(ctx context.Context) error {
 func (s *Segment) withRoom(ctx context.Context, f func() error) error {
 	h := headerIn(s.mem)
 	for again := false; ; again = true {
-		graves, left := h.graves.Load(), s.left.Load()
+		retired, left := h.retired.Load(), s.left.Load()
 		err := s.lockedUnder(ctx, func() error {
-			if err := s.sweep(sweepFew); err != nil {
+			if err := s.reclaimRetired(reclaimFew); err != nil {
 				return err
 			}
 			err := f()
 			if !lacksRoom(err) {
 				return err
 			}
-			if err := s.sweep(math.MaxUint32); err != nil {
+			if err := s.reclaimRetired(math.MaxUint32); err != nil {
 				return err
 			}
 			if err := s.rebuildHeap(); err != nil { // frees blocks of the dead
@@ -94,7 +94,7 @@ func (s *Segment) withRoom(ctx context.Context, f func() error) error {
 			return err
 		}
 		s.dropUnreachable()
-		if !s.ask(ctx) && h.graves.Load() == graves && s.left.Load() == left {
+		if !s.ask(ctx) && h.retired.Load() == retired && s.left.Load() == left {
 			return err // nothing has come back, here or elsewhere, since it was full
 		}
 	}

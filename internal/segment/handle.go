@@ -119,13 +119,13 @@ var (
 	attached   []*Segment
 )
 
-func enroll(s *Segment) {
+func register(s *Segment) {
 	attachedMu.Lock()
 	defer attachedMu.Unlock()
 	attached = append(attached, s)
 }
 
-func dismiss(s *Segment) {
+func unregister(s *Segment) {
 	attachedMu.Lock()
 	defer attachedMu.Unlock()
 	// Delete clears what it cuts off: nothing here may keep a closed segment mapped.

@@ -39,9 +39,9 @@ const (
 //	272     4  used          lock holder            all        entries [0, used) have been used
 //	276     4  freeEntry     lock holder            -          1 + first entry of the free list, or 0; derived
 //	280     4  live          lock holder            people     objects; derived
-//	284     4  graves        lock holder            people     removed objects in the ring of graves; derived
+//	284     4  retired        lock holder            people     removed objects in the ring of retired objects; derived
 //	288     8  entriesReal   lock holder            all        bytes of the entries region that are reserved
-//	296     4  lastGrave     lock holder            -          1 + last entry of the ring of graves, or 0; derived
+//	296     4  lastRetired     lock holder            -          1 + last entry of the ring of retired objects, or 0; derived
 //	300     4  removals      removers               all        futex: how many removals were announced
 //	304     4  asked         who lacks room         all        futex: how many requests to give back were made
 //	308     4  listening     all                    removers   not 0: a process may sleep on removals
@@ -77,9 +77,9 @@ type header struct {
 	used        atomic.Uint32
 	freeEntry   uint32
 	live        atomic.Uint32
-	graves      atomic.Uint32
+	retired     atomic.Uint32
 	entriesReal atomic.Uint64
-	lastGrave   uint32
+	lastRetired uint32
 	removals    atomic.Uint32
 	asked       atomic.Uint32
 	listening   atomic.Uint32

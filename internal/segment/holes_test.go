@@ -23,11 +23,11 @@ func TestDamageLeadsToNoHole(t *testing.T) {
 			func(s *Segment) error { _, _, err := s.New(rawSpec("new", 8)); return err },
 		},
 		"ring": {
-			func(s *Segment) { headerIn(s.mem).lastGrave = hole },
+			func(s *Segment) { headerIn(s.mem).lastRetired = hole },
 			func(s *Segment) error { return s.Remove("a") },
 		},
 		"first of the ring": {
-			func(s *Segment) { s.entry(headerIn(s.mem).lastGrave - 1).grave = hole },
+			func(s *Segment) { s.entry(headerIn(s.mem).lastRetired - 1).nextRetired = hole },
 			func(s *Segment) error { return s.Remove("a") },
 		},
 		"chain": {
@@ -41,7 +41,7 @@ func TestDamageLeadsToNoHole(t *testing.T) {
 			made(t, s, "a", 8)
 			made(t, s, "b", 8)
 			open := made(t, other, "b", 8)
-			if err := s.Remove("b"); err != nil { // a grave, as the other has it open
+			if err := s.Remove("b"); err != nil { // it is retired: the other has it open
 				t.Fatal(err)
 			}
 			before := realBytes(t, s)

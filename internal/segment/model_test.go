@@ -225,8 +225,8 @@ func (w *world) check(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Objects != len(w.names) || r.Graves != len(w.held) || r.Blocks != len(w.blocks) || r.Orphans != 0 {
-		t.Fatalf("%+v, want %d objects, %d graves, %d blocks", r, len(w.names), len(w.held), len(w.blocks))
+	if r.Objects != len(w.names) || r.Retired != len(w.held) || r.Blocks != len(w.blocks) || r.Orphans != 0 {
+		t.Fatalf("%+v, want %d objects, %d retired, %d blocks", r, len(w.names), len(w.held), len(w.blocks))
 	}
 	for name, th := range w.names {
 		w.intact(name, th)

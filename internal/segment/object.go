@@ -233,9 +233,9 @@ func (s *Segment) RemoveContext(ctx context.Context, name string) error {
 		if err := s.unname(i, state, hashOf(name)); err != nil {
 			return err
 		}
-		return s.sweep(sweepFew)
+		return s.reclaimRetired(reclaimFew)
 	})
-	if err == nil && headerIn(s.mem).graves.Load() > 0 {
+	if err == nil && headerIn(s.mem).retired.Load() > 0 {
 		s.announce()
 	}
 	runtime.KeepAlive(s)
@@ -244,9 +244,9 @@ func (s *Segment) RemoveContext(ctx context.Context, name string) error {
 
 // unname takes a live object's name away, under the lock.
 //
-// What a death leaves behind, for rebuild: a removed entry that may still be in its chain, and may not be in the ring of graves.
+// What a death leaves behind, for rebuild: a removed entry that may still be in its chain, and may not be in the ring of retired objects.
 func (s *Segment) unname(i uint32, state uint64, hash uint32) error {
-	return s.disturb(func() error {
+	return s.withOddSequence(func() error {
 		// SYNC: users: whoever opens the object from here on sees that it was removed.
 		s.entry(i).state.Store(state&^stateMask | stateRemoved) // with this the name is free
 		crashpoint.Here("object.removed")
@@ -255,8 +255,8 @@ func (s *Segment) unname(i uint32, state uint64, hash uint32) error {
 		}
 		headerIn(s.mem).live.Add(^uint32(0))
 		crashpoint.Here("object.discounted")
-		s.bury(i)
-		crashpoint.Here("object.buried")
+		s.retire(i)
+		crashpoint.Here("object.retired")
 		return nil
 	})
 }

@@ -146,7 +146,7 @@ func (s *Segment) eachBlock(f func(off, word uint64) bool) error {
 // they do not need: it is for callers that can make room by themselves.
 func (s *Segment) TryAllocDirty(ctx context.Context, n int) (off uint64, err error) {
 	err = s.lockedUnder(ctx, func() error {
-		if err := s.sweep(sweepFew); err != nil {
+		if err := s.reclaimRetired(reclaimFew); err != nil {
 			return err
 		}
 		start, err := s.alloc(uint64(n), ownerTagOf(s.Me()), false)

@@ -10,7 +10,7 @@ import "github.com/shmkit/shmkit/internal/crashpoint"
 // that was removed), an entry that is live but in no chain, or removed but still in one, a
 // break that is one block behind, and free lists in any condition.
 func (s *Segment) rebuild() error {
-	return s.disturb(func() error {
+	return s.withOddSequence(func() error {
 		if err := s.rebuildHeap(); err != nil {
 			return err
 		}
@@ -102,15 +102,15 @@ func (s *Segment) claimed(off uint64) bool {
 }
 
 // rebuildDirectory puts every live entry into its chain, every removed one that
-// has its block into the ring of graves, and all others into the free list.
+// has its block into the ring of retired objects, and all others into the free list.
 func (s *Segment) rebuildDirectory() error {
 	h := headerIn(s.mem)
 	for i := range s.geo.maxObjects {
 		s.bucket(i).Store(0)
 	}
 	crashpoint.Here("rebuild.unchained")
-	h.freeEntry, h.lastGrave = 0, 0
-	h.graves.Store(0)
+	h.freeEntry, h.lastRetired = 0, 0
+	h.retired.Store(0)
 	crashpoint.Here("rebuild.emptied")
 	live, used := uint32(0), s.usedEntries()
 	for n := range used {
@@ -125,7 +125,7 @@ func (s *Segment) rebuildDirectory() error {
 			live++
 		case stateRemoved:
 			if s.owns(i, e.block) {
-				s.bury(i) // the next sweep looks who uses it
+				s.retire(i) // the next reclaimRetired looks whether it is in use
 			} else {
 				s.freeEntryAt(i) // its block is free already: the dead was recycling it
 			}

@@ -18,22 +18,22 @@ import (
 //	 32     8  size       creator               all       bytes of the payload
 //	 40     4  typeBytes  creator               all
 //	 44     4  payload    creator               all       where the payload begins, from the block
-//	 48     4  grave      lock holder           -         removed: 1 + next entry of the ring of graves; derived
+//	 48     4  nextRetired lock holder          -         removed: 1 + next entry of the ring; derived
 //
 // The creator writes everything before state says live.
 type entry struct {
-	_         structs.HostLayout
-	state     atomic.Uint64
-	next      atomic.Uint32
-	hash      uint32
-	kind      uint32
-	nameBytes uint32
-	block     uint64
-	size      uint64
-	typeBytes uint32
-	payload   uint32
-	grave     uint32
-	_         [12]byte
+	_           structs.HostLayout
+	state       atomic.Uint64
+	next        atomic.Uint32
+	hash        uint32
+	kind        uint32
+	nameBytes   uint32
+	block       uint64
+	size        uint64
+	typeBytes   uint32
+	payload     uint32
+	nextRetired uint32
+	_           [12]byte
 }
 
 // block starts every piece of the heap.
@@ -63,7 +63,7 @@ const (
 // The layout is ABI between processes: each line stops compiling if it moves.
 var (
 	_ = [1]struct{}{}[unsafe.Sizeof(entry{})-entryStructBytes]
-	_ = [1]struct{}{}[unsafe.Offsetof(entry{}.grave)-48]
+	_ = [1]struct{}{}[unsafe.Offsetof(entry{}.nextRetired)-48]
 	_ = [1]struct{}{}[unsafe.Sizeof(block{})-blockStructBytes]
 	_ = [1]struct{}{}[unsafe.Offsetof(block{}.prev)-blockHeaderBytes]
 )

@@ -87,7 +87,7 @@ func TestManyObjects(t *testing.T) {
 		t.Error(err)
 	}
 	kept.Payload[0] = 1
-	if r := checked(t, s); r.Objects != many-removed-1 || r.Graves != 1 {
+	if r := checked(t, s); r.Objects != many-removed-1 || r.Retired != 1 {
 		t.Errorf("%+v", r)
 	}
 }

@@ -87,7 +87,7 @@ func attach(f *os.File, path string, named bool, g geometry, id Identity) (*Segm
 		memory.Unmap()
 		return nil, err
 	}
-	enroll(s)
+	register(s)
 	return s, nil
 }
 

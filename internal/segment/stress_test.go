@@ -110,7 +110,7 @@ func TestStressWithKills(t *testing.T) {
 	if err := s.Reclaim(); err != nil {
 		t.Fatal(err)
 	}
-	if r := checked(t, s); r.Objects+r.Graves+r.Blocks+r.Orphans != 0 || headerIn(s.mem).brk.Load() != s.geo.heap {
+	if r := checked(t, s); r.Objects+r.Retired+r.Blocks+r.Orphans != 0 || headerIn(s.mem).brk.Load() != s.geo.heap {
 		t.Errorf("%+v", r)
 	}
 	t.Logf("%d kills", kills)

@@ -26,8 +26,8 @@ func settles(t testing.TB, cond func() bool, message string) {
 	}, message)
 }
 
-// graves is the number of removed objects that cannot be recycled.
-func graves(t testing.TB, s *Segment) int { return checked(t, s).Graves }
+// retired is the number of removed objects that cannot be recycled.
+func retired(t testing.TB, s *Segment) int { return checked(t, s).Retired }
 
 // fill puts b into every byte.
 func fill(mem []byte, b byte) { copy(mem, bytes.Repeat([]byte{b}, len(mem))) }
@@ -70,7 +70,7 @@ func TestRemoveWhileThisProcessHasItOpen(t *testing.T) {
 	mustStay(t, s, o.Payload)
 	runtime.KeepAlive(o)
 	o = nil
-	settles(t, func() bool { return graves(t, s) == 0 }, "the memory comes back when the last handle has gone")
+	settles(t, func() bool { return retired(t, s) == 0 }, "the memory comes back when the last handle has gone")
 }
 
 // What is opened again while its last handle is being collected stays open.
@@ -141,7 +141,7 @@ func TestRemoveWhileAnotherProcessHasItOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 			settles(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.objects.open) == 0 }, "our own handle goes")
-			if graves(t, s) != 1 {
+			if retired(t, s) != 1 {
 				t.Fatal("the memory was taken from the other process")
 			}
 			mem := s.mem[s.entry(0).block+uint64(s.entry(0).payload):][:5000]
@@ -159,7 +159,7 @@ func TestRemoveWhileAnotherProcessHasItOpen(t *testing.T) {
 				c.Line()
 				defer func() { c.Send("exit"); c.WaitOK() }()
 			}
-			settles(t, func() bool { return graves(t, s) == 0 }, "the memory comes back")
+			settles(t, func() bool { return retired(t, s) == 0 }, "the memory comes back")
 		})
 	}
 }

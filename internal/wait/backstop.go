@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// Backstop bounds every sleep but those of [Patient]. It is what a lost wake-up can cost.
+	// Backstop bounds every sleep but those of [WithLongSleep]. It is what a lost wake-up can cost.
 	Backstop = time.Second
 
-	// Longest bounds the others.
-	Longest = 30 * time.Second
+	// MaxSleep bounds the others.
+	MaxSleep = 30 * time.Second
 
 	// BackstopEnv names the environment variable that [SetBackstop] sets for the processes to come,
 	// in the form of
@@ -20,7 +20,7 @@ const (
 	BackstopEnv = "SHMKIT_BACKSTOP"
 )
 
-// replaced is what SetBackstop has put in the place of Backstop and Longest; 0: both hold.
+// replaced is what SetBackstop has put in the place of Backstop and MaxSleep; 0: both hold.
 var replaced atomic.Int64
 
 func init() {
@@ -29,7 +29,7 @@ func init() {
 	}
 }
 
-// SetBackstop puts d in the place of [Backstop] and [Longest], in this process and in those that it
+// SetBackstop puts d in the place of [Backstop] and [MaxSleep], in this process and in those that it
 // starts, until restore is called. It is for tests: under an hour, a lost wake-up is a hang, which
 // no delay hides. Sleeps that have begun keep their bound.
 func SetBackstop(d time.Duration) (restore func()) {
@@ -44,10 +44,10 @@ func SetBackstop(d time.Duration) (restore func()) {
 
 type patientKey struct{}
 
-// Patient returns a ctx for waits of which another process knows that they must go on: when a
+// WithLongSleep returns a ctx for waits of which another process knows that they must go on: when a
 // process dies that may have owed them a wake-up, or swallowed one, that process sends another.
-// Their sleeps are bounded by [Longest], so that a process with nothing to do stays asleep.
-func Patient(ctx context.Context) context.Context {
+// Their sleeps are bounded by [MaxSleep], so that a process with nothing to do stays asleep.
+func WithLongSleep(ctx context.Context) context.Context {
 	return context.WithValue(ctx, patientKey{}, true)
 }
 
@@ -67,7 +67,7 @@ func longest() time.Duration {
 	if d := replaced.Load(); d != 0 {
 		return time.Duration(d)
 	}
-	return Longest
+	return MaxSleep
 }
 
 var started = time.Now()

@@ -10,9 +10,9 @@ import (
 
 // Only a patient context has longer sleeps, and so have those made from it.
 func TestBackstopOf(t *testing.T) {
-	ctx, cancel := context.WithCancel(Patient(t.Context()))
+	ctx, cancel := context.WithCancel(WithLongSleep(t.Context()))
 	defer cancel()
-	if d, patient := BackstopOf(t.Context()), BackstopOf(ctx); d != Backstop || patient != Longest {
+	if d, patient := BackstopOf(t.Context()), BackstopOf(ctx); d != Backstop || patient != MaxSleep {
 		t.Errorf("%v, patient %v", d, patient)
 	}
 }
@@ -28,7 +28,7 @@ func TestEndOf(t *testing.T) {
 			t.Errorf("%v end after %v", limit, end.Sub(before))
 		}
 	}
-	for _, limit := range []time.Duration{Backstop, Longest} { //clock: when a sleep ends is the subject
+	for _, limit := range []time.Duration{Backstop, MaxSleep} { //clock: when a sleep ends is the subject
 		before := time.Now()
 		if end := endOf(limit); end.Before(before.Add(limit-Backstop)) || end.After(time.Now().Add(limit)) {
 			t.Errorf("%v end after %v", limit, end.Sub(before))
@@ -52,7 +52,7 @@ func TestSetBackstop(t *testing.T) {
 	outer, inner := SetBackstop(time.Hour), SetBackstop(2*time.Hour)
 	want := 2 * time.Hour
 	for _, restore := range []func(){inner, outer} {
-		if d, patient := BackstopOf(t.Context()), BackstopOf(Patient(t.Context())); d != want || patient != want || longest() != want {
+		if d, patient := BackstopOf(t.Context()), BackstopOf(WithLongSleep(t.Context())); d != want || patient != want || longest() != want {
 			t.Errorf("%v, patient %v, longest %v, want %v", d, patient, longest(), want)
 		}
 		child := proctest.Start(t, roleBackstop)

@@ -26,7 +26,7 @@ type sleeper struct {
 var sleepers = sync.Pool{New: func() any { return new(sleeper) }}
 
 // Park sleeps until a word differs from its value or is woken, ctx ends, c is
-// closed, or limit (at most [Longest]) has passed. It does not say which of them
+// closed, or limit (at most [MaxSleep]) has passed. It does not say which of them
 // it was, and may return for no reason: the caller looks at its words, at ctx and at c.
 //
 // From one to [MaxWords] words; their memory must stay mapped until Park returns.

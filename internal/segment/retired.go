@@ -6,76 +6,76 @@ import "github.com/shmkit/shmkit/internal/crashpoint"
 // which of them can be recycled costs the same however many objects there are. The
 // header leads to the last of the ring, and that to the first. It is derived from the states of the entries.
 
-// sweepFew is how many graves every operation that needs or gives memory looks at:
+// reclaimFew is how many retired every operation that needs or gives memory looks at:
 // more than one, so that the ring shrinks while objects are being removed.
-const sweepFew = 4
+const reclaimFew = 4
 
-// bury puts a removed entry last into the ring of graves, under the lock.
-func (s *Segment) bury(i uint32) {
+// retire puts a removed entry last into the ring of retired objects, under the lock.
+func (s *Segment) retire(i uint32) {
 	h := headerIn(s.mem)
 	e := s.entry(i)
-	if last := h.lastGrave; last != 0 && last <= s.usedEntries() {
+	if last := h.lastRetired; last != 0 && last <= s.usedEntries() {
 		before := s.entry(last - 1)
-		e.grave = before.grave
-		crashpoint.Here("graves.linking")
-		before.grave = i + 1
+		e.nextRetired = before.nextRetired
+		crashpoint.Here("retired.linking")
+		before.nextRetired = i + 1
 	} else {
-		e.grave = i + 1
+		e.nextRetired = i + 1
 	}
-	crashpoint.Here("graves.linked")
-	h.lastGrave = i + 1
-	crashpoint.Here("graves.counting")
-	h.graves.Add(1)
+	crashpoint.Here("retired.linked")
+	h.lastRetired = i + 1
+	crashpoint.Here("retired.counting")
+	h.retired.Add(1)
 }
 
-// sweep looks at the first graves, most of them at most, and recycles those that
+// reclaimRetired looks at the first retired objects, most of them at most, and recycles those that
 // nobody uses any more, under the lock. The others go to the end of the ring.
-func (s *Segment) sweep(most uint32) error {
+func (s *Segment) reclaimRetired(most uint32) error {
 	h := headerIn(s.mem)
-	for range min(most, h.graves.Load(), s.geo.maxObjects) {
-		first, last, err := s.firstGrave()
+	for range min(most, h.retired.Load(), s.geo.maxObjects) {
+		first, last, err := s.firstRetired()
 		if err != nil {
 			return err
 		}
 		if s.used(first) {
-			h.lastGrave = first + 1
-			crashpoint.Here("graves.turned")
+			h.lastRetired = first + 1
+			crashpoint.Here("retired.turned")
 			continue
 		}
 		if last == first+1 {
-			h.lastGrave = 0
+			h.lastRetired = 0
 		} else {
-			s.entry(last - 1).grave = s.entry(first).grave
+			s.entry(last - 1).nextRetired = s.entry(first).nextRetired
 		}
-		crashpoint.Here("graves.unlinking")
-		h.graves.Add(^uint32(0))
-		crashpoint.Here("graves.unlinked")
-		if err := s.recycle(first); err != nil {
+		crashpoint.Here("retired.unlinking")
+		h.retired.Add(^uint32(0))
+		crashpoint.Here("retired.unlinked")
+		if err := s.freeRetired(first); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// firstGrave returns the entry that has been in the ring for longest, and 1 + the last entry of the ring.
-func (s *Segment) firstGrave() (first, last uint32, err error) {
-	last = headerIn(s.mem).lastGrave
+// firstRetired returns the entry that has been in the ring for longest, and 1 + the last entry of the ring.
+func (s *Segment) firstRetired() (first, last uint32, err error) {
+	last = headerIn(s.mem).lastRetired
 	if last == 0 || last > s.usedEntries() {
 		return 0, 0, s.corrupt("the ring of removed objects is damaged")
 	}
-	first = s.entry(last - 1).grave
+	first = s.entry(last - 1).nextRetired
 	if first == 0 || first > s.usedEntries() || s.entry(first-1).state.Load()&stateMask != stateRemoved {
 		return 0, 0, s.corrupt("the ring of removed objects is damaged")
 	}
 	return first - 1, last, nil
 }
 
-// recycle puts a removed entry that nobody uses, and its block, up for reuse, under the lock.
+// freeRetired puts a removed entry that nobody uses, and its block, up for reuse, under the lock.
 //
 // What a death leaves behind, for rebuild: a removed entry whose block is free, or a free entry in
 // no list; and parts that belong to nothing.
-func (s *Segment) recycle(i uint32) error {
-	return s.disturb(func() error {
+func (s *Segment) freeRetired(i uint32) error {
+	return s.withOddSequence(func() error {
 		if err := s.free(s.entry(i).block, uint64(i)+1); err != nil {
 			return err
 		}
