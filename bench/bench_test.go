@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	pool.Main() // the workers are this binary too
+	pool.Main() // in a worker, which runs this binary, too
 	proctest.Main(m)
 }
 
@@ -55,7 +55,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestRecoverRows does the same for the kills.
+// TestRecoverRows runs every row of BenchmarkRecoverAfterKill with a few kills.
 func TestRecoverRows(t *testing.T) {
 	for _, r := range recoverRows(newPeers(t)) {
 		t.Run("impl="+r.impl, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestRounds(t *testing.T) {
 	p := plan{rounds: 2, ops: 100, cpus: []int{0, 1}}
 	o := outcome{laps: []lap{
 		{round: 0, start: 1000, end: 3000, seen: 200, delay: 200},
-		// first done: 100 of its own, 50 of the other
+		// This process is done first: it has done 100 operations, and the other one 50.
 		{round: 0, start: 1100, end: 2000, seen: 150},
 		{round: 1, start: 5000, end: 6000, seen: 300, delay: 300},
 		{round: 1, start: 6000, end: 7000, seen: 400},
@@ -92,7 +92,7 @@ func TestRounds(t *testing.T) {
 	}
 }
 
-// TestTrips follows what a peer says of single trips.
+// TestTrips reads the output of a peer for single trips.
 func TestTrips(t *testing.T) {
 	p := newTripPlan(1, 2, []int{0, 1})
 	if p.ops != 2 || p.perRound() != 2 || p.procs() != 2 {

@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// A budgeted row is measured for a fixed time, for there are too many of them to let the testing
-// package find out how often each fits into a second.
+// A budgeted row is measured for a fixed time. There are too many of these rows to let the testing
+// package find out how many operations of each fit into a second.
 type budgeted struct {
 	impl string
-	plan plan // of a first measurement, which is short
-	// timed operations in a round, at most: a first measurement may be much faster than the others
+	plan plan // of a first, short measurement
+	// The most timed operations in a round. Without a limit a first measurement that is much faster
+	// than the others would make their rounds too long.
 	most int64
 	race func(tb testing.TB, p plan) outcome
 	// finish adds the figures of the row's own. May be nil.
@@ -31,7 +32,8 @@ const (
 func (r budgeted) run(b *testing.B) {
 	p, o := r.plan, outcome{}
 	b.Run("impl="+r.impl, func(b *testing.B) {
-		// what it counts includes the start of processes, and would end the attempts at some time
+		// The timer would count the start of processes. Without a time the testing package makes
+		// one attempt with many operations, and ends.
 		b.StopTimer()
 		switch {
 		case b.N == 1:
@@ -53,9 +55,9 @@ func (r budgeted) run(b *testing.B) {
 }
 
 // within returns a plan like p that takes about the budget when an operation takes ns nanoseconds.
-// Of timed ones a round has most at most.
+// A round has at most most operations that are timed one by one.
 func (p plan) within(budget time.Duration, most int64, ns float64) plan {
-	// what the number of operations in a round is a multiple of, when they are not timed
+	// The number of operations in a round is a multiple of unit where single ones are not timed.
 	unit := p.ops
 	if !p.untimed {
 		unit = 1

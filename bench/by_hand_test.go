@@ -18,7 +18,7 @@ import (
 // toolkit.
 const byHand = "os-exec"
 
-// squarer: N. It says the square of N, and waits to be killed.
+// squarer N is a process that prints the square of N and waits to be killed.
 var squarer = proctest.Register("squarer", func(args []string) {
 	n, err := strconv.ParseInt(args[0], 10, 64)
 	if err != nil {
@@ -31,10 +31,10 @@ var squarer = proctest.Register("squarer", func(args []string) {
 // A handmade is a process of package os/exec that squares a number.
 type handmade struct {
 	cmd   *exec.Cmd
-	input io.Closer // as long as it is open the process waits
+	input io.Closer // the process waits until it is closed
 }
 
-// startByExec starts a process, and returns the square that it says.
+// startByExec starts a process, and returns the square that it prints.
 func startByExec(tb testing.TB, n int) (h handmade, squared int64) {
 	tb.Helper()
 	h.cmd = proctest.Exec(squarer, fmt.Sprint(n))
@@ -67,7 +67,7 @@ func (h handmade) kill() {
 	h.input.Close()
 }
 
-// firstByHand takes the time from no process to the first result.
+// firstByHand takes the time from before the start of a process to its first result.
 func firstByHand(tb testing.TB, ops int) (a answer) {
 	tb.Helper()
 	a.ns = make([]float64, ops)
@@ -81,8 +81,8 @@ func firstByHand(tb testing.TB, ops int) (a answer) {
 	return a
 }
 
-// replaceByHand takes the time from just before the SIGKILL of a process until there is a result of
-// the one that is started when it has ended.
+// replaceByHand takes the time from just before the SIGKILL of a process until the first result of
+// the process that replaces it.
 func replaceByHand(tb testing.TB, ops int) (a answer) {
 	tb.Helper()
 	a.ns = make([]float64, ops)
@@ -100,7 +100,7 @@ func replaceByHand(tb testing.TB, ops int) (a answer) {
 	return a
 }
 
-// reportByHand says how many times as long as by hand an operation takes, in the same run.
+// reportByHand reports how many times as long as by hand an operation takes, in the same run.
 func reportByHand(b *testing.B, f figures, all []figures) {
 	for _, x := range all {
 		if x.impl == byHand && f.impl != byHand && median(x.rounds) > 0 {

@@ -12,7 +12,7 @@ import (
 // kernelCalls counts how often measured processes called the kernel in order to sleep or to wake.
 type kernelCalls struct {
 	waits, wakes, membarriers int64
-	// waits of a peer in C that slept: the others found that the word had changed
+	// Waits of a peer in C that slept; the other waits found that the word had changed.
 	slept int64
 	// voluntary context switches of a peer that cannot count its calls
 	sleeps int64
@@ -34,7 +34,7 @@ func (c kernelCalls) minus(d kernelCalls) kernelCalls {
 	return c.plus(kernelCalls{-d.waits, -d.wakes, -d.membarriers, -d.slept, -d.sleeps})
 }
 
-// A child says its calls in this format.
+// A child prints its calls in this format.
 const callsFormat = "calls %d %d %d"
 
 func (c kernelCalls) String() string {

@@ -37,7 +37,7 @@ func checkCounter(seg *shm.Segment, _ *track, total int64) error {
 	return nil
 }
 
-// BenchmarkCounterAdd adds one to a counter. In C that is an atomic add to one word that all share.
+// BenchmarkCounterAdd adds one to a counter. In C that is an atomic addition to one shared word.
 func BenchmarkCounterAdd(b *testing.B) {
 	for _, procs := range []int{1, 2} {
 		b.Run(fmt.Sprintf("procs=%d", procs), func(b *testing.B) {

@@ -69,8 +69,9 @@
 //   - ns/op of a Map and of IMapUnordered is wall time divided by tasks. payload is the argument: a
 //     number, or a []byte, of which the task looks at the ends. chunk=auto leaves the size of
 //     chunks to the pool.
-//   - BenchmarkApply/hot does task after task, cold has a pause of ten milliseconds before each, so
-//     that workers sleep.
+//   - BenchmarkApply/hot does task after task. BenchmarkApply/cold has a pause of ten milliseconds
+//     before each, so that workers sleep. payload is the argument where it is not an int64:
+//     1000xint is a slice of 1,000.
 //   - allocs/task and worker-allocs/task count the allocations of the parent and of all workers.
 //   - memcpys-more is how many copies of the message a task costs more than a call of the same
 //     function in this process.
@@ -100,6 +101,7 @@
 //   - rate=1k and rest=10ms have a pause before each operation, which does not count: the other
 //     side sleeps by then. p50-ns, p99-ns, its-p50-ns and its-p99-ns are of single operations,
 //     p50-ratio and p99-ratio the medians of the turns' ratios.
+//   - lock/procs=2 compares a lock that two processes contend for with the robust mutex of glibc.
 //   - apply/rest=10ms compares a task with a message there and back between two processes in C,
 //     which sleep: two wake-ups. The caller's thread and the worker have the CPUs that the two
 //     processes in C have. placement=free pins no side: the kernel then keeps the processes in C on

@@ -12,16 +12,16 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// job is work of the toolkit that is timed: what a process opens and does, and how the result is
-// checked.
+// job is timed work of the toolkit: the objects that a process opens, its operations on them, and
+// the check of the result.
 type job struct {
 	// open finds or creates the objects in seg and returns the leg of a process over them.
 	open func(seg *shm.Segment, l *lane) (leg, error)
 	// check fails unless the objects hold what total operations leave there.
 	check func(seg *shm.Segment, t *track, total int64) error
-	// together says that each operation takes all processes.
+	// together says that all processes do each operation together.
 	together bool
-	// untimed says that single operations are not timed, although they take all processes.
+	// untimed says that single operations are not timed, although all processes do them together.
 	untimed bool
 }
 
@@ -33,7 +33,7 @@ type lane struct {
 	trips  *trips // nil where operations do not take all processes
 }
 
-// noProcess is the number of a process that makes the objects, and does not use them.
+// noProcess is the number of the process that makes the objects and does not use them.
 const noProcess = -1
 
 // jobs by the name under which a child finds its own.
@@ -41,8 +41,8 @@ var jobs = map[string]job{}
 
 var racer = proctest.Register("racer", runChild)
 
-// raceJob does the job in this process where the plan has one process, which lets -cpuprofile see
-// it, and else in children.
+// raceJob does the job. Where the plan has one process, this process does it, so that -cpuprofile
+// sees it. Otherwise children do it.
 func raceJob(tb testing.TB, name string, p plan) outcome {
 	tb.Helper()
 	dir := proctest.Dir(tb)
@@ -83,7 +83,8 @@ func raceJob(tb testing.TB, name string, p plan) outcome {
 func segmentIn(dir string) string { return filepath.Join(dir, "segment") }
 func trackIn(dir string) string   { return filepath.Join(dir, "track") }
 
-// openLane maps what process number shares with the others besides the segment. unmap ends it.
+// openLane maps the memory that process number shares with the others besides the segment. unmap
+// ends the mapping.
 func openLane(dir string, number int, p plan) (l *lane, unmap func(), err error) {
 	l = &lane{dir: dir, number: number}
 	var unmapTrack, unmapTrips func()
@@ -99,7 +100,7 @@ func openLane(dir string, number int, p plan) (l *lane, unmap func(), err error)
 
 const allocsFormat = "allocs %d %d"
 
-// raceChildren starts a child for every CPU of p and collects what they say.
+// raceChildren starts a child for every CPU of p and collects what they print.
 func raceChildren(tb testing.TB, name, dir string, p plan) (o outcome) {
 	tb.Helper()
 	var children []*proctest.Child
@@ -135,7 +136,7 @@ func raceChildren(tb testing.TB, name, dir string, p plan) (o outcome) {
 	return o
 }
 
-// runChild is a racing child: NAME DIR NUMBER ROUNDS OPS CPU...
+// runChild NAME DIR NUMBER ROUNDS OPS CPU... is a racing child.
 func runChild(args []string) {
 	o, err := runJob(args)
 	if err != nil {

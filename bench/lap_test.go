@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lap is what one process did in one round. Peers print laps, children of the test binary say them.
+// lap is the work of one process in one round. Peers and children of the test binary print laps.
 type lap struct {
 	round      int
 	start, end int64 // nanoseconds of CLOCK_MONOTONIC, which all processes share
 	seen       int64 // the shared value just after the end, or uncounted
-	// nanoseconds in which the process could have run, but another one had the CPU
+	// Nanoseconds in which the process could have run, but another one had the CPU.
 	delay int64
 }
 
-// uncounted is what a process has seen where operations are not counted in one place.
+// uncounted is lap.seen where operations are not counted in one place.
 const uncounted = -1
 
 const lapFormat = "lap %d %d %d %d %d"
@@ -36,7 +36,7 @@ func parseLap(line string) (l lap, err error) {
 // outcome is a finished measurement.
 type outcome struct {
 	laps []lap
-	// nanoseconds of each operation, by round; where operations take all processes
+	// Nanoseconds of each operation, by round, where all processes do each operation together.
 	trips         [][]uint32
 	lost          int64 // messages that readers of a Broadcast have lost, all together
 	calls         kernelCalls

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// opener opens the side of a process of what the operating system has: where it writes, and where
-// it reads.
+// opener opens one process's side of a connection by the operating system. It returns where the
+// process writes, and where it reads.
 type opener func(l *lane) (io.Writer, io.Reader, error)
 
 func linkConn(open opener) linker {

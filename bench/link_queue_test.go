@@ -13,12 +13,12 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// linkers by the kind in a row, or the implementation where that is not the toolkit.
+// linkers by the name of the kind in a row, or of the implementation for peers of the toolkit.
 var linkers = map[string]linker{
 	"spsc":  linkFixed(queueLinker{openSPSC[[8]uint64], openSPSC[[128]uint64], openSPSC[[8192]uint64], openSPSC[[131072]uint64]}),
 	"queue": linkFixed(queueLinker{openQueue[[8]uint64], openQueue[[128]uint64], openQueue[[8192]uint64], openQueue[[131072]uint64]}),
 	"bytes": linkBytes,
-	// The same with Reserve and Peek, whatever the length.
+	// The same with Reserve and Peek for messages of any length.
 	"spsc-inplace": linkFixed(queueLinker{
 		openSPSCInPlace[[8]uint64], openSPSCInPlace[[128]uint64], openSPSCInPlace[[8192]uint64], openSPSCInPlace[[131072]uint64],
 	}),
@@ -46,7 +46,7 @@ func linkFixed(open queueLinker) linker {
 	}
 }
 
-// linkBoth opens two queues, of which one goes there and one comes back.
+// linkBoth opens two queues, one for each direction.
 func linkBoth(l *lane, open func(name string) (link, error)) (k link, err error) {
 	there, err := open("there")
 	if err != nil {
@@ -93,7 +93,7 @@ func openSPSCInPlace[T message](seg *shm.Segment, name string, policy shmsync.Wa
 	return linkInPlace[T](q), err
 }
 
-// openQueue is written out for the same reason.
+// openQueue calls the queue's methods itself for short messages, as openSPSC does.
 func openQueue[T message](seg *shm.Segment, name string, policy shmsync.WaitPolicy) (link, error) {
 	q, err := queue.NewQueue[T](seg, name, conversationSlots, queue.Options{Wait: policy})
 	m := new(T)
@@ -115,7 +115,7 @@ func openQueue[T message](seg *shm.Segment, name string, policy shmsync.WaitPoli
 	}, err
 }
 
-// inPlaceWords is from how many words on a message is written and read where it lies.
+// inPlaceWords is the length in words from which on messages are written and read in place.
 const inPlaceWords = 8192
 
 func linkInPlace[T message](q fixed[T]) link {

@@ -22,12 +22,12 @@ type link struct {
 // linker opens the side of a process, with messages of size bytes.
 type linker func(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error)
 
-// A wait is how the ends of a conversation wait for each other, and what they do between the
+// A wait says how the ends of a conversation wait for each other, and what they do between the
 // messages.
 type wait struct {
 	name   string // in a row
 	policy shmsync.WaitPolicy
-	// each process is busy for busyTime before it sends: by then the other one sleeps
+	// Each process is busy for busyTime before it sends, so that the other one sleeps by then.
 	busy bool
 	rest time.Duration // process 0 rests before each trip, which does not count
 }
@@ -35,8 +35,8 @@ type wait struct {
 // waits by the name in a row.
 var waits = map[string]wait{}
 
-// whileAsleep is like park, but each process is busy for busyTime before it sends: by then the
-// other one sleeps. Those with a rate or a rest have a pause before each trip.
+// whileAsleep is like park, but each process is busy for busyTime before it sends, so that the
+// other one sleeps by then. Waits with a rate or a rest have a pause before each trip.
 const (
 	whileAsleep  = "asleep"
 	adaptiveAt1k = "adaptive/rate=1k"
@@ -58,7 +58,7 @@ func init() {
 	registerMessageJobs()
 }
 
-// ofPeer is what message_trip.c calls the wait.
+// ofPeer returns the name of the wait in message_trip.c.
 func (w wait) ofPeer() []string {
 	name, _, _ := strings.Cut(w.name, "/")
 	return []string{name, fmt.Sprint(w.rest.Microseconds())}
@@ -125,7 +125,7 @@ func openMessages(seg *shm.Segment, l *lane, open linker, size payload, w wait) 
 	if err != nil || l.number == noProcess {
 		return nil, err
 	}
-	futex.Register() // takes its time, in which messages cost more
+	futex.Register() // before the first message: while it runs, messages take longer
 	if send := k.send; w.busy {
 		k.send = func(number uint64) error {
 			beBusy()

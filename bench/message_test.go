@@ -23,7 +23,7 @@ type payload struct {
 
 var payloads = []payload{{"64B", 64}, {"1KiB", 1 << 10}, {"64KiB", 64 << 10}, {"1MiB", 1 << 20}}
 
-// long says that messages are written and read where they lie, by kinds that can.
+// long says that messages are written and read in place, by kinds that can do so.
 func (p payload) long() bool { return p.bytes >= 64<<10 }
 
 func writeWords[T message](m *T, number uint64) { (*m)[0], (*m)[len(*m)-1] = number, number }
@@ -53,8 +53,7 @@ func readBytes(b []byte, length int) (number uint64, err error) {
 	return first, nil
 }
 
-// retry calls f until it succeeds: what it needs is still being made by another
-// process.
+// retry calls f until it succeeds. Another process is still making the objects that f needs.
 func retry(f func() error) error {
 	for end := time.Now().Add(proctest.Hang); ; time.Sleep(time.Millisecond) {
 		if err := f(); err == nil || time.Now().After(end) {

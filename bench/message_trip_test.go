@@ -40,7 +40,7 @@ func tripShmkit(tb testing.TB, _ *peers, p plan, kind string, size payload, wait
 	return raceJob(tb, messageJob(kind, size, wait), p)
 }
 
-// tripC copies what the toolkit copies: short messages, and all that goes through a pipe.
+// tripC copies the same messages as the toolkit: short ones, and all that go through a pipe.
 func tripC(tb testing.TB, ps *peers, p plan, kind string, size payload, wait string) outcome {
 	way := "copy"
 	if size.long() && kind != "pipe" {
@@ -82,7 +82,7 @@ func messageRows(ps *peers, kind string, size payload, wait string, cpus []int) 
 		most := int64(spinningRound)
 		switch {
 		case rest:
-			// The rests take nearly all of the time: the plan stays as it is.
+			// The pauses take nearly all of the time, so the plan stays as it is.
 			p.ops, most = int64(50*time.Millisecond/waits[wait].rest), p.ops
 		case wait == "park" || wait == whileAsleep:
 			most = parkedRound

@@ -13,8 +13,8 @@ type plan struct {
 	rounds   int
 	ops      int64
 	cpus     []int // of each process, anyCPU where it is free
-	together bool  // each operation takes all processes, and counts once
-	untimed  bool  // there are no figures of single operations, although they take all processes
+	together bool  // all processes do each operation together, and it counts once
+	untimed  bool  // single operations are not timed, although all processes do them together
 }
 
 const (
@@ -31,7 +31,7 @@ func newPlan(n int, perRound int64, cpus []int) plan {
 	return plan{rounds: int(rounds), ops: ops, cpus: cpus}
 }
 
-// newTripPlan returns a plan of about n operations that each take all processes.
+// newTripPlan returns a plan of about n operations, each of which all processes do together.
 func newTripPlan(n int, perRound int64, cpus []int) plan {
 	p := newPlan(n, perRound, cpus[:1])
 	p.cpus, p.together = cpus, true
@@ -51,8 +51,8 @@ func (p plan) perRound() int64 {
 // total is the number of operations of all processes in all rounds.
 func (p plan) total() int64 { return int64(p.rounds) * p.perRound() }
 
-// args returns p as every program that races takes it: ROUNDS OPS CPU... Whether operations are
-// common is up to the program.
+// args returns p as the arguments of a racing program: ROUNDS OPS CPU... The program knows whether
+// its processes do each operation together.
 func (p plan) args() []string {
 	args := []string{fmt.Sprint(p.rounds), fmt.Sprint(p.ops)}
 	for _, cpu := range p.cpus {
@@ -61,7 +61,7 @@ func (p plan) args() []string {
 	return args
 }
 
-// parsePlan reads what args wrote.
+// parsePlan reads the arguments that args made.
 func parsePlan(args []string) (p plan, err error) {
 	if len(args) < 3 {
 		return p, fmt.Errorf("want ROUNDS OPS CPU..., have %q", args)

@@ -5,7 +5,6 @@ package bench
 import (
 	"cmp"
 	"flag"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +21,7 @@ type contender struct {
 	workerMallocs func(tb testing.TB) uint64
 }
 
-// answer is what operations gave and took.
+// answer has the results and the times of operations.
 type answer struct {
 	total int64     // of all results
 	ns    []float64 // of each operation
@@ -36,15 +35,15 @@ func (a answer) sum() (ns float64) {
 	return ns
 }
 
-// comparison measures its contenders by turns, a round of each at a time, so that what else the
-// machine does hits them all alike. Each row reports its part of the same measurement.
+// comparison measures its contenders by turns, a round of each at a time, so that other work of the
+// machine hits them all alike. Each row reports its part of the same measurement.
 type comparison struct {
 	contenders []contender
 	tasks      int                 // in one operation, 0 is 1
 	want       func(ops int) int64 // the total of so many operations
-	// operations of a round, as long as it is not known what they take
+	// Operations in a round of the first measurement, which finds out how long they take.
 	first int
-	// rounds of such operations, which is all there is with -benchtime 1x; 0 is 2
+	// Rounds of the first measurement, the only one with -benchtime 1x; 0 is 2.
 	shortly int
 	rounds  int           // of the measurement that counts
 	budget  time.Duration // of a round in it
@@ -52,7 +51,7 @@ type comparison struct {
 	unit    latencyUnit   // of the latency of single operations
 	finish  func(b *testing.B, f figures, all []figures)
 
-	short, full [][]figures // by repetition, which are those of -count, and contender
+	short, full [][]figures // by repetition (see -count) and contender
 }
 
 // latencyUnit says how the latency of single operations is reported, if it is.
@@ -64,7 +63,7 @@ const (
 	milliseconds latencyUnit = "ms"
 )
 
-// figures are what was measured of one contender.
+// figures are the measurements of one contender.
 type figures struct {
 	impl         string
 	rounds       []float64 // nanoseconds of an operation, or of a task of one
@@ -76,12 +75,15 @@ type figures struct {
 
 // run makes a row of every contender that the command line asks for.
 func (c *comparison) run(b *testing.B) {
-	c.contenders = slices.DeleteFunc(slices.Clone(c.contenders), func(x contender) bool { return !selected(b, x.impl) })
+	pattern := flag.Lookup("test.bench").Value.String()
+	c.contenders = slices.DeleteFunc(slices.Clone(c.contenders), func(x contender) bool {
+		return !selects(pattern, b.Name()+"/impl="+x.impl)
+	})
 	for i, x := range c.contenders {
 		repetition := -1
 		b.Run("impl="+x.impl, func(b *testing.B) {
-			// what it counts are all contenders, and with nothing counted the attempts of the
-			// testing package end
+			// The timer would count the rounds of all contenders. Without a time the testing
+			// package ends its attempts.
 			b.StopTimer()
 			b.ResetTimer()
 			if b.N == 1 {
@@ -101,19 +103,7 @@ func (c *comparison) run(b *testing.B) {
 	}
 }
 
-// selected reports whether the command line asks for the row of that name under b. A row that it
-// does not ask for shall not be measured with the others.
-func selected(b *testing.B, impl string) bool {
-	patterns := strings.Split(flag.Lookup("test.bench").Value.String(), "/")
-	depth := strings.Count(b.Name(), "/") + 1
-	if depth >= len(patterns) {
-		return true
-	}
-	pattern, err := regexp.Compile(patterns[depth])
-	return err != nil || pattern.MatchString("impl="+impl)
-}
-
-// figures measures what was not measured before.
+// figures returns the figures of all contenders, and measures them in the first row that asks.
 func (c *comparison) figures(tb testing.TB, repetition int, full bool) []figures {
 	for len(c.short) <= repetition {
 		c.short = append(c.short, c.measure(tb, cmp.Or(c.shortly, 2), func(int) int { return c.first }))

@@ -47,7 +47,7 @@ func (g *goPool) apply(tb testing.TB, ops int, pause time.Duration) (a answer) {
 	tb.Helper()
 	p, ctx := g.get(tb), context.Background()
 	if pause == 0 {
-		for i := range ops/10 + 1 { // what came before may have cooled everything down
+		for i := range ops/10 + 1 { // the round of another pool has cooled this one down
 			if _, err := pool.Apply(ctx, p, square, int64(i)); err != nil {
 				tb.Fatal(err)
 			}
@@ -73,11 +73,7 @@ func (g *goPool) mapAll(tb testing.TB, calls int, w mapWork) answer {
 	tb.Helper()
 	switch {
 	case w.kind == wordKind:
-		args := make([]int, w.tasks)
-		for i := range args {
-			args[i] = i
-		}
-		return mapCalls(tb, g.get(tb), inChunks(squareWord, w.chunk), args, calls, w.rest)
+		return mapCalls(tb, g.get(tb), inChunks(squareWord, w.chunk), numbersBelow[int](w.tasks), calls, w.rest)
 	case w.kind == sliceKind:
 		args, all := make([][]int64, w.tasks), make([]int64, 4*w.tasks)
 		for i := range args {
@@ -86,11 +82,7 @@ func (g *goPool) mapAll(tb testing.TB, calls int, w mapWork) answer {
 		}
 		return mapCalls(tb, g.get(tb), inChunks(squareLast, w.chunk), args, calls, w.rest)
 	case w.bytes == 8:
-		args := make([]int64, w.tasks)
-		for i := range args {
-			args[i] = int64(i)
-		}
-		return mapCalls(tb, g.get(tb), inChunks(square, w.chunk), args, calls, w.rest)
+		return mapCalls(tb, g.get(tb), inChunks(square, w.chunk), numbersBelow[int64](w.tasks), calls, w.rest)
 	}
 	return mapCalls(tb, g.get(tb), inChunks(ends, w.chunk), g.messages(w.tasks, w.bytes), calls, w.rest)
 }
@@ -108,7 +100,7 @@ func (g *goPool) messages(n, size int) [][]byte {
 	return g.args[size][:n]
 }
 
-// inChunks is t in chunks of a size, 0 for what the pool thinks best.
+// inChunks is t in chunks of a size; 0 leaves the size to the pool.
 func inChunks[A, R any](t *pool.Task[A, R], chunk int) *pool.Task[A, R] {
 	if chunk == 0 {
 		return t
@@ -183,11 +175,7 @@ func (g *goPool) wide(tb testing.TB, workers, tasks int) (a answer) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	args := make([]int64, tasks)
-	for i := range args {
-		args[i] = int64(i)
-	}
-	a = mapCalls(tb, p, inChunks(square, 1), args, 1, 0)
+	a = mapCalls(tb, p, inChunks(square, 1), numbersBelow[int64](tasks), 1, 0)
 	for seen := map[int64]bool{}; !g.local && len(seen) < workers; {
 		pids, err := pool.Map(context.Background(), p, inChunks(whereabouts, 1), make([]int64, workers))
 		if err != nil {

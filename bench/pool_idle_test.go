@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How long idle pools are watched, and how long before that they have had nothing to do.
+// The time for which idle pools are watched, and the pause before that.
 const (
 	idleTime      = 10 * time.Second
 	shortIdleTime = 500 * time.Millisecond
@@ -52,17 +52,17 @@ func BenchmarkPoolIdle(b *testing.B) {
 	}
 }
 
-// idleShare is the CPU time that the processes of a pool have used in a time, as a part of that.
+// idleShare is the CPU time of a pool's processes, as a part of the time that they were watched.
 type idleShare struct{ parent, workers float64 }
 
-// watchIdle lets the pools do something and watches them thereafter.
+// watchIdle gives the pools some tasks and watches them after that.
 func watchIdle(tb testing.TB, impls []poolImpl, full bool) map[string]idleShare {
 	tb.Helper()
 	pids := map[string][]int{}
 	for _, x := range impls {
 		switch p := x.pooled.(type) {
 		case *goPool:
-			proctest.Eventually(tb, proctest.Hang, func() bool { // a worker may still be about to start
+			proctest.Eventually(tb, proctest.Hang, func() bool { // a worker may be starting
 				p.apply(tb, 10, 0)
 				pids[x.impl] = append([]int{os.Getpid()}, p.pids(tb)...)
 				return len(pids[x.impl]) == 1+poolWorkers

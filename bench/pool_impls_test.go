@@ -17,15 +17,15 @@ const poolWorkers = 2
 type pooled interface {
 	// apply squares the numbers from 0 on, one after the other, with a pause before each.
 	apply(tb testing.TB, ops int, pause time.Duration) answer
-	// mapAll does w so many times.
+	// mapAll does the Map of w, calls times.
 	mapAll(tb testing.TB, calls int, w mapWork) answer
-	// imapUnordered squares the numbers from 0 on, and takes the results as they come, so many
+	// imapUnordered squares the numbers below tasks, and takes the results as they come, calls
 	// times.
 	imapUnordered(tb testing.TB, calls, tasks int) answer
-	// startAndApply starts a pool and has it square a number, so many times.
+	// startAndApply starts a pool and has it square a number, ops times.
 	startAndApply(tb testing.TB, ops int) answer
-	// wide starts a pool of so many workers, squares the numbers from 0 on in it, and ends it when
-	// all workers have worked.
+	// wide starts a pool, squares the numbers below tasks in it, and ends it when all workers have
+	// worked.
 	wide(tb testing.TB, workers, tasks int) answer
 	// close ends what was started.
 	close(tb testing.TB)
@@ -52,7 +52,7 @@ func newPools(tb testing.TB) []poolImpl {
 	return impls
 }
 
-// pick returns those of impls with the names.
+// pick returns the impls with these names.
 func pick(impls []poolImpl, names ...string) []poolImpl {
 	return slices.DeleteFunc(slices.Clone(impls), func(x poolImpl) bool { return !slices.Contains(names, x.impl) })
 }

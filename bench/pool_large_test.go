@@ -88,7 +88,7 @@ func copier(g *goPool) func(testing.TB, int) answer {
 	}
 }
 
-// call calls what the task does.
+// call calls the function of the task in this process.
 func call(tb testing.TB, messages [][]byte, ops int) (a answer) {
 	tb.Helper()
 	a.ns = make([]float64, ops)
@@ -126,7 +126,7 @@ func newLarges(tb testing.TB) (larges []large) {
 	return larges
 }
 
-// reportCopies says how many copies of the message a task costs more than a call.
+// reportCopies reports how much longer a task takes than a call, in copies of the message.
 func reportCopies(b *testing.B, f figures, all []figures) {
 	var copied, called float64
 	for _, x := range all {

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// mapWork is what one Map does.
+// mapWork describes the arguments of one Map.
 type mapWork struct {
 	tasks int
 	bytes int     // of an argument
-	chunk int     // tasks in one, 0 where the pool decides
+	chunk int     // tasks in a chunk, 0 where the pool decides
 	kind  mapKind // of the arguments
 
 	rest time.Duration // before each call, so that the workers sleep
@@ -22,8 +22,8 @@ type mapWork struct {
 type mapKind int
 
 const (
-	anyKind   mapKind = iota // what each implementation takes
-	wordKind                 // int, and so are results
+	anyKind   mapKind = iota // a type that each implementation takes
+	wordKind                 // int, as the results
 	sliceKind                // []int64
 )
 

@@ -33,14 +33,14 @@ type pythonPool struct {
 	stderr bytes.Buffer
 }
 
-// pythonLimit is how long one command may take, which is some hundred times what it does.
+// pythonLimit is the time that one command may take: some hundred times as long as it takes.
 const pythonLimit = 2 * time.Minute
 
 func (p *pythonPool) start(tb testing.TB) {
 	tb.Helper()
 	path, err := exec.LookPath("python3")
 	if err != nil {
-		tb.Fatal(err) // no row gets here without
+		tb.Fatal(err) // rows without python3 are skipped before
 	}
 	p.cmd = exec.Command(path, "-B", filepath.Join("peers", "pool.py"), p.method)
 	p.cmd.Stderr = &p.stderr

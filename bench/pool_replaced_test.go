@@ -19,7 +19,7 @@ type victim struct {
 	First *shm.Int64 // process of the first attempt, 0 before it
 }
 
-// outlive waits to be killed in its first attempt, and returns the process of the second one.
+// outlive waits for the kill in its first attempt, and returns its process id in the second one.
 var outlive = pool.Define("outlive", func(ctx context.Context, v victim) (int64, error) {
 	pid := int64(os.Getpid())
 	if v.First.CompareAndSwap(0, pid) {
@@ -41,20 +41,20 @@ func BenchmarkWorkerReplaced(b *testing.B) {
 func replacedComparison(tb testing.TB) *comparison {
 	tb.Helper()
 	return &comparison{
-		contenders: []contender{{impl: "shmkit", do: newSlaughter(tb).kill}, {impl: byHand, do: replaceByHand}},
+		contenders: []contender{{impl: "shmkit", do: newKillBench(tb).kill}, {impl: byHand, do: replaceByHand}},
 		want:       func(ops int) int64 { return int64(ops) },
 		first:      3, shortly: 1, rounds: 10, budget: time.Second, most: 4,
 		unit: milliseconds, finish: reportByHand,
 	}
 }
 
-// A slaughter is a pool of one worker, which is killed again and again.
-type slaughter struct {
+// A killBench is a pool of one worker, which each operation kills.
+type killBench struct {
 	pool  *pool.Pool
 	first *shm.Int64
 }
 
-func newSlaughter(tb testing.TB) *slaughter {
+func newKillBench(tb testing.TB) *killBench {
 	tb.Helper()
 	seg, err := shm.Create(segmentIn(proctest.Dir(tb)), shm.Options{})
 	if err != nil {
@@ -70,10 +70,10 @@ func newSlaughter(tb testing.TB) *slaughter {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { p.Close() })
-	return &slaughter{p, first}
+	return &killBench{p, first}
 }
 
-func (s *slaughter) kill(tb testing.TB, ops int) (a answer) {
+func (s *killBench) kill(tb testing.TB, ops int) (a answer) {
 	tb.Helper()
 	a.ns = make([]float64, ops)
 	for i := range a.ns {
@@ -94,8 +94,8 @@ func (s *slaughter) kill(tb testing.TB, ops int) (a answer) {
 	return a
 }
 
-// killFirst kills the worker that runs the task when it is old enough, and says when.
-func (s *slaughter) killFirst(tb testing.TB, killed chan<- time.Time) {
+// killFirst kills the worker that runs the task when it is old enough, and sends the time.
+func (s *killBench) killFirst(tb testing.TB, killed chan<- time.Time) {
 	for s.first.Load() == 0 {
 		time.Sleep(time.Millisecond)
 	}

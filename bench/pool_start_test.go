@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// BenchmarkPoolStart takes the time from no pool to the first result. It does not count how the
-// pool ends. The row os-exec is the first result of one process of the same program.
+// BenchmarkPoolStart takes the time from before the start of a pool to its first result. The end of
+// the pool does not count. The row os-exec is the first result of one process of the same program.
 func BenchmarkPoolStart(b *testing.B) {
 	impls := newPools(b)
 	b.Run("workers=2", func(b *testing.B) { startComparison(impls).run(b) })
@@ -24,7 +24,7 @@ func startComparison(impls []poolImpl) *comparison {
 	}
 }
 
-// A wide pool has so many workers, and squares so many numbers.
+// A wide pool has wideWorkers workers and squares wideTasks numbers.
 const (
 	wideWorkers = 200
 	wideTasks   = 1000

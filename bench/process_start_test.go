@@ -31,7 +31,7 @@ func processComparison(impls []poolImpl) *comparison {
 	}
 	return &comparison{
 		contenders: cs,
-		want:       func(ops int) int64 { return int64(ops) }, // that ended well
+		want:       func(ops int) int64 { return int64(ops) }, // processes that ended well
 		first:      2, shortly: 1, rounds: 25, budget: time.Second, most: 2,
 		unit: milliseconds, finish: reportByHand,
 	}

@@ -25,16 +25,16 @@ const (
 	recoveredFormat = "recovered %d"
 )
 
-// recoverRow kills the holder of a lock so many times and returns the nanoseconds that the waiter
-// in another process took to get it, each time.
+// recoverRow kills the holder of a lock several times, and returns for each kill the nanoseconds
+// until the waiter in another process had the lock.
 type recoverRow struct {
 	impl string
 	kill func(tb testing.TB, kills int) []float64
 }
 
-// grownUp is how old a holder is when it is killed, at least, as holders in real life are. In the
-// first 13 milliseconds or so after a process has come, membarriers do not reach it yet, and
-// the process that takes over from it gives its threads half a millisecond to stop.
+// grownUp is the lowest age of a holder when it is killed. In the first 13 milliseconds or so after
+// a process has attached, membarriers do not reach it yet, and the process that takes over from it
+// gives its threads half a millisecond to stop. Holders in real programs are older.
 const grownUp = 50 * time.Millisecond
 
 // BenchmarkRecoverAfterKill measures how soon a process that sleeps on a lock has it after the
@@ -110,7 +110,7 @@ func killHolders(tb testing.TB, kills int, age time.Duration) []float64 {
 	return ns
 }
 
-// openPinned opens the lock of a child: DIR CPU.
+// openPinned opens the lock of a child with the arguments DIR CPU.
 func openPinned(args []string) *shmsync.Mutex {
 	cpu, err := strconv.Atoi(args[1])
 	must(err)
@@ -134,10 +134,10 @@ func holdLock(args []string) {
 	m := openPinned(args)
 	must(m.Lock(context.Background()))
 	proctest.Say("held")
-	proctest.Hear() // nothing comes
+	proctest.Hear() // blocks until the kill
 }
 
-// waitForDeaths is the child that gets the lock of the dead, as often as it is told to.
+// waitForDeaths is the child that gets the lock after each death, as often as it is told to.
 func waitForDeaths(args []string) {
 	m := openPinned(args)
 	for proctest.Hear() == "wait" {

@@ -12,12 +12,12 @@ import (
 type round struct {
 	number int
 	ns     float64 // per operation
-	// of the slower processes when the first was done; 1 is even; unknown where no process counts
+	// How far the slower processes had come when the first was done, compared with an even share.
 	share float64
 	delay float64 // part of the round in which a process could have run, but had no CPU
 }
 
-// unknown is a share that is not.
+// unknown is the share of a round in which no process counts operations.
 const unknown = -1
 
 // rounds puts the laps of all processes together. o must hold a lap of every process and round of
@@ -52,8 +52,8 @@ func joinLaps(ls []lap, p plan) round {
 	case seen == uncounted:
 		r.share = unknown
 	default:
-		// seen counts from the first round on. When the first process was done, so many operations
-		// of this round were done; all but its own p.ops belong to the others.
+		// seen counts from the first round on. The difference is the number of operations of this
+		// round that were done when the first process was; all but its own p.ops are of the others.
 		done := float64(seen - int64(ls[0].round)*p.perRound())
 		others := (done - float64(p.ops)) / float64(p.procs()-1)
 		r.share = others / (done / float64(p.procs()))
@@ -68,7 +68,7 @@ const quietDelay = 0.1
 
 func (r round) quiet() bool { return r.delay <= quietDelay }
 
-// minQuiet is how many rounds a figure is made of at least.
+// minQuiet is the lowest number of rounds that a figure is made of.
 const minQuiet = 5
 
 // quietRounds returns the quiet ones of rs, or the minQuiet quietest where that is more.
@@ -105,7 +105,7 @@ func (o outcome) report(b *testing.B, p plan) {
 	}
 }
 
-// reportTrips gives b how long single operations of the quiet rounds took.
+// reportTrips gives b the percentiles of single operations in the quiet rounds.
 func (o outcome) reportTrips(b *testing.B, p plan) {
 	var ns []float64
 	for _, r := range quietRounds(o.rounds(p)) {
@@ -128,7 +128,7 @@ func (o outcome) reportAllocs(b *testing.B, p plan) {
 // median returns the middle of xs, which must not be empty.
 func median(xs []float64) float64 { return quantile(xs, 0.5) }
 
-// quantile returns the value of xs below which the part q of them lies.
+// quantile returns the value below which a part q of xs lies.
 func quantile(xs []float64, q float64) float64 {
 	s := slices.Sorted(slices.Values(xs))
 	return s[int(q*float64(len(s)-1)+0.5)]

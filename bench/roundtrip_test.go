@@ -16,7 +16,7 @@ const (
 // policies by the ending of a job's name.
 var policies = map[string]shmsync.WaitPolicy{"": shmsync.Adaptive, "-parked": shmsync.Park}
 
-// tripRows are the rows of one kind of object. Each process counts its part of every trip.
+// tripRows are the rows of one kind of object. Each process counts the trips.
 func tripRows(ps *peers, object string) []row {
 	return []row{
 		{"shmkit", spinningRound, func(tb testing.TB, p plan) outcome {

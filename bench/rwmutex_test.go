@@ -16,7 +16,7 @@ func init() {
 	jobs["wlock"] = job{open: openWriter, check: checkWrites}
 }
 
-// newRWMutex finds or makes the lock, with a process that reads now and then.
+// newRWMutex finds or makes the lock, in a process that has read-locked it once.
 func newRWMutex(seg *shm.Segment) (*shmsync.RWMutex, error) {
 	m, err := shmsync.NewRWMutex(seg, "lock", shmsync.RWMutexOptions{})
 	if err != nil {

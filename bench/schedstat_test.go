@@ -15,8 +15,8 @@ type schedstat struct {
 	text [96]byte
 }
 
-// openSchedstat opens the account of the calling thread, to which the goroutine must be locked;
-// there is none when cpu says that it is not.
+// openSchedstat opens the account of the calling thread, to which the goroutine must be locked.
+// With anyCPU the goroutine is not locked, and there is no account.
 func openSchedstat(cpu int) *schedstat {
 	if cpu == anyCPU {
 		return &schedstat{fd: -1}

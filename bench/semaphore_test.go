@@ -52,7 +52,7 @@ func checkUnit(s *shmsync.Semaphore) error {
 	return s.Release(1)
 }
 
-// checkNothing is for jobs with legs that check their objects.
+// checkNothing is the check of jobs that check their objects while they run.
 func checkNothing(*shm.Segment, *track, int64) error { return nil }
 
 // BenchmarkSemaphore acquires and releases the one unit of a semaphore in one process. In the row

@@ -49,8 +49,8 @@ func streamBroadcast(seg *shm.Segment, s *stream) (put, get func(n int64) error,
 	return put, get, nil
 }
 
-// skip notes what a reader has lost, and reports whether that is all that the error says. What
-// comes next is the message after them.
+// skip counts the messages that a reader has lost, and reports whether the error says no more than
+// that. The next message is the one after them.
 func (s *stream) skip(err error) bool {
 	if err == nil {
 		return false

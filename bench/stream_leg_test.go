@@ -25,12 +25,13 @@ type stream struct {
 	batch    int
 	made     uint64           // messages, by this producer
 	last     [maxSides]uint64 // number of the last message from each producer
-	got      int64            // messages, by this consumer, since it last said so
+	got      int64            // messages that this consumer got and has not yet reported
 	sum      uint64           // of their numbers
 	toAll    bool             // each consumer gets every message, or knows how many it has lost
 }
 
-// A streamer opens the side of a process; of put and get it uses one. Each passes on n messages.
+// A streamer opens one process's side of a stream. It returns put for a producer, get for a
+// consumer; each passes on n messages.
 type streamer func(seg *shm.Segment, s *stream) (put, get func(n int64) error, err error)
 
 func (s *stream) produces() bool { return s.number < s.topology.producers }
@@ -51,7 +52,7 @@ func (s *stream) leg(put, get func(n int64) error) leg {
 	}
 }
 
-// encode writes down the words of m that say something.
+// encode writes the words of m that differ between messages.
 func encode(m *line, b []byte) {
 	b = b[:lineBytes]
 	binary.NativeEndian.PutUint64(b, m[0])

@@ -25,8 +25,8 @@ var streamers = map[string]streamer{
 
 var background = context.Background()
 
-// streamSPSC calls the queue's methods itself: a call through a variable would be a good part of
-// what a message costs.
+// streamSPSC calls the queue's methods directly, because a call through a variable would be a good
+// part of the cost of a message.
 func streamSPSC(seg *shm.Segment, s *stream) (put, get func(n int64) error, err error) {
 	q, err := queue.NewSPSC[line](seg, "stream", streamSlots, queue.Options{})
 	if err != nil {
@@ -61,7 +61,7 @@ func streamSPSC(seg *shm.Segment, s *stream) (put, get func(n int64) error, err 
 	return put, get, nil
 }
 
-// streamQueue is written out for the same reason.
+// streamQueue calls the queue's methods directly, as streamSPSC does.
 func streamQueue(seg *shm.Segment, s *stream) (put, get func(n int64) error, err error) {
 	q, err := queue.NewQueue[line](seg, "stream", streamSlots, queue.Options{})
 	if err != nil {
@@ -96,7 +96,7 @@ func streamQueue(seg *shm.Segment, s *stream) (put, get func(n int64) error, err
 	return put, get, nil
 }
 
-// batches streams by what passes on many messages at once.
+// batches streams by calls that pass on many messages at once.
 func (s *stream) batches(putBatch, getBatch func(context.Context, []line) (int, error)) (put, get func(n int64) error) {
 	ms := make([]line, s.batch)
 	put = func(n int64) error {

@@ -12,7 +12,7 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A topology is how many processes put messages, and how many get them.
+// A topology says how many processes put messages, and how many get them.
 type topology struct{ producers, consumers int }
 
 func (t topology) String() string { return fmt.Sprintf("%dp%dc", t.producers, t.consumers) }
@@ -59,7 +59,7 @@ var flows = []flow{
 	{"broadcast", "c", []topology{oneToOne, oneToTwo}, []int{1, 64}, streamC},
 }
 
-// readers is how many processes get each message.
+// readers returns the number of processes that get each message.
 func (f flow) readers(t topology) int64 {
 	if f.kind == "broadcast" {
 		return int64(t.consumers)
@@ -67,7 +67,8 @@ func (f flow) readers(t topology) int64 {
 	return 1
 }
 
-// streamShmkit runs what is written in Go, the peers of the operating system included.
+// streamShmkit runs the streams that are written in Go: those of the toolkit, and those through
+// sockets and pipes of the operating system.
 func streamShmkit(tb testing.TB, _ *peers, p plan, f flow, t topology, batch int) outcome {
 	return raceJob(tb, streamJob(f, t, batch), p)
 }
@@ -113,7 +114,7 @@ func streamOf(f flow, t topology, batch int, open streamer) job {
 			if err != nil || l.number == noProcess {
 				return nil, err
 			}
-			futex.Register() // takes its time, in which messages cost more
+			futex.Register() // before the first message: while it runs, messages take longer
 			return s.leg(put, get), nil
 		},
 		check: func(_ *shm.Segment, tr *track, total int64) error {
@@ -159,8 +160,8 @@ func eachStream(f func(kind string, t topology, batch int)) {
 	}
 }
 
-// BenchmarkStream sends messages of 64 bytes one way. A batch is put at once, and got at once as
-// far as it is there; through a pipe it is one write.
+// BenchmarkStream sends messages of 64 bytes one way. A batch is put by one call; a call that gets
+// takes as much of it as is there. Through a pipe a batch is one write.
 func BenchmarkStream(b *testing.B) {
 	ps := newPeers(b)
 	eachStream(func(kind string, t topology, batch int) {

@@ -13,8 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// track is the memory that the racing processes share besides what is measured: where they meet
-// before a round, and what the measured objects guard or order, each on cache lines of its own.
+// track is the memory that the racing processes share besides the measured objects. It has the
+// start line of a round, and the words that the measured objects guard or order, each on cache
+// lines of its own.
 type track struct {
 	arrived   atomic.Int64
 	_         [120]byte
@@ -64,7 +65,7 @@ func mapFile(path string, size int) (b []byte, unmap func(), err error) {
 // startLine holds one process back until all have come. A nil startLine holds none.
 type startLine struct {
 	track *track
-	met   int64 // how often this process was here
+	met   int64 // number of starts of this process
 }
 
 // meetTimeout is how long a process waits for the others before it takes them for dead.
@@ -81,7 +82,7 @@ func (s *startLine) meet(procs int64) error {
 	began := now()
 	for tries := 1; s.track.arrived.Load() < s.met*procs; tries++ {
 		if tries%(1<<12) == 0 {
-			yieldCPU() // to one that shares it and is still on its way
+			yieldCPU() // to a process on the same CPU that has not come yet
 		}
 		if tries%(1<<20) != 0 {
 			continue

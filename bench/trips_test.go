@@ -8,21 +8,21 @@ import (
 	"unsafe"
 )
 
-// trips are the nanoseconds of each operation of a measurement in which operations take all
-// processes, as process 0 saw it, in memory that all share. The others do not write there. A nil
-// trips notes nothing.
+// trips are the nanoseconds of each operation of a measurement in which all processes do each
+// operation together. Process 0 measures them and writes them to shared memory. A nil trips records
+// nothing.
 type trips struct {
 	ns   []uint32
 	made int
 	then time.Duration // since began
 }
 
-// began is a moment in the past. To read the time since then asks one clock, as a peer does, and
-// time.Now two: with a clock of 50 nanoseconds that is felt in a trip.
+// began is a moment in the past. To read the time since began takes one look at a clock, as in a
+// peer; time.Now takes two, and with 50 nanoseconds for each that would show in a trip.
 var began = time.Now()
 
-// mapTrips maps room for the operations of p in the file at path. The result is nil where p counts
-// none. unmap ends it.
+// mapTrips maps memory for the operations of p in the file at path. The result is nil where p has
+// no timed operations. unmap ends the mapping.
 func mapTrips(path string, p plan) (t *trips, unmap func(), err error) {
 	if !p.together || p.untimed {
 		return nil, func() {}, nil
@@ -49,7 +49,7 @@ func (t *trips) add() {
 // clampTrip returns ns, or the nearest that a trip can be.
 func clampTrip(ns int64) uint32 { return uint32(max(0, min(ns, math.MaxUint32))) }
 
-// rounds returns a copy of what was noted, by the rounds of p.
+// rounds returns a copy of the recorded times, by the rounds of p.
 func (t *trips) rounds(p plan) (rs [][]uint32) {
 	if t == nil {
 		return nil

@@ -12,11 +12,11 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// BenchmarkVersus compares what is asked for as a ratio.
+// BenchmarkVersus measures ratios of two implementations that take turns.
 func BenchmarkVersus(b *testing.B) {
 	ps := newPeers(b)
 	for _, rows := range [][]versus{
-		spinningVersus(b, ps), sleepingVersus(b, ps), objectVersus(b, ps), restedVersus(b, ps), streamVersus(b, ps),
+		spinningVersus(b, ps), sleepingVersus(b, ps), lockVersus(b, ps), objectVersus(b, ps), restedVersus(b, ps), streamVersus(b, ps),
 	} {
 		for _, v := range rows {
 			v.run(b)
@@ -95,14 +95,28 @@ func sleepingVersus(b *testing.B, ps *peers) (vs []versus) {
 	return vs
 }
 
+// sideOf makes one side of a comparison from the row of that implementation. A first measurement
+// has the plan p; most is the number of timed operations in a round, at most.
+func sideOf(impl string, rows []row, p plan, most int64) budgeted {
+	r := rows[slices.IndexFunc(rows, func(r row) bool { return r.impl == impl })]
+	return budgeted{impl: impl, plan: p, most: most, race: r.race}
+}
+
+// lockVersus is a lock that two processes contend for, beside the robust mutex of glibc.
+func lockVersus(b *testing.B, ps *peers) []versus {
+	side := func(impl string) budgeted {
+		p := plan{rounds: 5, ops: nativeRound / 20, cpus: cores(b, 2)}
+		return sideOf(impl, lockRows(ps, "increment"), p, nativeRound)
+	}
+	return []versus{{name: "lock/procs=2", peer: "glibc-robust", ours: side("shmkit"), its: side("glibc-robust")}}
+}
+
 // objectVersus are events, condition variables and barriers that never spin.
 func objectVersus(b *testing.B, ps *peers) (vs []versus) {
 	for _, object := range []string{"event", "cond", "barrier"} {
 		side := func(impl string) budgeted {
-			rows := tripRows(ps, object)
-			r := rows[slices.IndexFunc(rows, func(r row) bool { return r.impl == impl })]
 			p := plan{rounds: 5, ops: 10, cpus: cores(b, 2), together: true}
-			return budgeted{impl: impl, plan: p, most: parkedRound, race: r.race}
+			return sideOf(impl, tripRows(ps, object), p, parkedRound)
 		}
 		vs = append(vs, versus{
 			name: object + "/wait=park", peer: "glibc",
@@ -136,8 +150,8 @@ func restedVersus(b *testing.B, ps *peers) (vs []versus) {
 	return vs
 }
 
-// applyRested is a task for a worker that sleeps; its caller sleeps until the result is there. The
-// caller's thread and the worker run where the two processes of the peer do.
+// applyRested is a task for a worker that sleeps, and its caller sleeps until the result is there.
+// The caller's thread and the worker run on the CPUs of the peer's two processes.
 type applyRested struct{ at placement }
 
 func (a applyRested) turns(b *testing.B, n int) func() turn {

@@ -23,14 +23,14 @@ type shown uint
 const (
 	showCalls       shown = 1 << iota // how often each side called the kernel, for each operation
 	showPercentiles                   // of single operations
-	// ratio counts the turns only in which the peer slept in most of its waits
+	// The ratio counts only the turns in which the peer slept in most of its waits.
 	onlyAsleep
 )
 
 const versusTurns = 11
 
-// A side is one of two implementations that take turns. Of n turns it returns what does one of
-// them.
+// A side is one of two implementations that take turns. Its method turns prepares n turns and
+// returns the function that does one of them.
 type side interface {
 	turns(b *testing.B, n int) func() turn
 }
@@ -153,10 +153,10 @@ func opsOf(ts []turn) (n int64) {
 	return n
 }
 
-// versusBudget is how long a turn of one side takes, about.
+// versusBudget is about the time that a turn of one side takes.
 const versusBudget = 60 * time.Millisecond
 
-// turns has a first measurement tell how many operations fit into a turn.
+// turns finds out by a first measurement how many operations fit into a turn.
 func (r budgeted) turns(b *testing.B, n int) func() turn {
 	p := r.plan
 	if n > 1 && r.most > p.ops {
