@@ -3,6 +3,8 @@ package pool
 import (
 	"log/slog"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/event"
 )
 
 // withdraw takes back a task that no worker has begun. It reports whether it could.
@@ -97,7 +99,7 @@ func (p *Pool) killDeaf(i, serial uint32) {
 	s := p.slots[i].state.Load()
 	ok := c.live && c.serial == serial && phaseOf(s) == phaseRunning && serialOf(s) == serial && p.alive.Err() == nil
 	if ok {
-		event(slog.LevelWarn, "worker killed: its task goes on without a caller",
+		event.Show(slog.LevelWarn, "worker killed: its task goes on without a caller",
 			slog.String("worker", p.crew.nameOf(workerOf(s))), slog.String("task", c.task), slog.Duration("limit", c.options.Deaf))
 		if p.local {
 			ok = p.leaveBehind(i, s)

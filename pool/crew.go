@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/shmkit/shmkit/internal/event"
 	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
@@ -114,7 +115,7 @@ func (w *crew) ready(number uint32) {
 		return
 	}
 	c := w.children[number]
-	event(slog.LevelDebug, "worker ready", slog.String("worker", c.name()))
+	event.Show(slog.LevelDebug, "worker ready", slog.String("worker", c.name()))
 	if c.host != c.renewing {
 		c.endRenewal()
 	}

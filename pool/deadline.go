@@ -3,6 +3,8 @@ package pool
 import (
 	"log/slog"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/event"
 )
 
 const (
@@ -136,6 +138,6 @@ func (p *Pool) killLate(task lateTask) {
 }
 
 func (t lateTask) show(c *call) {
-	event(slog.LevelWarn, "worker killed: its task is past the hard deadline",
+	event.Show(slog.LevelWarn, "worker killed: its task is past the hard deadline",
 		slog.String("worker", t.child.name()), slog.String("task", c.task), slog.Duration("limit", c.options.Hard))
 }

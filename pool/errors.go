@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/guard"
 	"github.com/shmkit/shmkit/internal/linemux"
 )
@@ -17,8 +18,16 @@ var (
 	ErrClosed = errors.New("pool: closed")
 
 	// ErrNoMain says that the program does not call [Main], or that a worker came to [New], or to its end, without it.
-	ErrNoMain = errors.New("pool: the program did not call pool.Main at the start of main, before anything else; a test calls it first in TestMain")
+	ErrNoMain = child.ErrNoMain
+
+	// ErrTooDeep says that this process is at [MaxDepth] and cannot start others.
+	ErrTooDeep = child.ErrTooDeep
 )
+
+// MaxDepth is how deep processes can be nested: one with so many living ancestors that this package
+// has started, or that have started others by it, cannot start more. Ancestors that have ended do
+// not count, so that a service may start its successor and end, as often as it likes.
+const MaxDepth = child.MaxDepth
 
 // A WorkerDiedError says that a task's worker died again and again while it ran the task.
 type WorkerDiedError struct {

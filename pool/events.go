@@ -3,27 +3,10 @@ package pool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
-	"sync/atomic"
-	"time"
 
-	"github.com/shmkit/shmkit/internal/environ"
-	"github.com/shmkit/shmkit/internal/logwire"
-	"github.com/shmkit/shmkit/internal/notice"
+	"github.com/shmkit/shmkit/internal/event"
 )
-
-// logEnv is the level at which a process shows events, as the text of a [slog.Level]. Children inherit it.
-const logEnv = notice.LevelEnv
-
-// eventLog is where this process shows events; nil: nowhere.
-var eventLog atomic.Pointer[eventHandler]
-
-type eventHandler struct {
-	to    slog.Handler
-	named bool // it adds the name of the process itself
-}
 
 // LogToStderr shows what happens in the pools and processes of this program on standard error, from that level on. Each line
 // says in which process it was seen, as the attribute process, with the name of [Current], and which worker or process it is about:
@@ -37,67 +20,24 @@ type eventHandler struct {
 // Processes that are started later do the same at the same level. Setting SHMKIT_LOG in the environment to DEBUG,
 // INFO, WARN or ERROR has the effect of calling it at the start of [Main].
 func LogToStderr(level slog.Level) {
-	os.Setenv(logEnv, level.String()) // fails for no such name
-	LogTo(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	event.ToStderr(level)
 }
 
 // LogTo is [LogToStderr] for this process alone, with a handler of the caller's; nil shows nothing. To have the events of
 // workers come to one place, let each call it with a [LogHandler] before [Main]. The handler must not use the pool, which
 // waits for it.
 func LogTo(h slog.Handler) {
-	if h == nil {
-		eventLog.Store(nil)
-		notice.To(slog.DiscardHandler)
-		return
-	}
 	_, named := h.(*LogHandler)
-	eventLog.Store(&eventHandler{h, named})
-	notice.To(h)
-}
-
-// logAsInherited does what the environment says.
-//
-// Errors: it makes no sense.
-func logAsInherited() error {
-	value := environ.Get(logEnv)
-	if value == "" || eventLog.Load() != nil { // not set, or the program has decided
-		return nil
-	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(value)); err != nil {
-		return fmt.Errorf("pool: %s=%q: %w", logEnv, value, err)
-	}
-	LogToStderr(level)
-	return nil
-}
-
-// event shows an event. It costs a load, and no memory, when events are not shown.
-func event(level slog.Level, msg string, attrs ...slog.Attr) {
-	if e := eventLog.Load(); e != nil {
-		e.show(level, msg, attrs)
-	}
-}
-
-func (e *eventHandler) show(level slog.Level, msg string, attrs []slog.Attr) {
-	ctx := context.Background()
-	if !e.to.Enabled(ctx, level) {
-		return
-	}
-	r := slog.NewRecord(time.Now(), level, msg, 0)
-	if !e.named {
-		r.AddAttrs(slog.String(logwire.ProcessKey, Current().Name))
-	}
-	r.AddAttrs(attrs...)
-	e.to.Handle(ctx, r) // nobody is there to be told of an error
+	event.To(h, named)
 }
 
 // showStart shows that a worker has started, in place of the one of that process id if that is not 0.
 func showStart(worker string, pid, before int) {
 	if before == 0 {
-		event(slog.LevelInfo, "worker started", slog.String("worker", worker), slog.Int("pid", pid))
+		event.Show(slog.LevelInfo, "worker started", slog.String("worker", worker), slog.Int("pid", pid))
 		return
 	}
-	event(slog.LevelInfo, "worker replaced", slog.String("worker", worker), slog.Int("pid", pid), slog.Int("before", before))
+	event.Show(slog.LevelInfo, "worker replaced", slog.String("worker", worker), slog.Int("pid", pid), slog.Int("before", before))
 }
 
 // showEnd shows how a worker that had come so far has ended.
@@ -105,13 +45,13 @@ func showEnd(d WorkerExit, st stage) {
 	who, pid, reason := slog.String("worker", d.Name), slog.Int("pid", d.PID), slog.String("reason", d.Reason)
 	switch {
 	case d.Reason == "died":
-		event(slog.LevelWarn, "worker died", who, pid, slog.Int("code", d.ExitCode), slog.String("signal", d.Signal))
+		event.Show(slog.LevelWarn, "worker died", who, pid, slog.Int("code", d.ExitCode), slog.String("signal", d.Signal))
 	case st == stageWorn:
-		event(slog.LevelInfo, "worker ended", who, pid, reason, slog.String("limit", "MaxTasksPerWorker"))
+		event.Show(slog.LevelInfo, "worker ended", who, pid, reason, slog.String("limit", "MaxTasksPerWorker"))
 	case st == stageLarge:
-		event(slog.LevelInfo, "worker ended", who, pid, reason, slog.String("limit", "RecycleMemory"))
+		event.Show(slog.LevelInfo, "worker ended", who, pid, reason, slog.String("limit", "RecycleMemory"))
 	default:
-		event(slog.LevelInfo, "worker ended", who, pid, reason)
+		event.Show(slog.LevelInfo, "worker ended", who, pid, reason)
 	}
 }
 
@@ -119,10 +59,10 @@ func showEnd(d WorkerExit, st stage) {
 func showClosed(cause error) {
 	switch {
 	case errors.Is(cause, ErrClosed):
-		event(slog.LevelInfo, "pool closed")
+		event.Show(slog.LevelInfo, "pool closed")
 	case errors.Is(cause, context.Canceled):
-		event(slog.LevelInfo, "pool closed", slog.Any("cause", cause))
+		event.Show(slog.LevelInfo, "pool closed", slog.Any("cause", cause))
 	default:
-		event(slog.LevelError, "pool ended", slog.Any("error", cause))
+		event.Show(slog.LevelError, "pool ended", slog.Any("error", cause))
 	}
 }

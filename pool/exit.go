@@ -115,28 +115,12 @@ func falseStart(d WorkerExit, falls int, st stage) error {
 		return fmt.Errorf("pool: %d workers in a row were killed before they took tasks, the last by signal %s: %s", falls, d.Signal, d.Stderr)
 	case d.ExitCode == ExitUnknown:
 		return fmt.Errorf("pool: %d workers in a row ended before they took tasks (%v): %s", falls, exit, d.Stderr)
-	case d.ExitCode == exitNoPool || d.ExitCode == exitDefected:
+	case d.ExitCode == child.ExitNoStart || d.ExitCode == child.ExitDamaged:
 		return fmt.Errorf("pool: a worker cannot work (%v): %s", exit, d.Stderr)
 	case st == stageStarted:
-		return beforeMain("a worker", exit, d.Stderr)
+		return child.BeforeMain("a worker", exit, d.Stderr)
 	}
 	return fmt.Errorf("pool: a worker ended before it took tasks (%v): %s", exit, d.Stderr)
-}
-
-// beforeMain says that a new process has ended before it came to Main, with the last that it wrote
-// if that is known. Only of one that has run to its end, or says so itself, it is a fact that the
-// program does not call Main.
-func beforeMain(who string, exit child.Exit, words string) error {
-	switch exit.Code {
-	case exitNoMain:
-		return ErrNoMain
-	case 0:
-		return fmt.Errorf("%w (%s, which is %s, ended with exit code 0 before it came there)", ErrNoMain, who, child.Program())
-	}
-	if words != "" {
-		words = ": " + words
-	}
-	return fmt.Errorf("pool: %s ended before it came to pool.Main (%v); it is /proc/self/exe, %s, started again%s", who, exit, child.Program(), words)
 }
 
 // refusal is why the worker could not open its resources.

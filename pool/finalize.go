@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+
+	"github.com/shmkit/shmkit/internal/event"
 )
 
 // A Finalizer is what a worker does before it ends, because one of its tasks wants so. It is made by
@@ -62,7 +64,7 @@ func (f *Finalizer) run() {
 	f.once.Do(func() {
 		if err := runUser("", f.close); err != nil {
 			f.err = fmt.Errorf("pool: finalizer %q: %w", f.name, err)
-			event(slog.LevelError, "finalizer has failed", slog.String("finalizer", f.name), slog.Any("error", f.err))
+			event.Show(slog.LevelError, "finalizer has failed", slog.String("finalizer", f.name), slog.Any("error", f.err))
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/logwire"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
@@ -79,11 +80,11 @@ func NewLogHandler(seg *shm.Segment, name string, o LogOptions) (*LogHandler, er
 		o.Level = slog.LevelInfo
 	}
 	if o.Process == "" {
-		me := Current()
-		if me.Name == mainName {
-			me.Name = filepath.Base(os.Args[0])
+		name := child.Current().Name
+		if name == child.MainName {
+			name = filepath.Base(os.Args[0])
 		}
-		o.Process = fmt.Sprintf("%s[%d]", me.Name, me.PID)
+		o.Process = fmt.Sprintf("%s[%d]", name, os.Getpid())
 	}
 	return &LogHandler{log: l, o: o}, nil
 }

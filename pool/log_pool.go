@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/child"
 )
 
 // poolLog is the name of the log of a pool in its segment: see Options.Log.
@@ -105,7 +107,7 @@ func Logger(ctx context.Context) *slog.Logger {
 //
 // Errors: those of the handler of Options.Log; of closing the shared memory.
 func (p *Pool) closeShared() error {
-	closeFiles(p.files)
+	child.CloseFiles(p.files)
 	var err error
 	if p.log != nil {
 		err = p.log.Close()

@@ -1,20 +1,17 @@
 package pool
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
-	"github.com/shmkit/shmkit/internal/environ"
+	"github.com/shmkit/shmkit/internal/event"
 	"github.com/shmkit/shmkit/shm"
 )
-
-// workerEnv tells a process that it is a worker: a workerConfig.
-const workerEnv = "SHMKIT_POOL_WORKER"
 
 // workerConfig is what a worker is told when it is started, as JSON.
 type workerConfig struct {
@@ -27,57 +24,49 @@ type workerConfig struct {
 	RecycleMemory int64            `json:",omitempty"`
 	IdleTimeout   time.Duration    `json:",omitempty"`
 	Resources     []resourceConfig `json:",omitempty"`
-	Files         []string         `json:",omitempty"` // names of the files that follow workerFD
+	Files         []string         `json:",omitempty"` // names of the files that follow child.OrderFD
 	Memory        int              // Options.Memory
 	Label         string           `json:",omitempty"`
 	Log           *logConfig       `json:",omitempty"`
 }
 
-const (
-	workerFD     = 3   // descriptor of the pool's segment in a worker
-	exitNoPool   = 120 // a worker could not attach to its pool
-	exitNoMain   = 121 // a worker came to New without having called Main
-	exitDefected = 122 // a worker found its pool damaged
-)
-
 // lossGrace is how long the closing of resources may take when the parent is gone.
 const lossGrace = 500 * time.Millisecond
 
-var mainCalled atomic.Bool
-
-// Main makes this process a worker or a [Process] if it was started as one: then it runs
-// tasks and never returns. In any other process it returns at once. Call it first in main, and
-// first in TestMain.
+// Main makes this process a worker or a [Process] if it was started as one: then it runs tasks and
+// never returns. In any other process it returns at once. Call it first in main, and first in
+// TestMain.
 func Main() {
-	mainCalled.Store(true)
-	if err := logAsInherited(); err != nil {
+	if err := event.Inherit(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
-	if !startedHere() {
-		return
-	}
-	runProcess()
-	value, ok := environ.Take(workerEnv) // a worker may start pools of its own
-	if !ok {
-		return
-	}
-	w, err := enter(value)
-	if err != nil {
+	child.Main()
+}
+
+func init() { child.Register(child.WorkerOrder, runWorker) }
+
+// runWorker runs the worker that the order describes. It does not return.
+func runWorker(order string, limited error) {
+	w, err := enter(order)
+	if err = cmp.Or(limited, err); err != nil {
 		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)
-		os.Exit(exitNoPool)
+		os.Exit(child.ExitNoStart)
 	}
+	gone := child.Current().ParentGone
 	child.OnTerminate(w.dismiss)
 	child.BindGroup() // without it the parent ends what tasks have started
-	go w.outlive(Parent().Sentinel())
+	go w.outlive(gone)
 	if err = w.work(); err != nil {
 		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)
 	}
 	w.seg.Close()
-	switch {
-	case !Parent().Alive():
+	select {
+	case <-gone:
 		child.EndGroup() // nobody else ends what tasks have started
-	case err != nil:
-		os.Exit(exitDefected)
+	default:
+	}
+	if err != nil {
+		os.Exit(child.ExitDamaged)
 	}
 	os.Exit(0)
 }
@@ -86,22 +75,25 @@ func Main() {
 func enter(value string) (*worker, error) {
 	var c workerConfig
 	if err := json.Unmarshal([]byte(value), &c); err != nil {
-		return nil, fmt.Errorf("%s=%q: %w", workerEnv, value, err)
+		return nil, fmt.Errorf("%s=%q: %w", child.WorkerOrder, value, err)
 	}
 	if c.Number >= maxWorkers || c.Slots <= 0 || c.Slots > maxBacklog {
-		return nil, fmt.Errorf("%s=%q: no such worker", workerEnv, value)
+		return nil, fmt.Errorf("%s=%q: no such worker", child.WorkerOrder, value)
 	}
 	parent, err := child.WatchParent(c.ParentPID)
 	if err != nil {
 		return nil, err
 	}
 	name := workerName(c.Label, int(c.Number))
-	files, err := inheritedFiles(workerFD, c.Files)
+	files, err := child.InheritedFiles(c.Files)
 	if err != nil {
 		return nil, err
 	}
-	become(ProcessInfo{Name: name, Daemon: true, Files: files}, &ParentProcess{name: c.ParentName, pid: c.ParentPID, gone: parent.Gone()})
-	f, err := child.Inherited(workerFD, "pool")
+	child.SetCurrent(&child.Info{
+		Name: name, Daemon: true, Files: files,
+		ParentName: c.ParentName, ParentPID: c.ParentPID, ParentGone: parent.Gone(),
+	})
+	f, err := child.Inherited(child.OrderFD, "pool")
 	if err != nil {
 		return nil, err
 	}
@@ -161,5 +153,5 @@ func workerName(label string, number int) string {
 // environment is what makes a new process the worker.
 func (c workerConfig) environment() (string, error) {
 	b, err := json.Marshal(c)
-	return workerEnv + "=" + string(b), err
+	return child.WorkerOrder + "=" + string(b), err
 }

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+
+	"github.com/shmkit/shmkit/internal/event"
 )
 
 // opened are the resources of one worker.
@@ -46,10 +48,10 @@ func openResources(ctx context.Context, rs []boundResource) (*opened, error) {
 		}
 		if err != nil {
 			err = fmt.Errorf("pool: open resource %q: %w", r.name, err)
-			event(slog.LevelError, "resource cannot be opened", slog.String("resource", r.name), slog.Any("error", err))
+			event.Show(slog.LevelError, "resource cannot be opened", slog.String("resource", r.name), slog.Any("error", err))
 			return nil, join(err, o.close())
 		}
-		event(slog.LevelDebug, "resource opened", slog.String("resource", r.name))
+		event.Show(slog.LevelDebug, "resource opened", slog.String("resource", r.name))
 		o.entries = append(o.entries, e)
 	}
 	return o, nil
@@ -73,11 +75,11 @@ func (o *opened) close() error {
 			}
 			if err := runUser("", e.closer); err != nil {
 				err = fmt.Errorf("pool: close resource %q: %w", e.name, err)
-				event(slog.LevelError, "resource cannot be closed", slog.String("resource", e.name), slog.Any("error", err))
+				event.Show(slog.LevelError, "resource cannot be closed", slog.String("resource", e.name), slog.Any("error", err))
 				errs = append(errs, err)
 				continue
 			}
-			event(slog.LevelDebug, "resource closed", slog.String("resource", e.name))
+			event.Show(slog.LevelDebug, "resource closed", slog.String("resource", e.name))
 		}
 		o.err = join(errs...)
 	})

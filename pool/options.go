@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/shmkit/shmkit/internal/child"
 )
 
 // Options say how a pool works. The zero value is a pool of as many workers as
@@ -160,8 +162,8 @@ func (o Options) complete() (Options, error) {
 	if err := o.Task.check(); err != nil {
 		return o, fmt.Errorf("pool: Options.Task: %w", err)
 	}
-	if err := o.surroundings(o.Workers).check(); err != nil {
-		return o, err
+	if err := o.surroundings(o.Workers).Check(); err != nil {
+		return o, fmt.Errorf("pool: %w", err)
 	}
 	o.Stdout = outputFor(o.Stdout)
 	return o, nil
@@ -174,8 +176,8 @@ func (p *Pool) worker(n int) workerConfig {
 		idle = 0
 	}
 	return workerConfig{
-		Number: uint32(n), Slots: len(p.slots), Parent: uint32(p.s.Me()), ParentName: Current().Name, ParentPID: os.Getpid(),
+		Number: uint32(n), Slots: len(p.slots), Parent: uint32(p.s.Me()), ParentName: child.Current().Name, ParentPID: os.Getpid(),
 		MaxTasks: p.options.MaxTasksPerWorker, RecycleMemory: p.options.RecycleMemory, IdleTimeout: idle, Label: p.options.Label,
-		Resources: p.resources, Files: namesOfFiles(p.files), Memory: p.room.limit, Log: p.options.logConfig(),
+		Resources: p.resources, Files: child.FileNames(p.files), Memory: p.room.limit, Log: p.options.logConfig(),
 	}
 }

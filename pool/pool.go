@@ -79,10 +79,10 @@ type Pool struct {
 // and the last it wrote; what keeps shared memory from being made. When a resource of a worker that is started later does not open,
 // the pool ends with that error.
 func New(ctx context.Context, o Options) (*Pool, error) {
-	if err := needMain(); err != nil {
+	if err := child.NeedMain(); err != nil {
 		return nil, err
 	}
-	if _, err := nextDepth(); err != nil {
+	if _, err := child.NextDepth(); err != nil {
 		return nil, err
 	}
 	return newPool(ctx, o, false)
@@ -135,7 +135,7 @@ func (p *Pool) share() error {
 		return fmt.Errorf("pool: %w", err)
 	}
 	if p.table, err = newTable(o.Backlog, o.Memory+argumentBytes(bound)+o.logBytes()); err != nil {
-		closeFiles(p.files)
+		child.CloseFiles(p.files)
 		return fmt.Errorf("pool: %w", err)
 	}
 	if p.resources, err = p.configureResources(bound); err == nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
+	"github.com/shmkit/shmkit/internal/event"
 )
 
 // processes counts those that got their name from this package.
@@ -44,7 +45,7 @@ var errNotStarted = errors.New("pool: the process was not started")
 //
 // Errors: [ErrNoMain]; an argument that cannot be encoded; options that can never be right.
 func NewProcess[A, R any](t *Task[A, R], arg A, o ProcessOptions) (*Process, error) {
-	if err := needMain(); err != nil {
+	if err := child.NeedMain(); err != nil {
 		return nil, err
 	}
 	o, err := o.complete()
@@ -94,7 +95,7 @@ func (p *Process) Start() error {
 
 // launch starts the process, and returns the way to it. The caller holds mu.
 func (p *Process) launch() (*os.File, error) {
-	depth, err := nextDepth()
+	depth, err := child.NextDepth()
 	if err != nil {
 		return nil, err
 	}
@@ -103,14 +104,14 @@ func (p *Process) launch() (*os.File, error) {
 		return nil, err
 	}
 	defer there.Close()
-	p.letter.Parent = Current().Name
-	p.letter.Files = namesOfFiles(p.options.Files)
+	p.letter.Parent = child.Current().Name
+	p.letter.Files = child.FileNames(p.options.Files)
 	proc, err := child.Start(child.Spec{
-		Env: append(p.options.Env[:len(p.options.Env):len(p.options.Env)], depth, fmt.Sprintf("%s=%d", processEnv, os.Getpid())),
+		Env: append(p.options.Env[:len(p.options.Env):len(p.options.Env)], depth, fmt.Sprintf("%s=%d", child.ProcessOrder, os.Getpid())),
 		Dir: p.options.Dir,
 		Own: []*os.File{there}, Files: p.options.Files,
 		Stdout: p.options.Stdout, Stderr: p.options.Stderr,
-		Limits: p.options.surroundings().limits(),
+		Limits: p.options.surroundings().Limits(),
 	})
 	if err != nil {
 		here.Close()
@@ -118,11 +119,11 @@ func (p *Process) launch() (*os.File, error) {
 	}
 	p.proc = proc
 	adopt(p)
-	event(slog.LevelInfo, "process started", slog.String("name", p.Name()), slog.Int("pid", proc.PID()))
+	event.Show(slog.LevelInfo, "process started", slog.String("name", p.Name()), slog.Int("pid", proc.PID()))
 	go func() {
 		<-proc.Done()
 		exit := proc.Wait()
-		event(slog.LevelInfo, "process ended", slog.String("name", p.Name()), slog.Int("pid", proc.PID()),
+		event.Show(slog.LevelInfo, "process ended", slog.String("name", p.Name()), slog.Int("pid", proc.PID()),
 			slog.Int("code", exit.Code), slog.String("signal", exit.Signal))
 		disown(p)
 		close(p.ended)
@@ -160,5 +161,5 @@ func (p *Process) converse(link *os.File, proc *child.Process, argument []byte) 
 	if exit := proc.Wait(); came || exit.Signal != "" {
 		return fmt.Errorf("it ended before its task began: %v", exit)
 	}
-	return beforeMain("the process", proc.Wait(), "")
+	return child.BeforeMain("the process", proc.Wait(), "")
 }

@@ -2,11 +2,9 @@ package pool
 
 import (
 	"os"
-	"sync/atomic"
-)
 
-// mainName is the name of a process that nobody of this package has started.
-const mainName = "main"
+	"github.com/shmkit/shmkit/internal/child"
+)
 
 // A ProcessInfo says who a process is.
 type ProcessInfo struct {
@@ -17,26 +15,10 @@ type ProcessInfo struct {
 	Files  []*os.File // those of its [ProcessOptions], of which each is its own to close
 }
 
-// An identity is what this process was told of itself.
-type identity struct {
-	info   ProcessInfo
-	parent *ParentProcess
-}
-
-var thisProcess atomic.Pointer[identity]
-
-// become notes who this process is. Process id and depth are filled in.
-func become(info ProcessInfo, parent *ParentProcess) {
-	info.PID, info.Depth = os.Getpid(), depthOfProcess()
-	thisProcess.Store(&identity{info, parent})
-}
-
 // Current says who this process is.
 func Current() ProcessInfo {
-	if id := thisProcess.Load(); id != nil {
-		return id.info
-	}
-	return ProcessInfo{Name: mainName, PID: os.Getpid(), Depth: depthOfProcess()}
+	me := child.Current()
+	return ProcessInfo{Name: me.Name, PID: os.Getpid(), Daemon: me.Daemon, Depth: me.Depth, Files: me.Files}
 }
 
 // A ParentProcess is the process that has started this one, as this one sees it.
@@ -48,10 +30,11 @@ type ParentProcess struct {
 
 // Parent is the process that has started this one, or nil when that was nobody of this package.
 func Parent() *ParentProcess {
-	if id := thisProcess.Load(); id != nil {
-		return id.parent
+	me := child.Current()
+	if me.ParentGone == nil {
+		return nil
 	}
-	return nil
+	return &ParentProcess{name: me.ParentName, pid: me.ParentPID, gone: me.ParentGone}
 }
 
 // Name is the name of the parent.

@@ -12,7 +12,7 @@ import (
 )
 
 // A letter is what a new process is told, before its argument: both go through the connection
-// that is its descriptor linkFD, each with its length in 8 bytes in front. What comes back is
+// that is its descriptor child.OrderFD, each with its length in 8 bytes in front. What comes back is
 // wordMain and one more word: wordBegin, or wordFailed and a text. No word means that it has ended.
 type letter struct {
 	Name   string
@@ -20,12 +20,10 @@ type letter struct {
 	Parent string   // name of the parent
 	Task   string   // name of the task
 	ID     uint64   // of the task
-	Files  []string // names of the files that follow linkFD
+	Files  []string // names of the files that follow child.OrderFD
 }
 
 const (
-	linkFD = 3 // the files of the options follow it
-
 	wordMain   = "M" // it has come to Main
 	wordBegin  = "R"
 	wordFailed = "E"

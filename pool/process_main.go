@@ -11,11 +11,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
-	"github.com/shmkit/shmkit/internal/environ"
 )
-
-// processEnv tells a process that it is a [Process]: the id of its parent.
-const processEnv = "SHMKIT_POOL_PROCESS"
 
 // daemonGrace is how long a daemon may go on when it shall end.
 const daemonGrace = 500 * time.Millisecond
@@ -23,29 +19,21 @@ const daemonGrace = 500 * time.Millisecond
 // interruptGrace is how long a process that is no daemon may go on when its parent was interrupted.
 const interruptGrace = 2 * time.Second
 
-// runProcess applies the limits that this process was started with. If it is a [Process], it runs
-// that and never returns.
-func runProcess() {
-	limited := child.ApplyLimits()
-	value, ok := environ.Take(processEnv) // what it starts is something else
-	if !ok {
-		if limited != nil {
-			fmt.Fprintf(os.Stderr, "pool: worker: %v\n", limited)
-			os.Exit(exitNoPool)
-		}
-		return
-	}
-	link, err := child.Inherited(linkFD, "link")
+func init() { child.Register(child.ProcessOrder, runProcess) }
+
+// runProcess runs the [Process] whose parent has that process id. It does not return.
+func runProcess(parentPID string, limited error) {
+	link, err := child.Inherited(child.OrderFD, "link")
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "pool: process: %v\n", err)
-		os.Exit(exitNoPool)
+		os.Exit(child.ExitNoStart)
 	}
 	io.WriteString(link, wordMain) // a parent that has gone meanwhile is noticed elsewhere
 	r := &resident{}
-	run, err := r.settle(link, value, limited)
+	run, err := r.settle(link, parentPID, limited)
 	if err != nil {
 		sendWord(link, err)
-		os.Exit(exitNoPool)
+		os.Exit(child.ExitNoStart)
 	}
 	r.heed()
 	child.BindGroup() // without it the parent ends what the task has started
@@ -57,7 +45,6 @@ func runProcess() {
 // A resident is a [Process], seen from within.
 type resident struct {
 	letter     letter
-	parent     *ParentProcess
 	watch      *child.Parent
 	ctx        context.Context // of the task
 	cancel     context.CancelFunc
@@ -72,7 +59,7 @@ func (r *resident) settle(link *os.File, parentPID string, limited error) (run f
 	}
 	pid, err := strconv.Atoi(parentPID)
 	if err != nil {
-		return nil, fmt.Errorf("%s=%q makes no sense", processEnv, parentPID)
+		return nil, fmt.Errorf("%s=%q makes no sense", child.ProcessOrder, parentPID)
 	}
 	r.watch, err = child.WatchParent(pid)
 	if err != nil {
@@ -82,12 +69,14 @@ func (r *resident) settle(link *os.File, parentPID string, limited error) (run f
 	if err != nil {
 		return nil, fmt.Errorf("read what the parent has sent: %w", err)
 	}
-	r.letter, r.parent = l, &ParentProcess{name: l.Parent, pid: pid, gone: r.watch.Gone()}
-	files, err := inheritedFiles(linkFD, l.Files)
+	r.letter = l
+	files, err := child.InheritedFiles(l.Files)
 	if err != nil {
 		return nil, err
 	}
-	become(ProcessInfo{Name: l.Name, Daemon: l.Daemon, Files: files}, r.parent)
+	child.SetCurrent(&child.Info{
+		Name: l.Name, Daemon: l.Daemon, Files: files, ParentName: l.Parent, ParentPID: pid, ParentGone: r.watch.Gone(),
+	})
 	h := handlerOf(l.ID)
 	if h == nil || h.name != l.Task {
 		return nil, fmt.Errorf("it does not know task %q: define it before pool.Main is called", l.Task)
@@ -105,7 +94,7 @@ func (r *resident) heed() {
 		r.cancel()
 	})
 	go func() {
-		<-r.parent.gone
+		<-r.watch.Gone()
 		grace := daemonGrace
 		if !r.letter.Daemon {
 			if !r.watch.Interrupted() {
@@ -131,7 +120,7 @@ func (r *resident) leave(err error) {
 	}
 	Shutdown(r.ctx) // once this process shall end, only its daemons are seen to
 	switch {
-	case r.letter.Daemon && !r.parent.Alive():
+	case r.letter.Daemon && !Parent().Alive():
 		child.EndGroup() // nobody else ends what the task has started
 	case err == nil:
 		os.Exit(0)

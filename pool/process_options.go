@@ -49,8 +49,8 @@ type ProcessOptions struct {
 
 // complete fills in what is open, and refuses what can never be right.
 func (o ProcessOptions) complete() (ProcessOptions, error) {
-	if err := o.surroundings().check(); err != nil {
-		return o, err
+	if err := o.surroundings().Check(); err != nil {
+		return o, fmt.Errorf("pool: %w", err)
 	}
 	if o.Name == "" {
 		o.Name = fmt.Sprintf("Process-%d", processes.Add(1))

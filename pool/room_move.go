@@ -3,6 +3,8 @@ package pool
 import (
 	"bytes"
 	"log/slog"
+
+	"github.com/shmkit/shmkit/internal/event"
 )
 
 // What moves blocks to the parent's own memory: the last resort of those who wait for room, see room.go.
@@ -42,7 +44,7 @@ func (p *Pool) moveResults(enough func(freed int) bool) bool {
 			c.got.moved = bytes.Clone(b)
 			freed += n
 			p.dropResult(uint32(i))
-			event(slog.LevelDebug, "result moved: memory is short", slog.String("task", c.task), slog.Int("bytes", n))
+			event.Show(slog.LevelDebug, "result moved: memory is short", slog.String("task", c.task), slog.Int("bytes", n))
 		}
 		if enough(freed) {
 			return true
@@ -80,7 +82,7 @@ func (p *Pool) moveArg(i uint32) (freed int) {
 			return 0
 		}
 		c.moved = bytes.Clone(b)
-		event(slog.LevelDebug, "argument moved: memory is short", slog.String("task", c.task), slog.Int("bytes", freed))
+		event.Show(slog.LevelDebug, "argument moved: memory is short", slog.String("task", c.task), slog.Int("bytes", freed))
 	}
 	p.dropArg(i)
 	return freed

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
+	"github.com/shmkit/shmkit/internal/event"
 )
 
 // What happens when a worker cannot be started, or ends before it takes tasks. One lost thing must not take all: the pool goes
@@ -28,7 +29,7 @@ func (c *supervisor) notStarted(err error) (again bool) {
 		p.fail(fmt.Errorf("start a worker: %w", err))
 		return false
 	}
-	event(slog.LevelWarn, "worker cannot be started: tried again", slog.String("worker", c.name()), slog.Any("error", err))
+	event.Show(slog.LevelWarn, "worker cannot be started: tried again", slog.String("worker", c.name()), slog.Any("error", err))
 	c.rest(falls)
 	return true
 }

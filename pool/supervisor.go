@@ -140,7 +140,7 @@ func (p *Pool) launchProcess(c *supervisor, stderr *linemux.Writer) (host, error
 	if err != nil {
 		return nil, err
 	}
-	depth, err := nextDepth()
+	depth, err := child.NextDepth()
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (p *Pool) launchProcess(c *supervisor, stderr *linemux.Writer) (host, error
 		Env: append(slices.Clone(o.Env), config, depth), Dir: o.Dir,
 		Own: []*os.File{p.seg.File()}, Files: p.files,
 		Stdout: o.Stdout, Stderr: stderr,
-		Limits: o.surroundings(p.size()).limits(),
+		Limits: o.surroundings(p.size()).Limits(),
 	})
 	if err != nil {
 		return nil, err // not proc, which would be an interface that is not nil

@@ -1,4 +1,4 @@
-package pool
+package child
 
 import (
 	"errors"
@@ -8,48 +8,33 @@ import (
 	"strings"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/environ"
 )
 
-// mainDelay is how long a process that was started as a worker or a [Process] may be in main, at
-// least, without calling [Main].
+// mainDelay is how long a process that was started as a child may be in main, at least, without
+// calling [Main].
 const mainDelay = 300 * time.Millisecond
 
-// init has a process that shall come to Main see to it that it does: otherwise it would do again
+// init has a process that must come to [Main] see to it that it does: otherwise it would do again
 // whatever the program does, while the parent waits.
 func init() {
-	if startedHere() {
+	if startedAsChild() {
 		go awaitMain()
 	}
 }
 
-// startedHere says whether this process was started as a worker or a [Process], and has not come to
-// Main yet.
-func startedHere() bool {
-	for _, key := range []string{processEnv, workerEnv} {
-		if _, ok := environ.Lookup(key); ok {
-			return true
-		}
-		if child.IsOpen(linkFD) { // otherwise no order can have been removed
-			if _, ok := environ.Order(key); ok {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// needMain is an error when Main was not called. A process that was started by this package ends
-// there: it must not start others itself.
-func needMain() error {
+// NeedMain returns an error when Main was not called. A process that was itself started as a child
+// ends here: it must not start others.
+//
+// Errors: [ErrNoMain]; the program takes no orders from its environment.
+func NeedMain() error {
 	switch {
 	case environ.Secure():
 		return errors.New("pool: this program runs with more rights than its caller (set-user-ID, set-group-ID or file " +
 			"capabilities), so that its workers would take no orders: start them from a program without these rights")
 	case mainCalled.Load():
 		return nil
-	case startedHere():
+	case startedAsChild():
 		exitForgotten()
 	}
 	return ErrNoMain
@@ -90,5 +75,5 @@ func inMain() bool {
 
 func exitForgotten() {
 	fmt.Fprintln(os.Stderr, ErrNoMain)
-	os.Exit(exitNoMain)
+	os.Exit(ExitNoMain)
 }

@@ -1,4 +1,4 @@
-package pool
+package event
 
 import (
 	"bytes"
@@ -9,27 +9,30 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
+
+func TestMain(m *testing.M) { proctest.Main(m) }
 
 // eventsTo shows events of this process in the test.
 func eventsTo(t *testing.T, level slog.Level) *bytes.Buffer {
 	var b bytes.Buffer
-	before := eventLog.Load()
-	t.Cleanup(func() { eventLog.Store(before) })
-	LogTo(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: level}))
+	before := destination.Load()
+	t.Cleanup(func() { destination.Store(before) })
+	To(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: level}), false)
 	return &b
 }
 
 func TestEventsAreShown(t *testing.T) {
 	b := eventsTo(t, slog.LevelInfo)
-	event(slog.LevelDebug, "hidden")
-	event(slog.LevelWarn, "worker died", slog.String("worker", "Worker-2"), slog.Int("pid", 12), slog.Any("error", errors.New("bad end")))
-	t.Cleanup(func() { thisProcess.Store(nil) })
-	become(ProcessInfo{Name: "Worker-7"}, nil)
-	event(slog.LevelInfo, "resource opened")
-	LogTo(nil)
-	event(slog.LevelError, "nobody looks")
+	Show(slog.LevelDebug, "hidden")
+	Show(slog.LevelWarn, "worker died", slog.String("worker", "Worker-2"), slog.Int("pid", 12), slog.Any("error", errors.New("bad end")))
+	t.Cleanup(func() { child.SetCurrent(nil) })
+	child.SetCurrent(&child.Info{Name: "Worker-7"})
+	Show(slog.LevelInfo, "resource opened")
+	To(nil, false)
+	Show(slog.LevelError, "nobody looks")
 	_, first, _ := strings.Cut(b.String(), " ")
 	want := `level=WARN msg="worker died" process=main worker=Worker-2 pid=12 error="bad end"`
 	if lines := strings.Split(b.String(), "\n"); len(lines) != 3 || !strings.HasPrefix(first, want+"\n") ||
@@ -43,7 +46,7 @@ func TestHiddenEventsAreFree(t *testing.T) {
 	err := errors.New("bad")
 	pid := os.Getpid()
 	show := func() {
-		event(slog.LevelInfo, "worker died", slog.String("worker", "Worker-2"), slog.Int("pid", pid), slog.Any("error", err))
+		Show(slog.LevelInfo, "worker died", slog.String("worker", "Worker-2"), slog.Int("pid", pid), slog.Any("error", err))
 	}
 	if n := testing.AllocsPerRun(100, show); n != 0 {
 		t.Errorf("%v allocations without a handler", n)
@@ -54,57 +57,30 @@ func TestHiddenEventsAreFree(t *testing.T) {
 	}
 }
 
-// The resources of a worker tell of themselves.
-func TestEventsOfResources(t *testing.T) {
-	b := eventsTo(t, slog.LevelDebug)
-	var l lifeOf
-	rs := []AnyResource{
-		define(t, &l, "db", 0, fine, fine),
-		define(t, &l, "net", 0, fine, func() error { return os.ErrClosed }),
-		define(t, &l, "bad", 0, func() error { panic("boom") }, fine),
-	}
-	if _, err := openResources(t.Context(), bound(t, rs...)); err == nil {
-		t.Error("bad opens")
-	}
-	var got []string
-	for line := range strings.Lines(b.String()) {
-		_, line, _ = strings.Cut(line, " ")
-		got = append(got, line)
-	}
-	want := `level=DEBUG msg="resource opened" process=main resource=db
-level=DEBUG msg="resource opened" process=main resource=net
-level=ERROR msg="resource cannot be opened" process=main resource=bad error="pool: open resource \"bad\": panicked: boom"
-level=ERROR msg="resource cannot be closed" process=main resource=net error="pool: close resource \"net\": file already closed"
-level=DEBUG msg="resource closed" process=main resource=db
-`
-	if strings.Join(got, "") != want {
-		t.Errorf("%s", b.String())
-	}
-}
-
-// roleShowEvents: [LEVEL]. It shows events from that level on, or from the one that it has inherited, and has a child do the same.
+// roleShowEvents: [LEVEL]. It shows events from that level on, or from the one that it has
+// inherited, and has a child do the same.
 var roleShowEvents = proctest.Register("show-events", func(args []string) {
-	if err := logAsInherited(); err != nil {
+	if err := Inherit(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	if args[0] == "child" {
-		become(ProcessInfo{Name: "Process-1"}, nil)
+		child.SetCurrent(&child.Info{Name: "Process-1"})
 	} else if args[0] != "" {
 		var level slog.Level
 		if level.UnmarshalText([]byte(args[0])) != nil {
 			os.Exit(3)
 		}
-		LogToStderr(level)
+		ToStderr(level)
 	}
-	event(slog.LevelDebug, "debug")
-	event(slog.LevelInfo, "info")
-	event(slog.LevelWarn+1, "worse")
+	Show(slog.LevelDebug, "debug")
+	Show(slog.LevelInfo, "info")
+	Show(slog.LevelWarn+1, "worse")
 	if args[0] == "child" {
 		return
 	}
-	child := proctest.Exec("show-events", "child")
-	child.Stderr = os.Stderr
-	if err := child.Run(); err != nil {
+	cmd := proctest.Exec("show-events", "child")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
 		os.Exit(4)
 	}
 })
@@ -119,7 +95,7 @@ func TestLogLevelIsInherited(t *testing.T) {
 		{"INFO", "ERROR", ""}, // the program has the last word
 	} {
 		c := proctest.Command(t, roleShowEvents, test.level)
-		c.Cmd.Env = append(c.Cmd.Env, logEnv+"="+test.env)
+		c.Cmd.Env = append(c.Cmd.Env, levelEnv+"="+test.env)
 		c.Start()
 		c.WaitOK()
 		var got strings.Builder
@@ -135,7 +111,7 @@ func TestLogLevelIsInherited(t *testing.T) {
 		}
 	}
 	c := proctest.Command(t, roleShowEvents, "")
-	c.Cmd.Env = append(c.Cmd.Env, logEnv+"=loud")
+	c.Cmd.Env = append(c.Cmd.Env, levelEnv+"=loud")
 	c.Start()
 	c.WaitOK()
 	if text := c.Stderr(); !strings.Contains(text, `pool: SHMKIT_LOG="loud": `) || strings.Contains(text, "level=") {
@@ -146,7 +122,7 @@ func TestLogLevelIsInherited(t *testing.T) {
 func BenchmarkEvent(b *testing.B) {
 	b.Run("off", func(b *testing.B) {
 		for b.Loop() {
-			event(slog.LevelInfo, "worker died", slog.String("worker", "Worker-2"), slog.Int("pid", 12))
+			Show(slog.LevelInfo, "worker died", slog.String("worker", "Worker-2"), slog.Int("pid", 12))
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package pool
+package child
 
 import (
 	"errors"
@@ -6,25 +6,24 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/environ"
 )
 
-// MaxDepth is how deep processes can be nested: one with so many living ancestors that this package
-// has started, or that have started others by it, cannot start more. Ancestors that have ended do
-// not count, so that a service may start its successor and end, as often as it likes.
+// MaxDepth is how many living ancestors a process may have that were started by the toolkit, or
+// have started others by it. A process with that many cannot start more. Ancestors that have ended
+// do not count, so that a service may start its successor and end, as often as it likes.
 const MaxDepth = 8
 
 // ErrTooDeep says that this process is at [MaxDepth] and cannot start others.
 var ErrTooDeep = errors.New("pool: processes are nested too deep")
 
-// depthEnv tells a process its ancestors: an [child.Identity] for each, the first first, with
+// depthEnv tells a process its ancestors: an [Identity] for each, the first first, with
 // commas between. It stays in the environment, so that no program in between breaks the count.
 const depthEnv = "SHMKIT_POOL_DEPTH"
 
 // ancestors are the processes above this one that have not ended. It reports false when the
 // environment makes no sense.
-func ancestors() (living []child.Identity, ok bool) {
+func ancestors() (living []Identity, ok bool) {
 	value, _ := environ.Order(depthEnv)
 	if value == "" {
 		return nil, true
@@ -33,10 +32,10 @@ func ancestors() (living []child.Identity, ok bool) {
 		if n < 0 || n > MaxDepth {
 			return nil, false
 		}
-		return make([]child.Identity, n), true
+		return make([]Identity, n), true
 	}
 	for text := range strings.SplitSeq(value, ",") {
-		id, err := child.ParseIdentity(text)
+		id, err := ParseIdentity(text)
 		if err != nil {
 			return nil, false
 		}
@@ -47,8 +46,8 @@ func ancestors() (living []child.Identity, ok bool) {
 	return living, true
 }
 
-// depthOfProcess is how many living ancestors this process has.
-func depthOfProcess() int {
+// Depth is how many living ancestors this process has.
+func Depth() int {
 	living, ok := ancestors()
 	if !ok {
 		return MaxDepth // what has written that must not go on
@@ -56,14 +55,16 @@ func depthOfProcess() int {
 	return len(living)
 }
 
-// nextDepth is what tells a new process its ancestors.
-func nextDepth() (environment string, err error) {
+// NextDepth returns the environment variable that tells a new process its ancestors.
+//
+// Errors: [ErrTooDeep].
+func NextDepth() (environment string, err error) {
 	living, ok := ancestors()
 	if !ok || len(living) >= MaxDepth {
-		return "", fmt.Errorf("%w: this one is %d deep, and at most %d are allowed", ErrTooDeep, depthOfProcess(), MaxDepth)
+		return "", fmt.Errorf("%w: this one is %d deep, and at most %d are allowed", ErrTooDeep, Depth(), MaxDepth)
 	}
 	var b strings.Builder
-	for _, id := range append(living, child.Self()) {
+	for _, id := range append(living, Self()) {
 		if b.Len() > 0 {
 			b.WriteByte(',')
 		}
