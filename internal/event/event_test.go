@@ -41,7 +41,7 @@ func TestEventsAreShown(t *testing.T) {
 	}
 }
 
-// An event that nobody looks at takes no memory.
+// An event that is not shown takes no memory.
 func TestHiddenEventsAreFree(t *testing.T) {
 	err := errors.New("bad")
 	pid := os.Getpid()
