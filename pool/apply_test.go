@@ -107,7 +107,8 @@ func TestApplyWithdrawn(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})
 		a := newTally(t, 1)
-		block, err := pool.ApplyAsync(t.Context(), p, nap, 200*time.Millisecond)
+		gate := counter(t)
+		block, err := pool.ApplyAsync(t.Context(), p, blobs, blob{Ended: gate, After: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,6 +120,7 @@ func TestApplyWithdrawn(t *testing.T) {
 		if block.Ready() {
 			t.Error("it has waited for a worker")
 		}
+		gate.Add(1)
 		if _, err := block.Get(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -41,6 +41,7 @@ func TestSoftDeadline(t *testing.T) {
 
 // A hard deadline kills the worker; other tasks go on, and it is not tried again.
 func TestHardDeadline(t *testing.T) {
+	t.Parallel()
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
 		hard := pool.TaskOptions{Hard: 100 * time.Millisecond} //clock: the time-out is the subject
@@ -54,7 +55,7 @@ func TestHardDeadline(t *testing.T) {
 		}
 		for n := 1; n <= 3; n++ {
 			start := time.Now()
-			_, err := pool.Apply(t.Context(), p, deaf.With(hard), 700*time.Millisecond)
+			_, err := pool.Apply(t.Context(), p, deaf.With(hard), deafTime(t))
 			var de *pool.DeadlineError
 			if !errors.As(err, &de) || de.Task != "deaf" || de.Limit != hard.Hard || !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("%#v", err)
@@ -120,7 +121,7 @@ func TestHardDeadlineThenEnd(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})
 		hard := pool.TaskOptions{Hard: 10 * time.Millisecond} //clock: the time-out is the subject
-		f, err := pool.ApplyAsync(t.Context(), p, deaf.With(hard), time.Second)
+		f, err := pool.ApplyAsync(t.Context(), p, deaf.With(hard), deafTime(t))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -65,13 +65,17 @@ func TestClosed(t *testing.T) {
 func TestEarlyClose(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2, Backlog: 4})
-		f := pool.MapAsync(t.Context(), p, nap, slices.Repeat([]time.Duration{10 * time.Millisecond}, 40))
+		gate := counter(t)
+		args := make([]blob, 40)
+		args[0] = blob{Ended: gate, After: 1}
+		f := pool.MapAsync(t.Context(), p, blobs.With(pool.TaskOptions{Chunk: 1}), args)
 		closed := make(chan error, 1)
 		go func() { closed <- p.Close() }()
 		proctest.Eventually(t, proctest.Hang, func() bool { _, err := pool.Apply(t.Context(), p, square, 1); return errors.Is(err, pool.ErrClosed) }, "the pool is closing")
 		if f.Ready() {
 			t.Error("it is ready before its time")
 		}
+		gate.Add(1)
 		if got, err := f.Get(t.Context()); err != nil || len(got) != 40 {
 			t.Errorf("%v, %v", got, err)
 		}
@@ -125,7 +129,7 @@ func TestTerminateGrace(t *testing.T) {
 			t.Errorf("after %v it has tidied up %d times", d, times(a, 1))
 		}
 		q := newPool(pool.Options{Workers: 1})
-		f, err := pool.ApplyAsync(t.Context(), q, deaf, 3*time.Second)
+		f, err := pool.ApplyAsync(t.Context(), q, deaf, deafTime(t))
 		if err != nil {
 			t.Fatal(err)
 		}

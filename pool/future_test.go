@@ -47,9 +47,10 @@ func TestApplyAsync(t *testing.T) {
 func TestCloseFinishesFutures(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
-		var all []*pool.Future[time.Duration]
+		gate := counter(t)
+		var all []*pool.Future[[]byte]
 		for range 10 {
-			f, err := pool.ApplyAsync(t.Context(), p, nap, 10*time.Millisecond)
+			f, err := pool.ApplyAsync(t.Context(), p, blobs, blob{Ended: gate, After: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,6 +59,7 @@ func TestCloseFinishesFutures(t *testing.T) {
 		if all[9].Ready() {
 			t.Error("the last one is ready before its time")
 		}
+		gate.Add(1)
 		if err := p.Close(); err != nil {
 			t.Fatal(err)
 		}

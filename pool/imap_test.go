@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -69,26 +70,30 @@ func TestIMapOrder(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
-		args := []time.Duration{300 * time.Millisecond, 1, 2, 3}
-		var got []time.Duration
-		for d, err := range pool.IMap(t.Context(), p, nap, slices.Values(args)) {
+		idOf := func(b []byte, err error) uint64 {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, d)
+			return binary.NativeEndian.Uint64(b)
 		}
-		if !slices.Equal(got, args) {
-			t.Errorf("%v", got)
-		}
-		got = nil
-		for d, err := range pool.IMapUnordered(t.Context(), p, nap, slices.Values(args)) {
-			if err != nil {
-				t.Fatal(err)
+		ended, want := counter(t), uint64(0) // the first task ends after the three others
+		for b, err := range pool.IMap(t.Context(), p, blobs, slices.Values([]blob{
+			{ID: 0, Ended: ended, After: 3}, {ID: 1, Ended: ended}, {ID: 2, Ended: ended}, {ID: 3, Ended: ended},
+		})) {
+			if id := idOf(b, err); id != want {
+				t.Errorf("result %d in place of %d", id, want)
 			}
-			got = append(got, d)
+			want++
 		}
-		if len(got) != 4 || got[3] != args[0] {
-			t.Errorf("%v", got)
+		gate := counter(t) // the first task ends when the results of the three others are there
+		var got []uint64
+		for b, err := range pool.IMapUnordered(t.Context(), p, blobs, slices.Values([]blob{{ID: 0, Ended: gate, After: 1}, {ID: 1}, {ID: 2}, {ID: 3}})) {
+			if got = append(got, idOf(b, err)); len(got) == 3 {
+				gate.Add(1)
+			}
+		}
+		if want != 4 || len(got) != 4 || got[3] != 0 {
+			t.Errorf("%d in order; without: %v", want, got)
 		}
 	})
 }

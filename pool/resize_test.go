@@ -15,14 +15,16 @@ import (
 )
 
 // meet is a task that returns when as many as At says have been at it at the same time.
-var meet = pool.Define("meet", func(ctx context.Context, c counted) (int64, error) {
+var meet = pool.Define("meet", meetAs)
+
+func meetAs(ctx context.Context, c counted) (int64, error) {
 	here := &c.Tally.Slice()[0]
 	atomic.AddInt64(here, 1)
 	for atomic.LoadInt64(here) < int64(c.At) && ctx.Err() == nil {
 		proctest.Stagger(time.Millisecond)
 	}
 	return 0, ctx.Err()
-})
+}
 
 // More workers do more at once, fewer do less; each that is too many finishes its task.
 func TestResize(t *testing.T) {
@@ -47,19 +49,21 @@ func TestResize(t *testing.T) {
 		}
 		ready(t, p, 4)
 		atOnce(4)
-		var naps sync.WaitGroup
+		gate := counter(t)
+		var tasks sync.WaitGroup
 		for range 4 {
-			naps.Go(func() {
-				if _, err := pool.Apply(t.Context(), p, nap, 100*time.Millisecond); err != nil {
+			tasks.Go(func() {
+				if _, err := pool.Apply(t.Context(), p, blobs, blob{Ended: gate, After: 1}); err != nil {
 					t.Error(err)
 				}
 			})
 		}
-		proctest.Eventually(t, proctest.Hang, func() bool { s := p.Stats(); return s.Pending == 4 && s.Queued == 0 }, "all nap")
+		proctest.Eventually(t, proctest.Hang, func() bool { s := p.Stats(); return s.Pending == 4 && s.Queued == 0 }, "all run")
 		if err := p.Resize(2); err != nil {
 			t.Fatal(err)
 		}
-		naps.Wait()
+		gate.Add(1)
+		tasks.Wait()
 		proctest.Eventually(t, proctest.Hang, func() bool { return len(p.Stats().Workers) == 2 && w.count("retired") == 2 }, "two workers are left")
 		atOnce(2)
 		if s := p.Stats(); s.Killed != 0 || s.Retried != 0 {

@@ -12,17 +12,18 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// burn works until its process has used that much more time on processors.
-var burn = pool.Define("burn", func(_ context.Context, d time.Duration) (struct{}, error) {
+// burn uses processor time for 30 ms, and returns when as many as At says have done so: each of them
+// in a worker of its own.
+var burn = pool.Define("burn", func(ctx context.Context, c counted) (int64, error) {
 	used := func() time.Duration {
 		var u syscall.Rusage
 		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
-	for start := used(); used()-start < d; { //clock: of time on processors
+	for start := used(); used()-start < 30*time.Millisecond; { //clock: of time on processors
 		continue
 	}
-	return struct{}{}, nil
+	return meetAs(ctx, c)
 })
 
 func TestStats(t *testing.T) {
@@ -32,9 +33,14 @@ func TestStats(t *testing.T) {
 		if s := p.Stats(); s.Pending != 0 || s.Queued != 0 || s.Total.Samples != 0 || s.Run.Samples != 0 || len(s.Workers) != 2 {
 			t.Errorf("at first: %+v", s)
 		}
-		f := pool.MapAsync(t.Context(), p, deaf.With(pool.TaskOptions{Chunk: 1}), slices.Repeat([]time.Duration{50 * time.Millisecond}, 6))
+		one, gate := pool.TaskOptions{Chunk: 1}, counter(t)
+		f := pool.MapAsync(t.Context(), p, blobs.With(one), slices.Repeat([]blob{{Ended: gate, After: 1}}, 6))
 		proctest.Eventually(t, proctest.Hang, func() bool { s := p.Stats(); return s.Pending == 6 && s.Queued == 4 }, "two run and four wait")
+		gate.Add(1)
 		if _, err := f.Get(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pool.Map(t.Context(), p, deaf.With(one), slices.Repeat([]time.Duration{50 * time.Millisecond}, 2)); err != nil {
 			t.Fatal(err)
 		}
 		s := p.Stats()
@@ -42,12 +48,12 @@ func TestStats(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		//clock: at least so long it has slept
-		if s.Run.Samples == 0 || s.Run.P50 < 49*time.Millisecond || s.Total.Samples == 0 || s.Total.Max < s.Run.P50 || s.Total.P99 < s.Total.P50 {
+		if s.Run.Samples == 0 || s.Run.Max < 49*time.Millisecond || s.Total.Samples == 0 || s.Total.Max < s.Run.P50 || s.Total.P99 < s.Total.P50 {
 			t.Errorf("latencies: %+v", s)
 		}
 		tasks := uint64(0)
-		// Of time on processors, ticks of 10 ms are counted: each worker needs to have some. With one task each, both of them work.
-		if _, err := pool.Map(t.Context(), p, burn.With(pool.TaskOptions{Chunk: 1}), slices.Repeat([]time.Duration{30 * time.Millisecond}, 4)); err != nil {
+		// Of time on processors, ticks of 10 ms are counted: each worker needs to have some.
+		if _, err := pool.Map(t.Context(), p, burn.With(one), slices.Repeat([]counted{{Tally: newTally(t, 1), At: 2}}, 2)); err != nil {
 			t.Fatal(err)
 		}
 		s = p.Stats()

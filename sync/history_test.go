@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/anishathalye/porcupine"
 
@@ -156,7 +155,7 @@ func playHistory(t *testing.T, kills int) (told int) {
 			ops = append(ops, operation(i/fetchesEach, f))
 		}
 	}
-	if result := porcupine.CheckOperationsTimeout(fetchAndAdd, ops, 20*time.Second); result != porcupine.Ok {
+	if result := porcupine.CheckOperationsTimeout(fetchAndAdd, ops, hangs); result != porcupine.Ok {
 		t.Fatalf("the history is %v: %v", result, ops)
 	}
 	if last.Told {

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/anishathalye/porcupine"
 
@@ -179,7 +178,7 @@ func rwPlayHistory(t *testing.T, kills int) (told int) {
 			ops = append(ops, rwOperation(i/fetchesEach, op))
 		}
 	}
-	if result := porcupine.CheckOperationsTimeout(rwNumber, ops, 20*time.Second); result != porcupine.Ok {
+	if result := porcupine.CheckOperationsTimeout(rwNumber, ops, hangs); result != porcupine.Ok {
 		t.Fatalf("the history is %v: %v", result, ops)
 	}
 	return told

@@ -217,7 +217,7 @@ func playUnits(t *testing.T, undo bool, kills int) (interrupted int) {
 			}
 		}
 	}
-	if result := porcupine.CheckOperationsTimeout(unitModel, operationsOf(all), 20*time.Second); result != porcupine.Ok {
+	if result := porcupine.CheckOperationsTimeout(unitModel, operationsOf(all), hangs); result != porcupine.Ok {
 		t.Fatalf("the history is %v: %v", result, all)
 	}
 	return interrupted
