@@ -21,8 +21,8 @@ type object struct {
 
 func (h *object) base() *object { return h }
 
-// Name is the object's name in its segment.
-func (h *object) Name() string { return h.o.Name }
+// Name is the object's name in its segment, or "" when it has none.
+func (h *object) Name() string { return h.o.GivenName() }
 
 // Segment is the segment that the object is in. If it was attached for the sake of a handle only, it
 // is the caller's to close from here on.

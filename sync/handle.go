@@ -42,8 +42,8 @@ type noCopy struct{}
 func (*noCopy) Lock()   {}
 func (*noCopy) Unlock() {}
 
-// Name is the object's name in its segment.
-func (h *handle) Name() string { return h.o.Name }
+// Name is the object's name in its segment, or "" when it has none.
+func (h *handle) Name() string { return h.o.GivenName() }
 
 // MarshalBinary writes the handle down for another process of this machine, which
 // gets the same object with UnmarshalBinary. Options are not part of it.

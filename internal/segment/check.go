@@ -10,6 +10,7 @@ import (
 // A Report is what a walk through a segment found.
 type Report struct {
 	Objects  int   // live
+	Unnamed  int   // that never had a name
 	Retired  int   // removed, but still in use
 	Parts    int   // blocks of objects besides the first of each
 	Blocks   int   // that belong to a living process
@@ -143,6 +144,8 @@ func (s *Segment) checkDirectory(r *Report) error {
 			continue
 		case stateRemoved:
 			r.Retired++
+		case stateUnnamed:
+			r.Unnamed++
 		case stateLive:
 			r.Objects++
 			if err := s.checkFound(i, state); err != nil {
@@ -155,7 +158,7 @@ func (s *Segment) checkDirectory(r *Report) error {
 			return s.corrupt(fmt.Sprintf("entry %d has lost its block", i))
 		}
 	}
-	if free != 0 || retired != r.Retired || int(h.live.Load()) != r.Objects || int(h.retired.Load()) != r.Retired {
+	if free != 0 || retired != r.Retired+r.Unnamed || int(h.live.Load()) != r.Objects || int(h.retired.Load()) != retired {
 		return s.corrupt("the counts of the directory are wrong")
 	}
 	return nil
@@ -178,7 +181,7 @@ func (s *Segment) countRetired() (n int, err error) {
 		return 0, nil
 	}
 	for i := last; ; {
-		if n++; i == 0 || i > s.usedEntries() || n > int(s.usedEntries()) || s.entry(i-1).state.Load()&stateMask != stateRemoved {
+		if n++; i == 0 || i > s.usedEntries() || n > int(s.usedEntries()) || !inRing(s.entry(i-1).state.Load()) {
 			return 0, s.corrupt("the ring of removed objects is damaged")
 		}
 		if i = s.entry(i - 1).nextRetired; i == last {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,6 +37,12 @@ func justAttached(*Segment) {}
 
 func create(n int64) func(*Segment, string) {
 	return func(s *Segment, _ string) { mustNew(s, "x", n) }
+}
+
+func createUnnamed(s *Segment, _ string) { mustNew(s, "", 1000) }
+
+func reclaimAll(s *Segment, _ string) {
+	must(s.locked(func() error { return s.reclaimRetired(math.MaxUint32) }))
 }
 
 func remove(s *Segment, _ string) { must(s.Remove("x")) }
@@ -152,6 +159,41 @@ var scenes = []scene{
 		s.mu.Unlock()
 	}, act: remove, maybe: []string{"y", "z"}},
 
+	{name: "create object without a name", before: justAttached, act: createUnnamed, after: noneUnnamed},
+	{name: "create object without a name in a gap", prepare: func(w *stage) { w.make("a:100", "gap:9000", "b:1") },
+		before: justAttached, act: createUnnamed, after: noneUnnamed},
+	{name: "let go of an object without a name", before: func(s *Segment) {
+		victims.objects = append(victims.objects, mustNew(s, "", 1000))
+	}, act: func(s *Segment, _ string) {
+		_, err := victims.objects[0].Release()
+		must(err)
+		_, err = s.Check()
+		must(err)
+	}, after: noneUnnamed},
+	{name: "reclaim an object without a name", prepare: func(w *stage) {
+		w.make("a:100", "b:1")
+		w.lone = mustNew(w.s, "", 1000)
+		mustNew(w.s, "c", 1)
+		_, err := w.lone.Release()
+		must(err)
+	}, before: justAttached, act: reclaimAll, after: func(w *stage, completed bool) {
+		if o := w.wholeLone(); o != nil && completed {
+			w.Error("an object without a name is there after its last handle")
+		}
+	}},
+	{name: "reclaim beside an object without a name that the survivor has open", prepare: func(w *stage) {
+		w.lone = mustNew(w.s, "", 1000)
+		_, err := mustNew(w.s, "", 2000).Release()
+		must(err)
+	}, before: justAttached, act: reclaimAll, after: func(w *stage, _ bool) {
+		if _, err := w.lone.Marshal(); err != nil {
+			w.Error(err)
+		}
+		if w.wholeLone() == nil {
+			w.Error("what the survivor has open is not found by its handle")
+		}
+	}},
+
 	{name: "allocate", before: justAttached, act: func(s *Segment, _ string) { allot(0, 1, 500, 4000, 300<<10)(s) }},
 	{name: "allocate in gaps", prepare: func(w *stage) { w.make("a:1", "gap1:1000", "b:1", "gap2:20000", "c:1") }, before: justAttached,
 		act: func(s *Segment, _ string) { allot(1002, 5000, 5000, 5000)(s) }},
@@ -213,4 +255,21 @@ func bitsAreTrue(w *stage, completed bool) {
 			w.Errorf("entry %d has a user", i)
 		}
 	}
+}
+
+// noneUnnamed: the objects without a name of a dead process are freed by the next that looks.
+func noneUnnamed(w *stage, _ bool) {
+	if r := checked(w, w.s); r.Unnamed != 0 {
+		w.Errorf("%+v: an object without a name outlives its holder", r)
+	}
+}
+
+// wholeLone is the stage's object without a name, as a handle of it finds it; nil when it is gone.
+func (w *stage) wholeLone() *Object {
+	o, err := w.s.openPlace(w.lone.place)
+	must(err)
+	if o != nil && slices.ContainsFunc(o.Payload, func(b byte) bool { return b != markOf("") }) {
+		w.Error("an object without a name has changed")
+	}
+	return o
 }

@@ -16,6 +16,7 @@ type stage struct {
 	*testing.T
 	s    *Segment // the survivor's attachment
 	path string
+	lone *Object // without a name; nil: the scene is not about one
 }
 
 // sized is an object of n bytes that are all the same, so that half of one is noticed.

@@ -13,11 +13,13 @@ import (
 //
 //	free     no object                         publish -> live
 //	live     an object with a name             remove -> removed
-//	removed  no name, but somebody has it open  last user gone -> free
+//	removed  no name, but a process has it open last user gone -> free
+//	unnamed  an object that never had a name   last user gone -> removed -> free, see unnamed.go
 const (
 	stateFree    = 0
 	stateLive    = 1
 	stateRemoved = 2
+	stateUnnamed = 3
 	stateMask    = 3
 	serialShift  = 2
 )
@@ -142,19 +144,18 @@ func (s *Segment) reserveEntries(n uint64) error {
 	return nil
 }
 
-// publish makes a complete entry visible under its name, under the lock.
-func (s *Segment) publish(i uint32) {
+// publish gives a complete entry a serial number and a state, under the lock, and returns both as
+// the entry's state word has them.
+func (s *Segment) publish(i uint32, state uint64) uint64 {
 	h := headerIn(s.mem)
 	e := s.entry(i)
 	h.serial++
 	serial := h.serial
 	crashpoint.Here("directory.serial")
-	// From here on the object exists: whoever recovers the segment puts it into its chain.
-	e.state.Store(serial<<serialShift | stateLive)
+	// From here on the object exists: a rebuild puts it where it belongs.
+	e.state.Store(serial<<serialShift | state)
 	crashpoint.Here("directory.live")
-	s.chain(i)
-	h.live.Add(1)
-	crashpoint.Here("directory.published")
+	return serial<<serialShift | state
 }
 
 // chain puts an entry first in its chain.

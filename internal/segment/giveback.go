@@ -50,13 +50,15 @@ func (s *Segment) announce() {
 func (s *Segment) listen() {
 	s.listening.Do(func() {
 		seen := headerIn(s.mem).removals.Load()
-		s.party.Waits.Answer(headerIn(s.mem).asked.Load())
-		go s.follow(seen)
+		asked := headerIn(s.mem).asked.Load()
+		s.party.Waits.Answer(asked)
+		go s.follow(seen, asked)
 	})
 }
 
-// follow gives back what no handle leads to, whenever something was removed.
-func (s *Segment) follow(seen uint32) {
+// follow gives back what no handle leads to, whenever something was removed: seen are the removals
+// and answered the requests that it need not look at.
+func (s *Segment) follow(seen, answered uint32) {
 	h, ctx := headerIn(s.mem), wait.WithLongSleep(context.Background())
 	for pause := givePause; !s.Closed(); {
 		h.listening.Store(1)
@@ -66,12 +68,13 @@ func (s *Segment) follow(seen uint32) {
 		}
 		seen = h.removals.Load()
 		asked, began := h.asked.Load(), time.Now()
-		if s.giveBack() {
+		if s.giveBack(asked != answered) {
 			pause = givePause
 		} else {
 			pause = min(2*pause, givePauseMax)
 		}
 		s.party.Waits.Answer(asked)
+		answered = asked
 		rest := min(max(pause, giveShare*time.Since(began)), givePauseMax)
 		for end := time.Now().Add(rest); !s.Closed() && h.asked.Load() == asked && time.Until(end) > 0; {
 			wait.ParkShared(ctx, s.party.Closer, time.Until(end), h.askedWord(asked))
@@ -79,9 +82,15 @@ func (s *Segment) follow(seen uint32) {
 	}
 }
 
-// giveBack lets go of what was removed and what no handle leads to, and reports whether there was any.
-func (s *Segment) giveBack() bool {
-	if !s.keepsRemoved() && !s.isForsaken() {
+// giveBack lets go of what was removed and what no handle leads to, and reports whether there was
+// any. When another process lacks room, objects without a name are looked at, too: while there is
+// room, a program that holds some need not run its collector at every removal.
+func (s *Segment) giveBack(lacking bool) bool {
+	kind := place.isRemoved
+	if lacking {
+		kind = place.isRetired
+	}
+	if !s.keeps(kind) && !s.isForsaken() {
 		return false
 	}
 	gave := s.dropUnreachable()

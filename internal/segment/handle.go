@@ -43,11 +43,8 @@ func (o *Object) Marshal() ([]byte, error) {
 	if err := s.CheckNamed(); err != nil {
 		return nil, err
 	}
-	if s.entry(o.index).state.Load() != o.serial<<serialShift|stateLive {
-		if o.Closed() {
-			return nil, s.closed()
-		}
-		return nil, o.removed()
+	if err := o.reachable(); err != nil {
+		return nil, err
 	}
 	b := make([]byte, handleBytes, handleBytes+len(s.path))
 	b[0] = handleVersion
@@ -95,15 +92,26 @@ func (s *Segment) openAt(p place) (*Object, error) {
 	if p.index >= s.usedEntries() {
 		return nil, fmt.Errorf("%s: %w", s.path, formatError("a handle names an impossible object"))
 	}
-	state := p.serial<<serialShift | stateLive
-	if s.entry(p.index).state.Load() != state {
-		return nil, (&Object{Seg: s, place: p}).removed()
-	}
-	o, err := s.open(p.index, state)
+	o, err := s.openPlace(p)
 	if err == nil && o == nil {
 		err = (&Object{Seg: s, place: p}).removed()
 	}
 	return o, err
+}
+
+// reachable is an error when handles do not lead to the object any more.
+func (o *Object) reachable() error {
+	s := o.Seg
+	state := s.entry(o.index).state.Load()
+	switch {
+	case o.Closed():
+		return s.closed()
+	case o.canOpen(state):
+		return nil
+	case o.unnamed && state>>serialShift == o.serial && state&stateMask == stateRemoved:
+		return nil // this process has it open: a reclaim is about to find that out
+	}
+	return o.removed()
 }
 
 func (o *Object) removed() error {

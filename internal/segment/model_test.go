@@ -20,6 +20,7 @@ type world struct {
 	user   *Segment // a second attachment
 	names  map[string]*thing
 	held   []*thing          // removed objects that the user has open
+	lone   []*thing          // objects without a name, which the user has open
 	blocks map[uint64]*thing // of s
 	next   byte
 }
@@ -87,7 +88,7 @@ func (w *world) create(t *rapid.T) {
 		if !errors.Is(err, ErrTooManyObjects) {
 			head := roundUp(uint64(blockHeaderBytes+len(name)+len("<B")), lineBytes)
 			w.full(err, roundUp(head+uint64(n), lineBytes))
-		} else if len(w.names)+len(w.held) < 32 {
+		} else if len(w.names)+len(w.held)+len(w.lone) < 32 {
 			t.Fatalf("%v, with %d objects", err, len(w.names))
 		}
 	case th == nil:
@@ -100,6 +101,39 @@ func (w *world) create(t *rapid.T) {
 	case len(th.mem) != n && !errors.Is(err, ErrMismatch):
 		t.Fatal(err)
 	}
+}
+
+// pass makes an object without a name and passes it on to the user.
+func (w *world) pass(t *rapid.T) {
+	n := w.drawSize("size")
+	o, created, err := w.s.New(rawSpec("", int64(n)))
+	if err != nil {
+		if !errors.Is(err, ErrTooManyObjects) {
+			w.full(err, roundUp(roundUp(uint64(blockHeaderBytes+len("<B")), lineBytes)+uint64(n), lineBytes))
+		}
+		return
+	}
+	th := w.mark(o.Payload, nil)
+	if th.o, err = w.user.openPlace(o.place); err != nil || th.o == nil || !created {
+		t.Fatalf("%v, %v, created %v", th.o, err, created)
+	}
+	th.mem = th.o.Payload
+	if _, err := o.Release(); err != nil {
+		t.Fatal(err)
+	}
+	w.lone = append(w.lone, th)
+}
+
+// drop lets the user let go of an object without a name.
+func (w *world) drop(t *rapid.T) {
+	if len(w.lone) == 0 {
+		t.Skip("no object without a name")
+	}
+	i := rapid.IntRange(0, len(w.lone)-1).Draw(t, "object")
+	if _, err := w.lone[i].o.Release(); err != nil {
+		t.Fatal(err)
+	}
+	w.lone = slices.Delete(w.lone, i, i+1)
 }
 
 func (w *world) remove(t *rapid.T) {
@@ -216,7 +250,7 @@ func (w *world) userLeaves(t *rapid.T) {
 	if err := w.user.Close(); err != nil {
 		t.Fatal(err)
 	}
-	w.user, w.held = user, nil
+	w.user, w.held, w.lone = user, nil, nil
 }
 
 func (w *world) check(t *rapid.T) {
@@ -225,14 +259,17 @@ func (w *world) check(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Objects != len(w.names) || r.Retired != len(w.held) || r.Blocks != len(w.blocks) || r.Orphans != 0 {
-		t.Fatalf("%+v, want %d objects, %d retired, %d blocks", r, len(w.names), len(w.held), len(w.blocks))
+	if r.Objects != len(w.names) || r.Retired != len(w.held) || r.Unnamed != len(w.lone) || r.Blocks != len(w.blocks) || r.Orphans != 0 {
+		t.Fatalf("%+v, want %d objects, %d retired, %d without a name, %d blocks", r, len(w.names), len(w.held), len(w.lone), len(w.blocks))
 	}
 	for name, th := range w.names {
 		w.intact(name, th)
 	}
 	for _, th := range w.held {
 		w.intact("removed object", th)
+	}
+	for _, th := range w.lone {
+		w.intact("object without a name", th)
 	}
 	for _, th := range w.blocks {
 		w.intact("block", th)
@@ -254,6 +291,7 @@ func TestModel(t *testing.T) {
 		defer func() { w.s.Close(); w.user.Close() }()
 		t.Repeat(map[string]func(*rapid.T){
 			"create": w.create, "create more": w.create, "remove": w.remove, "alloc": w.alloc, "free": w.free,
+			"pass": w.pass, "drop": w.drop,
 			"reopen": w.reopen, "user leaves": w.userLeaves, "": w.check,
 		})
 		w.empty(t)

@@ -16,15 +16,16 @@ import (
 // An Object is one process's view of a named object: all its handles share it.
 type Object struct {
 	Seg     *Segment
-	Name    string
+	Name    string // or what errors call it, see GivenName
 	Kind    Kind
 	Type    string
 	Payload []byte // in the segment
 
 	place
-	start uint64      // of the payload, in the segment
-	party *lock.Party // the process's, with a Closer of the object's own; keeps the memory mapped
-	local localState
+	unnamed bool
+	start   uint64      // of the payload, in the segment
+	party   *lock.Party // the process's, with a Closer of the object's own; keeps the memory mapped
+	local   localState
 
 	handles int // that were made and have not been released; guarded by Seg.mu
 }
@@ -41,7 +42,7 @@ type place struct {
 	serial uint64
 }
 
-// New finds the object or makes it.
+// New finds the object or makes it. One without a name is always made.
 //
 // Errors: [ErrMismatch], [ErrTooManyObjects], a [*mapping.NoSpaceError], [ErrRemoved], [ErrCorrupt], [lock.ErrClosed],
 // [fs.ErrInvalid].
@@ -53,6 +54,10 @@ func (s *Segment) New(spec Spec) (o *Object, created bool, err error) {
 func (s *Segment) NewContext(ctx context.Context, spec Spec) (o *Object, created bool, err error) {
 	if spec.Size < 0 {
 		return nil, false, Invalid("%s: object %q: size %d bytes: must not be negative", s.path, spec.Name, spec.Size)
+	}
+	if spec.Name == "" {
+		o, err = s.newUnnamed(ctx, spec)
+		return o, err == nil, err
 	}
 	for range mostRounds {
 		o, err = s.OpenContext(ctx, spec)
@@ -80,29 +85,40 @@ func (s *Segment) create(ctx context.Context, spec Spec) (created bool, err erro
 		if err != nil || state != 0 {
 			return err
 		}
-		if err := s.build(spec); err != nil {
-			return err
-		}
-		created = true
-		return nil
+		err = s.buildNamed(spec)
+		created = err == nil
+		return err
 	})
 	return created, err
 }
 
-// build makes the object, under the lock.
-//
-// What a death leaves behind, for rebuild: a block whose entry is free, which is
-// freed; or, after the entry is live, an object that is only not yet in its chain.
-func (s *Segment) build(spec Spec) error {
-	i, err := s.takeEntry()
+// buildNamed makes the object and enters its name, under the lock.
+func (s *Segment) buildNamed(spec Spec) error {
+	i, _, err := s.build(spec, stateLive)
 	if err != nil {
-		return fmt.Errorf("object %q: %w", spec.Name, err)
+		return err
+	}
+	s.chain(i)
+	headerIn(s.mem).live.Add(1)
+	crashpoint.Here("directory.published")
+	return nil
+}
+
+// build makes the object, whose entry is in the state then, under the lock. Nothing leads to the
+// entry yet.
+//
+// What a death leaves behind, for rebuild: a block whose entry is free, which is freed; or, after
+// the entry is in its state, an object that is only not yet in its chain, or in the ring.
+func (s *Segment) build(spec Spec, state uint64) (i uint32, whole uint64, err error) {
+	i, err = s.takeEntry()
+	if err != nil {
+		return 0, 0, fmt.Errorf("object %q: %w", spec.Name, err)
 	}
 	head := roundUp(uint64(blockHeaderBytes+len(spec.Name)+len(spec.Type)), lineBytes)
 	off, err := s.alloc(head-blockHeaderBytes+uint64(spec.Size), uint64(i)+1, true)
 	if err != nil {
 		s.freeEntryAt(i)
-		return fmt.Errorf("object %q: %w", spec.Name, err)
+		return 0, 0, fmt.Errorf("object %q: %w", spec.Name, err)
 	}
 	n := copy(s.mem[off+blockHeaderBytes:], spec.Name)
 	copy(s.mem[off+blockHeaderBytes+uint64(n):], spec.Type)
@@ -117,8 +133,7 @@ func (s *Segment) build(spec Spec) error {
 	e.nameBytes, e.typeBytes = uint32(len(spec.Name)), uint32(len(spec.Type))
 	e.block, e.size, e.payload = off, uint64(spec.Size), uint32(head)
 	crashpoint.Here("object.entered")
-	s.publish(i)
-	return nil
+	return i, s.publish(i, state), nil
 }
 
 // Open finds the object, which must exist.
@@ -200,9 +215,14 @@ func (s *Segment) view(i uint32, serial uint64) (*Object, error) {
 	}
 	text := off + blockHeaderBytes
 	start, end := off+payload, off+payload+size
+	called := string(s.mem[text : text+name])
+	if name == 0 {
+		called = label(serial)
+	}
 	return &Object{
 		Seg:     s,
-		Name:    string(s.mem[text : text+name]),
+		Name:    called,
+		unnamed: name == 0,
 		Kind:    Kind(e.kind),
 		Type:    string(s.mem[text+name : text+name+typ]),
 		Payload: s.mem[start:end:end],

@@ -123,7 +123,12 @@ func (s *Segment) rebuildDirectory() error {
 			crashpoint.Here("rebuild.serial")
 			s.chain(i)
 			live++
-		case stateRemoved:
+		case stateRemoved, stateUnnamed:
+			h.serial = max(h.serial, state>>serialShift)
+			if e.nameBytes == 0 { // a death in the middle of a reclaim may have left it removed
+				e.state.Store(state&^stateMask | stateUnnamed)
+				crashpoint.Here("rebuild.unnamed")
+			}
 			if s.owns(i, e.block) {
 				s.retire(i) // the next reclaimRetired looks whether it is in use
 			} else {

@@ -63,9 +63,10 @@ var collecting sync.Mutex
 
 // dropUnreachable lets go of objects whose last handle in this process has gone
 // without the garbage collector having noticed. It does nothing, and reports false, when that would
-// free no memory: when this process has nothing open that was removed, unless it is attached for the sake of handles alone.
+// free no memory: when this process has nothing open that was removed or has no name, unless it is
+// attached for the sake of handles alone.
 func (s *Segment) dropUnreachable() (dropped bool) {
-	if !s.keepsRemoved() && !s.isForsaken() {
+	if !s.keeps(place.isRetired) && !s.isForsaken() {
 		return false
 	}
 	// One at a time: to look at a weak pointer while another collection runs keeps its object alive.
@@ -86,12 +87,13 @@ func (s *Segment) dropUnreachable() (dropped bool) {
 	return s.left.Load() != before
 }
 
-// keepsRemoved reports whether this process is said to have open what was removed.
-func (s *Segment) keepsRemoved() bool {
+// keeps reports whether this process is said to have an object open whose state is of that
+// kind.
+func (s *Segment) keeps(kind func(p place, state uint64) bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p := range s.objects.open {
-		if s.entry(p.index).state.Load() != p.serial<<serialShift|stateLive {
+		if kind(p, s.entry(p.index).state.Load()) {
 			return true
 		}
 	}

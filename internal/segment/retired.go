@@ -2,15 +2,15 @@ package segment
 
 import "github.com/shmkit/shmkit/internal/crashpoint"
 
-// Removed objects that somebody may still have open form a ring, so that finding out
-// which of them can be recycled costs the same however many objects there are. The
-// header leads to the last of the ring, and that to the first. It is derived from the states of the entries.
+// Objects that no name leads to, and that a process may still have open, form a ring: finding out
+// which of them can be freed costs the same however many objects there are. The header leads to the
+// last of the ring, and that to the first. The ring is derived from the states of the entries.
 
-// reclaimFew is how many retired every operation that needs or gives memory looks at:
-// more than one, so that the ring shrinks while objects are being removed.
+// reclaimFew is how many retired objects every operation that needs or gives memory looks at: more
+// than one, so that the ring shrinks while objects are being removed.
 const reclaimFew = 4
 
-// retire puts a removed entry last into the ring of retired objects, under the lock.
+// retire puts an entry last into the ring of retired objects, under the lock.
 func (s *Segment) retire(i uint32) {
 	h := headerIn(s.mem)
 	e := s.entry(i)
@@ -28,8 +28,8 @@ func (s *Segment) retire(i uint32) {
 	h.retired.Add(1)
 }
 
-// reclaimRetired looks at the first retired objects, most of them at most, and recycles those that
-// nobody uses any more, under the lock. The others go to the end of the ring.
+// reclaimRetired looks at the first retired objects, most of them at most, and frees those that no
+// process uses any more, under the lock. The others go to the end of the ring.
 func (s *Segment) reclaimRetired(most uint32) error {
 	h := headerIn(s.mem)
 	for range min(most, h.retired.Load(), s.geo.maxObjects) {
@@ -37,7 +37,7 @@ func (s *Segment) reclaimRetired(most uint32) error {
 		if err != nil {
 			return err
 		}
-		if s.used(first) {
+		if !s.abandoned(first) {
 			h.lastRetired = first + 1
 			crashpoint.Here("retired.turned")
 			continue
@@ -57,20 +57,21 @@ func (s *Segment) reclaimRetired(most uint32) error {
 	return nil
 }
 
-// firstRetired returns the entry that has been in the ring for longest, and 1 + the last entry of the ring.
+// firstRetired returns the entry that has been in the ring for longest, and 1 + the last entry of
+// the ring.
 func (s *Segment) firstRetired() (first, last uint32, err error) {
 	last = headerIn(s.mem).lastRetired
 	if last == 0 || last > s.usedEntries() {
 		return 0, 0, s.corrupt("the ring of removed objects is damaged")
 	}
 	first = s.entry(last - 1).nextRetired
-	if first == 0 || first > s.usedEntries() || s.entry(first-1).state.Load()&stateMask != stateRemoved {
+	if first == 0 || first > s.usedEntries() || !inRing(s.entry(first-1).state.Load()) {
 		return 0, 0, s.corrupt("the ring of removed objects is damaged")
 	}
 	return first - 1, last, nil
 }
 
-// freeRetired puts a removed entry that nobody uses, and its block, up for reuse, under the lock.
+// freeRetired puts a removed entry that no process uses, and its block, up for reuse, under the lock.
 //
 // What a death leaves behind, for rebuild: a removed entry whose block is free, or a free entry in
 // no list; and parts that belong to nothing.

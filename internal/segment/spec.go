@@ -1,7 +1,9 @@
 package segment
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/shmkit/shmkit/internal/elem"
@@ -12,7 +14,7 @@ const AnySize = -1
 
 // A Spec says what object is wanted.
 type Spec struct {
-	Name string
+	Name string // "" for a new object that handles alone lead to
 	Kind Kind
 	Type string // descriptor of the element type; empty: has none
 	Size int64  // of the payload, in bytes; AnySize when only opening
@@ -41,12 +43,20 @@ func (o *Object) matches(spec Spec) error {
 	return &MismatchError{Segment: o.Seg.path, Name: spec.Name, Difference: difference}
 }
 
-// checkName says what makes a Spec impossible.
+// checkName says what makes a Spec of an object with a name impossible.
 func (s *Segment) checkName(spec Spec) error {
+	if spec.Name == "" {
+		// Both invalid and missing: code that makes what it does not find goes on to make it.
+		return &describedError{fmt.Sprintf("%s: the name must not be empty: an object without a name is opened "+
+			"by its handle alone", s.path), errors.Join(fs.ErrInvalid, fs.ErrNotExist)}
+	}
+	return s.checkSpec(spec)
+}
+
+// checkSpec says what makes a Spec impossible.
+func (s *Segment) checkSpec(spec Spec) error {
 	name := spec.Name
 	switch {
-	case name == "":
-		return Invalid("%s: the name of an object must not be empty", s.path)
 	case len(name) > maxNameBytes:
 		return Invalid("%s: object name %.20q…: has %d bytes, at most %d are allowed", s.path, name, len(name), maxNameBytes)
 	case strings.ContainsAny(name, "\x00/"):

@@ -1,0 +1,127 @@
+package segment
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+)
+
+// An object without a name is reached by handles alone, and freed with the last of them: when no
+// living process has it open. A handle that is on its way, as bytes, does not count.
+//
+// The object is in the ring of retired objects from its birth on, as removed ones are, but its state
+// tells that handles still lead to it. All changes are made under the directory's lock:
+//
+//	birth     free → unnamed, the creator's users bit, the ring
+//	open      the process's users bit, then a look whether the state is still unnamed
+//	reclaim   no users bit: unnamed → removed, a second look at the bits, and then either
+//	          removed → free, or removed → unnamed when a process has opened it in between
+//
+// An opener that sees removed asks again under the lock, where the state is settled. An entry of a
+// named object has the length of its name; so an entry without one that is removed was in the
+// middle of a reclaim, and becomes unnamed again when the lock is taken over from a dead process.
+//
+// What a death leaves behind:
+//
+//	before the state is unnamed     a block that no entry claims; rebuild frees it
+//	after it, before the ring       an entry in no ring; rebuild puts it there
+//	in the ring, creator dead       an object without users; the next reclaim frees it
+//	between the two looks           removed without a name; rebuild makes it unnamed, in the ring
+//	after the block was freed       removed without a block; rebuild frees the entry
+//	a holder, at any point          its users bit, which counts no more; the next reclaim
+
+// newUnnamed makes an object without a name, which this process has open.
+func (s *Segment) newUnnamed(ctx context.Context, spec Spec) (o *Object, err error) {
+	if err := s.checkSpec(spec); err != nil {
+		return nil, err
+	}
+	if err := s.CheckNamed(); err != nil {
+		return nil, err
+	}
+	err = s.withRoom(ctx, func() error {
+		i, state, err := s.build(spec, stateUnnamed)
+		if err != nil {
+			return err
+		}
+		// No sweep looks at the object before the lock is given up.
+		if o, err = s.open(i, state); err == nil && o == nil {
+			err = s.corrupt("a new object has gone")
+		}
+		s.retire(i)
+		return err
+	})
+	runtime.KeepAlive(s)
+	return o, err
+}
+
+// abandoned reports whether no living process has the retired object at entry i open. If so, no
+// process can open it from here on. The caller holds the lock.
+func (s *Segment) abandoned(i uint32) bool {
+	if s.used(i) {
+		return false
+	}
+	e := s.entry(i)
+	state := e.state.Load()
+	if state&stateMask != stateUnnamed {
+		return true
+	}
+	// SYNC: users: an opener sets its bit before it looks at the state. We do it the other way round,
+	// so that one of us sees the other.
+	e.state.Store(state&^stateMask | stateRemoved)
+	crashpoint.Here("unnamed.closed")
+	if !s.used(i) {
+		return true
+	}
+	e.state.Store(state)
+	crashpoint.Here("unnamed.reopened")
+	return false
+}
+
+// inRing reports whether entries in that state belong into the ring of retired objects.
+func inRing(state uint64) bool {
+	return state&stateMask == stateRemoved || state&stateMask == stateUnnamed
+}
+
+// canOpen reports whether a handle that names p leads to an object whose entry is in that state.
+func (p place) canOpen(state uint64) bool {
+	return state == p.serial<<serialShift|stateLive || state == p.serial<<serialShift|stateUnnamed
+}
+
+// isRemoved reports whether handles do not lead to what was at p any more.
+func (p place) isRemoved(state uint64) bool { return !p.canOpen(state) }
+
+// isRetired reports whether what was at p is freed when the last process has let go of it.
+func (p place) isRetired(state uint64) bool { return state != p.serial<<serialShift|stateLive }
+
+// openPlace opens the object at a place; nil when it is not there any more.
+func (s *Segment) openPlace(p place) (o *Object, err error) {
+	e := s.entry(p.index)
+	if state := e.state.Load(); p.canOpen(state) {
+		if o, err = s.open(p.index, state); o != nil || err != nil {
+			return o, err
+		}
+	}
+	if state := e.state.Load(); state>>serialShift != p.serial || state&stateMask == stateFree || e.nameBytes != 0 {
+		return nil, nil
+	}
+	err = s.locked(func() (err error) { // a reclaim may be between its looks
+		if state := e.state.Load(); p.canOpen(state) {
+			o, err = s.open(p.index, state)
+		}
+		return err
+	})
+	return o, err
+}
+
+// GivenName is the object's name, or "" when it has none.
+func (o *Object) GivenName() string {
+	if o.unnamed {
+		return ""
+	}
+	return o.Name
+}
+
+// label is what errors call an object without a name.
+func label(serial uint64) string { return fmt.Sprintf("(without a name, number %d)", serial) }
