@@ -92,7 +92,7 @@ func (b *Barrier) bind(o *segment.Object) error {
 		l := lock.NewBarrier(o.Party(), o.Payload, n, b.options.Wait, o.Target(lock.RoleBarrier))
 		return l, l.Busy
 	}).(*lock.Barrier)
-	if !b.options.Spectator {
+	if !b.options.Spectator && !o.Closed() { // a handle that is detached joins nothing
 		if err := shared.Join(); err != nil {
 			return fmt.Errorf("%v %q of %s: become a party: %w", o.Kind, o.Name, o.Seg.Path(), joinError(err))
 		}

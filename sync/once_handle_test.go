@@ -69,8 +69,8 @@ func TestOnceHandles(t *testing.T) {
 	if _, err := shmsync.NewOnce(seg, "m", shmsync.OnceOptions{}); !errors.Is(err, shm.ErrMismatch) {
 		t.Errorf("make what is a Mutex: %v", err)
 	}
-	if _, err := shmsync.NewOnce(seg, "", shmsync.OnceOptions{}); err == nil {
-		t.Error("a Once without a name was made")
+	if _, err := shmsync.NewOnce(seg, "a/b", shmsync.OnceOptions{}); err == nil {
+		t.Error("a Once was made under an impossible name")
 	}
 	b, err := o.MarshalBinary()
 	wantErr(t, "marshal", err, nil)
