@@ -18,8 +18,8 @@ func unnamedIn(t testing.TB, seg *shm.Segment) int {
 	return need(segment.Of(seg).Check()).Unnamed
 }
 
-// Objects of every kind do without a name, in every kind of segment: handles lead another process to
-// them, and they end with the last handle.
+// Objects of every kind do without a name, in every kind of segment: handles lead another process
+// to them, and they end with the last handle.
 func TestObjectsWithoutAName(t *testing.T) {
 	anonymous := need(shm.Anonymous(small))
 	defer anonymous.Close()

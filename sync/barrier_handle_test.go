@@ -40,8 +40,8 @@ func TestBarrierNewAndOpen(t *testing.T) {
 	if _, err := shmsync.NewBarrier(seg, "m", 3, shmsync.BarrierOptions{}); !errors.As(err, &mismatch) {
 		t.Errorf("make what is a Mutex: %v", err)
 	}
-	if _, err := shmsync.NewBarrier(seg, "", 3, shmsync.BarrierOptions{}); err == nil {
-		t.Error("a barrier without a name was made")
+	if _, err := shmsync.NewBarrier(seg, "a/b", 3, shmsync.BarrierOptions{}); err == nil {
+		t.Error("a barrier with an impossible name was made")
 	}
 	spectator := newBarrier(t, seg, 2, shmsync.BarrierOptions{Spectator: true})
 	_, err = spectator.Wait(background)

@@ -53,8 +53,8 @@ func TestEventNewAndOpen(t *testing.T) {
 	wantErr(t, "make what is a Mutex", err, shm.ErrMismatch)
 	_, err = shmsync.OpenEvent(seg, "m", shmsync.EventOptions{})
 	wantErr(t, "open what is a Mutex", err, shm.ErrMismatch)
-	_, err = shmsync.NewEvent(seg, "", shmsync.EventOptions{})
-	wantErr(t, "make one without a name", err, fs.ErrInvalid)
+	_, err = shmsync.NewEvent(seg, "a/b", shmsync.EventOptions{})
+	wantErr(t, "make one with an impossible name", err, fs.ErrInvalid)
 }
 
 var eventUnmarshaler = proctest.Register("event-unmarshaler", func(args []string) {

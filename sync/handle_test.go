@@ -93,8 +93,8 @@ func TestNewAndOpen(t *testing.T) {
 	if _, err := shmsync.OpenMutex(seg, "v", shmsync.MutexOptions{}); !errors.As(err, &mismatch) {
 		t.Errorf("open what is a Value: %v", err)
 	}
-	if _, err := shmsync.NewMutex(seg, "", shmsync.MutexOptions{}); err == nil {
-		t.Error("a lock without a name was made")
+	if _, err := shmsync.NewMutex(seg, "a/b", shmsync.MutexOptions{}); err == nil {
+		t.Error("a lock with an impossible name was made")
 	}
 }
 

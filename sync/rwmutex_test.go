@@ -214,8 +214,8 @@ func TestRWMutexNewAndOpen(t *testing.T) {
 	if _, err := shmsync.OpenRWMutex(seg, "m", shmsync.RWMutexOptions{}); !errors.As(err, &mismatch) {
 		t.Errorf("open what is a Mutex: %v", err)
 	}
-	_, err = shmsync.NewRWMutex(seg, "", shmsync.RWMutexOptions{})
-	wantErr(t, "a lock without a name", err, fs.ErrInvalid)
+	_, err = shmsync.NewRWMutex(seg, "a/b", shmsync.RWMutexOptions{})
+	wantErr(t, "a lock with an impossible name", err, fs.ErrInvalid)
 }
 
 var rwUnmarshaler = proctest.Register("rwmutex-unmarshaler", func(args []string) {

@@ -68,8 +68,8 @@ func TestNewAndOpenSemaphore(t *testing.T) {
 	wantErr(t, "make what is a Mutex", err, shm.ErrMismatch)
 	_, err = shmsync.OpenSemaphore(seg, "m", shmsync.SemaphoreOptions{})
 	wantErr(t, "open what is a Mutex", err, shm.ErrMismatch)
-	_, err = shmsync.NewSemaphore(seg, "", 1, shmsync.SemaphoreOptions{})
-	wantErr(t, "make one without a name", err, fs.ErrInvalid)
+	_, err = shmsync.NewSemaphore(seg, "a/b", 1, shmsync.SemaphoreOptions{})
+	wantErr(t, "make one with an impossible name", err, fs.ErrInvalid)
 	wantErr(t, "remove", seg.RemoveObject("s"), nil)
 	newSemaphore(t, seg, "s", 7, shmsync.SemaphoreOptions{})
 	wantAvailable(t, s, 3) // the old one

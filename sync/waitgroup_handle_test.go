@@ -30,8 +30,8 @@ func TestNewAndOpenWaitGroup(t *testing.T) {
 	wantErr(t, "make what is a Mutex", err, shm.ErrMismatch)
 	_, err = shmsync.OpenWaitGroup(seg, "m", shmsync.WaitGroupOptions{})
 	wantErr(t, "open what is a Mutex", err, shm.ErrMismatch)
-	_, err = shmsync.NewWaitGroup(seg, "", shmsync.WaitGroupOptions{})
-	wantErr(t, "make one without a name", err, fs.ErrInvalid)
+	_, err = shmsync.NewWaitGroup(seg, "a/b", shmsync.WaitGroupOptions{})
+	wantErr(t, "make one with an impossible name", err, fs.ErrInvalid)
 }
 
 var waitGroupUnmarshaler = proctest.Register("waitgroup-unmarshaler", func(args []string) {

@@ -12,17 +12,18 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// A process has an object open until its garbage collector has found every handle unreachable, and a
-// process with nothing to do collects nothing. So a removal is announced: each process in which
-// something is open that was removed runs its collector, and gives back what no handle leads to. The
-// same goes for attachments that were made for the sake of handles, when the segment has lost its name
-// or all others have left it.
+// A process has an object open until its garbage collector has found every handle unreachable, and
+// a process with nothing to do collects nothing. So a removal is announced: each process in which
+// something is open that was removed runs its collector, and gives back what no handle leads to.
+// The same goes for attachments that were made for the sake of handles, when the segment has lost
+// its name or all others have left it.
 //
-// Announcements cost a process at most a twentieth of its time, and less and less while nothing comes
-// of them. A process that lacks room asks, which the others follow at once, and waits for their answers.
+// Announcements cost a process at most a twentieth of its time, and less and less while nothing
+// comes of them. A process that lacks room asks, which the others follow at once, and waits for
+// their answers.
 //
-// What a death leaves behind: an announcement that wakes no process. The next one does, at the latest
-// when room is lacking.
+// What a death leaves behind: an announcement that wakes no process. The next one does, at the
+// latest when room is lacking.
 
 const (
 	givePause    = 10 * time.Millisecond // between two collections at least
@@ -102,7 +103,8 @@ func (s *Segment) giveBack(lacking bool) bool {
 	return gave
 }
 
-// isForsaken reports whether this process is attached for the sake of handles alone, and no other can come any more.
+// isForsaken reports whether this process is attached for the sake of handles alone, and no other
+// can come any more.
 func (s *Segment) isForsaken() bool {
 	if !s.auto.Load() || s.Closed() {
 		return false
@@ -135,7 +137,8 @@ func (s *Segment) ask(ctx context.Context) bool {
 	return true
 }
 
-// answered reports whether all other processes that have objects open have answered the n'th request.
+// answered reports whether all other processes that have objects open have answered the n'th
+// request.
 func (s *Segment) answered(n uint32) bool {
 	all := true
 	s.table.Owners(func(o proctab.Owner) bool {

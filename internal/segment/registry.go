@@ -34,7 +34,8 @@ func (r *registry) put(o *Object) {
 	r.open[o.place] = weak.Make(o)
 }
 
-// release takes out what has no handle any more, and reports whether nothing at that entry is open now.
+// release takes out what has no handle any more, and reports whether nothing at that entry is open
+// now.
 func (r *registry) release(p place) (last bool) {
 	w, ok := r.open[p]
 	if !ok || w.Value() != nil {
@@ -69,7 +70,8 @@ func (s *Segment) dropUnreachable() (dropped bool) {
 	if !s.keeps(place.isRetired) && !s.isForsaken() {
 		return false
 	}
-	// One at a time: to look at a weak pointer while another collection runs keeps its object alive.
+	// One at a time: to look at a weak pointer while another collection runs keeps its object
+	// alive.
 	collecting.Lock()
 	defer collecting.Unlock()
 	before := s.left.Load()

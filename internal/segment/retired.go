@@ -71,7 +71,8 @@ func (s *Segment) firstRetired() (first, last uint32, err error) {
 	return first - 1, last, nil
 }
 
-// freeRetired puts a removed entry that no process uses, and its block, up for reuse, under the lock.
+// freeRetired puts a removed entry that no process uses, and its block, up for reuse, under the
+// lock.
 //
 // What a death leaves behind, for rebuild: a removed entry whose block is free, or a free entry in
 // no list; and parts that belong to nothing.

@@ -11,8 +11,8 @@ import (
 // An object without a name is reached by handles alone, and freed with the last of them: when no
 // living process has it open. A handle that is on its way, as bytes, does not count.
 //
-// The object is in the ring of retired objects from its birth on, as removed ones are, but its state
-// tells that handles still lead to it. All changes are made under the directory's lock:
+// The object is in the ring of retired objects from its birth on, as removed ones are, but its
+// state tells that handles still lead to it. All changes are made under the directory's lock:
 //
 //	birth     free → unnamed, the creator's users bit, the ring
 //	open      the process's users bit, then a look whether the state is still unnamed
@@ -67,8 +67,8 @@ func (s *Segment) abandoned(i uint32) bool {
 	if state&stateMask != stateUnnamed {
 		return true
 	}
-	// SYNC: users: an opener sets its bit before it looks at the state. We do it the other way round,
-	// so that one of us sees the other.
+	// SYNC: users: an opener sets its bit before it looks at the state. We do it the other way
+	// round, so that one of us sees the other.
 	e.state.Store(state&^stateMask | stateRemoved)
 	crashpoint.Here("unnamed.closed")
 	if !s.used(i) {

@@ -87,7 +87,7 @@ func TestPipeBadInput(t *testing.T) {
 		_, err := New(seg, "p", Options{Buffer: n})
 		wantErr(t, err, os.ErrInvalid)
 	}
-	_, err := New(seg, "", Options{})
+	_, err := New(seg, "a/b", Options{})
 	wantErr(t, err, os.ErrInvalid)
 	_, err = New(seg, "p", Options{Buffer: maxBuffer})
 	var full *shm.NoSpaceError
