@@ -33,7 +33,6 @@ const maxPersons = 5
 var unmended = []string{
 	"internal/child",
 	"internal/codec",
-	"internal/elem",
 	"internal/futex",
 	"internal/linemux",
 	"internal/lock",
@@ -44,7 +43,6 @@ var unmended = []string{
 	"internal/lock/semaphore",
 	"internal/lock/waitgroup",
 	"internal/mapping",
-	"internal/notice",
 	"internal/process",
 	"internal/proctab",
 	"internal/proctest",

@@ -1,5 +1,5 @@
-// Package asleep lets a test wait until others sleep, instead of sleeping itself for as long as
-// that mostly takes.
+// Package asleep lets a test wait until other goroutines or processes sleep, so that it does not
+// have to guess how long that takes.
 package asleep
 
 import (
@@ -13,7 +13,7 @@ import (
 )
 
 // Await waits until n or more waits of all processes sleep in the segment, or are on their last
-// steps to that: an event that comes from now on has to wake them. The goroutines of a process that
+// steps to that. An event after it returns has to wake them. The goroutines of a process that
 // wait for the same object count as one. seg is a *shm.Segment, or a *segment.Segment of the layer
 // below.
 func Await(t testing.TB, seg any, n int) {
@@ -54,8 +54,8 @@ func AwaitOrEnd(t testing.TB, seg any, n int, child *proctest.Child) {
 
 func everything(*segment.Segment, lock.Wait) bool { return true }
 
-// count is how many waits of the segment are of that kind. Those that found no place on the list
-// are of any.
+// count returns the number of waits in the segment that match. A wait that found no place on the
+// list matches always.
 func count(t testing.TB, seg any, kind func(*segment.Segment, lock.Wait) bool) (n int) {
 	t.Helper()
 	s, ok := seg.(*segment.Segment)

@@ -7,9 +7,9 @@ import "golang.org/x/sys/cpu"
 // CopyOut is copy, to memory that another processor has read or written last. The two must not
 // overlap.
 //
-// A plain store waits until the cache line that it changes a part of has come from there. A long
-// string instruction overwrites whole lines, which only have to be given up there: that takes half
-// the time. A store that follows becomes visible after all of the copy, as after any.
+// A plain store changes a part of a cache line, and waits until that line has come from the other
+// processor. A long string instruction overwrites whole lines, which the other processor only has
+// to give up: that takes half the time. A later store becomes visible after all of the copy.
 func CopyOut(dst, src []byte) int {
 	n := min(len(dst), len(src))
 	if n < LongCopy || !cpu.X86.HasERMS {

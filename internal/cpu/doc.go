@@ -17,7 +17,8 @@ import "runtime"
 // fetches lines in pairs.
 const LineBytes = 64
 
-// LongCopy is from how many bytes on CopyOut can do better than copy; below, PrefetchWrite does.
+// LongCopy is the length in bytes from which on CopyOut is faster than copy. Below it PrefetchWrite
+// helps.
 const LongCopy = 2560
 
 // Multi says whether this process may run on more than one CPU at once. The scheduling affinity it

@@ -1,10 +1,10 @@
 package elem
 
 // Bools says where the bools of a type lie. A byte of shared memory may hold anything, but the
-// compiler takes a bool for 0 or 1: it drops the bounds check of an index that is made of one. So
-// what is copied out of shared memory is mended before it is used as a value of its type.
+// compiler assumes that a bool is 0 or 1: it drops the bounds check of an index that is made of
+// one. So a copy out of shared memory is mended before it is used as a value of its type.
 //
-// It is immutable. A nil one stands for a type without bools.
+// A Bools is immutable. A nil *Bools stands for a type without bools.
 type Bools struct {
 	layout Layout // with no fields but those that have bools
 }
@@ -17,8 +17,8 @@ func boolsOf(l *Layout) *Bools {
 	return nil
 }
 
-// onlyBools is the layout without the fields that have no bools. It reports false when nothing is
-// left.
+// onlyBools returns the layout without the fields that have no bools. It reports false when no
+// field is left.
 func (l *Layout) onlyBools() (pruned Layout, ok bool) {
 	pruned = *l
 	if l.Code != "" {
@@ -33,8 +33,8 @@ func (l *Layout) onlyBools() (pruned Layout, ok bool) {
 	return pruned, len(pruned.Fields) > 0
 }
 
-// Mend makes every byte of a bool that is neither 0 nor 1 a 1. The memory holds whole elements, one
-// after the other. What is right is not written.
+// Mend sets every byte of a bool that is neither 0 nor 1 to 1. The memory must hold whole elements,
+// one after the other. Bytes that are right are not written.
 func (b *Bools) Mend(mem []byte) {
 	if b == nil {
 		return

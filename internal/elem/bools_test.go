@@ -35,7 +35,7 @@ func bytesAt(v reflect.Value) []byte {
 	return unsafe.Slice((*byte)(v.UnsafePointer()), uintptr(v.Len())*v.Type().Elem().Size())
 }
 
-// Whatever the bytes are, all bools are bools after Mend, and no other byte has changed.
+// After Mend each bool is 0 or 1, from any bytes, and no other byte has changed.
 func TestMendMakesBools(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		typ := reflect.ArrayOf(rapid.IntRange(1, 3).Draw(t, "n"), elementType(2).Draw(t, "type"))

@@ -2,7 +2,7 @@ package elem
 
 import "unsafe"
 
-// Mended is a copy of v with bools that are bools. It is for values whose type has some.
+// Mended returns a copy of v in which each bool is 0 or 1. The type of v must have bools.
 //
 //go:noinline
 func Mended[T any](b *Bools, v T) T {
@@ -10,7 +10,7 @@ func Mended[T any](b *Bools, v T) T {
 	return v
 }
 
-// MendAll mends values where they are. In shared memory that does not last: another process may
+// MendAll mends values in place. In shared memory that does not last, because another process may
 // write there again.
 func MendAll[T any](b *Bools, vs []T) {
 	if b != nil && len(vs) > 0 {

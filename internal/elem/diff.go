@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// Diff says in words where two format strings first differ: have, found in a segment, and want, of
-// the type that a program opens it with. It gives "" if they describe the same bytes, even when they
-// are written differently. Both may hold anything, see [Parse].
+// Diff says in words where two format strings first differ: have, which was found in a segment, and
+// want, the format of the type that a program opens it with. It returns "" if they describe the
+// same bytes, even when they are written differently. Both may hold anything, see [Parse].
 //
 //	field Y: float64 in the segment, int64 here
 //	field Pos.Z: missing in the segment
@@ -32,7 +32,8 @@ func Diff(have, want string) string {
 	}
 }
 
-// difference is where two layouts first differ. A nil one means that they do not.
+// difference is the first place at which two layouts differ. A nil *difference means that they do
+// not.
 type difference struct {
 	path string // of the field, "" for the layouts themselves
 	what string
@@ -42,7 +43,7 @@ func differ(path, format string, args ...any) *difference {
 	return &difference{path: path, what: fmt.Sprintf(format, args...)}
 }
 
-// diffLayout compares two types: first what they are called, then the fields of structs, then sizes,
+// diffLayout compares two types: first their names, then the fields of structs, then their sizes,
 // which can differ by padding at the end.
 func diffLayout(have, want *Layout) *difference {
 	if have.Code != want.Code || have.BigEndian != want.BigEndian || !slices.Equal(have.Dims, want.Dims) {
@@ -73,7 +74,8 @@ func diffLayout(have, want *Layout) *difference {
 	return nil
 }
 
-// diffNames says why the fields of two structs, from some index on, begin with different names.
+// diffNames describes the difference between the fields of two structs, from an index on at which
+// their names differ.
 func diffNames(have, want []Field) *difference {
 	h, w := &have[0], &want[0]
 	inWant := find(want, h.Name)
@@ -108,7 +110,7 @@ func find(fields []Field, name string) *Field {
 	return &fields[i]
 }
 
-// unitName is what Unit is the size of.
+// unitName returns the name of the number or struct that has the size Unit.
 func unitName(l *Layout) string {
 	if len(l.Dims) == 0 {
 		return "struct"

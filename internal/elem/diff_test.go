@@ -40,7 +40,7 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// The rate must not depend on the size.
+// The time for each byte must not depend on the size.
 func BenchmarkDiff(b *testing.B) {
 	for _, fields := range []int{10, 100, 1000} {
 		have, want := "T{", "T{"

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// String gives the PEP 3118 format string of l. Equal layouts have equal strings.
+// String returns the PEP 3118 format string of l. Equal layouts have equal strings.
 func (l *Layout) String() string {
 	return string(l.appendFormat(nil))
 }
@@ -19,7 +19,7 @@ func (l *Layout) appendFormat(b []byte) []byte {
 		b = append(b, ')')
 	}
 	if l.Code != "" {
-		// ctypes gives the order for single bytes too.
+		// ctypes writes the order for single bytes, too.
 		return append(append(b, orderCode(l.BigEndian)), l.Code...)
 	}
 	b = append(b, "T{"...)
@@ -44,8 +44,8 @@ func orderCode(big bool) byte {
 	return '<'
 }
 
-// appendPadding writes n bytes of padding: one x each as NumPy does, but a count as ctypes does when
-// there are more than alignment can cause, so that a large blank field stays short.
+// appendPadding writes n bytes of padding: one x each as NumPy does, but a count as ctypes does
+// when there are more than alignment can cause, so that a large blank field stays short.
 func appendPadding(b []byte, n int64) []byte {
 	if n <= 8 {
 		return append(b, strings.Repeat("x", int(n))...)

@@ -13,14 +13,15 @@ const (
 	MaxSize   = 1 << 40  // size of an element, in bytes
 )
 
-// Layout is where the bytes of an element are: a number, a struct, or an array of either.
+// Layout describes the bytes of an element: a number, a struct, or an array of either.
 //
 // Invariants, for every Layout that this package returns:
 //   - Size is Unit times the product of Dims, and between 1 and [MaxSize].
 //   - Fields are in the order of their offsets, do not overlap, and lie within Unit.
 //   - Field names are not empty, printable, without a colon, and differ from each other.
 type Layout struct {
-	// Dims are the lengths of nested arrays, outermost first: [2][3]int16 has {2, 3}. Empty: not an array.
+	// Dims are the lengths of nested arrays, outermost first: [2][3]int16 has {2, 3}. Empty: not an
+	// array.
 	Dims []int64
 
 	// Code is the format code of a number: one of ? b B h H i I q Q f d Zf Zd. Empty for a struct.
@@ -43,7 +44,7 @@ type Field struct {
 	Layout Layout
 }
 
-// number is what a format code stands for.
+// number describes the number that a format code stands for.
 type number struct {
 	goName string
 	size   int64

@@ -6,9 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Parse reads a PEP 3118 format string. The string may come from anywhere: whatever it holds, Parse
-// ends in time and memory linear in its length, and gives a valid [Layout] or an error that names the
-// byte where it stopped.
+// Parse reads a PEP 3118 format string, which may hold anything. Parse takes time and memory linear
+// in its length, and returns a valid [Layout] or an error that names the byte where it stopped.
 func Parse(format string) (*Layout, error) {
 	if len(format) > MaxFormat {
 		return nil, fmt.Errorf("type format is %d bytes long, the limit is %d", len(format), MaxFormat)

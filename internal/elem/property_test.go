@@ -18,7 +18,8 @@ var scalars = []reflect.Type{
 	reflect.TypeFor[complex64](), reflect.TypeFor[complex128](),
 }
 
-// elementType draws any type that can be an element, of few bytes, with up to depth structs within structs.
+// elementType draws any type that can be an element, of few bytes, with up to depth structs within
+// structs.
 func elementType(depth int) *rapid.Generator[reflect.Type] {
 	return rapid.Custom(func(t *rapid.T) reflect.Type {
 		typ := rapid.SampledFrom(scalars).Draw(t, "scalar")
@@ -40,7 +41,7 @@ func structType(depth int) *rapid.Generator[reflect.Type] {
 				Name: fmt.Sprintf("F%d", i),
 				Type: elementType(depth).Draw(t, "field"),
 			}
-			// StructOf names no package for exported fields and wants one for the others.
+			// StructOf wants a package for unexported fields, and none for exported ones.
 			if i > 0 && rapid.IntRange(0, 3).Draw(t, "isBlank") == 0 {
 				fields[i].Name, fields[i].PkgPath = "_", "elem"
 			}
@@ -49,7 +50,8 @@ func structType(depth int) *rapid.Generator[reflect.Type] {
 	})
 }
 
-// checkAgainstReflect compares where the format string and where Go put every field of t.
+// checkAgainstReflect compares the place of every field of t in the format string with its place in
+// Go.
 func checkAgainstReflect(t *rapid.T, l *Layout, typ reflect.Type) {
 	if l.Size != int64(typ.Size()) {
 		t.Fatalf("%v: size %d, want %d", typ, l.Size, typ.Size())
@@ -101,7 +103,7 @@ func TestFormatReadsBackAsReflectSays(t *testing.T) {
 	})
 }
 
-// Diff finds every single change of a type, and nothing else.
+// Diff finds every single change of a type, and no other difference.
 func TestDiffFindsOneChange(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		typ := structType(2).Draw(t, "type")

@@ -23,7 +23,7 @@ type pyCase struct {
 	Bytes  string `json:"bytes"` // elements, in hexadecimal
 }
 
-// pyResult is what Python says of a type.
+// pyResult is Python's description of a type.
 type pyResult struct {
 	Format string   `json:"format"`
 	Places [][4]any `json:"places"` // path, offset, size, kind
@@ -123,7 +123,7 @@ func contains(typ reflect.Type, pred func(reflect.Type, string) bool) bool {
 	return pred(typ, "")
 }
 
-// notInCtypes finds what ctypes has not: complex numbers before Python 3.14, and unnamed bytes.
+// notInCtypes finds parts that ctypes lacks: complex numbers before Python 3.14, and unnamed bytes.
 func notInCtypes(typ reflect.Type, name string) bool {
 	return name == "_" || typ.Kind() == reflect.Complex64 || typ.Kind() == reflect.Complex128
 }

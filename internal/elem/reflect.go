@@ -15,14 +15,14 @@ var codes = map[reflect.Kind]string{
 	reflect.Complex64: "Zf", reflect.Complex128: "Zd",
 }
 
-// walk describes one type. It counts the fields it has seen: a few nested struct types can have more
-// fields than memory holds.
+// walk describes one type. It counts the fields it has seen: a few nested struct types can have
+// more fields than memory holds.
 type walk struct {
 	fields int
 	local  bool // for another process of the same binary: see OfSameBinary
 }
 
-// layoutOf describes t, or says why it cannot be an element.
+// layoutOf returns the layout of t, or an error that says why t cannot be an element.
 func layoutOf(t reflect.Type, local bool) (*Layout, error) {
 	path := rootName(t)
 	if uint64(t.Size()) > MaxSize {
@@ -39,7 +39,7 @@ func layoutOf(t reflect.Type, local bool) (*Layout, error) {
 func (w *walk) layout(t reflect.Type, path string, depth int) (Layout, *UnsupportedTypeError) {
 	var l Layout
 	if w.local && t.Size() == 0 {
-		return l, nil // it holds nothing
+		return l, nil // it has no bytes
 	}
 	whole := t
 	for t.Kind() == reflect.Array && t.Len() > 0 {
@@ -68,13 +68,13 @@ func (w *walk) layout(t reflect.Type, path string, depth int) (Layout, *Unsuppor
 	return l, err
 }
 
-// isWord says that t is as wide as the machine.
+// isWord reports whether the width of t depends on the machine.
 func isWord(t reflect.Type) bool { return t.Kind() == reflect.Int || t.Kind() == reflect.Uint }
 
-// wordKind stands for such a type where only its size counts.
+// wordKind returns the kind of fixed width that stands for such a type where only the size counts.
 var wordKind = map[int]reflect.Kind{4: reflect.Uint32, 8: reflect.Uint64}[wordBytes]
 
-// structFields describes the fields of the struct t but the blank ones.
+// structFields describes the fields of the struct t, without the blank ones.
 func (w *walk) structFields(t reflect.Type, path string, depth int) ([]Field, *UnsupportedTypeError) {
 	var fields []Field
 	for f := range t.Fields() {
@@ -85,7 +85,8 @@ func (w *walk) structFields(t reflect.Type, path string, depth int) ([]Field, *U
 		if w.fields++; w.fields > MaxFormat {
 			return nil, &UnsupportedTypeError{Type: t, Path: path, Reason: tooManyFields}
 		}
-		// A blank field with bytes is checked like any other: a pointer in it would still be copied.
+		// A blank field with bytes is checked like any other: a pointer in it would still be
+		// copied.
 		l, err := w.layout(f.Type, path+"."+f.Name, depth)
 		if err != nil {
 			return nil, err
@@ -97,7 +98,7 @@ func (w *walk) structFields(t reflect.Type, path string, depth int) ([]Field, *U
 	return fields, nil
 }
 
-// rootName is how an error path calls the element type itself.
+// rootName is the name of the element type itself in the path of an error.
 func rootName(t reflect.Type) string {
 	name := t.Name()
 	if i := strings.IndexByte(name, '['); i >= 0 {

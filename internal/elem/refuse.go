@@ -15,7 +15,7 @@ type UnsupportedTypeError struct {
 	Reason string       // why, and what to use instead; follows the name of the type in a sentence
 }
 
-// Error gives "Point.Name: string has no fixed size; use …".
+// Error returns a text such as "Point.Name: string has no fixed size; use …".
 func (e *UnsupportedTypeError) Error() string {
 	if e.Type == nil || e.Type.String() == e.Path {
 		return fmt.Sprintf("%s %s", e.Path, e.Reason)
@@ -53,8 +53,8 @@ var reasons = map[reflect.Kind]string{
 	reflect.Interface:     "can hold a value of any type; use one fixed-size type",
 }
 
-// refusal says why t, which is not an array with elements, cannot be shared, or gives "" if it can. The
-// fields of a struct are not looked at.
+// refusal returns the reason why t cannot be shared, or "" if it can. t must not be an array with
+// elements; refusal does not look at the fields of a struct.
 func refusal(t reflect.Type) string {
 	if reason := reasons[t.Kind()]; reason != "" {
 		return reason

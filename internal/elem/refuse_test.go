@@ -113,7 +113,7 @@ func TestRefusalText(t *testing.T) {
 	}
 }
 
-// Processes of one binary agree on the width of an int, and pass what has no bytes.
+// Processes of one binary agree on the width of an int, and may pass values without bytes.
 func TestSameBinaryTakesMore(t *testing.T) {
 	type all struct {
 		N  int

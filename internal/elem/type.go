@@ -11,17 +11,18 @@ type Type struct {
 	// Format is the PEP 3118 format string of the type, at most [MaxFormat] bytes.
 	Format string
 
-	// Size is the size of one element in bytes, at least 1 and at most [MaxSize]. It is a multiple of Align.
+	// Size is the size of one element in bytes, at least 1 and at most [MaxSize]. It is a multiple
+	// of Align.
 	Size int
 
 	// Align is the alignment that Go wants for the type, in bytes: a power of two.
 	Align int
 
-	// Words says that the type is a single number or bool of 1, 2, 4 or 8 bytes, aligned to its size
-	// and not wider than a machine word: one load reads it whole.
+	// Words says that the type is a single number or bool of 1, 2, 4 or 8 bytes, aligned to its
+	// size and not wider than a machine word: one load reads it whole.
 	Words bool
 
-	// Bools says where there are bools; nil: nowhere.
+	// Bools says where the bools lie; it is nil for a type without bools.
 	Bools *Bools
 }
 
@@ -33,16 +34,17 @@ type result struct {
 	err error
 }
 
-// Of describes T. The first call for a type uses reflection; later calls are a lookup without a lock
-// and without an allocation.
+// Of describes T. The first call for a type uses reflection; later calls are a lookup without a
+// lock and without an allocation.
 //
 // Errors: [UnsupportedTypeError] if T cannot be an element.
 func Of[T any]() (*Type, error) {
 	return OfType(reflect.TypeFor[T]())
 }
 
-// OfSameBinary is [OfType] for values that only processes of one binary share. It takes int and uint, too,
-// and types without bytes, such as struct{}: then Size may be 0. The Format does not tell them from others.
+// OfSameBinary is [OfType] for values that only processes of one binary share. It takes int and
+// uint, too, and types without bytes, such as struct{}: then Size may be 0. The Format does not
+// tell them from others.
 func OfSameBinary(t reflect.Type) (*Type, error) { return describe(t, true) }
 
 // OfType is [Of] for a type that is known only at run time.

@@ -105,7 +105,7 @@ func TestFormat(t *testing.T) {
 		}
 		want := Type{Format: little(c.format), Size: int(c.typ.Size()), Align: c.typ.Align(), Words: c.words}
 		plain := *got
-		plain.Bools = nil // where they lie has tests of its own
+		plain.Bools = nil // has tests of its own
 		if plain != want {
 			t.Errorf("%v:\n got %+v\nwant %+v", c.typ, plain, want)
 		}

@@ -1,8 +1,8 @@
-// Package environ reads what the environment tells the toolkit: its settings, and the orders to a
-// process that the toolkit has started.
+// Package environ reads the variables of the toolkit in the environment: settings, and orders,
+// which the toolkit gives to a process that it starts.
 //
 // A program that runs with more rights than its caller (set-user-ID, set-group-ID, file
-// capabilities) takes neither from there: the caller has written it. See [Secure].
+// capabilities) takes neither, because the caller has written its environment. See [Secure].
 package environ
 
 import (
@@ -29,15 +29,15 @@ func Get(key string) string {
 	return value
 }
 
-// early are the variables of the toolkit that were there when this package was initialised: a
-// program may clear its environment in an init function, and is started with orders all the same.
+// early are the variables of the toolkit when this package was initialised. A program may clear its
+// environment in an init function, and must still find its orders.
 var early = variables(os.Environ())
 
-// taken are the orders that were taken.
+// taken are the orders that [Take] has removed.
 var taken sync.Map
 
-// Order is [Lookup] for what this process was told at its start. It finds also what the program has
-// removed from its environment since, however early.
+// Order is [Lookup] for an order. It also finds an order that the program has removed from its
+// environment since its start.
 func Order(key string) (value string, ok bool) {
 	if Secure() {
 		return "", false
@@ -55,7 +55,7 @@ func Order(key string) (value string, ok bool) {
 	return value, ok
 }
 
-// Take is [Order] that removes the order: it is for this process, and not for those that it starts.
+// Take is [Order], and removes the order, so that processes which this one starts do not get it.
 func Take(key string) (value string, ok bool) {
 	value, ok = Order(key)
 	taken.Store(key, nil)
@@ -63,8 +63,8 @@ func Take(key string) (value string, ok bool) {
 	return value, ok
 }
 
-// first are the variables of the toolkit that the program was started with, as the kernel knows
-// them; none where it does not tell.
+// first are the variables of the toolkit that the program was started with, as the kernel reports
+// them. There are none where it does not report them.
 var first = sync.OnceValue(func() map[string]string {
 	b, err := os.ReadFile("/proc/self/environ")
 	if err != nil {

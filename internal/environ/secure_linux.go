@@ -11,8 +11,8 @@ import (
 // than its caller.
 const atSecure = 23
 
-// Secure reports whether this program runs with more rights than its caller has, so that what the
-// caller controls gives it no orders: its environment and its descriptors.
+// Secure reports whether this program runs with more rights than its caller has. Then it takes no
+// orders from its environment and its descriptors, which the caller controls.
 var Secure = sync.OnceValue(func() bool {
 	vector, err := unix.Auxv()
 	if err != nil {

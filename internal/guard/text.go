@@ -1,4 +1,4 @@
-// Package guard calls functions of a user. A panic in one of them does not end the caller.
+// Package guard calls functions of a user so that a panic in them does not end the process.
 package guard
 
 import "fmt"

@@ -1,6 +1,6 @@
-// Package notice tells once of each facility of the kernel that this process has to do without. A library has no output of its
-// own: what it has to say goes to the handler of package pool, or where SHMKIT_LOG in the environment asks for events at
-// the level of information, to standard error, or nowhere.
+// Package notice logs once for each facility of the kernel that this process lacks. A library has
+// no output of its own. So the record goes to the handler that package pool was given, if there is
+// one, or to standard error, if SHMKIT_LOG in the environment asks for events at the level INFO.
 package notice
 
 import (
@@ -12,10 +12,11 @@ import (
 	"time"
 )
 
-// LevelEnv is the environment variable with the level from which on a process shows events, as the text of a [slog.Level].
+// LevelEnv is the environment variable with the lowest level of the events that a process shows, as
+// the text of a [slog.Level].
 const LevelEnv = "SHMKIT_LOG"
 
-// message is what every event says; its attributes say the rest.
+// message is the message of every record. The attributes name the facility.
 const message = "the kernel refuses a facility: everything works, slower"
 
 var told struct {
@@ -25,14 +26,15 @@ var told struct {
 	to      slog.Handler  // nil: the environment decides
 }
 
-// Missing tells that the kernel refuses the facility of that name, and what this costs. It tells so once.
+// Missing logs that the kernel refuses the facility of that name, and what this costs. Further
+// calls for the same facility have no effect.
 func Missing(facility, effect string) {
 	if note(facility, effect) {
 		show()
 	}
 }
 
-// note adds what is to be told, and reports false when it was told before.
+// note adds a record for the facility, and reports false if there was one before.
 func note(facility, effect string) bool {
 	told.mu.Lock()
 	defer told.mu.Unlock()
@@ -46,7 +48,8 @@ func note(facility, effect string) bool {
 	return true
 }
 
-// To has what is told go to h from now on, and what was told and not shown until now. Nil leaves it to the environment.
+// To sends to h all further records, and those that were not shown so far. With nil the environment
+// decides again.
 func To(h slog.Handler) {
 	told.mu.Lock()
 	told.to = h
@@ -54,15 +57,16 @@ func To(h slog.Handler) {
 	show()
 }
 
-// show shows what is pending, where there is a place for it. The handler may use shared memory itself.
+// show shows the pending records if there is a handler. It does not hold the lock meanwhile,
+// because the handler may use shared memory itself.
 func show() {
 	h, records := take()
 	for _, r := range records {
-		h.Handle(context.Background(), r) // an error has no place to go to
+		h.Handle(context.Background(), r) // there is no place to report an error to
 	}
 }
 
-// take takes what is pending, and returns the handler that is to show it.
+// take removes and returns the pending records, and returns the handler that must show them.
 func take() (h slog.Handler, records []slog.Record) {
 	told.mu.Lock()
 	defer told.mu.Unlock()
@@ -76,7 +80,7 @@ func take() (h slog.Handler, records []slog.Record) {
 	return h, records
 }
 
-// inherited is the handler that the environment asks for, or nil.
+// inherited returns the handler that the environment asks for, or nil.
 func inherited() slog.Handler {
 	var level slog.Level
 	if value := os.Getenv(LevelEnv); value == "" || level.UnmarshalText([]byte(value)) != nil {

@@ -22,7 +22,8 @@ var roleMisses = proctest.Register("misses", func([]string) {
 	proctest.Say("%q", b.String())
 })
 
-// Each facility is told of once: at once where the environment asks for it, or else when a handler comes.
+// Each facility is logged once: at once if the environment asks for it, otherwise when there is a
+// handler.
 func TestMissingIsToldOnce(t *testing.T) {
 	for level, early := range map[string]bool{"INFO": true, "DEBUG": true, "WARN": false, "": false, "loud": false} {
 		c := proctest.Command(t, roleMisses)
