@@ -162,9 +162,7 @@
 // With Options.Log workers have a ready logger, as [Logger] and as slog.Default: what they log comes to that handler in the
 // parent, with their name.
 //
-// [LogHandler] is a handler for log/slog that passes records through shared memory to a [LogListener], which gives them to any
-// other handler: so that any number of processes, of pools or not, write one file. A record is whole and there as soon as Handle
-// has returned, whatever happens to its process. A full log drops records, counts and reports them, and makes no caller wait longer than LogOptions.WhenFull.
+// Package shmlog has the handler by which any number of processes, of pools or not, log to one place.
 //
 // [LogToStderr], or SHMKIT_LOG=INFO in the environment, shows what pools and processes do themselves. What workers write to their
 // standard error comes out of the parent's, line by line, with their name and process id before it; Options.Stderr sends it elsewhere.

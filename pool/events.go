@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/shmkit/shmkit/internal/event"
+	"github.com/shmkit/shmkit/shmlog"
 )
 
 // LogToStderr shows what happens in the pools and processes of this program on standard error, from that level on. Each line
@@ -24,10 +25,10 @@ func LogToStderr(level slog.Level) {
 }
 
 // LogTo is [LogToStderr] for this process alone, with a handler of the caller's; nil shows nothing. To have the events of
-// workers come to one place, let each call it with a [LogHandler] before [Main]. The handler must not use the pool, which
+// workers come to one place, let each call it with a [shmlog.Handler] before [Main]. The handler must not use the pool, which
 // waits for it.
 func LogTo(h slog.Handler) {
-	_, named := h.(*LogHandler)
+	_, named := h.(*shmlog.Handler)
 	event.To(h, named)
 }
 

@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/asleep"
@@ -102,7 +103,11 @@ var useTools = pool.Define("use tools", func(ctx context.Context, b toolbox) (st
 // Synchronization objects of all kinds pass to workers as arguments of a task.
 func TestLocksAsArguments(t *testing.T) {
 	const workers = 2
-	seg, _ := logSegment(t)
+	seg, err := shm.Create(filepath.Join(proctest.Dir(t), "segment"), shm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seg.Close()
 	b := newToolbox(t, seg, workers)
 	p := newPool(t, pool.Options{Workers: workers})
 	ctx, cancel := context.WithTimeout(context.Background(), proctest.Hang)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
+	"github.com/shmkit/shmkit/shmlog"
 )
 
 // poolLog is the name of the log of a pool in its segment: see Options.Log.
@@ -54,20 +55,20 @@ func (o *Options) logBytes() int64 {
 	}
 	capacity := o.LogOptions.Capacity
 	if capacity == 0 {
-		capacity = defaultLogCapacity
+		capacity = shmlog.DefaultCapacity
 	}
 	return 2*int64(capacity) + 128<<10
 }
 
 // listen makes the log of the pool, if it is to have one, and passes what is in it to Options.Log.
-func (t *table) listen(o *Options) (*LogListener, error) {
+func (t *table) listen(o *Options) (*shmlog.Listener, error) {
 	if o.Log == nil {
 		return nil, nil
 	}
-	if _, err := NewLogHandler(t.seg, poolLog, o.LogOptions); err != nil {
+	if _, err := shmlog.NewHandler(t.seg, poolLog, o.LogOptions); err != nil {
 		return nil, err
 	}
-	return NewLogListener(t.seg, poolLog, o.Log)
+	return shmlog.NewListener(t.seg, poolLog, o.Log)
 }
 
 // openLog makes the logger of the worker. In a process of its own it is the default one of slog, too.
@@ -76,7 +77,7 @@ func (w *worker) openLog() error {
 	if c == nil {
 		return nil
 	}
-	h, err := NewLogHandler(w.seg, poolLog, LogOptions{
+	h, err := shmlog.NewHandler(w.seg, poolLog, shmlog.Options{
 		Level: c.Level, AddSource: c.AddSource, WhenFull: c.WhenFull,
 		Process: fmt.Sprintf("%s[%d]", workerName(w.config.Label, int(w.config.Number)), os.Getpid()),
 	})
@@ -94,7 +95,7 @@ func (w *worker) openLog() error {
 }
 
 // Logger is the logger of the worker in which the task runs; ctx is the task's, or comes from it. What is logged
-// comes to Options.Log in the parent, with the worker's name and process id as the attribute [ProcessKey]. In a
+// comes to Options.Log in the parent, with the worker's name and process id as the attribute [shmlog.ProcessKey]. In a
 // worker that is a process [slog.Default] is the same. Without Options.Log, and in other contexts, it is slog.Default.
 func Logger(ctx context.Context) *slog.Logger {
 	if o, ok := ctx.Value(openedKey{}).(*opened); ok && o.logger != nil {

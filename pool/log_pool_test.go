@@ -5,19 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log"
 	"log/slog"
 	"os"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
-	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/shmlog"
 )
 
 var logs = pool.Define("logs", func(ctx context.Context, how string) (string, error) {
@@ -77,7 +73,7 @@ func TestPoolLog(t *testing.T) {
 	var out, said bytes.Buffer
 	p := newPool(t, pool.Options{
 		Workers: 1, Attempts: 1, Resources: []pool.AnyResource{logsWhenOpened}, Log: slog.NewJSONHandler(&out, nil), Stderr: &said,
-		LogOptions: pool.LogOptions{Level: slog.LevelWarn},
+		LogOptions: shmlog.Options{Level: slog.LevelWarn},
 	})
 	if _, err := pool.Apply(t.Context(), p, logs, "default"); err != nil {
 		t.Fatal(err)
@@ -115,128 +111,11 @@ func TestPoolLogFails(t *testing.T) {
 	}
 }
 
-// A feedback is a handler that logs more than it takes, so that its listener never has nothing to do.
-type feedback struct {
+// A failing is a handler that returns an error.
+type failing struct {
 	slog.Handler
-	again   *slog.Logger
-	records atomic.Int64
-	reports atomic.Int64
+	err error
 }
 
-func (f *feedback) Enabled(context.Context, slog.Level) bool { return true }
-
-func (f *feedback) Handle(_ context.Context, r slog.Record) error {
-	if strings.Contains(r.Message, "dropped") {
-		f.reports.Add(1)
-		return nil
-	}
-	f.records.Add(1)
-	for range 2 {
-		if f.reports.Load() < 2 {
-			f.again.Info("again", "text", strings.Repeat("x", 100))
-		}
-	}
-	return nil
-}
-
-// A listener reports drops also while there is always another record to take.
-func TestDropsAreReportedWhileBusy(t *testing.T) {
-	t.Parallel()
-	seg, _ := logSegment(t)
-	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Capacity: 4096})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &feedback{again: slog.New(h)}
-	l, err := pool.NewLogListener(seg, "log", f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.again.Info("first")
-	proctest.Eventually(t, time.Minute, func() bool { return f.reports.Load() >= 2 }, "drops are reported twice")
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Errors find room where other records find none any more.
-func TestRoomIsKeptForErrors(t *testing.T) {
-	seg, _ := logSegment(t)
-	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Capacity: 8192})
-	if err != nil {
-		t.Fatal(err)
-	}
-	logger := slog.New(h)
-	for i := range 1000 {
-		logger.Warn("flood", "i", i)
-	}
-	for i := range 5 {
-		logger.Error("important", "i", i)
-	}
-	logger.Info("too long", "text", strings.Repeat("x", 20_000))
-	var out bytes.Buffer
-	l, err := pool.NewLogListener(seg, "log", slog.NewJSONHandler(&out, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	count := map[string]int{}
-	for _, line := range linesOf(t, out.String()) {
-		count[line.Msg]++
-	}
-	if count["important"] != 5 || count["flood"] < 50 || uint64(count["flood"])+l.Dropped() != 1001 {
-		t.Errorf("%v, %d dropped", count, l.Dropped())
-	}
-}
-
-// A record that may wait finds room as soon as the listener makes some; where none does it is dropped, and the next ones do not
-// wait.
-//
-// clock: the wait for room is the subject, and is at least so long.
-func TestLogWaitsForRoom(t *testing.T) {
-	seg, _ := logSegment(t)
-	const patience = 50 * time.Millisecond
-	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Capacity: 4096, WhenFull: patience})
-	if err != nil {
-		t.Fatal(err)
-	}
-	logger := slog.New(h)
-	began := time.Now()
-	for i := range 1000 { // nobody listens
-		logger.Info("unheard", "i", i)
-	}
-	if took := time.Since(began); took < patience {
-		t.Errorf("it has waited for %v", took)
-	}
-	l, _ := fileListener(t, seg)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	dropped := l.Dropped()
-	if dropped == 0 {
-		t.Error("nothing was dropped")
-	}
-	h, err = pool.NewLogHandler(seg, "log", pool.LogOptions{WhenFull: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, file := fileListener(t, seg)
-	var all sync.WaitGroup
-	for g := range 4 {
-		all.Go(func() {
-			for i := range 1000 {
-				slog.New(h).Info("record", "n", i, "g", g, "text", strings.Repeat(fmt.Sprint(i%10), i%200))
-			}
-		})
-	}
-	all.Wait()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(file)
-	if n := bytes.Count(text, []byte(`"msg":"record"`)); err != nil || n != 4000 || l.Dropped() != dropped {
-		t.Errorf("%d records, %d dropped before, %d now, %v", n, dropped, l.Dropped(), err)
-	}
-}
+func (f failing) Enabled(context.Context, slog.Level) bool  { return true }
+func (f failing) Handle(context.Context, slog.Record) error { return f.err }

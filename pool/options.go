@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/shmkit/shmkit/internal/child"
+	"github.com/shmkit/shmkit/shmlog"
 )
 
 // Options say how a pool works. The zero value is a pool of as many workers as
@@ -85,7 +86,7 @@ type Options struct {
 	Log slog.Handler
 
 	// LogOptions are those of the workers' side of Log, but for Process, which is the worker.
-	LogOptions LogOptions
+	LogOptions shmlog.Options
 
 	// Env is more environment of each worker, as key=value. It inherits that of this process.
 	Env []string

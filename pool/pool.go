@@ -12,6 +12,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/linemux"
+	"github.com/shmkit/shmkit/shmlog"
 )
 
 // A Pool is a set of worker processes. Calls are functions, since Go's methods have no type parameters: pool.Apply(ctx, p, task,
@@ -24,7 +25,7 @@ type Pool struct {
 	launch    func(c *supervisor, stderr *linemux.Writer) (host, error)
 	stderr    *linemux.Sink
 	files     []*os.File // those of the options, under other numbers
-	log       *LogListener
+	log       *shmlog.Listener
 
 	restarting chan struct{} // has room for one: who is in it restarts the workers
 

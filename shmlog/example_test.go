@@ -1,16 +1,16 @@
-package pool_test
+package shmlog_test
 
 import (
 	"fmt"
 	"log/slog"
 	"os"
 
-	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/shm"
+	"github.com/shmkit/shmkit/shmlog"
 )
 
 // Any number of processes log to one file, through one listener. Here both are in one process.
-func ExampleLogHandler() {
+func ExampleHandler() {
 	seg, err := shm.Anonymous(shm.Options{})
 	if err != nil {
 		fmt.Println(err)
@@ -24,12 +24,13 @@ func ExampleLogHandler() {
 		}
 		return a
 	}
-	listener, err := pool.NewLogListener(seg, "log", slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: noTime}))
+	listener, err := shmlog.NewListener(seg, "log", slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: noTime}))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	handler, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Process: "worker 1"}) // in each process
+	// in each process
+	handler, err := shmlog.NewHandler(seg, "log", shmlog.Options{Process: "worker 1"})
 	if err != nil {
 		fmt.Println(err)
 		return

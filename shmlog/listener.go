@@ -1,4 +1,4 @@
-package pool
+package shmlog
 
 import (
 	"context"
@@ -12,28 +12,31 @@ import (
 	"github.com/shmkit/shmkit/internal/logwire"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
-	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// parked: nobody burns a processor for a log.
-const parked = shmsync.Park
+// ProcessKey is the attribute by which a [Listener] says which process a record comes from.
+const ProcessKey = logwire.ProcessKey
 
 // reportEvery is how often a listener looks whether records were dropped.
 const reportEvery = time.Second
 
 const (
-	drainLimit = time.Second // how long a listener that is closed waits for records that are being written
-	drainMore  = 64          // records that it takes beyond those that it has counted: after a death the count may lack some
+	// how long a listener that is closed waits for records that are being written
+	drainLimit = time.Second
+	// records that it takes beyond those that it has counted: after a death the count may lack some
+	drainMore = 64
 )
 
-// A LogListener takes the records of all [LogHandler]s of a log and gives them to another handler, in the order in which they
-// were put in, each process's in the order in which it handled them. There should be one at a time; with several, each gets a part.
-// Records that were dropped are reported to the handler within a second, as one record that says how many, each once, those that were
+// A Listener takes the records of all [Handler]s of a log and gives them to another handler, in the
+// order in which they were put in, each process's in the order in which it handled them. There
+// should be one at a time; with several, each gets a part. Records that were dropped are reported
+// to the handler within a second, as one record that says how many, each once, those that were
 // dropped before there was a listener as well.
 //
-// A listener that is killed loses the record that it has in its hands, of which a part may be in a file; the next listener goes on behind that.
-type LogListener struct {
-	log  *sharedLog
+// A listener that is killed loses the record that it has in its hands, of which a part may be in a
+// file; the next listener goes on behind that.
+type Listener struct {
+	log  *shared
 	to   slog.Handler
 	stop context.CancelFunc
 	done chan struct{}
@@ -42,33 +45,35 @@ type LogListener struct {
 	err error // the first
 }
 
-// NewLogListener finds the log of that name in the segment, or makes it, and begins to give its records to the handler, from a
-// goroutine of its own. The handler may write anywhere but to the same log.
+// NewListener finds the log of that name in the segment, or makes it, and begins to give its
+// records to the handler, from a goroutine of its own. The handler may write anywhere but to the
+// same log.
 //
-// Errors: those of [NewLogHandler].
-func NewLogListener(seg *shm.Segment, name string, to slog.Handler) (*LogListener, error) {
-	if h, ok := to.(*LogHandler); ok && h.log.records.Name() == name {
-		return nil, fmt.Errorf("pool: log %q: the listener's handler would write to the same log: %w", name, os.ErrInvalid)
+// Errors: those of [NewHandler].
+func NewListener(seg *shm.Segment, name string, to slog.Handler) (*Listener, error) {
+	if h, ok := to.(*Handler); ok && h.log.records.Name() == name {
+		return nil, fmt.Errorf("shmlog: log %q: the listener's handler would write to the same log: %w", name, os.ErrInvalid)
 	}
-	log, err := openLog(seg, name, 0)
+	log, err := open(seg, name, 0)
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	l := &LogListener{log: log, to: to, stop: stop, done: make(chan struct{})}
+	l := &Listener{log: log, to: to, stop: stop, done: make(chan struct{})}
 	go l.listen(ctx)
 	return l, nil
 }
 
 // Dropped is how many records of this log were dropped so far, by all processes.
-func (l *LogListener) Dropped() uint64 { return uint64(l.log.dropped.Sum()) }
+func (l *Listener) Dropped() uint64 { return uint64(l.log.dropped.Sum()) }
 
-// Close takes all records that were handled before it, says how many were dropped, and ends the listener. It blocks while the
-// handler writes them, and at most a second for a process that is stopped while it writes one. What is handled later waits for the next
-// listener. It may be called again.
+// Close takes all records that were handled before it, says how many were dropped, and ends the
+// listener. It blocks while the handler writes them, and at most a second for a process that is
+// stopped while it writes one. What is handled later waits for the next listener. It may be called
+// again.
 //
 // Errors: the first of the handler, or of the log.
-func (l *LogListener) Close() error {
+func (l *Listener) Close() error {
 	l.stop()
 	<-l.done
 	l.mu.Lock()
@@ -76,7 +81,7 @@ func (l *LogListener) Close() error {
 	return l.err
 }
 
-func (l *LogListener) listen(ctx context.Context) {
+func (l *Listener) listen(ctx context.Context) {
 	defer close(l.done)
 	reported := time.Now()
 	for {
@@ -107,7 +112,7 @@ func (l *LogListener) listen(ctx context.Context) {
 }
 
 // next waits for a record, but not for longer than the next report can wait.
-func (l *LogListener) next(ctx context.Context) ([]byte, error) {
+func (l *Listener) next(ctx context.Context) ([]byte, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -119,9 +124,10 @@ func (l *LogListener) next(ctx context.Context) ([]byte, error) {
 	return l.log.records.Get(ctx)
 }
 
-// drain takes what was there when it began, and little more. For a record that is still being written then it waits, as others that are
-// complete lie behind it; but not for ever, as its process may be stopped.
-func (l *LogListener) drain() {
+// drain takes what was there when it began, and little more. For a record that is still being
+// written then it waits, as others that are complete lie behind it; but not for ever, as its
+// process may be stopped.
+func (l *Listener) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
 	defer cancel()
 	records := l.log.records
@@ -138,7 +144,7 @@ func (l *LogListener) drain() {
 }
 
 // pass gives a record to the handler.
-func (l *LogListener) pass(b []byte) {
+func (l *Listener) pass(b []byte) {
 	r, err := logwire.Read(b)
 	if err != nil {
 		l.fail(err)
@@ -148,7 +154,7 @@ func (l *LogListener) pass(b []byte) {
 }
 
 // report says how many records were dropped since the last report, by whichever listener that was.
-func (l *LogListener) report() {
+func (l *Listener) report() {
 	n := l.log.dropped.Sum() - l.log.reported.Sum()
 	if n <= 0 {
 		return
@@ -159,7 +165,7 @@ func (l *LogListener) report() {
 	l.log.reported.Add(n) // whoever dies here has the next one say it again
 }
 
-func (l *LogListener) handle(r slog.Record) {
+func (l *Listener) handle(r slog.Record) {
 	ctx := context.Background()
 	if !l.to.Enabled(ctx, r.Level) {
 		return
@@ -169,10 +175,10 @@ func (l *LogListener) handle(r slog.Record) {
 	}
 }
 
-func (l *LogListener) fail(err error) {
+func (l *Listener) fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err == nil {
-		l.err = fmt.Errorf("pool: log %q: %w", l.log.records.Name(), err)
+		l.err = fmt.Errorf("shmlog: log %q: %w", l.log.records.Name(), err)
 	}
 }

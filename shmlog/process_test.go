@@ -1,4 +1,4 @@
-package pool_test
+package shmlog_test
 
 import (
 	"bufio"
@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
-	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/shm"
+	"github.com/shmkit/shmkit/shmlog"
 )
 
-// roleLogger: SEGMENT DURATION COUNT. It logs for so long, but not more than so many records, each with its number and a
-// text, and keeps count in shared memory of those that it has handed over. Then it says how many, and waits for a line.
+// roleLogger: SEGMENT DURATION COUNT. It logs for so long, but not more than so many records, each
+// with its number and a text, and keeps count in shared memory of those that it has handed over.
+// Then it says how many, and waits for a line.
 var roleLogger = proctest.Register("logger", func(args []string) {
 	seg, err := shm.Open(args[0])
 	exit(err)
@@ -28,7 +29,7 @@ var roleLogger = proctest.Register("logger", func(args []string) {
 	exit(err)
 	handed, err := shm.NewInt64(seg, handedBy(os.Getpid()), 0)
 	exit(err)
-	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Process: strconv.Itoa(os.Getpid()), Capacity: 8 << 20})
+	h, err := shmlog.NewHandler(seg, "log", shmlog.Options{Process: strconv.Itoa(os.Getpid()), Capacity: 8 << 20})
 	exit(err)
 	log := slog.New(h)
 	proctest.Say("ready")
@@ -47,13 +48,14 @@ var roleLogger = proctest.Register("logger", func(args []string) {
 
 func handedBy(pid int) string { return fmt.Sprint("handed.", pid) }
 
-// roleLogListener: SEGMENT FILE. It appends the log to the file until it hears a line, and says how many records were dropped.
+// roleLogListener: SEGMENT FILE. It appends the log to the file until it hears a line, and says how
+// many records were dropped.
 var roleLogListener = proctest.Register("log-listener", func(args []string) {
 	seg, err := shm.Open(args[0])
 	exit(err)
 	f, err := os.OpenFile(args[1], os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	exit(err)
-	l, err := pool.NewLogListener(seg, "log", slog.NewJSONHandler(f, nil))
+	l, err := shmlog.NewListener(seg, "log", slog.NewJSONHandler(f, nil))
 	exit(err)
 	proctest.Say("ready")
 	proctest.Hear()
@@ -100,7 +102,8 @@ type logFile struct {
 	gaps             map[string]int // records that are missing between two others, by process
 }
 
-// readLog checks that each line is a whole record and those of each process are in order, and counts them.
+// readLog checks that each line is a whole record and those of each process are in order, and
+// counts them.
 func readLog(t *testing.T, path string) logFile {
 	t.Helper()
 	f, err := os.Open(path)
@@ -146,8 +149,8 @@ func namedSegment(t *testing.T) (seg *shm.Segment, name string) {
 	return seg, "records"
 }
 
-// Two programs log to one file through a third as fast as they can: every record is whole and in order, and each one is there or
-// counted as dropped.
+// Two programs log to one file through a third as fast as they can: every record is whole and in
+// order, and each one is there or counted as dropped.
 func TestTwoProcessesLogToOneFile(t *testing.T) {
 	duration := "500ms"
 	if os.Getenv("SHMKIT_LONG") != "" {

@@ -1,4 +1,4 @@
-package pool_test
+package shmlog_test
 
 import (
 	"bytes"
@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
-	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/shm"
+	"github.com/shmkit/shmkit/shmlog"
 )
 
-func fileListener(t *testing.T, seg *shm.Segment) (l *pool.LogListener, path string) {
+func fileListener(t *testing.T, seg *shm.Segment) (l *shmlog.Listener, path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "log")
 	f, err := os.Create(path)
@@ -25,13 +25,14 @@ func fileListener(t *testing.T, seg *shm.Segment) (l *pool.LogListener, path str
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	if l, err = pool.NewLogListener(seg, "log", slog.NewJSONHandler(f, nil)); err != nil {
+	if l, err = shmlog.NewListener(seg, "log", slog.NewJSONHandler(f, nil)); err != nil {
 		t.Fatal(err)
 	}
 	return l, path
 }
 
-// What a process had handed over before it was killed is there, nothing is torn, and others go on. No listener has to be there.
+// What a process had handed over before it was killed is there, nothing is torn, and others go on.
+// No listener has to be there.
 func TestLogSurvivesDeath(t *testing.T) {
 	seg, name := namedSegment(t)
 	handed := map[string]int{}
@@ -45,7 +46,7 @@ func TestLogSurvivesDeath(t *testing.T) {
 		}
 		handed[strconv.Itoa(c.PID())] = int(n.Load())
 	}
-	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Process: "survivor"})
+	h, err := shmlog.NewHandler(seg, "log", shmlog.Options{Process: "survivor"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,8 @@ func TestLogListenerIsKilled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, b[:bytes.LastIndexByte(b, '\n')+1]...) // the kernel may write half of a line for a process that is killed
+		// the kernel may write half of a line for a process that is killed
+		all = append(all, b[:bytes.LastIndexByte(b, '\n')+1]...)
 	}
 	if err := os.WriteFile(files, all, 0o600); err != nil {
 		t.Fatal(err)
@@ -106,8 +108,8 @@ func TestLogListenerIsKilled(t *testing.T) {
 	}
 }
 
-// A process that is stopped, perhaps in the middle of a record, holds up nobody who logs, nor the end of a listener for long. What lies
-// behind its record is there for the next listener.
+// A process that is stopped, perhaps in the middle of a record, holds up nobody who logs, nor the
+// end of a listener for long. What lies behind its record is there for the next listener.
 func TestStoppedLogger(t *testing.T) {
 	seg, name := namedSegment(t)
 	l, first := fileListener(t, seg)
@@ -115,7 +117,7 @@ func TestStoppedLogger(t *testing.T) {
 	proctest.Stagger(2 * time.Millisecond)
 	c.Signal(syscall.SIGSTOP)
 	c.WaitStopped()
-	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Process: "other"})
+	h, err := shmlog.NewHandler(seg, "log", shmlog.Options{Process: "other"})
 	if err != nil {
 		t.Fatal(err)
 	}

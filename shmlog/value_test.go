@@ -1,4 +1,4 @@
-package pool_test
+package shmlog_test
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/shmlog"
 )
 
 // A printed implements what its name says; on a nil pointer all of them panic.
@@ -83,11 +83,11 @@ func throughLog(t *testing.T, to func(io.Writer) slog.Handler, v any) string {
 	t.Helper()
 	seg, _ := logSegment(t)
 	var out bytes.Buffer
-	l, err := pool.NewLogListener(seg, "log", to(&out))
+	l, err := shmlog.NewListener(seg, "log", to(&out))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Process: "me"})
+	h, err := shmlog.NewHandler(seg, "log", shmlog.Options{Process: "me"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,8 @@ func throughLog(t *testing.T, to func(io.Writer) slog.Handler, v any) string {
 	return out.String()
 }
 
-// Values come out of a log as the standard handlers print them without one; panics of their methods, too, which never reach the caller.
+// Values come out of a log as the standard handlers print them without one; panics of their
+// methods, too, which never reach the caller.
 func TestLogPrintsAsStandardHandlersDo(t *testing.T) {
 	for kind, to := range map[string]func(io.Writer) slog.Handler{
 		"text": func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, noTime) },

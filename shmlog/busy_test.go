@@ -1,12 +1,14 @@
-package pool_test
+package shmlog_test
 
 import (
 	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/shm"
+	"github.com/shmkit/shmkit/shmlog"
 )
 
 // A busyLog leads a worker to the segment of a log.
@@ -16,10 +18,12 @@ type busyLog struct {
 }
 
 var logBusily = pool.Define("log busily", func(ctx context.Context, l busyLog) (int64, error) {
-	h, err := pool.NewLogHandler(l.Way.Segment(), "log", pool.LogOptions{})
+	h, err := shmlog.NewHandler(l.Way.Segment(), "log", shmlog.Options{})
 	if err != nil {
 		return 0, err
 	}
+	// a busy machine may leave a process in the middle of a record for long
+	shmlog.HoldFor(time.Hour)
 	logger := slog.New(h)
 	for i := range l.Records {
 		logger.Info("busy", "i", i)
@@ -40,8 +44,8 @@ func (c *counting) Handle(context.Context, slog.Record) error {
 	return nil
 }
 
-// A log that has room drops nothing, even when more processes write to it than there are processors, so that some are put off
-// theirs in the middle of a record.
+// A log that has room drops nothing, even when more processes write to it than there are
+// processors, so that some are put off theirs in the middle of a record.
 func TestLogWithRoomDropsNothing(t *testing.T) {
 	const workers, records = 6, 5000
 	seg, err := shm.Anonymous(shm.Options{})
@@ -53,15 +57,19 @@ func TestLogWithRoomDropsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Capacity: 8 << 20}); err != nil {
+	if _, err := shmlog.NewHandler(seg, "log", shmlog.Options{Capacity: 8 << 20}); err != nil {
 		t.Fatal(err)
 	}
 	got := &counting{}
-	listener, err := pool.NewLogListener(seg, "log", got)
+	listener, err := shmlog.NewListener(seg, "log", got)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newPool(t, pool.Options{Workers: workers})
+	p, err := pool.New(t.Context(), pool.Options{Workers: workers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
 	args := make([]busyLog, workers)
 	for i := range args {
 		args[i] = busyLog{way, records}

@@ -1,4 +1,4 @@
-package pool
+package shmlog
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ func logSegment(t testing.TB) *shm.Segment {
 // A record that makes no sense is an error of the listener, and costs no other.
 func TestListenerGoesOnAfterGarbage(t *testing.T) {
 	seg := logSegment(t)
-	h, err := NewLogHandler(seg, "log", LogOptions{Process: "me"})
+	h, err := NewHandler(seg, "log", Options{Process: "me"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestListenerGoesOnAfterGarbage(t *testing.T) {
 	}
 	slog.New(h).Info("good")
 	var b bytes.Buffer
-	l, err := NewLogListener(seg, "log", slog.NewTextHandler(&b, nil))
+	l, err := NewListener(seg, "log", slog.NewTextHandler(&b, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestLogHandlerAllocates(t *testing.T) {
 	if race.Enabled {
 		t.Skip("the race detector has sync.Pool forget buffers")
 	}
-	handler, err := NewLogHandler(logSegment(t), "log", LogOptions{Process: "me", Capacity: 16 << 10})
+	handler, err := NewHandler(logSegment(t), "log", Options{Process: "me", Capacity: 16 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestLogHandlerAllocates(t *testing.T) {
 }
 
 func BenchmarkLogHandler(b *testing.B) {
-	handler, err := NewLogHandler(logSegment(b), "log", LogOptions{Process: "me"})
+	handler, err := NewHandler(logSegment(b), "log", Options{Process: "me"})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package pool_test
+package shmlog_test
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
-	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/shm"
+	"github.com/shmkit/shmkit/shmlog"
 )
 
 func logSegment(t testing.TB) (seg *shm.Segment, path string) {
@@ -37,16 +37,16 @@ func TestLogHandlerConforms(t *testing.T) {
 	seg, _ := logSegment(t)
 	n := 0
 	var out bytes.Buffer
-	var listener *pool.LogListener
+	var listener *shmlog.Listener
 	slogtest.Run(t, func(t *testing.T) slog.Handler {
 		n++
 		name := fmt.Sprint("log", n)
 		out.Reset()
-		h, err := pool.NewLogHandler(seg, name, pool.LogOptions{})
+		h, err := shmlog.NewHandler(seg, name, shmlog.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if listener, err = pool.NewLogListener(seg, name, slog.NewJSONHandler(&out, nil)); err != nil {
+		if listener, err = shmlog.NewListener(seg, name, slog.NewJSONHandler(&out, nil)); err != nil {
 			t.Fatal(err)
 		}
 		return h
@@ -66,11 +66,11 @@ func TestLogHandlerConforms(t *testing.T) {
 func TestLogSource(t *testing.T) {
 	seg, _ := logSegment(t)
 	var out bytes.Buffer
-	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{AddSource: true})
+	h, err := shmlog.NewHandler(seg, "log", shmlog.Options{AddSource: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := pool.NewLogListener(seg, "log", slog.NewTextHandler(&out, nil))
+	l, err := shmlog.NewListener(seg, "log", slog.NewTextHandler(&out, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestLogSource(t *testing.T) {
 	_, got, _ := strings.Cut(out.String(), "source=")
 	at, rest, _ := strings.Cut(got, " ")
 	me := fmt.Sprintf("%s[%d]", filepath.Base(os.Args[0]), os.Getpid())
-	if !strings.Contains(at, "pool/log_test.go:") || rest != "odd={F:<nil>} stringer=WARN\n" || !strings.Contains(out.String(), " process="+me+" ") {
+	if !strings.Contains(at, "shmlog/log_test.go:") || rest != "odd={F:<nil>} stringer=WARN\n" || !strings.Contains(out.String(), " process="+me+" ") {
 		t.Errorf("%q", out.String())
 	}
 }
@@ -98,11 +98,11 @@ func (bomb) LogValue() slog.Value { panic("boom") }
 func TestLogValuers(t *testing.T) {
 	seg, _ := logSegment(t)
 	var out bytes.Buffer
-	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Process: "me"})
+	h, err := shmlog.NewHandler(seg, "log", shmlog.Options{Process: "me"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := pool.NewLogListener(seg, "log", slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+	l, err := shmlog.NewListener(seg, "log", slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
 			return slog.Attr{}
 		}
@@ -133,11 +133,11 @@ type point struct{ X, Y int }
 func TestLogValues(t *testing.T) {
 	seg, _ := logSegment(t)
 	var out bytes.Buffer
-	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Process: "me", Level: slog.LevelDebug})
+	h, err := shmlog.NewHandler(seg, "log", shmlog.Options{Process: "me", Level: slog.LevelDebug})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := pool.NewLogListener(seg, "log", slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+	l, err := shmlog.NewListener(seg, "log", slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
 			return slog.Attr{}
 		}
@@ -159,10 +159,11 @@ func TestLogValues(t *testing.T) {
 	}
 }
 
-// A stopped listener, and none at all, hold up nobody: what there is no room for is dropped, counted and reported.
+// A stopped listener, and none at all, hold up nobody: what there is no room for is dropped,
+// counted and reported.
 func TestFullLogDrops(t *testing.T) {
 	seg, _ := logSegment(t)
-	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Capacity: 4096})
+	h, err := shmlog.NewHandler(seg, "log", shmlog.Options{Capacity: 4096})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +179,7 @@ func TestFullLogDrops(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	l, err := pool.NewLogListener(seg, "log", slog.NewJSONHandler(f, nil))
+	l, err := shmlog.NewListener(seg, "log", slog.NewJSONHandler(f, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +196,7 @@ func TestFullLogDrops(t *testing.T) {
 // A listener reports what was dropped while it ran.
 func TestDroppedIsReported(t *testing.T) {
 	seg, _ := logSegment(t)
-	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Capacity: 1000})
+	h, err := shmlog.NewHandler(seg, "log", shmlog.Options{Capacity: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,11 +221,11 @@ func TestDroppedIsReported(t *testing.T) {
 func TestListenerTellsOfErrors(t *testing.T) {
 	seg, _ := logSegment(t)
 	bad := errors.New("disk full")
-	l, err := pool.NewLogListener(seg, "log", failing{err: bad})
+	l, err := shmlog.NewListener(seg, "log", failing{Err: bad})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{})
+	h, err := shmlog.NewHandler(seg, "log", shmlog.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,18 +234,18 @@ func TestListenerTellsOfErrors(t *testing.T) {
 	if err := l.Close(); !errors.Is(err, bad) {
 		t.Errorf("%v", err)
 	}
-	if _, err := pool.NewLogListener(seg, "log", h); err == nil {
+	if _, err := shmlog.NewListener(seg, "log", h); err == nil {
 		t.Error("a listener may write to its own log")
 	}
 }
 
 type failing struct {
 	slog.Handler
-	err error
+	Err error
 }
 
 func (f failing) Enabled(context.Context, slog.Level) bool  { return true }
-func (f failing) Handle(context.Context, slog.Record) error { return f.err }
+func (f failing) Handle(context.Context, slog.Record) error { return f.Err }
 
 // Many goroutines log through one handler and its children.
 func TestLogFromManyGoroutines(t *testing.T) {
@@ -253,7 +254,7 @@ func TestLogFromManyGoroutines(t *testing.T) {
 	var all sync.WaitGroup
 	const goroutines, each = 8, 200
 	for i := range goroutines {
-		h, err := pool.NewLogHandler(seg, "log", pool.LogOptions{Process: fmt.Sprint("g", i)})
+		h, err := shmlog.NewHandler(seg, "log", shmlog.Options{Process: fmt.Sprint("g", i)})
 		if err != nil {
 			t.Fatal(err)
 		}
