@@ -64,9 +64,10 @@ func TestResourceArguments(t *testing.T) {
 	})
 }
 
+var holding = pool.DefineResource("holding", func(_ context.Context, v any) (any, func() error, error) { return v, nil, nil })
+
 // An argument that cannot travel, or that does not open the resource, is an error of New with the resource's name.
 func TestResourceArgumentErrors(t *testing.T) {
-	holding := pool.DefineResource("holding", func(_ context.Context, v any) (any, func() error, error) { return v, nil, nil })
 	for want, rs := range map[string][]pool.AnyResource{
 		`"holding": send the argument`: {holding.With(func() {})},
 		`"configured": refused`:        {configured.With(setting{Name: "bad"})},
