@@ -64,6 +64,16 @@ func TestObjectsWithoutAName(t *testing.T) {
 	}
 }
 
+// A nil segment is an error of every constructor, and so its own error can be looked at later.
+func TestNilSegment(t *testing.T) {
+	for _, m := range makers {
+		_, err := m.new(nil, "a")
+		wantErr(t, err, fs.ErrInvalid, "must not be nil")
+		_, err = m.open(nil, "a")
+		wantErr(t, err, fs.ErrInvalid, "must not be nil")
+	}
+}
+
 func TestDefault(t *testing.T) {
 	seg := need(shm.Default())
 	if again := need(shm.Default()); again != seg {
