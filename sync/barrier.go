@@ -7,6 +7,7 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/lock/barrier"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -26,7 +27,7 @@ import (
 // in any process.
 type Barrier struct {
 	handle
-	b       *lock.Barrier
+	b       *barrier.Cyclic
 	options BarrierOptions
 	want    int // parties, as asked for; 0: any number
 }
@@ -51,11 +52,11 @@ type BarrierOptions struct {
 // parties, [io/fs.ErrInvalid] for an impossible one; [shm.NoSpaceError], [shm.ErrTooManyObjects],
 // [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; a bad name; [ErrLocked] when another process has stopped while it became a party.
 func NewBarrier(seg *shm.Segment, name string, parties int, o BarrierOptions) (*Barrier, error) {
-	if parties < 1 || parties > lock.MaxParties {
-		return nil, fmt.Errorf("shmsync: %w", segment.Invalid("barrier %q: %d parties: must be 1 to %d", name, parties, lock.MaxParties))
+	if parties < 1 || parties > barrier.MaxParties {
+		return nil, fmt.Errorf("shmsync: %w", segment.Invalid("barrier %q: %d parties: must be 1 to %d", name, parties, barrier.MaxParties))
 	}
 	spec := barrierSpec(seg, name)
-	spec.Init = func(payload []byte) { lock.InitBarrier(payload, parties) }
+	spec.Init = func(payload []byte) { barrier.Init(payload, parties) }
 	return find(&Barrier{options: o, want: parties}, seg, spec)
 }
 
@@ -68,7 +69,7 @@ func OpenBarrier(seg *shm.Segment, name string, o BarrierOptions) (*Barrier, err
 }
 
 func barrierSpec(seg *shm.Segment, name string) segment.Spec {
-	return segment.Spec{Name: name, Kind: segment.KindBarrier, Size: int64(lock.BarrierBytes(slotsOf(segment.Of(seg))))}
+	return segment.Spec{Name: name, Kind: segment.KindBarrier, Size: int64(barrier.Bytes(slotsOf(segment.Of(seg))))}
 }
 
 // UnmarshalBinary makes b a handle of the barrier that another process's MarshalBinary
@@ -78,20 +79,20 @@ func barrierSpec(seg *shm.Segment, name string) segment.Spec {
 func (b *Barrier) UnmarshalBinary(data []byte) error { return unmarshal(b, data, segment.KindBarrier) }
 
 func (b *Barrier) bind(o *segment.Object) error {
-	if err := sized(o, lock.BarrierBytes(slotsOf(o.Seg))); err != nil {
+	if err := sized(o, barrier.Bytes(slotsOf(o.Seg))); err != nil {
 		return err
 	}
-	n := lock.BarrierParties(o.Payload)
+	n := barrier.PartyCount(o.Payload)
 	switch {
-	case n < 1 || n > lock.MaxParties:
+	case n < 1 || n > barrier.MaxParties:
 		return fmt.Errorf("%v %q of %s: %w: %d parties are impossible", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt, n)
 	case b.want != 0 && b.want != n:
 		return &shm.MismatchError{Segment: o.Seg.Path(), Name: o.Name, Difference: fmt.Sprintf("it is for %d parties, not %d", n, b.want)}
 	}
 	shared := o.Local(func() (any, func() bool) {
-		l := lock.NewBarrier(o.Party(), o.Payload, n, b.options.Wait, o.Target(lock.RoleBarrier))
+		l := barrier.New(o.Party(), o.Payload, n, b.options.Wait, o.Target(lock.RoleBarrier))
 		return l, l.Busy
-	}).(*lock.Barrier)
+	}).(*barrier.Cyclic)
 	if !b.options.Spectator && !o.Closed() { // a handle that is detached joins nothing
 		if err := shared.Join(); err != nil {
 			return fmt.Errorf("%v %q of %s: become a party: %w", o.Kind, o.Name, o.Seg.Path(), joinError(err))
@@ -102,7 +103,7 @@ func (b *Barrier) bind(o *segment.Object) error {
 }
 
 func joinError(err error) error {
-	if errors.Is(err, lock.ErrNoSeat) {
+	if errors.Is(err, lock.ErrNoCell) {
 		return fmt.Errorf("%w: %w", shm.ErrCorrupt, err)
 	}
 	return err
@@ -130,7 +131,7 @@ func (b *Barrier) Wait(ctx context.Context) (index int, err error) {
 	if err == nil {
 		return index, nil
 	}
-	if e, broken := err.(*lock.BrokenError); broken {
+	if e, broken := err.(*barrier.BrokenError); broken {
 		return index, &BrokenError{b.title(), BrokenCause(e.Cause), e.PID, e.Program, e.Attached}
 	}
 	if b.options.Action != nil && index == b.Parties()-1 {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/lock/barrier"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
@@ -21,7 +21,7 @@ type BrokenError struct {
 func (e *BrokenError) Error() string {
 	who := proctab.Info{PID: e.PID, Program: e.Program}.String()
 	return fmt.Sprintf("%s: %v: %s: call Reset when all parties are there again",
-		e.Barrier, ErrBroken, lock.BrokenCause(e.Cause).Describe(who))
+		e.Barrier, ErrBroken, barrier.Cause(e.Cause).Describe(who))
 }
 
 // Unwrap makes [errors.Is] find [ErrBroken].
@@ -32,17 +32,17 @@ type BrokenCause int
 
 const (
 	// BrokenUnknown says that it is not known any more.
-	BrokenUnknown = BrokenCause(lock.BrokenUnknown)
+	BrokenUnknown = BrokenCause(barrier.Unknown)
 	// BrokenByDeath says that a party was killed, ended, or closed the segment.
-	BrokenByDeath = BrokenCause(lock.BrokenByDeath)
+	BrokenByDeath = BrokenCause(barrier.ByDeath)
 	// BrokenByAbort says that a process called [Barrier.Abort].
-	BrokenByAbort = BrokenCause(lock.BrokenByAbort)
+	BrokenByAbort = BrokenCause(barrier.ByAbort)
 	// BrokenByGivingUp says that the context of a waiter ended.
-	BrokenByGivingUp = BrokenCause(lock.BrokenByGivingUp)
+	BrokenByGivingUp = BrokenCause(barrier.ByGivingUp)
 	// BrokenByAction says that the action failed or panicked.
-	BrokenByAction = BrokenCause(lock.BrokenByAction)
+	BrokenByAction = BrokenCause(barrier.ByAction)
 	// BrokenByReset says that a process called [Barrier.Reset] while others waited.
-	BrokenByReset = BrokenCause(lock.BrokenByReset)
+	BrokenByReset = BrokenCause(barrier.ByReset)
 )
 
 var brokenCauses = map[BrokenCause]string{

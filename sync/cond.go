@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/lock/cond"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -28,7 +29,7 @@ import (
 // Signal, Notify and Broadcast synchronize before the return of each Wait that they let go, in any process.
 type Cond struct {
 	handle
-	c      *lock.Cond
+	c      *cond.Var
 	policy WaitPolicy
 }
 
@@ -47,7 +48,7 @@ type Lockable interface {
 }
 
 // ErrTooManyWaiters says that 131,071 goroutines of this process wait for a [Cond] already.
-var ErrTooManyWaiters = lock.ErrTooManyWaiters
+var ErrTooManyWaiters = cond.ErrTooManyWaiters
 
 // NewCond finds the Cond of that name in the segment, or makes it.
 //
@@ -65,7 +66,7 @@ func OpenCond(seg *shm.Segment, name string, o CondOptions) (*Cond, error) {
 }
 
 func condSpec(seg *shm.Segment, name string) segment.Spec {
-	return segment.Spec{Name: name, Kind: segment.KindCond, Size: int64(lock.CondBytes(slotsOf(segment.Of(seg))))}
+	return segment.Spec{Name: name, Kind: segment.KindCond, Size: int64(cond.Bytes(slotsOf(segment.Of(seg))))}
 }
 
 // UnmarshalBinary makes c a handle of the Cond that another process's MarshalBinary
@@ -75,15 +76,15 @@ func condSpec(seg *shm.Segment, name string) segment.Spec {
 func (c *Cond) UnmarshalBinary(b []byte) error { return unmarshal(c, b, segment.KindCond) }
 
 func (c *Cond) bind(o *segment.Object) error {
-	if err := sized(o, lock.CondBytes(slotsOf(o.Seg))); err != nil {
+	if err := sized(o, cond.Bytes(slotsOf(o.Seg))); err != nil {
 		return err
 	}
 	c.o = o
 	c.c = o.Local(func() (any, func() bool) {
-		l := lock.NewCond(o.Party(), o.Payload, c.policy)
+		l := cond.New(o.Party(), o.Payload, c.policy)
 		l.Target, l.Keep = o.Target(lock.RoleCond), o
 		return l, l.Held
-	}).(*lock.Cond)
+	}).(*cond.Var)
 	return nil
 }
 
@@ -155,7 +156,7 @@ func (c *Cond) notNotified(ctx context.Context, over error, began time.Time) err
 // wrap makes one error of why a waiter was not notified and that of locking again.
 func (c *Cond) wrap(over, again error) error {
 	switch {
-	case errors.Is(over, lock.ErrNoSeat):
+	case errors.Is(over, lock.ErrNoCell):
 		over = fmt.Errorf("shmsync: wait for %q: %w: %w", c.o.Name, shm.ErrCorrupt, over)
 	case errors.Is(over, ErrTooManyWaiters):
 		over = fmt.Errorf("shmsync: wait for %q: %w", c.o.Name, over)

@@ -3,12 +3,12 @@ package shmsync
 import (
 	"context"
 
-	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/lock/cond"
 )
 
-// relockable is l as [lock.Cond.Wait] needs it, and what knows whether the holder of l is dead: nil
+// relockable is l as [cond.Var.Wait] needs it, and what knows whether the holder of l is dead: nil
 // for a lock of the program's own.
-func relockable(l Lockable) (lock.Lockable, lock.Orphan) {
+func relockable(l Lockable) (cond.Lockable, cond.Orphan) {
 	switch l := l.(type) {
 	case *Mutex:
 		return relocksMutex{l}, l.m
@@ -20,7 +20,7 @@ func relockable(l Lockable) (lock.Lockable, lock.Orphan) {
 	return relocksOther{l}, nil
 }
 
-// Each kind of lock with its relock exported for [lock.Lockable]. A structure of one pointer costs
+// Each kind of lock with its relock exported for [cond.Lockable]. A structure of one pointer costs
 // no allocation.
 type (
 	relocksMutex   struct{ *Mutex }

@@ -2,6 +2,9 @@ package shmsync
 
 import (
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/lock/barrier"
+	"github.com/shmkit/shmkit/internal/lock/semaphore"
+	"github.com/shmkit/shmkit/internal/lock/waitgroup"
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
@@ -15,14 +18,14 @@ var (
 	ErrLocked = lock.ErrLocked
 
 	// ErrBroken says that a [Barrier] is broken. It comes as a [*BrokenError].
-	ErrBroken = lock.ErrBroken
+	ErrBroken = barrier.ErrBroken
 
 	// ErrOverRelease says that more units of a [Semaphore] were to be released than may be free, or than the
 	// process has. None was released.
-	ErrOverRelease = lock.ErrOverRelease
+	ErrOverRelease = semaphore.ErrOverRelease
 
 	// ErrNegative says that more of a [WaitGroup] was to be done than was added. Nothing was changed.
-	ErrNegative = lock.ErrNegative
+	ErrNegative = waitgroup.ErrNegative
 
 	// ErrTakenForDead says that the other processes have taken this one for dead, as they do when it was ended by a
 	// checkpoint and is restored (CRIU), or when some process has overwritten its place in the process table. It gets

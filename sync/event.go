@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/lock/event"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -18,7 +19,7 @@ import (
 // it, in any process.
 type Event struct {
 	handle
-	e      *lock.Event
+	e      *event.Flag
 	policy WaitPolicy
 }
 
@@ -53,16 +54,16 @@ func OpenEvent(seg *shm.Segment, name string, o EventOptions) (*Event, error) {
 func (e *Event) UnmarshalBinary(b []byte) error { return unmarshal(e, b, segment.KindEvent) }
 
 func (e *Event) bind(o *segment.Object) error {
-	if err := sized(o, lock.EventFlagBytes); err != nil {
+	if err := sized(o, event.Bytes); err != nil {
 		return err
 	}
 	e.o = o
 	e.e = o.Local(func() (any, func() bool) {
-		l := lock.NewEvent(o.Party(), o.Payload, e.policy)
+		l := event.New(o.Party(), o.Payload, e.policy)
 		l.SetTarget(o.Target(lock.RoleEvent))
 		l.Keep = o
 		return l, nil
-	}).(*lock.Event)
+	}).(*event.Flag)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/lock/rwmutex"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
@@ -32,9 +33,9 @@ import (
 // such that the n'th Unlock synchronizes before its return, and its RUnlock before the return of the n+1'th Lock.
 type RWMutex struct {
 	handle
-	seat    *atomic.Uint64 // where this process counts its readers; immutable, in shared memory
-	key     uint64         // what the seat says above the count when there is no more to do
-	l       *lock.RWMutex
+	cell    *atomic.Uint64 // where this process counts its readers; immutable, in shared memory
+	key     uint64         // what the cell says above the count when there is no more to do
+	l       *rwmutex.Lock
 	options RWMutexOptions
 	how     lock.LockOptions // what the options come to; set by bind
 }
@@ -76,27 +77,27 @@ func OpenRWMutex(seg *shm.Segment, name string, o RWMutexOptions) (*RWMutex, err
 func (m *RWMutex) UnmarshalBinary(b []byte) error { return unmarshal(m, b, segment.KindRWMutex) }
 
 func rwMutexSpec(seg *shm.Segment, name string) segment.Spec {
-	return segment.Spec{Name: name, Kind: segment.KindRWMutex, Size: int64(lock.RWMutexBytes(slotsOf(segment.Of(seg))))}
+	return segment.Spec{Name: name, Kind: segment.KindRWMutex, Size: int64(rwmutex.Bytes(slotsOf(segment.Of(seg))))}
 }
 
 func (m *RWMutex) bind(o *segment.Object) error {
-	if err := sized(o, lock.RWMutexBytes(slotsOf(o.Seg))); err != nil {
+	if err := sized(o, rwmutex.Bytes(slotsOf(o.Seg))); err != nil {
 		return err
 	}
 	l := o.Local(func() (any, func() bool) {
-		l := lock.NewRWMutex(o.Party(), o.Payload, m.options.Wait)
+		l := rwmutex.New(o.Party(), o.Payload, m.options.Wait)
 		if l == nil {
 			return l, nil
 		}
 		l.Targets(o.Target(lock.RoleLock), o.Target(lock.RoleRLock), o.Target(lock.RoleDrain))
 		l.Keep = o
 		return l, l.Held
-	}).(*lock.RWMutex)
+	}).(*rwmutex.Lock)
 	if l == nil {
 		return fmt.Errorf("%v %q of %s: %w: it has no room for this process", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt)
 	}
 	m.o, m.l = o, l
-	m.seat, m.key = l.Seat()
+	m.cell, m.key = l.Cell()
 	m.how = m.lockOptions(m.options.Repair, m.options.DetectDeadlock)
 	return nil
 }
@@ -113,7 +114,7 @@ func (m *RWMutex) bind(o *segment.Object) error {
 func (m *RWMutex) RLock(ctx context.Context) error {
 	// Counted, and the way in was open at this moment: the lock is held. This is small enough to be inlined. The key is read
 	// after the addition, so that m keeps the memory mapped until then.
-	if m.seat.Add(1)>>lock.ReaderBits == m.key && !rwSlowly {
+	if m.cell.Add(1)>>rwmutex.ReaderBits == m.key && !rwSlowly {
 		return nil
 	}
 	return m.rlock(ctx)
@@ -147,11 +148,11 @@ func (m *RWMutex) RUnlock() {
 	if race.Enabled {
 		m.l.Leaves()
 	}
-	w := m.seat.Add(^uint64(0)) // see RLock
+	w := m.cell.Add(^uint64(0)) // see RLock
 	if crashpoint.Enabled {
 		crashpoint.Here("rwmutex.uncounted")
 	}
-	if w>>lock.ReaderBits != m.key {
+	if w>>rwmutex.ReaderBits != m.key {
 		m.runlock(w)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/lock/semaphore"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -27,7 +28,7 @@ import (
 // A Release synchronizes before the return of each Acquire that takes one of its units, in any process.
 type Semaphore struct {
 	handle
-	s      *lock.Semaphore
+	s      *semaphore.Weighted
 	policy WaitPolicy
 }
 
@@ -62,10 +63,10 @@ func NewSemaphore(seg *shm.Segment, name string, units int64, o SemaphoreOptions
 		return nil, fmt.Errorf("shmsync: %w", segment.Invalid("%s: semaphore %q: %d units: must be from 1 to %d with Undo",
 			internal.Path(), name, units, int64(lock.MaxOwned)))
 	}
-	spec := lock.SemaphoreSpec{Units: units, Max: o.Max, Undo: o.Undo}
-	size := int64(lock.SemaphoreBytes)
+	spec := semaphore.Spec{Units: units, Max: o.Max, Undo: o.Undo}
+	size := int64(semaphore.Bytes)
 	if o.Undo {
-		size = int64(lock.SemaphoreUndoBytes(slotsOf(internal)))
+		size = int64(semaphore.BytesWithUndo(slotsOf(internal)))
 	}
 	s, err := find(&Semaphore{policy: o.Wait}, seg, segment.Spec{Name: name, Kind: segment.KindSemaphore, Size: size, Init: spec.Init})
 	if err != nil {
@@ -75,7 +76,7 @@ func NewSemaphore(seg *shm.Segment, name string, units int64, o SemaphoreOptions
 		}
 		return nil, err
 	}
-	if have, _ := lock.SemaphoreSpecIn(s.o.Payload); have.Max != o.Max {
+	if have, _ := semaphore.SpecIn(s.o.Payload); have.Max != o.Max {
 		return nil, otherSemaphore(internal, name, fmt.Sprintf("its Max is %d, not %d", have.Max, o.Max))
 	}
 	return s, nil
@@ -98,24 +99,24 @@ func OpenSemaphore(seg *shm.Segment, name string, o SemaphoreOptions) (*Semaphor
 func (s *Semaphore) UnmarshalBinary(b []byte) error { return unmarshal(s, b, segment.KindSemaphore) }
 
 func (s *Semaphore) bind(o *segment.Object) error {
-	if err := sized(o, lock.SemaphoreBytes); err != nil {
+	if err := sized(o, semaphore.Bytes); err != nil {
 		return err
 	}
-	spec, ok := lock.SemaphoreSpecIn(o.Payload)
+	spec, ok := semaphore.SpecIn(o.Payload)
 	if !ok {
 		return fmt.Errorf("%v %q of %s: %w: its units make no sense: remove it and make it anew", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt)
 	}
 	if spec.Undo {
-		if err := sized(o, lock.SemaphoreUndoBytes(slotsOf(o.Seg))); err != nil {
+		if err := sized(o, semaphore.BytesWithUndo(slotsOf(o.Seg))); err != nil {
 			return err
 		}
 	}
 	s.o = o
 	s.s = o.Local(func() (any, func() bool) {
-		l := lock.NewSemaphore(o.Party(), o.Payload, spec, s.policy)
+		l := semaphore.New(o.Party(), o.Payload, spec, s.policy)
 		l.SetTarget(o.Target(lock.RoleAcquire))
 		return l, l.Held
-	}).(*lock.Semaphore)
+	}).(*semaphore.Weighted)
 	return nil
 }
 
@@ -142,7 +143,7 @@ func (s *Semaphore) Acquire(ctx context.Context, n int64) error {
 // wanted says what an Acquire of n units has waited for.
 func (s *Semaphore) wanted(n int64) string {
 	text := fmt.Sprintf("acquire %d units, %d are free", n, s.Available())
-	if spec, _ := lock.SemaphoreSpecIn(s.o.Payload); spec.Undo {
+	if spec, _ := semaphore.SpecIn(s.o.Payload); spec.Undo {
 		text += ", the others held by"
 	}
 	return text
@@ -181,7 +182,7 @@ func (s *Semaphore) explain(verb string, n int64, err error) error {
 	switch err {
 	case lock.ErrImpossible:
 		return fmt.Errorf("shmsync: %w", segment.Invalid("%s %d units of semaphore %q: must be positive, and no more than it can ever have", verb, n, s.o.Name))
-	case lock.ErrOverRelease:
+	case semaphore.ErrOverRelease:
 		return fmt.Errorf("shmsync: release %d units of semaphore %q: %w: release what was acquired, once", n, s.o.Name, err)
 	case lock.ErrDamaged:
 		return fmt.Errorf("shmsync: %s %d units of semaphore %q: %w: %w: remove it and make it anew", verb, n, s.o.Name, shm.ErrCorrupt, err)

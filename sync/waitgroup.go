@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/lock/waitgroup"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -23,7 +24,7 @@ import (
 // A Done synchronizes before the return of each Wait that it lets go, in any process.
 type WaitGroup struct {
 	handle
-	g      *lock.WaitGroup
+	g      *waitgroup.Group
 	policy WaitPolicy
 }
 
@@ -43,11 +44,11 @@ type WaitGroupOptions struct {
 // Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to a wait group with another Undo;
 // [shm.NoSpaceError], [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; a bad name.
 func NewWaitGroup(seg *shm.Segment, name string, o WaitGroupOptions) (*WaitGroup, error) {
-	spec := segment.Spec{Name: name, Kind: segment.KindWaitGroup, Size: lock.WaitGroupBytes}
+	spec := segment.Spec{Name: name, Kind: segment.KindWaitGroup, Size: waitgroup.Bytes}
 	if o.Undo {
-		spec.Size = int64(lock.WaitGroupUndoBytes(slotsOf(segment.Of(seg))))
+		spec.Size = int64(waitgroup.BytesWithUndo(slotsOf(segment.Of(seg))))
 	}
-	spec.Init = func(payload []byte) { lock.InitWaitGroup(payload, o.Undo) }
+	spec.Init = func(payload []byte) { waitgroup.Init(payload, o.Undo) }
 	g, err := find(&WaitGroup{policy: o.Wait}, seg, spec)
 	var mismatch *shm.MismatchError
 	if errors.As(err, &mismatch) && mismatch.SizeDiffers {
@@ -70,21 +71,21 @@ func OpenWaitGroup(seg *shm.Segment, name string, o WaitGroupOptions) (*WaitGrou
 func (g *WaitGroup) UnmarshalBinary(b []byte) error { return unmarshal(g, b, segment.KindWaitGroup) }
 
 func (g *WaitGroup) bind(o *segment.Object) error {
-	if err := sized(o, lock.WaitGroupBytes); err != nil {
+	if err := sized(o, waitgroup.Bytes); err != nil {
 		return err
 	}
-	undo := lock.IsWaitGroupUndo(o.Payload)
+	undo := waitgroup.HasUndo(o.Payload)
 	if undo {
-		if err := sized(o, lock.WaitGroupUndoBytes(slotsOf(o.Seg))); err != nil {
+		if err := sized(o, waitgroup.BytesWithUndo(slotsOf(o.Seg))); err != nil {
 			return err
 		}
 	}
 	g.o = o
 	g.g = o.Local(func() (any, func() bool) {
-		l := lock.NewWaitGroup(o.Party(), o.Payload, undo, g.policy)
+		l := waitgroup.New(o.Party(), o.Payload, undo, g.policy)
 		l.SetTarget(o.Target(lock.RoleWaitGroup))
 		return l, l.Held
-	}).(*lock.WaitGroup)
+	}).(*waitgroup.Group)
 	return nil
 }
 
@@ -120,7 +121,7 @@ func (g *WaitGroup) Wait(ctx context.Context) error {
 // wanted says what a Wait has waited for.
 func (g *WaitGroup) wanted() string {
 	text := fmt.Sprintf("wait: %d are not done", g.Count())
-	if lock.IsWaitGroupUndo(g.o.Payload) {
+	if waitgroup.HasUndo(g.o.Payload) {
 		text += ", added by"
 	}
 	return text
@@ -132,7 +133,7 @@ func (g *WaitGroup) Count() int64 { return g.g.Count() }
 // explain makes an error of the lock package one that says what failed.
 func (g *WaitGroup) explain(verb string, n int64, err error) error {
 	switch err {
-	case lock.ErrNegative:
+	case waitgroup.ErrNegative:
 		return fmt.Errorf("shmsync: add %d to wait group %q: %w: add before, and be done once", n, g.o.Name, err)
 	case lock.ErrImpossible:
 		return fmt.Errorf("shmsync: %w", segment.Invalid("add %d to wait group %q: the count would be more than 2^32-1", n, g.o.Name))

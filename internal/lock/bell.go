@@ -98,8 +98,8 @@ const (
 	asks = 3
 )
 
-// everybody is a number of sleepers that there never are.
-const everybody = math.MaxInt32
+// Everybody wakes all sleepers: there are never as many.
+const Everybody = math.MaxInt32
 
 // isQuiet reports that nobody sleeps and no fence is asked for, which is all that a plain change has to know in a process that
 // the membarriers of others reach.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/lock/locktest"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/wait"
 )
@@ -15,14 +16,14 @@ import (
 var eventVictim = proctest.Register("eventVictim", func(args []string) {
 	r := enterRoom(args[0])
 	n, err := strconv.Atoi(args[2])
-	must(err)
+	locktest.Must(err)
 	e, units := r.event(0), r.counter(2)
 	proctest.Say("ready")
 	proctest.Hear()
 	crashpoint.Arm(n)
 	switch args[1] {
 	case "take":
-		must(e.Await(background, wait.Parking, takeUnit(units), nil))
+		locktest.Must(e.Await(background, wait.Parking, takeUnit(units), nil))
 	case "bring":
 		units.Add(1)
 		e.Notify()

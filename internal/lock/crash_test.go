@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/lock/locktest"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
@@ -38,7 +39,7 @@ func lockUnlock(m *Mutex) {
 	if err := m.Lock(background); errors.Is(err, ErrOwnerDied) {
 		m.TryMarkConsistent()
 	} else {
-		must(err)
+		locktest.Must(err)
 	}
 	m.Unlock()
 }
@@ -46,7 +47,7 @@ func lockUnlock(m *Mutex) {
 // lockAnyway locks, whoever has died.
 func lockAnyway(m *Mutex) {
 	if err := m.Lock(background); err != nil && !errors.Is(err, ErrOwnerDied) {
-		must(err)
+		locktest.Must(err)
 	}
 }
 
@@ -73,7 +74,7 @@ var scenes = []scene{
 	{name: "take over by Lock", dead: true, before: nothing, act: lockUnlock, survivors: 1, late: true},
 	{name: "take over by TryLock", dead: true, before: nothing, act: func(m *Mutex) {
 		if err := m.TryLock(); !errors.Is(err, ErrOwnerDied) {
-			must(err)
+			locktest.Must(err)
 			panic("TryLock did not notice the death")
 		}
 		m.TryMarkConsistent()
@@ -85,7 +86,7 @@ var scenes = []scene{
 	}, survivors: 2},
 	{name: "leave to repair", dead: true, before: lockAnyway, act: (*Mutex).Unlock, survivors: 2},
 	{name: "repair", dead: true, before: nothing, act: func(m *Mutex) {
-		must(m.LockWith(background, repairWith(nil)))
+		locktest.Must(m.LockWith(background, repairWith(nil)))
 		m.Unlock()
 	}, survivors: 1, late: true},
 	{name: "fail to repair", dead: true, before: nothing, act: func(m *Mutex) {
@@ -110,7 +111,7 @@ var scenes = []scene{
 		ctx, cancel := context.WithTimeout(background, 2*asleep) //clock: the time-out is the subject
 		defer cancel()
 		if err := m.Lock(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			must(err)
+			locktest.Must(err)
 			m.Unlock() // it was unlocked in time
 		}
 	}, held: true, survivors: 2},
@@ -129,7 +130,7 @@ var victim = proctest.Register("victim", func(args []string) {
 	r := enterRoom(args[0])
 	i := slices.IndexFunc(scenes, func(s scene) bool { return s.name == args[1] })
 	n, err := strconv.Atoi(args[2])
-	must(err)
+	locktest.Must(err)
 	m := r.mutex(0)
 	scenes[i].before(m)
 	r.counter(victimCell).Store(int64(m.me))
@@ -143,8 +144,8 @@ var victim = proctest.Register("victim", func(args []string) {
 		}
 		had = had || isHeldBy(w, m.me)
 		let = had && !isHeldBy(w, m.me)
-		clear(r.cell(pointCell))
-		copy(r.cell(pointCell), point)
+		clear(r.Cell(pointCell))
+		copy(r.Cell(pointCell), point)
 	}
 	crashpoint.Trace(note)
 	crashpoint.Arm(n)
@@ -195,7 +196,7 @@ func (s scene) crash(t *testing.T, n int) (completed bool) {
 	v := proctest.Start(t, victim, path, s.name, strconv.Itoa(n))
 	v.Expect("ready")
 	if s.held {
-		must(m.Lock(background))
+		locktest.Must(m.Lock(background))
 	}
 	var others []*proctest.Child
 	if !s.late {
@@ -214,7 +215,7 @@ func (s scene) crash(t *testing.T, n int) (completed bool) {
 	if others == nil {
 		others = s.startSurvivors(t, r)
 	}
-	where := fmt.Sprintf("point %d, %s", n, bytes.TrimRight(r.cell(pointCell), "\x00"))
+	where := fmt.Sprintf("point %d, %s", n, bytes.TrimRight(r.Cell(pointCell), "\x00"))
 	if completed = state.Success(); !completed && state.String() != "signal: killed" {
 		t.Fatalf("%s: the victim: %v\n%s", where, state, v.Stderr())
 	}
@@ -224,7 +225,7 @@ func (s scene) crash(t *testing.T, n int) (completed bool) {
 
 func (s scene) startSurvivors(t *testing.T, r *room) (all []*proctest.Child) {
 	for range s.survivors {
-		c := proctest.Start(t, survivor, r.path)
+		c := proctest.Start(t, survivor, r.Path)
 		c.Expect("locking")
 		all = append(all, c)
 	}
@@ -258,7 +259,7 @@ func (s scene) check(t *testing.T, r *room, survivors []*proctest.Child, where s
 		m.TryMarkConsistent()
 		m.Unlock()
 	default:
-		must(err)
+		locktest.Must(err)
 		m.Unlock()
 	}
 	wantTold := 0

@@ -23,6 +23,18 @@ var (
 	ErrTakenForDead = errors.New("this process was taken for dead, as one that is restored from a checkpoint, or whose slot " +
 		"of the process table was overwritten: close the segment, and open it anew")
 
+	// ErrNotHeld says that a lock was not held any more when it should have been.
+	ErrNotHeld = errors.New("the lock was unlocked by its repair function, or overwritten")
+
+	// ErrImpossible says that a number of units can never be right: it is not positive, or there are never as many.
+	ErrImpossible = errors.New("there are never so many units")
+
+	// ErrDamaged says that what is in shared memory makes no sense.
+	ErrDamaged = errors.New("its bytes were overwritten")
+
+	// ErrNoCell says that an object has no room for this process, which can only be when its memory was overwritten.
+	ErrNoCell = errors.New("the object has no room for this process: it was overwritten")
+
 	// ErrClosed says that the segment of the lock was closed by this process.
 	ErrClosed = wait.ErrClosed
 )
@@ -47,3 +59,6 @@ func (e *OwnerDiedError) Error() string {
 
 // Unwrap makes [errors.Is] find [ErrOwnerDied].
 func (e *OwnerDiedError) Unwrap() error { return ErrOwnerDied }
+
+// WithLock reports whether the lock is held all the same, see [Mutex.Lock].
+func (e *OwnerDiedError) WithLock() bool { return e.held }

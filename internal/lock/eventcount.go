@@ -3,21 +3,23 @@ package lock
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/futex"
+	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
 // An EventCount lets goroutines of all processes sleep until something that they
 // look at has changed, and costs whoever changes it one plain load when nobody sleeps.
-// Changes may be plain stores, unless the count is made by newSwappedCount.
+// Changes may be plain stores, unless the count is made by NewSwappedCount.
 // The idea is Dmitry Vyukov's and the eventcount of Reed and Kanodia (1979); see bell for how it works.
 //
 // In each process one goroutine, the leader, waits on an EventCount in the kernel; see [LeaderFollower]. Of one EventCount
 // all wait by Await, or all by AwaitEach.
 type EventCount struct {
-	e       *event
+	e       *EventRegion
 	party   *Party
 	swapped bool // every change is a fence itself, see bell; immutable
 	leading *LeaderFollower
@@ -31,16 +33,23 @@ type EventCount struct {
 
 // NewEventCount views the first [EventBytes] of mem, which lie in the party's segment, as an event count.
 func NewEventCount(p *Party, mem []byte) *EventCount {
-	return &EventCount{e: eventIn(mem), party: p, leading: NewLeaderFollower()}
+	return &EventCount{e: EventRegionIn(mem), party: p, leading: NewLeaderFollower()}
 }
 
-// newSwappedCount is NewEventCount where every change is an atomic read-modify-write, or a sequentially consistent store. It
+// NewSwappedCount is NewEventCount where every change is an atomic read-modify-write, or a sequentially consistent store. It
 // needs no membarriers.
-func newSwappedCount(p *Party, mem []byte) *EventCount {
+func NewSwappedCount(p *Party, mem []byte) *EventCount {
 	c := NewEventCount(p, mem)
 	c.swapped = true
 	return c
 }
+
+// Armed reports whether there may be a sleeper, after a change that was a fence itself. It is for objects that have the
+// region on the cache line of what changes.
+func (r *EventRegion) Armed() bool { return r.bell.isArmed() }
+
+// Ring wakes at most n sleepers, after a change that was a fence itself.
+func (r *EventRegion) Ring(n int) { r.bell.ring(n) }
 
 // Notify wakes one sleeper, if there is any, after the caller has made its change
 // visible with a release store or an atomic operation.
@@ -73,7 +82,7 @@ func (c *EventCount) Fence() {
 func (c *EventCount) notify() { c.wake(1) }
 
 // NotifyAll wakes all sleepers, if there are any.
-func (c *EventCount) NotifyAll() { c.wake(everybody) }
+func (c *EventCount) NotifyAll() { c.wake(Everybody) }
 
 func (c *EventCount) wake(n int) {
 	if w := c.look(); w&armed != 0 {
@@ -196,7 +205,7 @@ func (c *EventCount) sleep(ctx context.Context, ready func() bool, extra func(*W
 	}
 	limit := wait.BackstopOf(ctx)
 	if !sure {
-		limit = silentLook
+		limit = UnannouncedPoll
 	}
 	w := &c.watch
 	w.begin(c.party, futex.Word{Addr: c.e.bell.futex(), Val: ticket}, limit)
@@ -208,4 +217,57 @@ func (c *EventCount) sleep(ctx context.Context, ready func() bool, extra func(*W
 	w.spread()
 	crashpoint.Here("event.woken")
 	return false
+}
+
+// crowdLook is how often a sleeper looks that waits for more processes than it can sleep on.
+const crowdLook = 5 * time.Millisecond
+
+// A Watch is what a sleeper of an [EventCount] sleeps on besides the bell: above all the lives of the
+// processes that it waits for. It is filled anew before every sleep.
+type Watch struct {
+	table *proctab.Table
+	me    proctab.Owner
+	words [wait.MaxWords]futex.Word // the bell's comes first
+	n     int
+	limit time.Duration
+}
+
+// Process ends the sleep when the process dies. One that is dead already keeps it from beginning.
+// When there are more processes than a sleeper can watch, it looks from time to time.
+func (w *Watch) Process(o proctab.Owner) {
+	// Nobody sleeps on the own liveness: the kernel wakes one sleeper of the word when
+	// the process dies, and that must not be a thread which is dying, too.
+	if o == w.me || o == 0 {
+		return
+	}
+	live, ok := w.table.Liveness(o)
+	switch {
+	case !ok:
+		w.Look(0)
+	case w.n == len(w.words):
+		w.Look(crowdLook)
+	default:
+		w.words[w.n] = live
+		w.n++
+	}
+	if w.table.NeedsPolling(o) {
+		w.Look(UnannouncedPoll)
+	}
+}
+
+// Look ends the sleep after d at the latest; 0: it does not begin.
+func (w *Watch) Look(d time.Duration) { w.limit = min(w.limit, d) }
+
+// begin starts to collect words with that of the bell.
+func (w *Watch) begin(p *Party, bell futex.Word, limit time.Duration) {
+	w.table, w.me = p.Member.Table(), p.Member.ID()
+	w.words[0], w.n, w.limit = bell, 1, limit
+}
+
+// spread passes on what the kernel has told this sleeper alone.
+func (w *Watch) spread() {
+	for i := 1; i < w.n; i++ {
+		w.table.WakeAll(w.words[i])
+		w.words[i] = futex.Word{}
+	}
 }

@@ -12,14 +12,15 @@ import (
 	"unsafe"
 
 	"github.com/shmkit/shmkit/internal/futex"
+	"github.com/shmkit/shmkit/internal/lock/locktest"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-func (r *room) event(n int) *EventCount { return NewEventCount(r.party, r.cell(n)) }
+func (r *room) event(n int) *EventCount { return NewEventCount(r.party, r.Cell(n)) }
 
-func (r *room) counter(n int) *atomic.Int64 { return (*atomic.Int64)(unsafe.Pointer(&r.cell(n)[0])) }
+func (r *room) counter(n int) *atomic.Int64 { return (*atomic.Int64)(unsafe.Pointer(&r.Cell(n)[0])) }
 
 // A turn is what two processes hand to and fro: whose turn it is, and since when.
 type turnCells struct {
@@ -34,7 +35,7 @@ func turnsOf(r *room) *turnCells {
 
 // take waits for the turn of player i, which is number n, and returns how long the news was on its way.
 func (c *turnCells) take(i int, n int64, policy wait.Policy) time.Duration {
-	must(c.events[i].Await(patient, policy, func() bool { return c.number.Load() >= n }, nil))
+	locktest.Must(c.events[i].Await(patient, policy, func() bool { return c.number.Load() >= n }, nil))
 	return time.Since(time.Unix(0, c.since.Load()))
 }
 
@@ -51,7 +52,7 @@ var player = proctest.Register("player", func(args []string) {
 	c := turnsOf(enterRoom(args[0]))
 	var policy wait.Policy
 	_, err := fmt.Sscan(args[1], (*int)(&policy))
-	must(err)
+	locktest.Must(err)
 	worst := time.Duration(0)
 	for n := int64(1); ; n += 2 {
 		late := c.take(1, n, policy)
@@ -72,7 +73,7 @@ func TestHandovers(t *testing.T) {
 		c := turnsOf(visit(t, path))
 		other := proctest.Start(t, player, path, fmt.Sprint(int(policy)))
 		n, worst := int64(0), time.Duration(0)
-		for ; n < int64(times(20_000)); n += 2 {
+		for ; n < int64(locktest.Times(20_000)); n += 2 {
 			c.pass(0, n)
 			worst = max(worst, c.take(0, n+2, policy))
 		}
@@ -81,7 +82,7 @@ func TestHandovers(t *testing.T) {
 		other.WaitOK()
 		var others time.Duration
 		_, err := fmt.Sscan(other.Line(), (*int64)(&others))
-		must(err)
+		locktest.Must(err)
 		t.Logf("policy %v: %d handovers, the slowest in %v", policy, n, max(worst, others))
 		restore()
 	}
@@ -93,7 +94,7 @@ var taker = proctest.Register("taker", func(args []string) {
 	e, units, ctx := r.event(0), r.counter(2), waitsWith(args[1])
 	proctest.Say("ready")
 	for {
-		must(e.Await(ctx, wait.Parking, takeUnit(units), nil))
+		locktest.Must(e.Await(ctx, wait.Parking, takeUnit(units), nil))
 		proctest.Say("took")
 	}
 })
@@ -171,7 +172,7 @@ func TestNotifyWithoutSleepers(t *testing.T) {
 	e := visit(t, newRoom(t)).event(0)
 	e.Notify()
 	e.NotifyAll()
-	must(e.Await(background, wait.Parking, func() bool { return true }, nil))
+	locktest.Must(e.Await(background, wait.Parking, func() bool { return true }, nil))
 	if w := e.e.bell.word.Load(); w != 0 {
 		t.Errorf("the bell became %#x", w)
 	}
@@ -185,7 +186,7 @@ func TestAwaitOrders(t *testing.T) {
 	data := 0
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		must(e.Await(background, wait.Parking, ready.Load, nil))
+		locktest.Must(e.Await(background, wait.Parking, ready.Load, nil))
 		if data != 1 {
 			t.Error("awake, and the data is not there")
 		}
@@ -204,7 +205,7 @@ func TestEventAllocations(t *testing.T) {
 	calls := 0
 	ready := func() bool { calls++; return calls%3 == 0 }
 	if n := testing.AllocsPerRun(100, func() {
-		must(e.Await(background, wait.Spinning, ready, nil))
+		locktest.Must(e.Await(background, wait.Spinning, ready, nil))
 		e.Notify()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

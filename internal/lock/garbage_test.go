@@ -31,15 +31,15 @@ func FuzzGarbage(f *testing.F) {
 		path := newRoom(t)
 		r := visit(t, path)
 		other := enterRoom(path)
-		defer other.leave()
+		defer other.Leave()
 		var wg sync.WaitGroup
 		stop := make(chan struct{})
-		for i, m := range []*Mutex{r.mutex(0), other.mutex(0), NewMutex(other.party, other.cell(0), wait.Spinning)} {
+		for i, m := range []*Mutex{r.mutex(0), other.mutex(0), NewMutex(other.party, other.Cell(0), wait.Spinning)} {
 			wg.Go(func() { fumble(t, m, i, stop) })
 		}
 		for i := 0; i+8 <= len(garbage) && i < 128; i += 8 {
 			proctest.Stagger(400 * time.Microsecond) // so that the words are used
-			scribble(r.cell(0)[at&8:], garbage[i:i+8])
+			scribble(r.Cell(0)[at&8:], garbage[i:i+8])
 		}
 		proctest.Stagger(2 * time.Millisecond) // so that the words are used
 		close(stop)

@@ -7,42 +7,27 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/lock/locktest"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// A goroutine that began to wait for an event before it was set and cleared, and comes to its wait only after another
-// has begun to wait for the next time, is not held up by that.
-func TestLateWaiterIsNotHeldUp(t *testing.T) {
-	defer wait.SetBackstop(time.Hour)() // so that one that is held up hangs
-	r := visit(t, newRoom(t))
-	e := NewEvent(r.party, r.cell(0), wait.Parking)
-	began := e.f.word.Load()
-	e.Set()
-	e.Clear()
-	leader := proctest.MustBlock(t, func() { e.Wait(background) })
-	for range 3 {
-		if err := e.wait(background, began); err != nil {
-			t.Error(err)
-		}
-	}
-	e.Set()
-	<-leader
-}
-
-// Those who follow a leader that gives up have another one, and are woken as before.
+// Followers of a leader that gives up have another leader, and are woken as before.
 func TestLeaderGivesUp(t *testing.T) {
 	defer wait.SetBackstop(time.Hour)() // so that a lost wake-up hangs
 	r := visit(t, newRoom(t))
-	e := NewEvent(r.party, r.cell(0), wait.Parking)
+	e, set := r.event(0), r.counter(1)
+	await := func(ctx context.Context) error {
+		return e.AwaitEach(ctx, wait.Parking, func() bool { return set.Load() != 0 }, nil)
+	}
 	ctx, cancel := context.WithCancel(background)
-	leader := proctest.MustBlock(t, func() { e.Wait(ctx) })
+	leader := proctest.MustBlock(t, func() { await(ctx) })
 	got := make(chan error)
 	for range 10 {
-		go func() { got <- e.Wait(background) }()
+		go func() { got <- await(background) }()
 	}
 	proctest.Eventually(t, hangs, func() bool {
-		return e.count.leading.left.Load() != nil
+		return e.leading.left.Load() != nil
 	}, "the others follow")
 	cancel()
 	<-leader
@@ -51,7 +36,8 @@ func TestLeaderGivesUp(t *testing.T) {
 		t.Fatalf("a follower has returned: %v", err)
 	case <-time.After(5 * time.Millisecond): //clock: that they go on waiting is the subject
 	}
-	e.Set()
+	set.Store(1)
+	e.NotifyAll()
 	for range 10 {
 		if err := <-got; err != nil {
 			t.Error(err)
@@ -112,7 +98,7 @@ func TestNoFollowerIsForgotten(t *testing.T) {
 	for range goroutines {
 		go func() {
 			defer func() { done <- struct{}{} }()
-			for range times(2000) {
+			for range locktest.Times(2000) {
 				leads := l.TryLead()
 				if !leads {
 					leads, _ = l.Lead(background, closer, l.Left())

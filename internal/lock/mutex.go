@@ -14,6 +14,20 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
+// The bits of a lock's word; see the state table in the package's documentation.
+const (
+	handed  = 1 << 31 // given to the owner, who has not taken it yet
+	suspect = 1 << 30 // an owner died, and what the lock guards has not been repaired since
+)
+
+func ownerOf(w uint32) uint32 { return w & proctab.OwnerMask }
+
+// isHandedTo reports whether the lock waits for p to take it.
+func isHandedTo(w, p uint32) bool { return w&handed != 0 && ownerOf(w) == p }
+
+// isHeldBy reports whether p holds the lock, rather than only having been handed it.
+func isHeldBy(w, p uint32) bool { return w&handed == 0 && ownerOf(w) == p }
+
 // A Party is a process's attachment to a segment, as far as locks care.
 type Party struct {
 	Member *proctab.Member
@@ -25,7 +39,7 @@ type Party struct {
 // A Mutex is one process's half of a robust lock in shared memory. Each process
 // has one Mutex for each lock: its goroutines share it. It must not be copied.
 type Mutex struct {
-	r         *region
+	r         *MutexRegion
 	me        uint32 // owner id of this process; immutable
 	releasing uint32 // 1 from when the fast Unlock is about to free the lock until it is held again; written by the holder only, see settle
 	life      proctab.Life
@@ -34,11 +48,13 @@ type Mutex struct {
 	leading   *LeaderFollower
 	policy    wait.Policy
 	born      time.Time
-	offer     atomic.Uint64 // see lies
+	offer     HandoffTimer
 	holding   atomic.Uint64 // see observe
 	shadow    race.Shadow
 	obituary  *atomic.Uint64 // in shared memory; nil: deaths are not dated. See RecordDeaths
-	damaged   func() bool    // whether the death of an owner calls for a repair; nil: always
+
+	// NeedsRepair reports whether the death of an owner calls for a repair; nil: always. Set before the first use.
+	NeedsRepair func() bool
 
 	// Target is what waiters for the lock are reported to wait for; set before the first use.
 	Target Target
@@ -47,7 +63,7 @@ type Mutex struct {
 // NewMutex views the first [RegionBytes] of mem, which lie in the party's segment, as a lock.
 func NewMutex(p *Party, mem []byte, policy wait.Policy) *Mutex {
 	return &Mutex{
-		r:       regionIn(mem),
+		r:       mutexRegionIn(mem),
 		me:      uint32(p.Member.ID()),
 		life:    p.Member.Life(),
 		closer:  p.Closer,
@@ -87,6 +103,53 @@ func (m *Mutex) LockFast() bool {
 	m.shadow.Acquire()
 	return true
 }
+
+// LockOptions say what an attempt to lock does besides waiting.
+type LockOptions struct {
+	// Repair makes whole what a dead owner left. It runs while the lock is held. Without it a lock
+	// that waits for repair is not taken.
+	Repair func(*OwnerDiedError) error
+
+	// Deadlock makes an error of the cycle of waits that this one would close, before its first
+	// sleep. The first of them is this process's, and what each waits for the next one holds.
+	// Without it there is no search.
+	Deadlock func([]Wait) error
+}
+
+// LockWith waits until the lock is free, its owner dies, or ctx ends. A lock that is free at once
+// is taken even when ctx has ended. The lock is held when it returns nil, and otherwise it is not.
+//
+// Errors:
+//   - [*OwnerDiedError]: the lock waits for repair, and there is no Repair in o.
+//   - [ErrClosed], the context's error, those of o.Repair and o.Deadlock.
+func (m *Mutex) LockWith(ctx context.Context, o *LockOptions) error {
+	if m.LockFast() {
+		return nil
+	}
+	return m.mend(m.compete(ctx, o.takeover()), o)
+}
+
+// TryLockWith is LockWith without waiting. Further errors: [ErrLocked].
+func (m *Mutex) TryLockWith(o *LockOptions) error { return m.mend(m.tryLock(o.takeover()), o) }
+
+func (m *Mutex) mend(err error, o *LockOptions) error {
+	if died := AsOwnerDied(err); died != nil && o.Repair != nil {
+		return m.Repair(died, o.Repair)
+	}
+	return err
+}
+
+// LockToRepair is LockWith for a caller that repairs by itself: with a Repair in o, which is not called, an
+// [*OwnerDiedError] may come with the lock, see [OwnerDiedError.WithLock].
+func (m *Mutex) LockToRepair(ctx context.Context, o *LockOptions) error {
+	if m.LockFast() {
+		return nil
+	}
+	return m.compete(ctx, o.takeover())
+}
+
+// TryLockToRepair is LockToRepair without waiting. Further errors: [ErrLocked].
+func (m *Mutex) TryLockToRepair(o *LockOptions) error { return m.tryLock(o.takeover()) }
 
 // TryLock is Lock without waiting. Further errors: [ErrLocked], and the lock is not held.
 func (m *Mutex) TryLock() error { return m.tryLock(takeover{}) }
@@ -202,11 +265,4 @@ func (m *Mutex) settle() {
 		runtime.Gosched()
 	}
 	futex.Membarrier()
-}
-
-// Owner is who holds the lock now, or has been handed it; 0 when nobody does.
-func (m *Mutex) Owner() proctab.Owner {
-	owner := proctab.Owner(ownerOf(m.r.word.Load()))
-	runtime.KeepAlive(m)
-	return owner
 }

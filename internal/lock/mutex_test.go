@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/lock/locktest"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
@@ -48,7 +49,7 @@ var holder = proctest.Register("holder", func(args []string) {
 	m := enterRoom(args[0]).mutex(0)
 	err := m.Lock(background)
 	if err != nil && !errors.Is(err, ErrOwnerDied) {
-		must(err)
+		locktest.Must(err)
 	}
 	proctest.Say("locked")
 	for {
@@ -84,7 +85,7 @@ func TestUncontended(t *testing.T) {
 			t.Fatal("unlocked, and still held")
 		}
 	}
-	if *m.r != (region{}) {
+	if *m.r != (MutexRegion{}) {
 		t.Errorf("uncontended use left %+v", m.r)
 	}
 }
@@ -122,18 +123,18 @@ func TestTryLockStates(t *testing.T) {
 		if w := m.r.word.Load(); w != c.then {
 			t.Errorf("%s: the word became %#x, want %#x", c.name, w, c.then)
 		}
-		*m.r = region{}
+		*m.r = MutexRegion{}
 	}
 }
 
 // deadOwner returns the id of a process that was killed.
 func deadOwner(t *testing.T, r *room) uint32 {
 	t.Helper()
-	path := r.path
+	path := r.Path
 	c := startHolder(t, path)
 	id := uint32(r.mutex(0).Owner())
 	c.Kill()
-	*r.mutex(0).r = region{}
+	*r.mutex(0).r = MutexRegion{}
 	return id
 }
 
@@ -169,11 +170,11 @@ func panics(f func()) (yes bool) {
 
 func TestAnyGoroutineUnlocks(t *testing.T) {
 	m := visit(t, newRoom(t)).mutex(0)
-	must(m.Lock(background))
+	locktest.Must(m.Lock(background))
 	var wg sync.WaitGroup
 	wg.Go(m.Unlock)
 	wg.Wait()
-	must(m.Lock(soon(t)))
+	locktest.Must(m.Lock(soon(t)))
 	m.Unlock()
 }
 
@@ -181,7 +182,7 @@ func TestContextEnds(t *testing.T) {
 	for _, policy := range []wait.Policy{wait.Adaptive, wait.Parking, wait.Spinning} {
 		path := newRoom(t)
 		r := visit(t, path)
-		m := NewMutex(r.party, r.cell(0), policy)
+		m := NewMutex(r.party, r.Cell(0), policy)
 		other := startHolder(t, path)
 		cause := errors.New("enough")
 		ctx, cancel := context.WithCancelCause(background)
@@ -209,7 +210,7 @@ func TestContextEnds(t *testing.T) {
 func TestClosedLock(t *testing.T) {
 	r := enterRoom(newRoom(t))
 	m, held := r.mutex(0), r.mutex(1)
-	must(held.Lock(background))
+	locktest.Must(held.Lock(background))
 	waiters := proctest.MustBlock(t, func() {
 		if err := held.Lock(background); err != ErrClosed {
 			t.Errorf("a waiter gets %v", err)
@@ -239,9 +240,9 @@ func TestNoAllocations(t *testing.T) {
 	}
 	m := visit(t, newRoom(t)).mutex(0)
 	if n := testing.AllocsPerRun(1000, func() {
-		must(m.Lock(background))
+		locktest.Must(m.Lock(background))
 		m.Unlock()
-		must(m.TryLock())
+		locktest.Must(m.TryLock())
 		if m.TryLock() != ErrLocked {
 			panic("locked twice")
 		}

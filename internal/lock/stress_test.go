@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/cpu"
+	"github.com/shmkit/shmkit/internal/lock/locktest"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/wait"
 )
@@ -54,11 +55,11 @@ func (r *room) visitInside(err error) error {
 var worker = proctest.Register("worker", func(args []string) {
 	r := enterRoom(args[0])
 	goroutines, err := strconv.Atoi(args[1])
-	must(err)
+	locktest.Must(err)
 	policy, err := strconv.Atoi(args[2])
-	must(err)
+	locktest.Must(err)
 	ctx := waitsWith(args[3])
-	m := NewMutex(r.party, r.cell(0), wait.Policy(policy))
+	m := NewMutex(r.party, r.Cell(0), wait.Policy(policy))
 	proctest.Say("ready")
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -84,14 +85,14 @@ func (r *room) work(ctx context.Context, m *Mutex) (visits int, worst time.Durat
 		worst = max(worst, time.Since(began))
 		switch {
 		case err == nil, errors.Is(err, ErrOwnerDied):
-			must(r.visitInside(err))
+			locktest.Must(r.visitInside(err))
 			visits++
 			if err != nil {
 				m.TryMarkConsistent()
 			}
 			m.Unlock()
 		case err != ErrLocked && !errors.Is(err, context.DeadlineExceeded):
-			must(err)
+			locktest.Must(err)
 		}
 	}
 	return visits, worst
@@ -149,7 +150,7 @@ func TestStress(t *testing.T) {
 			path := newRoom(t)
 			r := visit(t, path)
 			all := startWorkers(t, path, c.processes, c.goroutines, c.policy, noDeaths)
-			enough := int64(times(20_000))
+			enough := int64(locktest.Times(20_000))
 			proctest.Eventually(t, hangs, func() bool { return r.counter(countCell).Load() >= enough }, "they go on")
 			visits, worst := r.collect(t, all)
 			if n := r.counter(countCell).Load(); n != visits {
@@ -176,7 +177,7 @@ func TestStressKill(t *testing.T) {
 	workers := startWorkers(t, path, 3, 2, wait.Parking, deaths)
 	// On a busy machine there are few kills in that time, and perhaps none while the victim held the lock.
 	more := func() bool { return r.counter(toldCell).Load() == 0 && kills < 1000 }
-	for ; kills < times(100) || more(); kills++ {
+	for ; kills < locktest.Times(100) || more(); kills++ {
 		proctest.Stagger(5000 * time.Microsecond) // a random moment is the subject
 		i := rand.IntN(len(workers))
 		workers[i].Kill()

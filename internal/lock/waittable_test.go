@@ -12,17 +12,16 @@ import (
 	"github.com/shmkit/shmkit/internal/race"
 )
 
-const (
-	boardSlots = tableBytes / proctab.SlotBytes
-	boardStart = roomBytes - boardSlots*RowBytes // in the room, behind the cells
-)
+// waitTable is the memory of the table of waits.
+func (r *room) waitTable() []byte { return r.End(r.Member.Table().Len() * RowBytes) }
 
-// pinUp gives a room a board, whose waits are for the locks in the cells: the index of a subject is the number of one.
-func (r *room) pinUp() *WaitTable {
-	mem := r.mem[boardStart:]
+// listWaits gives a room a table of waits, whose waits are for the locks in the cells: the index of a target is the number
+// of one.
+func (r *room) listWaits() *WaitTable {
+	mem := r.waitTable()
 	r.party.Waits = NewWaitTable(r.party, mem, func(s Target) proctab.Owner {
 		if s.Index() < 100 {
-			return HolderIn(r.cell(int(s.Index())))
+			return HolderIn(r.Cell(int(s.Index())))
 		}
 		return 0
 	})
@@ -63,9 +62,9 @@ func TestSubject(t *testing.T) {
 }
 
 // Postings come and go in any order; those that find no record are counted; a row that was left stays empty.
-func TestBoardPosting(t *testing.T) {
+func TestWaitsAreListed(t *testing.T) {
 	r := visit(t, newRoom(t))
-	b := r.pinUp()
+	b := r.listWaits()
 	wantPosted(t, b, 0)
 	if p := b.add(0); p != 0 {
 		t.Errorf("a wait without subject was listed: %d", p)
@@ -103,8 +102,8 @@ func TestBoardPosting(t *testing.T) {
 	}
 }
 
-func TestBoardStops(t *testing.T) {
-	b := visit(t, newRoom(t)).pinUp()
+func TestWaitTableStops(t *testing.T) {
+	b := visit(t, newRoom(t)).listWaits()
 	defer b.remove(b.add(waitFor(1)))
 	defer b.remove(b.add(waitFor(2)))
 	n := 0
@@ -114,22 +113,22 @@ func TestBoardStops(t *testing.T) {
 	}
 }
 
-func TestBoardAllocatesNothing(t *testing.T) {
+func TestWaitTableAllocatesNothing(t *testing.T) {
 	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
-	b := visit(t, newRoom(t)).pinUp()
+	b := visit(t, newRoom(t)).listWaits()
 	if n := testing.AllocsPerRun(1000, func() { b.remove(b.add(waitFor(1))) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-// cycleBoards are n attachments, number i of which holds the lock in cell i and waits for that in cell i+1, but the last.
-func cycleBoards(t *testing.T, n int) (rooms []*room) {
+// cycleRooms are n attachments, number i of which holds the lock in cell i and waits for that in cell i+1, but the last.
+func cycleRooms(t *testing.T, n int) (rooms []*room) {
 	path := newRoom(t)
 	for i := range n {
 		r := visit(t, path)
-		r.pinUp()
+		r.listWaits()
 		if err := r.mutex(i).TryLock(); err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +143,7 @@ func cycleBoards(t *testing.T, n int) (rooms []*room) {
 // Every length of a cycle is found, and its parts are in order; one that does not come back is none.
 func TestCycle(t *testing.T) {
 	for _, n := range []int{2, 3, 10} {
-		rooms := cycleBoards(t, n)
+		rooms := cycleRooms(t, n)
 		last := rooms[n-1].party.Waits
 		if c := last.cycle(waitFor(uint32(n - 1))); c != nil {
 			t.Errorf("%d: who waits for itself is in the cycle %v", n, c)
@@ -170,7 +169,7 @@ func TestCycle(t *testing.T) {
 
 // What is not an exclusive wait, or has been handed but not taken, or is of one who left, closes no cycle.
 func TestNoCycle(t *testing.T) {
-	rooms := cycleBoards(t, 3)
+	rooms := cycleRooms(t, 3)
 	b := rooms[2].party.Waits
 	middle := rooms[1].party.Waits
 	middle.remove(1)
@@ -192,7 +191,7 @@ func TestNoCycle(t *testing.T) {
 		t.Errorf("handed: cycle %v", c)
 	}
 	word.Store(w)
-	rooms[1].leave()
+	rooms[1].Leave()
 	if c := b.cycle(waitFor(0)); c != nil {
 		t.Errorf("after one has left: cycle %v", c)
 	}
@@ -200,7 +199,7 @@ func TestNoCycle(t *testing.T) {
 
 // Among many waits of each process those that lead back are found.
 func TestCycleAmongManyWaits(t *testing.T) {
-	rooms := cycleBoards(t, 4)
+	rooms := cycleRooms(t, 4)
 	for i, r := range rooms {
 		for range 12 {
 			r.party.Waits.add(waitFor(uint32(i))) // for itself
@@ -213,15 +212,15 @@ func TestCycleAmongManyWaits(t *testing.T) {
 	}
 }
 
-// FuzzBoard fills the board and some locks with the fuzzer's bytes. Whatever they are, nobody panics or walks for ever.
-func FuzzBoard(f *testing.F) {
+// FuzzWaitTable fills the table of waits and some locks with the fuzzer's bytes. Whatever they are, nobody panics or walks for ever.
+func FuzzWaitTable(f *testing.F) {
 	f.Add(uint64(1), []byte{1, 2, 3})
 	f.Add(uint64(2), []byte{255})
 	f.Fuzz(func(t *testing.T, seed uint64, garbage []byte) {
 		path := newRoom(t)
 		r, other := visit(t, path), visit(t, path)
-		b := r.pinUp()
-		other.pinUp()
+		b := r.listWaits()
+		other.listWaits()
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		words := []uint64{0, uint64(r.party.Member.ID()), uint64(other.party.Member.ID()), 1<<64 - 1, 1 << 30, 1<<30 - 1, uint64(waitFor(0)), uint64(waitFor(1)), uint64(waitFor(2))}
 		for range 50 {
@@ -232,7 +231,8 @@ func FuzzBoard(f *testing.F) {
 				}
 			}
 			if len(garbage) > 0 {
-				copy(r.mem[boardStart+rnd.IntN(boardSlots*RowBytes):], garbage)
+				table := r.waitTable()
+				copy(table[rnd.IntN(len(table)):], garbage)
 			}
 			for i := range 3 {
 				r.mutex(i).r.word.Store(uint32(words[rnd.IntN(6)]))
@@ -251,7 +251,7 @@ func FuzzBoard(f *testing.F) {
 // A holder that unlocks, and only then waits for what this process has, closes no cycle, even when it does so between
 // two looks; nor does one whose wait ends and begins anew meanwhile.
 func TestCycleThatNeverWas(t *testing.T) {
-	rooms := cycleBoards(t, 2)
+	rooms := cycleRooms(t, 2)
 	first, second := rooms[0].party.Waits, rooms[1].party.Waits
 	first.remove(1)
 	free, looked := rooms[1].mutex(1), 0

@@ -5,6 +5,10 @@ import (
 	"slices"
 
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/lock/barrier"
+	"github.com/shmkit/shmkit/internal/lock/rwmutex"
+	"github.com/shmkit/shmkit/internal/lock/semaphore"
+	"github.com/shmkit/shmkit/internal/lock/waitgroup"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
@@ -70,13 +74,13 @@ func (s *Segment) Holders(o *Object, sub lock.Target) (all []proctab.Owner) {
 	case role.IsExclusive():
 		all = []proctab.Owner{o.exclusiveHolder(role)}
 	case role == lock.RoleDrain && o.Kind == KindRWMutex:
-		all = lock.ReadersIn(o.Payload)
+		all = rwmutex.Readers(o.Payload)
 	case role == lock.RoleAcquire && o.Kind == KindSemaphore:
-		all = lock.UnitsIn(o.Payload)
+		all = semaphore.Holders(o.Payload)
 	case role == lock.RoleBarrier && o.Kind == KindBarrier:
-		all = s.absent(lock.PartiesIn(o.Payload), sub)
+		all = s.absent(barrier.Owners(o.Payload), sub)
 	case role == lock.RoleWaitGroup && o.Kind == KindWaitGroup:
-		all = lock.DebtorsIn(o.Payload)
+		all = waitgroup.Debtors(o.Payload)
 	}
 	runtime.KeepAlive(o)
 	return s.living(all...)

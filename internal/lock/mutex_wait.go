@@ -1,0 +1,251 @@
+package lock
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/futex"
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/wait"
+)
+
+const (
+	// firstPause and lastPause bound the pauses between two looks at a lock that is held.
+	firstPause = 64
+	lastPause  = 1024
+
+	// StarvationTime is how long a leader competes before it asks to be handed the lock, or what it waits for.
+	StarvationTime = time.Millisecond
+
+	// UnannouncedPoll is how often a sleeper looks for what may wake nobody.
+	UnannouncedPoll = 5 * time.Millisecond
+)
+
+// newSpin starts a spin that ends, whatever the policy: there is more to look after
+// than a spin does.
+func newSpin(policy wait.Policy, first uint32) wait.Spin {
+	if policy == wait.Spinning {
+		policy = wait.Adaptive
+	}
+	return wait.NewSpin(policy, first, lastPause)
+}
+
+// compete waits until the caller is this process's leader, then competes.
+func (m *Mutex) compete(ctx context.Context, t takeover) error {
+	if t.deadlock != nil && m.leading.IsLed() { // behind the leader, whose wait is in the table of waits, there is no other look
+		if err := m.closesCycle(t.deadlock); err != nil {
+			return err
+		}
+	}
+	if _, err := m.leading.Lead(ctx, m.closer, nil); err != nil {
+		return err
+	}
+	a := attempt{m: m, takeover: t, spin: newSpin(m.policy, firstPause)}
+	err := a.run(ctx)
+	m.party.Waits.remove(a.listed)
+	m.leading.Leave()
+	runtime.KeepAlive(m)
+	return err
+}
+
+// An attempt is one leader's competition for the lock.
+type attempt struct {
+	m     *Mutex
+	spin  wait.Spin
+	began time.Time // when spinning had not helped
+	slept bool      // it may have used up a wake-up
+
+	takeover
+	listed listing
+}
+
+// run spins for a while, then sleeps, until it has the lock or a reason to go without.
+func (a *attempt) run(ctx context.Context) error {
+	for {
+		if _, done, err := a.look(false); done {
+			return err
+		}
+		if a.spin.Pause() {
+			continue
+		}
+		if done, err := a.rest(ctx); done {
+			return err
+		}
+	}
+}
+
+// look takes the lock if it can. It reports true when the attempt is over, and else
+// the word that stands in the way. A thorough look finds out whether its owner is still interested.
+func (a *attempt) look(thorough bool) (w uint32, done bool, err error) {
+	m := a.m
+	for {
+		w = m.r.word.Load()
+		next, ok := m.vacant(w)
+		if isHandedTo(w, m.me) {
+			next, ok = m.me|w&suspect, true // #3 -> #2
+		}
+		if !ok && thorough {
+			m.notice(w)
+			next, ok = m.forfeited(w)
+		}
+		if !ok {
+			return w, false, nil
+		}
+		if died := m.refuses(a.takeover, w, next); died != nil {
+			return w, true, a.leave(died, Everybody) // each of which reports the death, or repairs
+		}
+		if m.take(w, next) {
+			m.withdraw()
+			return w, true, m.entered(next)
+		}
+	}
+}
+
+// rest lets time pass after a spin without success: it sleeps, or spins again if
+// that is the policy. It reports true when the attempt is over.
+func (a *attempt) rest(ctx context.Context) (done bool, err error) {
+	m := a.m
+	if m.closer.Closed() {
+		return true, a.leave(ErrClosed, enough)
+	}
+	a.ask()
+	spinning := m.policy == wait.Spinning
+	var ticket uint32
+	sure := true
+	if !spinning || m.asks() { // who asks needs the holder to unlock the slow way
+		ticket, sure = m.r.bell.armFenced()
+	}
+	// SYNC: bell: this look comes after the arming. Whoever unlocks later rings.
+	w, done, err := a.look(true)
+	if done {
+		return true, err
+	}
+	m.observe(w)
+	if m.life.Lost() {
+		return true, a.leave(ErrTakenForDead, enough)
+	}
+	if ctx.Err() != nil {
+		return true, a.leave(context.Cause(ctx), enough)
+	}
+	if err := a.post(); err != nil {
+		return true, a.leave(err, enough)
+	}
+	if spinning {
+		runtime.Gosched()
+	} else {
+		a.sleep(ctx, w, ticket, sure)
+	}
+	a.spin = newSpin(m.policy, firstPause) // who wakes finds the lock held more often than not, but not for long
+	return false, nil
+}
+
+// post puts the wait on the board before its first sleep. It returns an error when that has closed a cycle.
+func (a *attempt) post() error {
+	if a.listed != 0 {
+		return nil
+	}
+	a.listed = a.m.party.Waits.add(a.m.Target)
+	if a.listed == 0 || a.deadlock == nil {
+		return nil
+	}
+	return a.m.closesCycle(a.deadlock)
+}
+
+// closesCycle returns what deadlock makes of the cycle that a wait of this process for the lock closes; nil when there is none.
+func (m *Mutex) closesCycle(deadlock func([]Wait) error) error {
+	if cycle := m.party.Waits.cycle(m.Target); cycle != nil {
+		return deadlock(cycle)
+	}
+	return nil
+}
+
+// sleep waits until something may have changed since the bell was armed and the word was w.
+func (a *attempt) sleep(ctx context.Context, w, ticket uint32, sure bool) {
+	m, table := a.m, a.m.party.Member.Table()
+	words := [3]futex.Word{{Addr: m.r.bell.futex(), Val: ticket}}
+	n := 1
+	if m.asks() {
+		words[n] = futex.Word{Addr: address(&m.r.starving), Val: m.me}
+		n++
+	}
+	owner := proctab.Owner(ownerOf(w))
+	var live futex.Word
+	// Nobody sleeps on the own liveness: the kernel wakes one sleeper of the word when
+	// the process dies, and that must not be a thread which is dying, too.
+	if uint32(owner) != m.me {
+		var ok bool
+		if live, ok = table.Liveness(owner); !ok {
+			return
+		}
+		words[n] = live
+		n++
+	}
+	limit := a.limit(wait.BackstopOf(ctx), w, sure)
+	if table.NeedsPolling(owner) {
+		limit = min(limit, UnannouncedPoll)
+	}
+	a.slept = true
+	wait.Park(ctx, m.closer, limit, words[:n]...)
+	table.WakeAll(live)
+	crashpoint.Here("lock.woken")
+}
+
+// limit bounds a sleep by what nobody would wake it for.
+func (a *attempt) limit(limit time.Duration, w uint32, sure bool) time.Duration {
+	if waited := time.Since(a.began); waited < StarvationTime {
+		limit = StarvationTime - waited // then it has to ask
+	}
+	if w&handed != 0 {
+		limit = min(limit, HandoffTimeout)
+	}
+	if !sure {
+		limit = min(limit, UnannouncedPoll)
+	}
+	return limit
+}
+
+// ask asks to be handed the lock, once this attempt has waited long enough.
+func (a *attempt) ask() {
+	m := a.m
+	if a.began.IsZero() {
+		a.began = time.Now()
+		return
+	}
+	if m.asks() || time.Since(a.began) < StarvationTime {
+		return
+	}
+	if g := m.r.starving.Load(); g == 0 || m.gone(g) {
+		m.r.starving.CompareAndSwap(g, m.me)
+		crashpoint.Here("lock.starving")
+	}
+}
+
+// asks reports whether the leader of this process asks to be handed the lock.
+func (m *Mutex) asks() bool { return m.r.starving.Load() == m.me }
+
+// withdraw ends the request to be handed the lock.
+func (m *Mutex) withdraw() {
+	if m.asks() {
+		m.r.starving.CompareAndSwap(m.me, 0)
+		crashpoint.Here("lock.withdrawn")
+	}
+}
+
+// leave ends an attempt without the lock. It gives back the lock that it may have been handed, and wakes up to
+// n others in its place if it may have used up a wake-up. First the request goes, then comes the look at
+// the word: an offer that is made later finds the request gone, see handOver.
+func (a *attempt) leave(err error, n int) error {
+	m := a.m
+	m.withdraw()
+	refused := false
+	if w := m.r.word.Load(); isHandedTo(w, m.me) {
+		refused = m.r.word.CompareAndSwap(w, 0) // #3 -> #1
+		crashpoint.Here("lock.refused")
+	}
+	if a.slept || refused {
+		m.r.bell.ring(n)
+	}
+	return err
+}

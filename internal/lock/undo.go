@@ -1,0 +1,228 @@
+package lock
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/wait"
+)
+
+// MaxOwned is how many units the processes that use a counts can have together.
+const MaxOwned = CellMask
+
+// An UndoCounts counts how many units of something each process has, so that when a process dies the others give back
+// exactly those. The cells of a ProcSlots hold the counts. Whoever changes a cell holds the lock, and then changes
+// what the object derives from the sum of all cells.
+//
+// # Deaths
+//
+// What the death of a process leaves behind, and who mends it:
+//
+//	has units               a cell of the dead. Whoever locks the counts, and finds it, takes the units off it and counts anew;
+//	                        sleepers watch those who have units and come to look
+//	holds the lock          the next one to lock is told, and counts anew: the cells are right at every step, only
+//	                        what was derived from them may lag behind
+//	is counting the dead    the same
+//
+// To count anew is to take the units off the cells of the dead, add up the others, and derive all from the sum. It can be
+// begun again at any step.
+type UndoCounts struct {
+	mu        *Mutex
+	slots     *ProcSlots
+	table     *proctab.Table
+	me        proctab.Owner
+	recompute func(sum uint64) // derives all from the sum of the cells and wakes whom that concerns; called under the lock
+}
+
+// NoWait is the context of those who do not wait: it has ended, because of ErrLocked.
+var NoWait = func() context.Context {
+	ctx, end := context.WithCancelCause(context.Background())
+	end(ErrLocked)
+	return ctx
+}()
+
+// NewUndoCounts views mem, which lies in the party's segment, as a counts. Its size says for how many processes.
+func NewUndoCounts(p *Party, mem []byte, policy wait.Policy, recompute func(sum uint64)) *UndoCounts {
+	r := undoRegionIn(mem)
+	return &UndoCounts{
+		mu:        NewMutex(p, mem, policy),
+		slots:     NewProcSlots(p, &r.high, mem[UndoHeadBytes:]),
+		table:     p.Member.Table(),
+		me:        p.Member.ID(),
+		recompute: recompute,
+	}
+}
+
+// Lock locks the counts, and counts anew if somebody died who held the lock. With a ctx that has ended it gives up
+// only when the lock is held by one that does not get on.
+//
+// Errors: the context's error, [ErrClosed]; the counts is not locked.
+func (t *UndoCounts) Lock(ctx context.Context) error {
+	var err error
+	if ctx.Err() == nil {
+		err = t.mu.Lock(ctx)
+	} else if err = t.lockSoon(); err == ErrLocked {
+		return context.Cause(ctx)
+	}
+	if _, died := err.(*OwnerDiedError); died {
+		t.reclaim()
+		t.mu.TryMarkConsistent()
+		return nil
+	}
+	return err
+}
+
+// lockSoon is TryLock that waits as long as a living process may take that is not stopped.
+func (t *UndoCounts) lockSoon() error {
+	spin := newSpin(wait.Adaptive, firstPause)
+	for began := time.Now(); ; {
+		err := t.mu.TryLock()
+		if err != ErrLocked || time.Since(began) > HandoffTimeout {
+			return err
+		}
+		if !spin.Pause() {
+			time.Sleep(100 * time.Microsecond) // between two looks
+		}
+	}
+}
+
+// Unlock unlocks the counts. When its bytes were overwritten meanwhile there is nothing to unlock.
+func (t *UndoCounts) Unlock() { t.mu.TryUnlock() }
+
+// IsStale reports whether somebody has died who has units, or who held the lock.
+func (t *UndoCounts) IsStale() bool {
+	if o := t.mu.Owner(); o != 0 && o != t.me && t.table.Dead(o) {
+		return true
+	}
+	for _, w := range t.slots.All {
+		if t.isDead(w) {
+			return true
+		}
+	}
+	return false
+}
+
+// isDead reports whether a cell that holds w has units of the dead.
+func (t *UndoCounts) isDead(w uint64) bool {
+	return w&CellMask != 0 && CellOwner(w) != t.me && t.table.Dead(CellOwner(w))
+}
+
+// Refresh counts anew if that is called for.
+//
+// Errors: those of lock.
+func (t *UndoCounts) Refresh(ctx context.Context) error {
+	if !t.IsStale() {
+		return nil
+	}
+	if err := t.Lock(ctx); err != nil {
+		return err
+	}
+	t.ReclaimDead()
+	t.Unlock()
+	return nil
+}
+
+// ReclaimDead counts anew if somebody has died who has units.
+//
+// Preconditions: the counts is locked.
+func (t *UndoCounts) ReclaimDead() {
+	for _, w := range t.slots.All {
+		if t.isDead(w) {
+			t.reclaim()
+			return
+		}
+	}
+}
+
+// reclaim takes the units off the dead, and derives all from the rest.
+//
+// Preconditions: the counts is locked.
+func (t *UndoCounts) reclaim() {
+	sum := uint64(0)
+	for cell, w := range t.slots.All {
+		if t.isDead(w) {
+			cell.CompareAndSwap(w, w&^CellMask)
+			crashpoint.Here("tally.taken")
+			continue
+		}
+		sum += w & CellMask
+	}
+	t.recompute(sum)
+}
+
+// Mine is how many units this process has.
+//
+// Preconditions: the counts is locked.
+func (t *UndoCounts) Mine() int64 {
+	if s := t.Cell(); s != nil {
+		return int64(s.Load() & CellMask)
+	}
+	return 0
+}
+
+// Add gives this process n units more, or -n less. It fails when the cell was overwritten.
+//
+// Preconditions: the counts is locked, and the process has and will have from 0 to [MaxOwned] units.
+func (t *UndoCounts) Add(n int64) error {
+	s := t.Cell()
+	if s == nil {
+		return ErrDamaged
+	}
+	w := s.Load()
+	if next := int64(w&CellMask) + n; next < 0 || next > MaxOwned || !s.CompareAndSwap(w, w&^CellMask|uint64(next)) {
+		return ErrDamaged
+	}
+	crashpoint.Here("tally.added")
+	return nil
+}
+
+// Cell is the cell of this process, which it claims when it has none; nil when all was overwritten. It may count anew.
+//
+// Preconditions: the counts is locked.
+//
+// What a death leaves behind, between the claim and the count: a counts whose lock's owner died.
+func (t *UndoCounts) Cell() *atomic.Uint64 {
+	lost := false
+	s := t.slots.Claim(0, func(uint64) { lost = true })
+	if lost { // units of the dead went with its cell
+		t.reclaim()
+	}
+	if s == nil || CellOwner(s.Load()) != t.me {
+		return nil
+	}
+	return s
+}
+
+// Held reports whether this process has units, or holds the lock.
+func (t *UndoCounts) Held() bool {
+	if t.mu.Held() {
+		return true
+	}
+	s := t.slots.Mine()
+	return s != nil && s.Load()&CellMask != 0
+}
+
+// Watch has a sleeper watch those who have units, and then who holds the lock. Of one who takes its units off its cell
+// meanwhile it sees the units, or the lock, or that all is done: see the callers for that.
+func (t *UndoCounts) Watch(w *Watch) {
+	for _, v := range t.slots.All {
+		if v&CellMask != 0 {
+			w.Process(CellOwner(v))
+		}
+	}
+	w.Process(t.mu.Owner())
+}
+
+// UndoOwners are the processes that have units in the counts in mem.
+func UndoOwners(mem []byte) []proctab.Owner {
+	if len(mem) < UndoHeadBytes {
+		return nil
+	}
+	return CellOwners(mem[UndoHeadBytes:], undoRegionIn(mem).high.Load(), func(w uint64) bool { return w&CellMask != 0 })
+}
+
+// UndoBytes is how much shared memory the counts of n processes need, aligned to a cache line.
+func UndoBytes(n int) int { return UndoHeadBytes + ProcSlotsBytes(n) }
