@@ -37,6 +37,10 @@ var layers = [][]string{
 	{"internal/wait"},
 	{"internal/proctab"},
 	{"internal/lock"},
+	{
+		"internal/lock/rwmutex", "internal/lock/semaphore", "internal/lock/cond", "internal/lock/barrier",
+		"internal/lock/waitgroup", "internal/lock/event",
+	},
 	{"internal/segment"},
 	{"internal/ring"},
 	{"internal/ring/stream"},
@@ -53,7 +57,11 @@ var layers = [][]string{
 var rooms = []string{"internal/ring", "internal/lock"}
 
 // outside are the trees that may import any layer. No package outside of a tree imports it.
-var outside = []string{"bench", "examples", "cmd", "internal/model", "internal/asleep"}
+var outside = []string{"bench", "examples", "cmd", "internal/model", "internal/asleep", "internal/lock/locktest"}
+
+// houses are packages whose rooms, the packages right below them, do not import each other: what
+// two rooms share belongs to the house.
+var houses = []string{"internal/lock", "internal/ring"}
 
 // bans are imports that only some files may have.
 var bans = []struct {
@@ -121,11 +129,22 @@ func violations(f source) []string {
 				report("imports %s: %s", path, ban.reason)
 			}
 		}
-		if dir, ok := strings.CutPrefix(path, module+"/"); ok && !mayImport(f.dir(), dir) {
+		dir, ok := strings.CutPrefix(path, module+"/")
+		switch {
+		case !ok:
+		case !f.isOutside() && areRooms(f.dir(), dir):
+			report("imports %s, another room of the same house", dir)
+		case !mayImport(f.dir(), dir):
 			report("imports %s, which is not below %s", dir, f.dir())
 		}
 	}
 	return wrong
+}
+
+// areRooms reports whether two packages are rooms of the same house.
+func areRooms(a, b string) bool {
+	house := filepath.Dir(a)
+	return a != b && house == filepath.Dir(b) && slices.Contains(houses, house)
 }
 
 // mayImport says whether the lattice has an edge between two packages of this module.
@@ -262,6 +281,8 @@ func TestViolationsAreFound(t *testing.T) {
 		{"shm/value.go", module + "/sync", "not below shm"},
 		{"internal/wait/wait.go", module + "/internal/proctab", "not below internal/wait"},
 		{"internal/cpu/cpu.go", module + "/internal/race", "not below internal/cpu"},
+		{"internal/lock/cond/cond.go", module + "/internal/lock", ""},
+		{"internal/lock/cond/cond.go", module + "/internal/lock/event", "another room"},
 		{"pool/pool.go", module + "/bench", "imports bench, which"},
 		{"examples/counter/main.go", module + "/bench", "imports bench, which"},
 		{"internal/lock/word.go", module + "/internal/model", "imports internal/model, which"},

@@ -4,7 +4,7 @@
  * One atomic block is one access to shared memory together with the local
  * decision that follows from it. Between two blocks any other process may
  * run, and the process may die. "Mirrors f" names the Go function that the
- * next steps mirror: it is in barrier.go or barrier_break.go, or is
+ * next steps mirror: it is in barrier.go or break.go of internal/lock/barrier, or is
  * EventCount.await of the event count.
  *
  * Configuration, each by -D:

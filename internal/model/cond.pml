@@ -1,6 +1,6 @@
 /*
- * The condition variable of internal/lock: cond.go, cond_queue.go, cond_notify.go and
- * cond_death.go. The model is about which waiters are granted the return, and what happens to the
+ * The condition variable of internal/lock/cond: cond.go, queue.go, notify.go and
+ * reclaim.go. The model is about which waiters are granted the return, and what happens to the
  * grants of dead processes. sleep.pml shows how waiters sleep; here a ring is one step.
  *
  * One atomic block is one access to shared memory together with the local

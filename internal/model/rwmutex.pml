@@ -1,6 +1,6 @@
 /*
  * The readers-writer lock: the seats of processes, the bars that writers put up in them, turns, and
- * taking over from dead processes. It mirrors internal/lock/rwmutex_*.go; comments name the
+ * taking over from dead processes. It mirrors internal/lock/rwmutex; comments name the
  * functions. Each atomic block is one access to shared memory, and a process may be killed between
  * any two.
  *

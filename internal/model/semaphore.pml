@@ -4,8 +4,8 @@
  * One atomic block is one access to shared memory together with the local
  * decision that follows from it. Between two blocks any other process may
  * run, and the process may die. "Mirrors f" names the Go function that the next
- * steps mirror. It is in semaphore.go, semaphore_wait.go, semaphore_turn.go,
- * semaphore_owned.go or tally.go, or is EventCount.Await or a method of bell.
+ * steps mirror. It is in semaphore.go, acquire.go or turn.go of
+ * internal/lock/semaphore, in undo.go, or is EventCount.Await or a method of bell.
  *
  * Configuration, each by -D:
  *

@@ -1,3 +1,4 @@
+// Package barrier holds the cyclic barrier, which breaks when a party dies.
 package barrier
 
 import (

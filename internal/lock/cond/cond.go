@@ -1,3 +1,4 @@
+// Package cond holds the condition variable.
 package cond
 
 import (

@@ -1,3 +1,4 @@
+// Package event holds the flag that goroutines wait for.
 package event
 
 import (

@@ -8,8 +8,8 @@ import (
 // Long selects the heavy forms of tests: SHMKIT_LONG=1 go test ./internal/lock/... takes minutes.
 var Long = os.Getenv("SHMKIT_LONG") != ""
 
-// Times is how often a test does what it could go on with for ever: n by default, a quarter of it with -short, ten
-// times as often with SHMKIT_LONG=1.
+// Times is how often a test repeats what it could go on with for ever: n by default, a quarter of
+// it with -short, ten times as often with SHMKIT_LONG=1.
 func Times(n int) int {
 	switch {
 	case Long:

@@ -18,8 +18,9 @@ import (
 // Background is the context of waits that end by themselves.
 var Background = context.Background()
 
-// A Room stands for a segment: a file with a process table, and cells of a cache line each behind it. It does not import
-// internal/lock, whose own tests use it: they make a lock.Party of its fields.
+// A Room stands for a segment: a file with a process table, and cells of a cache line each behind
+// it. This package does not import internal/lock, because the tests of that package use it: they
+// make a lock.Party of the fields.
 //
 //	off   size  what
 //	  0    4096  process table

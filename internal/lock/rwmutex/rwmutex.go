@@ -1,3 +1,4 @@
+// Package rwmutex holds the robust readers–writer lock.
 package rwmutex
 
 import (

@@ -1,3 +1,4 @@
+// Package semaphore holds the weighted semaphore, whose units may belong to processes.
 package semaphore
 
 import (

@@ -1,3 +1,4 @@
+// Package waitgroup holds the count that goroutines wait for to become 0.
 package waitgroup
 
 import (
