@@ -42,7 +42,7 @@ var layers = [][]string{
 		"internal/lock/waitgroup", "internal/lock/event",
 	},
 	{"internal/segment"},
-	{"internal/ring"},
+	{"internal/ring", "internal/dict"},
 	{"internal/ring/stream"},
 	{"shm"},
 	{"sync"},

@@ -8,16 +8,40 @@ import "fmt"
 //	bits  0..31  the low bits of the object's serial number
 //	bits 32..55  the number of its entry in the directory
 //	bits 56..63  Role
+//
+// Of an object with many locks the number of the lock takes bits 22..31.
 type Target uint64
 
 const (
 	serialBits = 32
 	indexBits  = 24
+	stripeAt   = 22 // in the bits of the serial number
+
+	// MaxStripes is how many locks an object can have that waits are reported for.
+	MaxStripes = 1 << (serialBits - stripeAt)
 )
 
 // NewTarget is the wait in a role for the object with that serial number at entry index of the directory.
 func NewTarget(role Role, index uint32, serial uint64) Target {
 	return Target(role)<<(serialBits+indexBits) | Target(index&(1<<indexBits-1))<<serialBits | Target(uint32(serial))
+}
+
+// NewStripeTarget is [NewTarget] for one of the locks of an object, of which there are at most
+// [MaxStripes].
+func NewStripeTarget(role Role, index uint32, serial uint64, stripe uint32) Target {
+	return NewTarget(role, index, uint64(stripe)<<stripeAt|serial&(1<<stripeAt-1))
+}
+
+// Stripe is the number of the lock, of an object that has many.
+func (s Target) Stripe() uint32 { return uint32(s) >> stripeAt }
+
+// Names reports whether the wait can be for the object with that serial number.
+func (s Target) Names(serial uint64) bool {
+	bits := uint32(1<<serialBits - 1)
+	if r := s.Role(); r == RoleStripe || r == RoleFill {
+		bits = 1<<stripeAt - 1
+	}
+	return uint32(s)&bits == uint32(serial)&bits
 }
 
 // Role is the way of waiting.
@@ -48,6 +72,8 @@ const (
 	RoleDirectory                 // for the segment's own lock; the Target names no object
 	RoleJoin                      // for all messages of a queue to be done
 	RoleDial                      // for room in the backlog of a listener
+	RoleStripe                    // to have one of the locks of a Dict
+	RoleFill                      // for the process that fills a key of a Dict
 	roleEnd
 )
 
@@ -66,6 +92,8 @@ var roleNames = [roleEnd]string{
 	RoleDirectory: "directory",
 	RoleJoin:      "join",
 	RoleDial:      "dial",
+	RoleStripe:    "lock of a stripe",
+	RoleFill:      "fill",
 }
 
 func (r Role) String() string {

@@ -20,7 +20,9 @@ import (
 const looks = 100
 
 // IsExclusive reports whether a wait ends only when the one process acts that has alone what it is for.
-func (r Role) IsExclusive() bool { return r == RoleLock || r == RoleRLock || r == RoleOnce }
+func (r Role) IsExclusive() bool {
+	return r == RoleLock || r == RoleRLock || r == RoleOnce || r == RoleStripe
+}
 
 // NeedsAll reports whether a wait goes on for as long as any of those who hold what it is for does nothing, so
 // that each of them can be part of a cycle.

@@ -17,6 +17,11 @@ func (o *Object) Target(role lock.Role) lock.Target {
 	return lock.NewTarget(role, o.index, o.serial)
 }
 
+// StripeTarget is Target for one of the locks of a Dict.
+func (o *Object) StripeTarget(role lock.Role, stripe uint64) lock.Target {
+	return lock.NewStripeTarget(role, o.index, o.serial, uint32(stripe))
+}
+
 // Awaited is a view, for reading only, of the object that a wait is for. This process need not have it open: what
 // it reads there may be another object's by then, or garbage. It reports false when there is no such object.
 func (s *Segment) Awaited(sub lock.Target) (o *Object, ok bool) {
@@ -25,7 +30,7 @@ func (s *Segment) Awaited(sub lock.Target) (o *Object, ok bool) {
 		return nil, false
 	}
 	state := s.entry(i).state.Load()
-	if state&stateMask == stateFree || uint32(state>>serialShift) != sub.Serial() {
+	if state&stateMask == stateFree || !sub.Names(state>>serialShift) {
 		return nil, false
 	}
 	o, err := s.view(i, state>>serialShift)
@@ -38,32 +43,39 @@ func (s *Segment) Awaited(sub lock.Target) (o *Object, ok bool) {
 // exclusiveHolder is who has alone what a wait is for, or 0.
 func (s *Segment) exclusiveHolder(sub lock.Target) proctab.Owner {
 	if o, ok := s.Awaited(sub); ok {
-		return o.exclusiveHolder(sub.Role())
+		return o.exclusiveHolder(sub)
 	}
 	return 0
 }
 
 // exclusiveHolder is who has alone what a wait in this role for the object is for, or 0.
-func (o *Object) exclusiveHolder(role lock.Role) (holder proctab.Owner) {
-	if at, ok := o.lockFor(role); ok && len(o.Payload) > at {
+func (o *Object) exclusiveHolder(target lock.Target) (holder proctab.Owner) {
+	if at, ok := o.lockFor(target); ok && len(o.Payload) > at {
 		holder = lock.HolderIn(o.Payload[at:])
 	}
 	runtime.KeepAlive(o)
 	return holder
 }
 
-// onceLockAt is where the lock of a Once lies in its payload; all other objects begin with theirs.
-const onceLockAt = 8
+// Where locks lie in the payload of objects that do not begin with theirs.
+const (
+	onceLockAt     = 8
+	dictLocksAt    = 128 // the first lock of a Dict
+	dictLocksApart = 256
+)
 
 // lockFor is where in the payload the lock lies that such a wait is for; false when that is none for a lock.
-func (o *Object) lockFor(role lock.Role) (at int, ok bool) {
+func (o *Object) lockFor(target lock.Target) (at int, ok bool) {
+	role := target.Role()
 	switch o.Kind {
-	case KindMutex, KindRecursiveMutex, KindValue, KindArray:
+	case KindMutex, KindRecursiveMutex, KindValue, KindArray, KindVar, KindList:
 		return 0, role == lock.RoleLock
 	case KindRWMutex:
 		return 0, role == lock.RoleLock || role == lock.RoleRLock
 	case KindOnce:
 		return onceLockAt, role == lock.RoleOnce
+	case KindDict:
+		return dictLocksAt + int(target.Stripe())*dictLocksApart, role == lock.RoleStripe
 	}
 	return 0, false
 }
@@ -72,7 +84,7 @@ func (o *Object) lockFor(role lock.Role) (at int, ok bool) {
 func (s *Segment) Holders(o *Object, sub lock.Target) (all []proctab.Owner) {
 	switch role := sub.Role(); {
 	case role.IsExclusive():
-		all = []proctab.Owner{o.exclusiveHolder(role)}
+		all = []proctab.Owner{o.exclusiveHolder(sub)}
 	case role == lock.RoleDrain && o.Kind == KindRWMutex:
 		all = rwmutex.Readers(o.Payload)
 	case role == lock.RoleAcquire && o.Kind == KindSemaphore:

@@ -1,0 +1,142 @@
+package dict
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/cpu"
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/lock"
+)
+
+const (
+	getTries  = 256                  // how often a read tries before it locks
+	getWait   = 5 * time.Millisecond // how long it then waits for the lock, at first
+	getRounds = 10                   // how often it does both, each time waiting for twice as long
+)
+
+// Get appends the value of the key to dst. It takes no lock, writes nothing that others see but the
+// touch bit of a bounded Dict, and never waits for a writer that was stopped or killed.
+//
+// Errors: [segment.ErrCorrupt], [lock.ErrClosed].
+func (m *Map) Get(dst, key []byte) (value []byte, ok bool, err error) {
+	h := m.hash(key)
+	i := m.stripeOf(h)
+	s := m.stripe(i)
+	for round := range getRounds {
+		for range getTries {
+			if value, state := m.read(s, h, dst, key); state != again {
+				m.order.Acquire()
+				if m.o.Closed() {
+					err = lock.ErrClosed
+				}
+				runtime.KeepAlive(m)
+				return value, state == hit, err
+			}
+		}
+		// Writers are faster than this reader can look. It keeps them out for once; when it does not
+		// get the lock soon, one of them holds it and does nothing, so that the next look succeeds.
+		if value, ok, err = m.getLocked(i, h, dst, key, round); !errors.Is(err, context.DeadlineExceeded) {
+			return value, ok, err
+		}
+	}
+	return dst, false, m.corrupt()
+}
+
+// read is one try of Get.
+func (m *Map) read(s *stripe, h uint64, dst, key []byte) (value []byte, state int) {
+	if m.words {
+		return m.readWord(s, h, dst, key)
+	}
+	sp := m.find(s, h, key)
+	if sp.state != hit {
+		return dst, sp.state
+	}
+	crashpoint.Here("dict.get.found")
+	value = append(dst, m.mem[sp.off:sp.off+sp.size]...)
+	cpu.LoadFence() // the value was read before the version is read again
+	// SYNC: version: a writer changes it before the memory of the value is used again. Without this
+	// look the value could be that of another key, or half of each.
+	if sp.bucket.version.Load() != sp.version || s.table.Load() != sp.table {
+		return dst, again
+	}
+	if sp.expiry != 0 && m.expired(s, sp.expiry) {
+		return dst, miss
+	}
+	if m.touch != nil {
+		m.touchKey(h)
+	}
+	return value, hit
+}
+
+// expired reports whether an expiry that was found in the stripe has come.
+func (m *Map) expired(s *stripe, expiry uint64) bool {
+	return expiry <= m.ticks() || s.boot.Load() != m.boot
+}
+
+// closedError is an error when this process has closed the Dict.
+func (m *Map) closedError() error {
+	if m.o.Closed() {
+		return lock.ErrClosed
+	}
+	return nil
+}
+
+// quiet waits until no writer is at work in a stripe. It gives up soon: then one holds the lock and
+// does nothing, which is as quiet.
+func (m *Map) quiet(i uint64, round int) (err error) {
+	ctx, cancel := context.WithTimeout(background, getWait<<round)
+	defer cancel()
+	h, err := m.lock(ctx, i)
+	if err == nil {
+		h.unlock(&err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+// getLocked is Get under the lock of the stripe, if it gets that soon.
+//
+// Errors: [context.DeadlineExceeded] when it does not.
+func (m *Map) getLocked(i, hash uint64, dst, key []byte, round int) (value []byte, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(background, getWait<<round)
+	defer cancel()
+	h, err := m.lock(ctx, i)
+	if err != nil {
+		return dst, false, err
+	}
+	defer h.unlock(&err)
+	old, ok, err := h.value(hash, key)
+	if !ok || err != nil {
+		return dst, false, err
+	}
+	return append(dst, old...), true, nil
+}
+
+// touchKey notes that a key was read, for a second chance. Mostly it only looks.
+func (m *Map) touchKey(h uint64) {
+	w, bit := m.touchBit(h)
+	if p := m.touchWord(w); p.Load()&bit == 0 {
+		p.Or(bit)
+	}
+}
+
+// takeTouch reports whether the key was read since the last takeTouch.
+func (m *Map) takeTouch(h uint64) bool {
+	w, bit := m.touchBit(h)
+	p := m.touchWord(w)
+	if p.Load()&bit == 0 {
+		return false
+	}
+	p.And(^bit)
+	return true
+}
+
+func (m *Map) touchBit(h uint64) (word uint64, bit uint32) {
+	i := h * 0x9e3779b97f4a7c15 >> 7 & m.touchMask
+	return i / 32, 1 << (i % 32)
+}
