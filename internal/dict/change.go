@@ -53,16 +53,57 @@ func (h hold) change(ctx context.Context, hash uint64, key []byte, life uint64, 
 	case Drop:
 		wake = h.cancelClaim(hash)
 		if h.m.words {
-			return wake, h.removeWord(hash, key)
-		}
-		at, err := h.locate(hash, key) // also one that has expired
-		if err == nil && at.slot != nil {
-			err = h.remove(at)
-		}
-		if err == nil {
-			err = h.tidy(ctx, tidyBytes)
+			_, err = h.removeWord(hash, key)
+		} else {
+			_, err = h.drop(ctx, hash, key)
 		}
 		return wake, err
 	}
 	return false, nil
+}
+
+// Add adds delta to the value of the key, a little-endian number of n bytes, up to 8, and returns the
+// sum. A key that is not there counts as 0.
+//
+// Errors: as those of [Map.Set].
+func (m *Map) Add(ctx context.Context, key []byte, delta uint64, n int) (sum uint64, err error) {
+	if err := m.check(key, nil, KeepLife); err != nil {
+		return 0, err
+	}
+	hash := m.hash(key)
+	h, err := m.lock(ctx, m.stripeOf(hash))
+	if err != nil {
+		return 0, err
+	}
+	wake := h.cancelClaim(hash)
+	sum, err = h.add(ctx, hash, key, delta, n)
+	h.unlock(&err)
+	if wake {
+		m.ringFillers(h.i)
+	}
+	return sum, err
+}
+
+func (h hold) add(ctx context.Context, hash uint64, key []byte, delta uint64, n int) (sum uint64, err error) {
+	var b [8]byte
+	if h.m.words {
+		at, err := h.locateWord(hash, key)
+		if err != nil {
+			return 0, err
+		}
+		if at.b != nil {
+			delta += at.b.value[at.place].Load()
+		}
+		value := appendWord(b[:0], delta, n)
+		return wordOf(value), h.setWord(ctx, hash, key, value)
+	}
+	old, ok, err := h.value(hash, key)
+	if err != nil {
+		return 0, err
+	}
+	if ok {
+		delta += wordOf(old)
+	}
+	value := appendWord(b[:0], delta, n)
+	return wordOf(value), h.set(ctx, hash, key, value, KeepLife)
 }

@@ -22,8 +22,8 @@ var (
 // ticks is the present time.
 func ticks() uint64 { return uint64(startTicks+time.Since(startTime)) / uint64(tick) }
 
-// ticksOf is a span in ticks, rounded up; at least 1 for one that is not 0.
-func ticksOf(d time.Duration) uint64 {
+// Ticks is a span in ticks, rounded up; at least 1 for one that is not 0.
+func Ticks(d time.Duration) uint64 {
 	if d <= 0 {
 		return 0
 	}

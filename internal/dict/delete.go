@@ -10,11 +10,35 @@ import (
 //
 // Errors: as those of [Map.Set].
 func (m *Map) Delete(ctx context.Context, key []byte) (was bool, err error) {
-	err = m.Change(ctx, key, 0, func(_ []byte, ok bool) ([]byte, Verdict) {
-		was = ok
-		return nil, Drop
-	})
+	hash := m.hash(key)
+	h, err := m.lock(ctx, m.stripeOf(hash))
+	if err != nil {
+		return false, err
+	}
+	wake := h.cancelClaim(hash)
+	if m.words {
+		was, err = h.removeWord(hash, key)
+	} else {
+		was, err = h.drop(ctx, hash, key)
+	}
+	h.unlock(&err)
+	if wake {
+		m.ringFillers(h.i)
+	}
 	return was && err == nil, err
+}
+
+// drop is Delete of the layout records, under the lock. A key that has expired was not there.
+func (h hold) drop(ctx context.Context, hash uint64, key []byte) (was bool, err error) {
+	at, err := h.locate(hash, key)
+	if err != nil || at.slot == nil {
+		return false, err
+	}
+	expiry := view[record](h.m, at.off).state.Load() >> expiryShift
+	if err := h.remove(at); err != nil {
+		return false, err
+	}
+	return expiry == 0 || !h.m.expired(h.stripe, expiry), h.tidy(ctx, tidyBytes)
 }
 
 // remove empties the slot at a seat, under the lock.

@@ -140,7 +140,7 @@ func (m *Map) awaitClaim(ctx context.Context, c claimed) error {
 	defer l.dropFiller(c.owner)
 	table := m.s.Table()
 	return l.bell.Await(ctx, wait.Adaptive, func() bool {
-		return s.turn.Load() != c.turn || table.Dead(c.owner)
+		return s.turn.Load() != c.turn || l.anyDead(table)
 	}, l.watchFillers)
 }
 
@@ -157,6 +157,19 @@ func (l *localStripe) dropFiller(o proctab.Owner) {
 	if l.fillers[o]--; l.fillers[o] == 0 {
 		delete(l.fillers, o)
 	}
+}
+
+// anyDead reports whether a process is dead for which a goroutine waits. One goroutine sleeps for all
+// that wait for claims of the stripe: it has to leave when the wait of another is over.
+func (l *localStripe) anyDead(table *proctab.Table) bool {
+	l.waits.Lock()
+	defer l.waits.Unlock()
+	for o := range l.fillers {
+		if table.Dead(o) {
+			return true
+		}
+	}
+	return false
 }
 
 // watchFillers has a sleep end with the life of each process for which a goroutine waits.

@@ -124,7 +124,7 @@ func Spec(name, typ string, o Options) segment.Spec {
 			var seed [8]byte
 			rand.Read(seed[:])
 			h.seed = binary.NativeEndian.Uint64(seed[:])
-			h.maxBytes, h.ttl, h.touchBits = uint64(o.MaxBytes)/uint64(n), ticksOf(o.TTL), touch
+			h.maxBytes, h.ttl, h.touchBits = uint64(o.MaxBytes)/uint64(n), Ticks(o.TTL), touch
 			h.firstLog = o.firstLog()
 		},
 	}
@@ -278,3 +278,8 @@ func (m *Map) Stats() (t Stats) {
 
 // context of operations that have none.
 var background = context.Background()
+
+// Fits reports whether the keys and values have these sizes; 0: they differ.
+func (m *Map) Fits(keyBytes, valueBytes int) bool {
+	return m.keyBytes == keyBytes && m.valueBytes == valueBytes
+}

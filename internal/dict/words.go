@@ -187,10 +187,10 @@ func (h hold) setWord(ctx context.Context, hash uint64, key, value []byte) error
 // removeWord is Delete, under the lock.
 //
 // What a death leaves behind: a version and a count that are behind; counts of passed that are too high.
-func (h hold) removeWord(hash uint64, key []byte) error {
+func (h hold) removeWord(hash uint64, key []byte) (was bool, err error) {
 	at, err := h.locateWord(hash, key)
 	if err != nil || at.b == nil {
-		return err
+		return false, err
 	}
 	b := at.b
 	storeRelease32(&b.used, b.used.Load()&^(1<<at.place)) // with this the key is gone
@@ -207,7 +207,7 @@ func (h hold) removeWord(hash uint64, key []byte) error {
 		}
 	}
 	crashpoint.Here("dict.unpassed")
-	return nil
+	return true, nil
 }
 
 // rehashWords is rehash of the layout words.

@@ -30,8 +30,8 @@ func (o *Object) matches(spec Spec) error {
 	switch have := int64(len(o.Payload)); {
 	case o.Kind != spec.Kind:
 		difference = fmt.Sprintf("its kind is %v, not %v", o.Kind, spec.Kind)
-	case o.Type != spec.Type && elem.Diff(o.Type, spec.Type) != "":
-		difference = elem.Diff(o.Type, spec.Type)
+	case o.typeDiff(spec.Type) != "":
+		difference = o.typeDiff(spec.Type)
 	case spec.Size != AnySize && have != spec.Size:
 		return &MismatchError{
 			Segment: o.Seg.path, Name: spec.Name, SizeDiffers: true, Have: have,
@@ -41,6 +41,17 @@ func (o *Object) matches(spec Spec) error {
 		return nil
 	}
 	return &MismatchError{Segment: o.Seg.path, Name: spec.Name, Difference: difference}
+}
+
+// typeDiff says how the type of what is there differs from the one that is wanted.
+func (o *Object) typeDiff(want string) string {
+	switch {
+	case o.Type == want:
+		return ""
+	case o.Kind == KindDict || o.Kind == KindVar:
+		return elem.DiffContainer(o.Type, want)
+	}
+	return elem.Diff(o.Type, want)
 }
 
 // checkName says what makes a Spec of an object with a name impossible.
