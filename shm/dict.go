@@ -12,8 +12,8 @@ import (
 )
 
 // A Dict is a map in shared memory: any number of processes read, set and delete keys at once, and
-// any of them may be killed at any instruction. A reader takes no lock. A change of a key happens as a
-// whole or not at all, and what a process that is killed leaves is mended by the next writer.
+// any of them may be killed at any instruction. A reader takes no lock. A change of a key happens
+// as a whole or not at all, and what a process that is killed leaves is mended by the next writer.
 //
 // K is a string; or a type of fixed size, as for [Value], without floats and complex numbers, which
 // differ from their bytes, and without padding. A key has at most 65,535 bytes. V is a string, a
@@ -22,11 +22,12 @@ import (
 // [DictOptions.MaxBytes] leaves to each lock.
 //
 // Writers of different keys seldom wait for each other: up to 1024 locks share the keys. A process
-// that is stopped while it writes holds up the writers of its share until it goes on, and no reader.
+// that is stopped while it writes holds up the writers of its share until it goes on, and no
+// reader.
 //
-// Not offered are views of values in shared memory, which other processes replace; changes of several
-// keys at once; and an order of the keys. For one value use a [Value] or a Var, for values with
-// numbers from 0 on an [Array] or a List. The objects of a [Segment] have names by themselves.
+// Not offered are views of values in shared memory, which other processes replace; changes of
+// several keys at once; and an order of the keys. For one value use a [Value] or a Var, for values
+// with numbers from 0 on an [Array] or a List. The objects of a [Segment] have names by themselves.
 //
 // Goroutines and processes may use a Dict at once. It must not be copied. A change synchronizes
 // before each Get that sees it, in any process.
@@ -46,20 +47,20 @@ type DictOptions struct {
 
 	// MaxBytes bounds the memory of keys, values and their bookkeeping, in bytes; at least 64 KiB.
 	// When it is reached, keys that were not read for longest give way, approximately, and Set does
-	// not fail for lack of space. 0 means no bound but that of the segment, and then Set fails with a
-	// [*NoSpaceError].
+	// not fail for lack of space. 0 means no bound but that of the segment, and then Set fails with
+	// a [*NoSpaceError].
 	MaxBytes int64
 
-	// TTL is how long a key lives after it was set; 0 means for ever. Expiry is up to 64 ms late. It
-	// is measured by the machine's monotonic clock, which stands still while the machine sleeps, and
-	// does not outlast a boot.
+	// TTL is how long a key lives after it was set; 0 means for ever. Expiry is up to 64 ms late.
+	// It is measured by the machine's monotonic clock, which stands still while the machine sleeps,
+	// and does not outlast a boot.
 	TTL time.Duration
 }
 
 // NewDict finds the Dict of that name, or makes it, empty.
 //
-// Errors: those of [NewValue]; an [*UnsupportedTypeError] that says what of K or V cannot be shared;
-// [fs.ErrInvalid] for impossible options.
+// Errors: those of [NewValue]; an [*UnsupportedTypeError] that says what of K or V cannot be
+// shared; [fs.ErrInvalid] for impossible options.
 func NewDict[K comparable, V any](seg *Segment, name string, o DictOptions) (*Dict[K, V], error) {
 	d, err := dictOf[K, V]()
 	if err != nil {
@@ -78,7 +79,8 @@ func NewDict[K comparable, V any](seg *Segment, name string, o DictOptions) (*Di
 	if errors.Is(err, fs.ErrNotExist) {
 		err = find(d, seg, spec)
 		var m *MismatchError
-		if errors.As(err, &m) && m.SizeDiffers { // another process has made it meanwhile, with other options
+		// another process has made it meanwhile, with other options
+		if errors.As(err, &m) && m.SizeDiffers {
 			err = d.openSpec(seg, name)
 		}
 	}
@@ -175,8 +177,8 @@ func (d *Dict[K, V]) getFixed(key K) (value V, ok bool, err error) {
 	return *new(V), false, err
 }
 
-// AppendGet appends the value of the key to dst, and reports whether there is one. It allocates only
-// when dst is too short.
+// AppendGet appends the value of the key to dst, and reports whether there is one. It allocates
+// only when dst is too short.
 //
 // Errors: [ErrClosed], [ErrCorrupt]; dst is returned as it was.
 func AppendGet[K comparable, V ~string | ~[]byte](d *Dict[K, V], dst []byte, key K) ([]byte, bool, error) {
@@ -187,8 +189,8 @@ func AppendGet[K comparable, V ~string | ~[]byte](d *Dict[K, V], dst []byte, key
 	return b, ok, nil
 }
 
-// Set makes value the value of the key. It lives as long as [DictOptions.TTL] says. It waits for other
-// writers until ctx ends.
+// Set makes value the value of the key. It lives as long as [DictOptions.TTL] says. It waits for
+// other writers until ctx ends.
 //
 // Errors: a [*NoSpaceError], [fs.ErrInvalid] for a key or value that can never fit, [ErrClosed],
 // [ErrCorrupt], the context's error, what the codec says of a value that it cannot encode. The key
@@ -197,11 +199,11 @@ func (d *Dict[K, V]) Set(ctx context.Context, key K, value V) error {
 	return d.set(ctx, key, value, dict.DefaultLife)
 }
 
-// SetFor is Set of a value that lives for ttl, up to 64 ms longer, whatever [DictOptions.TTL] says; 0
-// means for ever.
+// SetFor is Set of a value that lives for ttl, up to 64 ms longer, whatever [DictOptions.TTL] says;
+// 0 means for ever.
 //
-// Errors: those of Set; [fs.ErrInvalid] when ttl is negative, or when keys and values have at most 8
-// bytes each and the Dict was made with neither TTL nor MaxBytes: those have no expiry.
+// Errors: those of Set; [fs.ErrInvalid] when ttl is negative, or when keys and values have at most
+// 8 bytes each and the Dict was made with neither TTL nor MaxBytes: those have no expiry.
 func (d *Dict[K, V]) SetFor(ctx context.Context, key K, value V, ttl time.Duration) error {
 	if ttl < 0 {
 		return d.failed(segment.Invalid("a life of %v: must not be negative", ttl))
@@ -222,7 +224,8 @@ func (d *Dict[K, V]) set(ctx context.Context, key K, value V, life uint64) error
 	return nil
 }
 
-// Delete removes the key, and reports whether it was there. It waits for other writers until ctx ends.
+// Delete removes the key, and reports whether it was there. It waits for other writers until ctx
+// ends.
 //
 // Errors: [ErrClosed], [ErrCorrupt], the context's error; the key is as it was then.
 func (d *Dict[K, V]) Delete(ctx context.Context, key K) (was bool, err error) {
@@ -249,9 +252,10 @@ func (d *Dict[K, V]) Clear(ctx context.Context) error {
 
 // DictStats are the counts of a Dict, of all processes since it was made.
 type DictStats struct {
-	Keys     int   // as Len
-	Bytes    int64 // of memory for keys, values and their bookkeeping
-	Live     int64 // of Bytes, those of keys and values that are there; the rest is free or waits to be used again
+	Keys  int   // as Len
+	Bytes int64 // of memory for keys, values and their bookkeeping
+	// of Bytes, those of keys and values that are there; the rest is free or waits to be used again
+	Live     int64
 	Evicted  int64 // keys that gave way because of MaxBytes
 	Expired  int64 // keys that were removed because their time was over
 	Moved    int64 // keys and values that were moved so that memory could be used again

@@ -7,7 +7,8 @@ import (
 	"github.com/shmkit/shmkit/internal/dict"
 )
 
-// Swap sets the value of the key as Set does, and returns the value that it replaces, if there was one.
+// Swap sets the value of the key as Set does, and returns the value that it replaces, if there was
+// one.
 //
 // Errors: those of Set, and of Get.
 func (d *Dict[K, V]) Swap(ctx context.Context, key K, value V) (old V, was bool, err error) {
@@ -76,9 +77,9 @@ func (d *Dict[K, V]) GetOrSet(ctx context.Context, key K, value V) (actual V, wa
 	return actual, was, err
 }
 
-// Update makes what f returns the value of the key; f gets the value that it has, and whether there is
-// one. F runs without a lock, and again when the value has changed meanwhile: it should do nothing
-// else. It may use the Dict. A key that is there keeps its time of expiry.
+// Update makes what f returns the value of the key; f gets the value that it has, and whether there
+// is one. F runs without a lock, and again when the value has changed meanwhile: it should do
+// nothing else. It may use the Dict. A key that is there keeps its time of expiry.
 //
 // Errors: that of f, those of Set and Get; the key is as it was then.
 func (d *Dict[K, V]) Update(ctx context.Context, key K, f func(old V, ok bool) (V, error)) (V, error) {
@@ -93,8 +94,8 @@ func (d *Dict[K, V]) Update(ctx context.Context, key K, f func(old V, ok bool) (
 	}
 }
 
-// CompareAndSwap sets the value of the key to next if it is there and equals old, and reports whether
-// it did. The key keeps its time of expiry.
+// CompareAndSwap sets the value of the key to next if it is there and equals old, and reports
+// whether it did. The key keeps its time of expiry.
 //
 // Errors: those of Set, and of Get.
 func CompareAndSwap[K, V comparable](ctx context.Context, d *Dict[K, V], key K, old, next V) (swapped bool, err error) {
@@ -138,8 +139,8 @@ func (d *Dict[K, V]) replace(ctx context.Context, key K, f func(V, bool) (V, boo
 	return value, true, done, nil
 }
 
-// Add adds delta to the number that is the value of the key, and returns the sum, which wraps around.
-// One that is not there is 0. A key that is there keeps its time of expiry.
+// Add adds delta to the number that is the value of the key, and returns the sum, which wraps
+// around. One that is not there is 0. A key that is there keeps its time of expiry.
 //
 // Errors: those of Set.
 func Add[K comparable, V ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32 | ~uint64](
@@ -156,10 +157,11 @@ func Add[K comparable, V ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~
 // fill, without a lock, and sets the value that it returns. The others wait for it, for the end of
 // ctx, or for the end of that process, after which the next one of them fills.
 //
-// A Set or a Delete of the key meanwhile wins: what fill returns then goes to its caller only, so that
-// no value comes back that was invalidated. An error of fill goes to its caller, and the next waiter
-// fills. A panic or [runtime.Goexit] in fill ends its turn likewise. Fill gets a context that marks
-// its turn: a Do of the same key under that context is an error, for it would wait for itself.
+// A Set or a Delete of the key meanwhile wins: what fill returns then goes to its caller only, so
+// that no value comes back that was invalidated. An error of fill goes to its caller, and the next
+// waiter fills. A panic or [runtime.Goexit] in fill ends its turn likewise. Fill gets a context
+// that marks its turn: a Do of the same key under that context is an error, for it would wait for
+// itself.
 //
 // Errors: that of fill, those of Set and Get; [fs.ErrInvalid] when fill asks for its own key.
 func (d *Dict[K, V]) Do(ctx context.Context, key K, fill func(context.Context) (V, error)) (value V, err error) {
@@ -187,4 +189,3 @@ func (d *Dict[K, V]) Do(ctx context.Context, key K, fill func(context.Context) (
 	}
 	return value, nil
 }
-

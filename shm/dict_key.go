@@ -2,8 +2,8 @@ package shm
 
 import "reflect"
 
-// Keys are compared by their bytes. So every byte of a key must be defined, and equal keys must have
-// equal bytes.
+// Keys are compared by their bytes. So every byte of a key must be defined, and equal keys must
+// have equal bytes.
 
 // keyFormOf says how keys of type K are bytes, or why they cannot be keys.
 func keyFormOf[K comparable]() (form[K], error) {

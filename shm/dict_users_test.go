@@ -56,8 +56,8 @@ func TestKilledWorkersKeepNobodyOut(t *testing.T) {
 	}
 }
 
-// A reader goes on while a writer is stopped in the stripe; a writer waits until its context ends, and
-// is told for whom.
+// A reader goes on while a writer is stopped in the stripe; a writer waits until its context ends,
+// and is told for whom.
 func TestStoppedDictWriter(t *testing.T) {
 	seg := newSegment(t, small)
 	d := need(shm.NewDict[string, string](seg, "d", shm.DictOptions{}))

@@ -1,8 +1,9 @@
 // Package shm puts typed values into memory that processes share.
 //
-// A [Segment] is one piece of shared memory, a file that every process maps. It
-// holds named objects: a [Value] is one T with a lock, an [Array] n of them; [RawValue] and [RawArray] have no
-// lock; [Int64] and its siblings are atomics; a [Counter] is a sum that all add to at full speed.
+// A [Segment] is one piece of shared memory, a file that every process maps. It holds named
+// objects: a [Value] is one T with a lock, an [Array] n of them; [RawValue] and [RawArray] have no
+// lock; [Int64] and its siblings are atomics; a [Counter] is a sum that all add to at full speed; a
+// [Dict] is a map.
 //
 //	seg, err := shm.OpenOrCreate("web", shm.Options{})
 //	…
@@ -11,29 +12,29 @@
 //	…
 //	hits.Add(1)
 //
-// Every kind of object has two constructors: NewX finds the object of that name or
-// makes it, OpenX requires that it exists. Opening an object with another type fails and says what differs. A
+// Every kind of object has two constructors: NewX finds the object of that name or makes it, OpenX
+// requires that it exists. Opening an object with another type fails and says what differs. A
 // handle can be sent to another process with MarshalBinary and UnmarshalBinary.
 //
 // # Types
 //
-// T is a number with a width in its name, a bool, a complex number, or an array or
-// struct of such. Anything that holds an address, or whose size depends on the machine (int, uint), is refused
-// with the path of the field. The type is written down in the segment as a PEP 3118 format
-// string, which Python's struct, ctypes and NumPy understand.
+// T is a number with a width in its name, a bool, a complex number, or an array or struct of such.
+// Anything that holds an address, or whose size depends on the machine (int, uint), is refused with
+// the path of the field. The type is written down in the segment as a PEP 3118 format string, which
+// Python's struct, ctypes and NumPy understand.
 //
 // # Sharing and ownership
 //
-// By default a segment is private to its user: its directory has mode 0700, its
-// file 0600. [Options] widen that. Memory is reserved before it is handed out: a full file system is an
-// error, not a crash. Nothing is removed by itself, except anonymous segments, which end with
-// their last process.
+// By default a segment is private to its user: its directory has mode 0700, its file 0600.
+// [Options] widen that. Memory is reserved before it is handed out: a full file system is an error,
+// not a crash. Nothing is removed by itself, except anonymous segments, which end with their last
+// process.
 //
 // # Crashes
 //
-// A process may be killed at any instruction. Half a segment, half an object, half a
-// Value and half a change of an Array are never seen by others; what a Counter counted stays
-// counted; locks of the dead are taken over; memory that the dead was just allocating is found again.
+// A process may be killed at any instruction. Half a segment, half an object, half a Value and half
+// a change of an Array are never seen by others; what a Counter counted stays counted; locks of the
+// dead are taken over; memory that the dead was just allocating is found again.
 //
 // # What the kernel may refuse
 //
@@ -43,17 +44,17 @@
 //	futex_waitv    waiters look at the lives of others, and at their contexts, every 16 ms
 //	robust lists   each attachment holds a lock on the file; deaths are looked for every 5 ms
 //
-// A process says so once for each, at the level of information: to the handler of [pool.LogTo], or to
-// standard error when SHMKIT_LOG in the environment is INFO or DEBUG. SHMKIT_FALLBACK, a list of
+// A process says so once for each, at the level of information: to the handler of [pool.LogTo], or
+// to standard error when SHMKIT_LOG in the environment is INFO or DEBUG. SHMKIT_FALLBACK, a list of
 // membarrier, waitv and robust with commas, has a process do without them, for tests.
 //
 // # Caveats
 //
-// Linux only; elsewhere every constructor returns [ErrUnsupported]. All processes
-// need the same word size. Do not put segments on network file systems. Whoever may write to
-// the file can write anything into it: then values are wrong or calls fail with [ErrCorrupt], or with
-// [ErrTakenForDead] when it was the process table, but nothing panics. Only truncating a file that is in
-// use crashes its users; anonymous segments cannot be truncated.
+// Linux only; elsewhere every constructor returns [ErrUnsupported]. All processes need the same
+// word size. Do not put segments on network file systems. Whoever may write to the file can write
+// anything into it: then values are wrong or calls fail with [ErrCorrupt], or with
+// [ErrTakenForDead] when it was the process table, but nothing panics. Only truncating a file that
+// is in use crashes its users; anonymous segments cannot be truncated.
 //
 // [pool.LogTo]: https://pkg.go.dev/github.com/shmkit/shmkit/pool#LogTo
 package shm

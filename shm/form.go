@@ -10,8 +10,8 @@ import (
 	"github.com/shmkit/shmkit/internal/elem"
 )
 
-// A form is how values of T are bytes in a Dict or a Var: those of a string or a []byte as they are,
-// those of fixed size as in memory, all others by the codec.
+// A form is how values of T are bytes in a Dict or a Var: those of a string or a []byte as they
+// are, those of fixed size as in memory, all others by the codec.
 type form[T any] struct {
 	kind   formKind
 	size   int         // in bytes, of formFixed; else 0
@@ -48,8 +48,8 @@ func formOf[T any]() (form[T], error) {
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// encode returns the bytes of v, which are valid as long as v and the buffer are. The buffer is only
-// for the codec, and nil for other forms; see [form.buffer].
+// encode returns the bytes of v, which are valid as long as v and the buffer are. The buffer is
+// only for the codec, and nil for other forms; see [form.buffer].
 //
 // Errors: what of v cannot be encoded.
 func (f *form[T]) encode(v *T, b *bytes.Buffer) ([]byte, error) {

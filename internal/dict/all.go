@@ -15,8 +15,8 @@ type Entry struct{ Key, Value []byte }
 // takes no lock unless writers are faster than it can look. Yield may use the Dict; what it gets is
 // its own until it returns.
 //
-// The walk goes by hashes: each step copies the entries of the bucket that covers the present hash in
-// the table of that moment. Doubling a table keeps the order of the hashes.
+// The walk goes by hashes: each step copies the entries of the bucket that covers the present hash
+// in the table of that moment. Doubling a table keeps the order of the hashes.
 //
 // Errors: [segment.ErrCorrupt], [lock.ErrClosed].
 func (m *Map) All(yield func(Entry) bool) error {
@@ -48,8 +48,8 @@ type walk struct {
 	memory  []byte // of the entries
 }
 
-// step collects the entries of the bucket that covers from, and moves from behind it. It reports true
-// at the end of the stripe.
+// step collects the entries of the bucket that covers from, and moves from behind it. It reports
+// true at the end of the stripe.
 func (w *walk) step() (last bool, err error) {
 	s := w.m.stripe(w.i)
 	for round := range getRounds {
@@ -97,8 +97,8 @@ func (w *walk) look(s *stripe) (next uint64, last, ok bool) {
 	return (home + 1) << (64 - t.log), home+1 == 1<<t.log, true
 }
 
-// bucket copies the entries of a bucket whose search begins at home. It reports whether further ones
-// may lie in later buckets, and false when what it read is not of one instant.
+// bucket copies those entries of a bucket that a search finds which begins at home. It reports
+// whether further ones may lie in later buckets, and false when what it read is not of one instant.
 func (w *walk) bucket(s *stripe, t table, i, home uint64) (more, ok bool) {
 	m := w.m
 	if m.words {

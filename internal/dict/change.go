@@ -15,8 +15,8 @@ const (
 )
 
 // Change runs f with the value of the key, under the lock of its stripe, and does what f decides. F
-// is code of this module that ends soon: it must not use the Dict. The old value is in shared memory
-// and valid until f returns. See [Map.Set] for life and for errors.
+// is code of this module that ends soon: it must not use the Dict. The old value is in shared
+// memory and valid until f returns. See [Map.Set] for life and for errors.
 func (m *Map) Change(ctx context.Context, key []byte, life uint64, f func(old []byte, ok bool) (value []byte, do Verdict)) (err error) {
 	if err := m.check(key, nil, life); err != nil {
 		return err
@@ -62,8 +62,8 @@ func (h hold) change(ctx context.Context, hash uint64, key []byte, life uint64, 
 	return false, nil
 }
 
-// Add adds delta to the value of the key, a little-endian number of n bytes, up to 8, and returns the
-// sum. A key that is not there counts as 0.
+// Add adds delta to the value of the key, a little-endian number of n bytes, up to 8, and returns
+// the sum. A key that is not there counts as 0.
 //
 // Errors: as those of [Map.Set].
 func (m *Map) Add(ctx context.Context, key []byte, delta uint64, n int) (sum uint64, err error) {

@@ -9,7 +9,7 @@ import (
 
 // A claim of a key says that a process runs its fill function: other callers of Do wait for the end
 // of the claim, or of the process. The claims of a stripe are a part of their own, which grows. A
-// claim whose key is set or deleted meanwhile is canceled: the result of the fill is not stored.
+// claim is canceled when the key is set or deleted: the result of the fill is not stored.
 
 const (
 	canceled   = 1 << 63 // in the owner of a claim

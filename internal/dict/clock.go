@@ -7,8 +7,8 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// Expiries count in ticks of the machine's monotonic clock, which all its processes share. They mean
-// nothing in another boot: each stripe says to which one its expiries belong.
+// Expiries count in ticks of the machine's monotonic clock, which all its processes share. They
+// mean nothing in another boot: each stripe says to which one its expiries belong.
 const (
 	tick      = 32 * time.Millisecond
 	maxExpiry = 1<<33 - 1 // a machine that is up for 8 years reaches it

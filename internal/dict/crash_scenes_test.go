@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// A scene is an operation that a victim dies in. It changes the key "target" from old to now, "-" is
-// none; the keys other0 to otherN stay.
+// A scene is an operation that a victim dies in. It changes the key "target" from old to now, "-"
+// is none; the keys other0 to otherN stay.
 type scene struct {
 	name     string
 	options  Options

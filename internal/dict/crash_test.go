@@ -69,7 +69,7 @@ func (c scene) stage(t *testing.T) *Map {
 	return m
 }
 
-// look checks what a reader sees, who has not locked anything.
+// look checks what a reader sees without a lock.
 func (c scene) look(t *testing.T, m *Map, completed bool) {
 	t.Helper()
 	if got := m.get("target"); got != c.now && (completed || got != c.old) {
@@ -124,7 +124,9 @@ func (c scene) goesOn(t *testing.T, m *Map) {
 }
 
 // skips leaves out most points of long scenes, unless SHMKIT_LONG is set.
-func skips(n, dense, step int) bool { return os.Getenv("SHMKIT_LONG") == "" && n > dense && n%step != 0 }
+func skips(n, dense, step int) bool {
+	return os.Getenv("SHMKIT_LONG") == "" && n > dense && n%step != 0
+}
 
 func TestCrashSweep(t *testing.T) {
 	for _, c := range scenes {

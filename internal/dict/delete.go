@@ -58,7 +58,8 @@ func (h hold) remove(at seat) error {
 	crashpoint.Here("dict.deleted")
 	h.count.Store(h.count.Load() - 1)
 	if t, ok := h.m.table(h.table.Load()); ok {
-		for i, n := h.m.index(hash, t.log), at.probes; n > 0; n-- { // afterwards: never less than what is true
+		// afterwards: never less than what is true
+		for i, n := h.m.index(hash, t.log), at.probes; n > 0; n-- {
 			b := view[bucket](h.m, t.base+i*bucketBytes)
 			b.passed.Store(b.passed.Load() - 1)
 			i = (i + 1) & (1<<t.log - 1)

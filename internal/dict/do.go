@@ -10,8 +10,8 @@ import (
 )
 
 // Do returns the value of the key, appended to dst. When it is not there, one of all callers in all
-// processes runs fill, without a lock, and stores what it returns; the others wait for that, for the
-// end of ctx, or for the end of that process, after which the next one fills. Where there is no
+// processes runs fill, without a lock, and stores what it returns; the others wait for that, for
+// the end of ctx, or for the end of that process, after which the next one fills. Where there is no
 // memory for a claim, each fills by itself.
 //
 // Errors: that of fill, which goes to its caller; [fs.ErrInvalid] when fill asks for its own key;
@@ -100,8 +100,8 @@ func (m *Map) fill(ctx context.Context, c claimed, dst []byte, hash uint64, key 
 	return append(dst, value...), m.settleClaim(background, c, hash, key, value)
 }
 
-// settleClaim ends a claim. It stores the value, if there is a key, unless the key was changed since.
-// It does not depend on the context of the caller, whose fill is done.
+// settleClaim ends a claim. It stores the value, if there is a key, unless the key was changed
+// since. It does not depend on the context of the caller: the fill is done.
 func (m *Map) settleClaim(ctx context.Context, c claimed, hash uint64, key, value []byte) error {
 	h, err := m.lock(ctx, c.i)
 	if err != nil {
@@ -159,8 +159,8 @@ func (l *localStripe) dropFiller(o proctab.Owner) {
 	}
 }
 
-// anyDead reports whether a process is dead for which a goroutine waits. One goroutine sleeps for all
-// that wait for claims of the stripe: it has to leave when the wait of another is over.
+// anyDead reports whether a process is dead for which a goroutine waits. One goroutine sleeps for
+// all that wait for claims of the stripe: it has to leave when the wait of another is over.
 func (l *localStripe) anyDead(table *proctab.Table) bool {
 	l.waits.Lock()
 	defer l.waits.Unlock()

@@ -94,8 +94,8 @@ var roleFiller = proctest.Register("filler", func(args []string) {
 	})
 })
 
-// The fillers of several keys of one stripe are killed, in the order in which their waiters came and
-// in the other: one waiter for each fills at once. Nothing but the death wakes it.
+// The fillers of several keys of one stripe are killed, in the order in which their waiters came
+// and in the other: one waiter for each fills at once. Nothing but the death wakes it.
 func TestFillerIsKilled(t *testing.T) {
 	for _, backwards := range []bool{false, true} {
 		s := newSegment(t, 4<<20)

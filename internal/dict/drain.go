@@ -12,7 +12,8 @@ import (
 // The oldest page of a stripe is drained: what is in use is moved to the current page, and the page
 // is used again. Without a bound that happens when a third of the pages' bytes is garbage, a little
 // with each change. With a bound it happens when that is reached, and only records that were read
-// since they were written, or moved last, are moved, up to half of each page; the others are evicted.
+// since they were written, or moved last, are moved, up to half of each page; the others are
+// evicted.
 
 // tidyBytes is how much a Delete drains, which makes garbage and needs no room.
 const tidyBytes = 1 << 10
@@ -80,8 +81,8 @@ func (h hold) reclaim(ctx context.Context, room func() (bool, error)) error {
 	return h.full(minPage)
 }
 
-// drain looks at records of the oldest page, which is not the current one, of about that many bytes.
-// With evict it moves none. At the end of the page it gives it back.
+// drain looks at records of the oldest page, which is not the current one, of about that many
+// bytes. With evict it moves none. At the end of the page it gives it back.
 func (h hold) drain(ctx context.Context, budget uint64, evict bool) (done uint64, err error) {
 	pg := h.first
 	p, size, used, err := h.page(pg)

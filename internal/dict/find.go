@@ -65,8 +65,8 @@ const (
 	miss
 )
 
-// A spot is where a value seems to be. It was there if the version of its bucket, and the table, are
-// the same after the value was read.
+// A spot is where a value seems to be. It was there if the version of its bucket, and the table,
+// are the same after the value was read.
 type spot struct {
 	state     int
 	off, size uint64 // of the value
@@ -92,7 +92,8 @@ func (m *Map) find(s *stripe, h uint64, key []byte) (sp spot) {
 		b := view[bucket](m, t.base+i*bucketBytes)
 		v := b.version.Load() // SYNC: version: read before the slots
 		for found := b.match(h << slotBits); found != 0; found &= found - 1 {
-			slot := b.slot[min(bits.TrailingZeros32(found), slots-1)].Load() // SYNC: slot: the record is complete
+			// SYNC: slot: the record is complete
+			slot := b.slot[min(bits.TrailingZeros32(found), slots-1)].Load()
 			if slot == 0 {
 				continue
 			}
@@ -129,7 +130,8 @@ func (m *Map) find(s *stripe, h uint64, key []byte) (sp spot) {
 	return spot{state: miss}
 }
 
-// match returns a bit for each slot with the tag. It has no branches, for there is nothing to predict.
+// match returns a bit for each slot with the tag. It has no branches, for there is nothing to
+// predict.
 func (b *bucket) match(tag uint64) uint32 {
 	return tagged(b.slot[0].Load(), tag, 0) | tagged(b.slot[1].Load(), tag, 1) | tagged(b.slot[2].Load(), tag, 2) |
 		tagged(b.slot[3].Load(), tag, 3) | tagged(b.slot[4].Load(), tag, 4) | tagged(b.slot[5].Load(), tag, 5) |

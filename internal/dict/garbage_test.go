@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Whatever another process writes over the Dict and its parts, no operation panics or hangs: it fails,
-// or gives a wrong value. Only the lock words stay, which package lock tests.
+// Whatever another process writes over the Dict and its parts, no operation panics or hangs: it
+// fails, or gives a wrong value. Only the lock words stay, which package lock tests.
 
 func scribble(m *Map, r *rand.Rand, n int) {
 	var places [][]byte
@@ -115,4 +115,3 @@ func TestDamagedHead(t *testing.T) {
 		}
 	}
 }
-

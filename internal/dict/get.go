@@ -36,8 +36,9 @@ func (m *Map) Get(dst, key []byte) (value []byte, ok bool, err error) {
 				return value, state == hit, err
 			}
 		}
-		// Writers are faster than this reader can look. It keeps them out for once; when it does not
-		// get the lock soon, one of them holds it and does nothing, so that the next look succeeds.
+		// Writers are faster than this reader can look. It keeps them out for once; when it does
+		// not get the lock soon, one of them holds it and does nothing, so that the next look
+		// succeeds.
 		if value, ok, err = m.getLocked(i, h, dst, key, round); !errors.Is(err, context.DeadlineExceeded) {
 			return value, ok, err
 		}

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// While the Dict grows a thousandfold, and records move, readers find each key that was there before,
-// and an iteration yields it exactly once.
+// While the Dict grows a thousandfold, and records move, readers find each key that was there
+// before, and an iteration yields it exactly once.
 func TestReadersWhileGrowing(t *testing.T) {
 	for layout, o := range killOptions {
 		t.Run(layout, func(t *testing.T) {

@@ -18,8 +18,9 @@ type localStripe struct {
 	mu   *lock.Mutex
 	bell *lock.EventCount
 
-	waits   sync.Mutex
-	fillers map[proctab.Owner]int // for whose claims goroutines wait, and how many; guarded by waits
+	waits sync.Mutex
+	// the processes that goroutines wait for, and how many of them do; guarded by waits
+	fillers map[proctab.Owner]int
 }
 
 // at returns this process's half of the i-th stripe, and makes it at the first use.

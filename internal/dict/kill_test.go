@@ -16,8 +16,8 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// Writers change keys of their own, and note in a ledger what they intend, and what was acknowledged:
-// for each key a number that counts its changes. Each fifth change deletes the key.
+// Writers change keys of their own, and note in a ledger what they intend, and what was
+// acknowledged: for each key a number that counts its changes. Each fifth change deletes the key.
 
 const (
 	killWriters = 3
@@ -86,8 +86,8 @@ func kills() int {
 	return 200
 }
 
-// Writers are killed at random. No value is torn, no acknowledged change is lost, none comes from the
-// future, nothing leaks, and nothing waits for the dead.
+// Writers are killed at random. No value is torn, no acknowledged change is lost, none comes from
+// the future, nothing leaks, and nothing waits for the dead.
 func TestRandomKills(t *testing.T) {
 	for layout, o := range killOptions {
 		t.Run(layout, func(t *testing.T) {

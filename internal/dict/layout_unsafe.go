@@ -183,7 +183,9 @@ const (
 	layoutWords   = 0
 	layoutRecords = 1
 
-	blockPad = 32 // bytes of a block's header: with them a page is a power of two, and payloads begin 32 bytes behind a line
+	// bytes of a block's header: with them a page is a power of two, and payloads begin 32 bytes
+	// behind a line
+	blockPad = 32
 )
 
 // The layout is ABI between processes: each line stops compiling if it moves.
@@ -212,8 +214,11 @@ func (m *Map) touchWord(i uint64) *atomic.Uint32 {
 	return (*atomic.Uint32)(unsafe.Pointer(&m.touch[i*4 : i*4+4][0]))
 }
 
+// An address is where a mapping begins.
+type address = unsafe.Pointer
+
 // baseOf is the address of the mapping.
-func baseOf(mem []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(mem)) }
+func baseOf(mem []byte) address { return unsafe.Pointer(unsafe.SliceData(mem)) }
 
 // view is the T at an offset, of which the caller knows with [Map.inHeap] that it can be read. All
 // offsets are multiples of 8.

@@ -31,7 +31,8 @@ func (h hold) naming(off, hash uint64) (seat, error) {
 	return h.search(hash, func(slot uint64) bool { return slot == word })
 }
 
-// search finds the slot with the tag of the hash that is the right one. Each names a record that can be read.
+// search finds the slot with the tag of the hash that is the right one. Each names a record that
+// can be read.
 func (h hold) search(hash uint64, right func(slot uint64) bool) (seat, error) {
 	word := h.table.Load()
 	if empty(word) {
@@ -95,7 +96,8 @@ func (m *Map) content(off uint64) (c content, err error) {
 	return c, nil
 }
 
-// value is the value of the key, in shared memory, under the lock. One that has expired is not there.
+// value is the value of the key, in shared memory, under the lock. One that has expired is not
+// there.
 func (h hold) value(hash uint64, key []byte) (value []byte, ok bool, err error) {
 	if h.m.words {
 		return h.wordValue(hash, key)

@@ -83,8 +83,8 @@ func (m *Map) get(k string) string {
 	return string(v)
 }
 
-// intact reports everything of the Dict that is not as it should be while nobody uses it: a derived
-// word that is wrong, a key that is not found, a leaked byte.
+// intact reports everything of the Dict that is not as it should be while no change is under way: a
+// derived word that is wrong, a key that is not found, a leaked byte.
 func (m *Map) intact() error {
 	known := 0
 	for i := range m.local {

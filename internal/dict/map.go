@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/zeebo/xxh3"
 
@@ -18,13 +17,13 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// A Map is one process's view of a Dict: keys and values are bytes. All handles of the process share
-// it. It may be used by any number of goroutines.
+// A Map is one process's view of a Dict: keys and values are bytes. All handles of the process
+// share it. It may be used by any number of goroutines.
 type Map struct {
 	o     *segment.Object
 	s     *segment.Segment
-	mem   []byte         // the whole mapping
-	base  unsafe.Pointer // of mem
+	mem   []byte  // the whole mapping
+	base  address // of mem
 	head  *head
 	touch []byte // the touch map; nil: there is none
 
@@ -187,8 +186,8 @@ func newMap(o *segment.Object) *Map {
 // stripe is the i-th stripe.
 func (m *Map) stripe(i uint64) *stripe { return view[stripe](m, m.stripes+i*stripeBytes) }
 
-// hash is the hash of a key. The bits above shift choose the stripe, those below them the bucket, and
-// the lowest are the tag of a slot.
+// hash is the hash of a key. The bits above shift choose the stripe, those below them the bucket,
+// and the lowest are the tag of a slot.
 func (m *Map) hash(key []byte) uint64 { return xxh3.HashSeed(key, m.seed) }
 
 // stripeOf is the number of the stripe that a hash belongs to.

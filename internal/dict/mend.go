@@ -28,8 +28,8 @@ func (h hold) mend() error {
 	return nil
 }
 
-// mendBuckets counts the keys, and changes all versions: the dead process may have given up a record
-// and not come to that.
+// mendBuckets counts the keys, and changes all versions: the dead process may have given up a
+// record and not come to that.
 func (h hold) mendBuckets() error {
 	word, count := h.table.Load(), uint64(0)
 	if !empty(word) {
@@ -170,7 +170,8 @@ func (h hold) inUse(pg uint64) bool {
 	return err == nil && at.slot != nil
 }
 
-// enterBoot removes what has an expiry of another boot of the machine, which means nothing in this one.
+// enterBoot removes what has an expiry of another boot of the machine, which means nothing in this
+// one.
 func (h hold) enterBoot() error {
 	if h.boot.Load() != 0 && !h.m.words {
 		if err := h.removeExpiring(); err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/shmkit/shmkit/internal/mapping"
 )
 
-// The records of a stripe lie in a list of pages, the oldest first. Writers append to the newest, the
-// current one; the cleaner empties the oldest, see drain. A record of more than largeBytes has a page
-// of its own, which is put before the current one and goes with it.
+// The records of a stripe lie in a list of pages, the oldest first. Writers append to the newest,
+// the current one; the cleaner empties the oldest, see drain. A record of more than largeBytes has
+// a page of its own, which is put before the current one and goes with it.
 //
 // One more page is kept in reserve, the spare: the cleaner needs one to begin when memory is full.
 
@@ -36,8 +36,8 @@ func (h hold) page(off uint64) (p *page, size, used uint64, err error) {
 	return p, size, used, nil
 }
 
-// room returns the offset at which a record of that size can be written. Nothing leads there yet. It
-// may move and evict records.
+// room returns the offset at which a record of that size can be written. Nothing leads there yet.
+// It may move and evict records.
 func (h hold) room(ctx context.Context, size uint64) (off uint64, err error) {
 	if err := h.tidy(ctx, 4*size); err != nil {
 		return 0, err
@@ -85,7 +85,8 @@ func (h hold) append(off, size uint64) error {
 	return nil
 }
 
-// pageFor is the size of a new page for a record of that size: the more the stripe holds, the larger.
+// pageFor is the size of a new page for a record of that size: the more the stripe holds, the
+// larger.
 func (h hold) pageFor(size uint64) uint64 {
 	most := uint64(maxPage)
 	if h.m.maxBytes > 0 {
@@ -187,8 +188,8 @@ func lacksRoom(err error) bool {
 
 // addPage makes a new page the current one.
 //
-// What a death leaves behind: a block of a dead process; a part in no list, which adding names; or a
-// list whose end is not noted.
+// What a death leaves behind: a block of a dead process; a part in no list, which adding names; or
+// a list and no note of its end.
 func (h hold) addPage(ctx context.Context, size uint64, ask bool) error {
 	pg, err := h.newPage(ctx, size, ask)
 	if err != nil {
@@ -312,95 +313,4 @@ func (h hold) takeSpare() error {
 	h.spare = 0
 	crashpoint.Here("dict.page.taken")
 	return h.appendPage(pg)
-}
-
-// ownPage returns where a large record goes: into a page of its own.
-func (h hold) ownPage(ctx context.Context, size uint64) (uint64, error) {
-	if h.current == 0 {
-		if err := h.addPage(ctx, h.pageFor(0), true); err != nil {
-			return 0, err
-		}
-	}
-	pg, need := uint64(0), size+pageBytes
-	room := func() (ok bool, err error) {
-		if h.over(need) {
-			return false, nil
-		}
-		pg, err = h.newPage(ctx, need, false)
-		return tried(err)
-	}
-	ok, err := room()
-	if err == nil && !ok {
-		err = h.reclaim(ctx, room)
-	}
-	if lacksRoom(err) && h.m.maxBytes == 0 {
-		pg, err = h.newPage(ctx, need, true)
-	}
-	if err == nil {
-		err = h.insertPage(pg)
-	}
-	return pg + pageBytes, err
-}
-
-// discard gives up a record that nothing names any more. A page of its own goes with it.
-func (h hold) discard(off, size uint64) error {
-	if pg := off - pageBytes; size > largeBytes && (pg != h.first || h.cursor == 0) {
-		return h.unlinkPage(pg)
-	}
-	return nil
-}
-
-// unlinkPage takes a page out of the list, which is not the current one, and gives it back. Nothing
-// in it is named.
-//
-// What a death leaves behind: dropping names the page; it is in the list, the spare, or neither.
-func (h hold) unlinkPage(pg uint64) error {
-	link, before := &h.first, uint64(0)
-	for *link != pg {
-		before = *link
-		p, _, _, err := h.page(before)
-		if err != nil || before == h.current {
-			return h.m.corrupt()
-		}
-		link = &p.next
-	}
-	p, size, _, err := h.page(pg)
-	if err != nil || pg == h.current {
-		return h.m.corrupt()
-	}
-	h.dropping = pg
-	crashpoint.Here("dict.page.dropping")
-	if before == 0 {
-		h.cursor = 0
-	}
-	*link = p.next // with this it is out of the list
-	crashpoint.Here("dict.page.unlinked")
-	if h.before == pg {
-		h.before = before
-	}
-	h.bytes -= size + blockPad
-	if h.spare == 0 && size <= maxPage && h.live > 0 {
-		p.used = pageBytes
-		h.spare = pg
-		crashpoint.Here("dict.page.spared")
-		h.dropping = 0
-		return nil
-	}
-	return h.giveBack()
-}
-
-// giveBack frees the block that dropping names, which nothing uses any more. When that fails the
-// block is this process's until it ends, and the change that led here has succeeded all the same.
-func (h hold) giveBack() error {
-	off := h.dropping
-	if off == 0 {
-		return nil
-	}
-	if err := h.m.o.Disown(off, uint32(h.i)); err != nil {
-		return err
-	}
-	h.dropping = 0
-	crashpoint.Here("dict.dropped")
-	h.m.s.Free(off)
-	return nil
 }

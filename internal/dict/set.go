@@ -110,8 +110,8 @@ func (h hold) set(ctx context.Context, hash uint64, key, value []byte, life uint
 	return h.name(at, hash, off, size)
 }
 
-// name makes a record that is complete the one of its key, in place of the one at the seat, if there
-// is one.
+// name makes a record that is complete the one of its key, in place of the one at the seat, if
+// there is one.
 //
 // What a death leaves behind: before the slot is stored, a record that nothing names. After it, a
 // version that may be behind, a count and a sum that are, and perhaps a page of one record that is
@@ -146,8 +146,8 @@ func (h hold) name(at seat, hash, off, size uint64) error {
 
 // advance changes the version of a bucket.
 //
-// SYNC: version: it changes after a slot or a place was given up, and before the next change can use
-// that memory. Without it a reader takes what it copied from there for the value.
+// SYNC: version: it changes after a slot or a place was given up, and before the next change can
+// use that memory. Without it a reader takes what it copied from there for the value.
 func (b *bucket) advance() {
 	storeRelease32(&b.version, b.version.Load()+1)
 	cpu.StoreFence()
@@ -190,7 +190,8 @@ func (h hold) inPlace(at seat, old content, value []byte, expiry uint64) bool {
 	switch {
 	case n == 8 && old.pair == 0 && old.length == 8 && expiry == old.expiry:
 		word := view[wordCell](h.m, old.value)
-		storeRelease(&word.Uint64, binary.NativeEndian.Uint64(value)) // with this the key has the new value
+		// with this the key has the new value
+		storeRelease(&word.Uint64, binary.NativeEndian.Uint64(value))
 		crashpoint.Here("dict.word")
 		return true
 	case old.pair != 0 && n <= old.pair:

@@ -16,9 +16,9 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// A reader is stopped between finding a value and copying it, while the key is replaced and deleted,
-// the record's memory used again, and the buckets moved. It must return a value that the key had, and
-// never a mixture; no writer waits for it.
+// A reader is stopped between finding a value and copying it, while the key is replaced and
+// deleted, the record's memory used again, and the buckets moved. It must return a value that the
+// key had, and never a mixture; no writer waits for it.
 
 const (
 	stallKeys  = 40
@@ -96,8 +96,8 @@ func TestStoppedReaders(t *testing.T) {
 	wantIntact(t, m)
 }
 
-// Writers go on, and so do readers, while a process is stopped in the middle of a change of the same
-// stripe: readers at once, writers when their context ends.
+// Writers go on, and so do readers, while a process is stopped in the middle of a change of the
+// same stripe: readers at once, writers when their context ends.
 func TestStoppedWriter(t *testing.T) {
 	c := sceneOf("replacement in place")
 	m := c.stage(t)

@@ -33,8 +33,8 @@ func (h hold) insert(hash, word uint64) error {
 	return h.m.corrupt()
 }
 
-// widen gives the stripe more buckets when one more key fills more than three quarters of the slots.
-// Where there is no memory for that, it goes on as long as there are slots.
+// widen gives the stripe more buckets when one more key fills more than three quarters of the
+// slots. Where there is no memory for that, it goes on as long as there are slots.
 func (h hold) widen(ctx context.Context) error {
 	word := h.table.Load()
 	places := uint64(0)
@@ -68,9 +68,9 @@ func (h hold) growBounded(ctx context.Context) error {
 	return h.grow(ctx)
 }
 
-// grow doubles the buckets of the stripe, or makes the first ones. Readers of the old ones find that
-// the table is another, and look again. Other writers of the stripe wait meanwhile: the words of its
-// keys are copied, and records are looked at for their hash, but do not move.
+// grow doubles the buckets of the stripe, or makes the first ones. Readers of the old ones find
+// that the table is another, and look again. Other writers of the stripe wait meanwhile: the words
+// of its keys are copied, and records are looked at for their hash, but do not move.
 //
 // What a death leaves behind: a block of a dead process; or adding and dropping name two tables, of
 // which the table word names one.
@@ -132,7 +132,8 @@ func (h hold) publish(word uint64, t table) error {
 	}
 	// SYNC: table: the buckets are complete before the word leads to them. A reader of the old ones
 	// sees another word before their memory is used again.
-	storeRelease(&h.table, (word>>tableGenShift+1)<<tableGenShift|t.base|uint64(t.log)) // with this the new buckets count
+	// with this the new buckets count
+	storeRelease(&h.table, (word>>tableGenShift+1)<<tableGenShift|t.base|uint64(t.log))
 	crashpoint.Here("dict.table.grown")
 	h.adding = 0
 	crashpoint.Here("dict.table.added")
@@ -179,8 +180,8 @@ func (h hold) place(t table, hash, word uint64) bool {
 	return false
 }
 
-// Clear removes all keys, stripe by stripe: not at one instant. It waits for writers until ctx ends;
-// some stripes may be empty then.
+// Clear removes all keys, stripe by stripe: not at one instant. It waits for writers until ctx
+// ends; some stripes may be empty then.
 //
 // Errors: [segment.ErrCorrupt], [lock.ErrClosed], the context's error.
 func (m *Map) Clear(ctx context.Context) error {
@@ -210,7 +211,8 @@ func (h hold) clear() error {
 	if !empty(word) {
 		h.dropping = word&tableOffsetMask - blockPad
 		crashpoint.Here("dict.clear.dropping")
-		storeRelease(&h.table, (word>>tableGenShift+1)<<tableGenShift) // with this the stripe is empty
+		// with this the stripe is empty
+		storeRelease(&h.table, (word>>tableGenShift+1)<<tableGenShift)
 		crashpoint.Here("dict.cleared")
 	}
 	h.count.Store(0)

@@ -10,8 +10,8 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// Keys and values of fixed sizes of up to 8 bytes lie in the buckets: there are no records, no pages
-// and no garbage. A bit of used makes a key exist, the store of a value replaces it.
+// Keys and values of fixed sizes of up to 8 bytes lie in the buckets: there are no records, no
+// pages and no garbage. A bit of used makes a key exist, the store of a value replaces it.
 
 const (
 	usedMask  = 1<<slots - 1
@@ -186,7 +186,8 @@ func (h hold) setWord(ctx context.Context, hash uint64, key, value []byte) error
 
 // removeWord is Delete, under the lock.
 //
-// What a death leaves behind: a version and a count that are behind; counts of passed that are too high.
+// What a death leaves behind: a version and a count that are behind; counts of passed that are too
+// high.
 func (h hold) removeWord(hash uint64, key []byte) (was bool, err error) {
 	at, err := h.locateWord(hash, key)
 	if err != nil || at.b == nil {

@@ -2,8 +2,8 @@ package lock
 
 import "fmt"
 
-// A Target says what a wait is for: one object of the segment, and one way of waiting for it. 0 is a wait
-// that is not reported.
+// A Target says what a wait is for: one object of the segment, and one way of waiting for it. 0 is
+// a wait that is not reported.
 //
 //	bits  0..31  the low bits of the object's serial number
 //	bits 32..55  the number of its entry in the directory
@@ -21,7 +21,8 @@ const (
 	MaxStripes = 1 << (serialBits - stripeAt)
 )
 
-// NewTarget is the wait in a role for the object with that serial number at entry index of the directory.
+// NewTarget is the wait in a role for the object with that serial number at entry index of the
+// directory.
 func NewTarget(role Role, index uint32, serial uint64) Target {
 	return Target(role)<<(serialBits+indexBits) | Target(index&(1<<indexBits-1))<<serialBits | Target(uint32(serial))
 }

@@ -22,8 +22,9 @@ func (o *Object) StripeTarget(role lock.Role, stripe uint64) lock.Target {
 	return lock.NewStripeTarget(role, o.index, o.serial, uint32(stripe))
 }
 
-// Awaited is a view, for reading only, of the object that a wait is for. This process need not have it open: what
-// it reads there may be another object's by then, or garbage. It reports false when there is no such object.
+// Awaited is a view, for reading only, of the object that a wait is for. This process need not have
+// it open: what it reads there may be another object's by then, or garbage. It reports false when
+// there is no such object.
 func (s *Segment) Awaited(sub lock.Target) (o *Object, ok bool) {
 	i := sub.Index()
 	if i >= s.usedEntries() {
@@ -64,7 +65,8 @@ const (
 	dictLocksApart = 256
 )
 
-// lockFor is where in the payload the lock lies that such a wait is for; false when that is none for a lock.
+// lockFor is where in the payload the lock lies that such a wait is for; false when that is none
+// for a lock.
 func (o *Object) lockFor(target lock.Target) (at int, ok bool) {
 	role := target.Role()
 	switch o.Kind {
