@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inherited returns the descriptors of this process that it was started with: what Go opens is closed on exec.
+// inherited returns the descriptors of this process that it was started with: what Go opens is
+// closed on exec.
 func inherited() (fds []string) {
 	entries, _ := os.ReadDir("/proc/self/fd")
 	for _, e := range entries {

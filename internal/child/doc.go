@@ -28,12 +28,13 @@ var ErrUnsupported = errors.New("starting worker processes is not supported on t
 
 // A Spec says how a child is started. The zero value is a child like this process.
 type Spec struct {
-	Args   []string   // its arguments, the name of the program first; nil: those of this process
-	Env    []string   // more environment, as key=value; the last of a key counts
-	Dir    string     // working directory; "": that of this process
-	Own    []*os.File // become its descriptors 3, 4, …: what the toolkit itself needs
-	Files  []*os.File // become the descriptors after those; the caller keeps both, and may close them after Start
-	Limits Limits     // which the child applies to itself, see [ApplyLimits]
+	Args []string   // its arguments, the name of the program first; nil: those of this process
+	Env  []string   // more environment, as key=value; the last of a key counts
+	Dir  string     // working directory; "": that of this process
+	Own  []*os.File // become its descriptors 3, 4, …: what the toolkit itself needs
+	// become the descriptors after those; the caller keeps both, and may close them after Start
+	Files  []*os.File
+	Limits Limits // which the child applies to itself, see [ApplyLimits]
 
 	Stdin  io.Reader // nil: nothing to read
 	Stdout io.Writer // nil: that of this process
@@ -69,9 +70,10 @@ func (e Exit) String() string {
 }
 
 // Usage is what a process uses of the machine, with the programs that it has started: those that
-// run, and those that it has waited for. Of programs whose parents have ended before them it counts
-// none.
+// run, and those that it has waited for. A program that has outlived its parent does not count.
 type Usage struct {
-	User, System time.Duration // time on a processor, of all threads; in steps of 10 ms while it runs
-	Resident     int64         // bytes of memory that they have at this moment, shared ones included
+	// time on a processor, of all threads; in steps of 10 ms while it runs
+	User, System time.Duration
+	// bytes of memory that they have at this moment, shared ones included
+	Resident int64
 }

@@ -24,7 +24,8 @@ func IsOpen(fd int) bool {
 // CloseOnExec keeps a descriptor that this process has inherited from its own children.
 func CloseOnExec(fd int) { unix.CloseOnExec(fd) }
 
-// Inherited is the file of a descriptor that this process was started with. Its own children will not have it.
+// Inherited is the file of a descriptor that this process was started with. Its own children will
+// not have it.
 //
 // Errors: there is no such descriptor.
 func Inherited(fd int, name string) (*os.File, error) {

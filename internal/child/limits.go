@@ -13,9 +13,11 @@ const limitsEnv = "SHMKIT_LIMITS"
 
 // Limits are bounds that a process sets itself, with all its threads. The zero value is none.
 type Limits struct {
-	CPUs   []int `json:",omitempty"` // the processors it may run on, counted from 0; none: as its parent
-	Nice   int   `json:",omitempty"` // its niceness, -20 to 19; 0: as its parent
-	Procs  int   `json:",omitempty"` // its GOMAXPROCS; 0: as many as there are processors, or as the environment says
+	// the processors it may run on, counted from 0; none: as its parent
+	CPUs []int `json:",omitempty"`
+	Nice int   `json:",omitempty"` // its niceness, -20 to 19; 0: as its parent
+	// its GOMAXPROCS; 0: as many as there are processors, or as the environment says
+	Procs  int   `json:",omitempty"`
 	Memory int64 `json:",omitempty"` // bytes of private memory, see LimitMemory; 0: no limit
 }
 
@@ -34,7 +36,8 @@ func (l Limits) environment() ([]string, error) {
 // ApplyLimits sets the limits that this process was started with, if any. It is called before
 // the process does anything else.
 func ApplyLimits() error {
-	value, ok := environ.Take(limitsEnv) // they are of this process; its children inherit what they inherit
+	// they are of this process; its children inherit what they inherit
+	value, ok := environ.Take(limitsEnv)
 	if !ok {
 		return nil
 	}

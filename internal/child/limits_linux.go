@@ -69,7 +69,8 @@ func SetAffinity(cpus []int) error {
 	if err != nil {
 		return fmt.Errorf("confine to processors %v: %w", cpus, err)
 	}
-	var got unix.CPUSet // the kernel leaves out those that it does not have, unless that is all of them
+	// the kernel leaves out those that it does not have, unless that is all of them
+	var got unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &got); err != nil || got != set {
 		return fmt.Errorf("confine to processors %v: not all of them are there for this process", cpus)
 	}
@@ -82,12 +83,11 @@ func SetAffinity(cpus []int) error {
 // LimitMemory bounds the private memory of this process in bytes: what Go has taken from the
 // system, with about 40 MiB for its own tables, and what other code has. When there is no more, the
 // Go runtime ends the process with exit code 2. The garbage collector is told to stay below, unless
-// GOMEMLIMIT tells it something else. A lower hard limit of the system stays.
-//
-// The limit is RLIMIT_DATA, which counts private memory that can be written. RLIMIT_AS would count
-// address space: Go reserves far more of that than it uses, and mapped segments of shared memory,
-// which are nobody's own, would count, too. In a program with cgo each thread counts with its whole
-// stack, 8 MiB as a rule.
+// GOMEMLIMIT tells it something else. A lower hard limit of the system stays. The limit is
+// RLIMIT_DATA, which counts private memory that can be written. RLIMIT_AS would count address
+// space, of which Go reserves far more than it uses, and also mapped segments of shared memory,
+// which belong to no single process. In a program with cgo each thread counts with its whole stack,
+// usually 8 MiB.
 func LimitMemory(bytes int64) error {
 	proc, err := procfs.Self()
 	if err != nil {
@@ -113,7 +113,8 @@ func LimitMemory(bytes int64) error {
 		return fmt.Errorf("limit memory to %d bytes: %w", bytes, err)
 	}
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(room - max(room/8, min(stackRoom, room/2))) // it does not count everything
+		// it does not count everything
+		debug.SetMemoryLimit(room - max(room/8, min(stackRoom, room/2)))
 	}
 	return nil
 }

@@ -18,7 +18,8 @@ var limited = proctest.Register("limited", func(args []string) {
 	for range 4 { // so that there are more threads than at the start
 		go func() { runtime.LockOSThread(); proctest.Forever() }()
 	}
-	proctest.Stagger(20 * time.Millisecond) // for the threads to start; without them the test shows less
+	// for the threads to start; without them the test shows less
+	proctest.Stagger(20 * time.Millisecond)
 	if err := ApplyLimits(); err != nil {
 		proctest.Say("%v", err)
 		return

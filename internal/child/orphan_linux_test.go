@@ -63,7 +63,8 @@ func TestOrphaned(t *testing.T) {
 		if got := talk.line(); got != "ready" {
 			t.Fatal(got)
 		}
-		r.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) //clock: at least so long it says nothing
+		//clock: at least so long it says nothing
+		r.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 		if n, err := r.Read(make([]byte, 1)); !os.IsTimeout(err) {
 			t.Errorf("%s: it says something while its parent lives: %d, %v", how, n, err)
 		}

@@ -88,7 +88,8 @@ func zombieStatus(pid int) (status syscall.WaitStatus, known bool) {
 		return 0, false
 	}
 	text := string(b)
-	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:]) // from the state on, which is the third
+	// from the state on, which is the third
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 	const exitCode = 52 - 3
 	if len(fields) <= exitCode || fields[0] != "Z" {
 		return 0, false

@@ -176,7 +176,8 @@ func TestSpec(t *testing.T) {
 
 var works = proctest.Register("works", func([]string) {
 	ballast := bytes.Repeat([]byte{1}, 32<<20)
-	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); { //clock: work of so long
+	//clock: work of so long
+	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
 		ballast[len(ballast)/2]++
 	}
 	proctest.Say("worked")

@@ -33,7 +33,8 @@ var loading = sync.OnceValue(func() []string {
 	line := strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
 	n := len(line) - len(startArgs) // the index of the program, if a loader has taken itself away
 	if n <= 0 || !slices.Equal(line[n+1:], startArgs[1:]) {
-		return nil // the program is a library of another one, which it starts again with its arguments
+		// the program is a library of another one, which it starts again with its arguments
+		return nil
 	}
 	if line = line[:n+1]; !filepath.IsAbs(line[n]) {
 		line[n] = program // the working directory may have changed

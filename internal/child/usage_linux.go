@@ -14,8 +14,8 @@ import (
 // tick is the unit in which /proc tells of time on a processor.
 const tick = 10 * time.Millisecond
 
-// UsageOf says what the process of that id uses now, and the programs that it has started: the time of those that it has waited for, and
-// time and memory of those that run.
+// UsageOf says what the process of that id uses now, and the programs that it has started: the time
+// of those that it has waited for, and time and memory of those that run.
 //
 // Errors: there is no such process, or /proc does not show it.
 func UsageOf(pid int) (Usage, error) {
@@ -27,7 +27,8 @@ func UsageOf(pid int) (Usage, error) {
 	return u, nil
 }
 
-// OwnUsage says what this process uses now, other than the programs that it has started and that run.
+// OwnUsage says what this process uses now, other than the programs that it has started and that
+// run.
 //
 // Errors: /proc does not show it.
 func OwnUsage() (Usage, error) { return usageOfOne(os.Getpid()) }
@@ -52,8 +53,8 @@ func usageOfOne(pid int) (Usage, error) {
 	}, nil
 }
 
-// addChildren adds the usage of all descendants of a process that run, most of them at most. Where the kernel does not list
-// children, it adds nothing.
+// addChildren adds the usage of all descendants of a process that run, most of them at most. Where
+// the kernel does not list children, it adds nothing.
 func addChildren(u *Usage, pid, most int) int {
 	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, list := range lists { // each thread has its own
@@ -93,7 +94,8 @@ func usageOf(state *os.ProcessState) Usage {
 	return Usage{User: state.UserTime(), System: state.SystemTime()}
 }
 
-// PrivateMemory is how many bytes of memory this process has for itself at this moment: without files and shared memory.
+// PrivateMemory is how many bytes of memory this process has for itself at this moment: without
+// files and shared memory.
 func PrivateMemory() (int64, error) {
 	p, err := procfs.NewProc(os.Getpid())
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 // Done is closed when the process has ended, and what it wrote was passed on.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Wait waits for the end of the process and of what it wrote. Children that it leaves behind in its group are killed.
+// Wait waits for the end of the process and of what it wrote. Children that it leaves behind in its
+// group are killed.
 func (p *Process) Wait() Exit {
 	<-p.done
 	return p.exit

@@ -7,8 +7,8 @@ import (
 	"math"
 )
 
-// The head of an item is its major type in three bits, and a number: in the five others, or in the 1,
-// 2, 4 or 8 bytes that follow.
+// The head of an item is its major type in three bits, and a number: in the five others, or in the
+// 1, 2, 4 or 8 bytes that follow.
 const (
 	majorUint  = 0
 	majorInt   = 1 // -1 minus the number

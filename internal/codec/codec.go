@@ -1,6 +1,6 @@
 // Package codec turns Go values into bytes and back, for another process of the same program or of
-// another one: as CBOR (RFC 8949), which other languages read. A value comes back equal, or an error
-// says at the sender why it cannot.
+// another one: as CBOR (RFC 8949), which other languages read. A value comes back equal, or an
+// error says at the sender why it cannot.
 //
 // A type has a plan, which [Check] makes: it refuses by its path what would arrive changed. What a
 // type alone cannot tell, such as a cycle or what an interface holds, is an error of [Append].
@@ -26,8 +26,9 @@ import (
 	"reflect"
 )
 
-// Check says why values of T can never travel, as far as the type alone tells. The types that T contains
-// can be in an any from then on: a program calls it for the same types in each of its processes.
+// Check says why values of T can never travel, as far as the type alone tells. The types that T
+// contains can be in an any from then on: a program calls it for the same types in each of its
+// processes.
 //
 // Errors: a [*TypeError].
 func Check[T any]() error {
@@ -61,8 +62,8 @@ func Encode[T any](v T) ([]byte, error) {
 	return appendValue(nil, reflect.ValueOf(&v).Elem())
 }
 
-// Decode sets what v points to from the bytes, which it does not keep. It reads each of them once, so
-// that they may change meanwhile.
+// Decode sets what v points to from the bytes, which it does not keep. It reads each of them once,
+// so that they may change meanwhile.
 //
 // Errors: what does not fit; then *v may be half set.
 func Decode[T any](b []byte, v *T) error {

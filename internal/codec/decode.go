@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// spareBytes is how much memory values may take beyond spareRatio times their own bytes, in all: so
-	// that a message of few bytes, that says that it has many elements, does not cost much.
+	// spareBytes is how much memory values may take beyond spareRatio times their own bytes, in
+	// all: so that a message of few bytes, that says that it has many elements, does not cost much.
 	spareBytes = 8 << 20
 	spareRatio = 24 // what this package writes is at most so many times smaller: a nil slice
 
@@ -22,7 +22,7 @@ type decoder struct {
 	spare int
 }
 
-// value sets v, of whose type p is the plan. v is zero.
+// value sets v, which is zero. p is the plan of its type.
 func (d *decoder) value(p *plan, v reflect.Value) error {
 	h, err := d.head()
 	if err != nil {
@@ -188,7 +188,8 @@ func (d *decoder) entries(p *plan, v reflect.Value, h head) error {
 	return nil
 }
 
-// fields sets a struct. Fields that it does not have are skipped, and those that are missing stay zero.
+// fields sets a struct. Fields that it does not have are skipped, and those that are missing stay
+// zero.
 func (d *decoder) fields(p *plan, v reflect.Value, h head) error {
 	if h.major != majorMap {
 		return d.misfit(h, p.typ)

@@ -26,7 +26,7 @@ type reference struct {
 	len int
 }
 
-// value writes v, of whose type p is the plan.
+// value writes v. p is the plan of its type.
 func (e *encoder) value(p *plan, v reflect.Value) error {
 	switch p.form {
 	case formBool:

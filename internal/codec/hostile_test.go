@@ -70,8 +70,8 @@ func targets() []any {
 	}
 }
 
-// Any bytes give a value or an error, in time and memory that their length bounds. A value that was read
-// is written and read again as the same.
+// Any bytes give a value or an error, in time and memory that their length bounds. A value that was
+// read is written and read again as the same.
 func FuzzDecode(f *testing.F) {
 	for _, sample := range samples(f) {
 		if b, err := appendValue(nil, reflect.ValueOf(&sample).Elem()); err == nil {

@@ -62,7 +62,8 @@ type TypeError struct {
 	Reason string       // follows the path, or the type, in a sentence
 }
 
-// Error gives "args.Done: chan int works inside one process only: …", or "args.n is not exported …".
+// Error gives "args.Done: chan int works inside one process only: …", or "args.n is not exported
+// …".
 func (e *TypeError) Error() string { return e.Path + e.Reason }
 
 // plans maps a reflect.Type to its *planned. Refusals are kept, too.
@@ -162,7 +163,8 @@ func (w *walk) fill(p *plan, path string) (err error) {
 
 func (p *plan) isByte() bool { return p.form == formUint && p.typ.Kind() == reflect.Uint8 }
 
-// hasPointer says that values of t are equal by a pointer in them. Those that write themselves know better.
+// hasPointer says that values of t are equal by a pointer in them. Those that write themselves know
+// better.
 func hasPointer(t reflect.Type) bool {
 	switch {
 	case t.Kind() == reflect.Pointer:
@@ -210,8 +212,8 @@ func (w *walk) structFields(p *plan, path string) error {
 	return hiddenField(p.typ, p.typ, nil, path)
 }
 
-// wireName is how a field is called on the wire: by its tag for cbor or json, or by its name. Options
-// in the tag mean nothing: a field always travels.
+// wireName is how a field is called on the wire: by its tag for cbor or json, or by its name.
+// Options in the tag mean nothing: a field always travels.
 func wireName(f reflect.StructField) (name, refused string) {
 	if !f.IsExported() && !(f.Anonymous && f.Type.Kind() == reflect.Struct) {
 		return "", notExported
@@ -231,8 +233,8 @@ func wireName(f reflect.StructField) (name, refused string) {
 	return f.Name, ""
 }
 
-// hiddenField refuses a field of an embedded struct that a field further out, or one beside it, hides.
-// The embedded struct t lies at index in root.
+// hiddenField refuses a field of an embedded struct that a field further out, or one beside it,
+// hides. The embedded struct t lies at index in root.
 func hiddenField(root, t reflect.Type, index []int, path string) error {
 	const deepest = 16 // of pointers that embed each other
 	for i := range t.NumField() {

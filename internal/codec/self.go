@@ -17,7 +17,8 @@ const (
 	selfText
 )
 
-// selfForms are the pairs, the best first. A text may lose what the others keep: of a big.Float, say.
+// selfForms are the pairs, the best first. A text may lose what the others keep: of a big.Float,
+// say.
 var selfForms = []struct {
 	form        selfForm
 	write, read reflect.Type // interfaces of one method each
@@ -27,8 +28,8 @@ var selfForms = []struct {
 	{selfText, reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler]()},
 }
 
-// selfFormOf finds the methods of t. Those that t has only because it embeds another type do not count:
-// they know nothing of its other fields.
+// selfFormOf finds the methods of t. Those that t has only because it embeds another type do not
+// count: they know nothing of its other fields.
 func selfFormOf(t reflect.Type) selfForm {
 	if t.Kind() == reflect.Interface || t.Kind() == reflect.Pointer {
 		return selfNone
@@ -45,8 +46,8 @@ func selfFormOf(t reflect.Type) selfForm {
 // WritesItself says that values of t travel as what methods of t make of them.
 func WritesItself(t reflect.Type) bool { return selfFormOf(t) != selfNone }
 
-// isPromoted says that t has the method of an interface from a type that it embeds: then the compiler
-// has made it.
+// isPromoted says that t has the method of an interface from a type that it embeds: then the
+// compiler has made it.
 func isPromoted(t, of reflect.Type) bool {
 	if t.Kind() != reflect.Struct || !embeds(t) {
 		return false

@@ -21,7 +21,7 @@ func appendTime(b []byte, t time.Time) []byte {
 	return appendText(appendText(b, zone), t.Location().String())
 }
 
-// time reads a time whose head is h: as it is written here, or as RFC 8949 has it.
+// time reads a time with the head h, in the form that this package writes, or in that of RFC 8949.
 func (d *decoder) time(h head) (t time.Time, err error) {
 	for h.major == majorTag {
 		if h, err = d.head(); err != nil {

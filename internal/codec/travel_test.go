@@ -18,8 +18,8 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// same says that two values are equal: by their Equal or Cmp where they have one, bit by bit where they
-// are floats, else as reflect.DeepEqual has it.
+// same says that two values are equal: by their Equal or Cmp where they have one, bit by bit where
+// they are floats, else as reflect.DeepEqual has it.
 func same(a, b reflect.Value) bool {
 	if !a.IsValid() || !b.IsValid() || a.Type() != b.Type() {
 		return a.IsValid() == b.IsValid()
@@ -48,7 +48,8 @@ func same(a, b reflect.Value) bool {
 		ok := a.Len() == b.Len() && a.IsNil() == b.IsNil()
 		for it := a.MapRange(); ok && it.Next(); {
 			other := b.MapIndex(it.Key())
-			ok = !it.Key().Equal(it.Key()) || other.IsValid() && same(it.Value(), other) // NaN is no key to look for
+			// NaN is no key to look for
+			ok = !it.Key().Equal(it.Key()) || other.IsValid() && same(it.Value(), other)
 		}
 		return ok
 	case reflect.Struct:
@@ -205,7 +206,8 @@ func TestEveryKindComesBackEqual(t *testing.T) {
 			got, err := travel(t, v)
 			switch {
 			case err != nil && (strings.Contains(where, "any") && strings.Contains(err.Error(), "in an interface") ||
-				where == "key" && (strings.Contains(err.Error(), "other than UTC") || strings.Contains(err.Error(), "another one"))): // and is refused
+				// and is refused
+				where == "key" && (strings.Contains(err.Error(), "other than UTC") || strings.Contains(err.Error(), "another one"))):
 			case err != nil:
 				t.Errorf("%s: %v", name, err)
 			case !same(v, got):
@@ -215,8 +217,8 @@ func TestEveryKindComesBackEqual(t *testing.T) {
 	}
 }
 
-// An any holds what the receiver is sure to know: the types of some Check, not what this process alone
-// has come upon.
+// An any holds what the receiver is sure to know: the types of some Check, not what this process
+// alone has come upon.
 func TestAnyHoldsWhatIsKnown(t *testing.T) {
 	type unchecked struct{ A int }
 	type checked struct{ A *int }
@@ -373,8 +375,8 @@ func TestKeysThatWouldBeOthers(t *testing.T) {
 	}
 }
 
-// A value that contains itself is an error of the sender, whatever the cycle goes through, and so is
-// one that is nested without end. A long list is none.
+// A value that contains itself is an error of the sender, whatever the cycle goes through, and so
+// is one that is nested without end. A long list is none.
 func TestCycles(t *testing.T) {
 	list := &recursive{Name: "a"}
 	list.Next = &recursive{Name: "b", Next: list}

@@ -18,10 +18,12 @@ func TestCallsAreCounted(t *testing.T) {
 		want Calls
 	}{
 		{"Wait of a word that differs", func() { Wait(Word{Addr: word, Val: 1}, -1) }, Calls{Waits: 1}},
-		{"Wait that times out", func() { Wait(Word{Addr: word}, time.Microsecond) }, Calls{Waits: 1}}, //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		{"Wait that times out", func() { Wait(Word{Addr: word}, time.Microsecond) }, Calls{Waits: 1}},
 		{"Wake", func() { Wake(word, 1) }, Calls{Wakes: 1}},
 		{"Wake of none", func() { Wake(word, 0) }, Calls{}},
-		{"Vector.Wait", func() { v.Wait(time.Hour) }, Calls{Waits: 1}}, // refused where there is no futex_waitv
+		// refused where there is no futex_waitv
+		{"Vector.Wait", func() { v.Wait(time.Hour) }, Calls{Waits: 1}},
 	} {
 		before := Counted()
 		c.call()

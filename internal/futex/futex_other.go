@@ -37,7 +37,7 @@ func Wait(_ Word, timeout time.Duration) Result {
 	return Woken
 }
 
-// Wake wakes nobody here.
+// Wake wakes no sleeper here.
 func Wake(*uint32, int) int { return 0 }
 
 // A Vector is a reusable list of words.

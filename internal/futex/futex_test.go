@@ -23,7 +23,7 @@ var (
 	roleSleepsOnes = proctest.Register("sleeps on many", sleepsOnMany)
 )
 
-// sleeps waits on word 0 for as long as it is 0 and nobody wakes it.
+// sleeps waits on word 0 until it is not 0, or a wake-up comes.
 func sleeps(args []string) {
 	p := openPage(args[0])
 	Wait(Word{Addr: &p[0], Val: 0}, -1)
@@ -65,7 +65,8 @@ func TestWaitReturnsAtOnceWhenTheWordDiffers(t *testing.T) {
 
 func TestTimeOutIsNeverEarly(t *testing.T) {
 	word := new(uint32)
-	for _, timeout := range []time.Duration{0, time.Microsecond, 20 * time.Millisecond} { //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	for _, timeout := range []time.Duration{0, time.Microsecond, 20 * time.Millisecond} {
 		start := time.Now()
 		if got, took := Wait(Word{Addr: word}, timeout), time.Since(start); got != TimedOut || took < timeout {
 			t.Errorf("Wait for %v took %v: %v", timeout, took, got)
@@ -193,12 +194,14 @@ func TestVectorTellsWhichWordWasWoken(t *testing.T) {
 	}
 }
 
-// Several words woken before the sleeper runs: one index comes back. The package wait has to live with that.
+// Several words woken before the sleeper runs: one index comes back. The package wait has to live
+// with that.
 func TestVectorReportsOneOfSeveralWakeUps(t *testing.T) {
 	if !HasWaitAny() {
 		t.Skip("the kernel has no futex_waitv")
 	}
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the sleeper's goroutine does not run between the two
+	// the sleeper's goroutine does not run between the two
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	p, _ := newPage(t)
 	both := 0
 	for range 200 {
@@ -239,7 +242,7 @@ func TestVectorIsReusableAndBounded(t *testing.T) {
 	v.Add(Word{Addr: word})
 }
 
-// A word whose memory is gone must not make a loop around the wait a busy one.
+// A word in memory that is no longer mapped must not turn a loop around the wait into a busy loop.
 func TestUnmappedWordSlowsDown(t *testing.T) {
 	p, path := newPage(t)
 	q := openPage(path)

@@ -69,8 +69,9 @@ func after(timeout time.Duration) (unix.Timespec, error) {
 
 // A Vector is a reusable list of words for [Vector.Wait]. The zero value is empty.
 type Vector struct {
-	v    [MaxWords]waitv
-	kept [MaxWords]*uint32 // the same addresses, for the garbage collector, which does not see those in v
+	v [MaxWords]waitv
+	// the same addresses, for the garbage collector, which does not see those in v
+	kept [MaxWords]*uint32
 	n    int
 }
 
@@ -133,8 +134,9 @@ func (v *Vector) Wait(timeout time.Duration) int {
 	}
 }
 
-// slowDown lets a moment pass after an error that no wait should meet, such as that of a word
-// whose memory is gone. The caller looks and waits again; it shall not do so as fast as it can.
+// slowDown lets a moment pass after an error that no wait should meet, such as that of a word in
+// memory that is no longer mapped. The caller looks and waits again, and must not do so in a busy
+// loop.
 func slowDown(errno syscall.Errno) {
 	switch errno {
 	case 0, unix.EAGAIN, unix.ETIMEDOUT:

@@ -45,8 +45,9 @@ func Registered() bool { return registered.Load() }
 // pause is longer than stores linger in a processor: some microseconds at most.
 const pause = 500 * time.Microsecond
 
-// MembarrierOrPause is [Membarrier] that lets time pass where the kernel refuses: what other processors have stored before it
-// is visible after it all the same, and what they load later sees what the caller has stored before. Threads of the dying run on.
+// MembarrierOrPause is [Membarrier] that lets time pass where the kernel refuses: what other
+// processors have stored before it is visible after it all the same, and what they load later sees
+// what the caller has stored before. Threads of the dying run on.
 func MembarrierOrPause() {
 	if !Membarrier() {
 		time.Sleep(pause) // see pause

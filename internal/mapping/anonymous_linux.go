@@ -14,10 +14,9 @@ const maxNameBytes = 249
 
 // Anonymous makes a file of size bytes that has no name. It ends with its last descriptor and
 // mapping. The name is for people, and cut when it is long.
-//
-// The file is one of memory whose size is sealed, so that no process can change it. Where the
-// system refuses such files, it is a file without a name in the directory of the named segments, or
-// in that of temporary files. Where it refuses only the seals, they are missing.
+// The file is a memory file with a sealed size, which no process can change. Where the system
+// refuses memory files, it is a file without a name in the directory of the named segments, or in
+// that of temporary files. Where the system refuses only the seals, they are missing.
 func Anonymous(name string, size int64) (*os.File, error) {
 	if strings.ContainsRune(name, 0) {
 		return nil, &fs.PathError{Op: "create", Path: name, Err: unix.EINVAL}
@@ -49,8 +48,9 @@ func Anonymous(name string, size int64) (*os.File, error) {
 func memoryFile(name string) (*os.File, error) {
 	var err error
 	for _, flags := range []int{
-		unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING | unix.MFD_NOEXEC_SEAL, // some systems demand the last
-		unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING,                        // Linux before 6.3
+		// some systems demand the last
+		unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING | unix.MFD_NOEXEC_SEAL,
+		unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING, // Linux before 6.3
 		unix.MFD_CLOEXEC,
 	} {
 		var fd int

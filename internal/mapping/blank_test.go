@@ -78,7 +78,8 @@ func TestBlank(t *testing.T) {
 	}
 }
 
-// The memory of a file that has no name ends with its last descriptor and the last page mapped of it.
+// The memory of a file that has no name ends with its last descriptor and the last page mapped of
+// it.
 func TestBlankLetsGoOfTheFile(t *testing.T) {
 	f, err := Anonymous("let go", 8<<20)
 	if err != nil {

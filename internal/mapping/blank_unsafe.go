@@ -67,7 +67,8 @@ func (m *Memory) blank(from, n int, fill func(fresh []byte, at int)) error {
 const fewBytes = 1 << 20
 
 // freshMemory maps n zero bytes. They are shared memory, so that they do not count as data of the
-// process, and many are of a file where that is possible, so that only what is touched counts at all.
+// process, and many are of a file where that is possible, so that only what is touched counts at
+// all.
 func freshMemory(n int) (mmap.MMap, error) {
 	if n <= fewBytes {
 		return mmap.MapRegion(nil, n, mmap.RDWR, mmap.ANON, 0)

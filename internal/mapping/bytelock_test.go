@@ -18,7 +18,8 @@ const roleLocks = "locks" // a constant: the role starts itself
 
 var _ = proctest.Register(roleLocks, locks)
 
-// locks does what it hears with byte 5 of the file args[0], or of descriptor 3, and says what came of it.
+// locks does what it hears with byte 5 of the file args[0], or of descriptor 3, and says what came
+// of it.
 func locks(args []string) {
 	f := os.NewFile(3, "inherited")
 	if args[0] != "" {
@@ -203,7 +204,8 @@ func TestInheritedDescriptorSharesTheLock(t *testing.T) {
 	lockedByOthers(t, watch, false, "after the child's end")
 }
 
-// Descriptors are closed while they are in use: no call may reach a file that has got the number meanwhile.
+// Descriptors are closed while they are in use: no call may reach a file that has got the number
+// meanwhile.
 func TestCloseDuringUse(t *testing.T) {
 	rounds := 300
 	if testing.Short() {

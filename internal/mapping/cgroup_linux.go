@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Memory of a file in memory counts for the control group of the process that makes it real. When the
-// group has no more, the kernel ends one of its processes: no call fails. So Reserve looks before.
+// Memory of a file in memory counts for the control group of the process that makes it real. When
+// the group has no more, the kernel ends one of its processes: no call fails. So Reserve looks
+// before.
 
 // Where the kernel tells of control groups. Tests change them.
 var (
@@ -54,8 +55,8 @@ func cut3(line string) (id, controllers, path string) {
 	return id, controllers, path
 }
 
-// lacksIn looks at a group and at those above it, whose limits count, too. In a container the path may
-// be another one than is seen there: what does not exist has no limit.
+// lacksIn looks at a group and at those above it, which have limits, too. In a container the path
+// may differ from the one that is seen there. A group that does not exist has no limit.
 func lacksIn(f *os.File, n int64, root, path, limitFile, usageFile, reclaimable string) error {
 	for dir := filepath.Join(root, path); strings.HasPrefix(dir, root); dir = filepath.Dir(dir) {
 		limit, ok := number(filepath.Join(dir, limitFile))

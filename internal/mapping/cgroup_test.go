@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// A control group of either version, of this process or above it, that has no room is an error which names it and says
-// how much is free. What it could give back at once counts as free. Nothing is taken.
+// A control group of either version, of this process or above it, that has no room is an error
+// which names it and says how much is free. What it could give back at once counts as free. Nothing
+// is taken.
 func TestReserveLooksAtTheControlGroup(t *testing.T) {
 	defer func(file, root string) { groupFile, groupRoot = file, root }(groupFile, groupRoot)
 	for name, c := range map[string]struct {

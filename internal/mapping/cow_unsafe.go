@@ -32,7 +32,8 @@ type geometryOfXFS struct {
 // The layout is the kernel's.
 var _ = [1]struct{}{}[unsafe.Sizeof(geometryOfXFS{})-256]
 
-// writeInPlace has the new, empty file f written in place, if the file system has an attribute for that.
+// writeInPlace has the new, empty file f written in place, if the file system has an attribute for
+// that.
 func writeInPlace(f *os.File) {
 	if fileSystem(f) != unix.BTRFS_SUPER_MAGIC {
 		return
@@ -47,9 +48,9 @@ func writeInPlace(f *os.File) {
 	})
 }
 
-// CheckInPlace says why a full file system could crash those who write to f, although its bytes are
-// reserved. On XFS that is so when files can share blocks, as a copy that cp makes does with the
-// original, and f has a name by which it can be copied.
+// CheckInPlace returns an error if a full file system could crash a process that writes to f,
+// although its bytes are reserved. On XFS that is so when files can share blocks, as a copy that cp
+// makes does with the original, and f has a name by which it can be copied.
 //
 // Errors: [ErrCopyOnWrite], with the name of the file system.
 func CheckInPlace(f *os.File, named bool) error {

@@ -18,10 +18,10 @@ import (
 // DirEnv names the environment variable that replaces the default directory.
 const DirEnv = "SHMKIT_DIR"
 
-// UserDir is the directory for segments that are given by a plain name: the one
-// that [DirEnv] names, or shmkit-UID in /dev/shm. It is made when it is missing,
-// and refused unless it is a directory that belongs to this user and lets nobody
-// else in: others could replace the files in it.
+// UserDir is the directory for segments that are given by a plain name: the one that [DirEnv]
+// names, or shmkit-UID in /dev/shm. UserDir makes it when it is missing. It refuses a directory
+// that belongs to another user or that other users may enter, because they could replace the files
+// in it.
 func UserDir() (string, error) {
 	dir := environ.Get(DirEnv)
 	if dir == "" {

@@ -2,7 +2,8 @@
 // live in: files with a name, files built unnamed and linked into place complete,
 // and sealed anonymous ones.
 //
-// Every mapping is made by mmap-go; one may be moved, cut or ended here. Offsets and lengths are in bytes.
+// Every mapping is made by mmap-go; one may be moved, cut or ended here. Offsets and lengths are in
+// bytes.
 package mapping
 
 import (

@@ -76,7 +76,7 @@ func TestOpenTakesRegularFilesOnly(t *testing.T) {
 	}
 }
 
-// Nobody is at the other end: an ordinary open would wait for ever.
+// No process has the other end open, so an ordinary open would wait for ever.
 func TestOpenOfALonelyPipeReturns(t *testing.T) {
 	path := filepath.Join(proctest.Dir(t), "fifo")
 	if err := unix.Mkfifo(path, 0o600); err != nil {

@@ -13,8 +13,8 @@ type Memory struct {
 	name string // of the file, for errors
 }
 
-// Map maps the first size bytes of f for reading and writing, shared with
-// everybody else who maps the file.
+// Map maps the first size bytes of f for reading and writing, shared with all processes that map
+// the file.
 func Map(f *os.File, size int) (*Memory, error) {
 	m, err := mmap.MapRegion(f, size, mmap.RDWR, 0, 0)
 	if err != nil {

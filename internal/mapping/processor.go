@@ -13,7 +13,8 @@ var processors = []string{"amd64", "arm64"}
 // Processor is the kind of this machine's processor. Only tests change it.
 var Processor = runtime.GOARCH
 
-// CheckProcessor returns [ErrUnsupported] on a machine whose processor segments were not made for.
+// CheckProcessor returns [ErrUnsupported] on a machine with a processor that segments are not made
+// for.
 func CheckProcessor() error {
 	if !slices.Contains(processors, Processor) {
 		return fmt.Errorf("the processor is %s: %w", Processor, ErrUnsupported)

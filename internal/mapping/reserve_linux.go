@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Reserve makes the bytes [off, off+n) of f, which nobody uses yet, real, so that touching them cannot
-// fail later.
+// Reserve reserves space for the bytes [off, off+n) of f, so that touching them cannot fail later.
+// No process may use these bytes yet.
 //
 // Errors: a [*NoSpaceError] when the file system is full, or the control group of this process.
 func Reserve(f *os.File, off, n int64) error {
@@ -47,8 +47,8 @@ func reserveError(f *os.File, n int64, err error) error {
 	return &fs.PathError{Op: "reserve space in", Path: f.Name(), Err: err}
 }
 
-// allocate makes bytes real. A signal makes tmpfs undo the whole call, so that a
-// process which gets one every few milliseconds, as under a profiler, would never finish a large one: an interrupted
+// allocate makes bytes real. A signal makes tmpfs undo the whole call, so that a process which gets
+// one every few milliseconds, as under a profiler, would never finish a large one: an interrupted
 // call is repeated in pieces.
 func allocate(f *os.File, off, n int64) error {
 	const least = 1 << 20
@@ -67,8 +67,8 @@ func allocate(f *os.File, off, n int64) error {
 	return nil
 }
 
-// fillHoles reserves space where the file system cannot: it writes back what it
-// reads, a byte per block. Callers reserve only what nobody uses yet.
+// fillHoles reserves space where the file system cannot: it reads a byte of each block and writes
+// it back. No process may use the bytes yet.
 func fillHoles(f *os.File, off, n int64) error {
 	var b [1]byte
 	const block = 4096
@@ -83,9 +83,9 @@ func fillHoles(f *os.File, off, n int64) error {
 	return nil
 }
 
-// Holes returns how many of the n bytes at off lie in holes of the file, and stops to count when there
-// are more than enough. Space that was reserved and never written may count. It is 0 where the system
-// cannot tell.
+// Holes returns how many of the n bytes at off lie in holes of the file, and stops to count when
+// there are more than enough. Space that was reserved and never written may count. It is 0 where
+// the system cannot tell.
 func Holes(f *os.File, off, n, enough int64) (holes int64) {
 	_ = control(f, func(fd int) error {
 		for end := off + n; off < end && holes <= enough; {

@@ -175,7 +175,8 @@ func plain(args []string) {
 
 func TestReserveWhereTheFileSystemCannot(t *testing.T) { inMounts(t, rolePlain) }
 
-// Signals come faster than the kernel can reserve the whole. Some kernels give everything back at each.
+// Signals come faster than the kernel can reserve the whole. Some kernels give everything back at
+// each.
 func TestReserveUnderSignals(t *testing.T) {
 	size := int64(128 << 20)
 	if testing.Short() {
@@ -212,7 +213,8 @@ func TestReserveUnderSignals(t *testing.T) {
 			t.Logf("%d MiB: %v, under %d signals %v", size>>20, whole, signals, time.Since(start))
 			return
 		case <-time.After(whole / 20):
-			if err := unix.Tgkill(os.Getpid(), tid, unix.SIGURG); err != nil { // which the runtime takes for its own
+			// which the runtime takes for its own
+			if err := unix.Tgkill(os.Getpid(), tid, unix.SIGURG); err != nil {
 				t.Error(err)
 			}
 		}

@@ -32,7 +32,8 @@ func CreateUnnamed(path string, size int64) (*Unnamed, error) {
 
 func createUnnamed(path string) (*Unnamed, error) {
 	f, err := openUnnamed(filepath.Dir(path), path)
-	if err != nil { // whatever the reason: what is wrong with the directory shows in the other way, too
+	// whatever the reason: what is wrong with the directory shows in the other way, too
+	if err != nil {
 		return temporary(path)
 	}
 	return &Unnamed{File: f}, nil

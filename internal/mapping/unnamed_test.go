@@ -19,7 +19,8 @@ var (
 	roleShows   = proctest.Register("shows access", showsAccess)
 )
 
-// refused is what takes the place of O_TMPFILE on a file system that does not know it: a directory cannot be opened so.
+// refused is what takes the place of O_TMPFILE on a file system that does not know it: a directory
+// cannot be opened so.
 const refused = 0
 
 // otherGroup is a group that only root can give a file to.
@@ -190,7 +191,8 @@ func TestOneOfSeveralCreatorsWins(t *testing.T) {
 	}
 }
 
-// A creator that is killed before it has linked its file leaves nothing, or a name that nobody opens.
+// A creator that is killed before it has linked its file leaves no file, or one with a name that no
+// process opens.
 func TestKilledCreatorLeavesNoSegment(t *testing.T) {
 	for _, way := range []string{"unnamed", "temporary name"} {
 		dir := proctest.Dir(t)

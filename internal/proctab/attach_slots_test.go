@@ -55,7 +55,8 @@ func TestFullTableSweepsTheDead(t *testing.T) {
 	}
 }
 
-// Processes come and go, detaching or killed, some dying while others attach. Together they are more than the table has slots.
+// Processes come and go, detaching or killed, some dying while others attach. Together they are
+// more than the table has slots.
 func TestManyProcessesComeAndGo(t *testing.T) {
 	processes, slots := 60, 50
 	if long {

@@ -16,8 +16,9 @@ import (
 
 var roleActs = proctest.Register("acts", acts)
 
-// acts says its keeper's thread, and when it hears something does args[1] at the table args[0]. At point args[3] of that it
-// is killed, or stands still, or says so and hangs, or nothing of these, as args[2] says. Then it ends, or waits for its end.
+// acts says its keeper's thread, and when it hears something does args[1] at the table args[0]. At
+// point args[3] of that it is killed, or stands still, or says so and hangs, or nothing of these,
+// as args[2] says. Then it ends, or waits for its end.
 func acts(args []string) {
 	n, err := strconv.Atoi(args[3])
 	if err != nil {
@@ -102,7 +103,7 @@ func points(t *testing.T, m mode, operation string) (n int) {
 	return n
 }
 
-// checkAbandoned checks that nobody has the table, and that every slot of it can be had.
+// checkAbandoned checks that no process has the table, and that every slot of it can be claimed.
 func checkAbandoned(t *testing.T, f *file, path, when string) {
 	t.Helper()
 	if left := slices.Collect(f.Owners); len(left) > 0 {
@@ -120,8 +121,8 @@ func checkAbandoned(t *testing.T, f *file, path, when string) {
 	}
 }
 
-// A process is killed at every point of a claim and of a release. What it leaves is dead or free, never alive,
-// and every slot can be claimed.
+// A process is killed at every point of a claim and of a release. What it leaves is dead or free,
+// never alive, and every slot can be claimed.
 func TestKilledAtEveryPoint(t *testing.T) {
 	for _, m := range []mode{robust, byLock} {
 		for _, operation := range operations {
@@ -143,7 +144,8 @@ func TestKilledAtEveryPoint(t *testing.T) {
 	}
 }
 
-// A process stands still at every point of a claim and of a release. Others attach and detach meanwhile.
+// A process stands still at every point of a claim and of a release. Others attach and detach
+// meanwhile.
 func TestStoppedAtEveryPoint(t *testing.T) {
 	for _, m := range []mode{robust, byLock} {
 		for _, operation := range operations {
@@ -172,8 +174,9 @@ func TestStoppedAtEveryPoint(t *testing.T) {
 	}
 }
 
-// The same beside a process whose keeper's thread has the same number, in a PID namespace of its own. The kernel
-// knows the owner of a word by that number: the death of the one must not mark the word of the other.
+// The same beside a process in another PID namespace, with a keeper's thread of the same number.
+// The kernel knows the owner of a word by that number: the death of the one must not mark the word
+// of the other.
 func TestKilledBesideAnEqualThread(t *testing.T) {
 	for _, operation := range []string{"attach", "detach"} {
 		all := points(t, robust, operation)
@@ -228,7 +231,8 @@ func beginIsolated(t *testing.T, path, operation, how string, n int) (child *pro
 	return child, tid
 }
 
-// startTwin starts a process that is about to attach and whose keeper's thread has this number, or returns nil.
+// startTwin starts a process that is about to attach, with a keeper's thread of this number, or
+// returns nil.
 func startTwin(t *testing.T, path string, tid int) *proctest.Child {
 	t.Helper()
 	for range 50 {

@@ -16,7 +16,8 @@ var (
 	roleBulk = proctest.Register("bulk", bulk)
 )
 
-// many attaches to each of the tables args, leaves those whose numbers it hears, and waits to be killed.
+// many attaches to each of the tables args, leaves those that it is told to leave, and waits to be
+// killed.
 func many(args []string) {
 	var members []*Member
 	for _, path := range args {

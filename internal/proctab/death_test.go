@@ -41,7 +41,8 @@ func dies(t *testing.T, f *file, path string, m mode, way string, w *proctest.Ch
 	if f.Dead(o) || f.Gone(o.Slot()) || !slices.Contains(slices.Collect(f.Owners), o) {
 		t.Fatalf("owner %#x is not alive: %v", o, slices.Collect(f.Owners))
 	}
-	proctest.Stagger(2 * time.Millisecond) // the waiter reaches the kernel; if it does not, the test shows less
+	// the waiter reaches the kernel; if it does not, the test shows less
+	proctest.Stagger(2 * time.Millisecond)
 	child.Send(way)
 	took := time.Duration(saw(t, w) - f.stamp.Load())
 	if !f.Dead(o) || way != "exec member" && !f.Gone(o.Slot()) || slices.Contains(slices.Collect(f.Owners), o) {

@@ -17,7 +17,8 @@ const killsEnv = "SHMKIT_TEST_KILLS"
 
 var roleCounts = proctest.Register("counts", counts)
 
-// counts attaches and then stores a growing number into the stamp from as many threads as there are processors, as fast as it can.
+// counts attaches and then stores a growing number into the stamp from as many threads as there are
+// processors, as fast as it can.
 func counts(args []string) {
 	f := open(args[0])
 	m := f.mustAttach()

@@ -25,8 +25,8 @@ func (i Info) String() string {
 	return fmt.Sprintf("%s (pid %d)", i.Program, i.PID)
 }
 
-// Info returns what is known about the owner, dead or alive. It reports false
-// when nothing is: another process has its slot by now, or it has died too early to say who it was.
+// Info returns the description of the owner, dead or alive. It reports false when there is none:
+// another process has the slot by now, or the owner died before it had written its description.
 func (t *Table) Info(o Owner) (Info, bool) {
 	n := o.Slot()
 	if n >= len(t.slots) {
@@ -40,7 +40,7 @@ func (t *Table) Info(o Owner) (Info, bool) {
 	return i, true
 }
 
-// writeInfo writes down, for people, who the owner with this epoch is.
+// writeInfo writes a description of the owner with this epoch, for people.
 //
 // Preconditions: the slot is this process's.
 func (s *slot) writeInfo(epoch uint32) {
@@ -54,7 +54,8 @@ func (s *slot) writeInfo(epoch uint32) {
 	s.named.Store(epoch)
 }
 
-// introduction returns what the slot says, and of whom: 0 when it is just being written.
+// introduction returns the description in the slot, and the epoch of the owner that it describes.
+// The epoch is 0 while the description is being written.
 func (s *slot) introduction() (i Info, epoch uint32) {
 	epoch = s.named.Load()
 	var name [programWords]uint64

@@ -46,7 +46,7 @@ func TestInfoNamesTheLivingAndTheDead(t *testing.T) {
 	}
 }
 
-// Who died before it could say who it was is not taken for the one before.
+// A process that died before it had described itself is not taken for the one before it.
 func TestInfoOfOneThatHasNotSaid(t *testing.T) {
 	f, path := openTable(t, 1)
 	child := proctest.Start(t, roleMember, path)

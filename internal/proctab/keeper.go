@@ -12,15 +12,16 @@ import (
 	"github.com/shmkit/shmkit/internal/notice"
 )
 
-// A keeper is the goroutine whose thread carries the robust list of the process.
-// There is one per process, from the first attachment on, and it never ends: its
-// end would look like the death of the process.
+// A keeper is the goroutine that is locked to the thread with the robust list of the process. There
+// is one for each process, from the first attachment on, and it never ends: its end would look like
+// the death of the process.
 type keeper struct {
 	tid    uint32       // immutable
 	robust bool         // immutable: the kernel took the list
 	places atomic.Int32 // of the list that are taken or spoken for
-	work   chan func()  // what the keeper's thread shall do
-	locks  sync.Map     // *os.File: the byte locks that the process lives by, lest the garbage collector closes one
+	work   chan func()  // functions that the keeper's thread must call
+	// *os.File: the byte locks that the process lives by, lest the garbage collector closes one
+	locks sync.Map
 
 	// For the keeper's thread only.
 	head    *robustHead
@@ -37,7 +38,7 @@ var theKeeper = sync.OnceValue(func() *keeper {
 	go k.serve(ready)
 	<-ready
 	go func() {
-		if futex.Register() { // takes its time, so that nobody waits for it
+		if futex.Register() { // is slow, so no caller waits for it
 			k.do(k.setOrdered)
 		} else if futex.HasMembarrier() {
 			notice.Missing("membarrier", withoutMembarrier)
@@ -67,7 +68,8 @@ func (k *keeper) do(f func()) {
 	<-done
 }
 
-// takePlace reports whether the list has a place for one more slot. It is given back with givePlace.
+// takePlace reports whether the list has a place for one more slot. It is given back with
+// givePlace.
 func (k *keeper) takePlace() bool {
 	if !k.robust {
 		return false
@@ -81,8 +83,8 @@ func (k *keeper) takePlace() bool {
 
 func (k *keeper) givePlace() { k.places.Add(-1) }
 
-// claim makes the slot this process's when it still holds w, and reports whether it could. IsLocked says
-// that this process has the slot's byte locked, and keeps it so.
+// claim makes the slot this process's when it still holds w, and reports whether it could. IsLocked
+// says that this process has the slot's byte locked, and keeps it so.
 //
 // What a death leaves behind: before the CAS, nothing. After it, the slot is
 // found through pending, then also through the list, and is marked dead.
@@ -97,7 +99,7 @@ func (k *keeper) claim(s *slot, w uint64, isLocked bool) (ok bool) {
 		}
 		k.head.setPending(s.node())
 		crashpoint.Here("proctab.claim.pending")
-		// SYNC: claim: with this the process is alive for everybody, under a new epoch.
+		// SYNC: claim: with this the process is alive for all others, under a new epoch.
 		ok = s.word.CompareAndSwap(w, next)
 		crashpoint.Here("proctab.claim.claimed")
 		if ok {
@@ -110,7 +112,7 @@ func (k *keeper) claim(s *slot, w uint64, isLocked bool) (ok bool) {
 	return ok
 }
 
-// release gives the slot back and wakes whoever waits for this process.
+// release gives the slot back and wakes the waiters for this process.
 //
 // What a death leaves behind: until pending is cleared the kernel marks the word, if it
 // is not free yet, and wakes a sleeper in any case.

@@ -29,10 +29,10 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	// patience is what an event may take on a busy machine.
+	// patience is the time that an event may take on a busy machine.
 	patience = 2 * time.Minute
 
-	// look is how often a waiter looks after an owner whose death wakes nobody.
+	// look is the time between two looks of a waiter at an owner that needs polling.
 	look = 5 * time.Millisecond
 )
 
@@ -113,8 +113,8 @@ func now() int64 {
 	return ts.Nano()
 }
 
-// awaitDeath sleeps until the owner is dead. Where the death is announced, it sleeps without a limit: only the
-// announcement ends it.
+// awaitDeath sleeps until the owner is dead. Where the death is announced, it sleeps without a
+// limit: only the announcement ends it.
 func awaitDeath(t *Table, o Owner) {
 	c := wait.NewCloser()
 	for {
@@ -123,7 +123,8 @@ func awaitDeath(t *Table, o Owner) {
 		case !ok:
 			return
 		case t.NeedsPolling(o):
-			wait.Park(context.Background(), c, look, w) //clock: where a death is not announced, it is looked for
+			//clock: where a death is not announced, it is looked for
+			wait.Park(context.Background(), c, look, w)
 		default:
 			futex.Wait(w, -1)
 		}

@@ -31,11 +31,12 @@ func (m *Member) ID() Owner { return m.id }
 // Table is the table that m belongs to.
 func (m *Member) Table() *Table { return m.t }
 
-// Attach takes a slot for this process: of those that are free or whose process
-// is dead the least used one, so that the dead can be named for as long as possible.
-// It reports crashed when the slot's last process died without detaching, so that its traces may have to be removed.
+// Attach takes a slot for this process. Of the slots that are free or belong to a dead process it
+// takes the least used one, so that dead processes can be named for as long as possible. It reports
+// crashed when the slot's last process died without detaching, and may have left traces to remove.
 //
-// A Table has one Member at a time; a second call before Detach panics. To attach twice, make two Tables.
+// A Table has one Member at a time; a second call before Detach panics. To attach twice, make two
+// Tables.
 //
 // Errors: [ErrTooManyProcesses]; without robust lists, those of locking the file.
 func (t *Table) Attach() (m *Member, crashed bool, err error) {
@@ -81,12 +82,12 @@ func (m *Member) claimAny() (crashed bool, err error) {
 			if !slices.Contains(busy, true) || time.Since(began) > claimPatience {
 				return false, ErrTooManyProcesses
 			}
-			clear(busy) // who was about to claim or to leave a slot has done so in a moment
+			clear(busy) // a process that claims or leaves a slot has done so in a moment
 			time.Sleep(claimPause)
 			continue
 		}
 		if w&livenessMask != 0 {
-			t.confirmDead(n, w) // with the next epoch in the slot nobody else will
+			t.confirmDead(n, w) // with the next epoch in the slot no other process will
 		}
 		ok, err := m.claim(n, w, busy)
 		if err != nil {
@@ -130,7 +131,7 @@ func (m *Member) claim(n int, w uint64, busy []bool) (ok bool, err error) {
 		}
 		return ok, nil
 	}
-	// SYNC: claim: with this the process is alive for everybody, as long as it has the lock.
+	// SYNC: claim: with this the process is alive for all others, as long as it has the lock.
 	if ok = s.word.CompareAndSwap(w, claimed(w, theKeeper().tid)|byteLocked); !ok {
 		unlock()
 	}
@@ -138,8 +139,8 @@ func (m *Member) claim(n int, w uint64, busy []bool) (ok bool, err error) {
 	return ok, nil
 }
 
-// Detach gives the slot back and wakes whoever waits for this process. What it
-// still owns counts as a dead process's. It may be called again.
+// Detach gives the slot back and wakes the waiters for this process. Objects that the process still
+// owns count as those of a dead process. Detach may be called again.
 func (m *Member) Detach() {
 	m.once.Do(func() {
 		s := &m.t.slots[m.n]
@@ -147,7 +148,8 @@ func (m *Member) Detach() {
 		if m.list {
 			unlock := func() {}
 			if m.lock == nil {
-				unlock, _, _ = m.lockByte(m.n) // whoever has it now will find the slot changed
+				// a process that has it now will find the slot changed
+				unlock, _, _ = m.lockByte(m.n)
 			}
 			theKeeper().release(s, free)
 			unlock()
@@ -190,5 +192,6 @@ func (m *Member) lockByte(n int) (unlock func(), ok bool, err error) {
 	return func() { m.unlockByte(f, n) }, true, nil
 }
 
-// unlockByte has no error that anybody could act on: the lock ends with the descriptor.
+// unlockByte returns no error, because a caller could not act on it: the lock ends with the
+// descriptor.
 func (m *Member) unlockByte(f *os.File, n int) { _ = mapping.UnlockByte(f, m.t.byteOf(n)) }

@@ -12,7 +12,8 @@ const (
 	withoutRobust     = "each attachment holds a lock on the segment's file, and deaths are looked for every 5 ms"
 )
 
-// tellMissing tells what the kernel refuses. It is called outside of the keeper's start, for who is told may attach to a segment.
+// tellMissing logs what the kernel refuses. It must not be called within the keeper's start,
+// because the handler may attach to a segment.
 func tellMissing() {
 	if !futex.HasMembarrier() {
 		notice.Missing("membarrier", withoutMembarrier)

@@ -1,7 +1,7 @@
 package proctab
 
 // An Owner names one attachment of one process: bits 0..9 the slot, bits 10..29
-// the epoch of the slot. 0 is nobody. A process that attaches twice has two.
+// the epoch of the slot. 0 means no owner. A process that attaches twice has two.
 type Owner uint32
 
 const (

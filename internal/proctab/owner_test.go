@@ -55,7 +55,8 @@ func TestEpochsComeRoundWithoutTheReservedOnes(t *testing.T) {
 	}
 }
 
-// The slot's epoch is about to wrap: ids stay apart, and the least used slot is the one that wrapped.
+// The slot's epoch is about to wrap: ids stay apart, and the least used slot is the one that
+// wrapped.
 func TestAttachAcrossTheWrap(t *testing.T) {
 	f, _ := openTable(t, 1)
 	f.slots[0].word.Store(freed(epochMask - 2))

@@ -32,7 +32,8 @@ func (h *robustHead) register() bool {
 // node is the address of the slot's node, as the kernel wants it.
 func (s *slot) node() uint64 { return uint64(uintptr(unsafe.Pointer(&s.next))) }
 
-// setNext and the like are atomic, because the kernel may read at any moment: when the process is killed.
+// setNext and the like are atomic, because the kernel may read at any moment: when the process is
+// killed.
 func (s *slot) setNext(addr uint64)          { s.next.Store(addr) }
 func (h *robustHead) setNext(addr uint64)    { atomic.StoreUint64(&h.next, addr) }
 func (h *robustHead) setPending(addr uint64) { atomic.StoreUint64(&h.pending, addr) }

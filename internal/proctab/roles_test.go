@@ -61,7 +61,8 @@ func member(args []string) {
 func inherit(f *file) {
 	heir := exec.Command("/bin/sleep", "1000")
 	heir.ExtraFiles = []*os.File{f.f}
-	if err := heir.Start(); err != nil { // not bound: it outlives this process, and the test kills it
+	// not bound: it outlives this process, and the test kills it
+	if err := heir.Start(); err != nil {
 		panic(err)
 	}
 	proctest.Say("heir %d", heir.Process.Pid)
@@ -97,7 +98,8 @@ func die(how string) {
 	proctest.Forever() // the signal may be for another thread
 }
 
-// waiter waits for the deaths of owners of the table in args[0] as it hears them, and says when it saw them.
+// waiter waits for the deaths of owners of the table in args[0] as it hears them, and says when it
+// saw them.
 func waiter(args []string) {
 	f := open(args[0])
 	for {
@@ -139,7 +141,7 @@ func startWaiter(t testing.TB, m mode, path string) *proctest.Child {
 	return child
 }
 
-// expectWaiting tells a waiter whom to wait for.
+// expectWaiting tells a waiter which owner to wait for.
 func expectWaiting(w *proctest.Child, o Owner) {
 	w.Send(strconv.Itoa(int(o)))
 	w.Expect("waiting true")

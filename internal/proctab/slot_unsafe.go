@@ -20,8 +20,8 @@ const SlotBytes = 64
 //	 32    24  program  owner                                 for people        NUL-padded
 //	 56     8  -
 //
-// word: bits 0..31 liveness (the futex), bits 32..51 epoch, bit 61 locked, bit 62 unordered, bit 63 byteLocked.
-// The kernel changes the liveness half only.
+// word: bits 0..31 liveness (the futex), bits 32..51 epoch, bit 61 locked, bit 62 unordered, bit 63
+// byteLocked. The kernel changes the liveness half only.
 type slot struct {
 	_       structs.HostLayout
 	word    atomic.Uint64

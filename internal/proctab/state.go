@@ -4,7 +4,7 @@ package proctab
 const (
 	tidMask      = 0x3fffffff // FUTEX_TID_MASK
 	ownerDied    = 0x40000000 // FUTEX_OWNER_DIED: set by the kernel, which clears the thread id
-	waitersBit   = 0x80000000 // FUTEX_WAITERS: somebody may sleep on the word
+	waitersBit   = 0x80000000 // FUTEX_WAITERS: a thread may sleep on the word
 	livenessMask = 1<<32 - 1
 	epochShift   = 32
 	locked       = 1 << 61 // the owner lives by the list, and has its byte locked, too
@@ -13,7 +13,8 @@ const (
 )
 
 // alive reports whether the word belongs to a process that the kernel has not
-// marked as dead. A byteLocked one may be dead all the same. What no claim writes is not alive.
+// marked as dead. A process with a byteLocked word may be dead all the same. A word that no claim
+// writes is not alive.
 func alive(w uint64) bool {
 	e := epochOf(w)
 	return w&tidMask != 0 && w&ownerDied == 0 && e != 0 && e != epochMask
@@ -26,5 +27,5 @@ func claimed(w uint64, tid uint32) uint64 {
 	return freed(nextEpoch(epochOf(w))) | waitersBit | uint64(tid&tidMask)
 }
 
-// freed is the word of a slot whose owner of this epoch has left.
+// freed is the word of a slot after its owner of this epoch has left.
 func freed(epoch uint32) uint64 { return uint64(epoch) << epochShift }

@@ -23,9 +23,10 @@ type Table struct {
 	file      *os.File        // of the segment, for byte locks; immutable
 	base      int64           // offset of the first slot in the file, in bytes
 	attached  atomic.Bool     // there is a Member
-	confirmed []atomic.Uint32 // per slot: the epoch whose owner's threads are known to have stopped
-	checked   []atomic.Int64  // per slot: when its owner's byte lock was last looked at, in ns since the start
-	lock      *os.File        // see Lock; the member's from Attach on
+	confirmed []atomic.Uint32 // per slot: threads of the owner with this epoch have stopped
+	// per slot: when its owner's byte lock was last looked at, in ns since the start
+	checked []atomic.Int64
+	lock    *os.File // see Lock; the member's from Attach on
 }
 
 // New views mem, which begins at offset base of file, as a process table. It keeps
@@ -50,7 +51,7 @@ func (t *Table) Dead(o Owner) bool {
 	}
 	w := t.slots[n].word.Load()
 	if epochOf(w) != o.epoch() {
-		return true // who claimed the slot after it has seen to its threads
+		return true // the process that claimed the slot next has made sure of that
 	}
 	return t.gone(n, w)
 }
@@ -60,8 +61,8 @@ func (t *Table) lockGone(n int, w uint64) bool {
 	if w&byteLocked == 0 {
 		return false
 	}
-	// No process locks through the descriptor of its segment for longer than a claim takes, so that here it sees
-	// the lock of its own attachment, too.
+	// No process locks through the descriptor of its segment for longer than a claim takes, so that
+	// here it sees the lock of its own attachment, too.
 	locked, err := mapping.ByteLocked(t.file, t.byteOf(n))
 	if err != nil || locked {
 		return false
@@ -72,11 +73,12 @@ func (t *Table) lockGone(n int, w uint64) bool {
 func (t *Table) byteOf(n int) int64 { return t.base + int64(n)*SlotBytes }
 
 // stopTime is how long the threads of a dying process have to stop where no membarrier reaches
-// them. The interrupts that stop them are on their way when the death is announced, and arrive within microseconds.
+// them. The interrupts that stop them are on their way when the death is announced, and arrive
+// within microseconds.
 const stopTime = 500 * time.Microsecond
 
-// confirmDead makes sure, once for each death, that all threads of the process that died
-// with w in slot n have stopped, and wakes all who sleep on its liveness: the kernel wakes only one.
+// confirmDead makes sure, once for each death, that all threads of the process that died with w in
+// slot n have stopped. It wakes all sleepers of its liveness word, as the kernel wakes only one.
 func (t *Table) confirmDead(n int, w uint64) {
 	if w&ownerDied == 0 || t.confirmed[n].Load() == epochOf(w) {
 		return // it detached, or lived by a byte lock, which outlives every thread
@@ -121,7 +123,8 @@ func (t *Table) Liveness(o Owner) (w futex.Word, ok bool) {
 	return futex.Word{Addr: s.liveness(), Val: uint32(word & livenessMask)}, true
 }
 
-// NeedsPolling reports whether the owner's death wakes nobody, so that a waiter must look for itself.
+// NeedsPolling reports whether the owner's death wakes no waiter, so that a waiter must look from
+// time to time.
 func (t *Table) NeedsPolling(o Owner) bool {
 	n := o.Slot()
 	return n < len(t.slots) && t.slots[n].word.Load()&byteLocked != 0

@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// starts hands work to the one thread that starts processes. The kernel sends the parent-death signal when the thread
-// that started a child ends, not when the process does, so that thread must be one that never ends.
+// starts hands work to the one thread that starts processes. The kernel sends the parent-death
+// signal when the thread that started a child ends, not when the process does, so that thread must
+// be one that never ends.
 var starts = sync.OnceValue(func() chan<- func() {
 	work := make(chan func())
 	go serveStarts(work)
@@ -21,7 +22,8 @@ func serveStarts(work <-chan func()) {
 	}
 }
 
-// StartBound starts cmd so that it is killed when this process ends in any way, even if it is stopped at that time.
+// StartBound starts cmd so that it is killed when this process ends in any way, even if it is
+// stopped at that time.
 func StartBound(cmd *exec.Cmd) error {
 	bind(cmd)
 	result := make(chan error)

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	quitTimeout = time.Minute     // for the stacks that a hanging child prints on SIGQUIT
-	pipeTimeout = 2 * time.Second // for the output of a child that is dead, whose own children hold its pipes open
+	quitTimeout = time.Minute // for the stacks that a hanging child prints on SIGQUIT
+	// for the output of a dead child, when its own children hold its pipes open
+	pipeTimeout = 2 * time.Second
 )
 
 // Child is a process that runs a role. Its methods fail the test it was made for when they cannot
@@ -52,7 +53,8 @@ func Command(t testing.TB, role string, args ...string) *Child {
 	}
 	c := &Child{Cmd: Exec(role, args...), t: t, role: role, ended: make(chan struct{})}
 	c.Cmd.Stdout, c.Cmd.Stderr = &c.stdout, &c.stderr
-	c.Cmd.WaitDelay = pipeTimeout //clock: others may hold the pipes of a dead child for ever, which then are empty
+	//clock: others may hold the pipes of a dead child for ever, which then are empty
+	c.Cmd.WaitDelay = pipeTimeout
 	return c
 }
 

@@ -14,8 +14,8 @@ const memoryDir = "/dev/shm"
 // dirPrefix starts the name of every directory that this process makes in memoryDir.
 func dirPrefix() string { return fmt.Sprintf("shmkit-test-%d-", os.Getpid()) }
 
-// Dir returns a fresh directory with mode 0700, on /dev/shm where that exists. It is removed at the end of the test
-// with all that is in it.
+// Dir returns a fresh directory with mode 0700, on /dev/shm where that exists. It is removed at the
+// end of the test with all that is in it.
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(memoryDir, dirPrefix())
@@ -33,7 +33,8 @@ func Dir(t testing.TB) string {
 	return dir
 }
 
-// CleanDir is [Dir] for a test that must itself remove all it makes there: it fails the test when a file is left.
+// CleanDir is [Dir] for a test that must itself remove all it makes there: it fails the test when a
+// file is left.
 func CleanDir(t testing.TB) string {
 	t.Helper()
 	dir := Dir(t)

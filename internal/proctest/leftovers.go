@@ -44,7 +44,8 @@ func openPoller() {
 func (c *checks) leftovers() []string {
 	left := leftChildren()
 	left = append(left, c.leftDescriptors()...)
-	dirs, _ := filepath.Glob(filepath.Join(memoryDir, dirPrefix()+"*")) // the pattern is well-formed
+	// the pattern is well-formed
+	dirs, _ := filepath.Glob(filepath.Join(memoryDir, dirPrefix()+"*"))
 	for _, dir := range dirs {
 		left = append(left, "the directory "+dir)
 	}

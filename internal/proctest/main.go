@@ -14,13 +14,14 @@ import (
 const roleEnv = "SHMKIT_TEST_ROLE"
 
 var (
-	roles    = map[string]func(args []string){} // written by init functions only
-	mainRuns bool                               // set by Main; without it a child would run all the tests again
+	roles = map[string]func(args []string){} // written by init functions only
+	// set by Main; without it a child would run all the tests again
+	mainRuns bool
 )
 
-// Register makes f the code of a role and returns the role's name. Call it from a package variable or an init function
-// of a test file. f gets the arguments that the child was started with; when it returns the child exits with status 0.
-// Register panics when the role exists already.
+// Register makes f the code of a role and returns the role's name. Call it from a package variable
+// or an init function of a test file. f gets the arguments that the child was started with; when it
+// returns the child exits with status 0. Register panics when the role exists already.
 func Register(role string, f func(args []string)) string {
 	if _, ok := roles[role]; ok {
 		panic("proctest.Register: there are two roles " + role)
@@ -32,7 +33,8 @@ func Register(role string, f func(args []string)) string {
 // Option changes what [Main] checks.
 type Option func(*checks)
 
-// Leaks has [Main] fail, too, when goroutines are left. ignore names those which a package keeps on purpose.
+// Leaks has [Main] fail, too, when goroutines are left. ignore names those which a package keeps on
+// purpose.
 func Leaks(ignore ...goleak.Option) Option {
 	return func(c *checks) {
 		c.goroutines = true
@@ -40,9 +42,9 @@ func Leaks(ignore ...goleak.Option) Option {
 	}
 }
 
-// Main is the whole of a package's TestMain. It runs the tests, or the role in a child, and exits. When the tests pass
-// it looks for what they left behind and fails if there is anything: a child process, running or not waited for; a file
-// descriptor; a directory of [Dir].
+// Main is the whole of a package's TestMain. It runs the tests, or the role in a child, and exits.
+// When the tests pass it looks for what they left behind and fails if there is anything: a child
+// process, running or not waited for; a file descriptor; a directory of [Dir].
 func Main(m *testing.M, options ...Option) {
 	if role, ok := os.LookupEnv(roleEnv); ok {
 		confineAnew()

@@ -20,10 +20,11 @@ type lines struct {
 	whole   []string
 	cut     bool // the last line has no end
 	ended   bool
-	changed chan struct{} // closed and replaced at each change; nil while nobody waits
+	changed chan struct{} // closed and replaced at each change; nil while no caller waits
 }
 
-// Write takes a piece of output. It never blocks and never fails, so that the child does not wait for the test.
+// Write takes a piece of output. It never blocks and never fails, so that the child does not wait
+// for the test.
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,7 +61,8 @@ func (l *lines) wake() {
 	}
 }
 
-// next returns the next line, waiting for it. It returns errNoMore or errTooLong when there is none.
+// next returns the next line, waiting for it. It returns errNoMore or errTooLong when there is
+// none.
 func (l *lines) next(timeout time.Duration) (string, error) {
 	expired := time.NewTimer(timeout)
 	defer expired.Stop()
@@ -107,7 +109,8 @@ func (l *lines) rest() string {
 	return text
 }
 
-// tailBytes bounds what is kept of a child's stderr: enough for the stacks of a few hundred goroutines.
+// tailBytes bounds what is kept of a child's stderr: enough for the stacks of a few hundred
+// goroutines.
 const tailBytes = 1 << 18
 
 // tail is the last of a child's stderr. The zero value is ready for use.

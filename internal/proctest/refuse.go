@@ -11,8 +11,7 @@ import (
 const refusalsEnv = "SHMKIT_TEST_REFUSALS"
 
 // A Refusal makes a system call fail, as the filter of a sandbox or an old kernel does. With a Mask
-// it concerns only the calls one of whose arguments has a certain value: a flag, or a command of
-// fcntl.
+// it concerns only calls with a certain value in one argument: a flag, or a command of fcntl.
 type Refusal struct {
 	Call  uintptr       // number of the system call on this processor
 	Errno syscall.Errno // what the call returns instead of taking place
@@ -36,7 +35,7 @@ func RefuseFlag(errno syscall.Errno, call uintptr, arg int, flag uint32) Refusal
 	return Refusal{Call: call, Errno: errno, Arg: arg, Mask: flag, Value: flag}
 }
 
-// RefuseValue returns the [Refusal] of the calls whose argument, counted from 0, is value.
+// RefuseValue returns the [Refusal] of the calls in which an argument, counted from 0, is value.
 func RefuseValue(errno syscall.Errno, call uintptr, arg int, value uint32) Refusal {
 	return Refusal{Call: call, Errno: errno, Arg: arg, Mask: 1<<32 - 1, Value: value}
 }
@@ -54,7 +53,8 @@ func (c *Child) Confine(refusals ...Refusal) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.Cmd.Env = append(c.Cmd.Env, refusalsEnv+"="+string(b), "SHMKIT_FALLBACK=") // what is refused is refused alone
+	// what is refused is refused alone
+	c.Cmd.Env = append(c.Cmd.Env, refusalsEnv+"="+string(b), "SHMKIT_FALLBACK=")
 }
 
 // confineAnew starts the program again under the refusals that it was started with. It returns when

@@ -15,7 +15,8 @@ var (
 	heard  = bufio.NewReader(os.Stdin)
 )
 
-// Say prints one line for the test to read with [Child.Line], at once. It is for roles, from any goroutine.
+// Say prints one line for the test to read with [Child.Line], at once. It is for roles, from any
+// goroutine.
 func Say(format string, args ...any) {
 	sayMu.Lock()
 	defer sayMu.Unlock()
@@ -25,8 +26,8 @@ func Say(format string, args ...any) {
 	}
 }
 
-// Hear returns the next line which the test sends with [Child.Send], waiting for it. When no more can come the parent
-// is gone, and Hear exits the process. It is for roles, from any goroutine.
+// Hear returns the next line which the test sends with [Child.Send], waiting for it. When no more
+// can come the parent is gone, and Hear exits the process. It is for roles, from any goroutine.
 func Hear() string {
 	hearMu.Lock()
 	defer hearMu.Unlock()
@@ -38,8 +39,8 @@ func Hear() string {
 	return strings.TrimSuffix(line, "\n")
 }
 
-// Exec returns an unstarted process of a role, for roles that have children of their own; tests use [Command]. Start
-// it with [StartBound].
+// Exec returns an unstarted process of a role, for roles that have children of their own; tests use
+// [Command]. Start it with [StartBound].
 func Exec(role string, args ...string) *exec.Cmd {
 	cmd := exec.Command(self(), args...)
 	cmd.Env = append(os.Environ(), roleEnv+"="+role)
@@ -49,7 +50,8 @@ func Exec(role string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// detectorEnv configures the race detector, which by default makes each process take a second to exit.
+// detectorEnv configures the race detector, which by default makes each process take a second to
+// exit.
 const detectorEnv = "GORACE"
 
 // self is the path of the running test binary, also when the file was replaced or deleted since.

@@ -6,15 +6,17 @@ import (
 	"testing"
 )
 
-// Signal sends sig to a child of this process that the test knows by its id only: a worker, from the statistics of its
-// pool. It tells whether it was sent. The child may have ended, or have no id yet, which is 0: the system would take that
-// for the whole group of the tests, and another number perhaps for a stranger's. Any goroutine may call it.
+// Signal sends sig to a child of this process that the test knows by its id only: a worker, from
+// the statistics of its pool. It tells whether it was sent. The child may have ended, or have no id
+// yet, which is 0: the system would take that for the whole group of the tests, and another number
+// perhaps for a stranger's. Any goroutine may call it.
 func Signal(t testing.TB, pid int, sig syscall.Signal) bool {
 	t.Helper()
 	if pid <= 0 {
 		return false
 	}
-	p, err := os.FindProcess(pid) // holds on to the process, so that its id cannot become another's before the signal is sent
+	// holds on to the process, so that its id cannot become another's before the signal is sent
+	p, err := os.FindProcess(pid)
 	if err != nil {
 		t.Errorf("find process %d: %v", pid, err)
 		return false

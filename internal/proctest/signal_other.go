@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Signal fails the test: only Linux tells whose child a process is.
+// Signal fails the test: only on Linux the parent of a process is known.
 func Signal(t testing.TB, _ int, _ syscall.Signal) bool {
 	t.Helper()
 	t.Error("proctest: Signal needs Linux")

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Only a live child gets a signal: not the group of the tests, which is what 0 and -1 would mean, not a stranger, not
-// one that has ended.
+// Only a live child gets a signal: not the group of the tests, which is what 0 and -1 would mean,
+// not a stranger, not one that has ended.
 func TestSignal(t *testing.T) {
 	for _, pid := range []int{0, -1, -os.Getpid(), 1, os.Getpid(), os.Getppid()} {
 		if Signal(t, pid, 0) {

@@ -29,9 +29,9 @@ func init() {
 	}
 }
 
-// SetBackstop puts d in the place of [Backstop] and [MaxSleep], in this process and in those that it
-// starts, until restore is called. It is for tests: under an hour, a lost wake-up is a hang, which
-// no delay hides. Sleeps that have begun keep their bound.
+// SetBackstop puts d in the place of [Backstop] and [MaxSleep], in this process and in those that
+// it starts, until restore is called. It is for tests: under an hour, a lost wake-up is a hang,
+// which no delay hides. Sleeps that have begun keep their bound.
 func SetBackstop(d time.Duration) (restore func()) {
 	before, env := replaced.Load(), os.Getenv(BackstopEnv)
 	replaced.Store(int64(d))

@@ -22,7 +22,8 @@ import (
 // moreThreads is what any number of parked goroutines may cost.
 const moreThreads = 32
 
-// crowd is a process of its own, so that threads which earlier tests have left are not counted in its favour.
+// crowd is a process of its own, so that threads which earlier tests have left are not counted in
+// its favour.
 var roleCrowd = proctest.Register("crowd", func(args []string) {
 	n, _ := strconv.Atoi(args[0])
 	words, _ := strconv.Atoi(args[1])
@@ -31,7 +32,8 @@ var roleCrowd = proctest.Register("crowd", func(args []string) {
 		proctest.Say("%v", err)
 		return
 	}
-	for started := time.Now(); runtime.NumGoroutine() > goroutines || parked() > 0; proctest.Stagger(2 * time.Millisecond) { // between two looks
+	// between two looks
+	for started := time.Now(); runtime.NumGoroutine() > goroutines || parked() > 0; proctest.Stagger(2 * time.Millisecond) {
 		if time.Since(started) > patience {
 			proctest.Say("%d goroutines are left, %d of them parked", runtime.NumGoroutine()-goroutines, parked())
 			return
@@ -68,7 +70,8 @@ func crowd(n, words int) error {
 			}
 		})
 	}
-	for started := time.Now(); int(parks.Load()) < n || futex.HasWaitAny() && parked() < n; proctest.Stagger(2 * time.Millisecond) { // between two looks
+	// between two looks
+	for started := time.Now(); int(parks.Load()) < n || futex.HasWaitAny() && parked() < n; proctest.Stagger(2 * time.Millisecond) {
 		if time.Since(started) > patience {
 			return fmt.Errorf("%d of %d are parked", parked(), n)
 		}
@@ -206,7 +209,8 @@ func stormyWait(words []uint32) {
 		v = append(v, futex.Word{Addr: word, Val: atomic.LoadUint32(word)})
 	}
 	limit := never
-	switch soon := time.Duration(rand.IntN(int(2 * time.Millisecond))); rand.IntN(4) { //clock: what ends a wait is the subject
+	//clock: what ends a wait is the subject
+	switch soon := time.Duration(rand.IntN(int(2 * time.Millisecond))); rand.IntN(4) {
 	case 0:
 		defer time.AfterFunc(soon, cancel).Stop()
 	case 1:

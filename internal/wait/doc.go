@@ -10,14 +10,14 @@
 // # Wake-ups
 //
 // What counts is the value of a word, not the wake-up: a sleeper that is woken while all its words
-// have the values it sleeps on may go on sleeping. This happens when several words of
-// one thread are woken before it runs, for the kernel tells it of one, and when the thread is just about to sleep again.
-// So whoever changes a word and wakes a sleeper must not need it to see a value that has
-// been changed back by the time it looks. The locks are of that kind: with the old value the old holder is
-// back, and owes the wake-up again. Where a protocol is not, the sleeper finds out within the limit of its Park.
-//
-// A wake-up that reached a sleeper has reached it before its Park returns, whatever the
-// reason for which it returned. A caller that gives up can thus pass it on, and none gets lost behind its back.
+// have the values it sleeps on may go on sleeping. This happens when several words of one thread
+// are woken before it runs, because the kernel reports only one of them, and when the thread is
+// just about to sleep again. So a protocol must not depend on a sleeper seeing a value that has
+// been changed back by the time it looks. The locks do not depend on it: with the old value the old
+// holder is back, and owes the wake-up again. In other protocols the sleeper finds out within the
+// limit of its Park. A wake-up that is given to a sleeper has arrived before its Park returns, even
+// if Park returns for another reason. So a caller that gives up can pass the wake-up on, and none
+// is lost after that.
 //
 // # Threads
 //
@@ -26,6 +26,7 @@
 // pollers, each of which waits for dozens of them on one thread. Objects
 // see to it that of all their goroutines only one parks here.
 //
-// Where the kernel can wait for one word only, the first goroutines sleep on the first of their words and look at
-// the others from time to time, and further ones look from time to time at all of them.
+// Where the kernel can wait for one word only, the first goroutines sleep on the first of their
+// words and look at the others from time to time, and further ones look from time to time at all of
+// them.
 package wait

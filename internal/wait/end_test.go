@@ -22,13 +22,15 @@ func TestBackstopOf(t *testing.T) {
 // clock: when a sleep ends is the subject
 func TestEndOf(t *testing.T) {
 	t.Parallel()
-	for _, limit := range []time.Duration{1, time.Millisecond, Backstop / 2, Backstop - 1} { //clock: when a sleep ends is the subject
+	//clock: when a sleep ends is the subject
+	for _, limit := range []time.Duration{1, time.Millisecond, Backstop / 2, Backstop - 1} {
 		before := time.Now()
 		if end := endOf(limit); end.Before(before.Add(limit)) || end.After(time.Now().Add(limit)) {
 			t.Errorf("%v end after %v", limit, end.Sub(before))
 		}
 	}
-	for _, limit := range []time.Duration{Backstop, MaxSleep} { //clock: when a sleep ends is the subject
+	//clock: when a sleep ends is the subject
+	for _, limit := range []time.Duration{Backstop, MaxSleep} {
 		before := time.Now()
 		if end := endOf(limit); end.Before(before.Add(limit-Backstop)) || end.After(time.Now().Add(limit)) {
 			t.Errorf("%v end after %v", limit, end.Sub(before))

@@ -54,7 +54,7 @@ func openWords(path string) (words []uint32, unmap func()) {
 	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4), func() { unix.Munmap(b) }
 }
 
-// change gives the word another value and wakes whoever sleeps on it.
+// change gives the word another value and wakes a sleeper of it.
 func change(word *uint32) {
 	atomic.AddUint32(word, 1)
 	futex.Wake(word, 1)

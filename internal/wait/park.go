@@ -55,7 +55,7 @@ func Park(ctx context.Context, c *Closer, limit time.Duration, words ...futex.Wo
 	}
 }
 
-// ParkShared is [Park] without a thread of its own: one thread sleeps for all who call it. It is for
+// ParkShared is [Park] without a thread of its own: one thread sleeps for all callers. It is for
 // waits that last as long as an attachment does.
 func ParkShared(ctx context.Context, c *Closer, limit time.Duration, words ...futex.Word) {
 	limit = min(limit, longest())

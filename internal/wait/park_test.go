@@ -36,7 +36,8 @@ var reasons = []reason{
 	{name: "wake", cause: func(w *uint32, _ context.CancelFunc, _ *Closer) { wakeOne(w) }},
 	{name: "cancel", cause: func(_ *uint32, cancel context.CancelFunc, _ *Closer) { cancel() }, timed: true},
 	{name: "close", cause: func(_ *uint32, _ context.CancelFunc, c *Closer) { c.Close() }, timed: true},
-	{name: "limit", limit: 30 * time.Millisecond, least: 30 * time.Millisecond, timed: true}, //clock: the limit is the subject
+	//clock: the limit is the subject
+	{name: "limit", limit: 30 * time.Millisecond, least: 30 * time.Millisecond, timed: true},
 	{name: "no time", limit: -1, timed: true},
 	{name: "changed before", cause: func(w *uint32, _ context.CancelFunc, _ *Closer) { change(w) }, ahead: true, timed: true},
 	{name: "cancelled before", cause: func(_ *uint32, cancel context.CancelFunc, _ *Closer) { cancel() }, ahead: true, timed: true},
@@ -50,7 +51,8 @@ func wakeOne(word *uint32) {
 	}
 }
 
-// check parks for one reason on n words, of which the i-th is the one that matters, and returns what is wrong.
+// check parks for one reason on n words, of which the i-th is the one that matters, and returns
+// what is wrong.
 func (r reason) check(n, i int) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -82,7 +84,8 @@ func (r reason) check(n, i int) error {
 			case <-time.After(10 * time.Microsecond): //clock: between two looks
 			}
 		}
-		proctest.Stagger(400 * time.Microsecond) // let it reach the kernel; if it does not, the test shows less
+		// let it reach the kernel; if it does not, the test shows less
+		proctest.Stagger(400 * time.Microsecond)
 		start = time.Now()
 		r.cause(&values[i], cancel, c)
 	}
@@ -127,7 +130,7 @@ func TestParkEnds(t *testing.T) {
 	nobodyParks(t)
 }
 
-// timed checks Park as checkAll does, in a process whose kernel waits for one word only.
+// timed checks Park as checkAll does, in a process that can wait for one word only.
 func timed(args []string) {
 	if futex.HasWaitAny() {
 		panic("the fallback is not in use")
@@ -259,7 +262,8 @@ func TestParkDoesNotAllocate(t *testing.T) {
 			proctest.Eventually(t, patience, func() bool { n, _, _ := polled(); return n == 1 }, "a poller")
 		}
 		if n := testing.AllocsPerRun(50, func() {
-			Park(context.Background(), c, time.Microsecond, futex.Word{Addr: word}) //clock: the limit ends it
+			//clock: the limit ends it
+			Park(context.Background(), c, time.Microsecond, futex.Word{Addr: word})
 		}); n > 0.5 {
 			t.Errorf("%s: %v allocations", mode, n)
 		}

@@ -21,7 +21,7 @@ type poller struct {
 
 	// For the poller only.
 	vector futex.Vector
-	owners [futex.MaxWords]*entry // whose word is where in the vector
+	owners [futex.MaxWords]*entry // the entry of each word in the vector
 }
 
 // An entry is one parked goroutine.
@@ -87,9 +87,9 @@ func (p *poller) wake() {
 	}
 }
 
-// dismiss takes e back, and waits until the poller does not sleep on its words any more. Until
-// then the kernel could give it a wake-up that is meant for one who still waits,
-// and that the caller, who is gone, could not pass on.
+// dismiss takes e back, and waits until the poller does not sleep on its words any more. Until then
+// the kernel could give it a wake-up that is meant for another waiter, and that the caller, which
+// no longer waits, could not pass on.
 func (p *poller) dismiss(e *entry) {
 	pollersMu.Lock()
 	e.over = true
@@ -135,8 +135,8 @@ func (p *poller) load() time.Duration {
 	return time.Until(until)
 }
 
-// release lets go the entries that have something to see, and the one whose word
-// in the vector was woken.
+// release ends the wait of each entry that has a changed word, and of the one with the word that
+// was woken in the vector.
 func (p *poller) release(woken int) {
 	var hit *entry // none for the kick word
 	if woken > 0 {

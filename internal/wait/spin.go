@@ -56,8 +56,8 @@ const (
 	mostPauses   = 1 << 15
 )
 
-// pausesIn measures how many pauses fit into d. An interruption only lengthens a
-// sample, so the shortest counts; samples are short, so that on a busy machine one of them is whole.
+// pausesIn measures how many pauses fit into d. An interruption only lengthens a sample, so the
+// shortest counts; samples are short, so that on a busy machine one of them is whole.
 func pausesIn(d time.Duration, measure func(n uint32) time.Duration) uint32 {
 	const (
 		samples = 16
@@ -70,8 +70,8 @@ func pausesIn(d time.Duration, measure func(n uint32) time.Duration) uint32 {
 	return uint32(min(max(sample*d/max(best, 1), fewestPauses), mostPauses))
 }
 
-// closePauses is how many of the shortest pauses a spin begins with: the answer of somebody who is awake comes before they are
-// over, and pauses that grow would be felt in it.
+// closePauses is the number of shortest pauses that a spin begins with. The answer of a process
+// that is awake arrives during them, and growing pauses would delay it.
 const closePauses = 32
 
 // A Spin is the spinning part of one wait: pauses that double from first to last,
@@ -83,8 +83,8 @@ type Spin struct {
 	yield             bool // look once more after other goroutines had a chance to run
 }
 
-// NewSpin starts the spinning part of a wait with this policy. The pauses, in
-// units of [cpu.Pause], begin with first and grow to last; where first is the shortest, 1, they do so after a few dozen.
+// NewSpin starts the spinning part of a wait with this policy. The pauses, in units of [cpu.Pause],
+// begin with first and grow to last; where first is the shortest, 1, they do so after a few dozen.
 func NewSpin(p Policy, first, last uint32) Spin {
 	s := Spin{pause: first, last: last, endless: p == Spinning, yield: p == Adaptive}
 	if p == Adaptive && cpu.Multi {
@@ -108,7 +108,7 @@ func (s *Spin) Pause() bool {
 			s.left = spinPauses()
 		}
 		s.yield = false
-		runtime.Gosched() // who shall end the wait may be a goroutine of this process
+		runtime.Gosched() // a goroutine of this process may have to end the wait
 		return true
 	}
 	s.left -= n

@@ -131,8 +131,8 @@ func TestSpinLooksCloselyFirst(t *testing.T) {
 	}
 }
 
-// With one P only a spin that yields lets the goroutine run that it waits for. Now and then the scheduler
-// chooses otherwise.
+// With one P only a spin that yields lets the goroutine run that it waits for. Now and then the
+// scheduler chooses otherwise.
 func TestSpinYields(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, p := range []Policy{Adaptive, Spinning} {

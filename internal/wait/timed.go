@@ -7,7 +7,8 @@ import (
 	"github.com/shmkit/shmkit/internal/futex"
 )
 
-// firstNap and longestNap bound the time between two looks at words that nobody wakes this process for.
+// firstNap and longestNap bound the time between two looks at words for which no wake-up reaches
+// this process.
 const (
 	firstNap   = 500 * time.Microsecond
 	longestNap = 16 * time.Millisecond

@@ -86,7 +86,8 @@ func TestMissedWakeUpWithoutChangeIsBounded(t *testing.T) {
 		for look := 0; parked() < before+len(words) && look < 1000; look++ {
 			proctest.Stagger(100 * time.Microsecond) // they may be over already
 		}
-		proctest.Stagger(2 * time.Millisecond) // the poller reaches the kernel; if it does not, the test shows less
+		// the poller reaches the kernel; if it does not, the test shows less
+		proctest.Stagger(2 * time.Millisecond)
 		seen += futex.Wake(&words[0], 1) + futex.Wake(&words[1], 1)
 		for range words {
 			if lasted := <-took; lasted >= limit {
@@ -98,8 +99,9 @@ func TestMissedWakeUpWithoutChangeIsBounded(t *testing.T) {
 	nobodyParks(t)
 }
 
-// A goroutine gives up and passes on what it may have been given; right after that a wake-up comes that is meant for
-// another sleeper. It must not reach a thread that still sleeps for the one who has gone.
+// A goroutine gives up and passes on a wake-up that it may have been given. Right after that a
+// wake-up comes that is meant for another sleeper. It must not reach a thread that still sleeps for
+// the goroutine that gave up.
 func TestWhoGaveUpTakesNoWakeUp(t *testing.T) {
 	if !futex.HasWaitAny() {
 		t.Skip("the kernel has no futex_waitv")
@@ -114,7 +116,8 @@ func TestWhoGaveUpTakesNoWakeUp(t *testing.T) {
 			close(gone)
 		}()
 		proctest.Eventually(t, patience, func() bool { return parked() == before+1 }, "the first is parked")
-		proctest.Stagger(200 * time.Microsecond) // the thread reaches the kernel; if it does not, the test shows less
+		// the thread reaches the kernel; if it does not, the test shows less
+		proctest.Stagger(200 * time.Microsecond)
 		stays := make(chan struct{})
 		go func() {
 			for atomic.LoadUint32(word) == 0 {
@@ -123,7 +126,8 @@ func TestWhoGaveUpTakesNoWakeUp(t *testing.T) {
 			close(stays)
 		}()
 		proctest.Eventually(t, patience, func() bool { return parked() == before+2 }, "both are parked")
-		proctest.Stagger(200 * time.Microsecond) // the thread reaches the kernel; if it does not, the test shows less
+		// the thread reaches the kernel; if it does not, the test shows less
+		proctest.Stagger(200 * time.Microsecond)
 		cancel()
 		<-gone
 		change(word) // wakes one
@@ -132,7 +136,8 @@ func TestWhoGaveUpTakesNoWakeUp(t *testing.T) {
 	nobodyParks(t)
 }
 
-// Who gives up may be given a wake-up at the same moment. Then it is its to pass on: Park returns after that.
+// A goroutine that gives up may be given a wake-up at the same moment. Then Park returns after it,
+// so that the goroutine can pass it on.
 func TestWakeUpAndCancelAtOnce(t *testing.T) {
 	if !futex.HasWaitAny() {
 		t.Skip("the kernel has no futex_waitv")
