@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
@@ -24,6 +25,8 @@ type Bytes struct {
 	r      *bytesRing // immutable once bound
 	policy shmsync.WaitPolicy
 	full   ring.WhenFull
+
+	refused atomic.Uint64 // bytes of the message for which TryPut has last found no room
 }
 
 // NewBytes finds the Bytes of that name in the segment, or makes it, empty. The capacity is
@@ -131,6 +134,9 @@ func (b *Bytes) TryPut(message []byte) error {
 	c, err := b.r.reserve(uint64(len(message)))
 	if err == errBusy {
 		err = ErrFull
+	}
+	if err == ErrFull {
+		b.refused.Store(uint64(len(message)))
 	}
 	if err != nil {
 		return err

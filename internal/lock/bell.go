@@ -180,15 +180,42 @@ func (b *bell) armFenced() (ticket uint32, sure bool) {
 	}
 }
 
-// fence makes the bell strict, and fenced if it still is strict when all changes are known to obey.
+// fence makes the bell strict, and fenced if it still is strict when all changes are known to obey. A
+// sleeper on several bells asks all of them, and issues one membarrier before it confirms.
 func (b *bell) fence() {
-	asked := b.word.Or(strict)
-	crashpoint.Here("bell.strict")
+	asked := b.ask()
 	futex.MembarrierOrPause()
-	// SYNC: bell: whoever looks at the bell after its change from now on sees it strict, or what comes after that.
+	b.confirm(asked)
+}
+
+// ask makes the bell strict, and returns its word, which is not 0, for confirm.
+func (b *bell) ask() (asked uint32) {
+	asked = b.word.Or(strict) | strict
+	crashpoint.Here("bell.strict")
+	return asked
+}
+
+// confirm makes the bell fenced, if it still is strict as ask has left it.
+//
+// Preconditions: a membarrier has completed since ask.
+func (b *bell) confirm(asked uint32) {
+	// SYNC: bell: a change that looks at the bell from now on sees it strict, or what comes after that.
 	for w := b.word.Load(); w&(strict|fenced) == strict && w>>turnShift == asked>>turnShift; w = b.word.Load() {
 		if b.word.CompareAndSwap(w, w|fenced) {
 			crashpoint.Here("bell.fenced")
+		}
+	}
+}
+
+// isFenced reports whether changes obey already.
+func (b *bell) isFenced() bool { return b.word.Load()&fenced != 0 }
+
+// armNow is arm, and reports whether the bell was fenced when it was armed.
+func (b *bell) armNow() (ticket uint32, isFenced bool) {
+	for {
+		w := b.word.Load()
+		if ticket, ok := b.armAt(w); ok {
+			return ticket, w&fenced != 0
 		}
 	}
 }

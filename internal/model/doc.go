@@ -20,6 +20,10 @@
 // model is also searched without membarriers, and with a second look that is satisfied early, which
 // must fail.
 //
+// select.pml is a Select, which sleeps on two bells at once, beside a sleeper on one of them: that
+// the kernel uses up the wake-ups of both, that they are passed on, that one membarrier is enough
+// for all bells.
+//
 // cond.pml is the condition variable: which waiters are granted the return, and what happens to the
 // grants of dead processes.
 //

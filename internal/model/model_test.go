@@ -75,6 +75,13 @@ var sound = []check{
 	{model: sleep, flags: "SLEEPERS=3 ONCE DEATHS=2 BACKSTOP", size: normal},
 	{model: sleep, flags: "SLEEPERS=3 EVENT DEATHS=2 BACKSTOP", size: normal},
 
+	// A Select of two bells, beside a sleeper on one of them.
+	{model: selects, flags: "SELECTS=1", size: trust},
+	{model: selects, flags: "GETTER BUSY"},
+	{model: selects, flags: "GETTER CLOSES"},
+	{model: selects, flags: "GETTER CANCELS=1"},
+	{model: selects, flags: "GETTER DEATHS=1 BACKSTOP", size: normal},
+
 	// As many waiters return as were notified.
 	{model: cond, flags: "WAITERS=2 SIGNALS=2"},
 	{model: cond, flags: "WAITERS=2 NOTIFIERS=2 CANCELS=1"},
@@ -183,6 +190,16 @@ var broken = []check{
 	// This is what the backstop is for.
 	{model: sleep, flags: "SLEEPERS=1 DEATHS=1", want: stuck},
 
+	// A Select.
+	{model: selects, flags: "BROKEN_NO_PASS_ON GETTER BUSY", want: stuck, size: trust},
+	{model: selects, flags: "BROKEN_NO_PASS_ON GETTER CANCELS=1", want: stuck},
+	{model: selects, flags: "BROKEN_CLOSE_KEEPS_WAKE GETTER CLOSES", want: stuck},
+	{model: selects, flags: "BROKEN_NO_RECHECK", want: stuck, size: trust},
+	{model: selects, flags: "BROKEN_NO_MEMBARRIER", want: stuck, size: trust},
+	{model: selects, flags: "BROKEN_BARRIER_FIRST", want: stuck, size: trust},
+	{model: selects, flags: "BROKEN_ARM_ONE", want: stuck},
+	{model: selects, flags: "GETTER DEATHS=1", want: stuck}, // this is what the backstop is for
+
 	{model: cond, flags: "BROKEN_NO_RESCUE WAITERS=2 DEATHS=1", want: "assertion violated !(", size: trust},
 	{model: cond, flags: "BROKEN_NO_CATCH_UP WAITERS=2 STORM DEATHS=1", want: "(began[p]==storms)"},
 	{model: cond, flags: "BROKEN_NO_LOCK WAITERS=3 DEATHS=1", want: "(returns<=(notified+excess))"},
@@ -235,6 +252,7 @@ const (
 	mutex    = "mutex.pml"
 	proctab  = "proctab.pml"
 	sleep    = "sleep.pml"
+	selects  = "select.pml"
 	cond     = "cond.pml"
 	stuck    = "invalid end state"
 	violated = "assertion violated"
@@ -265,7 +283,7 @@ func (c check) name() string {
 func TestFlags(t *testing.T) {
 	known := map[string]bool{}
 	condition := regexp.MustCompile(`(?m)^#(?:if|ifdef|ifndef|elif) .*`)
-	for _, file := range []string{"mutex.pml", "world.pml", "unlock.pml", "proctab.pml", "sleep.pml", "cond.pml", "semaphore.pml", "rwmutex.pml"} {
+	for _, file := range []string{"mutex.pml", "world.pml", "unlock.pml", "proctab.pml", "sleep.pml", "select.pml", "cond.pml", "semaphore.pml", "rwmutex.pml"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -23,8 +23,12 @@ type listener struct {
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	once    sync.Once
-	seen    uint64 // offers; guarded by mu
-	mu      sync.Mutex
+
+	mu        sync.Mutex
+	seen      uint64  // offers; guarded by mu
+	accepting int     // calls of Accept that wait for an offer; guarded by mu
+	accepted  []*Conn // that a Select has found, for the next calls of Accept; guarded by mu
+	closed    bool    // guarded by mu
 }
 
 // Accept waits for the next connection. Each connection for which [Dial] succeeded is returned, in
@@ -33,22 +37,90 @@ type listener struct {
 //
 // Errors: a [*net.OpError] with [net.ErrClosed], or with [shm.ErrCorrupt].
 func (l *listener) Accept() (net.Conn, error) {
+	if c := l.startAccept(); c != nil {
+		return c, nil
+	}
+	defer l.endAccept()
 	for {
 		of, err := l.backlog.Get(l.ctx)
 		if err != nil {
 			return nil, l.acceptError(err)
 		}
-		l.reg.room.Notify()
-		l.mu.Lock()
-		if l.seen++; l.seen%sweepEvery == 0 {
-			l.sweep()
-		}
-		l.mu.Unlock()
+		l.count()
 		if c := l.take(of); c != nil {
 			runtime.KeepAlive(l)
 			return c, nil
 		}
 	}
+}
+
+// startAccept returns a connection that a Select has found, or nil: the caller waits for an offer,
+// until it calls endAccept.
+func (l *listener) startAccept() (c *Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.accepted) > 0 {
+		c, l.accepted = l.accepted[0], l.accepted[1:]
+		return c
+	}
+	l.accepting++
+	return nil
+}
+
+func (l *listener) endAccept() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.accepting--
+}
+
+// count notes that an offer was taken out of the backlog.
+func (l *listener) count() {
+	l.reg.room.Notify()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.seen++; l.seen%sweepEvery == 0 {
+		l.sweep()
+	}
+}
+
+// acceptable reports whether an Accept would return at once; waiting reports whether there is an
+// offer. An offer alone is not enough: its dialer may have withdrawn it, or be dead. So acceptable
+// takes the offers until there is a connection, which the next Accept returns. It does not while
+// other goroutines are in Accept: they take offers themselves, and would not notice the connection.
+func (l *listener) acceptable(waiting func() bool) bool {
+	for {
+		l.mu.Lock()
+		found, busy := l.closed || len(l.accepted) > 0, l.accepting > 0
+		l.mu.Unlock()
+		if found || !waiting() {
+			return found
+		}
+		if busy {
+			return true
+		}
+		of, err := l.backlog.TryGet()
+		if err == queue.ErrEmpty {
+			continue // another goroutine was faster
+		}
+		if err != nil {
+			return true // so does Accept
+		}
+		l.count()
+		if c := l.take(of); c != nil {
+			l.keep(c)
+		}
+	}
+}
+
+// keep keeps a connection for the next Accept.
+func (l *listener) keep(c *Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		c.Close()
+		return
+	}
+	l.accepted = append(l.accepted, c)
 }
 
 // sweepEvery is after how many offers the listener looks for what dead dialers have left.
@@ -139,6 +211,13 @@ func (l *listener) Close() error {
 			}
 			l.refuse(of)
 		}
+		l.mu.Lock()
+		l.closed = true
+		for _, c := range l.accepted {
+			c.Close()
+		}
+		l.accepted = nil
+		l.mu.Unlock()
 		l.a.release()
 	})
 	return nil

@@ -126,6 +126,13 @@ func (s *Stream) Published() bool { return s.FindMessages(s.place()) }
 // HasBytes reports whether bytes are known to be published.
 func (s *Stream) HasBytes() bool { return s.Get.Next != s.Get.Until }
 
+// Filled is how many bytes are published and not read, as shared memory says, whatever this process knows of that. Any
+// goroutine may call it. The number is too large where both ends go on meanwhile, and any where the words are damaged.
+func (s *Stream) Filled() uint64 {
+	read := s.words.read.Load()
+	return s.words.tail.Load() - read
+}
+
 // PollTail returns when more is published, or after a few quick looks.
 func (s *Stream) PollTail() { s.Cursor.PollTail(s.place()) }
 
