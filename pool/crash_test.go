@@ -9,16 +9,21 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
 
-// arm arms the worker with this process id; the one that replaces it stays unharmed.
-var arm = pool.Define("arm", func(_ context.Context, a struct{ PID, N int64 }) (int64, error) {
-	if int64(os.Getpid()) == a.PID {
-		crashpoint.Arm(int(a.N))
+// An armament is for the worker with this process id; the one that replaces it stays unharmed.
+type armament struct {
+	PID   int
+	Order string // of a proctest.Crash
+}
+
+var arm = pool.Define("arm", func(_ context.Context, a armament) (int, error) {
+	if os.Getpid() == a.PID {
+		proctest.Arm(a.Order)
 	}
-	return a.N, nil
+	return os.Getpid(), nil
 })
 
 // A worker is killed at the 1st, 2nd, … crash point after it was armed, until it gets through all tasks: every task
@@ -41,36 +46,36 @@ func TestCrashSweep(t *testing.T) {
 }
 
 func sweep(t *testing.T, o pool.Options, work func(context.Context, *pool.Pool) error) {
-	step := int64(3)
-	if os.Getenv("SHMKIT_LONG") != "" {
-		step = 1
-	}
+	long := os.Getenv("SHMKIT_LONG") != ""
 	o.Workers, o.Attempts = max(o.Workers, 1), 2
-	for n := int64(1); ; n += step {
-		p := newPool(t, o)
-		pid, err := pool.Apply(t.Context(), p, pidOf, 0)
-		if err != nil {
-			t.Fatal(err)
+	proctest.Sweep(t, 1, func(c *proctest.Crash) {
+		if !long && c.Point%3 != 1 {
+			c.Skip()
+			return
 		}
-		if _, err := pool.Apply(t.Context(), p, arm, struct{ PID, N int64 }{int64(pid), n}); err != nil {
-			t.Fatalf("killed at point %d: arm: %v", n, err)
+		p := newPool(t, o)
+		// A worker that has ended for want of work before it is armed is no victim.
+		for armed := false; !armed; armed = armed || p.Stats().Killed > 0 {
+			pid, err := pool.Apply(t.Context(), p, pidOf, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := pool.Apply(t.Context(), p, arm, armament{pid, c.Order()})
+			if err != nil {
+				t.Fatalf("crash point %v: arm: %v", c, err)
+			}
+			armed = got == pid
 		}
 		if err := work(t.Context(), p); err != nil {
-			t.Fatalf("killed at point %d: %v", n, err)
+			t.Fatalf("crash point %v: %v", c, err)
 		}
 		wantNothingLeft(t, p)
 		killed := p.Stats().Killed
 		if err := p.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if t.Failed() {
-			t.Fatalf("killed at point %d", n)
-		}
-		if killed == 0 {
-			t.Logf("%d points", n-1)
-			return
-		}
-	}
+		c.Completed(killed == 0)
+	})
 }
 
 func sweepApply(ctx context.Context, p *pool.Pool) error {

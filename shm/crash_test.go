@@ -5,14 +5,12 @@ package shm_test
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -57,13 +55,11 @@ func (w *ward) elements(t *testing.T) (all []wide) {
 	return all
 }
 
-// victim: SEGMENT SCENE POINT.
+// victim: SEGMENT SCENE.
 var roleVictim = proctest.Register("victim", func(args []string) {
 	w := newWard(need(shm.Open(args[0])))
 	i := slices.IndexFunc(crashScenes, func(c crashScene) bool { return c.name == args[1] })
-	crashpoint.Arm(need(strconv.Atoi(args[2])))
-	must(crashScenes[i].act(w))
-	crashpoint.Disarm()
+	proctest.Armed(func() { must(crashScenes[i].act(w)) })
 })
 
 // stage makes a segment that is all ones.
@@ -74,15 +70,11 @@ func stage(t *testing.T) *ward {
 	return w
 }
 
-// kill runs a victim, which reports whether it completed.
-func (w *ward) kill(t *testing.T, scene string, point int) (completed bool) {
+// kill runs a victim, and reports whether it completed.
+func (w *ward) kill(t *testing.T, p *proctest.Crash, scene string) (completed bool) {
 	t.Helper()
-	v := proctest.Start(t, roleVictim, w.seg.Path(), scene, strconv.Itoa(point))
-	state := v.Wait()
-	if !state.Success() && state.String() != "signal: killed" {
-		t.Fatalf("the victim: %v\n%s", state, v.Stderr())
-	}
-	return state.Success()
+	p.Start(roleVictim, w.seg.Path(), scene)
+	return p.Wait()
 }
 
 // watch lets readers look for halves until stop is called.
@@ -141,25 +133,15 @@ func errorUnless(ok bool) error {
 func TestCrashSweep(t *testing.T) {
 	for _, c := range crashScenes {
 		t.Run(c.name, func(t *testing.T) {
-			for n := 1; ; n++ {
+			proctest.Sweep(t, 1, func(p *proctest.Crash) {
 				w := stage(t)
 				stop := w.watch(t)
-				completed := w.kill(t, c.name, n)
+				completed := w.kill(t, p, c.name)
 				w.goesOn(t)
 				stop()
 				c.check(t, w, completed)
 				wantOK(t, w.seg.Check())
-				if t.Failed() {
-					t.Fatalf("at crash point %d", n)
-				}
-				if completed {
-					t.Logf("%d crash points", n-1)
-					if n == 1 {
-						t.Error("no crash point was passed")
-					}
-					return
-				}
-			}
+			})
 		})
 	}
 }
@@ -172,28 +154,26 @@ func TestCrashWhileUndoing(t *testing.T) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			points := 0
-			for !stage(t).kill(t, c.name, points+1) {
-				points++
-			}
+			proctest.Sweep(t, 1, func(p *proctest.Crash) {
+				if !stage(t).kill(t, p, c.name) {
+					points++
+				}
+			})
 			kills := 0
 			for n := max(1, points-5); n <= points; n++ {
-				for m := 1; ; m++ {
+				proctest.Sweep(t, 1, func(second *proctest.Crash) {
 					w := stage(t)
-					w.kill(t, c.name, n)
-					completed := w.kill(t, c.name, m)
+					w.kill(t, proctest.CrashAt(t, n), c.name)
+					completed := w.kill(t, second, c.name)
 					w.goesOn(t)
 					if v := need(w.v.Load()); !v.whole() || v[0] > 3 {
 						t.Errorf("the Value is %v", v)
 					}
 					c.check2(t, w, completed)
-					if t.Failed() {
-						t.Fatalf("at points %d and %d", n, m)
+					if !completed {
+						kills++
 					}
-					if completed {
-						break
-					}
-					kills++
-				}
+				})
 			}
 			t.Logf("%d second kills", kills)
 		})

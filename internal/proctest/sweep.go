@@ -45,7 +45,7 @@ func Sweep(t testing.TB, least int, play func(c *Crash)) (names []string) {
 	t.Helper()
 	dir := Dir(t)
 	for n := 1; ; n++ {
-		c := &Crash{Point: n, Way: Kills, t: t, trace: filepath.Join(dir, fmt.Sprint(n))}
+		c := crashAt(t, n, dir)
 		play(c)
 		names = append(names, c.Points()...)
 		switch {
@@ -66,12 +66,21 @@ func Sweep(t testing.TB, least int, play func(c *Crash)) (names []string) {
 	}
 }
 
+// CrashAt is one play of no sweep, for a victim that dies at the point of that number.
+func CrashAt(t testing.TB, point int) *Crash { return crashAt(t, point, Dir(t)) }
+
+func crashAt(t testing.TB, point int, dir string) *Crash {
+	return &Crash{Point: point, Way: Kills, t: t, trace: filepath.Join(dir, fmt.Sprint(point))}
+}
+
 // String is the number of the point and the names of the points that the victim has passed.
 func (c *Crash) String() string { return fmt.Sprint(c.Point, ", after ", c.Points()) }
 
-// Command is [Command] for the victim.
+// Command is [Command] for the victim. A play may have one victim after another; what Points and
+// Wait tell is of the last one.
 func (c *Crash) Command(role string, args ...string) *Child {
 	c.t.Helper()
+	os.Remove(c.trace) // of the victim before
 	c.victim = Command(c.t, role, args...)
 	c.victim.Cmd.Env = append(c.victim.Cmd.Env, crashEnv+"="+c.Order())
 	return c.victim

@@ -5,10 +5,8 @@ package segment
 import (
 	"errors"
 	"io/fs"
-	"strconv"
 	"testing"
 
-	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
@@ -47,55 +45,37 @@ func partIn(o *Object) (off uint64) {
 	return off
 }
 
-// part victim: PATH SCENE POINT; the scene "mend" only takes the lock of the directory.
+// part victim: PATH SCENE; the scene "mend" only takes the lock of the directory.
 var rolePartVictim = proctest.Register("part victim", func(args []string) {
 	s := mustOpen(args[0])
-	n, err := strconv.Atoi(args[2])
-	must(err)
 	scene := partScenes[args[1]]
 	if scene == nil {
-		crashpoint.Arm(n)
-		must(s.Reclaim())
-		crashpoint.Disarm()
+		proctest.Armed(func() { must(s.Reclaim()) })
 		return
 	}
 	o, err := s.Open(partSpec("p"))
 	must(err)
-	crashpoint.Arm(n)
-	scene(o)
-	crashpoint.Disarm()
+	proctest.Armed(func() { scene(o) })
 })
 
-func killAtPart(t *testing.T, path, scene string, n int) (completed bool) {
-	v := proctest.Start(t, rolePartVictim, path, scene, strconv.Itoa(n))
-	state := v.Wait()
-	if completed = state.Success(); !completed && state.String() != "signal: killed" {
-		t.Fatalf("the victim: %v\n%s", state, v.Stderr())
-	}
-	return completed
+func killAtPart(p *proctest.Crash, path, scene string) (completed bool) {
+	p.Start(rolePartVictim, path, scene)
+	return p.Wait()
 }
 
 // A process dies at each point of a change of parts, then a second one while it mends that.
 func TestCrashOfParts(t *testing.T) {
 	for name := range partScenes {
 		t.Run(name, func(t *testing.T) {
-			for n := 1; ; n++ {
-				completed := false
-				for second := 0; second < 30; second += 9 {
-					if completed = crashParts(t, name, n, second); completed {
-						break
-					}
+			proctest.Sweep(t, 1, func(p *proctest.Crash) {
+				for second := 0; second < 30 && !crashParts(t, p, name, second); second += 9 {
 				}
-				if completed {
-					t.Logf("%d crash points", n-1)
-					return
-				}
-			}
+			})
 		})
 	}
 }
 
-func crashParts(t *testing.T, scene string, n, second int) (completed bool) {
+func crashParts(t *testing.T, p *proctest.Crash, scene string, second int) (completed bool) {
 	s, err := Create(freshPath(t), crashConfig)
 	must(err)
 	defer s.Close()
@@ -104,9 +84,9 @@ func crashParts(t *testing.T, scene string, n, second int) (completed bool) {
 		addPart(t, o, 500, 1)
 	}
 	o.Abandon()
-	completed = killAtPart(t, s.Path(), scene, n)
+	completed = killAtPart(p, s.Path(), scene)
 	if second > 0 {
-		killAtPart(t, s.Path(), "mend", second)
+		killAtPart(proctest.CrashAt(t, second), s.Path(), "mend")
 	}
 	must(s.Reclaim())
 	r := checked(t, s)
@@ -121,7 +101,7 @@ func crashParts(t *testing.T, scene string, n, second int) (completed bool) {
 		t.Errorf("after the removal: %+v, want an empty heap", r)
 	}
 	if t.Failed() {
-		t.Fatalf("at points %d and %d", n, second)
+		t.Fatalf("at crash point %v, and then at %d", p, second)
 	}
 	return completed
 }

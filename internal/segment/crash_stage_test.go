@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/proctest"
 )
 
 // A stage is a segment that a scene plays in.
@@ -106,12 +107,12 @@ func (w *stage) noStrangers() {
 
 // A process that is killed while it clears the table, at whatever point, leaves what the next one clears.
 func TestKilledWhileClearing(t *testing.T) {
-	for n, completed := 1, false; !completed; n++ {
+	proctest.Sweep(t, 1, func(p *proctest.Crash) {
 		w := scene{}.newStage(t)
 		w.make("a:100")
 		headerIn(w.s.mem).setBoot([2]uint64{3, 4})
 		w.forsake()
-		completed = w.kill("attach", n)
+		completed := w.kill(p, "attach")
 		w.s = mustOpen(w.path)
 		if headerIn(w.s.mem).bootID() != bootID() {
 			w.Error("the boot is not that of this machine")
@@ -121,8 +122,5 @@ func TestKilledWhileClearing(t *testing.T) {
 		w.intact(scene{}, map[string]int{"a": 100}, completed)
 		w.emptied()
 		w.s.Close()
-		if t.Failed() {
-			t.Fatalf("point %d, %s", n, w.point())
-		}
-	}
+	})
 }

@@ -5,6 +5,8 @@ package segment
 import (
 	"slices"
 	"testing"
+
+	"github.com/shmkit/shmkit/internal/proctest"
 )
 
 // A process that dies while it asks whether an object without a name is in use takes nothing from a
@@ -13,10 +15,10 @@ func TestCrashBetweenLooksAtUnnamed(t *testing.T) {
 	const name = "reclaim an object without a name"
 	c := scenes[slices.IndexFunc(scenes, func(c scene) bool { return c.name == name })]
 	between := 0
-	for n, completed := 1, false; !completed; n++ {
+	proctest.Sweep(t, 1, func(p *proctest.Crash) {
 		w := c.newStage(t)
-		completed = w.kill(name, n)
-		if w.point() == "unnamed.closed" {
+		completed := w.kill(p, name)
+		if points := p.Points(); !completed && points[len(points)-1] == "unnamed.closed" {
 			between++
 			o := w.wholeLone()
 			if o == nil {
@@ -28,7 +30,7 @@ func TestCrashBetweenLooksAtUnnamed(t *testing.T) {
 		}
 		w.goesOn()
 		w.emptied()
-	}
+	})
 	if between != 1 {
 		t.Errorf("%d victims died between the looks, want 1", between)
 	}
