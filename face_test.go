@@ -9,7 +9,7 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// TestNoInternalTypesInPublic finds exported names whose type a user cannot name or look up.
+// TestNoInternalTypesInPublic finds exported names of a type that a user cannot name or look up.
 func TestNoInternalTypesInPublic(t *testing.T) {
 	config := &packages.Config{Mode: packages.NeedName | packages.NeedTypes | packages.NeedImports}
 	loaded, err := packages.Load(config, "./...")
