@@ -146,7 +146,7 @@ func (m *RWMutex) TryRLock() error {
 // nothing: the lock was given up with the close.
 func (m *RWMutex) RUnlock() {
 	if race.Enabled {
-		m.l.Leaves()
+		m.l.NoteLeave()
 	}
 	w := m.cell.Add(^uint64(0)) // see RLock
 	if crashpoint.Enabled {

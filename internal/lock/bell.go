@@ -93,9 +93,9 @@ const (
 	turnShift = 9
 	turn      = 1 << turnShift
 
-	// asks is how often a waiter asks for fences before it arms a bell that is not fenced: once is enough, unless changes
+	// maxFences is how often a waiter asks for fences before it arms a bell that is not fenced: once is wokenByUnlock, unless changes
 	// end the strictness at that moment.
-	asks = 3
+	maxFences = 3
 )
 
 // Everybody wakes all sleepers: there are never as many.
@@ -120,7 +120,7 @@ func (b *bell) look() uint32 {
 	case w&fenced == 0:
 		return b.word.Add(0) // a fence; while a waiter asks for them, or no membarrier reaches this process yet
 	}
-	return b.pass()
+	return b.countUnrung()
 }
 
 // lookSwapped is look after a change that was a fence itself.
@@ -128,12 +128,12 @@ func (b *bell) lookSwapped() uint32 {
 	if w := b.word.Load(); w&(armed|fenced) != fenced {
 		return w
 	}
-	return b.pass()
+	return b.countUnrung()
 }
 
-// pass counts a change that found the bell fenced and not armed, which is a fence, too. After 64 of them in a row
+// countUnrung counts a change that found the bell fenced and not armed, which is a fence, too. After 64 of them in a row
 // the bell becomes quiet.
-func (b *bell) pass() uint32 {
+func (b *bell) countUnrung() uint32 {
 	w := b.word.Add(oneUnrung) // the 64th carries into the turn
 	if w&(unrung|fenced|armed) == fenced {
 		// The turn moves on so that no waiter takes the next strictness for this one.
@@ -169,7 +169,7 @@ func (b *bell) armAt(w uint32) (ticket uint32, ok bool) {
 func (b *bell) armFenced() (ticket uint32, sure bool) {
 	for asked := 0; ; {
 		w := b.word.Load()
-		if w&fenced == 0 && asked < asks {
+		if w&fenced == 0 && asked < maxFences {
 			b.fence()
 			asked++
 			continue

@@ -264,13 +264,13 @@ func (s scene) check(t *testing.T, r *room, survivors []*proctest.Child, where s
 	}
 	wantTold := 0
 	owner := int64(ownerOf(w))
-	if w&handed == 0 && (w&suspect != 0 || owner == r.counter(victimCell).Load() || w != 0 && owner == r.counter(deadCell).Load()) {
+	if w&handed == 0 && (w&inconsistent != 0 || owner == r.counter(victimCell).Load() || w != 0 && owner == r.counter(deadCell).Load()) {
 		wantTold = 1
 	}
 	if told != wantTold {
 		t.Errorf("%s, word %#x: %d were told of a death, want %d", where, w, told, wantTold)
 	}
-	if g := m.r.starving.Load(); g != 0 && m.gone(g) {
+	if g := m.r.starving.Load(); g != 0 && m.ownerDead(g) {
 		// A request that came too late for anybody to see. Nobody minds it, and the next one who unlocks while
 		// somebody may sleep clears it.
 		m.r.bell.arm()

@@ -9,10 +9,10 @@
 //
 //	word:
 //	  bits 0..29  owner id (see proctab.Owner), 0: none
-//	  bit 30      suspect: an owner died, and what the lock guards has not been repaired since
+//	  bit 30      inconsistent: an owner died, and what the lock guards has not been repaired since
 //	  bit 31      handed: given to the owner, which has not taken it yet
 //
-//	#  owner    suspect handed  meaning                       next
+//	#  owner    inconsistent handed  meaning                       next
 //	1  0        0       0       free                          lock -> 2
 //	2  p        0       0       held                          unlock -> 1, hand over -> 3, p dies: 4
 //	3  q        0       1       handed to q, which waits long q takes it -> 2, refuses it -> 1; q dies,

@@ -35,9 +35,9 @@ func (m *Mutex) Owner() proctab.Owner {
 }
 
 // State reports whether this process holds the lock, and whether the lock waits for repair then.
-func (m *Mutex) State() (held, inconsistent bool) {
+func (m *Mutex) State() (held, waitsForRepair bool) {
 	w := m.r.word.Load()
-	return isHeldBy(w, m.me), w&suspect != 0
+	return isHeldBy(w, m.me), w&inconsistent != 0
 }
 
 // HasLiveHolder reports whether a living process holds the lock. One that has only been handed it does not hold it.
@@ -100,7 +100,7 @@ func (m *Mutex) Orphaned() bool {
 	case w&handed != 0:
 		return false
 	case ownerOf(w) == 0:
-		return w&suspect != 0
+		return w&inconsistent != 0
 	}
-	return m.gone(ownerOf(w))
+	return m.ownerDead(ownerOf(w))
 }

@@ -16,8 +16,8 @@ import (
 
 // The bits of a lock's word; see the state table in the package's documentation.
 const (
-	handed  = 1 << 31 // given to the owner, who has not taken it yet
-	suspect = 1 << 30 // an owner died, and what the lock guards has not been repaired since
+	handed       = 1 << 31 // given to the owner, who has not taken it yet
+	inconsistent = 1 << 30 // an owner died, and what the lock guards has not been repaired since
 )
 
 func ownerOf(w uint32) uint32 { return w & proctab.OwnerMask }
@@ -41,7 +41,7 @@ type Party struct {
 type Mutex struct {
 	r         *MutexRegion
 	me        uint32 // owner id of this process; immutable
-	releasing uint32 // 1 from when the fast Unlock is about to free the lock until it is held again; written by the holder only, see settle
+	releasing uint32 // 1 from when the fast Unlock is about to free the lock until it is held again; written by the holder only, see quiesce
 	life      proctab.Life
 	closer    *wait.Closer
 	party     *Party
@@ -95,7 +95,7 @@ func (m *Mutex) LockFast() bool {
 		return false
 	}
 	crashpoint.Here("lock.locked")
-	m.holds()
+	m.clearReleasing()
 	if m.closer.Closed() || m.life.Lost() { // see entered
 		m.unlockSlow()
 		return false
@@ -126,13 +126,15 @@ func (m *Mutex) LockWith(ctx context.Context, o *LockOptions) error {
 	if m.LockFast() {
 		return nil
 	}
-	return m.mend(m.compete(ctx, o.takeover()), o)
+	return m.repairAfterDeath(m.compete(ctx, o.takeover()), o)
 }
 
 // TryLockWith is LockWith without waiting. Further errors: [ErrLocked].
-func (m *Mutex) TryLockWith(o *LockOptions) error { return m.mend(m.tryLock(o.takeover()), o) }
+func (m *Mutex) TryLockWith(o *LockOptions) error {
+	return m.repairAfterDeath(m.tryLock(o.takeover()), o)
+}
 
-func (m *Mutex) mend(err error, o *LockOptions) error {
+func (m *Mutex) repairAfterDeath(err error, o *LockOptions) error {
 	if died := AsOwnerDied(err); died != nil && o.Repair != nil {
 		return m.Repair(died, o.Repair)
 	}
@@ -158,17 +160,17 @@ func (m *Mutex) tryLock(t takeover) error {
 	defer runtime.KeepAlive(m)
 	for !m.closer.Closed() {
 		w := m.r.word.Load()
-		next, ok := m.vacant(w)
+		next, ok := m.freeWord(w)
 		if !ok {
-			next, ok = m.forfeited(w)
+			next, ok = m.reclaimWord(w)
 		}
 		if !ok {
 			return ErrLocked
 		}
-		if died := m.refuses(t, w, next); died != nil {
+		if died := m.deathToReport(t, w, next); died != nil {
 			return died
 		}
-		if m.take(w, next) {
+		if m.acquireWord(w, next) {
 			return m.entered(next)
 		}
 	}
@@ -188,7 +190,7 @@ func (m *Mutex) entered(w uint32) error {
 		return ErrTakenForDead
 	}
 	m.shadow.Acquire()
-	if w&suspect != 0 {
+	if w&inconsistent != 0 {
 		died := m.death(m.r.dead.Load())
 		died.held = true
 		return died
@@ -226,7 +228,7 @@ func (m *Mutex) TryUnlock() bool {
 	cpu.StoreRelease32(address(&r.word), 0) // #2 -> #1
 	crashpoint.Here("lock.unlocked")
 	if !r.bell.isQuiet() {
-		r.bell.ringFrom(r.bell.look(), enough)
+		r.bell.ringFrom(r.bell.look(), wokenByUnlock)
 	}
 	runtime.KeepAlive(m)
 	return true
@@ -237,31 +239,31 @@ func (m *Mutex) TryUnlock() bool {
 func (m *Mutex) Held() bool {
 	held := isHeldBy(m.r.word.Load(), m.me)
 	if held && m.closer.Closed() {
-		m.settle()
+		m.quiesce()
 		held = isHeldBy(m.r.word.Load(), m.me)
 	}
 	runtime.KeepAlive(m)
 	return held
 }
 
-// holds notes that this process has just taken the lock: no store of TryUnlock is coming.
-func (m *Mutex) holds() {
+// clearReleasing notes that this process has just taken the lock: no store of TryUnlock is coming.
+func (m *Mutex) clearReleasing() {
 	if !race.Enabled { // there TryUnlock never stores
 		m.releasing = 0
 	}
 }
 
-// settleTime is how long settle waits for a store that is nanoseconds away, unless its goroutine has no processor.
-const settleTime = time.Millisecond
+// quiesceTime is how long quiesce waits for a store that is nanoseconds away, unless its goroutine has no processor.
+const quiesceTime = time.Millisecond
 
-// settle waits until no goroutine is between the look and the store of TryUnlock. After the
+// quiesce waits until no goroutine is between the look and the store of TryUnlock. After the
 // barrier, an Unlock that has not announced itself sees that the segment is closed. What it
 // announced stays there after the store, when the word says that it has come: whoever unlocked does not touch what
 // belongs to the next holder of the same process. When the store does not come, the lock counts as held: who asks
 // for longer asks again, and who wrote this process's id over a free lock cannot make it wait forever.
-func (m *Mutex) settle() {
+func (m *Mutex) quiesce() {
 	futex.Membarrier()
-	for began := time.Now(); atomic.LoadUint32(&m.releasing) != 0 && isHeldBy(m.r.word.Load(), m.me) && time.Since(began) < settleTime; {
+	for began := time.Now(); atomic.LoadUint32(&m.releasing) != 0 && isHeldBy(m.r.word.Load(), m.me) && time.Since(began) < quiesceTime; {
 		runtime.Gosched()
 	}
 	futex.Membarrier()

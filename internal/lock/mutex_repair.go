@@ -52,7 +52,7 @@ func (m *Mutex) RepairHeld(died *OwnerDiedError, repair func(*OwnerDiedError) er
 // repaired what that owner left; nil otherwise.
 func (m *Mutex) Inconsistent() *OwnerDiedError {
 	defer runtime.KeepAlive(m)
-	if m.r.word.Load() != m.me|suspect {
+	if m.r.word.Load() != m.me|inconsistent {
 		return nil
 	}
 	return m.death(m.r.dead.Load())
@@ -63,17 +63,17 @@ func (m *Mutex) Inconsistent() *OwnerDiedError {
 // nothing, when this process does not hold the lock and its segment is not closed.
 func (m *Mutex) TryMarkConsistent() bool {
 	defer runtime.KeepAlive(m)
-	if m.r.word.CompareAndSwap(m.me|suspect, m.me) { // #5 -> #2
+	if m.r.word.CompareAndSwap(m.me|inconsistent, m.me) { // #5 -> #2
 		crashpoint.Here("lock.consistent")
 		return true
 	}
 	return isHeldBy(m.r.word.Load(), m.me) || m.closer.Closed()
 }
 
-// refuses returns the death for which an attempt does not change the word from w to next; nil when
+// deathToReport returns the death for which an attempt does not change the word from w to next; nil when
 // it may.
-func (m *Mutex) refuses(t takeover, w, next uint32) error {
-	if !t.reports || next&suspect == 0 || m.NeedsRepair != nil && !m.NeedsRepair() {
+func (m *Mutex) deathToReport(t takeover, w, next uint32) error {
+	if !t.reports || next&inconsistent == 0 || m.NeedsRepair != nil && !m.NeedsRepair() {
 		return nil
 	}
 	dead := ownerOf(w) // #4

@@ -106,13 +106,13 @@ func TestTryLockStates(t *testing.T) {
 		{"held", me, 0, ErrLocked, me},
 		{"handed to a sibling who waits", me | handed, me, ErrLocked, me | handed},
 		{"handed to a sibling who gave up", me | handed, 0, nil, me},
-		{"held by the dead", dead, 0, ErrOwnerDied, me | suspect},
+		{"held by the dead", dead, 0, ErrOwnerDied, me | inconsistent},
 		{"handed to the dead", dead | handed, dead, nil, me},
-		{"suspect and held by the dead", dead | suspect, 0, ErrOwnerDied, me | suspect},
-		{"suspect and held", me | suspect, 0, ErrLocked, me | suspect},
-		{"abandoned", suspect, 0, ErrOwnerDied, me | suspect},
-		{"damaged", proctab.OwnerMask, 0, ErrOwnerDied, me | suspect},
-		{"damaged with stray bits", proctab.OwnerMask | handed | suspect, 0, ErrOwnerDied, me | suspect},
+		{"inconsistent and held by the dead", dead | inconsistent, 0, ErrOwnerDied, me | inconsistent},
+		{"inconsistent and held", me | inconsistent, 0, ErrLocked, me | inconsistent},
+		{"abandoned", inconsistent, 0, ErrOwnerDied, me | inconsistent},
+		{"damaged", proctab.OwnerMask, 0, ErrOwnerDied, me | inconsistent},
+		{"damaged with stray bits", proctab.OwnerMask | handed | inconsistent, 0, ErrOwnerDied, me | inconsistent},
 	} {
 		m := r.mutex(0)
 		m.r.word.Store(c.word)
@@ -146,7 +146,7 @@ func TestUnlockByOthersPanics(t *testing.T) {
 		name string
 		word uint32
 	}{
-		{"free", 0}, {"abandoned", suspect}, {"damaged", proctab.OwnerMask}, {"handed", m.me | handed}, {"another's", 12345},
+		{"free", 0}, {"abandoned", inconsistent}, {"damaged", proctab.OwnerMask}, {"handed", m.me | handed}, {"another's", 12345},
 	} {
 		m.r.word.Store(c.word)
 		if !panics(m.Unlock) {

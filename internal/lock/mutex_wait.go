@@ -70,51 +70,51 @@ func (a *attempt) run(ctx context.Context) error {
 		if a.spin.Pause() {
 			continue
 		}
-		if done, err := a.rest(ctx); done {
+		if done, err := a.pauseOrSleep(ctx); done {
 			return err
 		}
 	}
 }
 
 // look takes the lock if it can. It reports true when the attempt is over, and else
-// the word that stands in the way. A thorough look finds out whether its owner is still interested.
-func (a *attempt) look(thorough bool) (w uint32, done bool, err error) {
+// the word that stands in the way. A checkOwner look finds out whether its owner is still interested.
+func (a *attempt) look(checkOwner bool) (w uint32, done bool, err error) {
 	m := a.m
 	for {
 		w = m.r.word.Load()
-		next, ok := m.vacant(w)
+		next, ok := m.freeWord(w)
 		if isHandedTo(w, m.me) {
-			next, ok = m.me|w&suspect, true // #3 -> #2
+			next, ok = m.me|w&inconsistent, true // #3 -> #2
 		}
-		if !ok && thorough {
-			m.notice(w)
-			next, ok = m.forfeited(w)
+		if !ok && checkOwner {
+			m.clearHandoff(w)
+			next, ok = m.reclaimWord(w)
 		}
 		if !ok {
 			return w, false, nil
 		}
-		if died := m.refuses(a.takeover, w, next); died != nil {
-			return w, true, a.leave(died, Everybody) // each of which reports the death, or repairs
+		if died := m.deathToReport(a.takeover, w, next); died != nil {
+			return w, true, a.giveUp(died, Everybody) // each of which reports the death, or repairs
 		}
-		if m.take(w, next) {
-			m.withdraw()
+		if m.acquireWord(w, next) {
+			m.cancelRequest()
 			return w, true, m.entered(next)
 		}
 	}
 }
 
-// rest lets time pass after a spin without success: it sleeps, or spins again if
+// pauseOrSleep lets time pass after a spin without success: it sleeps, or spins again if
 // that is the policy. It reports true when the attempt is over.
-func (a *attempt) rest(ctx context.Context) (done bool, err error) {
+func (a *attempt) pauseOrSleep(ctx context.Context) (done bool, err error) {
 	m := a.m
 	if m.closer.Closed() {
-		return true, a.leave(ErrClosed, enough)
+		return true, a.giveUp(ErrClosed, wokenByUnlock)
 	}
-	a.ask()
+	a.requestHandoff()
 	spinning := m.policy == wait.Spinning
 	var ticket uint32
 	sure := true
-	if !spinning || m.asks() { // who asks needs the holder to unlock the slow way
+	if !spinning || m.hasRequested() { // who asks needs the holder to unlock the slow way
 		ticket, sure = m.r.bell.armFenced()
 	}
 	// SYNC: bell: this look comes after the arming. Whoever unlocks later rings.
@@ -124,13 +124,13 @@ func (a *attempt) rest(ctx context.Context) (done bool, err error) {
 	}
 	m.observe(w)
 	if m.life.Lost() {
-		return true, a.leave(ErrTakenForDead, enough)
+		return true, a.giveUp(ErrTakenForDead, wokenByUnlock)
 	}
 	if ctx.Err() != nil {
-		return true, a.leave(context.Cause(ctx), enough)
+		return true, a.giveUp(context.Cause(ctx), wokenByUnlock)
 	}
 	if err := a.post(); err != nil {
-		return true, a.leave(err, enough)
+		return true, a.giveUp(err, wokenByUnlock)
 	}
 	if spinning {
 		runtime.Gosched()
@@ -166,7 +166,7 @@ func (a *attempt) sleep(ctx context.Context, w, ticket uint32, sure bool) {
 	m, table := a.m, a.m.party.Member.Table()
 	words := [3]futex.Word{{Addr: m.r.bell.futex(), Val: ticket}}
 	n := 1
-	if m.asks() {
+	if m.hasRequested() {
 		words[n] = futex.Word{Addr: address(&m.r.starving), Val: m.me}
 		n++
 	}
@@ -206,39 +206,39 @@ func (a *attempt) limit(limit time.Duration, w uint32, sure bool) time.Duration 
 	return limit
 }
 
-// ask asks to be handed the lock, once this attempt has waited long enough.
-func (a *attempt) ask() {
+// requestHandoff asks to be handed the lock, once this attempt has waited long enough.
+func (a *attempt) requestHandoff() {
 	m := a.m
 	if a.began.IsZero() {
 		a.began = time.Now()
 		return
 	}
-	if m.asks() || time.Since(a.began) < StarvationTime {
+	if m.hasRequested() || time.Since(a.began) < StarvationTime {
 		return
 	}
-	if g := m.r.starving.Load(); g == 0 || m.gone(g) {
+	if g := m.r.starving.Load(); g == 0 || m.ownerDead(g) {
 		m.r.starving.CompareAndSwap(g, m.me)
 		crashpoint.Here("lock.starving")
 	}
 }
 
-// asks reports whether the leader of this process asks to be handed the lock.
-func (m *Mutex) asks() bool { return m.r.starving.Load() == m.me }
+// hasRequested reports whether the leader of this process asks to be handed the lock.
+func (m *Mutex) hasRequested() bool { return m.r.starving.Load() == m.me }
 
-// withdraw ends the request to be handed the lock.
-func (m *Mutex) withdraw() {
-	if m.asks() {
+// cancelRequest ends the request to be handed the lock.
+func (m *Mutex) cancelRequest() {
+	if m.hasRequested() {
 		m.r.starving.CompareAndSwap(m.me, 0)
 		crashpoint.Here("lock.withdrawn")
 	}
 }
 
-// leave ends an attempt without the lock. It gives back the lock that it may have been handed, and wakes up to
+// giveUp ends an attempt without the lock. It gives back the lock that it may have been handed, and wakes up to
 // n others in its place if it may have used up a wake-up. First the request goes, then comes the look at
 // the word: an offer that is made later finds the request gone, see handOver.
-func (a *attempt) leave(err error, n int) error {
+func (a *attempt) giveUp(err error, n int) error {
 	m := a.m
-	m.withdraw()
+	m.cancelRequest()
 	refused := false
 	if w := m.r.word.Load(); isHandedTo(w, m.me) {
 		refused = m.r.word.CompareAndSwap(w, 0) // #3 -> #1

@@ -23,14 +23,14 @@ func (o *LockOptions) takeover() takeover {
 	return takeover{reports: o.Repair == nil, deadlock: o.Deadlock}
 }
 
-// vacant returns what the word w becomes when this process takes the lock, if nobody has it.
-func (m *Mutex) vacant(w uint32) (next uint32, ok bool) {
-	return m.me | w&suspect, ownerOf(w) == 0 // #1 -> #2, #6 -> #5
+// freeWord returns what the word w becomes when this process takes the lock, if nobody has it.
+func (m *Mutex) freeWord(w uint32) (next uint32, ok bool) {
+	return m.me | w&inconsistent, ownerOf(w) == 0 // #1 -> #2, #6 -> #5
 }
 
-// forfeited returns what the word w becomes when this process takes the lock, if the
+// reclaimWord returns what the word w becomes when this process takes the lock, if the
 // owner is dead, or does not take what it was handed.
-func (m *Mutex) forfeited(w uint32) (next uint32, ok bool) {
+func (m *Mutex) reclaimWord(w uint32) (next uint32, ok bool) {
 	owner := ownerOf(w)
 	switch {
 	case owner == m.me && w&handed == 0:
@@ -39,35 +39,35 @@ func (m *Mutex) forfeited(w uint32) (next uint32, ok bool) {
 		// Before the word changes: when this process dies, too, everybody has seen it.
 		m.r.bell.ring(Everybody)
 		if w&handed == 0 {
-			return m.me | suspect, true // #4 -> #5
+			return m.me | inconsistent, true // #4 -> #5
 		}
-		return m.me | w&suspect, true // #3 -> #2: the dead never held it. Suspect are only damaged bytes
-	case w&handed != 0 && m.lies(w):
-		return m.me | w&suspect, true // #3 -> #2
+		return m.me | w&inconsistent, true // #3 -> #2: the dead never held it. Suspect are only damaged bytes
+	case w&handed != 0 && m.handoffExpired(w):
+		return m.me | w&inconsistent, true // #3 -> #2
 	}
 	return 0, false
 }
 
-// take changes the word from w to next, which makes this process the holder, and
+// acquireWord changes the word from w to next, which makes this process the holder, and
 // reports whether it could.
 //
 // What a death leaves behind: after the CAS, #4.
-func (m *Mutex) take(w, next uint32) bool {
+func (m *Mutex) acquireWord(w, next uint32) bool {
 	if !m.r.word.CompareAndSwap(w, next) {
 		return false
 	}
 	crashpoint.Here("lock.taken")
-	m.holds()
-	if owner := ownerOf(w); next&suspect != 0 && owner != 0 {
+	m.clearReleasing()
+	if owner := ownerOf(w); next&inconsistent != 0 && owner != 0 {
 		m.r.dead.Store(owner)
 		crashpoint.Here("lock.named")
 	}
 	return true
 }
 
-// lies reports whether w, which was handed to a living process, is there for the
+// handoffExpired reports whether w, which was handed to a living process, is there for the
 // taking: that process has given up, or lets it lie for too long. Then it has to ask again.
-func (m *Mutex) lies(w uint32) bool {
+func (m *Mutex) handoffExpired(w uint32) bool {
 	g := ownerOf(w)
 	if m.r.starving.Load() != g {
 		return true
@@ -80,19 +80,19 @@ func (m *Mutex) lies(w uint32) bool {
 	return true
 }
 
-// notice forgets an offer that is over.
-func (m *Mutex) notice(w uint32) {
+// clearHandoff forgets an offer that is over.
+func (m *Mutex) clearHandoff(w uint32) {
 	if w&handed == 0 {
 		m.offer.Reset()
 	}
 }
 
-// enough is how many sleepers an Unlock wakes: one to take the lock, and one to see who
+// wokenByUnlock is how many sleepers an Unlock wakes: one to take the lock, and one to see who
 // has taken it. Whoever sleeps then does so on the liveness of an earlier owner, perhaps; but one sleeps on that of
 // the present one, and a single death does not leave everybody asleep.
-const enough = 2
+const wokenByUnlock = 2
 
-// unlockSlow frees a lock whose bell is not quiet, or leaves a suspect one to the next repairer. It
+// unlockSlow frees a lock whose bell is not quiet, or leaves a inconsistent one to the next repairer. It
 // changes the word by compare-and-swap only, so that it is safe for a process that has detached,
 // too. It reports false when this process does not hold the lock, and should.
 func (m *Mutex) unlockSlow() bool {
@@ -103,8 +103,8 @@ func (m *Mutex) unlockSlow() bool {
 			return m.closer.Closed() || m.life.Lost() // then others were free to take it over
 		}
 		m.shadow.Release()
-		if w&suspect != 0 {
-			if m.r.word.CompareAndSwap(w, suspect) { // #5 -> #6
+		if w&inconsistent != 0 {
+			if m.r.word.CompareAndSwap(w, inconsistent) { // #5 -> #6
 				crashpoint.Here("lock.abandoned")
 				m.r.bell.ring(Everybody) // those that cannot repair report the death
 				return true
@@ -116,7 +116,7 @@ func (m *Mutex) unlockSlow() bool {
 		}
 		if m.r.word.CompareAndSwap(w, 0) { // #2 -> #1
 			crashpoint.Here("lock.freed")
-			m.r.bell.ringFrom(m.r.bell.lookSwapped(), enough)
+			m.r.bell.ringFrom(m.r.bell.lookSwapped(), wokenByUnlock)
 			return true
 		}
 	}
@@ -132,7 +132,7 @@ func (m *Mutex) handOver(w uint32) bool {
 	if g == 0 {
 		return false
 	}
-	if m.gone(g) {
+	if m.ownerDead(g) {
 		m.r.starving.CompareAndSwap(g, 0)
 		return false
 	}
@@ -144,12 +144,12 @@ func (m *Mutex) handOver(w uint32) bool {
 		m.r.word.CompareAndSwap(g|handed, 0) // #3 -> #1
 		crashpoint.Here("lock.revoked")
 	}
-	m.r.bell.ring(enough) // they see to it that the lock does not get lost with g
+	m.r.bell.ring(wokenByUnlock) // they see to it that the lock does not get lost with g
 	futex.Wake(address(&m.r.starving), 1)
 	return true
 }
 
-// gone reports whether g, which was read from shared memory, is nobody who lives.
-func (m *Mutex) gone(g uint32) bool {
+// ownerDead reports whether g, which was read from shared memory, is nobody who lives.
+func (m *Mutex) ownerDead(g uint32) bool {
 	return g&^proctab.OwnerMask != 0 || m.party.Member.Table().Dead(proctab.Owner(g))
 }

@@ -80,7 +80,7 @@ func (p *ProcSlots) All(yield func(cell *atomic.Uint64, w uint64) bool) {
 func (p *ProcSlots) Claim(first uint64, lost func(count uint64)) *atomic.Uint64 {
 	me := p.party.Member.ID()
 	for p.mine.Load() == nil {
-		n, w := p.vacant(me)
+		n, w := p.freeCell(me)
 		if n < 0 {
 			return nil
 		}
@@ -118,9 +118,9 @@ func (p *ProcSlots) raiseHigh(n uint32) {
 	}
 }
 
-// vacant returns the number of a cell for this process and what it holds. It is its own if it has one already, because all
+// freeCell returns the number of a cell for this process and what it holds. It is its own if it has one already, because all
 // its handles of the object had gone in between, or else the first one of nobody or of a dead process; -1 when there is none.
-func (p *ProcSlots) vacant(me proctab.Owner) (n int, w uint64) {
+func (p *ProcSlots) freeCell(me proctab.Owner) (n int, w uint64) {
 	n = -1
 	for i := range p.cells {
 		if n >= 0 && i >= p.Len() {

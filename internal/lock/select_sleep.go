@@ -52,7 +52,7 @@ func (s *Select) bell(k int) *bell { return &s.sources[s.bells[k]].Event.e.bell 
 
 // arm arms all bells, and reports whether all later changes ring them.
 func (s *Select) arm() (sure bool) {
-	for range asks {
+	for range maxFences {
 		if !s.fence() {
 			break
 		}

@@ -54,10 +54,10 @@ func (r *waitRow) clear() {
 	crashpoint.Here("board.cleared")
 }
 
-// Leave takes the process's row down. Waits that end later leave it alone: it may be another process's by then.
+// Close takes the process's row down. Waits that end later leave it alone: it may be another process's by then.
 //
 // Preconditions: the party is still attached.
-func (t *WaitTable) Leave() {
+func (t *WaitTable) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true

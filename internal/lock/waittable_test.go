@@ -91,7 +91,7 @@ func TestWaitsAreListed(t *testing.T) {
 	}
 	wantPosted(t, b, 0)
 	last := b.add(waitFor(1))
-	b.Leave()
+	b.Close()
 	wantPosted(t, b, 0)
 	b.remove(last)
 	if p := b.add(waitFor(2)); p != 0 {

@@ -75,7 +75,7 @@ byte sees[PROCS];       /* the processes that had a seat when this one arrived *
 
 #define isOver(g) (gen != g || broken)
 
-/* Mirrors barrierState.next. The caller knows the state. */
+/* Mirrors stateWord.next. The caller knows the state. */
 inline next(pieces) {
 	if
 	:: !broken -> ended[gen] = 1 + pieces
@@ -101,7 +101,7 @@ inline ring() {
 	fi
 }
 
-/* Mirrors breakUp. */
+/* Mirrors markBroken. */
 inline breakUp(g, did) {
 	atomic {
 		did = false;
@@ -116,7 +116,7 @@ inline breakUp(g, did) {
 	fi
 }
 
-/* Mirrors mourn. A process that sees a death wakes all sleepers of that liveness word. */
+/* Mirrors detectDeath. A process that sees a death wakes all sleepers of that liveness word. */
 inline mourn(g, found, did) {
 	atomic { /* One step looks at all seats. A death during it counts as one after it. */
 		found = false;
@@ -157,7 +157,7 @@ inline reset(g, found, did) {
 #endif
 	if
 	:: k > 0 ->
-		/* Mirrors forget. */
+		/* Mirrors dropDead. */
 		i = 0;
 		do
 		:: i < PROCS ->
@@ -199,7 +199,7 @@ proctype party(byte self) {
 	bool found, did, last;
 	{
 		true;
-come: /* Mirrors come. */
+come: /* Mirrors arrive. */
 		atomic {
 			g = gen;
 			before = arrived;
@@ -320,7 +320,7 @@ wait: /* Mirrors EventCount.await, ready and watch. */
 		:: k == 0 -> goto wait
 		:: else
 		fi;
-		k = 0; /* Mirrors the end of await. */
+		k = 0; /* Mirrors the end of awaitEnd. */
 		breakUp(g, did);
 		if
 		:: did -> goto stop

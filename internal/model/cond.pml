@@ -102,7 +102,7 @@ claim:
 				:: owner[0] != NOBODY && dead(owner[0]) -> seat = 0
 				:: else -> seat = SEATS - 1
 				fi;
-				/* Mirrors roster.claim: it looks again when the seat has changed meanwhile. */
+				/* Mirrors ProcSlots.Claim: it looks again when the seat has changed meanwhile. */
 				if
 #ifndef BROKEN_CLAIM_FORGETS
 				:: granted[seat] > 0 -> n = 0; goto inherit
@@ -119,7 +119,7 @@ claim:
 		atomic { waiting[seat] = waiting[seat] + 1 }
 		atomic { began[self] = storms }
 
-sleep: /* Mirrors await: armed, it looks again. */
+sleep: /* Mirrors EventCount.await: armed, it looks again. */
 		atomic {
 			rung[seat] = false;
 			if
@@ -153,7 +153,7 @@ catchUp: /* Mirrors catchUp. */
 			goto relock
 		}
 
-look: /* Mirrors rescue: it takes the lock, free or of a dead owner, or leaves the work to its
+look: /* Mirrors reclaimGrants: it takes the lock, free or of a dead owner, or leaves it to its
        * owner. */
 		atomic {
 			if
@@ -172,7 +172,7 @@ takeLock:
 		atomic { dead(lock) -> lock = self; n = 0; goto inherit }
 #endif
 
-inherit: /* Mirrors redistribute and inherit. */
+inherit: /* Mirrors redistribute and emptyDead. */
 		atomic {
 			if
 			:: n == SEATS -> n = 0; goto rescued
@@ -237,7 +237,7 @@ rescued:
 		}
 
 #if CANCELS > 0
-leave: /* Mirrors leave. */
+leave: /* Mirrors cancel. */
 		atomic {
 			if
 #ifndef BROKEN_LEAVE_DROPS

@@ -79,7 +79,7 @@ lock: /* Mirrors Lock. Close may begin between the look and the CAS. */
 			fi
 		}
 
-glance: /* Mirrors look, not thorough. */
+glance: /* Mirrors look, without checkOwner. */
 		atomic {
 			w = W;
 			if
@@ -92,7 +92,7 @@ glance: /* Mirrors look, not thorough. */
 			fi
 		}
 
-rest: /* Mirrors rest and ask. */
+rest: /* Mirrors pauseOrSleep and requestHandoff. */
 		if
 		:: closing -> goto leaves
 		:: !closing -> goto arm
@@ -154,7 +154,7 @@ armAt: /* Mirrors bell.armAt. */
 			goto look
 		}
 
-look: /* Mirrors look, thorough, with vacant and forfeited. */
+look: /* Mirrors look with checkOwner, freeWord and reclaimWord. */
 		atomic {
 			w = W;
 			if
@@ -218,7 +218,7 @@ ringAll: /* It comes before the CAS, so that each waiter sleeps again on the liv
 #endif
 		}
 #ifdef REPORT
-report: /* Mirrors refuses, for a locker that cannot repair. Property: an owner has died. */
+report: /* Mirrors deathToReport, for a locker that cannot repair. Property: an owner has died. */
 		atomic {
 			if
 			:: W == w -> assert(lost); all = true; goto leaves
@@ -226,7 +226,7 @@ report: /* Mirrors refuses, for a locker that cannot repair. Property: an owner 
 			fi
 		}
 #endif
-offer: /* Mirrors lies. */
+offer: /* Mirrors handoffExpired. */
 		atomic {
 			if
 #ifndef BROKEN_VOID_NOT_TAKEN
@@ -251,7 +251,7 @@ dawdled:
 		}
 #endif
 
-take: /* Mirrors take. */
+take: /* Mirrors acquireWord. */
 		atomic {
 			if
 #ifdef BROKEN_TAKEOVER_STORE
@@ -271,7 +271,7 @@ take: /* Mirrors take. */
 #endif
 			fi
 		}
-withdraw: /* Mirrors withdraw. */
+withdraw: /* Mirrors cancelRequest. */
 		atomic {
 			w = 0;
 			if
@@ -379,7 +379,7 @@ asleep:
 #endif
 			fi
 		}
-spread: /* Mirrors Spread. */
+spread: /* Mirrors WakeAll. */
 		atomic {
 			if
 #ifndef BROKEN_SPREAD_FORGOTTEN
@@ -401,7 +401,7 @@ spreadLeave:
 		}
 #endif
 
-leaves: /* Mirrors leave. First G, then W: an offer made after that finds the request gone. */
+leaves: /* Mirrors giveUp. First G, then W: an offer made after that finds the request gone. */
 		atomic {
 #ifndef BROKEN_LEAVE_KEEPS_G
 			if

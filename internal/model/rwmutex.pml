@@ -116,7 +116,7 @@ inline open() {
 #endif
 }
 
-/* Mirrors shut, with the time for turns over or not. */
+/* Mirrors closeAll, with the time for turns over or not. */
 inline shut() {
 	i = 0;
 	nobody = true;
@@ -176,7 +176,7 @@ proctype writer(byte p) {
 	bool told, nobody, over;
 	{
 		true;
-lock: /* Mirrors lockWriters. */
+lock: /* Mirrors LockToRepair. */
 		atomic {
 			if
 			:: W == 0 -> W = me
@@ -276,7 +276,7 @@ through:
 	}
 }
 
-/* Mirrors left: the reader that makes the count of a barred seat 0 tells the writer. */
+/* Mirrors tellDrained: the reader that makes the count of a barred seat 0 tells the writer. */
 inline uncount(p) {
 	atomic {
 		count[p]--;
@@ -318,7 +318,7 @@ lock: /* Mirrors RLock: the fast path. */
 			:: else
 			fi
 		};
-		/* Mirrors RLock of internal/lock. */
+		/* Mirrors RLock of internal/lock/rwmutex. */
 		atomic {
 			if
 			:: !barred[p] -> enterRead(p); goto inside
@@ -386,7 +386,7 @@ look: /* Mirrors look, for the leader. */
 			:: !(opened & bit(p)) -> opened = opened | bit(p); goto look /* arm, and look again */
 			fi
 		};
-		/* Mirrors watchWriter. */
+		/* Mirrors watchWriter and WatchHolder. */
 		atomic {
 			if
 			:: isForsaken() && !admitted[p] -> opened = opened & ~bit(p); waiting[p] = false; goto try

@@ -131,7 +131,7 @@ inline ring(k) {
 	k = 0
 }
 
-/* Mirrors acquisition.leave. */
+/* Mirrors acquisition.endTurn. */
 inline endTurn() {
 	if
 	:: atomic { turn == self -> turn = NOBODY };
@@ -157,7 +157,7 @@ inline have() {
 	assert(all <= UNITS)
 }
 
-/* Mirrors the end of tally.watch. */
+/* Mirrors the end of UndoCounts.Watch. */
 inline watchLock() {
 	atomic {
 		if
@@ -176,7 +176,7 @@ proctype user(byte self) {
 #endif
 	{
 		true;
-look: /* Mirrors takeOwned and takePlain; seen is what they see first. */
+look: /* Mirrors tryAcquireOwned and tryAcquirePlain; seen is what they see first. */
 		atomic {
 			seen = available;
 			if
@@ -200,7 +200,7 @@ look: /* Mirrors takeOwned and takePlain; seen is what they see first. */
 lacks:		goto cannot;
 #else
 		goto lock;
-lacks: /* Mirrors isStale. */
+lacks: /* Mirrors IsStale. */
 		atomic {
 			if
 			:: mu != NOBODY && isDead(mu) -> goto lock
@@ -214,7 +214,7 @@ lacks: /* Mirrors isStale. */
 		od;
 		atomic { i = 0; goto cannot }
 
-lock: /* Mirrors tally.lock. A process that sees a death wakes all sleepers of that word. */
+lock: /* Mirrors UndoCounts.Lock. A process that sees a death wakes all sleepers of that word. */
 		if
 		:: atomic { mu == NOBODY -> mu = self; goto locked }
 		:: atomic { mu != NOBODY && isDead(mu) ->
@@ -227,7 +227,7 @@ lock: /* Mirrors tally.lock. A process that sees a death wakes all sleepers of t
 #endif
 			}
 		fi;
-recount: /* Mirrors recount and settle. */
+recount: /* Mirrors reclaim and recompute. */
 		do
 		:: atomic { someLost ->
 			if
@@ -278,7 +278,7 @@ cannot:
 			}
 		fi;
 		if
-#ifdef STARVE /* Mirrors turnWord.take. Then it looks again. */
+#ifdef STARVE /* Mirrors turnWord.begin. Then it looks again. */
 		:: atomic { turn == NOBODY || isDead(turn) -> turn = self; goto look }
 #endif
 #ifdef DAWDLE
@@ -288,7 +288,7 @@ cannot:
 		fi;
 		atomic { armed = true; current = self; ticket = true; goto look } /* Mirrors bell.arm. */
 
-sleepOn: /* Mirrors acquisition.watch. */
+sleepOn: /* Mirrors acquisition.watchUnits. */
 		atomic {
 			ticket = false;
 			watch = 0;

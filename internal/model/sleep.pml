@@ -139,8 +139,8 @@ inline wakeOne() {
 	fi
 }
 
-/* Mirrors pass: after any number of changes that found no sleeper, the bell becomes quiet. It swaps
- * the word that it has seen, which is what its step before has made of it. */
+/* Mirrors countUnrung: after any number of changes that found no sleeper, the bell
+ * becomes quiet. It swaps the word that it has seen, which is what its step before made of it. */
 inline relaxSteps() {
 	atomic {
 #ifdef BROKEN_RELAX_STORE

@@ -86,7 +86,7 @@ func (s *Segment) Close() error {
 	crashpoint.Here("segment.blank")
 	s.leaveObjects()
 	crashpoint.Here("segment.left")
-	s.party.Waits.Leave()
+	s.party.Waits.Close()
 	s.party.Member.Detach()
 	crashpoint.Here("segment.detached")
 	s.announce() // the next may be the last

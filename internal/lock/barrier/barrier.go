@@ -76,12 +76,12 @@ func (b *Cyclic) swap(old, next stateWord) bool {
 // Preconditions: this process has joined.
 func (b *Cyclic) Wait(ctx context.Context, action func() error) (index int, err error) {
 	b.shadow.ReleaseMerge()
-	came, err := b.come(ctx, action)
+	came, err := b.arrive(ctx, action)
 	if err == nil {
 		index = came.arrived()
 		switch g := came.generation(); {
 		case index+1 < b.parties:
-			err = b.await(ctx, g)
+			err = b.awaitEnd(ctx, g)
 		case action != nil:
 			err = b.act(g, action)
 		}
@@ -91,9 +91,9 @@ func (b *Cyclic) Wait(ctx context.Context, action func() error) (index int, err 
 	return index, err
 }
 
-// come counts the caller among those who have come, and returns the state before that. When it is
+// arrive counts the caller among those who have come, and returns the state before that. When it is
 // the last and has no action, it has tripped the barrier.
-func (b *Cyclic) come(ctx context.Context, action func() error) (stateWord, error) {
+func (b *Cyclic) arrive(ctx context.Context, action func() error) (stateWord, error) {
 	for {
 		s := b.load()
 		g := s.generation()
@@ -104,14 +104,14 @@ func (b *Cyclic) come(ctx context.Context, action func() error) (stateWord, erro
 		case s.broken():
 			return 0, b.failure(g)
 		case s.arrived() >= b.parties: // all have come, and the last runs its action
-			if err := b.event.AwaitEach(ctx, b.policy, b.ready(g), b.watch(g)); err != nil {
+			if err := b.event.AwaitEach(ctx, b.policy, b.ready(g), b.watchParties(g)); err != nil {
 				return 0, err
 			}
 			continue
 		case s.arrived() == b.parties-1 && action == nil:
 			next = s.next(false) // #1 -> #1'
 		}
-		if !b.mourn(g) && b.swap(s, next) { // #1 -> #1, #3
+		if !b.detectDeath(g) && b.swap(s, next) { // #1 -> #1, #3
 			crashpoint.Here("barrier.came")
 			if next.generation() != g {
 				b.event.NotifyAll()
@@ -121,10 +121,10 @@ func (b *Cyclic) come(ctx context.Context, action func() error) (stateWord, erro
 	}
 }
 
-// await waits for the end of generation g, in which the caller has come.
-func (b *Cyclic) await(ctx context.Context, g uint32) error {
-	err := b.event.AwaitEach(ctx, b.policy, b.ready(g), b.watch(g))
-	if err == nil || err != lock.ErrClosed && !b.breakUp(g, ByGivingUp, b.party.Member.ID()) {
+// awaitEnd waits for the end of generation g, in which the caller has come.
+func (b *Cyclic) awaitEnd(ctx context.Context, g uint32) error {
+	err := b.event.AwaitEach(ctx, b.policy, b.ready(g), b.watchParties(g))
+	if err == nil || err != lock.ErrClosed && !b.markBroken(g, ByGivingUp, b.party.Member.ID()) {
 		return b.outcome(g)
 	}
 	return err
@@ -136,7 +136,7 @@ func (b *Cyclic) ready(g uint32) func() bool {
 	looks := 0
 	return func() bool {
 		if looks++; b.policy == wait.Spinning && looks%spinningLooks == 0 {
-			b.mourn(g)
+			b.detectDeath(g)
 		}
 		return b.load().isOver(g)
 	}
@@ -145,10 +145,10 @@ func (b *Cyclic) ready(g uint32) func() bool {
 // spinningLooks is how many looks at the state, some microseconds apart, there are to one at all cells.
 const spinningLooks = 64
 
-// watch returns what has a sleeper of generation g sleep on the lives of all parties.
-func (b *Cyclic) watch(g uint32) func(*lock.Watch) {
+// watchParties returns what has a sleeper of generation g sleep on the lives of all parties.
+func (b *Cyclic) watchParties(g uint32) func(*lock.Watch) {
 	return func(w *lock.Watch) {
-		if b.mourn(g) {
+		if b.detectDeath(g) {
 			w.Look(0)
 			return
 		}
@@ -172,7 +172,7 @@ func (b *Cyclic) act(g uint32, action func() error) error {
 	done := false
 	defer func() {
 		if !done { // an error, a panic, or Goexit
-			b.breakUp(g, ByAction, me)
+			b.markBroken(g, ByAction, me)
 		}
 	}()
 	b.shadow.Acquire()
@@ -217,7 +217,7 @@ func (b *Cyclic) failure(g uint32) error {
 	e := &BrokenError{}
 	if c := causeWord(b.h.cause.Load()); c.generation() == g {
 		e.Cause = c.why()
-		e.name(b.party.Member.Table(), c.who())
+		e.name(b.party.Member.Table(), c.process())
 	}
 	return e
 }
@@ -257,7 +257,7 @@ func (b *Cyclic) Join() error {
 	if !b.slots.OthersAlive() {
 		b.reset()
 	}
-	lost := func(uint64) { b.mourn(b.load().generation()) } // before the dead one is forgotten
+	lost := func(uint64) { b.detectDeath(b.load().generation()) } // before the dead one is forgotten
 	if b.slots.Claim(1, lost) == nil {
 		return lock.ErrNoCell
 	}

@@ -15,7 +15,7 @@ import (
 // Abort breaks the barrier: whoever waits, and whoever comes, gets a [*BrokenError] until a Reset.
 func (b *Cyclic) Abort() {
 	if !b.party.Closer.Closed() {
-		b.breakUp(b.load().generation(), ByAbort, b.party.Member.ID())
+		b.markBroken(b.load().generation(), ByAbort, b.party.Member.ID())
 	}
 	runtime.KeepAlive(b)
 }
@@ -24,7 +24,7 @@ func (b *Cyclic) Abort() {
 func (b *Cyclic) Broken() bool {
 	broken := false
 	if !b.party.Closer.Closed() {
-		b.mourn(b.load().generation())
+		b.detectDeath(b.load().generation())
 		broken = b.load().broken()
 	}
 	runtime.KeepAlive(b)
@@ -48,7 +48,7 @@ func (b *Cyclic) Reset() {
 		return
 	}
 	// Without the lock, when its holder is stopped or the bytes are damaged, what another Reset does at the same time may break
-	// the barrier once more. See forget.
+	// the barrier once more. See dropDead.
 	b.reset()
 	runtime.KeepAlive(b)
 }
@@ -61,14 +61,14 @@ func (b *Cyclic) reset() {
 	for s := b.load(); !s.broken(); s = b.load() { // again when the generation has ended meanwhile
 		g := s.generation()
 		switch {
-		case b.mourn(g):
+		case b.detectDeath(g):
 		case s.arrived() == 0:
 			return
 		default:
-			b.breakUp(g, ByReset, b.party.Member.ID())
+			b.markBroken(g, ByReset, b.party.Member.ID())
 		}
 	}
-	b.forget()
+	b.dropDead()
 	for s := b.load(); s.broken(); s = b.load() {
 		if b.swap(s, s.next(true)) { // #2 -> #1'
 			crashpoint.Here("barrier.reset")
@@ -78,21 +78,21 @@ func (b *Cyclic) reset() {
 	}
 }
 
-// mourn looks for a party that has died, and breaks generation g if there is one. It reports whether there is.
-func (b *Cyclic) mourn(g uint32) bool {
+// detectDeath looks for a party that has died, and breaks generation g if there is one. It reports whether there is.
+func (b *Cyclic) detectDeath(g uint32) bool {
 	table, me := b.party.Member.Table(), b.party.Member.ID()
 	for _, w := range b.slots.All {
 		if owner := lock.CellOwner(w); owner != me && table.Dead(owner) {
-			b.breakUp(g, ByDeath, owner)
+			b.markBroken(g, ByDeath, owner)
 			return true
 		}
 	}
 	return false
 }
 
-// forget frees the cells of dead parties, while the barrier is broken. When it is not, because somebody has made it whole
+// dropDead frees the cells of dead parties, while the barrier is broken. When it is not, because somebody has made it whole
 // at the same time, it breaks again: who waits now may be waiting for one of them.
-func (b *Cyclic) forget() {
+func (b *Cyclic) dropDead() {
 	table := b.party.Member.Table()
 	for cell, w := range b.slots.All {
 		owner := lock.CellOwner(w)
@@ -101,19 +101,19 @@ func (b *Cyclic) forget() {
 		}
 		crashpoint.Here("barrier.forgotten")
 		if s := b.load(); !s.broken() {
-			b.breakUp(s.generation(), ByDeath, owner)
+			b.markBroken(s.generation(), ByDeath, owner)
 		}
 	}
 }
 
-// breakUp breaks generation g, and reports whether it did: false when that is over.
+// markBroken breaks generation g, and reports whether it did: false when that is over.
 // The cause comes first, so that it is there for whoever sees the state.
-func (b *Cyclic) breakUp(g uint32, why Cause, who proctab.Owner) bool {
+func (b *Cyclic) markBroken(g uint32, why Cause, who proctab.Owner) bool {
 	s := b.load()
 	if s.generation() != g {
 		return false
 	}
-	b.blame(newCauseWord(g, why, who))
+	b.recordCause(newCauseWord(g, why, who))
 	for ; !s.isOver(g); s = b.load() {
 		if b.swap(s, s|brokenBit) { // #1, #3 -> #2
 			crashpoint.Here("barrier.broken")
@@ -124,9 +124,9 @@ func (b *Cyclic) breakUp(g uint32, why Cause, who proctab.Owner) bool {
 	return false
 }
 
-// blame notes why the present generation breaks. The first cause stays, unless it turns
+// recordCause notes why the present generation breaks. The first cause stays, unless it turns
 // out that somebody died, which may be the cause of the other.
-func (b *Cyclic) blame(c causeWord) {
+func (b *Cyclic) recordCause(c causeWord) {
 	for {
 		old := causeWord(b.h.cause.Load())
 		if old.generation() == c.generation() && old.why() != Unknown && (c.why() != ByDeath || old.why() == ByDeath) {

@@ -96,7 +96,7 @@ func newCauseWord(g uint32, why Cause, who proctab.Owner) causeWord {
 
 func (c causeWord) generation() uint32 { return uint32(c >> generationShift) }
 
-func (c causeWord) who() proctab.Owner { return proctab.Owner(c & proctab.OwnerMask) }
+func (c causeWord) process() proctab.Owner { return proctab.Owner(c & proctab.OwnerMask) }
 
 // why is Unknown when the bytes are damaged, too.
 func (c causeWord) why() Cause {

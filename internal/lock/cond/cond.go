@@ -25,7 +25,7 @@ import (
 // and passes what is granted on to the front of the queue.
 //
 // A grant stays in the cell until its waiter has the lock again. So the grants of a
-// process that dies can be seen by others, which have them instead, see rescue. What the death of a process
+// process that dies can be seen by others, which have them instead, see reclaimGrants. What the death of a process
 // leaves behind:
 //
 //	waits                             a cell that notifiers pass over
@@ -42,7 +42,7 @@ type Var struct {
 	party   *lock.Party
 	policy  wait.Policy
 	shadow  race.Shadow
-	place   atomic.Pointer[station] // nil until this process waits for the first time
+	place   atomic.Pointer[procPlace] // nil until this process waits for the first time
 	leading *lock.LeaderFollower
 	queue   waiterQueue
 
@@ -53,8 +53,8 @@ type Var struct {
 	Keep any
 }
 
-// A station is where a process waits.
-type station struct {
+// A procPlace is where a process waits.
+type procPlace struct {
 	number   int
 	cell     *atomic.Uint64
 	sleepers *lock.EventCount
@@ -108,20 +108,20 @@ func (c *Var) Held() bool { return c.lock.Held() }
 // Preconditions: l is held.
 func (c *Var) Wait(ctx context.Context, l Lockable, orphan Orphan) (over, again error) {
 	defer runtime.KeepAlive(c)
-	place, err := c.enter(ctx)
+	place, err := c.ownPlace(ctx)
 	if err != nil {
 		return err, nil
 	}
 	w := waiterPool.Get().(*waiter)
-	if !c.queue.join(place.cell, w, &c.head.storms) {
+	if !c.queue.join(place.cell, w, &c.head.broadcasts) {
 		waiterPool.Put(w)
 		return ErrTooManyWaiters, nil
 	}
 	crashpoint.Here("cond.waiting")
-	t := condWait{c: c, place: place, w: w, orphan: orphan}
+	t := waitCall{c: c, place: place, w: w, orphan: orphan}
 	defer t.end()
 	l.Unlock()
-	over = t.await(ctx)
+	over = t.awaitGrant(ctx)
 	if ctx.Done() != nil {
 		ctx = context.WithoutCancel(ctx)
 	}
@@ -131,8 +131,8 @@ func (c *Var) Wait(ctx context.Context, l Lockable, orphan Orphan) (over, again 
 	return over, again
 }
 
-// enter returns where this process waits.
-func (c *Var) enter(ctx context.Context) (*station, error) {
+// ownPlace returns where this process waits.
+func (c *Var) ownPlace(ctx context.Context) (*procPlace, error) {
 	if err := wait.Over(ctx, c.party.Closer); err != nil {
 		return nil, err
 	}
@@ -142,10 +142,10 @@ func (c *Var) enter(ctx context.Context) (*station, error) {
 	return c.claim(ctx)
 }
 
-// A condWait is what is left to do for a waiter in the queue when its Wait returns or panics.
-type condWait struct {
+// A waitCall is what is left to do for a waiter in the queue when its Wait returns or panics.
+type waitCall struct {
 	c       *Var
-	place   *station
+	place   *procPlace
 	w       *waiter
 	orphan  Orphan // may be nil
 	awaited bool   // Unlock has returned
@@ -153,19 +153,19 @@ type condWait struct {
 	locked  bool   // it has the lock again
 }
 
-// await waits until the waiter was granted the return. When it has an error, the waiter is not counted any more.
-func (t *condWait) await(ctx context.Context) error {
+// awaitGrant waits until the waiter was granted the return. When it has an error, the waiter is not counted any more.
+func (t *waitCall) awaitGrant(ctx context.Context) error {
 	t.awaited = true
-	err := t.pass(ctx)
-	if err == nil || !t.leave() || err == errOrphaned {
+	err := t.followOrLead(ctx)
+	if err == nil || !t.giveUp() || err == errOrphaned {
 		return nil
 	}
 	return err
 }
 
-// leave gives up. It reports false when the waiter was granted the return by now.
-func (t *condWait) leave() bool {
-	t.gone = t.c.queue.leave(t.place.cell, t.w, t.c.party.Closer.Closed())
+// giveUp gives up. It reports false when the waiter was granted the return by now.
+func (t *waitCall) giveUp() bool {
+	t.gone = t.c.queue.cancel(t.place.cell, t.w, t.c.party.Closer.Closed())
 	crashpoint.Here("cond.left")
 	return t.gone
 }
@@ -173,10 +173,10 @@ func (t *condWait) leave() bool {
 // end takes the grant from the cell. One that did not lead to the lock goes to another waiter.
 //
 // What a death leaves behind: before it, a grant of the dead, though its waiter may have had the lock.
-func (t *condWait) end() {
+func (t *waitCall) end() {
 	c := t.c
 	if !t.awaited { // Unlock has panicked
-		t.leave()
+		t.giveUp()
 	}
 	if !t.gone {
 		c.queue.end(t.place.cell, !t.locked && c.party.Closer.Closed())
@@ -189,8 +189,8 @@ func (t *condWait) end() {
 	waiterPool.Put(t.w)
 }
 
-// pass waits until the waiter was granted the return: behind the leader, or as the leader.
-func (t *condWait) pass(ctx context.Context) error {
+// followOrLead waits until the waiter was granted the return: behind the leader, or as the leader.
+func (t *waitCall) followOrLead(ctx context.Context) error {
 	c := t.c
 	leads, err := c.leading.Lead(ctx, c.party.Closer, t.w.woken) // the leader has passed a grant on when that is ready
 	if !leads {
@@ -204,7 +204,7 @@ func (t *condWait) pass(ctx context.Context) error {
 }
 
 // lead sleeps on the bell of this process until the leader itself was granted the return.
-func (t *condWait) lead(ctx context.Context) error {
+func (t *waitCall) lead(ctx context.Context) error {
 	c, looks, orphaned := t.c, 0, false
 	look := func(watch *lock.Watch) {
 		if c.look(t.place, watch); t.orphan != nil && t.orphan.Orphaned() {

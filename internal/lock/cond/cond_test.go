@@ -136,7 +136,7 @@ func TestCondBroadcastWithoutBroadcaster(t *testing.T) {
 	for range 5 {
 		before = append(before, waits(t, locktest.Background, c, m))
 	}
-	c.head.storms.Add(1)
+	c.head.broadcasts.Add(1)
 	after := make(chan error, 1)
 	go func() {
 		locktest.Must(m.Lock(locktest.Background))

@@ -14,17 +14,17 @@ import (
 //	  0    16  lock    who claims or rescues  the same               0; a lock, see region
 //	 16     4  high    who claims a cell      everybody              0; how many cells were handed out
 //	 20     4  next    notifiers              notifiers              0; the cell to look at first
-//	 24     4  storms  broadcasters           waiters                0; how many broadcasts there were, modulo 2^32
+//	 24     4  broadcasts  broadcasters           waiters                0; how many broadcasts there were, modulo 2^32
 //	 28    36  -
 //	 64        cells   waiters, notifiers     everybody              0; a roster
 //	           bells   waiters, notifiers     notifiers              0; an event count for each cell
 type head struct {
-	_      structs.HostLayout
-	lock   lock.MutexRegion
-	high   atomic.Uint32
-	next   atomic.Uint32
-	storms atomic.Uint32
-	_      [36]byte
+	_          structs.HostLayout
+	lock       lock.MutexRegion
+	high       atomic.Uint32
+	next       atomic.Uint32
+	broadcasts atomic.Uint32
+	_          [36]byte
 }
 
 // The layout is ABI between processes: each line stops compiling if it moves.
@@ -32,7 +32,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(head{}.lock)]
 	_ = [1]struct{}{}[unsafe.Offsetof(head{}.high)-16]
 	_ = [1]struct{}{}[unsafe.Offsetof(head{}.next)-20]
-	_ = [1]struct{}{}[unsafe.Offsetof(head{}.storms)-24]
+	_ = [1]struct{}{}[unsafe.Offsetof(head{}.broadcasts)-24]
 	_ = [1]struct{}{}[unsafe.Sizeof(head{})-headBytes]
 )
 

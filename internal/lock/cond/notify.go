@@ -51,7 +51,7 @@ func (c *Var) notify(n int, most uint64) bool {
 		}
 		if c.party.Member.Table().Dead(lock.CellOwner(w)) {
 			if grantedIn(w) > 0 {
-				c.rescue()
+				c.reclaimGrants()
 			}
 			return false
 		}
@@ -85,7 +85,7 @@ func (c *Var) Broadcast() {
 	for n := range c.slots.Len() {
 		if !announced && unnotified(c.slots.Cell(n).Load()) > 0 {
 			// SYNC: storm: whoever waits now sees from here on that it may return.
-			c.head.storms.Add(1)
+			c.head.broadcasts.Add(1)
 			crashpoint.Here("cond.storm")
 			announced = true
 		}

@@ -36,7 +36,7 @@ func (w *waiter) reset() {
 }
 
 // join counts one more waiter, and reports false when there are too many.
-func (q *waiterQueue) join(cell *atomic.Uint64, w *waiter, storms *atomic.Uint32) bool {
+func (q *waiterQueue) join(cell *atomic.Uint64, w *waiter, broadcasts *atomic.Uint32) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
@@ -49,7 +49,7 @@ func (q *waiterQueue) join(cell *atomic.Uint64, w *waiter, storms *atomic.Uint32
 			break
 		}
 	}
-	w.began = storms.Load() // who broadcasts from here on means this waiter
+	w.began = broadcasts.Load() // who broadcasts from here on means this waiter
 	w.prev = q.last
 	if q.last == nil {
 		q.first = w
@@ -70,7 +70,7 @@ func (q *waiterQueue) distribute(cell *atomic.Uint64, leader *waiter) bool {
 	defer q.mu.Unlock()
 	for granted := grantedIn(cell.Load()); granted > q.running && q.first != nil; {
 		w := q.first
-		q.letGo(w)
+		q.markGranted(w)
 		if w != leader {
 			w.sent = true
 			w.woken <- struct{}{}
@@ -79,7 +79,7 @@ func (q *waiterQueue) distribute(cell *atomic.Uint64, leader *waiter) bool {
 	return leader.let
 }
 
-func (q *waiterQueue) letGo(w *waiter) {
+func (q *waiterQueue) markGranted(w *waiter) {
 	q.remove(w)
 	w.let = true
 	q.running++
@@ -101,11 +101,11 @@ func (q *waiterQueue) remove(w *waiter) {
 
 // catchUp grants the return to all who came before the last broadcast, and were not granted it by who died in
 // the middle of that, or is not through with it yet. It reports whether there were any.
-func (q *waiterQueue) catchUp(cell *atomic.Uint64, storms uint32) bool {
+func (q *waiterQueue) catchUp(cell *atomic.Uint64, broadcasts uint32) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	meant := uint64(0)
-	for w := q.first; w != nil && w.began != storms; w = w.next {
+	for w := q.first; w != nil && w.began != broadcasts; w = w.next {
 		meant++
 	}
 	for {
@@ -120,9 +120,9 @@ func (q *waiterQueue) catchUp(cell *atomic.Uint64, storms uint32) bool {
 	}
 }
 
-// leave ends the wait of one that gives up. It reports false when that was granted the return by now. When the process is
+// cancel ends the wait of one that gives up. It reports false when that was granted the return by now. When the process is
 // closing, a grant is left to those who find it dead.
-func (q *waiterQueue) leave(cell *atomic.Uint64, w *waiter, closing bool) bool {
+func (q *waiterQueue) cancel(cell *atomic.Uint64, w *waiter, closing bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if w.let {
@@ -134,7 +134,7 @@ func (q *waiterQueue) leave(cell *atomic.Uint64, w *waiter, closing bool) bool {
 			if closing || grantedIn(s) <= q.running {
 				break
 			}
-			q.letGo(w)
+			q.markGranted(w)
 			return false
 		}
 		if cell.CompareAndSwap(s, s-oneWaiter) { // #2 -> #1, #2; #3 -> #3, #4

@@ -11,9 +11,9 @@ import (
 )
 
 // claim gives this process its cell. What a dead process had been granted in the same cell goes to others.
-func (c *Var) claim(ctx context.Context) (*station, error) {
+func (c *Var) claim(ctx context.Context) (*procPlace, error) {
 	if err := c.lock.Lock(ctx); errors.Is(err, lock.ErrOwnerDied) {
-		c.lock.TryMarkConsistent() // each step of a claim or a rescue leaves whole cells
+		c.lock.TryMarkConsistent() // each step of a claim or a reclaimGrants leaves whole cells
 	} else if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (c *Var) claim(ctx context.Context) (*station, error) {
 		if c.slots.Cell(n) == cell {
 			sleepers := lock.NewSwappedCount(c.party, bellBytes(c.mem, c.slots.Capacity(), n))
 			sleepers.Target = c.Target
-			p := &station{number: n, cell: cell, sleepers: sleepers}
+			p := &procPlace{number: n, cell: cell, sleepers: sleepers}
 			c.place.Store(p)
 			return p, nil
 		}
@@ -43,8 +43,8 @@ const watched = wait.MaxWords - 1
 
 // look finds what nobody would ring for: a broadcast that has not come to this process, and grants of the dead. It has watch,
 // unless it is nil, end the sleep when a process dies that could be granted something.
-func (c *Var) look(p *station, watch *lock.Watch) {
-	again := c.queue.catchUp(p.cell, c.head.storms.Load())
+func (c *Var) look(p *procPlace, watch *lock.Watch) {
+	again := c.queue.catchUp(p.cell, c.head.broadcasts.Load())
 	table := c.party.Member.Table()
 	high, left := c.slots.Len(), watched
 	for i := 1; i < high; i++ {
@@ -54,7 +54,7 @@ func (c *Var) look(p *station, watch *lock.Watch) {
 		}
 		switch owner := lock.CellOwner(w); {
 		case table.Dead(owner):
-			if grantedIn(w) > 0 && !c.rescue() && watch != nil {
+			if grantedIn(w) > 0 && !c.reclaimGrants() && watch != nil {
 				watch.Look(lock.UnannouncedPoll) // somebody else does it, or has died doing it
 			}
 		case watch != nil && left > 0:
@@ -67,9 +67,9 @@ func (c *Var) look(p *station, watch *lock.Watch) {
 	}
 }
 
-// rescue gives what dead processes were granted to other waiters. It reports false when it could not,
+// reclaimGrants gives what dead processes were granted to other waiters. It reports false when it could not,
 // because another one has the lock, such as one who is about to do the same.
-func (c *Var) rescue() bool {
+func (c *Var) reclaimGrants() bool {
 	err := c.lock.TryLock()
 	if errors.Is(err, lock.ErrOwnerDied) {
 		c.lock.TryMarkConsistent()
@@ -81,20 +81,20 @@ func (c *Var) rescue() bool {
 	return true
 }
 
-// redistribute is rescue for one who has the lock.
+// redistribute is reclaimGrants for one who has the lock.
 func (c *Var) redistribute() {
 	for cell, w := range c.slots.All {
 		if w&lock.CellMask != 0 && c.party.Member.Table().Dead(lock.CellOwner(w)) {
-			c.inherit(cell, w)
+			c.emptyDead(cell, w)
 		}
 	}
 }
 
-// inherit empties the cell of a dead process, which holds w. Each of its grants goes to another waiter first, and only
+// emptyDead empties the cell of a dead process, which holds w. Each of its grants goes to another waiter first, and only
 // then is it taken away. When nobody waits, it is lost as with any notification.
 //
 // What a death leaves behind: a grant that is given twice, so that one waiter too many returns.
-func (c *Var) inherit(cell *atomic.Uint64, w uint64) {
+func (c *Var) emptyDead(cell *atomic.Uint64, w uint64) {
 	empty := w &^ lock.CellMask
 	for {
 		granted := min(grantedIn(w), waitingIn(w))

@@ -17,13 +17,13 @@ const (
 	turnsIgnored              // it will not wait; they keep it
 )
 
-// shut bars all cells, but those whose turn it still is, and reports whether nobody is inside any more.
+// closeAll blocks all cells, but those whose turn it still is, and reports whether nobody is inside any more.
 // What dead processes have left it clears.
 //
 // Preconditions: writers is held.
 //
 // What a death leaves behind: #6.
-func (l *Lock) shut(t turns) (empty bool) {
+func (l *Lock) closeAll(t turns) (empty bool) {
 	empty = true
 	for n := range l.slots.Len() {
 		s := l.slots.Cell(n)
@@ -32,28 +32,28 @@ func (l *Lock) shut(t turns) (empty bool) {
 			continue // nobody's
 		}
 		if t == turnsStay && hasTurn(w) {
-			empty = l.isDead(s, w) && empty
+			empty = l.dropIfDead(s, w) && empty
 			continue
 		}
 		if w&cellBlocked == 0 {
-			w = l.bar(s, t)
+			w = l.block(s, t)
 		}
-		if hasReaders(w) && !l.isDead(s, w) {
+		if hasReaders(w) && !l.dropIfDead(s, w) {
 			empty = false
 		}
 	}
 	return empty
 }
 
-// shutInTime is shut for a writer that waits. Turns begin with its first look.
-func (l *Lock) shutInTime() (empty bool) {
+// closeAllInTime is closeAll for a writer that waits. Turns begin with its first look.
+func (l *Lock) closeAllInTime() (empty bool) {
 	if l.turns.Load() == 0 {
 		l.turns.Store(int64(time.Since(l.born) + turnTime))
 	}
 	if l.turnsLeft() > 0 {
-		return l.shut(turnsStay)
+		return l.closeAll(turnsStay)
 	}
-	return l.shut(turnsOver)
+	return l.closeAll(turnsOver)
 }
 
 // turnsLeft is for how long cells keep their turns.
@@ -79,8 +79,8 @@ func (l *Lock) watchReaders(w *lock.Watch) {
 	}
 }
 
-// bar closes the way in of a cell and returns what it holds then.
-func (l *Lock) bar(s *atomic.Uint64, t turns) (w uint64) {
+// block closes the way in of a cell and returns what it holds then.
+func (l *Lock) block(s *atomic.Uint64, t turns) (w uint64) {
 	if t == turnsOver && s.Load()&cellWaits != 0 {
 		s.And(^uint64(cellWaits))
 	}
@@ -90,8 +90,8 @@ func (l *Lock) bar(s *atomic.Uint64, t turns) (w uint64) {
 	return w
 }
 
-// isDead reports whether the cell s, which held w, is a dead process's. Then it is nobody's from here on.
-func (l *Lock) isDead(s *atomic.Uint64, w uint64) bool {
+// dropIfDead reports whether the cell s, which held w, is a dead process's. Then it is nobody's from here on.
+func (l *Lock) dropIfDead(s *atomic.Uint64, w uint64) bool {
 	owner := lock.CellOwner(w)
 	if owner == l.me || !l.party.Member.Table().Dead(owner) {
 		return false

@@ -10,8 +10,8 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 )
 
-// errForsaken says that nobody alive has writers, and that the cell is barred all the same.
-var errForsaken = errors.New("the lock is forsaken")
+// errOrphaned says that nobody alive has writers, and that the cell is barred all the same.
+var errOrphaned = errors.New("the lock is orphaned")
 
 // RLock is the slow path for a reader that has counted itself, see [Lock.Cell]. It waits until no writer
 // is inside, or ctx ends. A reader that finds the writer dead takes its place until the cells are open again.
@@ -28,16 +28,16 @@ func (l *Lock) RLock(ctx context.Context, o *lock.LockOptions) error {
 	if isOpen(l.cell.Load(), l.me) {
 		return l.entered()
 	}
-	l.retreat()
+	l.undoArrival()
 	for {
 		err := l.tryEnter(o)
 		if err == lock.ErrLocked {
-			err = l.await(ctx)
+			err = l.awaitTurn(ctx)
 		}
 		switch err {
 		case nil:
 			return l.entered()
-		case errForsaken: // look again
+		case errOrphaned: // look again
 		default:
 			return l.refused(err)
 		}
@@ -51,7 +51,7 @@ func (l *Lock) TryRLock(o *lock.LockOptions) error {
 		if isOpen(l.cell.Add(1), l.me) {
 			return l.entered()
 		}
-		l.retreat()
+		l.undoArrival()
 	}
 	for look := 0; ; look++ {
 		err := l.tryEnter(o)
@@ -73,7 +73,7 @@ func (l *Lock) tryEnter(o *lock.LockOptions) error {
 	case l.enter(1):
 		return nil
 	case !l.writers.HasLiveHolder():
-		return l.inherit(o)
+		return l.recoverAsReader(o)
 	}
 	return lock.ErrLocked
 }
@@ -81,7 +81,7 @@ func (l *Lock) tryEnter(o *lock.LockOptions) error {
 // entered ends an acquisition. Either it sees here that this process is closing, or the closing sees the reader counted.
 func (l *Lock) entered() error {
 	if l.party.Closer.Closed() {
-		l.retreat()
+		l.undoArrival()
 		return l.refused(lock.ErrClosed)
 	}
 	l.wrote.Acquire()
@@ -91,28 +91,28 @@ func (l *Lock) entered() error {
 // refused ends an operation without success. Once it was told of the close, this process gets no read lock any more.
 func (l *Lock) refused(err error) error {
 	if err == lock.ErrClosed {
-		l.shutSelf()
+		l.closeOwnCell()
 	}
 	return err
 }
 
-// shutSelf ends the fast path of a process that is closing: whoever comes now finds that the key has changed, looks, and sees
+// closeOwnCell ends the fast path of a process that is closing: whoever comes now finds that the key has changed, looks, and sees
 // that the segment is closed. A writer opens barred cells, and cannot undo this. The cell may be another's by now.
-func (l *Lock) shutSelf() {
+func (l *Lock) closeOwnCell() {
 	for w := l.cell.Load(); lock.CellOwner(w) == l.me && w&cellClosing == 0; w = l.cell.Load() {
 		l.cell.CompareAndSwap(w, w|cellClosing)
 	}
 }
 
-// retreat takes back one reader that was counted.
-func (l *Lock) retreat() {
+// undoArrival takes back one reader that was counted.
+func (l *Lock) undoArrival() {
 	w := l.cell.Add(^uint64(0))
 	crashpoint.Here("rwmutex.retreated")
-	l.left(w)
+	l.tellDrained(w)
 }
 
-// left tells the writer who waits for it that the cell, which is w now, counts nobody any more.
-func (l *Lock) left(w uint64) {
+// tellDrained tells the writer who waits for it that the cell, which is w now, counts nobody any more.
+func (l *Lock) tellDrained(w uint64) {
 	if w&cellBlocked != 0 && !hasReaders(w) {
 		l.drained.Notify()
 	}
@@ -126,12 +126,12 @@ func (l *Lock) RUnlock(w uint64) bool {
 		l.cell.Add(1) // in the memory of a closed segment it does not matter
 		return l.party.Closer.Closed()
 	}
-	l.left(w)
+	l.tellDrained(w)
 	return true
 }
 
-// Leaves tells the race detector that a reader is about to leave.
-func (l *Lock) Leaves() {
+// NoteLeave tells the race detector that a reader is about to leave.
+func (l *Lock) NoteLeave() {
 	if hasReaders(l.cell.Load()) {
 		l.read.ReleaseMerge()
 	}
@@ -141,16 +141,16 @@ func (l *Lock) Leaves() {
 //
 // What a death leaves behind: a cell of the dead.
 func (l *Lock) enter(n int) bool {
-	l.crowd.mu.Lock()
-	defer l.crowd.mu.Unlock()
+	l.queue.mu.Lock()
+	defer l.queue.mu.Unlock()
 	for {
 		w := l.cell.Load()
 		if !isOpen(w, l.me) {
 			return false
 		}
-		if l.cell.CompareAndSwap(w, w&^uint64(cellWaits)+uint64(n+len(l.crowd.guests))) {
+		if l.cell.CompareAndSwap(w, w&^uint64(cellWaits)+uint64(n+len(l.queue.waiting))) {
 			crashpoint.Here("rwmutex.entered")
-			l.crowd.admit()
+			l.queue.admitAll()
 			if hasTurn(w) { // SYNC: turn: the writer that lets it pass sees these readers counted, and waits for them alone.
 				l.drained.Notify()
 			}
@@ -159,10 +159,10 @@ func (l *Lock) enter(n int) bool {
 	}
 }
 
-// inherit takes writers' place to open the cells, if that is possible at once, and lets the caller in.
+// recoverAsReader takes writers' place to open the cells, if that is possible at once, and lets the caller in.
 //
 // Errors: those of RLock; [lock.ErrLocked] when another holder has writers.
-func (l *Lock) inherit(o *lock.LockOptions) error {
+func (l *Lock) recoverAsReader(o *lock.LockOptions) error {
 	err := l.writers.TryLockToRepair(o) // #1 -> #5, #6 -> #5, #7 -> #8, #9 -> #8
 	died := lock.AsOwnerDied(err)
 	switch {
@@ -170,7 +170,7 @@ func (l *Lock) inherit(o *lock.LockOptions) error {
 	case died == nil, !died.WithLock():
 		return err
 	case l.isOwned():
-		if err := l.mend(died, o); err != nil { // #8 -> #4
+		if err := l.repairAfterDeath(died, o); err != nil { // #8 -> #4
 			return err
 		}
 	default:

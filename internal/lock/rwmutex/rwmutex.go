@@ -33,8 +33,8 @@ import (
 //	5  p           open     some barred      p opens the cells         -> 1, or -> 2 of the next; p dies: 6
 //	6  p, dead     not owned  any            nobody was inside         a writer takes over -> 2, a reader -> 5
 //	7  p, dead     owned    barred, empty    a writer died inside      repair -> 8
-//	8  q, suspect  owned    barred, empty    q repairs                 mark consistent -> 4, unlock -> 9; q dies: 7
-//	9  0, suspect  owned    barred, empty    waits for repair          repair -> 8
+//	8  q, inconsistent  owned    barred, empty    q repairs                 mark consistent -> 4, unlock -> 9; q dies: 7
+//	9  0, inconsistent  owned    barred, empty    waits for repair          repair -> 8
 //
 // In #7 and #9 a locker without a repair function changes nothing and reports the death, as with a
 // [lock.Mutex].
@@ -71,11 +71,11 @@ type Lock struct {
 	opened  *lock.EventCount // of readers who wait until their cells are open
 
 	leading  *lock.LeaderFollower // of the readers of this process
-	crowd    crowd
-	leader   *guest       // guarded by leading
-	suspects bool         // the next look is also at writers; guarded by leading
-	forsaken bool         // and nobody alive has it; guarded by leading
-	turns    atomic.Int64 // until when cells keep their turns, in nanoseconds since born; 0: not begun. That of who has writers, of which damaged bytes make two
+	queue    readerQueue
+	leader   *readerWaiter // guarded by leading
+	doubtful bool          // the next look is also at writers; guarded by leading
+	orphaned bool          // and nobody alive has it; guarded by leading
+	turns    atomic.Int64  // until when cells keep their turns, in nanoseconds since born; 0: not begun. That of who has writers, of which damaged bytes make two
 
 	read, wrote race.Shadow
 
@@ -132,7 +132,7 @@ func (l *Lock) Cell() (cell *atomic.Uint64, key uint64) { return l.cell, cellKey
 // also says that it never will again.
 func (l *Lock) Held() bool {
 	if l.party.Closer.Closed() {
-		l.shutSelf()
+		l.closeOwnCell()
 	}
 	held := hasReaders(l.cell.Load()) || l.writers.Held()
 	runtime.KeepAlive(l)
@@ -144,7 +144,7 @@ func (l *Lock) isOwned() bool { return l.r.state.Load() == stateOwned }
 
 // open ends a writer's turn, or what is left of one: #4 -> #5 -> #1, but for the unlocking.
 //
-// Preconditions: writers is held, and not suspect.
+// Preconditions: writers is held, and not inconsistent.
 //
 // What a death leaves behind: #6.
 func (l *Lock) open() {

@@ -16,7 +16,7 @@ func (l *Lock) Lock(ctx context.Context, o *lock.LockOptions) error {
 	if err == nil {
 		err = l.close(ctx)
 	} else {
-		err = l.succeed(ctx, err, o)
+		err = l.takeOver(ctx, err, o)
 	}
 	runtime.KeepAlive(l)
 	return err
@@ -47,9 +47,9 @@ func (l *Lock) RepairHeld(died *lock.OwnerDiedError, repair func(*lock.OwnerDied
 	return l.writers.RepairHeld(died, repair)
 }
 
-// succeed goes on with err, which locking writers returned. After a death outside of #4 it takes
+// takeOver goes on with err, which locking writers returned. After a death outside of #4 it takes
 // the dead writer's place.
-func (l *Lock) succeed(ctx context.Context, err error, o *lock.LockOptions) error {
+func (l *Lock) takeOver(ctx context.Context, err error, o *lock.LockOptions) error {
 	died := lock.AsOwnerDied(err)
 	switch {
 	case died == nil:
@@ -57,7 +57,7 @@ func (l *Lock) succeed(ctx context.Context, err error, o *lock.LockOptions) erro
 	case !died.WithLock(): // #7, #9: reported
 		return err
 	case l.isOwned(): // #7, #9 -> #8: no living process is inside
-		return l.mend(died, o)
+		return l.repairAfterDeath(died, o)
 	}
 	l.reopen() // #6 -> #5
 	return l.close(ctx)
@@ -69,8 +69,8 @@ func (l *Lock) reopen() {
 	l.open()
 }
 
-// mend repairs what a writer left that died inside. The lock is held, and stays so if that works.
-func (l *Lock) mend(died *lock.OwnerDiedError, o *lock.LockOptions) error {
+// repairAfterDeath repairs what a writer left that died inside. The lock is held, and stays so if that works.
+func (l *Lock) repairAfterDeath(died *lock.OwnerDiedError, o *lock.LockOptions) error {
 	l.acquired()
 	if o.Repair == nil { // the writer has died since the look at the lock
 		l.unlock() // #8 -> #9
@@ -94,10 +94,10 @@ func (l *Lock) repair(died *lock.OwnerDiedError, o *lock.LockOptions) error {
 
 // close bars the cells and waits until nobody is inside: #2 -> #4. When it returns an error, nothing is held.
 func (l *Lock) close(ctx context.Context) error {
-	if !l.shut(turnsStay) {
+	if !l.closeAll(turnsStay) {
 		l.turns.Store(0)
 		l.setState(stateClosing) // #2 -> #3
-		if err := l.drained.Await(ctx, l.policy, l.shutInTime, l.watchReaders); err != nil {
+		if err := l.drained.Await(ctx, l.policy, l.closeAllInTime, l.watchReaders); err != nil {
 			l.open() // #3 -> #5
 			l.writers.TryUnlock()
 			return l.refused(err)
@@ -127,7 +127,7 @@ func (l *Lock) tryLock(o *lock.LockOptions) error {
 	case died == nil, !died.WithLock():
 		return err
 	case l.isOwned(): // #7, #9 -> #8
-		return l.mend(died, o)
+		return l.repairAfterDeath(died, o)
 	default:
 		l.reopen() // #6 -> #5
 	}
@@ -135,7 +135,7 @@ func (l *Lock) tryLock(o *lock.LockOptions) error {
 		l.writers.TryUnlock()
 		return lock.ErrLocked
 	}
-	if !l.shut(turnsIgnored) {
+	if !l.closeAll(turnsIgnored) {
 		l.open()
 		l.writers.TryUnlock()
 		return lock.ErrLocked

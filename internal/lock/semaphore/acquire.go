@@ -26,7 +26,7 @@ func (s *Weighted) TryAcquire(n int64) error {
 	if err := s.possible(n); err != nil {
 		return err
 	}
-	ok, err := s.take(lock.NoWait, n, false)
+	ok, err := s.tryAcquire(lock.NoWait, n, false)
 	if err == nil && !ok {
 		return lock.ErrLocked
 	}
@@ -42,19 +42,19 @@ func (s *Weighted) Acquire(ctx context.Context, n int64) error {
 	if err := s.possible(n); err != nil {
 		return err
 	}
-	if ok, err := s.take(ctx, n, false); ok || err != nil {
+	if ok, err := s.tryAcquire(ctx, n, false); ok || err != nil {
 		return err
 	}
-	if n > 1 && s.r.heavy.Load() == 0 {
-		s.r.heavy.Store(1)
+	if n > 1 && s.r.weightedWaiters.Load() == 0 {
+		s.r.weightedWaiters.Store(1)
 		crashpoint.Here("semaphore.heavy")
 	}
 	a := acquisition{s: s, ctx: ctx, n: n, began: time.Now()}
-	err := s.event.Await(ctx, s.policy, func() bool { return a.look() }, func(w *lock.Watch) { a.watch(w) })
+	err := s.event.Await(ctx, s.policy, func() bool { return a.look() }, func(w *lock.Watch) { a.watchUnits(w) })
 	if err == nil {
 		return a.err
 	}
-	a.leave()
+	a.endTurn()
 	return err
 }
 
@@ -70,41 +70,41 @@ type acquisition struct {
 
 // look takes the units if it can. It reports true when the wait is over. After a while it takes the turn.
 func (a *acquisition) look() bool {
-	ok, err := a.take()
+	ok, err := a.tryTake()
 	if !ok && err == nil && time.Since(a.began) >= lock.StarvationTime {
 		// SYNC: turn: who releases from here on wakes this process, whatever else. So look once more.
-		a.s.turn.take(a.n)
-		ok, err = a.take()
+		a.s.turn.begin(a.n)
+		ok, err = a.tryTake()
 	}
 	a.err = err
 	if !ok && err == nil {
 		return false
 	}
-	a.leave()
+	a.endTurn()
 	return true
 }
 
-func (a *acquisition) take() (ok bool, err error) {
+func (a *acquisition) tryTake() (ok bool, err error) {
 	a.free = a.s.r.free.Load()
-	return a.s.take(a.ctx, a.n, true)
+	return a.s.tryAcquire(a.ctx, a.n, true)
 }
 
-// leave ends the turn, and rings for those who had to let it pass.
+// endTurn ends the turn, and rings for those who had to let it pass.
 //
 // What a death leaves behind: sleepers who watch this process, for it had the turn when they looked.
-func (a *acquisition) leave() {
+func (a *acquisition) endTurn() {
 	if a.s.turn.end() {
 		a.s.r.event.Ring(lock.Everybody)
 	}
 }
 
-// watch tells a sleeper what it sleeps on besides the bell.
-func (a *acquisition) watch(w *lock.Watch) {
+// watchUnits tells a sleeper what it sleeps on besides the bell.
+func (a *acquisition) watchUnits(w *lock.Watch) {
 	s := a.s
 	if waited := time.Since(a.began); waited < lock.StarvationTime {
 		w.Look(lock.StarvationTime - waited) // then it takes the turn
 	}
-	s.turn.watch(w, a.n, a.free)
+	s.turn.watchTurn(w, a.n, a.free)
 	if s.owned == nil {
 		return
 	}
@@ -116,12 +116,12 @@ func (a *acquisition) watch(w *lock.Watch) {
 	}
 }
 
-// take takes n units if they are free and it is nobody else's turn.
-func (s *Weighted) take(ctx context.Context, n int64, leader bool) (ok bool, err error) {
+// tryAcquire takes n units if they are free and it is nobody else's turn.
+func (s *Weighted) tryAcquire(ctx context.Context, n int64, leader bool) (ok bool, err error) {
 	if s.owned != nil {
-		ok, err = s.takeOwned(ctx, n, leader)
+		ok, err = s.tryAcquireOwned(ctx, n, leader)
 	} else {
-		ok = s.takePlain(n, leader)
+		ok = s.tryAcquirePlain(n, leader)
 	}
 	if ok {
 		s.shadow.Acquire()
@@ -129,7 +129,7 @@ func (s *Weighted) take(ctx context.Context, n int64, leader bool) (ok bool, err
 	return ok, err
 }
 
-func (s *Weighted) takePlain(n int64, leader bool) bool {
+func (s *Weighted) tryAcquirePlain(n int64, leader bool) bool {
 	for {
 		c := s.r.free.Load()
 		if c < n || s.turn.isElsewhere(c, leader) {
@@ -167,10 +167,10 @@ func (s *Weighted) releaseSlow(n int64) error {
 	}
 }
 
-// takeOwned is take with undo: the units become this process's.
+// tryAcquireOwned is tryAcquire with undo: the units become this process's.
 //
 // What a death leaves behind: a tally whose lock's owner died, which the next one who locks it counts anew.
-func (s *Weighted) takeOwned(ctx context.Context, n int64, leader bool) (ok bool, err error) {
+func (s *Weighted) tryAcquireOwned(ctx context.Context, n int64, leader bool) (ok bool, err error) {
 	t := s.owned
 	if free := s.r.free.Load(); (free < n || s.turn.isElsewhere(free, leader)) && !t.IsStale() {
 		return false, nil
@@ -199,7 +199,7 @@ func (s *Weighted) takeOwned(ctx context.Context, n int64, leader bool) (ok bool
 
 // releaseOwned is Release with undo.
 //
-// What a death leaves behind: the same; and before the ring, sleepers who watch this process, see acquisition.watch.
+// What a death leaves behind: the same; and before the ring, sleepers who watch this process, see acquisition.watchUnits.
 func (s *Weighted) releaseOwned(n int64) error {
 	t := s.owned
 	if err := t.Lock(context.Background()); err != nil {

@@ -25,20 +25,20 @@ func BytesWithUndo(n int) int { return Bytes + lock.UndoBytes(n) }
 //	  0     8  free   who acquires and releases   everybody  units; from 0 to max
 //	  8     8  turn   leaders                     everybody  0: nobody's; see turnWord
 //	 16    16  event  sleepers, who releases      releasers  0
-//	 32     4  heavy  who waits for more than 1   releasers  0; sticks at 1
+//	 32     4  weightedWaiters  who waits for more than 1   releasers  0; sticks at 1
 //	 36     4  undo   creator                     openers    1: units belong to processes
 //	 40     8  units  creator                     openers    how many units there are at first
 //	 48     8  max    creator                     openers    bound of free; 0: none
 type region struct {
-	_     structs.HostLayout
-	free  atomic.Int64
-	turn  atomic.Uint64
-	event lock.EventRegion
-	heavy atomic.Uint32
-	undo  uint32
-	units int64
-	max   int64
-	_     [8]byte
+	_               structs.HostLayout
+	free            atomic.Int64
+	turn            atomic.Uint64
+	event           lock.EventRegion
+	weightedWaiters atomic.Uint32
+	undo            uint32
+	units           int64
+	max             int64
+	_               [8]byte
 }
 
 // The layout is ABI between processes: each line stops compiling if it moves.
@@ -46,7 +46,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(region{}.free)]
 	_ = [1]struct{}{}[unsafe.Offsetof(region{}.turn)-8]
 	_ = [1]struct{}{}[unsafe.Offsetof(region{}.event)-eventOffset]
-	_ = [1]struct{}{}[unsafe.Offsetof(region{}.heavy)-32]
+	_ = [1]struct{}{}[unsafe.Offsetof(region{}.weightedWaiters)-32]
 	_ = [1]struct{}{}[unsafe.Offsetof(region{}.undo)-36]
 	_ = [1]struct{}{}[unsafe.Offsetof(region{}.units)-40]
 	_ = [1]struct{}{}[unsafe.Offsetof(region{}.max)-48]

@@ -157,7 +157,7 @@ func (s *Weighted) Held() bool { return s.owned != nil && s.owned.Held() }
 // those who were woken dies, another looks. With undo that one, if it gets nothing, watches who got them.
 func (s *Weighted) wake(n int64) {
 	k := lock.Everybody
-	if n < lock.Everybody && s.r.heavy.Load() == 0 && s.r.turn.Load() == 0 {
+	if n < lock.Everybody && s.r.weightedWaiters.Load() == 0 && s.r.turn.Load() == 0 {
 		k = int(n) + 1
 	}
 	s.r.event.Ring(k)

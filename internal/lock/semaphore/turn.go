@@ -15,7 +15,7 @@ import (
 //
 //	#  owner    meaning                       next
 //	1  0        units go to whoever comes     a leader takes it -> 2
-//	2  p        no other takes units          p has its units or gives up -> 1, p dies -> 3, p dawdles: another clears it -> 1
+//	2  p        no other takes units          p has its units or gives up -> 1, p dies -> 3, p lets its turn pass: another clears it -> 1
 //	3  p, dead  the same as 1                 a leader takes it -> 2, anybody clears it -> 1
 //
 // Only the leader of p takes units in #2. Should the word be overwritten, the worst is that units go to the wrong one first.
@@ -59,8 +59,8 @@ func (t *turnWord) isElsewhere(free int64, leader bool) bool {
 	return false
 }
 
-// take makes it the turn of this process, which needs that many units, unless it is that of another which lives. Only a leader calls it.
-func (t *turnWord) take(need int64) {
+// begin makes it the turn of this process, which needs that many units, unless it is that of another which lives. Only a leader calls it.
+func (t *turnWord) begin(need int64) {
 	w, me := t.word.Load(), t.party.Member.ID()
 	next := turnOf(me, need)
 	if owner := ownerOfTurn(w); w == next || w != 0 && owner != me && !t.party.Member.Table().Dead(owner) {
@@ -80,9 +80,9 @@ func (t *turnWord) end() bool {
 	return true
 }
 
-// watch tells a sleeper, who needs n units and has seen that many free, what it sleeps on because of the turn: when that of
-// another process ends, the bell rings, but not when that process dies or dawdles.
-func (t *turnWord) watch(w *lock.Watch, n, free int64) {
+// watchTurn tells a sleeper, who needs n units and has seen that many free, what it sleeps on because of the turn: when that of
+// another process ends, the bell rings, but not when that process dies or lets its turn pass.
+func (t *turnWord) watchTurn(w *lock.Watch, n, free int64) {
 	v := t.word.Load()
 	owner := ownerOfTurn(v)
 	switch {

@@ -125,7 +125,7 @@ func sumOf(w uint64, n int64) (uint32, error) {
 // addOwned is Add with undo.
 //
 // What a death leaves behind: a tally whose lock's owner died, which the next one who locks it counts anew; and before
-// the ring, sleepers who watch this process, see watch.
+// the ring, sleepers who watch this process, see watchDebtors.
 func (g *Group) addOwned(n int64) error {
 	t := g.owned
 	if err := t.Lock(context.Background()); err != nil {
@@ -197,7 +197,7 @@ func (g *Group) Wait(ctx context.Context) error {
 	}
 	var err error
 	if uint32(w) != 0 {
-		err = g.await(ctx, w)
+		err = g.awaitZero(ctx, w)
 	}
 	if err == nil {
 		g.shadow.Acquire()
@@ -206,7 +206,7 @@ func (g *Group) Wait(ctx context.Context) error {
 	return err
 }
 
-func (g *Group) await(ctx context.Context, began uint64) error {
+func (g *Group) awaitZero(ctx context.Context, began uint64) error {
 	var failed error
 	ready := func() bool {
 		if !hasMovedOn(g.r.word.Load(), began) && g.owned != nil {
@@ -214,7 +214,7 @@ func (g *Group) await(ctx context.Context, began uint64) error {
 		}
 		return failed != nil || hasMovedOn(g.r.word.Load(), began)
 	}
-	err := g.event.AwaitEach(ctx, g.policy, ready, func(w *lock.Watch) { g.watch(w, began) })
+	err := g.event.AwaitEach(ctx, g.policy, ready, func(w *lock.Watch) { g.watchDebtors(w, began) })
 	switch {
 	case hasMovedOn(g.r.word.Load(), began) && !g.closer.Closed():
 		return nil // perhaps while this goroutine followed another
@@ -227,8 +227,8 @@ func (g *Group) await(ctx context.Context, began uint64) error {
 // hasMovedOn reports whether the count has become 0 since the word was began.
 func hasMovedOn(w, began uint64) bool { return w/groupGeneration != began/groupGeneration }
 
-// watch has a sleeper watch those who have not done what they added.
-func (g *Group) watch(w *lock.Watch, began uint64) {
+// watchDebtors has a sleeper watch those who have not done what they added.
+func (g *Group) watchDebtors(w *lock.Watch, began uint64) {
 	if g.owned == nil {
 		return
 	}
