@@ -55,7 +55,6 @@ var unmended = []string{
 	"queue",
 	"shm",
 	"shmlog",
-	"sync",
 }
 
 // prose is the text of one package, or of the documents in one directory.

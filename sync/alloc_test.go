@@ -44,7 +44,8 @@ func sayAllocations(use func(rounds int)) {
 	use(allocRounds / 10) // for the other to contend with
 }
 
-// checkAllocations runs two processes in a role that calls sayAllocations, and fails the test if one of them says more than it may.
+// checkAllocations runs two processes in a role that calls sayAllocations, and fails the test if
+// one of them says more than it may.
 func checkAllocations(t *testing.T, role string, seg *shm.Segment, most int) {
 	t.Helper()
 	children := []*proctest.Child{proctest.Start(t, role, seg.Path()), proctest.Start(t, role, seg.Path())}
@@ -64,8 +65,8 @@ func checkAllocations(t *testing.T, role string, seg *shm.Segment, most int) {
 	}
 }
 
-// frugal: SEGMENT. Two goroutines lock and unlock while those of another process do the same, and sleep for it. It says
-// how many allocations that took.
+// frugal: SEGMENT. Two goroutines lock and unlock while those of another process do the same, and
+// sleep for it. It says how many allocations that took.
 var frugal = proctest.Register("frugal", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)

@@ -12,19 +12,19 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A Barrier is a place where a fixed number of parties, goroutines of any processes, wait until all of
-// them have come. Then all go on, and it can be used again at once.
+// A Barrier is a place where a fixed number of parties, goroutines of any processes, wait until all
+// of them have come. Then all go on, and it can be used again at once.
 //
-// A process is a party from when it makes its first handle, unless that is a [BarrierOptions.Spectator]'s, until it
-// ends or closes the segment: its end breaks the barrier for the others, whether it was waited for or waited
-// itself. So a process that does not take part has no handle, or a spectator's. A process that finds no
-// other party alive finds the barrier whole.
+// A process is a party from when it makes its first handle, unless that is a
+// [BarrierOptions.Spectator]'s, until it ends or closes the segment: its end breaks the barrier for
+// the others, whether it was waited for or waited itself. So a process that does not take part has
+// no handle, or a spectator's. A process that finds no other party alive finds the barrier whole.
 //
 // A Barrier is made by [NewBarrier] or [OpenBarrier], or by UnmarshalBinary of what
 // another process's MarshalBinary wrote; the zero value is only for that. It must not be copied.
 //
-// Each call of Wait synchronizes before the action, and that before the return of each other Wait of the same round,
-// in any process.
+// Each call of Wait synchronizes before the action, and that before the return of each other Wait
+// of the same round, in any process.
 type Barrier struct {
 	handle
 	b       *barrier.Cyclic
@@ -34,23 +34,28 @@ type Barrier struct {
 
 // BarrierOptions belong to one handle, not to the barrier: processes may use different ones.
 type BarrierOptions struct {
-	// Wait says how Wait waits. The first handle that a process makes of a barrier decides for all of them.
+	// Wait says how Wait waits. The first handle that a process makes of a barrier decides for all
+	// of them.
 	Wait WaitPolicy
 
-	// Action, if set, is run by the Wait of the last party to come, if it is called on this handle, before any party goes on.
-	// When it fails or panics, the barrier is broken. It must not wait for the barrier.
+	// Action, if set, is run by the Wait of the last party to come, if it is called on this handle,
+	// before any party goes on. When it fails or panics, the barrier is broken. It must not wait
+	// for the barrier.
 	Action func() error
 
-	// Spectator says that this handle makes its process no party: it may look, Abort and Reset, but not Wait.
+	// Spectator says that this handle makes its process no party: it may look, Abort and Reset, but
+	// not Wait.
 	Spectator bool
 }
 
-// NewBarrier finds the Barrier of that name in the segment, or makes it, for that many parties, at least 1 and at most
+// NewBarrier finds the Barrier of that name in the segment, or makes it, for that many parties, at
+// least 1 and at most
 // 65535. It makes this process one of them.
 //
-// Errors: [shm.ErrMismatch] when the name belongs to another kind of object or a barrier for another number of
-// parties, [io/fs.ErrInvalid] for an impossible one; [shm.NoSpaceError], [shm.ErrTooManyObjects],
-// [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; a bad name; [ErrLocked] when another process has stopped while it became a party.
+// Errors: [shm.ErrMismatch] when the name belongs to another kind of object or a barrier for
+// another number of parties, [io/fs.ErrInvalid] for an impossible one; [shm.NoSpaceError],
+// [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; a bad name;
+// [ErrLocked] when another process has stopped while it became a party.
 func NewBarrier(seg *shm.Segment, name string, parties int, o BarrierOptions) (*Barrier, error) {
 	if parties < 1 || parties > barrier.MaxParties {
 		return nil, fmt.Errorf("shmsync: %w", segment.Invalid("barrier %q: %d parties: must be 1 to %d", name, parties, barrier.MaxParties))
@@ -60,10 +65,11 @@ func NewBarrier(seg *shm.Segment, name string, parties int, o BarrierOptions) (*
 	return find(&Barrier{options: o, want: parties}, seg, spec)
 }
 
-// OpenBarrier finds the Barrier of that name, which must exist. It makes this process one of its parties.
+// OpenBarrier finds the Barrier of that name, which must exist. It makes this process one of its
+// parties.
 //
-// Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], [shm.ErrCorrupt], [shm.ErrClosed]; [ErrLocked] when
-// another process has stopped while it became a party.
+// Errors: [io/fs.ErrNotExist], [shm.ErrMismatch], [shm.ErrCorrupt], [shm.ErrClosed]; [ErrLocked]
+// when another process has stopped while it became a party.
 func OpenBarrier(seg *shm.Segment, name string, o BarrierOptions) (*Barrier, error) {
 	return open(&Barrier{options: o}, seg, barrierSpec(seg, name))
 }
@@ -72,10 +78,11 @@ func barrierSpec(seg *shm.Segment, name string) segment.Spec {
 	return segment.Spec{Name: name, Kind: segment.KindBarrier, Size: int64(barrier.Bytes(slotsOf(segment.Of(seg))))}
 }
 
-// UnmarshalBinary makes b a handle of the barrier that another process's MarshalBinary
-// wrote down, and this process one of its parties. Options that b has stay; one that is zero has none.
+// UnmarshalBinary makes b a handle of the barrier that another process's MarshalBinary wrote down,
+// and this process one of its parties. Options that b has stay; one that is zero has none.
 //
-// Errors: [shm.ErrFormat], [shm.ErrRemoved], [shm.ErrMismatch], those of [shm.Open] and [OpenBarrier].
+// Errors: [shm.ErrFormat], [shm.ErrRemoved], [shm.ErrMismatch], those of [shm.Open] and
+// [OpenBarrier].
 func (b *Barrier) UnmarshalBinary(data []byte) error { return unmarshal(b, data, segment.KindBarrier) }
 
 func (b *Barrier) bind(o *segment.Object) error {
@@ -109,15 +116,16 @@ func joinError(err error) error {
 	return err
 }
 
-// Wait waits until all parties have come. It returns as which of them the caller came: 0 for the first, and one less
-// than [Barrier.Parties] for the last. When more call it than there are parties, the others wait for a next round.
-//
-// The last to come does not wait, also when its ctx has ended. Whoever else gives up because its ctx ends has broken the
-// barrier, except while it only waits for the end of an action to have its round begin.
+// Wait waits until all parties have come. It returns as which of them the caller came: 0 for the
+// first, and one less than [Barrier.Parties] for the last. When more call it than there are
+// parties, the others wait for a next round. The last party to arrive does not wait, even when its
+// ctx has ended. Any other party that gives up because its ctx ends breaks the barrier, unless it
+// only waits for the end of an action before its own round begins.
 //
 // Errors, after each of which but the last two the barrier is broken, until a Reset:
-//   - [ErrBroken], as a [*BrokenError] that says why: the barrier is broken, or was while the caller waited.
-//   - the error of the action, for who ran it.
+//   - [ErrBroken], as a [*BrokenError] that says why: the barrier is broken, or was while the
+//     caller waited.
+//   - the error of the action, for the caller that ran it.
 //   - the context's.
 //   - [ErrClosed].
 //   - [io/fs.ErrInvalid]: the handle is a spectator's.
@@ -141,16 +149,16 @@ func (b *Barrier) Wait(ctx context.Context) (index int, err error) {
 	return index, b.waited(ctx, err, lock.RoleBarrier, wanted, began)
 }
 
-// Abort breaks the barrier: whoever waits, and whoever comes, gets [ErrBroken] until a [Barrier.Reset]. It does not
-// wait. After its segment was closed it does nothing.
+// Abort breaks the barrier: all that wait, and all that arrive, get [ErrBroken] until a
+// [Barrier.Reset]. Abort does not wait. After its segment was closed it does nothing.
 func (b *Barrier) Abort() {
 	b.b.Abort()
 	runtime.KeepAlive(b)
 }
 
-// Reset makes the barrier whole, with nobody waiting. Whoever waits gets [ErrBroken]. Dead parties are forgotten: the
-// barrier is for as many as before, so processes have to take their places. It waits for no more than a moment.
-// After its segment was closed it does nothing.
+// Reset makes the barrier whole, without waiters. All that wait get [ErrBroken]. Dead parties are
+// forgotten: the barrier is for as many as before, so other processes must take their places. Reset
+// waits for no more than a moment. After its segment was closed it does nothing.
 func (b *Barrier) Reset() {
 	b.b.Reset()
 	runtime.KeepAlive(b)
@@ -166,7 +174,8 @@ func (b *Barrier) Waiting() int {
 	return n
 }
 
-// Broken reports whether b is broken: whether a Wait would fail at once. After its segment was closed it is false.
+// Broken reports whether b is broken: whether a Wait would fail at once. After its segment was
+// closed it is false.
 func (b *Barrier) Broken() bool {
 	broken := b.b.Broken()
 	runtime.KeepAlive(b)

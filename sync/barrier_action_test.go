@@ -10,7 +10,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A45, action: the last to come runs that of its own handle, before anybody leaves; the others' are not run.
+// A45, action: the last party to arrive runs the action of its own handle before any party leaves.
+// The actions of the others are not run.
 func TestBarrierAction(t *testing.T) {
 	seg := newSegment(t)
 	ran := 0
@@ -37,7 +38,8 @@ func TestBarrierAction(t *testing.T) {
 	other.Kill()
 }
 
-// An action that fails, or panics, breaks the barrier; who ran it gets its error, or panic.
+// An action that fails, or panics, breaks the barrier. The caller that ran it gets its error, or
+// panic.
 func TestBarrierActionFails(t *testing.T) {
 	seg := newSegment(t)
 	b := newBarrier(t, seg, 2, shmsync.BarrierOptions{})
@@ -74,7 +76,8 @@ func TestBarrierActionFails(t *testing.T) {
 	other.Kill()
 }
 
-// Who comes while the last of a round runs its action waits for the next round, and has broken nothing when it gives up.
+// A party that arrives while the last party of a round runs its action waits for the next round,
+// and does not break the barrier when it gives up.
 func TestBarrierComeDuringAction(t *testing.T) {
 	seg := newSegment(t)
 	acting, go_on := make(chan bool), make(chan bool)
@@ -82,7 +85,8 @@ func TestBarrierComeDuringAction(t *testing.T) {
 	first, second := make(chan error), make(chan error)
 	go func() { _, err := waitBarrier(b); first <- err }()
 	<-acting
-	short, cancel := context.WithTimeout(background, 5*time.Millisecond) //clock: a waiter that gives up is the subject
+	//clock: a waiter that gives up is the subject
+	short, cancel := context.WithTimeout(background, 5*time.Millisecond)
 	defer cancel()
 	_, err := b.Wait(short)
 	wantErr(t, "who gives up during the action", err, context.DeadlineExceeded)

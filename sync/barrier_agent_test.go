@@ -93,7 +93,8 @@ func barrierObey(seg *shm.Segment, b *shmsync.Barrier, order, n string) {
 		}
 	case "timed":
 		var cancel func()
-		ctx, cancel = context.WithTimeout(ctx, 50*time.Millisecond) //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		ctx, cancel = context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancel()
 		fallthrough
 	case "wait", "leave":

@@ -12,7 +12,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A45, abort, by any of the processes, one of which has no part: whoever waits and whoever comes is told.
+// A45, abort, by any of the processes, one of which is no party: all that wait and all that arrive
+// are told.
 func TestBarrierAbort(t *testing.T) {
 	seg := newSegment(t)
 	b := newBarrier(t, seg, 3, shmsync.BarrierOptions{Spectator: true})
@@ -53,8 +54,8 @@ func TestBarrierAbort(t *testing.T) {
 	}
 }
 
-// A45, reset: of a barrier that nobody waits at, it does nothing; those who wait are told. Abort then reset, while
-// those who were told have not noticed yet.
+// A45, reset: it does nothing to a barrier without waiters, and waiters are told. Abort then reset,
+// while the waiters that were told have not noticed yet.
 func TestBarrierReset(t *testing.T) {
 	seg := newSegment(t)
 	b := newBarrier(t, seg, 3, shmsync.BarrierOptions{})
@@ -91,7 +92,8 @@ func TestBarrierReset(t *testing.T) {
 	}
 }
 
-// A45, timeouts: who gives up gets its context's error, the others ErrBroken. The last to come needs no time.
+// A45, timeouts: a party that gives up gets the error of its context, the others ErrBroken. The
+// last party to arrive needs no time.
 func TestBarrierTimeout(t *testing.T) {
 	seg := newSegment(t)
 	b := newBarrier(t, seg, 3, shmsync.BarrierOptions{})

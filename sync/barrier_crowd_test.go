@@ -17,7 +17,8 @@ import (
 
 const barrierCrowd = 1000
 
-// barrier-crowd: SEGMENT. A thousand goroutines wait for the other process's ones. It says how many threads it has then.
+// barrier-crowd: SEGMENT. A thousand goroutines wait for the other process's ones. It says how many
+// threads it has then.
 var barrierCrowded = proctest.Register("barrier-crowd", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -44,7 +45,8 @@ var barrierCrowded = proctest.Register("barrier-crowd", func(args []string) {
 	}
 })
 
-// A barrier of 1,000 goroutines in each of two processes needs few threads, and trips and breaks for all of them.
+// A barrier of 1,000 goroutines in each of two processes needs few threads, and trips and breaks
+// for all of them.
 func TestBarrierCrowd(t *testing.T) {
 	seg := newSegment(t)
 	b := newBarrier(t, seg, 2*barrierCrowd, shmsync.BarrierOptions{})

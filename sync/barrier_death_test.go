@@ -25,7 +25,7 @@ func killMyself() {
 // barrierDeaths are the roles in which a party can die.
 var barrierDeaths = []struct {
 	name    string
-	parties int    // of whom three wait besides the one that dies
+	parties int    // three of them wait besides the one that dies
 	action  string // of the one that dies
 	order   string // what it does
 	said    string // and says, when it is about to die
@@ -35,8 +35,8 @@ var barrierDeaths = []struct {
 	{"runs the action", 4, "stall", "wait", "acting"},
 }
 
-// A party dies while two others, in processes of their own, and one here sleep: they are told at once who died. After a
-// Reset, and with newcomers, the barrier is as before.
+// A party dies while two others, in processes of their own, and one here sleep. They are told at
+// once which one died. After a Reset, and with newcomers, the barrier is as before.
 func TestBarrierPartyDies(t *testing.T) {
 	t.Parallel()
 	for _, death := range barrierDeaths {
@@ -113,8 +113,8 @@ func barrierTold(t *testing.T, b *shmsync.Barrier, victim *proctest.Child, sleep
 	wantBroken(t, "who comes later", err, shmsync.BrokenByDeath)
 }
 
-// barrierMended resets the barrier, and has the sleepers, this process and newcomers go through a round. Then the
-// newcomers die, and the barrier is mended once more, for those who were there.
+// barrierMended resets the barrier, and lets the sleepers, this process and newcomers go through a
+// round. Then the newcomers die, and the barrier is reset once more, for the others.
 func barrierMended(t *testing.T, seg *shm.Segment, b *shmsync.Barrier, sleepers []*proctest.Child) {
 	t.Helper()
 	b.Reset()
@@ -142,7 +142,8 @@ func barrierMended(t *testing.T, seg *shm.Segment, b *shmsync.Barrier, sleepers 
 	}
 }
 
-// A party dies right after it was the last to come: the round is over, for all; the next one breaks.
+// A party dies right after it was the last to come: the round is over, for all; the next one
+// breaks.
 func TestBarrierTripperDies(t *testing.T) {
 	seg := newSegment(t)
 	b := newBarrier(t, seg, 4, shmsync.BarrierOptions{})
@@ -166,7 +167,8 @@ func TestBarrierTripperDies(t *testing.T) {
 	}
 }
 
-// A process that closes the segment is a party no more, and breaks the barrier. One that dies as a spectator does not.
+// A process that closes the segment is a party no more, and breaks the barrier. One that dies as a
+// spectator does not.
 func TestBarrierPartyCloses(t *testing.T) {
 	seg := newSegment(t)
 	b := newBarrier(t, seg, 2, shmsync.BarrierOptions{})
@@ -202,8 +204,8 @@ var barrierSpectator = proctest.Register("barrier-spectator", func(args []string
 	proctest.Hear()
 })
 
-// A newcomer that takes the seat of a dead party before anybody has seen the death does not hide it. When all parties
-// have gone, newcomers find the barrier whole.
+// A newcomer that takes the seat of a dead party before another party has seen the death does not
+// hide it. When all parties have gone, newcomers find the barrier whole.
 func TestBarrierNewcomers(t *testing.T) {
 	seg := newSegment(t)
 	watcher := newBarrier(t, seg, 2, shmsync.BarrierOptions{Spectator: true})

@@ -10,9 +10,10 @@ import (
 
 // A BrokenError is an [ErrBroken] that says why, as far as that is known.
 type BrokenError struct {
-	Barrier  string // name of the barrier, and its segment
-	Cause    BrokenCause
-	PID      int       // of the process that died or broke the barrier, in its own PID namespace; 0: not known
+	Barrier string // name of the barrier, and its segment
+	Cause   BrokenCause
+	// of the process that died or broke the barrier, in its own PID namespace; 0: not known
+	PID      int
 	Program  string    // the name of its program, or the first 23 bytes of it
 	Attached time.Time // when it opened the segment
 }

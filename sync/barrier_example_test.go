@@ -63,7 +63,8 @@ func ExampleBarrier() {
 	// [1 2 3]
 }
 
-// When a party dies, the others are told, and who it was. A Reset mends the barrier for those who are there then.
+// When a party dies, the others are told which one it was. A Reset makes the barrier whole for the
+// parties that are left.
 func ExampleBarrier_Reset() {
 	seg, err := shm.Anonymous(shm.Options{})
 	if err != nil {

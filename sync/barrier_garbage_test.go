@@ -44,7 +44,8 @@ func TestBarrierGarbage(t *testing.T) {
 				}
 			}
 		}
-		ctx, cancel := context.WithTimeout(background, time.Millisecond) //clock: with such words it may wait for ever
+		//clock: with such words it may wait for ever
+		ctx, cancel := context.WithTimeout(background, time.Millisecond)
 		for range 2 {
 			b.Wait(ctx)
 			b.Waiting()
@@ -66,7 +67,7 @@ func TestBarrierGarbage(t *testing.T) {
 		t.Error("zeros are not a whole barrier")
 	}
 	for i := range mem[32:48] {
-		mem[32+i] = 0xff // the lock of those who become parties
+		mem[32+i] = 0xff // the lock that a process takes to become a party
 	}
 	_, err = shmsync.OpenBarrier(openAgain(t, seg), "b", shmsync.BarrierOptions{})
 	wantErr(t, "become a party with a damaged lock, which counts as one of a dead process", err, nil)

@@ -15,7 +15,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A32: new, open, and new once more; another number of parties, an impossible one, another kind, a spectator's Wait.
+// A32: new, open, and new once more; another number of parties, an impossible one, another kind, a
+// spectator's Wait.
 func TestBarrierNewAndOpen(t *testing.T) {
 	seg := newSegment(t)
 	_, err := shmsync.OpenBarrier(seg, "b", shmsync.BarrierOptions{})

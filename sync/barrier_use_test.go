@@ -11,8 +11,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// Goroutines hand an ordinary variable from one to the next through a barrier, with an action that writes to it, too.
-// The race detector is silent.
+// Goroutines hand an ordinary variable from one to the next through a barrier, with an action that
+// writes to it, too. The race detector is silent.
 func TestBarrierOrders(t *testing.T) {
 	const parties, rounds = 4, 200
 	seg := newSegment(t)
@@ -42,7 +42,8 @@ func TestBarrierOrders(t *testing.T) {
 	}
 }
 
-// Goroutines of one process make it a party at the same time: none of them breaks what another has begun.
+// Goroutines of one process make it a party at the same time: none of them breaks what another has
+// begun.
 func TestBarrierJoinTogether(t *testing.T) {
 	seg := newSegment(t)
 	for round := range 100 {
@@ -61,7 +62,7 @@ func TestBarrierJoinTogether(t *testing.T) {
 	}
 }
 
-// A round allocates nothing: neither for who comes last, nor for who waits, spinning or asleep.
+// A round allocates nothing, neither for the last party nor for one that waits, spinning or asleep.
 func TestBarrierNoAllocations(t *testing.T) {
 	if race.Enabled {
 		t.Skip("the race detector allocates")

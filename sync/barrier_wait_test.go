@@ -13,7 +13,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A45, wait order: in each round the parties, three processes, come one after another, and get their numbers.
+// A45, wait order: in each round the parties, three processes, come one after another, and get
+// their numbers.
 func TestBarrierOrder(t *testing.T) {
 	seg := newSegment(t)
 	b := newBarrier(t, seg, 3, shmsync.BarrierOptions{})
@@ -38,8 +39,8 @@ func TestBarrierOrder(t *testing.T) {
 	}
 }
 
-// Nobody leaves before all have come, in any of many rounds that follow each other at once; also when the parties are
-// goroutines of three processes, and how ever they wait.
+// No party leaves before all have arrived, in many rounds that follow each other at once, with
+// goroutines of three processes as parties, and with each way of waiting.
 func TestBarrierRounds(t *testing.T) {
 	const rounds, here = 300, 3
 	for name, policy := range map[string]shmsync.WaitPolicy{"adaptive": shmsync.Adaptive, "park": shmsync.Park} {
@@ -75,7 +76,8 @@ func TestBarrierRounds(t *testing.T) {
 	}
 }
 
-// More goroutines than parties use the barrier: it lets them go in groups. Of a barrier for one nobody waits.
+// More goroutines than parties use the barrier: it lets them go in groups. At a barrier for one
+// party no caller waits.
 func TestBarrierGroups(t *testing.T) {
 	seg := newSegment(t)
 	const parties, goroutines, rounds = 3, 9, 100

@@ -14,12 +14,15 @@ import (
 
 // A BlockedReport says which processes wait for what in a segment.
 type BlockedReport struct {
-	Waits    []BlockedWait   // the longest first
-	Cycles   [][]BlockedWait // each wait is for what the process of the next one holds, and the last one for what the first holds
-	Unlisted int             // waits that are not in the report: no more than 31 of a process are
+	Waits []BlockedWait // the longest first
+	// each wait is for what the process of the next one holds, and the last one for what the first
+	// holds
+	Cycles   [][]BlockedWait
+	Unlisted int // waits that are not in the report: no more than 31 of a process are
 }
 
-// A BlockedWait is one process's wait for one object. However many goroutines of the process wait for it, it is one wait.
+// A BlockedWait is one process's wait for one object. However many goroutines of the process wait
+// for it, it is one wait.
 type BlockedWait struct {
 	Process Process
 	Object  string    // the name of what it waits for
@@ -27,12 +30,14 @@ type BlockedWait struct {
 	Role    string    // what it wants of it: "lock", "read lock", "put", …
 	Since   time.Time // when it stopped spinning
 
-	// Holders are those for whom it waits, as far as that is known: who has the lock, read-locks it, holds units of a Semaphore
-	// with Undo, has not arrived at the Barrier, has not done what it added to a WaitGroup with Undo.
+	// Holders are the processes that it waits for, as far as they are known: the owner of a lock,
+	// its readers, the holders of units of a Semaphore with Undo, the parties that have not arrived
+	// at a Barrier, the processes with additions to a WaitGroup with Undo that are not done.
 	Holders []Process
 }
 
-// A Process is an attachment of a process to a segment. The fields are zero when nothing is known about it any more.
+// A Process is an attachment of a process to a segment. The fields are zero when nothing is known
+// about it any more.
 type Process struct {
 	PID      int       // as it is in its own PID namespace
 	Program  string    // the name of its program, or the first 23 bytes of it
@@ -48,12 +53,12 @@ func processOf(s *segment.Segment, o proctab.Owner) Process {
 	return Process{PID: who.PID, Program: who.Program, Attached: who.Started, owner: o}
 }
 
-// Blocked lists who waits for what in the segment, in all processes, and where that goes in a circle. It locks
-// nothing, and disturbs nobody. Waits that have not slept yet are not in it; nor are those for
-// objects that other packages made without telling which.
+// Blocked lists the waits of all processes in the segment, and the cycles among them. It takes no
+// lock, and does not disturb the waiters. Waits that have not slept yet are not in the list, and
+// neither are waits for objects that other packages made without telling which.
 //
-// A cycle is one of processes, and may yet come apart: when one of them gives up waiting, or another of its goroutines
-// lets go of what it holds.
+// A cycle is one of processes, and may yet come apart: when one of them gives up waiting, or
+// another of its goroutines lets go of what it holds.
 //
 // Errors: [ErrClosed].
 func Blocked(seg *shm.Segment) (*BlockedReport, error) {
@@ -69,8 +74,8 @@ func Blocked(seg *shm.Segment) (*BlockedReport, error) {
 			found = append(found, w)
 		}
 	}
-	// Only what goes on is in the report: who waits before and after the look at the holders has not taken
-	// anything meanwhile, and what belongs together is in it together.
+	// The report has only waits that go on. A process that waits before and after the look at the
+	// holders has not taken an object meanwhile, so that the entries of the report fit together.
 	after, unlisted := postings(s)
 	found = slices.DeleteFunc(found, func(w link) bool { return !slices.Contains(after, w.posting) })
 	slices.SortStableFunc(found, func(a, b link) int { return a.Since.Compare(b.Since) })
@@ -96,7 +101,8 @@ type link struct {
 	needed  []proctab.Owner // it goes on for as long as one of them does nothing
 }
 
-// describe says what a posting is about; false when that is not known, as the object is gone, or the board damaged.
+// describe says what a posting is about; false when that is not known, as the object is gone, or
+// the board damaged.
 func describe(s *segment.Segment, p lock.Wait) (w link, ok bool) {
 	role := p.Target.Role()
 	w.posting = p
@@ -140,7 +146,7 @@ func (r *BlockedReport) String() string {
 	return b.String()
 }
 
-// wanted is what the wait is for, and who has it.
+// wanted says what the wait is for, and which processes have it.
 func (w BlockedWait) wanted() string {
 	text := fmt.Sprintf("%s %q (%s)", w.Kind, w.Object, w.Role)
 	if len(w.Holders) == 0 {
@@ -153,7 +159,7 @@ func (w BlockedWait) wanted() string {
 	return text + " of " + strings.Join(names, ", ")
 }
 
-// circle says who waits for whom.
+// circle says which process waits for which.
 func circle(c []BlockedWait) string {
 	var b strings.Builder
 	for i, w := range c {

@@ -16,8 +16,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// blocked-agent: SEGMENT. It does what it is told, each line an order and the name of a Mutex, and reports how that went, but
-// not in doubt of the deadlock option:
+// blocked-agent: SEGMENT. It does what it is told, each line an order and the name of a Mutex, and
+// reports how that went, but not in doubt of the deadlock option:
 //
 //	lock NAME, detect NAME (a lock with DetectDeadlock), brief NAME (the same for 300 ms), unlock NAME, repair NAME
 //	crowd N (the locks 0 to N-1 at once, each in a goroutine; reports when all are held), leave N (unlocks them)
@@ -43,7 +43,8 @@ var blockedAgent = proctest.Register("blocked-agent", func(args []string) {
 		case "detect":
 			err = detecting(name).Lock(background)
 		case "brief":
-			err = lockWithin(detecting(name), 300*time.Millisecond) //clock: the time-out is the subject
+			//clock: the time-out is the subject
+			err = lockWithin(detecting(name), 300*time.Millisecond)
 		case "unlock":
 			mutex(name).Unlock()
 		case "repair":
@@ -120,7 +121,8 @@ func waitOf(t testing.TB, r *shmsync.BlockedReport, c *proctest.Child) shmsync.B
 	return r.Waits[i]
 }
 
-// wantWait fails the test unless the process of waiter waits for the Mutex of that name, which the process of holder has.
+// wantWait fails the test unless the process of waiter waits for the Mutex of that name, which the
+// process of holder has.
 func wantWait(t testing.TB, r *shmsync.BlockedReport, waiter *proctest.Child, name string, holder *proctest.Child) {
 	t.Helper()
 	w := waitOf(t, r, waiter)

@@ -13,7 +13,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// circleOf has each of n new processes lock one of the locks 0 to n-1, and all but the last wait for the next one's.
+// circleOf has each of n new processes lock one of the locks 0 to n-1, and all but the last wait
+// for the next one's.
 func circleOf(t testing.TB, seg *shm.Segment, n int) []*proctest.Child {
 	t.Helper()
 	c := blockedAgents(t, seg, n)
@@ -30,7 +31,8 @@ func circleOf(t testing.TB, seg *shm.Segment, n int) []*proctest.Child {
 	return c
 }
 
-// A cycle of processes that did not ask for its detection is reported; when one of them dies it comes apart.
+// A cycle of processes that did not ask for its detection is reported; when one of them dies it
+// comes apart.
 func TestBlockedCycle(t *testing.T) {
 	for _, n := range []int{2, 3} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -87,7 +89,7 @@ func TestDeadlock(t *testing.T) {
 	}
 }
 
-// The error says who waits for what of whom.
+// The error says which process waits for which object of which other one.
 func TestDeadlockError(t *testing.T) {
 	seg := newSegment(t)
 	a, err := shmsync.NewMutex(seg, "a", shmsync.MutexOptions{DetectDeadlock: true})
@@ -142,7 +144,7 @@ func TestDeadlockBehindAnother(t *testing.T) {
 	exit(c)
 }
 
-// Who waits for its own process, or for one that waits elsewhere, is in no cycle.
+// A wait for the own process, or for one that waits elsewhere, is in no cycle.
 func TestNoDeadlock(t *testing.T) {
 	t.Parallel()
 	seg := newSegment(t)

@@ -13,7 +13,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// detecting opens two locks for one process. Here each process is an attachment of its own to the segment.
+// detecting opens two locks for one process. Here each process is an attachment of its own to the
+// segment.
 func detecting(file *shm.Segment) (from, to *shmsync.Mutex, seg *shm.Segment) {
 	seg, err := shm.FromFile(file.File())
 	if err != nil {
@@ -30,8 +31,8 @@ func detecting(file *shm.Segment) (from, to *shmsync.Mutex, seg *shm.Segment) {
 	return from, to, seg
 }
 
-// Two processes lock two accounts in different orders. The report shows who waits; the attempt that would close the
-// cycle fails, and its process unlocks what it has.
+// Two processes lock two accounts in different orders. The report shows the waits. The attempt that
+// would close the cycle fails, and its process unlocks what it has.
 func ExampleBlocked() {
 	file, err := shm.Anonymous(shm.Options{})
 	if err != nil {

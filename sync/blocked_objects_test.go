@@ -151,8 +151,8 @@ var blockedWaiter = proctest.Register("blocked-waiter", func(args []string) {
 	proctest.Hear()
 })
 
-// Each way of waiting for each object is reported, by name, with those who are known to have what it is for. With its waiter it
-// vanishes; and with its holder, unless the waiter goes on by that.
+// Each way of waiting for each object is reported, by name, with the known holders. The entry
+// vanishes when its waiter dies. When the holder dies, the entry loses it, or the waiter goes on.
 func TestBlockedObjects(t *testing.T) {
 	t.Parallel()
 	for name, s := range stakes {

@@ -14,7 +14,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// trips opens an end of a conversation of two processes in a segment, and returns what makes a trip there and back.
+// trips opens an end of a conversation of two processes in a segment, and returns what makes a trip
+// there and back.
 var trips = map[string]func(seg *shm.Segment, first bool) func(){
 	"Event": func(seg *shm.Segment, first bool) func() {
 		open := func(name string) *shmsync.Event {
@@ -71,7 +72,8 @@ func inTurn(first bool, say, hear func()) func() {
 }
 
 const (
-	// callTrips is over how many trips calls are counted, after warmTrips in which bells become fenced.
+	// callTrips is over how many trips calls are counted, after warmTrips in which bells become
+	// fenced.
 	callTrips, warmTrips = 2000, 100
 )
 
@@ -87,7 +89,8 @@ func countedTrips(trip func()) futex.Calls {
 	return futex.Counted().Since(before)
 }
 
-// tripAgent is the other end of a conversation of kind args[1] in the segment args[0], and says which calls it took.
+// tripAgent is the other end of a conversation of kind args[1] in the segment args[0], and says
+// which calls it took.
 var tripAgent = proctest.Register("trip-agent", func(args []string) {
 	trip := trips[args[1]](must2(shm.Open(args[0])), false)
 	proctest.Say("ready")
@@ -96,8 +99,8 @@ var tripAgent = proctest.Register("trip-agent", func(args []string) {
 	proctest.Hear()
 })
 
-// A trip there and back of two processes that sleep for each other costs at most a wait and a wake for each message,
-// and as good as no membarrier.
+// A trip there and back of two processes that sleep for each other costs at most a wait and a wake
+// for each message, and as good as no membarrier.
 func TestCallsOfAConversation(t *testing.T) {
 	if !futex.Register() || !futex.HasWaitAny() {
 		t.Skip("without membarrier and futex_waitv sleepers look again every few milliseconds")
@@ -118,14 +121,16 @@ func TestCallsOfAConversation(t *testing.T) {
 			each := func(a, b uint64) float64 { return float64(a+b) / callTrips }
 			waits, wakes, barriers := each(calls.Waits, other.Waits), each(calls.Wakes, other.Wakes), each(calls.Membarriers, other.Membarriers)
 			t.Logf("a trip takes %.3f waits, %.3f wakes, %.4f membarriers", waits, wakes, barriers)
-			if most := 2 + 10.0/callTrips; waits > most || wakes > most || barriers > 0.1 { // a busy machine takes some
+			// a busy machine takes some
+			if most := 2 + 10.0/callTrips; waits > most || wakes > most || barriers > 0.1 {
 				t.Error("at most 2 waits, 2 wakes and 0.1 membarriers")
 			}
 		})
 	}
 }
 
-// crowds returns what each of several processes does again and again, and how many changes that makes.
+// crowds returns what each of several processes does again and again, and how many changes that
+// makes.
 var crowds = map[string]func(seg *shm.Segment) (act func(), changes int){
 	"Mutex": func(seg *shm.Segment) (func(), int) {
 		m := must2(shmsync.NewMutex(seg, "m", shmsync.MutexOptions{Wait: shmsync.Park}))
@@ -193,7 +198,8 @@ func TestMembarriersOfACrowd(t *testing.T) {
 			}
 			total := changes * crowdSize * crowdActs
 			t.Logf("%d membarriers in %d changes", all, total)
-			if first := 2 * crowdSize; all > total/64+first { // two bells, which all may find quiet at first
+			// two bells, which all may find quiet at first
+			if first := 2 * crowdSize; all > total/64+first {
 				t.Errorf("%d membarriers in %d changes: at most one in 64", all, total)
 			}
 		})

@@ -28,7 +28,8 @@ type blocker struct {
 	free func()                          // in the other
 }
 
-// blockers make the object of that name, one for each kind and way of waiting. The one who frees has it first.
+// blockers make the object of that name, one for each kind and way of waiting. The process that
+// frees the waiters has the object first.
 var blockers = []func(seg *shm.Segment, name string, frees bool) blocker{
 	func(seg *shm.Segment, name string, frees bool) blocker {
 		m, err := shmsync.NewMutex(seg, name, shmsync.MutexOptions{})
@@ -147,8 +148,8 @@ func newBlockers(seg *shm.Segment, frees bool) (all []blocker) {
 	return all
 }
 
-// many-blocked: SEGMENT. A crowd of goroutines waits, ten for each object. It says how many threads that takes, and
-// how many of them got what they wanted.
+// many-blocked: SEGMENT. A crowd of goroutines waits, ten for each object. It says how many threads
+// that takes, and how many of them got what they wanted.
 var manyBlocked = proctest.Register("many-blocked", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -167,14 +168,15 @@ var manyBlocked = proctest.Register("many-blocked", func(args []string) {
 	for began.Load() < crowd {
 		proctest.Stagger(2 * time.Millisecond) // between two looks
 	}
-	proctest.Stagger(400 * time.Millisecond) // all but a few sleep by then: no list has 10,000 goroutines
+	// all but a few sleep by then: no list has 10,000 goroutines
+	proctest.Stagger(400 * time.Millisecond)
 	proctest.Say("%d threads, %d freed", threads(), freed.Load())
 	wg.Wait()
 	proctest.Say("%d threads, %d freed", threads(), freed.Load())
 })
 
-// 10,000 goroutines of one process that wait for 1,000 objects of all kinds need few threads, while they wait and when
-// all are freed at once.
+// 10,000 goroutines of one process that wait for 1,000 objects of all kinds need few threads, while
+// they wait and when all are freed at once.
 func TestManyBlocked(t *testing.T) {
 	t.Parallel()
 	seg, err := shm.Create(proctest.Dir(t)+"/segment", shm.Options{Size: 64 << 20, Objects: 4 * manyObjects})

@@ -13,12 +13,13 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A guarded is a pair of numbers that are equal whenever nobody is inside their lock.
+// A guarded is a pair of numbers that are equal whenever their lock is free.
 type guarded struct {
-	words []int64 // the pair, and who is inside
+	words []int64 // the pair, and the process that has the lock
 }
 
-// enter notes that this process is inside. Err is what the lock said; after a death the pair is repaired.
+// enter notes that this process is inside. Err is what the lock said; after a death the pair is
+// repaired.
 func (g guarded) enter() {
 	g.look()
 	if g.words[2] != 0 {
@@ -51,8 +52,8 @@ func (g guarded) repair() error {
 	return nil
 }
 
-// hold reports whether m, whose lock returned err, is held. When its holder died, it repairs in its
-// turn.
+// hold reports whether m is held after its lock has returned err. When its holder died, hold
+// repairs it.
 func (g guarded) hold(m repairable, err error) bool {
 	if errors.Is(err, shmsync.ErrOwnerDied) {
 		err = m.LockRepair(background, func(*shmsync.OwnerDiedError) error { return g.repair() })
@@ -137,7 +138,8 @@ func (c *chaosRWMutex) use(r *rand.Rand) {
 			if chaosTaken(err, shmsync.ErrLocked) {
 				c.look()
 				if r.IntN(20) == 0 {
-					proctest.Stagger(300 * time.Microsecond) // a holder that takes its time is the subject
+					// a holder that takes its time is the subject
+					proctest.Stagger(300 * time.Microsecond)
 				}
 				c.look()
 				m.RUnlock()

@@ -20,7 +20,7 @@ func chaosPause(r *rand.Rand) {
 	}
 }
 
-// A chaosBarrier is for three; word 0 counts those who come, in the check.
+// A chaosBarrier is for three parties. In the check word 0 counts those that arrive.
 type chaosBarrier struct {
 	b     *shmsync.Barrier
 	words []int64

@@ -11,7 +11,7 @@ import (
 
 const chaosUnits = 4
 
-// A chaosSemaphore loses units with those who have them, and gets others at random.
+// A chaosSemaphore loses the units of dead processes, and gets others at random.
 type chaosSemaphore struct {
 	s    *shmsync.Semaphore
 	undo bool
@@ -43,7 +43,7 @@ func (c *chaosSemaphore) use(r *rand.Rand) {
 		err = c.s.Acquire(ctx, n)
 	}
 	if !chaosTaken(err, shmsync.ErrLocked) {
-		if !c.undo && r.IntN(4) == 0 { // in the place of somebody who has died
+		if !c.undo && r.IntN(4) == 0 { // in place of a process that has died
 			chaosTaken(c.s.Release(1), shmsync.ErrOverRelease)
 		}
 		return

@@ -32,7 +32,8 @@ const (
 type chaosThing interface {
 	// use does one thing with it, and may be killed at any moment.
 	use(r *rand.Rand)
-	// settled checks, when everybody has stopped or died, that the object holds nothing of the dead.
+	// settled checks, when all processes have stopped or died, that the object has no traces of
+	// dead ones.
 	settled()
 	// check is done by three processes at once, numbers 0 to 2, of which the last is a newcomer.
 	check(k int)
@@ -67,7 +68,8 @@ func newChaosWorld(seg *shm.Segment, looks bool) *chaosWorld {
 
 // chaosSoon is a context for what may have to wait for something that never comes, and its end.
 func chaosSoon(r *rand.Rand) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(background, time.Duration(r.IntN(30))*time.Millisecond) //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	return context.WithTimeout(background, time.Duration(r.IntN(30))*time.Millisecond)
 }
 
 // chaosTaken reports whether an operation has succeeded, rather than given up.
@@ -81,7 +83,8 @@ func chaosTaken(err error, giveUp ...error) bool {
 	return true
 }
 
-// chaos-worker: SEGMENT SEED. It uses everything until it is told to stop, then checks everything when told so.
+// chaos-worker: SEGMENT SEED. It uses everything until it is told to stop, then checks everything
+// when told so.
 var chaosWorker = proctest.Register("chaos-worker", func(args []string) {
 	debug.SetTraceback("all")
 	seg, err := shm.Open(args[0])
@@ -144,8 +147,8 @@ func within(what string, f func()) {
 	stuck.Stop()
 }
 
-// 16 processes use 100 objects of all kinds while one of them is killed and replaced every 50 ms. In the end nobody is
-// stuck, everything is as it should be, and can be used by who has survived and who comes new.
+// 16 processes use 100 objects of all kinds while one of them is killed and replaced every 50 ms.
+// In the end no process is stuck, each object is whole, and survivors and newcomers can use it.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	kills := times(30)

@@ -30,7 +30,8 @@ func openAgain(t *testing.T, seg *shm.Segment) *shm.Segment {
 	return again
 }
 
-// Waiters get ErrClosed, the leader that sleeps in the kernel as well as those behind it, and so does what comes later.
+// Waiters get ErrClosed, the leader that sleeps in the kernel as well as those behind it, and so
+// does what comes later.
 func TestCloseEndsWaits(t *testing.T) {
 	seg := newSegment(t)
 	holder := startAgent(t, seg)
@@ -59,8 +60,9 @@ func TestCloseEndsWaits(t *testing.T) {
 	holder.Kill()
 }
 
-// A lock that is held at Close is reported, and whoever locks it next in another process is told of a dead owner, also
-// one that sleeps. What the process does to the lock after that reaches nobody.
+// A lock that is held at Close is reported, and the next locker in another process is told of a
+// dead owner, even if it sleeps. What the process does to the lock after that reaches no other
+// process.
 func TestCloseWithHeldLock(t *testing.T) {
 	seg := newSegment(t)
 	mine := openAgain(t, seg)
@@ -94,7 +96,8 @@ func TestCloseWithHeldLock(t *testing.T) {
 	later.Kill()
 }
 
-// A holder that unlocks while Close waits for it has not lost the lock. One that is late, on a busy machine, has.
+// A holder that unlocks while Close waits for it has not lost the lock. One that is late, on a busy
+// machine, has.
 func TestUnlockDuringClose(t *testing.T) {
 	seg := newSegment(t)
 	mine := openAgain(t, seg)
@@ -120,8 +123,8 @@ func TestUnlockDuringClose(t *testing.T) {
 	}
 }
 
-// closer: SEGMENT. Goroutines use a lock in all ways while the segment is closed under them, again and again; the
-// garbage collector runs all the time, so that what is closed is also unmapped.
+// closer: SEGMENT. Goroutines use a lock in all ways while the segment is closed under them, again
+// and again; the garbage collector runs all the time, so that what is closed is also unmapped.
 var closer = proctest.Register("closer", func(args []string) {
 	debug.SetGCPercent(1)
 	for range times(75) {
@@ -153,7 +156,8 @@ func useUntilClosed(seg *shm.Segment, closed <-chan struct{}) {
 		case 1:
 			err = m.Lock(background)
 		default:
-			err = lockWithin(m, time.Duration(rand.IntN(100))*time.Microsecond) //clock: waiters that give up are the subject
+			//clock: waiters that give up are the subject
+			err = lockWithin(m, time.Duration(rand.IntN(100))*time.Microsecond)
 			if verdict(err) == "deadline" {
 				err = shmsync.ErrLocked
 			}
@@ -171,15 +175,16 @@ func useUntilClosed(seg *shm.Segment, closed <-chan struct{}) {
 	if m == nil {
 		return
 	}
-	<-closed   // until then another goroutine of this process may have the lock, and is the one to unlock it
+	// until then another goroutine of this process may have the lock, and is the one to unlock it
+	<-closed
 	m.Unlock() // as late as this the memory must still be there
 	if err := m.TryLock(); !errors.Is(err, shmsync.ErrClosed) {
 		panic(err)
 	}
 }
 
-// Operations that race with Close end without a fault. Two parties that stay meet nobody inside meanwhile, and have
-// the lock for themselves afterwards.
+// Operations that race with Close end without a fault. Two processes that stay never share the lock
+// meanwhile, and have it for themselves afterwards.
 func TestCloseRace(t *testing.T) {
 	seg := newSegment(t)
 	var children []*proctest.Child

@@ -14,34 +14,37 @@ import (
 
 // A Cond is a condition variable: goroutines of all processes, each of which holds a lock, give
 // it up to wait until one of them, or one that holds no lock, notifies them.
+// The program defines the condition, and the lock guards it: a caller that returns from Wait must
+// look again. As with [sync.Cond], a notification reaches only goroutines that wait already, and no
+// waiter returns without one, unless a process dies: then one waiter too many may return. A process
+// that dies while it holds the lock may be the one that would have notified. So waiters return
+// within a second, with an [*OwnerDiedError] and with the lock, for as long as the lock waits for
+// repair. The process that repairs it should call Broadcast.
 //
-// What they wait for is for the program to say, and for the lock to guard: whoever returns from
-// Wait looks again. As with [sync.Cond], a notification reaches only those who wait already, and
-// nobody returns without one, unless a process dies: then it is possible that one waiter too many
-// returns. When a process dies while it holds the lock, it may be the one that would have notified.
-// So waiters return within a second, with an [*OwnerDiedError] and with the lock, for as long as
-// the lock waits for repair; the process that repairs it should Broadcast.
+// The waiters of one Cond should all use the same lock. It need not be in the same segment. A Cond
+// is made by [NewCond] or [OpenCond], or by UnmarshalBinary of what another process's MarshalBinary
+// wrote; the zero value is only for that. It must not be copied.
 //
-// The waiters of one Cond should all use the same lock. It need not be in the same segment. A Cond is made
-// by [NewCond] or [OpenCond], or by UnmarshalBinary of what another process's MarshalBinary wrote; the zero value is only
-// for that. It must not be copied.
-//
-// Signal, Notify and Broadcast synchronize before the return of each Wait that they let go, in any process.
+// Signal, Notify and Broadcast synchronize before the return of each Wait that they let go, in any
+// process.
 type Cond struct {
 	handle
 	c      *cond.Var
 	policy WaitPolicy
 }
 
-// CondOptions belong to one handle, not to the condition variable: processes may use different ones.
+// CondOptions belong to one handle, not to the condition variable: processes may use different
+// ones.
 type CondOptions struct {
-	// Wait says how Wait waits. The first handle that a process makes of a Cond decides for all of them.
+	// Wait says how Wait waits. The first handle that a process makes of a Cond decides for all of
+	// them.
 	Wait WaitPolicy
 }
 
-// A Lockable is what [Cond.Wait] gives up while it waits: a [Mutex], an [RWMutex], what [RecursiveMutex.As] returns, or
-// a lock of the program's own. It is held when Lock returns nil, and otherwise it is not. Unlock is
-// called once: a RecursiveMutex that is locked twice stays locked.
+// A Lockable is what [Cond.Wait] gives up while it waits: a [Mutex], an [RWMutex], what
+// [RecursiveMutex.As] returns, or a lock of the program's own. It is held when Lock returns nil,
+// and otherwise it is not. Unlock is called once: a RecursiveMutex that is locked twice stays
+// locked.
 type Lockable interface {
 	Lock(ctx context.Context) error
 	Unlock()
@@ -121,8 +124,9 @@ func (c *Cond) Wait(ctx context.Context, l Lockable) error {
 	return c.wrap(c.notNotified(ctx, over, began), again)
 }
 
-// WaitFor waits as [Cond.Wait] does until pred returns true. Pred is called while l is held. It is called at least
-// once, and for a last time when ctx has ended. WaitFor returns nil when it has returned true, and l is held then.
+// WaitFor waits as [Cond.Wait] does until pred returns true. Pred is called while l is held. It is
+// called at least once, and for a last time when ctx has ended. WaitFor returns nil when it has
+// returned true, and l is held then.
 //
 // Preconditions: l is held.
 //
@@ -170,16 +174,18 @@ func (c *Cond) wrap(over, again error) error {
 	return errors.Join(over, again)
 }
 
-// Signal lets one goroutine go that waits, if there is any. The lock may be held, or not. It does not wait. After its
-// segment was closed it does nothing.
+// Signal lets one goroutine go that waits, if there is any. The lock may be held, or not. It does
+// not wait. After its segment was closed it does nothing.
 func (c *Cond) Signal() { c.c.Notify(1) }
 
-// Notify lets n goroutines go that wait, or as many as there are; none when n is not positive. Otherwise it is like [Cond.Signal].
+// Notify lets n goroutines go that wait, or as many as there are; none when n is not positive.
+// Otherwise it is like [Cond.Signal].
 func (c *Cond) Notify(n int) { c.c.Notify(n) }
 
 // Broadcast lets all goroutines go that wait. Otherwise it is like [Cond.Signal].
 func (c *Cond) Broadcast() { c.c.Broadcast() }
 
-// Waiting is how many goroutines of all processes wait and were not notified yet. One that is about to unlock its lock is
-// counted already. The number may have changed by the time that it is looked at.
+// Waiting is how many goroutines of all processes wait and were not notified yet. One that is about
+// to unlock its lock is counted already. The number may have changed by the time that it is looked
+// at.
 func (c *Cond) Waiting() int { return c.c.Waiting() }

@@ -49,8 +49,8 @@ func condWithin(c *shmsync.Cond, m *shmsync.Mutex, d time.Duration) error {
 	return condWait(ctx, c, m)
 }
 
-// cond-agent: SEGMENT POLICY. It does what it is told with the condition variable "c" and the lock "m", and reports how
-// that went:
+// cond-agent: SEGMENT POLICY. It does what it is told with the condition variable "c" and the lock
+// "m", and reports how that went:
 //
 //	wait N (that many goroutines wait; each reports how it returned)
 //	timed DURATION (one does), for DURATION (the same with WaitFor and a condition that never holds)
@@ -127,8 +127,8 @@ func waiting(t testing.TB, c *shmsync.Cond, n int) {
 	proctest.Eventually(t, hangs, func() bool { return c.Waiting() == n }, fmt.Sprintf("%d goroutines wait", n))
 }
 
-// asleep is waiting, for waiters that have given up the lock "m", too. They are counted while they still hold it: who
-// kills or stops a process between the two kills or stops a holder.
+// asleep is waiting for waiters that have also given up the lock "m". Waiters are counted while
+// they still hold it, and a kill or a stop between the two would hit a holder.
 func asleep(t testing.TB, seg *shm.Segment, c *shmsync.Cond, n int) {
 	t.Helper()
 	waiting(t, c, n)
@@ -137,8 +137,8 @@ func asleep(t testing.TB, seg *shm.Segment, c *shmsync.Cond, n int) {
 	m.Unlock()
 }
 
-// silent fails the test when one of the children says something unasked. It asks each of them for something else, a few
-// times, whose answers must be the next lines.
+// silent fails the test when one of the children prints a line without being asked. It asks each of
+// them for something else, a few times; the answers must be the next lines.
 func silent(t testing.TB, children ...*proctest.Child) {
 	t.Helper()
 	for range 3 {

@@ -10,8 +10,9 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// Waiters get ErrClosed when their process closes the segment. Those whose lock is elsewhere hold
-// it, so that the deferred Unlock is right in any case. What they had been granted goes to others.
+// Waiters get ErrClosed when their process closes the segment. A waiter with a lock in another
+// segment holds it, so that the deferred Unlock is right in any case. Grants of these waiters go to
+// others.
 func TestCondClose(t *testing.T) {
 	seg := newSegment(t)
 	c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")
@@ -49,7 +50,8 @@ func TestCondClose(t *testing.T) {
 	wantErr(t, "marshal afterwards", err, shmsync.ErrClosed)
 }
 
-// A process is signalled and closes the segment before its waiter has the lock: another one gets the signal.
+// A process is signalled and closes the segment before its waiter has the lock: another one gets
+// the signal.
 func TestCondCloseAfterSignal(t *testing.T) {
 	seg := newSegment(t)
 	c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")

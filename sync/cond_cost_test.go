@@ -81,7 +81,8 @@ func TestCondAllocations(t *testing.T) {
 	}
 }
 
-// 10,000 goroutines of one process need few threads; exactly as many return as are notified, and all in the end.
+// 10,000 goroutines of one process need few threads; exactly as many return as are notified, and
+// all in the end.
 func TestCondCrowd(t *testing.T) {
 	seg := newSegment(t)
 	c := newCond(t, seg, "c")

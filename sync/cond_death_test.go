@@ -54,8 +54,8 @@ func stopWaiting(t *testing.T, seg *shm.Segment, c *shmsync.Cond, n int) *procte
 	return victim
 }
 
-// A signal to a process that dies before it runs reaches another waiter: one that came before the signal, or after
-// it, or after the death; whatever its policy.
+// A signal to a process that dies before it runs reaches another waiter: one that came before the
+// signal, or after it, or after the death; whatever its policy.
 func TestCondSignalledWaiterDies(t *testing.T) {
 	t.Parallel()
 	for name, policy := range policies {
@@ -70,7 +70,8 @@ func TestCondSignalledWaiterDies(t *testing.T) {
 					waiting(t, c, 1)
 				}
 				victim := stopWaiting(t, seg, c, 2)
-				if when == "before the signal" { // processes take turns: three signals reach the victim's both, and the other's
+				// processes take turns: three signals reach the victim's both, and the other's
+				if when == "before the signal" {
 					c.Notify(3)
 					other.Expect("ok")
 				} else {
@@ -120,8 +121,8 @@ func TestCondSignalledWaiterDiesWaitingForLock(t *testing.T) {
 	other.Kill()
 }
 
-// A signal that nobody waits for but a process that dies is lost, and not kept for those who come after others have
-// seen the death.
+// A signal whose only waiter dies is lost. It is not kept for waiters that come after the death was
+// seen.
 func TestCondLastWaiterDies(t *testing.T) {
 	seg := newSegment(t)
 	c := newCond(t, seg, "c")
@@ -210,8 +211,8 @@ var condHalfWaiter = proctest.Register("cond-half-waiter", func(args []string) {
 	must(c.Wait(background, halfWaiting{m}))
 })
 
-// A process is counted as a waiter, and dies before it has given up the lock: it is not counted any more, and dies as a
-// holder. The next one who locks is told, or who waits, without a signal.
+// A process is counted as a waiter, and dies before it has given up the lock. It is not counted any
+// more, and counts as a dead holder. The next locker is told, or a waiter, without a signal.
 func TestCondWaiterDiesHolding(t *testing.T) {
 	t.Parallel()
 	for name, policy := range policies {
@@ -247,8 +248,9 @@ func TestCondWaiterDiesHolding(t *testing.T) {
 	}
 }
 
-// Who signals, or broadcasts, is killed at a random moment, again and again. All that wait return with the broadcast that
-// follows, at the latest, and the waiters of a whole broadcast need no other.
+// A process that signals, or broadcasts, is killed at a random moment, again and again. All waiters
+// return with the broadcast that follows, at the latest, and the waiters of a complete broadcast
+// need no other.
 func TestCondNotifierDies(t *testing.T) {
 	t.Parallel()
 	seg := newSegment(t)

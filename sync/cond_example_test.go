@@ -12,7 +12,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// buffer is a bounded buffer in shared memory: the lock guards it, and two conditions tell that it has changed.
+// buffer is a bounded buffer in shared memory: the lock guards it, and two conditions tell that it
+// has changed.
 type buffer struct {
 	mu                *shmsync.Mutex
 	notEmpty, notFull *shmsync.Cond
@@ -71,8 +72,8 @@ func (b *buffer) get(ctx context.Context) (int64, error) {
 	return item, nil
 }
 
-// A bounded buffer for integers. Here its users are goroutines; with a named segment, as from shm.OpenOrCreate, they
-// could be any processes.
+// A bounded buffer for integers. Here its users are goroutines; with a named segment, as from
+// shm.OpenOrCreate, they could be any processes.
 func ExampleCond() {
 	seg, err := shm.Anonymous(shm.Options{})
 	if err != nil {

@@ -22,7 +22,8 @@ func seats(t testing.TB, seg *shm.Segment) int {
 	return int(binary.NativeEndian.Uint32(payload(t, seg, condKind, "c")[16:]))
 }
 
-// Whatever is written over a condition variable, each call ends, with its context at the latest, and nothing panics.
+// Whatever is written over a condition variable, each call ends, with its context at the latest,
+// and nothing panics.
 func TestCondGarbage(t *testing.T) {
 	seg := newSegment(t)
 	c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")
@@ -32,7 +33,8 @@ func TestCondGarbage(t *testing.T) {
 	for i := range 6 {
 		wg.Go(func() {
 			for !isClosed(end) {
-				switch err := condWithin(c, m, time.Millisecond); { //clock: with such words it may wait for ever
+				//clock: with such words it may wait for ever
+				switch err := condWithin(c, m, time.Millisecond); {
 				case err == nil, verdict(err) == "deadline", errors.Is(err, shm.ErrCorrupt), errors.Is(err, shmsync.ErrTooManyWaiters):
 				default:
 					t.Error(err)

@@ -20,7 +20,8 @@ func (l *ordinary) Lock(context.Context) error {
 	return nil
 }
 
-// lockables are locks of all kinds, each named "l". They are for one goroutine: a holder of a RecursiveMutex is.
+// lockables are locks of all kinds, each named "l". They are for one goroutine: a holder of a
+// RecursiveMutex is.
 func lockables(seg *shm.Segment, o *ordinary) (map[string]shmsync.Lockable, error) {
 	m, err := shmsync.NewMutex(seg, "l", shmsync.MutexOptions{})
 	if err != nil {
@@ -48,7 +49,8 @@ var condHolder = proctest.Register("cond-holder", func(args []string) {
 	proctest.Hear()
 })
 
-// A Cond works with every kind of lock, and notices the death of the holder of those that processes share.
+// A Cond works with every kind of lock, and notices the death of the holder of those that processes
+// share.
 func TestCondLockables(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"Mutex", "RWMutex", "RecursiveMutex", "ordinary"} {

@@ -16,7 +16,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// New, open, and new once more, for a condition variable that is there, is not, is of another kind, or was removed.
+// New, open, and new once more, for a condition variable that is there, is not, is of another kind,
+// or was removed.
 func TestCondNewAndOpen(t *testing.T) {
 	seg := newSegment(t)
 	open := func() (*shmsync.Cond, error) { return shmsync.OpenCond(seg, "c", shmsync.CondOptions{}) }
@@ -93,7 +94,8 @@ func TestCondLockFails(t *testing.T) {
 	c.Signal()
 	wantErr(t, "the first", <-first, errFailing)
 	wantErr(t, "the second", <-second, nil)
-	ctx, cancel := context.WithTimeout(background, time.Millisecond) //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	ctx, cancel := context.WithTimeout(background, time.Millisecond)
 	defer cancel()
 	wantErr(t, "lock", m.Lock(background), nil)
 	err := c.Wait(ctx, failing{m})
@@ -148,7 +150,8 @@ func TestCondMarshal(t *testing.T) {
 	wantErr(t, "a Mutex as a Cond", none.UnmarshalBinary(mb), shm.ErrMismatch)
 }
 
-// A program that hands ordinary variables over by a condition variable has no race, and the detector reports none.
+// A program that hands ordinary variables over by a condition variable has no race, and the
+// detector reports none.
 func TestCondOrders(t *testing.T) {
 	seg := newSegment(t)
 	c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")

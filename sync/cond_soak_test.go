@@ -13,8 +13,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A market is a place for up to marketSize goods. Who brings or takes one signals those who wait for that, while it
-// holds the lock; who finds that the holder of the lock died wakes everybody.
+// A market is a place for up to marketSize goods. A process that brings or takes one signals the
+// waiters for that, while it holds the lock. A process that finds a dead holder wakes all waiters.
 type market struct {
 	m       *shmsync.Mutex
 	changed [2]*shmsync.Cond // goods have come, goods have gone
@@ -79,8 +79,9 @@ var condTrader = proctest.Register("cond-trader", func(args []string) {
 	}
 })
 
-// Traders are killed all the time. Nobody who lives waits for a signal that does not come: trade goes on within two
-// seconds, always. The number of goods is what was brought and not taken, but for those who died before they counted.
+// Traders are killed all the time. No living trader waits for a signal that does not come: trade
+// goes on. The number of goods is what was brought and not taken, apart from traders that died
+// before they counted.
 func TestCondTradersDie(t *testing.T) {
 	t.Parallel()
 	seg := newSegment(t)

@@ -36,13 +36,14 @@ func TestCondWait(t *testing.T) {
 				told(t, other, "signal", "ok")
 				wantErr(t, "signalled by the other", <-got, nil)
 			}
-			wantErr(t, "timed wait", condWithin(c, m, time.Millisecond), context.DeadlineExceeded) //clock: the time-out is the subject
+			//clock: the time-out is the subject
+			wantErr(t, "timed wait", condWithin(c, m, time.Millisecond), context.DeadlineExceeded)
 			other.Kill()
 		})
 	}
 }
 
-// The lock is free while somebody waits, and held when Wait returns, after a deadline, too.
+// The lock is free during a Wait, and held when Wait returns, after a deadline, too.
 func TestCondLock(t *testing.T) {
 	seg := newSegment(t)
 	c, m := newCond(t, seg, "c"), newMutex(t, seg, "m")
@@ -73,8 +74,8 @@ func TestCondLock(t *testing.T) {
 	m.Unlock()
 }
 
-// A43: exactly n of those that wait in several processes return after notify(n), none is left after notify_all, and
-// notifications that find nobody are forgotten.
+// A43: exactly n of the waiters in several processes return after notify(n), none is left after
+// notify_all, and notifications without a waiter are forgotten.
 func TestCondNotify(t *testing.T) {
 	seg := newSegment(t)
 	c := newCond(t, seg, "c")
@@ -93,7 +94,8 @@ func TestCondNotify(t *testing.T) {
 	for _, n := range []int{0, -1, 3, 6} {
 		before := c.Waiting()
 		if n == 6 {
-			told(t, all[1], "notify 6", "ok") // the notifier waits, too; its report comes before, among or after those of its waiters
+			// the notifier waits, too; its report comes before, among or after those of its waiters
+			told(t, all[1], "notify 6", "ok")
 		} else {
 			c.Notify(n)
 		}
@@ -189,12 +191,14 @@ func TestCondWaitFor(t *testing.T) {
 	wantErr(t, "lock", m.Lock(background), nil)
 	wantErr(t, "holds already", c.WaitFor(background, m, func() bool { return n == 10 }), nil)
 
-	ctx, cancel := context.WithTimeout(background, 20*time.Millisecond) //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	ctx, cancel := context.WithTimeout(background, 20*time.Millisecond)
 	defer cancel()
 	began := time.Now()
 	calls := 0
 	wantErr(t, "never holds", c.WaitFor(ctx, m, func() bool { calls++; return false }), context.DeadlineExceeded)
-	if took := time.Since(began); took < 20*time.Millisecond || calls != 2 { //clock: at least so long
+	//clock: at least so long
+	if took := time.Since(began); took < 20*time.Millisecond || calls != 2 {
 		t.Errorf("%d calls in %v", calls, took)
 	}
 	calls = 0

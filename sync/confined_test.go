@@ -76,7 +76,8 @@ var refusals = map[string]func(errno syscall.Errno) []proctest.Refusal{
 	"all that is new": func(e syscall.Errno) []proctest.Refusal {
 		return slices.Concat(refusedLocks(e), proctest.Refuse(e, unix.SYS_MEMFD_CREATE, unix.SYS_FUTEX_WAITV,
 			unix.SYS_MEMBARRIER, unix.SYS_GETRANDOM, unix.SYS_LINKAT, unix.SYS_FALLOCATE, unix.SYS_PIDFD_OPEN,
-			unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_RSEQ), proctest.Refuse(unix.ENOSYS, unix.SYS_CLONE3)) // libc knows no other
+			// libc knows no other
+			unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_RSEQ), proctest.Refuse(unix.ENOSYS, unix.SYS_CLONE3))
 	},
 }
 

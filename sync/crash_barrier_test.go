@@ -14,8 +14,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// barrierActs is what the victims of the sweep do. Each has two others at the barrier's side, of whom it knows nothing:
-// it is for three.
+// barrierActs are the operations of the sweep's victims. The barrier is for three parties. A victim
+// does not know of the other two.
 var barrierActs = map[string]func(seg *shm.Segment, b *shmsync.Barrier){
 	"join": nil, // before it has a handle
 	"wait": func(_ *shm.Segment, b *shmsync.Barrier) { b.Wait(background) },
@@ -33,7 +33,8 @@ var barrierActs = map[string]func(seg *shm.Segment, b *shmsync.Barrier){
 		b.Wait(background)
 	},
 	"give up": func(_ *shm.Segment, b *shmsync.Barrier) {
-		ctx, cancel := context.WithTimeout(background, time.Millisecond) //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		ctx, cancel := context.WithTimeout(background, time.Millisecond)
 		defer cancel()
 		b.Wait(ctx)
 	},
@@ -63,9 +64,9 @@ var barrierVictim = proctest.Register("barrier-victim", func(args []string) {
 	proctest.Armed(func() { act(seg, b) })
 })
 
-// A process is killed at every point of everything that it can do with a barrier: while nobody waits, one other, or
-// both, and after a party has died without anybody noticing. The others get through, or are told, in time; after a Reset the
-// barrier works for three, one of them new.
+// A process is killed at every point of each operation on a barrier: while no other party waits,
+// one, or both, and after a party has died unnoticed. The others get through, or are told, in time.
+// After a Reset the barrier works for three, one of them new.
 func TestBarrierCrashSweep(t *testing.T) {
 	for act := range barrierActs {
 		for _, c := range []barrierCrash{
@@ -143,7 +144,7 @@ func (c barrierCrash) await(t *testing.T, b *shmsync.Barrier, got <-chan error) 
 	late := time.After(2 * soon)
 	for range 2 {
 		select {
-		case <-missed: // nobody misses it
+		case <-missed: // no party waits for it
 			b.Abort()
 			wantErr(t, "after an abort", <-got, shmsync.ErrBroken)
 			missed = nil
@@ -157,7 +158,8 @@ func (c barrierCrash) await(t *testing.T, b *shmsync.Barrier, got <-chan error) 
 	}
 }
 
-// works checks that after a Reset the barrier works for three, one of them a newcomer, for some rounds.
+// works checks that after a Reset the barrier works for three, one of them a newcomer, for some
+// rounds.
 func (c barrierCrash) works(t *testing.T, seg *shm.Segment, parties []*shmsync.Barrier) {
 	parties[0].Reset()
 	all := append(parties, newBarrier(t, openAgain(t, seg), 3, shmsync.BarrierOptions{}))

@@ -33,7 +33,8 @@ var blockedCrasher = proctest.Register("blocked-crasher", func(args []string) {
 	switch args[1] {
 	case "wait":
 		proctest.Armed(func() {
-			if err := lockWithin(m, 20*time.Millisecond); verdict(err) != "deadline" { //clock: the time-out is the subject
+			//clock: the time-out is the subject
+			if err := lockWithin(m, 20*time.Millisecond); verdict(err) != "deadline" {
 				panic(err)
 			}
 		})
@@ -57,8 +58,9 @@ var blockedCrasher = proctest.Register("blocked-crasher", func(args []string) {
 	}
 })
 
-// A process may die at any step of posting a wait, looking for a cycle, withdrawing the wait, taking its row or leaving it. The
-// others see nothing of its waits, get what it held, and the next process in its slot starts clean.
+// A process may die at any step of posting a wait, looking for a cycle, withdrawing the wait,
+// taking its row or leaving it. The others see nothing of its waits, get what it held, and the next
+// process in its slot starts clean.
 func TestCrashBlocked(t *testing.T) {
 	for _, act := range []string{"open", "wait", "deadlock", "close"} {
 		t.Run(act, func(t *testing.T) {

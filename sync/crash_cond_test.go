@@ -16,17 +16,19 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A condScene is an operation that a victim is killed in, at its first crash point, its second, and so on until it
-// completes; and what is around it. Six goroutines of two other processes wait already.
+// A condScene is an operation that a victim is killed in, at its first crash point, its second, and
+// so on until it completes; and what is around it. Six goroutines of two other processes wait
+// already.
 type condScene struct {
 	name    string
 	before  func(v *condVictim) // what the victim does before it is armed
 	act     func(v *condVictim) error
 	granted int  // waiters of a dead process that had been notified
 	waits   bool // the test signals until the victim has ended
-	least   int  // how many others return when the victim completes, and nobody dies but it
-	most    int
-	all     bool // if more than none, then all
+	// number of others that return when the victim completes, and no other process dies
+	least int
+	most  int
+	all   bool // if more than none, then all
 }
 
 type condVictim struct {
@@ -49,7 +51,8 @@ func (v *condVictim) sit() { v.wait(time.Microsecond) } //clock: the time-out is
 var condScenes = []condScene{
 	{name: "first wait", act: func(v *condVictim) error { return v.wait(time.Minute) }, waits: true},
 	{name: "wait", before: (*condVictim).sit, act: func(v *condVictim) error { return v.wait(time.Minute) }, waits: true},
-	{name: "timed wait", before: (*condVictim).sit, act: func(v *condVictim) error { v.wait(time.Millisecond); return nil }}, //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	{name: "timed wait", before: (*condVictim).sit, act: func(v *condVictim) error { v.wait(time.Millisecond); return nil }},
 	{name: "signal", act: func(v *condVictim) error { v.c.Signal(); return nil }, least: 1, most: 1},
 	{name: "notify", act: func(v *condVictim) error { v.c.Notify(4); return nil }, least: 4, most: 4},
 	{name: "broadcast", act: func(v *condVictim) error { v.c.Broadcast(); return nil }, least: 6, most: 6, all: true},
@@ -130,12 +133,13 @@ func (s condScene) crash(t *testing.T, p *proctest.Crash, i int) {
 	switch {
 	case told > 0 && completed:
 		t.Errorf("completed, and %d were told of a death", told)
-	case r < least, r > most && told == 0: // others look after the lock when the victim has died holding it
+	// others look after the lock when the victim has died holding it
+	case r < least, r > most && told == 0:
 		t.Errorf("completed %v: %d of the others returned, want %d to %d", completed, r, least, most)
 	}
 }
 
-// grant has a process die that was notified, if the scene wants that, and nobody have seen it yet.
+// grant lets a process die that was notified, if the scene wants that, before another has seen it.
 func (s condScene) grant(t *testing.T, seg *shm.Segment, c *shmsync.Cond, others []*proctest.Child) (signals int) {
 	t.Helper()
 	if s.granted == 0 {
@@ -153,7 +157,8 @@ func (s condScene) grant(t *testing.T, seg *shm.Segment, c *shmsync.Cond, others
 // signal sends signals for as long as the victim waits for one, and returns how many.
 func (s condScene) signal(c *shmsync.Cond, ended <-chan struct{}) (signals int) {
 	for s.waits && !isClosed(ended) && signals < condSleepers-2 {
-		time.Sleep(3 * time.Millisecond) // so that the victim is killed at its point, and waits till then
+		// so that the victim is killed at its point, and waits till then
+		time.Sleep(3 * time.Millisecond)
 		if !isClosed(ended) {
 			c.Signal()
 			signals++
@@ -176,7 +181,8 @@ func (s condScene) check(t *testing.T, c *shmsync.Cond, signals int, completed b
 	returned := func() int { return condSleepers - c.Waiting() }
 	proctest.Eventually(t, hangs, func() bool { return returned() >= least }, fmt.Sprintf("%d of the others return", least))
 	if s.all && !completed { // it may have announced itself
-		time.Sleep(1200 * time.Millisecond) // longer than the backstop, so that all have seen what they see
+		// longer than the backstop, so that all have seen what they see
+		time.Sleep(1200 * time.Millisecond)
 		proctest.Eventually(t, hangs, func() bool { r := returned(); return r == 0 || r == condSleepers }, "the broadcast reaches all or none")
 	}
 	time.Sleep(10 * time.Millisecond) // so that one too many would have returned

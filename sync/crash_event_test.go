@@ -20,7 +20,8 @@ var eventActs = map[string]func(e *shmsync.Event) error{
 	"pulse": func(e *shmsync.Event) error { e.Set(); e.Clear(); return nil },
 	"wait":  func(e *shmsync.Event) error { return e.Wait(background) },
 	"timed": func(e *shmsync.Event) error {
-		if err := eventWithin(e, time.Millisecond); verdict(err) != "deadline" { //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		if err := eventWithin(e, time.Millisecond); verdict(err) != "deadline" {
 			return errors.New("it was set")
 		}
 		return nil
@@ -38,8 +39,8 @@ var eventCrasher = proctest.Register("event-crasher", func(args []string) {
 	proctest.Armed(func() { must(eventActs[args[1]](e)) })
 })
 
-// A process is killed at every point of every operation, with and without others that sleep. Those return when the
-// event was set, within two seconds, or else with the next Set.
+// A process is killed at every point of every operation, with and without others that sleep. Those
+// return when the event was set, within two seconds, or else with the next Set.
 func TestEventCrashSweep(t *testing.T) {
 	for act := range eventActs {
 		for _, sleepers := range []int{0, 2} {
@@ -74,7 +75,7 @@ func crashEvent(t *testing.T, c *proctest.Crash, act string, sleepers int) {
 	if completed := c.Wait(); completed && (act == "set" || act == "wait") != e.IsSet() {
 		t.Errorf("completed, and set is %v", e.IsSet())
 	}
-	if act == "timed" { // nobody has set it
+	if act == "timed" { // it was not set
 		e.Set()
 	}
 	for _, other := range others {

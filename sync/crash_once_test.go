@@ -40,8 +40,9 @@ var onceVictim = proctest.Register("once-victim", func(args []string) {
 	}
 })
 
-// A process is killed at every point of a Do, whose function fails or does not; nobody else is there, another waits, or
-// a runner has died before, or is about to die. The function is run, whole, and nobody waits for the dead.
+// A process is killed at every point of a Do, with a function that fails or not. It is alone,
+// another process waits, or a runner has died before, or is about to die. The function is run to
+// its end, and no process waits for a dead one.
 func TestOnceCrashSweep(t *testing.T) {
 	for _, function := range []string{"succeed", "fail"} {
 		for _, situation := range []string{"alone", "with waiters", "after a death", "waits for one who dies"} {
@@ -75,7 +76,8 @@ func crashOnce(t *testing.T, c *proctest.Crash, function, situation string) {
 	switch situation {
 	case "with waiters":
 		for look := 0; steps.Load() == 0 && look < 100; look++ {
-			proctest.Stagger(200 * time.Microsecond) // until the victim is at it, or has died before
+			// until the victim is at it, or has died before
+			proctest.Stagger(200 * time.Microsecond)
 		}
 		go do()
 	case "waits for one who dies":

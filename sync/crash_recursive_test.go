@@ -14,8 +14,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// recursive-victim: SEGMENT WAY. It locks three times and unlocks as often. Inside is 1 while it is sure to have
-// the lock, and 2 once it has mended what a process left that died before it.
+// recursive-victim: SEGMENT WAY. It locks three times and unlocks as often. Inside is 1 while it is
+// sure to have the lock, and 2 once it has mended what a process left that died before it.
 var recursiveVictim = proctest.Register("recursive-victim", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -54,8 +54,8 @@ func lockThrice(m *shmsync.RecursiveMutex, inside *shm.Uint32, try bool) {
 	m.Unlock(h)
 }
 
-// A process is killed at every point of what it does with a lock that is free, waited for, or was left by a dead one.
-// The next one has the lock in time, and is told when it must be.
+// A process is killed at every point of what it does with a lock that is free, waited for, or was
+// left by a dead one. The next one has the lock in time, and is told when it must be.
 func TestRecursiveCrashSweep(t *testing.T) {
 	for _, way := range []string{"lock", "try", "repair"} {
 		for _, situation := range []string{"alone", "waited for", "orphaned"} {
@@ -87,7 +87,8 @@ func crashRecursive(t *testing.T, c *proctest.Crash, way, situation string) {
 	v.Send("go")
 	if situation == "waited for" {
 		for look := 0; inside.Load() == 0 && look < 1000; look++ {
-			proctest.Stagger(20 * time.Microsecond) // until the victim is inside, or has died before
+			// until the victim is inside, or has died before
+			proctest.Stagger(20 * time.Microsecond)
 		}
 		go lock()
 	}

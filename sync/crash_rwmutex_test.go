@@ -14,7 +14,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// What the victims of the sweep do. Inside is 1 while they are sure to be inside as a writer, 2 once they have repaired.
+// What the victims of the sweep do. Inside is 1 while they are sure to be inside as a writer, 2
+// once they have repaired.
 var rwActs = map[string]func(m *shmsync.RWMutex, inside *shm.Uint32){
 	"Lock": func(m *shmsync.RWMutex, inside *shm.Uint32) {
 		if err := m.Lock(background); errors.Is(err, shmsync.ErrOwnerDied) {
@@ -54,15 +55,16 @@ var rwActs = map[string]func(m *shmsync.RWMutex, inside *shm.Uint32){
 }
 
 func rwBriefly(lock func(context.Context) error, unlock func()) {
-	ctx, cancel := context.WithTimeout(background, 5*time.Millisecond) //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	ctx, cancel := context.WithTimeout(background, 5*time.Millisecond)
 	defer cancel()
 	if lock(ctx) == nil {
 		unlock()
 	}
 }
 
-// An rwScene is the situation that a victim acts in: what the test holds for some milliseconds after
-// the victim began, what a process held that died before, and whether the victim has a Repair
+// An rwScene is the situation that a victim acts in: what the test holds for some milliseconds
+// after the victim began, what a process held that died before, and whether the victim has a Repair
 // function.
 type rwScene struct {
 	name         string
@@ -97,7 +99,8 @@ var rwCrasher = proctest.Register("rwmutex-crasher", func(args []string) {
 	inside.Store(3)
 })
 
-// rwSurvivor: SEGMENT ORDER. It does what it is told, see rwAgent, undoes it at once, and says what it was told.
+// rwSurvivor: SEGMENT ORDER. It does what it is told, see rwAgent, undoes it at once, and says what
+// it was told.
 var rwSurvivor = proctest.Register("rwmutex-survivor", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -118,9 +121,9 @@ var rwSurvivor = proctest.Register("rwmutex-survivor", func(args []string) {
 	proctest.Say("%s", verdict(err))
 })
 
-// A process is killed at the first point of every operation, at its second, and so on, in each situation, with a reader and
-// a writer of other processes asleep on the lock. They go on in time, and are told of a death exactly if it was a writer's
-// that was inside.
+// A process is killed at the first point of every operation, at its second, and so on, in each
+// situation, with a reader and a writer of other processes asleep on the lock. They go on in time,
+// and are told of a death exactly if it was a writer's that was inside.
 func TestRWMutexCrashSweep(t *testing.T) {
 	points := 0
 	for act := range rwActs {

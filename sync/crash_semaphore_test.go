@@ -14,8 +14,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A unitScene is an operation on a semaphore of four units that a victim is killed in, at each crash point in turn,
-// and what is around it. Each survivor wants two units.
+// A unitScene is an operation on a semaphore of four units that a victim is killed in, at each
+// crash point in turn, and what is around it. Each survivor wants two units.
 type unitScene struct {
 	name        string
 	before, act func(s *shmsync.Semaphore) error
@@ -27,9 +27,10 @@ type unitScene struct {
 }
 
 const (
-	allUnits   = 4
-	victimHas  = 2
-	unitsSleep = 5 * time.Millisecond // a process is given so long to fall asleep, and to take the turn
+	allUnits  = 4
+	victimHas = 2
+	// a process is given so long to fall asleep, and to take the turn
+	unitsSleep = 5 * time.Millisecond
 )
 
 func acquireUnits(s *shmsync.Semaphore) error { return s.Acquire(background, victimHas) }
@@ -44,7 +45,8 @@ func tryAndRelease(s *shmsync.Semaphore) error {
 }
 
 func giveUp(s *shmsync.Semaphore) error {
-	if err := acquireWithin(s, victimHas, 2*unitsSleep); verdict(err) == "deadline" { //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	if err := acquireWithin(s, victimHas, 2*unitsSleep); verdict(err) == "deadline" {
 		return nil
 	}
 	return releaseUnits(s)
@@ -97,8 +99,8 @@ func openUnits(path string) *shmsync.Semaphore {
 	return s
 }
 
-// Wherever a process dies while it acquires, waits, releases or counts what the dead had, the others get the units that
-// are there in time, and with undo all of them.
+// Wherever a process dies while it acquires, waits, releases or counts what the dead had, the
+// others get the units that are there in time, and with undo all of them.
 func TestSemaphoreCrashSweep(t *testing.T) {
 	for i, scene := range unitScenes {
 		for _, undo := range []bool{false, true} {

@@ -13,8 +13,9 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// What the victims of the sweep do. Inside is 1 while they are sure to hold the lock, and 2 once they have repaired
-// what a process left that died before them. It stays 0 for those that never had the lock.
+// What the victims of the sweep do. Inside is 1 while they are sure to hold the lock, and 2 once
+// they have repaired what a process left that died before them. It stays 0 for those that never had
+// the lock.
 var acts = map[string]func(m *shmsync.Mutex, inside *shm.Uint32) error{
 	"Lock": func(m *shmsync.Mutex, inside *shm.Uint32) error {
 		if err := m.Lock(background); errors.Is(err, shmsync.ErrOwnerDied) {
@@ -93,8 +94,9 @@ var crasher = proctest.Register("crasher", func(args []string) {
 	proctest.Armed(func() { must(acts[args[1]](m, inside)) })
 })
 
-// A24, and every other point at which a process can die while it locks, repairs or unlocks: with a lock that was free
-// before, and with one that a dead process left. The next locker gets the lock in time, and is told if it must be.
+// A24, and every other point at which a process can die while it locks, repairs or unlocks: with a
+// lock that was free before, and with one that a dead process left. The next locker gets the lock
+// in time, and is told if it must be.
 func TestCrashSweep(t *testing.T) {
 	for act := range acts {
 		for _, orphaned := range []bool{false, true} {

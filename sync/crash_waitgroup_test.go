@@ -12,12 +12,14 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A groupScene is an operation on a wait group that a victim is killed in, at each crash point in turn, and what is around it.
+// A groupScene is an operation on a wait group that a victim is killed in, at each crash point in
+// turn, and what is around it.
 type groupScene struct {
 	name        string
 	before, act func(g *shmsync.WaitGroup) error
-	dead        bool  // a process died that had added three, which only makes sense with undo
-	added       int64 // so much the test has added, and does some milliseconds after the victim began
+	dead        bool // a process died that had added three, which only makes sense with undo
+	// so much the test has added, and does some milliseconds after the victim began
+	added int64
 }
 
 var groupScenes = []groupScene{
@@ -51,8 +53,9 @@ var waitGroupCrasher = proctest.Register("waitgroup-crasher", func(args []string
 	proctest.Armed(func() { must(groupScenes[scene].act(g)) })
 })
 
-// Wherever a process dies while it adds, is done, waits or counts what the dead had not done: with undo those who wait go on in time, and
-// the count is what the living have added. Without, they do when somebody makes up for what is missing.
+// A process dies at each point while it adds, is done, waits, or recounts after a death. With undo
+// the waiters go on in time, and the count is the sum of what the living have added. Without it
+// they go on when a process makes up for what is missing.
 func TestWaitGroupCrashSweep(t *testing.T) {
 	for i, scene := range groupScenes {
 		for _, undo := range []bool{false, true} {

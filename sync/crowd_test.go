@@ -33,8 +33,9 @@ func threads() (n int) {
 	return n
 }
 
-// blockCrowd has a crowd of goroutines wait for something, says how many threads that takes, and cancels every other of them when it is
-// told to. It says how many threads there are then, and in the end how many goroutines got through and how many were cancelled.
+// blockCrowd has a crowd of goroutines wait for something, says how many threads that takes, and
+// cancels every other of them when it is told to. It says how many threads there are then, and in
+// the end how many goroutines got through and how many were cancelled.
 func blockCrowd(wait func(ctx context.Context, i int) error) {
 	ctx, cancel := context.WithCancel(background)
 	var wg sync.WaitGroup
@@ -59,7 +60,8 @@ func blockCrowd(wait func(ctx context.Context, i int) error) {
 	for began.Load() < crowd {
 		proctest.Stagger(2 * time.Millisecond) // between two looks
 	}
-	proctest.Stagger(100 * time.Millisecond) // all but a few sleep by then: no list has 10,000 goroutines
+	// all but a few sleep by then: no list has 10,000 goroutines
+	proctest.Stagger(100 * time.Millisecond)
 	proctest.Say("%d", threads())
 	proctest.Hear()
 	cancel()
@@ -71,7 +73,8 @@ func blockCrowd(wait func(ctx context.Context, i int) error) {
 	proctest.Say("%d %d", through.Load(), canceled.Load())
 }
 
-// checkCrowd fails the test unless the crowd of c needs few threads, and its other half gets through when what it waits for is freed.
+// checkCrowd fails the test unless the crowd of c needs few threads, and its other half gets
+// through when what it waits for is freed.
 func checkCrowd(t *testing.T, c *proctest.Child, free func()) {
 	t.Helper()
 	checkThreads(t, c, "while all wait")
@@ -104,8 +107,8 @@ var crowded = proctest.Register("crowded", func(args []string) {
 	})
 })
 
-// 10,000 goroutines of one process that wait for a lock which another one holds need few threads. Half of them are
-// cancelled; all others get the lock in the end.
+// 10,000 goroutines of one process that wait for a lock which another one holds need few threads.
+// Half of them are cancelled; all others get the lock in the end.
 func TestCrowd(t *testing.T) {
 	seg := newSegment(t)
 	m := newMutex(t, seg, "a")

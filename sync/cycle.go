@@ -6,7 +6,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
-// cyclesIn returns for each wait a shortest cycle of waits that it is part of, if there is one; each cycle once.
+// cyclesIn returns for each wait a shortest cycle of waits that it is part of, if there is one;
+// each cycle once.
 func cyclesIn(waits []link) (cycles [][]BlockedWait) {
 	of := map[proctab.Owner][]int{} // the waits of each process
 	for i, w := range waits {
@@ -29,8 +30,8 @@ func cyclesIn(waits []link) (cycles [][]BlockedWait) {
 	return cycles
 }
 
-// cycleFrom is a shortest way from a wait back to its process over at least one other process; nil when there is none.
-// Each process is visited once.
+// cycleFrom is a shortest way from a wait back to its process over at least one other process; nil
+// when there is none. Each process is visited once.
 func cycleFrom(first int, waits []link, of map[proctab.Owner][]int) []int {
 	home := waits[first].posting.Owner
 	from := map[int]int{first: -1} // how a wait was reached

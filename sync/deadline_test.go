@@ -49,7 +49,8 @@ func TestDeadline(t *testing.T) {
 	holder.Kill()
 }
 
-// However it waits, a Lock ends with its context, and says why that ended. The lock is not held then.
+// However it waits, a Lock ends with its context, and says why that ended. The lock is not held
+// then.
 func TestContextCause(t *testing.T) {
 	cause := errors.New("not needed any more")
 	for name, policy := range policies {
@@ -61,7 +62,8 @@ func TestContextCause(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(background)
 			var first, behind error
 			one := proctest.MustBlock(t, func() { first = m.Lock(ctx) })
-			two := proctest.MustBlock(t, func() { behind = m.Lock(ctx) }) // it waits for the first, not in the kernel
+			// it waits for the first, not in the kernel
+			two := proctest.MustBlock(t, func() { behind = m.Lock(ctx) })
 			cancel(cause)
 			<-one
 			<-two

@@ -9,14 +9,15 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// ErrDeadlock says that to wait for a lock would have closed a cycle of processes, each of which waits for a lock that the next
-// one holds. The lock is not held. It comes as a [*DeadlockError], and only with an option such as [MutexOptions.DetectDeadlock].
+// ErrDeadlock says that to wait for a lock would have closed a cycle of processes, each of which
+// waits for a lock that the next one holds. The lock is not held. It comes as a [*DeadlockError],
+// and only with an option such as [MutexOptions.DetectDeadlock].
 var ErrDeadlock = errors.New("deadlock")
 
-// A DeadlockError is an [ErrDeadlock] that says who waits for whom.
+// A DeadlockError is an [ErrDeadlock] that says which process waits for which.
 type DeadlockError struct {
-	// Cycle begins with the wait that was refused. Each is for a lock that the process of the next one holds,
-	// the last one for a lock that this process holds.
+	// Cycle begins with the wait that was refused. Each is for a lock that the process of the next
+	// one holds, the last one for a lock that this process holds.
 	Cycle []BlockedWait
 }
 

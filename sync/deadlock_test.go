@@ -30,8 +30,9 @@ func newDetecting(t testing.TB, seg *shm.Segment, name string) *shmsync.Mutex {
 	return m
 }
 
-// deadlock-closer: SEGMENT I N POLICY. Round after round it locks the lock I, waits until all N have done so, and locks the next
-// one's at the same instant. It reports for each round whether that was refused; then it unlocks what it has.
+// deadlock-closer: SEGMENT I N POLICY. Round after round it locks the lock I, waits until all N
+// have done so, and locks the next one's at the same instant. It reports for each round whether
+// that was refused; then it unlocks what it has.
 var cycleCloser = proctest.Register("deadlock-closer", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -114,8 +115,8 @@ func closeTogether(t *testing.T, n int, policy shmsync.WaitPolicy) {
 
 const stormLocks = 3
 
-// deadlock-storm: SEGMENT. It locks some of the locks, in ascending order, and unlocks them, until it is stopped. It
-// reports how often.
+// deadlock-storm: SEGMENT. It locks some of the locks, in ascending order, and unlocks them, until
+// it is stopped. It reports how often.
 var deadlockStorm = proctest.Register("deadlock-storm", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -144,8 +145,8 @@ var deadlockStorm = proctest.Register("deadlock-storm", func(args []string) {
 	proctest.Say("%d", rounds)
 })
 
-// Processes that lock in the same order are never told of a deadlock, however fast the locks change hands; nor is a
-// cycle ever reported.
+// Processes that lock in the same order are never told of a deadlock, however fast the locks change
+// hands; nor is a cycle ever reported.
 func TestNoFalseDeadlock(t *testing.T) {
 	seg := newSegment(t)
 	stop, err := shm.NewUint32(seg, "stop", 0)
@@ -176,7 +177,8 @@ func TestNoFalseDeadlock(t *testing.T) {
 	}
 }
 
-// Whatever is written over the board, the locks and the directory, reports and detecting locks end, and panic in no way.
+// Whatever is written over the board, the locks and the directory, reports and detecting locks end,
+// and panic in no way.
 func TestBlockedGarbage(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(3) {
@@ -206,7 +208,8 @@ func TestBlockedGarbage(t *testing.T) {
 			}
 			began := time.Now()
 			_ = report(t, seg).String()
-			err := lockWithin(locks[rnd.IntN(2)], time.Millisecond) //clock: with such words it may wait for ever
+			//clock: with such words it may wait for ever
+			err := lockWithin(locks[rnd.IntN(2)], time.Millisecond)
 			if err == nil {
 				t.Fatal("locked what another process holds")
 			}
@@ -227,7 +230,8 @@ func TestBlockedGarbage(t *testing.T) {
 	}
 }
 
-// boardIn is where the board lies in the bytes of a segment: the header says where it and the next region begin.
+// boardIn is where the board lies in the bytes of a segment: the header says where it and the next
+// region begin.
 func boardIn(mem []byte) (from, to int) {
 	return int(binary.NativeEndian.Uint64(mem[56:])), int(binary.NativeEndian.Uint64(mem[64:]))
 }

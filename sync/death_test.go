@@ -108,7 +108,7 @@ func TestFailedRepairWakesAll(t *testing.T) {
 		for range 20 {
 			go func() { here <- m.Lock(background) }()
 		}
-		asleepOn(t, seg, "a", 4) // three processes, and this one, whose goroutines are one wait
+		asleepOn(t, seg, "a", 4) // three processes, and this one; its goroutines count as one wait
 		return errOnce
 	}), errOnce)
 	for range 20 {
@@ -176,8 +176,8 @@ func TestWaiterIsToldWhoDied(t *testing.T) {
 	repair(t, m)
 }
 
-// A23: locks that the parent holds are neither released nor marked when a child ends, in whatever way, that has
-// nothing to do with them, or waits for them.
+// A23: locks that the parent holds are neither released nor marked when a child ends, in whatever
+// way, that has nothing to do with them, or waits for them.
 func TestChildEnds(t *testing.T) {
 	seg := newSegment(t)
 	m := newMutex(t, seg, "a")
@@ -229,7 +229,8 @@ func TestTenLocksTenWaiters(t *testing.T) {
 	}
 }
 
-// A30: the death of a grandchild is seen, and its parent's, which holds nothing, is not taken for it.
+// A30: the death of a grandchild is seen, and its parent's, which holds nothing, is not taken for
+// it.
 func TestGrandchildDies(t *testing.T) {
 	seg := newSegment(t)
 	m := newMutex(t, seg, "a")

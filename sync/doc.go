@@ -14,10 +14,9 @@
 //	defer mu.Unlock()
 //
 // # Errors and repair
-//
-// An error never holds the lock: Lock, RLock, TryLock and their like return nil with the lock or an
-// error without it. The one exception is [Cond.Wait], whose caller had the lock: it returns with
-// the lock also when it returns an error, so that the deferred Unlock is right.
+// An error never holds the lock: Lock, RLock, TryLock and similar methods return nil with the lock
+// or an error without it. The one exception is [Cond.Wait]. Its caller had the lock before, and it
+// returns with the lock even when it returns an error, so that the deferred Unlock is right.
 //
 // When a process dies while it holds a lock for writing, what the lock guards may be half-written.
 // From then on the lock waits for repair: Lock returns an [*OwnerDiedError], which says which
@@ -71,7 +70,7 @@
 //	is about to come in or go out    as if it had been inside
 //	holds the write lock             lockers that can repair get it at once, readers too; all others get an OwnerDiedError
 //	                                 until that is done
-//	waits to write                   notice nothing; readers whom it already kept out go on at once
+//	waits to write                   notice nothing; readers that it already kept out go on at once
 //	has unlocked, wakes waiters      the kernel wakes them in its place, or they look again within a second
 //	repairs it                       as if it had held the write lock
 //	got an OwnerDiedError            notice nothing
@@ -96,18 +95,18 @@
 // Barrier:
 //
 //	its role                         the others
-//	has not come yet                 who waits and who comes later gets ErrBroken at once, until a Reset
+//	has not arrived yet              get ErrBroken at once, also those that arrive later, until a Reset
 //	waits                            the same
 //	runs the action                  the same
 //	was the last to come, goes on    return from the round; the next one breaks
 //	has aborted, wakes waiters       get ErrBroken; the kernel wakes them in its place
-//	resets                           find the barrier broken or whole; who waited gets ErrBroken
+//	resets                           find the barrier broken or whole; waiters get ErrBroken
 //	is no party, looks on            notice nothing; if it was waking those it broke it for, they look again within a second
 //
 // Once:
 //
 //	its role                         the others
-//	runs the function                one of those who wait runs it again, at once; or the next to come
+//	runs the function                one of the waiters runs it again, at once; or the next to come
 //	waits                            notice nothing
 //	has run it, has not said so      the function is run again
 //	has said so, wakes waiters       return: it is done
@@ -133,38 +132,43 @@
 //	sets it                          all return, within a second, or it is not set
 //	clears it                        find it cleared or not
 //
-// What dies with its process is the attachment. A process that closes the segment while it holds a lock has died, for
-// everybody else.
+// The owner of a lock is an attachment to the segment, which ends with its process. A process that
+// closes the segment while it holds a lock counts as dead for all others.
 //
 // # Fairness
+// A free lock goes to the first process that comes, which makes it fast. A process that has waited
+// for a millisecond asks for the next turn, and the next Unlock hands it the lock. It has five
+// milliseconds to take the lock, so that a process that is stopped just then does not hold up the
+// others. Within a process waiters are served in the order in which they came, but a goroutine that
+// finds the lock free at that moment overtakes them.
 //
-// A lock that is free goes to whoever comes first, which is what makes it fast. A process that has waited for a
-// millisecond asks for the next turn, and is given the lock by whoever unlocks it. It has five milliseconds to take it:
-// a process that is stopped just then does not hold up the others. Within a process waiters are served in the order
-// in which they came, but a goroutine that finds the lock free just then overtakes them.
-//
-// Readers that wait for an RWMutex go in when the writer leaves, all those of a process together, before the next
-// writer does. They have five milliseconds for that; a process that misses them has to wait for one writer more.
+// Readers that wait for an RWMutex go in when the writer leaves, all those of a process together,
+// before the next writer does. They have five milliseconds for that; a process that misses them has
+// to wait for one writer more.
 //
 // # Deadlocks
+// [Blocked] lists which processes wait for which objects, since when, and for which other
+// processes, and the cycles among them. A wait is listed when it is about to sleep. Up to 31 waits
+// of each process are listed, the others are counted.
 //
-// [Blocked] lists which processes wait for what, since when, and for whom, and where that goes in a circle. A wait is listed
-// when it is about to sleep; up to 31 for each process, the others are counted.
-//
-// With the option DetectDeadlock of a Mutex, a RecursiveMutex, or the write lock of an RWMutex, an attempt to lock that would close a cycle
-// returns [ErrDeadlock], before it sleeps and without the lock: a cycle of processes, each of which waits for a lock that the next one has alone.
-// Who waits to read is part of a cycle as long as a writer has the lock. Of processes that close a cycle together at least one is
-// refused. Set the option wherever these locks are locked: only who has set it looks, and only once for each attempt.
+// With the option DetectDeadlock of a Mutex, a RecursiveMutex, or the write lock of an RWMutex, an
+// attempt to lock that would close a cycle returns [ErrDeadlock], before it sleeps and without the
+// lock. A cycle is one of processes, each of which waits for a lock that the next one has alone. A
+// process that waits to read is part of a cycle as long as a writer has the lock. Of processes that
+// close a cycle together at least one is refused. Set the option wherever these locks are locked:
+// an attempt looks for a cycle only where it is set, and only once.
 //
 // What it sees are processes, not goroutines, since locks belong to processes. So:
 //
-//   - A process that waits for what it has itself is in no cycle: another of its goroutines may unlock it.
-//   - A process waits as soon as one of its goroutines does. When another one is free to unlock, the cycle would come apart, and the attempt is
-//     refused all the same. The option is for programs in which the goroutine that waits is the one that has the locks; others are
-//     better off with a deadline.
+//   - A process that waits for what it has itself is in no cycle: another of its goroutines may
+//     unlock it.
+//   - A process waits as soon as one of its goroutines does. When another one is free to unlock,
+//     the cycle would come apart, and the attempt is refused all the same. The option is for
+//     programs in which the goroutine that waits is the one that has the locks; others are better
+//     off with a deadline.
 //   - A wait with a deadline counts as one without.
-//   - Read locks that are held, units of a Semaphore, Conds, Events, Barriers, WaitGroups and queues close no cycle. Nor does a wait for
-//     which the 31 places of its process have no room.
+//   - Read locks that are held, units of a Semaphore, Conds, Events, Barriers, WaitGroups and
+//     queues close no cycle. Nor does a wait for which the 31 places of its process have no room.
 //
 // # Caveats
 //

@@ -20,16 +20,18 @@ var (
 	// ErrBroken says that a [Barrier] is broken. It comes as a [*BrokenError].
 	ErrBroken = barrier.ErrBroken
 
-	// ErrOverRelease says that more units of a [Semaphore] were to be released than may be free, or than the
-	// process has. None was released.
+	// ErrOverRelease says that more units of a [Semaphore] were to be released than may be free, or
+	// than the process has. None was released.
 	ErrOverRelease = semaphore.ErrOverRelease
 
-	// ErrNegative says that more of a [WaitGroup] was to be done than was added. Nothing was changed.
+	// ErrNegative says that more of a [WaitGroup] was to be done than was added. Nothing was
+	// changed.
 	ErrNegative = waitgroup.ErrNegative
 
-	// ErrTakenForDead says that the other processes have taken this one for dead, as they do when it was ended by a
-	// checkpoint and is restored (CRIU), or when some process has overwritten its place in the process table. It gets
-	// no lock any more: it has to close the segment, and open it anew. It is [shm.ErrTakenForDead].
+	// ErrTakenForDead says that the other processes have taken this one for dead, as they do when
+	// it was ended by a checkpoint and is restored (CRIU), or when some process has overwritten its
+	// place in the process table. It gets no lock any more: it has to close the segment, and open
+	// it anew. It is [shm.ErrTakenForDead].
 	ErrTakenForDead = lock.ErrTakenForDead
 
 	// ErrClosed says that this process has closed the segment. It is an [os.ErrClosed].

@@ -10,13 +10,12 @@ import (
 )
 
 // An Event is a flag that goroutines of all processes wait for. It is set or not.
+// An Event has no owner: any process sets and clears it, and no death changes it. An Event is made
+// by [NewEvent] or [OpenEvent], or by UnmarshalBinary of what another process's MarshalBinary
+// wrote; the zero value is only for that. It must not be copied.
 //
-// Nobody owns an Event: any process sets and clears it, and no death changes it. An Event
-// is made by [NewEvent] or [OpenEvent], or by UnmarshalBinary of what another process's MarshalBinary wrote; the
-// zero value is only for that. It must not be copied.
-//
-// A Set synchronizes before the return of each Wait that it lets go, and of each IsSet that reports true because of
-// it, in any process.
+// A Set synchronizes before the return of each Wait that it lets go, and of each IsSet that reports
+// true because of it, in any process.
 type Event struct {
 	handle
 	e      *event.Flag
@@ -25,7 +24,8 @@ type Event struct {
 
 // EventOptions belong to one handle, not to the event: processes may use different ones.
 type EventOptions struct {
-	// Wait says how Wait waits. The first handle that a process makes of an event decides for all of them.
+	// Wait says how Wait waits. The first handle that a process makes of an event decides for all
+	// of them.
 	Wait WaitPolicy
 }
 
@@ -67,19 +67,20 @@ func (e *Event) bind(o *segment.Object) error {
 	return nil
 }
 
-// Set sets e and wakes all who wait for it. It does nothing when e is set already. It does not wait. After its
-// segment was closed it does nothing.
+// Set sets e and wakes all waiters. It does nothing when e is set already. It does not wait. After
+// its segment was closed it does nothing.
 func (e *Event) Set() { e.e.Set() }
 
-// Clear makes e an event that is not set. Who waited when it was set returns all the same. It does not wait.
-// After its segment was closed it does nothing.
+// Clear makes e an event that is not set. A waiter that waited when e was set returns all the same.
+// Clear does not wait. After its segment was closed it does nothing.
 func (e *Event) Clear() { e.e.Clear() }
 
-// IsSet reports whether e is set; after its segment was closed, whether it was at some time about then.
+// IsSet reports whether e is set; after its segment was closed, whether it was at some time about
+// then.
 func (e *Event) IsSet() bool { return e.e.IsSet() }
 
-// Wait waits until e is set, or ctx ends. It returns nil when e is set, even when ctx has ended, and when e was set at
-// any time since the call began, even if it was cleared again.
+// Wait waits until e is set, or ctx ends. It returns nil when e is set, even when ctx has ended,
+// and when e was set at any time since the call began, even if it was cleared again.
 //
 // Errors: the context's, [ErrClosed].
 func (e *Event) Wait(ctx context.Context) error {

@@ -12,7 +12,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A waiter that was killed costs the others nothing, wherever it stood: they return from the next Set as ever.
+// A waiter that was killed costs the others nothing, wherever it stood: they return from the next
+// Set as ever.
 func TestEventWaiterDies(t *testing.T) {
 	for name, policy := range policies {
 		t.Run(name, func(t *testing.T) {
@@ -40,7 +41,8 @@ func TestEventWaiterDies(t *testing.T) {
 	}
 }
 
-// An event that a process has set stays set when it dies, and one that it has cleared stays cleared.
+// An event that a process has set stays set when it dies, and one that it has cleared stays
+// cleared.
 func TestEventSetterDies(t *testing.T) {
 	seg := newSegment(t)
 	e := newEvent(t, seg, "a")
@@ -66,8 +68,8 @@ func TestEventSetterDies(t *testing.T) {
 	waiter.Kill()
 }
 
-// Processes that pulse an event die all the time; those who wait for its pulses never wait for longer than a second more
-// than until the next pulse.
+// Processes that pulse an event die all the time. A waiter returns with the next pulse, at most a
+// second late.
 func TestEventSettersDieAllTheTime(t *testing.T) {
 	seg := newSegment(t)
 	waiters := []*proctest.Child{startEventAgent(t, seg, shmsync.Park), startEventAgent(t, seg, shmsync.Adaptive)}

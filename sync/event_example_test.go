@@ -12,8 +12,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// Runners wait for the start signal. Here they are goroutines; with a named segment, as from shm.OpenOrCreate, they
-// could be any processes.
+// Runners wait for the start signal. Here they are goroutines; with a named segment, as from
+// shm.OpenOrCreate, they could be any processes.
 func ExampleEvent() {
 	seg, err := shm.Anonymous(shm.Options{})
 	if err != nil {

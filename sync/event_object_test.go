@@ -21,7 +21,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// New, open, and new once more, for an event that is there, is not, is of another kind, or was removed.
+// New, open, and new once more, for an event that is there, is not, is of another kind, or was
+// removed.
 func TestEventNewAndOpen(t *testing.T) {
 	seg := newSegment(t)
 	open := func() (*shmsync.Event, error) { return shmsync.OpenEvent(seg, "a", shmsync.EventOptions{}) }
@@ -120,7 +121,8 @@ func TestEventClose(t *testing.T) {
 	wantErr(t, "marshal afterwards", err, shmsync.ErrClosed)
 }
 
-// A program that hands ordinary variables over by an event has no race, and the detector reports none.
+// A program that hands ordinary variables over by an event has no race, and the detector reports
+// none.
 func TestEventOrders(t *testing.T) {
 	seg := newSegment(t)
 	there, back := newEvent(t, seg, "there"), newEvent(t, seg, "back")
@@ -167,7 +169,8 @@ func scrawl(mem []byte) {
 	atomic.StoreUint32(word, values[rand.IntN(len(values))])
 }
 
-// Whatever is written over an event, each call ends, with its context at the latest, and nothing panics.
+// Whatever is written over an event, each call ends, with its context at the latest, and nothing
+// panics.
 func TestEventGarbage(t *testing.T) {
 	seg := newSegment(t)
 	e := newEvent(t, seg, "a")
@@ -177,7 +180,8 @@ func TestEventGarbage(t *testing.T) {
 	for i := range 4 {
 		wg.Go(func() {
 			for !isClosed(end) {
-				if err := eventWithin(e, time.Millisecond); err != nil && verdict(err) != "deadline" { //clock: with such words it may wait for ever
+				//clock: with such words it may wait for ever
+				if err := eventWithin(e, time.Millisecond); err != nil && verdict(err) != "deadline" {
 					t.Error(err)
 				}
 				if i%2 == 0 {

@@ -32,7 +32,8 @@ func eventWithin(e *shmsync.Event, d time.Duration) error {
 	return e.Wait(ctx)
 }
 
-// event-agent: SEGMENT POLICY. It does what it is told with the event "a", each line an order, and reports how that went:
+// event-agent: SEGMENT POLICY. It does what it is told with the event "a", each line an order, and
+// reports how that went:
 //
 //	set, clear, is, wait, timed DURATION
 //	crowd N (that many goroutines wait; it reports "waiting", and the verdict once all have returned)
@@ -85,7 +86,8 @@ func eventCrowd(e *shmsync.Event, n int) {
 		})
 	}
 	began.Wait()
-	proctest.Stagger(60 * time.Millisecond) // all but a few sleep by then: no list has that many goroutines
+	// all but a few sleep by then: no list has that many goroutines
+	proctest.Stagger(60 * time.Millisecond)
 	proctest.Say("waiting with %d threads", threads())
 	wg.Wait()
 	close(errs)
@@ -111,8 +113,10 @@ func TestEventStates(t *testing.T) {
 	for range 3 {
 		told(t, c, "is", "false")
 		told(t, c, "timed 1ms", "deadline")
-		wantErr(t, "wait for an event that is not set", eventWithin(e, time.Millisecond), context.DeadlineExceeded) //clock: the time-out is the subject
-		for range 2 {                                                                                               // the second changes nothing
+		//clock: the time-out is the subject
+		wantErr(t, "wait for an event that is not set", eventWithin(e, time.Millisecond), context.DeadlineExceeded)
+		// the second changes nothing
+		for range 2 {
 			e.Set()
 			told(t, c, "is", "true")
 			told(t, c, "wait", "ok")
@@ -156,7 +160,7 @@ func TestEventWait(t *testing.T) {
 	}
 }
 
-// A44: whoever waits when the event is set returns, even when it is cleared at once.
+// A44: each waiter returns when the event is set, even when it is cleared at once.
 func TestEventPulse(t *testing.T) {
 	t.Parallel()
 	for name, policy := range policies {
@@ -177,10 +181,12 @@ func TestEventPulse(t *testing.T) {
 	}
 }
 
-// A timed wait lasts its time, and what is set already is seen by one whose context has ended.
+// A timed wait lasts its time, and a waiter sees an event that is set already even if its context
+// has ended.
 func TestEventTimeouts(t *testing.T) {
 	e := newEvent(t, newSegment(t), "a")
-	for _, d := range []time.Duration{0, time.Millisecond, 50 * time.Millisecond} { //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	for _, d := range []time.Duration{0, time.Millisecond, 50 * time.Millisecond} {
 		began := time.Now()
 		wantErr(t, "timed wait", eventWithin(e, d), context.DeadlineExceeded)
 		if took := time.Since(began); took < d {

@@ -13,8 +13,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// Two parties move money between accounts in shared memory. Here they are goroutines; with a named segment, as from
-// shm.OpenOrCreate, they could be any processes.
+// Two parties move money between accounts in shared memory. Here they are goroutines; with a named
+// segment, as from shm.OpenOrCreate, they could be any processes.
 func Example() {
 	seg, err := shm.Anonymous(shm.Options{})
 	if err != nil {
@@ -55,7 +55,8 @@ func Example() {
 	// Output: [-2000 2000]
 }
 
-// leaveLocked stands for a process that dies while it holds the lock: an attachment of its own that goes away.
+// leaveLocked stands for a process that dies while it holds the lock: an attachment of its own that
+// goes away.
 func leaveLocked(seg *shm.Segment) {
 	other, err := shm.FromFile(seg.File())
 	if err != nil {

@@ -37,8 +37,8 @@ func openMatch(seg *shm.Segment) (m match) {
 	return m
 }
 
-// competitor: SEGMENT GOROUTINES LEAST. It locks as often as it can until the match is over, says "enough" once each
-// goroutine has locked LEAST times, and in the end how often they did in all.
+// competitor: SEGMENT GOROUTINES LEAST. It locks as often as it can until the match is over, says
+// "enough" once each goroutine has locked LEAST times, and in the end how often they did in all.
 var competitor = proctest.Register("competitor", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -72,8 +72,8 @@ func (m match) play(least int, enough *sync.WaitGroup) (count int64) {
 	return count
 }
 
-// Of processes that lock as often as they can none is kept out: each goroutine of each of them locks five hundred
-// times, five thousand with SHMKIT_LONG=1, while the others go on.
+// Of processes that lock as often as they can none is kept out: each goroutine of each of them
+// locks five hundred times, five thousand with SHMKIT_LONG=1, while the others go on.
 func TestFairness(t *testing.T) {
 	for _, c := range []struct{ processes, goroutines int }{{2, 1}, {4, 4}} {
 		t.Run(fmt.Sprintf("processes=%d/goroutines=%d", c.processes, c.goroutines), func(t *testing.T) {
@@ -122,8 +122,8 @@ func TestPatientWaiter(t *testing.T) {
 	hammer.WaitOK()
 }
 
-// A process that is handed the lock while it is stopped does not hold up others for long, and not again while it stays
-// stopped. It gets the lock when it goes on.
+// A process that is handed the lock while it is stopped does not hold up others for long, and not
+// again while it stays stopped. It gets the lock when it goes on.
 func TestStoppedAddressee(t *testing.T) {
 	seg := newSegment(t)
 	m := newMutex(t, seg, "a")
@@ -131,7 +131,8 @@ func TestStoppedAddressee(t *testing.T) {
 	wantErr(t, "lock", m.Lock(background), nil)
 	stopped.Send("lock a")
 	asleepOn(t, seg, "a", 1)
-	time.Sleep(20 * time.Millisecond) // that it asks for the lock by now shows nowhere; if it does not, there is no offer
+	// that it asks for the lock by now shows nowhere; if it does not, there is no offer
+	time.Sleep(20 * time.Millisecond)
 	stopped.Signal(syscall.SIGSTOP)
 	stopped.WaitStopped()
 	other.Send("timed a")

@@ -62,7 +62,7 @@ func (h *handle) MarshalBinary() ([]byte, error) {
 
 // binder is a handle that has not been bound to its object yet.
 type binder interface {
-	// bind points the handle at the object, whose kind is right. Its size may be anything.
+	// bind points the handle at the object. Its kind is right; its size may be anything.
 	bind(*segment.Object) error
 
 	base() *handle

@@ -15,7 +15,7 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// What TryLock says, to whom.
+// The results of TryLock, and the processes that get them.
 func TestTryLock(t *testing.T) {
 	seg := newSegment(t)
 	m := newMutex(t, seg, "a")
@@ -48,7 +48,8 @@ func TestUnlockByNonHolder(t *testing.T) {
 	other.Kill()
 }
 
-// A32: new, open, and new once more, for a lock that is there, is not, is of another kind, or was removed.
+// A32: new, open, and new once more, for a lock that is there, is not, is of another kind, or was
+// removed.
 func TestNewAndOpen(t *testing.T) {
 	seg := newSegment(t)
 	open := func() (*shmsync.Mutex, error) { return shmsync.OpenMutex(seg, "a", shmsync.MutexOptions{}) }
@@ -98,7 +99,8 @@ func TestNewAndOpen(t *testing.T) {
 	}
 }
 
-// Two handles of one lock in one process share everything: either unlocks what the other has locked.
+// Two handles of one lock in one process share everything: either unlocks what the other has
+// locked.
 func TestTwoHandles(t *testing.T) {
 	seg := newSegment(t)
 	a, b := newMutex(t, seg, "a"), newMutex(t, seg, "a")
@@ -113,8 +115,9 @@ func TestTwoHandles(t *testing.T) {
 	b.Unlock()
 }
 
-// A33: a segment that one process has opened twice lies at two addresses, and its lock is one lock all the same.
-// The two attachments are two parties: each waits for the other as for another process.
+// A33: a segment that one process has opened twice lies at two addresses, and its lock is one lock
+// all the same. The two attachments are two parties: each waits for the other as for another
+// process.
 func TestTwoAddresses(t *testing.T) {
 	seg := newSegment(t)
 	again := openAgain(t, seg)

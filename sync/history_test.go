@@ -18,8 +18,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A fetch is one operation of a history: add one to the guarded number, and return what it was. It lies in shared
-// memory, so that it survives whoever did it.
+// A fetch is one operation of a history: add one to the guarded number, and return what it was. It
+// lies in shared memory, so that it survives its process.
 type fetch struct {
 	Call, Return uint64 // times of the common clock; 0: has not happened
 	Old          int64
@@ -37,7 +37,7 @@ type history struct {
 	numbers *shm.RawValue[[2]int64] // guarded by m; equal unless a holder is between its two writes
 	fetches *shm.RawArray[fetch]
 	clock   *shm.Uint64
-	inside  *shm.Uint32 // who was the last to get the lock
+	inside  *shm.Uint32 // the last process that got the lock
 }
 
 func openHistory(seg *shm.Segment) (h history) {
@@ -55,7 +55,7 @@ func openHistory(seg *shm.Segment) (h history) {
 	return h
 }
 
-// fetch does one operation of process who and writes down how it went.
+// fetch does one operation of a process and writes down how it went.
 func (h history) fetch(who int, f *fetch) {
 	n := h.numbers.Pointer()
 	f.Call = h.clock.Add(1)
@@ -92,8 +92,9 @@ var historian = proctest.Register("historian", func(args []string) {
 	}
 })
 
-// fetchAndAdd is the guarded number as porcupine sees it. An operation of which nobody knows whether it happened ends
-// after all others: it may then have happened when nobody could see it any more.
+// fetchAndAdd is the guarded number as porcupine sees it. An operation that may or may not have
+// happened ends after all others, so that it may have happened when no other operation could see it
+// any more.
 var fetchAndAdd = porcupine.Model{
 	Init: func() any { return int64(0) },
 	Step: func(state, input, _ any) (bool, any) {
@@ -102,8 +103,8 @@ var fetchAndAdd = porcupine.Model{
 	},
 }
 
-// A history of processes that lock, read, write and unlock is one of an atomic counter, also when some of them are
-// killed at any time and the others repair what they left.
+// A history of processes that lock, read, write and unlock is one of an atomic counter, also when
+// some of them are killed at any time and the others repair what they left.
 func TestLinearizable(t *testing.T) {
 	t.Parallel()
 	rounds := 9
@@ -113,7 +114,7 @@ func TestLinearizable(t *testing.T) {
 	told := 0
 	// Should no kill hit in time, as on a busy machine, there are more rounds.
 	for round := 0; round < rounds || told == 0 && round < 10*rounds; round++ {
-		told += playHistory(t, round%3) // nobody is killed, one, or two
+		told += playHistory(t, round%3) // none is killed, one, or two
 	}
 	t.Logf("%d times a process was told of a death", told)
 	if told == 0 {
@@ -133,7 +134,7 @@ func playHistory(t *testing.T, kills int) (told int) {
 	for _, c := range children {
 		c.Send("go")
 	}
-	for range kills { // mostly of one who holds the lock
+	for range kills { // mostly of a holder of the lock
 		at := h.clock.Load() + uint64(rand.IntN(historians*fetchesEach))
 		for look := 0; h.clock.Load() < at && look < historyLooks; look++ {
 		}

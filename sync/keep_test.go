@@ -12,10 +12,11 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// A wait keeps its object, though its handle is not used after it: when others remove the object meanwhile, its memory
-// does not become another one's before the wait is over.
+// A wait keeps its object, though its handle is not used after it: when others remove the object
+// meanwhile, its memory does not become another one's before the wait is over.
 func TestWaitKeepsObject(t *testing.T) {
-	for _, name := range []string{"Event", "Cond", "Semaphore", "WaitGroup"} { // whose wait outlasts the other process
+	// its wait outlasts the other process
+	for _, name := range []string{"Event", "Cond", "Semaphore", "WaitGroup"} {
 		t.Run(name, func(t *testing.T) {
 			seg := newSegment(t)
 			holder := proctest.Start(t, blockedHolder, seg.Path(), name)

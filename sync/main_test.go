@@ -1,6 +1,7 @@
 //go:build linux
 
-// The tests of this package take some twenty seconds; less with -short, with SHMKIT_LONG=1 some minutes.
+// The tests of this package take some twenty seconds; less with -short, with SHMKIT_LONG=1 some
+// minutes.
 package shmsync_test
 
 import (
@@ -96,7 +97,8 @@ func verdict(err error) string {
 
 const agentRole = "agent"
 
-// agent: SEGMENT. It does what it is told, each line an order and the name of a lock, and reports how that went:
+// agent: SEGMENT. It does what it is told, each line an order and the name of a lock, and reports
+// how that went:
 //
 //	lock NAME, try NAME, timed NAME (a lock that waits for at most soon), unlock NAME, repair NAME (a lock with a repair)
 //	lock-all N (the locks 0 to N-1), close, exit, spawn (an agent of its own)
@@ -173,7 +175,8 @@ func asleepOn(t testing.TB, seg *shm.Segment, name string, n int) {
 	proctest.Eventually(t, hangs, func() bool { return waitsFor(seg, name) >= n }, fmt.Sprintf("%d processes wait for %s", n, name))
 }
 
-// waitsFor is how many waits for the object of that name are listed: one of each process, in each role.
+// waitsFor is how many waits for the object of that name are listed: one of each process, in each
+// role.
 func waitsFor(seg *shm.Segment, name string) (waits int) {
 	r, err := shmsync.Blocked(seg)
 	must(err)
@@ -242,8 +245,8 @@ func mustLock(m repairable) (died bool) {
 	return died
 }
 
-// times is how often a test does what it could go on with for ever: n by default, half of it with -short, ten times
-// as often with SHMKIT_LONG=1.
+// times is how often a test does what it could go on with for ever: n by default, half of it with
+// -short, ten times as often with SHMKIT_LONG=1.
 func times(n int) int {
 	switch {
 	case long:

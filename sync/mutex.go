@@ -41,15 +41,17 @@ type Mutex struct {
 
 // MutexOptions belong to one handle, not to the lock: processes may use different ones.
 type MutexOptions struct {
-	// Wait says how Lock waits. The first handle that a process makes of a lock decides for all of them.
+	// Wait says how Lock waits. The first handle that a process makes of a lock decides for all of
+	// them.
 	Wait WaitPolicy
 
 	// Repair, if set, is what Lock and TryLock repair with after a death, as [Mutex.LockRepair]
 	// does with its function.
 	Repair func() error
 
-	// DetectDeadlock has Lock return [ErrDeadlock] instead of closing a cycle of processes that wait for each other. See
-	// the package's documentation for what it sees. It costs nothing while the lock is free.
+	// DetectDeadlock has Lock return [ErrDeadlock] instead of closing a cycle of processes that
+	// wait for each other. See the package's documentation for what it sees. It costs nothing while
+	// the lock is free.
 	DetectDeadlock bool
 }
 
@@ -110,7 +112,8 @@ func mutexIn(o *segment.Object, policy WaitPolicy) *lock.Mutex {
 //   - the context's error, [ErrClosed], that of the Repair function; [shm.ErrCorrupt] when that
 //     unlocked m or m was overwritten meanwhile.
 func (m *Mutex) Lock(ctx context.Context) error {
-	if m.m.LockFast() { // from here, as each frame around it stores what its locked instruction waits for
+	// from here, as each frame around it stores what its locked instruction waits for
+	if m.m.LockFast() {
 		runtime.KeepAlive(m)
 		return nil
 	}
@@ -169,8 +172,8 @@ func (m *Mutex) relock(ctx context.Context) (held bool, err error) {
 // Any goroutine of the process that holds it may call it, once for each Lock: that two unlock the
 // same one at the same time is not always noticed, and breaks m for others. It does not wait.
 //
-// It panics, and changes nothing, when this process does not hold m. After its segment was closed it does
-// nothing: the lock was given up with the close.
+// It panics, and changes nothing, when this process does not hold m. After its segment was closed
+// it does nothing: the lock was given up with the close.
 func (m *Mutex) Unlock() {
 	if !m.m.TryUnlock() {
 		panic("shmsync.Mutex.Unlock: this process does not hold the lock")

@@ -15,14 +15,15 @@ import (
 
 // A Once has one function succeed, once, in one of all processes.
 //
-// While the function runs others wait. When the process that runs it dies, one of them runs it again: what
-// the dead one has done of it is there, so the function must be one that can start over.
+// While the function runs others wait. When the process that runs it dies, one of them runs it
+// again: what the dead one has done of it is there, so the function must be one that can start
+// over.
 //
 // A Once is made by [NewOnce] or [OpenOnce], or by UnmarshalBinary of what
 // another process's MarshalBinary wrote; the zero value is only for that. It must not be copied.
 //
-// The return of the function synchronizes before the return of each Do that returns nil, and of each Done that
-// reports true, in any process.
+// The return of the function synchronizes before the return of each Do that returns nil, and of
+// each Done that reports true, in any process.
 type Once struct {
 	handle
 	shared *once
@@ -38,7 +39,8 @@ type once struct {
 
 // OnceOptions belong to one handle, not to the Once: processes may use different ones.
 type OnceOptions struct {
-	// Wait says how Do waits. The first handle that a process makes of a Once decides for all of them.
+	// Wait says how Do waits. The first handle that a process makes of a Once decides for all of
+	// them.
 	Wait WaitPolicy
 }
 
@@ -77,16 +79,16 @@ func (o *Once) bind(object *segment.Object) error {
 	return nil
 }
 
-// Do returns nil once a function that was given to Do, here or elsewhere, has returned nil. It runs f if none has yet,
-// and none is being run. When f returns an error, panics, or ends its goroutine, Do does so too, and
-// the next one to call Do, or one that waits, runs its own.
-//
-// When o is not done and nobody runs a function, f is run even if ctx has ended. It must not call Do of the same Once.
+// Do returns nil once a function that was given to Do, here or elsewhere, has returned nil. It runs
+// f if none has yet, and none is being run. When f returns an error, panics, or ends its goroutine,
+// Do does so too, and the next one to call Do, or one that waits, runs its own. When o is not done
+// and no function runs, f is run even if ctx has ended. f must not call Do of the same Once.
 //
 // Errors:
 //   - that of f.
 //   - the context's: f was not run.
-//   - [ErrClosed]: o was not done when this process closed the segment. If f was run, it was for nothing: another process may run its own.
+//   - [ErrClosed]: o was not done when this process closed the segment. If f was run, it was for
+//     nothing: another process may run its own.
 //   - [io/fs.ErrInvalid]: f is nil.
 func (o *Once) Do(ctx context.Context, f func() error) error {
 	if o.Done() {
@@ -108,9 +110,8 @@ func (o *Once) Done() bool {
 }
 
 // doSlow waits for the lock, and does what it finds to do.
-//
-// What a death leaves behind: with the lock held and done not set, a function that is run again; after
-// done was set, a lock that nobody needs any more.
+// What a death leaves behind: with the lock held and done not set, a function that is run again;
+// after done was set, a lock that is not needed any more.
 func (o *Once) doSlow(ctx context.Context, f func() error) error {
 	if f == nil {
 		return fmt.Errorf("shmsync: %w", segment.Invalid("once %q: the function must not be nil", o.Name()))
@@ -125,7 +126,7 @@ func (o *Once) doSlow(ctx context.Context, f func() error) error {
 		}
 		return o.waitedFor(ctx, err, lock.RoleOnce, m)
 	}
-	defer m.TryUnlock() // false when damaged bytes say that somebody else has the lock
+	defer m.TryUnlock() // false when damaged bytes say that another process has the lock
 	if o.Done() {
 		return nil
 	}
@@ -134,10 +135,10 @@ func (o *Once) doSlow(ctx context.Context, f func() error) error {
 	}
 	crashpoint.Here("once.run")
 	o.shared.shadow.ReleaseMerge()
-	// SYNC: once: what f did is visible to whoever finds it done.
+	// SYNC: once: all that f did is visible to a caller that finds it done.
 	o.shared.body.done.Store(1)
 	crashpoint.Here("once.done")
-	if o.o.Seg.Detached() { // then nobody else has seen that
+	if o.o.Seg.Detached() { // then no other process has seen that
 		return ErrClosed
 	}
 	return nil

@@ -11,7 +11,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// once-crowd: SEGMENT. A crowd does what another process is doing. In the end it says once more how many threads there are.
+// once-crowd: SEGMENT. A crowd does what another process is doing. In the end it says once more how
+// many threads there are.
 var onceCrowded = proctest.Register("once-crowd", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)

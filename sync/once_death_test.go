@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The runner is killed: one of those who wait, here and in other processes, runs it again, the others find it done. So
-// does one who comes later.
+// The runner is killed: one of the waiters, here and in other processes, runs the function again,
+// and the others find it done. So does a later caller.
 func TestOnceRunnerDies(t *testing.T) {
 	for _, waiting := range []bool{false, true} {
 		for range times(3) {
@@ -39,7 +39,7 @@ func TestOnceRunnerDies(t *testing.T) {
 	}
 }
 
-// A waiter dies: nobody notices. The runner dies after it has finished, too.
+// A waiter dies, and no other process notices. The runner dies after it has finished, too.
 func TestOnceOthersDie(t *testing.T) {
 	seg := newSegment(t)
 	o := newOnce(t, seg)

@@ -14,7 +14,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A process that closes the segment while it runs the function, for longer than Close waits, is replaced, too.
+// A process that closes the segment while it runs the function, for longer than Close waits, is
+// replaced, too.
 func TestOnceClosed(t *testing.T) {
 	seg := newSegment(t)
 	o := newOnce(t, seg)

@@ -102,7 +102,8 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-// A function that fails, panics or ends its goroutine does so where it was given, and leaves the turn to the next.
+// A function that fails, panics or ends its goroutine does so where it was given, and leaves the
+// turn to the next.
 func TestOnceFails(t *testing.T) {
 	o := newOnce(t, newSegment(t))
 	wantErr(t, "no function", o.Do(background, nil), fs.ErrInvalid)
@@ -116,14 +117,16 @@ func TestOnceFails(t *testing.T) {
 	}
 }
 
-// Contexts: who waits gives up with the cause. Nobody waits for a turn that is free, nor when it is done.
+// Contexts: a waiter gives up with the cause. No caller waits for a turn that is free, or when the
+// function was run.
 func TestOnceContext(t *testing.T) {
 	seg := newSegment(t)
 	o := newOnce(t, seg)
 	runner := startOnceAgent(t, seg)
 	runner.Send("ask")
 	runner.Expect("running")
-	short, cancel := context.WithTimeoutCause(background, 20*time.Millisecond, errOnce) //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	short, cancel := context.WithTimeoutCause(background, 20*time.Millisecond, errOnce)
 	defer cancel()
 	began := time.Now()
 	wantErr(t, "who gives up", o.Do(short, func() error { return nil }), errOnce)

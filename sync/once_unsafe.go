@@ -11,7 +11,7 @@ import (
 // onceBody is the payload of a Once.
 //
 //	off  size  field  written by     read by    initial
-//	  0     4  done   holder of lock everybody  0; 1: the function has been run, and never is again
+//	  0     4  done   holder of lock all        0; 1: the function has been run, and never is again
 //	  4     4  -
 //	  8    16  lock   package lock
 //	 24    40  -

@@ -18,7 +18,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// What a function writes to an ordinary variable is seen after Do, and after Done. The race detector is silent.
+// What a function writes to an ordinary variable is seen after Do, and after Done. The race
+// detector is silent.
 func TestOnceOrders(t *testing.T) {
 	for range 50 {
 		seg := newSegment(t)
@@ -73,7 +74,8 @@ func TestOnceGarbage(t *testing.T) {
 			}
 		}
 		scribble()
-		ctx, cancel := context.WithTimeout(background, time.Millisecond) //clock: with such words it may wait for ever
+		//clock: with such words it may wait for ever
+		ctx, cancel := context.WithTimeout(background, time.Millisecond)
 		o.Do(ctx, func() error { return nil })
 		o.Done()
 		cancel()
@@ -85,7 +87,8 @@ func TestOnceGarbage(t *testing.T) {
 	wantErr(t, "do", o.Do(background, func() error { return nil }), nil)
 }
 
-// Several programs need a table, which one of them builds; any of them may be killed while it does so.
+// Several programs need a table, which one of them builds; any of them may be killed while it does
+// so.
 func ExampleOnce() {
 	seg, err := shm.Anonymous(shm.Options{})
 	if err != nil {

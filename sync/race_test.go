@@ -13,8 +13,9 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A program that guards an ordinary variable with a Mutex has no race, whichever handle it uses and however it locks,
-// and the detector reports none. In a build without the detector this only checks the number.
+// A program that guards an ordinary variable with a Mutex has no race, whichever handle it uses and
+// however it locks, and the detector reports none. In a build without the detector this only checks
+// the number.
 func TestMutexOrders(t *testing.T) {
 	seg := newSegment(t)
 	handles := []*shmsync.Mutex{newMutex(t, seg, "a"), newMutex(t, seg, "a")}
@@ -45,7 +46,8 @@ func TestMutexOrders(t *testing.T) {
 	}
 }
 
-// An Unlock that panics does not hide what the last holder did from the detector, nor invent a race.
+// An Unlock that panics does not hide what the last holder did from the detector, nor invent a
+// race.
 func TestFailedUnlockOrdersNothing(t *testing.T) {
 	m := newMutex(t, newSegment(t), "a")
 	n := 0
@@ -71,7 +73,8 @@ func TestFailedUnlockOrdersNothing(t *testing.T) {
 	}
 }
 
-// The detector finds the tests above silent. This runs them with it when it is not there anyway; it needs a C compiler.
+// The detector finds the tests above silent. This runs them with it when it is not there anyway; it
+// needs a C compiler.
 func TestRaceDetectorIsSilent(t *testing.T) {
 	if race.Enabled {
 		t.Skip("the tests run with the detector already")

@@ -12,8 +12,9 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A Holder stands for one line of work that locks a [RecursiveMutex] again while it has it locked: a
-// request, a walk through a tree. It can hold any number of them. One goroutine uses it at a time.
+// A Holder stands for one line of work that locks a [RecursiveMutex] again while it has it locked:
+// a request, a walk through a tree. It can hold any number of them. One goroutine uses it at a
+// time.
 //
 // A Holder belongs to its process. It must not be copied.
 type Holder struct {
@@ -24,17 +25,19 @@ type Holder struct {
 // NewHolder returns a Holder that holds nothing.
 func NewHolder() *Holder { return new(Holder) }
 
-// A RecursiveMutex is a [Mutex] whose holder may lock it again, and unlocks it as many times. The holder is
-// not the goroutine but a [Holder], a value that is passed along with the work.
+// A RecursiveMutex is a [Mutex] that its holder may lock again, and must unlock as many times. The
+// holder is not the goroutine but a [Holder], a value that is passed along with the work.
 //
 // When a process dies that holds the lock, however often, every locker gets an [*OwnerDiedError]
 // until one has repaired what the lock guards, by [RecursiveMutex.LockRepair] or
 // [MutexOptions.Repair].
 //
-// A RecursiveMutex is made by [NewRecursiveMutex] or [OpenRecursiveMutex], or by UnmarshalBinary of what
-// another process's MarshalBinary wrote; the zero value is only for that. It must not be copied.
+// A RecursiveMutex is made by [NewRecursiveMutex] or [OpenRecursiveMutex], or by UnmarshalBinary of
+// what another process's MarshalBinary wrote; the zero value is only for that. It must not be
+// copied.
 //
-// The last Unlock of a holder synchronizes before the first return of Lock of the next one, in any process.
+// The last Unlock of a holder synchronizes before the first return of Lock of the next one, in any
+// process.
 type RecursiveMutex struct {
 	handle
 	shared  *recursive
@@ -44,10 +47,11 @@ type RecursiveMutex struct {
 
 // recursive is what the handles of one process share.
 type recursive struct {
-	m      *lock.Mutex
-	party  *lock.Party
-	holder atomic.Pointer[Holder] // who has m, if it is this process; written by the holder of m
-	depth  atomic.Int64           // how often; that of the holder, of which damaged bytes make two
+	m     *lock.Mutex
+	party *lock.Party
+	// the holder of m, if it is of this process; written by the holder of m
+	holder atomic.Pointer[Holder]
+	depth  atomic.Int64 // how often; that of the holder, of which damaged bytes make two
 }
 
 // NewRecursiveMutex finds the RecursiveMutex of that name in the segment, or makes it, unlocked.
@@ -86,8 +90,9 @@ func (m *RecursiveMutex) bind(o *segment.Object) error {
 	return nil
 }
 
-// Lock locks m for h. It returns at once when h has it locked already; else it waits as [Mutex.Lock] does. It takes as
-// many calls of Unlock to unlock m as h has locked it. A Repair function runs before h has m: it must not lock it.
+// Lock locks m for h. It returns at once when h has it locked already; else it waits as
+// [Mutex.Lock] does. It takes as many calls of Unlock to unlock m as h has locked it. A Repair
+// function runs before h has m: it must not lock it.
 //
 // Errors; h has m locked no more often than before with any of them:
 //   - [*OwnerDiedError]: a process died while it held m, and what m guards has not been repaired
@@ -185,7 +190,8 @@ func (l *HolderMutex) relock(ctx context.Context) (held bool, err error) {
 // Unlock takes back one Lock of h. With the last one m is unlocked; what [Cond.Wait] returned with
 // an [*OwnerDiedError] goes on waiting for repair. It does not wait.
 //
-// It panics, and changes nothing, when h does not have m locked. After its segment was closed it does nothing.
+// It panics, and changes nothing, when h does not have m locked. After its segment was closed it
+// does nothing.
 func (m *RecursiveMutex) Unlock(h *Holder) {
 	s := m.shared
 	if h == nil || s.holder.Load() != h {
@@ -196,12 +202,12 @@ func (m *RecursiveMutex) Unlock(h *Holder) {
 	}
 	if s.depth.Add(-1) == 0 {
 		s.holder.Store(nil) // before others can have the lock
-		s.m.TryUnlock()     // false when damaged bytes say that somebody else has it
+		s.m.TryUnlock()     // false when damaged bytes say that another process has it
 	}
 	runtime.KeepAlive(m)
 }
 
-// As returns m with h as its holder, for whoever wants a lock and knows of no holders.
+// As returns m with h as its holder, for code that takes a lock and does not know of holders.
 func (m *RecursiveMutex) As(h *Holder) *HolderMutex { return &HolderMutex{m: m, h: h} }
 
 // A HolderMutex is a [RecursiveMutex] together with the [Holder] that locks it.

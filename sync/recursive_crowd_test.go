@@ -11,7 +11,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// recursive-crowd: SEGMENT. A crowd waits for one lock, each goroutine with a holder of its own, which locks twice.
+// recursive-crowd: SEGMENT. A crowd waits for one lock, each goroutine with a holder of its own,
+// which locks twice.
 var recursiveCrowded = proctest.Register("recursive-crowd", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)

@@ -10,7 +10,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// Two processes that would wait for each other: the second is told, if it has asked to be, and has nothing more than before.
+// Two processes that would wait for each other: the second is told, if it has asked to be, and has
+// nothing more than before.
 func TestRecursiveDeadlock(t *testing.T) {
 	seg := newSegment(t)
 	mine, err := shmsync.NewRecursiveMutex(seg, "mine", shmsync.MutexOptions{})

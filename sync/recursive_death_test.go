@@ -57,7 +57,7 @@ func TestRecursiveHolderDies(t *testing.T) {
 	}
 }
 
-// A waiter dies, and one whose repair fails: the others go on.
+// A waiter dies, and so does a process with a repair that fails: the others go on.
 func TestRecursiveOthersDie(t *testing.T) {
 	seg := newSegment(t)
 	m := newRecursive(t, seg)

@@ -29,7 +29,7 @@ func TestRecursiveClosed(t *testing.T) {
 	wantErr(t, "close", mine.Close(), nil)
 	wantErr(t, "who waited there", <-got, shmsync.ErrClosed)
 	told(t, other, "close", "held")
-	told(t, other, "unlock", "ok") // reaches nobody
+	told(t, other, "unlock", "ok") // reaches no other process
 	told(t, other, "lock", "closed")
 	wantErr(t, "who comes later", m.Lock(background, h), shmsync.ErrOwnerDied)
 	repair(t, m.As(h))

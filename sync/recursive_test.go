@@ -70,8 +70,8 @@ func startRecursiveAgent(t testing.TB, seg *shm.Segment) *proctest.Child {
 	return c
 }
 
-// A holder locks as often as it likes, and has the lock until it has unlocked as often. Other holders of the same process wait as
-// those of other processes do.
+// A holder locks as often as it likes, and has the lock until it has unlocked as often. Other
+// holders of the same process wait as those of other processes do.
 func TestRecursive(t *testing.T) {
 	seg := newSegment(t)
 	m, again := newRecursive(t, seg), newRecursive(t, seg)
@@ -138,7 +138,8 @@ func TestRecursiveBadInput(t *testing.T) {
 	m.Unlock(h)
 }
 
-// A context's end, here and while another process holds the lock. A lock that is held already needs no time.
+// A context's end, here and while another process holds the lock. A lock that is held already needs
+// no time.
 func TestRecursiveContext(t *testing.T) {
 	seg := newSegment(t)
 	m := newRecursive(t, seg)
@@ -148,7 +149,8 @@ func TestRecursiveContext(t *testing.T) {
 	wantErr(t, "a free lock", m.Lock(ended, one), nil)
 	wantErr(t, "once more", m.Lock(ended, one), nil)
 	wantErr(t, "for another holder", m.Lock(ended, two), errOnce)
-	short, stop := context.WithTimeout(background, 10*time.Millisecond) //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	short, stop := context.WithTimeout(background, 10*time.Millisecond)
 	defer stop()
 	wantErr(t, "for another holder that waits", m.Lock(short, two), context.DeadlineExceeded)
 	m.Unlock(one)

@@ -66,7 +66,8 @@ func TestRecursiveNoAllocations(t *testing.T) {
 	}
 }
 
-// Whatever the bytes are, no call faults, or outlasts its context, nor panics but for an Unlock of what is not held.
+// Whatever the bytes are, no call faults, or outlasts its context, nor panics but for an Unlock of
+// what is not held.
 func TestRecursiveGarbage(t *testing.T) {
 	seg := newSegment(t)
 	m, h := newRecursive(t, seg), shmsync.NewHolder()
@@ -81,7 +82,8 @@ func TestRecursiveGarbage(t *testing.T) {
 			}
 		}
 		scribble()
-		ctx, cancel := context.WithTimeout(background, time.Millisecond) //clock: with such words it may wait for ever
+		//clock: with such words it may wait for ever
+		ctx, cancel := context.WithTimeout(background, time.Millisecond)
 		for _, err := range []error{m.Lock(ctx, h), m.TryLock(h), m.Lock(ctx, h)} {
 			if err == nil {
 				m.Unlock(h)

@@ -24,7 +24,8 @@ func repairing(t *testing.T, seg *shm.Segment, repair func() error) *shmsync.Mut
 	return m
 }
 
-// Repair runs once after a death, with the lock held, however it is locked; nobody hears of the death.
+// Repair runs once after a death, with the lock held, for each way of locking. No caller is told of
+// the death.
 func TestRepairSucceeds(t *testing.T) {
 	for way, lock := range ways {
 		t.Run(way, func(t *testing.T) {
@@ -52,8 +53,8 @@ func TestRepairSucceeds(t *testing.T) {
 	}
 }
 
-// When Repair fails, panics, or ends its goroutine, the lock is not held, and the next locker has the same task: here
-// first one with the same handle, then another process.
+// When Repair fails, panics, or ends its goroutine, the lock is not held, and the next locker has
+// the same task: here first one with the same handle, then another process.
 func TestRepairFails(t *testing.T) {
 	broken := errors.New("beyond repair")
 	for how, fail := range map[string]func() error{
@@ -81,7 +82,8 @@ func TestRepairFails(t *testing.T) {
 	}
 }
 
-// outcome calls f on a goroutine of its own and returns its error, or the error that it panics with.
+// outcome calls f on a goroutine of its own and returns its error, or the error that it panics
+// with.
 func outcome(f func() error) (err error) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -116,8 +118,9 @@ func TestRepairFailsBeforeWaiters(t *testing.T) {
 	other.Kill()
 }
 
-// A Locker locks and unlocks, lets Repair mend what the dead left, and panics when it cannot return with the lock held
-// and all well; then the lock is not held, and what is wrong stays for others to see.
+// A Locker locks and unlocks, lets Repair mend what the dead left, and panics when it cannot return
+// with the lock held and all well; then the lock is not held, and what is wrong stays for others to
+// see.
 func TestLocker(t *testing.T) {
 	seg := newSegment(t)
 	plain := newMutex(t, seg, "a")

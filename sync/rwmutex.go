@@ -13,8 +13,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// An RWMutex is a lock that any number of goroutines of all processes share for reading, or that one has for writing, and
-// that survives the death of any of them.
+// An RWMutex is a lock that any number of goroutines of all processes share for reading, or that
+// one has for writing, and that survives the death of any of them.
 //
 // The holder is the process, as with [Mutex]. Each process counts its readers for itself, so that
 // readers of several processes do not slow each other down. What a dead process has read-locked is
@@ -22,15 +22,16 @@ import (
 // [*OwnerDiedError] until one has repaired what the lock guards, by [RWMutex.LockRepair] or
 // [RWMutexOptions.Repair].
 //
-// A writer that waits lets no more readers in, and a reader waits for one writer at most, so that neither
-// kind starves the other. It follows that a goroutine which holds a read lock must not ask for another one: if a writer
-// has come in between, both wait for ever.
+// A writer that waits lets no more readers in, and a reader waits for one writer at most, so that
+// neither kind starves the other. It follows that a goroutine which holds a read lock must not ask
+// for another one: if a writer has come in between, both wait for ever.
 //
 // An RWMutex is made by [NewRWMutex] or [OpenRWMutex], or by UnmarshalBinary of what
 // another process's MarshalBinary wrote; the zero value is only for that. It must not be copied.
 //
-// The n'th Unlock synchronizes before the m'th return of Lock for n < m, in any process. For each RLock there is an n
-// such that the n'th Unlock synchronizes before its return, and its RUnlock before the return of the n+1'th Lock.
+// The n'th Unlock synchronizes before the m'th return of Lock for n < m, in any process. For each
+// RLock there is an n such that the n'th Unlock synchronizes before its return, and its RUnlock
+// before the return of the n+1'th Lock.
 type RWMutex struct {
 	handle
 	cell    *atomic.Uint64 // where this process counts its readers; immutable, in shared memory
@@ -42,7 +43,8 @@ type RWMutex struct {
 
 // RWMutexOptions belong to one handle, not to the lock: processes may use different ones.
 type RWMutexOptions struct {
-	// Wait says how Lock and RLock wait. The first handle that a process makes of a lock decides for all of them.
+	// Wait says how Lock and RLock wait. The first handle that a process makes of a lock decides
+	// for all of them.
 	Wait WaitPolicy
 
 	// Repair, if set, is what Lock, TryLock, RLock and TryRLock repair with after the death of a
@@ -50,8 +52,9 @@ type RWMutexOptions struct {
 	// writing.
 	Repair func() error
 
-	// DetectDeadlock has Lock return [ErrDeadlock] instead of closing a cycle of processes that wait for each other. See
-	// the package's documentation for what it sees. Locks for reading are not part of it.
+	// DetectDeadlock has Lock return [ErrDeadlock] instead of closing a cycle of processes that
+	// wait for each other. See the package's documentation for what it sees. Locks for reading are
+	// not part of it.
 	DetectDeadlock bool
 }
 
@@ -102,8 +105,9 @@ func (m *RWMutex) bind(o *segment.Object) error {
 	return nil
 }
 
-// RLock locks m for reading. It waits until no writer is inside, and none that came first waits, until
-// a writer that is inside dies, or ctx ends. When there is no writer it locks even when ctx has ended.
+// RLock locks m for reading. It waits until no writer is inside, and none that came first waits,
+// until a writer that is inside dies, or ctx ends. When there is no writer it locks even when ctx
+// has ended.
 //
 // Errors:
 //   - [*OwnerDiedError]: a writer died inside, and what m guards has not been repaired since. See
@@ -112,8 +116,8 @@ func (m *RWMutex) bind(o *segment.Object) error {
 //
 // m is not held with any of them.
 func (m *RWMutex) RLock(ctx context.Context) error {
-	// Counted, and the way in was open at this moment: the lock is held. This is small enough to be inlined. The key is read
-	// after the addition, so that m keeps the memory mapped until then.
+	// Counted, and the way in was open at this moment: the lock is held. This is small enough to be
+	// inlined. The key is read after the addition, so that m keeps the memory mapped until then.
 	if m.cell.Add(1)>>rwmutex.ReaderBits == m.key && !rwSlowly {
 		return nil
 	}
@@ -132,7 +136,8 @@ func (m *RWMutex) rlock(ctx context.Context) error {
 
 // TryRLock locks m for reading if that is possible without waiting.
 //
-// Errors: [ErrLocked] when a living process holds m for writing or waits to do so; otherwise those of [RWMutex.RLock].
+// Errors: [ErrLocked] when a living process holds m for writing or waits to do so; otherwise those
+// of [RWMutex.RLock].
 func (m *RWMutex) TryRLock() error {
 	if err := m.l.TryRLock(&m.how); err != nil {
 		return m.tried(err, lock.RoleRLock, m.l)
@@ -142,8 +147,8 @@ func (m *RWMutex) TryRLock() error {
 
 // RUnlock ends one RLock. Any goroutine of the process that holds m may call it. It does not wait.
 //
-// It panics, and changes nothing, when this process does not hold m for reading. After its segment was closed it does
-// nothing: the lock was given up with the close.
+// It panics, and changes nothing, when this process does not hold m for reading. After its segment
+// was closed it does nothing: the lock was given up with the close.
 func (m *RWMutex) RUnlock() {
 	if race.Enabled {
 		m.l.NoteLeave()
@@ -208,9 +213,10 @@ func (m *RWMutex) waitedToWrite(ctx context.Context, err error) error {
 	return m.waitedFor(ctx, err, lock.RoleLock, m.l)
 }
 
-// TryLock locks m for writing if that is possible without waiting. It does not heed whose turn it would be.
+// TryLock locks m for writing if that is possible without waiting. It does not respect turns.
 //
-// Errors: [ErrLocked] when living processes hold m or one waits to write; otherwise those of [RWMutex.Lock].
+// Errors: [ErrLocked] when living processes hold m or one waits to write; otherwise those of
+// [RWMutex.Lock].
 func (m *RWMutex) TryLock() error {
 	if err := m.l.TryLock(&m.how); err != nil {
 		return m.tried(err, lock.RoleLock, m.l)
@@ -227,8 +233,8 @@ func (m *RWMutex) relock(ctx context.Context) (held bool, err error) {
 // Any goroutine of the process that holds m may call it, once for each Lock: that two unlock the
 // same one at the same time is not always noticed, and breaks m for others. It does not wait.
 //
-// It panics, and changes nothing, when this process does not hold m for writing. After its segment was closed it does
-// nothing: the lock was given up with the close.
+// It panics, and changes nothing, when this process does not hold m for writing. After its segment
+// was closed it does nothing: the lock was given up with the close.
 func (m *RWMutex) Unlock() {
 	if !m.l.Unlock() {
 		panic("shmsync.RWMutex.Unlock: this process does not hold the lock for writing")

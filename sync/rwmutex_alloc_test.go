@@ -32,8 +32,8 @@ func TestRWMutexNoAllocations(t *testing.T) {
 	}
 }
 
-// rwFrugal: SEGMENT. Three goroutines lock while those of another process do the same, and sleep for it. It says how many
-// allocations that took.
+// rwFrugal: SEGMENT. Three goroutines lock while those of another process do the same, and sleep
+// for it. It says how many allocations that took.
 var rwFrugal = proctest.Register("rwmutex-frugal", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)

@@ -17,8 +17,9 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// rwCloser: SEGMENT. Goroutines use a lock in all ways while the segment is closed under them, again and again; the
-// garbage collector runs all the time, so that what is closed is also unmapped.
+// rwCloser: SEGMENT. Goroutines use a lock in all ways while the segment is closed under them,
+// again and again; the garbage collector runs all the time, so that what is closed is also
+// unmapped.
 var rwCloser = proctest.Register("rwmutex-closer", func(args []string) {
 	debug.SetGCPercent(1)
 	for range times(75) {
@@ -55,7 +56,8 @@ func rwUseUntilClosed(seg *shm.Segment, closed <-chan struct{}) {
 		case 3:
 			err = m.RLock(background)
 		default:
-			err = rwWithin(time.Duration(rand.IntN(100))*time.Microsecond, m.RLock) //clock: waiters that give up are the subject
+			//clock: waiters that give up are the subject
+			err = rwWithin(time.Duration(rand.IntN(100))*time.Microsecond, m.RLock)
 		}
 		if err == nil {
 			if rand.IntN(10) == 0 {
@@ -70,7 +72,8 @@ func rwUseUntilClosed(seg *shm.Segment, closed <-chan struct{}) {
 	if m == nil {
 		return
 	}
-	<-closed   // until then another goroutine of this process may have the lock, and is the one to unlock it
+	// until then another goroutine of this process may have the lock, and is the one to unlock it
+	<-closed
 	m.Unlock() // as late as this the memory must still be there
 	m.RUnlock()
 	for way, lock := range rwWays {
@@ -80,8 +83,8 @@ func rwUseUntilClosed(seg *shm.Segment, closed <-chan struct{}) {
 	}
 }
 
-// Operations that race with Close end without a fault. Parties that stay meet no writer inside meanwhile, and have the lock
-// for themselves afterwards.
+// Operations that race with Close end without a fault. Parties that stay meet no writer inside
+// meanwhile, and have the lock for themselves afterwards.
 func TestRWMutexCloseRace(t *testing.T) {
 	seg := newSegment(t)
 	var children []*proctest.Child

@@ -30,8 +30,8 @@ var rwCrowded = proctest.Register("rwmutex-crowded", func(args []string) {
 	})
 })
 
-// 10,000 goroutines of one process that wait for a lock which another one holds need few threads. Half of them are
-// cancelled; all others get the lock in the end.
+// 10,000 goroutines of one process that wait for a lock which another one holds need few threads.
+// Half of them are cancelled; all others get the lock in the end.
 func TestRWMutexCrowd(t *testing.T) {
 	seg := newSegment(t)
 	m := newRWMutexIn(t, seg, shmsync.RWMutexOptions{})

@@ -10,8 +10,9 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// Two parties that each hold one lock for writing and want the other's: the second to ask is refused, and the first gets
-// what it wanted when the second lets go. Without the option nobody looks.
+// Two parties that each hold one lock for writing and want the other's: the second to ask is
+// refused, and the first gets its lock when the second unlocks. Without the option no attempt looks
+// for a cycle.
 func TestRWMutexDetectsDeadlock(t *testing.T) {
 	seg := newSegment(t)
 	again := openAgain(t, seg)

@@ -46,7 +46,8 @@ func rwAgentIn(t testing.TB, seg *shm.Segment, order string) *proctest.Child {
 	return c
 }
 
-// Processes that hold read locks die: nobody is told, a writer that sleeps wakes, and others get the lock in every way.
+// Processes that hold read locks die. No caller is told, a writer that sleeps wakes up, and others
+// get the lock in every way.
 func TestRWMutexReaderDies(t *testing.T) {
 	for _, readers := range []int{1, 3, 6} {
 		seg := newSegment(t)
@@ -117,7 +118,8 @@ func TestRWMutexWriterDies(t *testing.T) {
 	}
 }
 
-// A writer dies while it waits for a reader. Readers whom it kept out go on, here and elsewhere, and nobody is told.
+// A writer dies while it waits for a reader. Readers that it kept out go on, here and elsewhere,
+// and no caller is told.
 func TestRWMutexWaitingWriterDies(t *testing.T) {
 	seg := newSegment(t)
 	m := newRWMutexIn(t, seg, shmsync.RWMutexOptions{})
@@ -142,7 +144,8 @@ func TestRWMutexWaitingWriterDies(t *testing.T) {
 	repair(t, m)
 }
 
-// Readers that wait die, or are stopped: a writer does not wait long for their turn, and only once. Who goes on gets the lock.
+// Readers that wait die, or are stopped: a writer does not wait long for their turn, and only once.
+// A reader that goes on gets the lock.
 func TestRWMutexWaitingReaderDies(t *testing.T) {
 	seg := newSegment(t)
 	m := newRWMutexIn(t, seg, shmsync.RWMutexOptions{})

@@ -12,8 +12,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// Many processes read a table that one of them changes now and then. A writer that dies halfway is repaired by whoever
-// comes next, reader or writer.
+// Many processes read a table that one of them changes now and then. After a writer died halfway,
+// the next process to lock repairs the table, reader or writer.
 func ExampleRWMutex() {
 	seg, err := shm.OpenOrCreate("example-rwmutex", shm.Options{})
 	if err != nil {

@@ -39,8 +39,9 @@ func openRWMatch(seg *shm.Segment) (m rwMatch) {
 	return m
 }
 
-// rwCompetitor: SEGMENT GOROUTINES WRITES LEAST. It locks as often as it can until the match is over, WRITES times in a
-// hundred for writing. It says "enough" once each goroutine has locked LEAST times, and in the end how often it read and wrote.
+// rwCompetitor: SEGMENT GOROUTINES WRITES LEAST. It locks as often as it can until the match is
+// over, WRITES times in a hundred for writing. It says "enough" once each goroutine has locked
+// LEAST times, and in the end how often it read and wrote.
 var rwCompetitor = proctest.Register("rwmutex-competitor", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -95,8 +96,9 @@ func (m rwMatch) play(percent, least int, enough *sync.WaitGroup) (reads, writes
 	return reads, writes
 }
 
-// Of processes that compete none is kept out, whether they read, write or do both: each goroutine of each of them locks fifty
-// times, five hundred with SHMKIT_LONG=1, while streams of readers and of writers go on.
+// Of processes that compete none is kept out, whether they read, write or do both: each goroutine
+// of each of them locks fifty times, five hundred with SHMKIT_LONG=1, while streams of readers and
+// of writers go on.
 func TestRWMutexFairness(t *testing.T) {
 	t.Parallel()
 	for name, writes := range map[string][]int{ // of each process, in a hundred
@@ -140,8 +142,9 @@ func rwPlay(t *testing.T, writes []int) {
 	}
 }
 
-// Readers of a process that come while a writer is inside go in together after it, before the next writer. Should the
-// machine take more than five milliseconds to run them, the writer goes first; but not every time.
+// Readers of a process that come while a writer is inside go in together after it, before the next
+// writer. Should the machine take more than five milliseconds to run them, the writer goes first;
+// but not every time.
 func TestRWMutexTurn(t *testing.T) {
 	const readers = 50
 	first, rounds := 0, 0
@@ -160,7 +163,8 @@ func TestRWMutexTurn(t *testing.T) {
 				m.RUnlock()
 			})
 		}
-		asleepOn(t, seg, "a", 2) // the second writer, and readers of this process, which are one wait
+		// the second writer, and readers of this process, which are one wait
+		asleepOn(t, seg, "a", 2)
 		told(t, writer, "unlock", "ok")
 		wrote := make(chan struct{})
 		go func() {
@@ -205,7 +209,8 @@ func TestRWMutexGiveUp(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 40 {
 			wg.Go(func() {
-				ctx, cancel := context.WithTimeout(background, time.Duration(i)*100*time.Microsecond) //clock: waiters that give up are the subject
+				//clock: waiters that give up are the subject
+				ctx, cancel := context.WithTimeout(background, time.Duration(i)*100*time.Microsecond)
 				defer cancel()
 				if i%4 == 0 {
 					wantErrIn(t, "Lock", m.Lock(ctx), context.DeadlineExceeded)

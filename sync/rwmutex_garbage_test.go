@@ -16,8 +16,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// Whatever bytes stand in the lock, every call ends, at the latest with its context, and nothing panics but an unlock
-// that says so. Put right, the lock is usable.
+// Whatever bytes stand in the lock, every call ends, at the latest with its context, and nothing
+// panics but an unlock that says so. Put right, the lock is usable.
 func TestRWMutexGarbage(t *testing.T) {
 	for seed := range uint64(30) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
@@ -57,7 +57,8 @@ func TestRWMutexGarbage(t *testing.T) {
 // rwFumble uses m in all ways.
 func rwFumble(t *testing.T, m *shmsync.RWMutex, stop <-chan struct{}) {
 	timed := func(what string, f func(context.Context) error, unlock func()) {
-		ctx, cancel := context.WithTimeout(background, 300*time.Microsecond) //clock: with such words it may wait for ever
+		//clock: with such words it may wait for ever
+		ctx, cancel := context.WithTimeout(background, 300*time.Microsecond)
 		defer cancel()
 		began := time.Now()
 		if err := f(ctx); err == nil {

@@ -19,8 +19,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// An rwOp is one operation of a history: read the guarded number, or add one to it and return what it was. It lies in
-// shared memory, so that it survives whoever did it.
+// An rwOp is one operation of a history: read the guarded number, or add one to it and return what
+// it was. It lies in shared memory, so that it survives its process.
 type rwOp struct {
 	Call, Return uint64 // times of the common clock; 0: has not happened
 	Old          int64
@@ -35,7 +35,7 @@ type rwHistory struct {
 	numbers *shm.RawValue[[2]int64] // guarded by m; equal unless a writer is between its two writes
 	ops     *shm.RawArray[rwOp]
 	clock   *shm.Uint64
-	inside  *shm.Uint32 // who is inside to write, from 1
+	inside  *shm.Uint32 // the process that has the lock for writing, from 1
 }
 
 func openRWHistory(seg *shm.Segment) (h rwHistory) {
@@ -53,7 +53,7 @@ func openRWHistory(seg *shm.Segment) (h rwHistory) {
 	return h
 }
 
-// do does one operation of process who and writes down how it went.
+// do does one operation of a process and writes down how it went.
 func (h rwHistory) do(who int, op *rwOp) {
 	n := h.numbers.Pointer()
 	op.Call = h.clock.Add(1)
@@ -104,8 +104,9 @@ var rwHistorian = proctest.Register("rwmutex-historian", func(args []string) {
 	}
 })
 
-// rwNumber is the guarded number as porcupine sees it. A write of which nobody knows whether it happened ends after all
-// others: it may then have happened when nobody could see it any more.
+// rwNumber is the guarded number as porcupine sees it. A write that may or may not have happened
+// ends after all others, so that it may have happened when no other operation could see it any
+// more.
 var rwNumber = porcupine.Model{
 	Init: func() any { return int64(0) },
 	Step: func(state, input, _ any) (bool, any) {
@@ -120,8 +121,8 @@ var rwNumber = porcupine.Model{
 	},
 }
 
-// A history of processes that read and write under the lock is one of an atomic counter, also when some of them are
-// killed at any time and the others repair what they left.
+// A history of processes that read and write under the lock is one of an atomic counter, also when
+// some of them are killed at any time and the others repair what they left.
 func TestRWMutexLinearizable(t *testing.T) {
 	t.Parallel()
 	rounds := 9
@@ -129,7 +130,8 @@ func TestRWMutexLinearizable(t *testing.T) {
 		rounds = 300
 	}
 	told := 0
-	// Nobody is killed, one, or two. On a busy machine a kill may come late each time: then there are more rounds.
+	// None is killed, one, or two. On a busy machine a kill may come late each time: then there are
+	// more rounds.
 	for round := 0; round < rounds || told == 0 && round < 10*rounds; round++ {
 		told += rwPlayHistory(t, round%3)
 	}
@@ -151,7 +153,7 @@ func rwPlayHistory(t *testing.T, kills int) (told int) {
 	for _, c := range children {
 		c.Send("go")
 	}
-	for range kills { // of one who is inside to write, if it has not left when the signal arrives
+	for range kills { // of a writer, if it still has the lock when the signal arrives
 		at := h.clock.Load() + uint64(rand.IntN(historians*fetchesEach))
 		who := uint32(0)
 		for look := 0; (h.clock.Load() < at || who == 0) && look < historyLooks; look++ {

@@ -10,7 +10,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// With a Repair function nobody is told: whoever comes first repairs, be it a reader. One that fails leaves it to the next.
+// With a Repair function no caller is told: the first process to lock repairs, even a reader. A
+// repair that fails leaves it to the next one.
 func TestRWMutexRepair(t *testing.T) {
 	seg := newSegment(t)
 	plain := newRWMutexIn(t, seg, shmsync.RWMutexOptions{})

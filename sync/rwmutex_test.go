@@ -88,7 +88,8 @@ func rwWithin(d time.Duration, lock func(context.Context) error) error {
 	return lock(ctx)
 }
 
-// A37: what try and timed calls say of a lock that another process holds, for reading or for writing.
+// A37: what try and timed calls say of a lock that another process holds, for reading or for
+// writing.
 func TestRWMutexTryAndTimed(t *testing.T) {
 	seg := newSegment(t)
 	m := newRWMutexIn(t, seg, shmsync.RWMutexOptions{})
@@ -96,7 +97,8 @@ func TestRWMutexTryAndTimed(t *testing.T) {
 	for range 3 {
 		told(t, other, "rlock", "ok")
 		wantErr(t, "TryLock of a read-locked lock", m.TryLock(), shmsync.ErrLocked)
-		wantErr(t, "timed Lock of a read-locked lock", rwWithin(10*time.Millisecond, m.Lock), context.DeadlineExceeded) //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		wantErr(t, "timed Lock of a read-locked lock", rwWithin(10*time.Millisecond, m.Lock), context.DeadlineExceeded)
 		wantErr(t, "TryRLock of a read-locked lock", m.TryRLock(), nil)
 		wantErr(t, "timed RLock of a read-locked lock", rwWithin(soon, m.RLock), nil)
 		told(t, other, "try-rlock", "ok")
@@ -112,7 +114,8 @@ func TestRWMutexTryAndTimed(t *testing.T) {
 			wantErr(t, way+" of a write-locked lock", lock(), shmsync.ErrLocked)
 		}
 		for way, lock := range map[string]func(context.Context) error{"Lock": m.Lock, "RLock": m.RLock} {
-			wantErr(t, "timed "+way+" of a write-locked lock", rwWithin(10*time.Millisecond, lock), context.DeadlineExceeded) //clock: the time-out is the subject
+			//clock: the time-out is the subject
+			wantErr(t, "timed "+way+" of a write-locked lock", rwWithin(10*time.Millisecond, lock), context.DeadlineExceeded)
 		}
 		told(t, other, "try", "locked")
 		told(t, other, "try-rlock", "locked")
@@ -167,7 +170,8 @@ func TestRWMutexMisuse(t *testing.T) {
 	told(t, other, "unlock", "ok")
 	told(t, other, "rlock", "ok")
 	misuse("")
-	wantErr(t, "Lock while another reads", rwWithin(10*time.Millisecond, m.Lock), context.DeadlineExceeded) //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	wantErr(t, "Lock while another reads", rwWithin(10*time.Millisecond, m.Lock), context.DeadlineExceeded)
 	told(t, other, "runlock", "ok")
 	wantErr(t, "RLock", m.RLock(background), nil)
 	misuse("read")
@@ -181,7 +185,8 @@ func TestRWMutexMisuse(t *testing.T) {
 	other.Kill()
 }
 
-// A32: new, open, and new once more, for a lock that is there, is not, is of another kind, or was removed.
+// A32: new, open, and new once more, for a lock that is there, is not, is of another kind, or was
+// removed.
 func TestRWMutexNewAndOpen(t *testing.T) {
 	seg := newSegment(t)
 	_, err := shmsync.OpenRWMutex(seg, "a", shmsync.RWMutexOptions{})

@@ -10,8 +10,9 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A program that guards an ordinary variable with an RWMutex has no race, whichever handle it uses and however it locks,
-// and the detector reports none. In a build without the detector this only checks the number.
+// A program that guards an ordinary variable with an RWMutex has no race, whichever handle it uses
+// and however it locks, and the detector reports none. In a build without the detector this only
+// checks the number.
 func TestRWMutexOrders(t *testing.T) {
 	seg := newSegment(t)
 	handles := []*shmsync.RWMutex{newRWMutexIn(t, seg, shmsync.RWMutexOptions{}), newRWMutexIn(t, seg, shmsync.RWMutexOptions{})}
@@ -55,7 +56,8 @@ func TestRWMutexOrders(t *testing.T) {
 	}
 }
 
-// A Locker panics instead of returning without the lock, and leaves what a dead writer left to the next.
+// A Locker panics instead of returning without the lock, and leaves what a dead writer left to the
+// next.
 func TestRWMutexLockers(t *testing.T) {
 	seg := newSegment(t)
 	m := newRWMutexIn(t, seg, shmsync.RWMutexOptions{})

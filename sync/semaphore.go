@@ -11,21 +11,20 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A Semaphore is a number of units that goroutines of all processes acquire and release.
-//
-// Without [SemaphoreOptions.Undo] units belong to nobody: any process may release, what another has
-// acquired or more, and what a process had when it died is lost. With it, units belong to the process that acquired them,
-// whichever of its goroutines did; only that process may release them, and when it dies the others get
-// back exactly those.
-//
-// Who waits for several units does not wait for ever because others take single ones: after a millisecond
-// its process has the turn, and nobody else acquires anything until it has its units or gives up. So
-// a request for more units than will ever be free at once keeps the others out until its context ends.
+// A Semaphore is a number of units that goroutines of all processes acquire and release. Without
+// [SemaphoreOptions.Undo] units have no owner: any process may release units that another has
+// acquired, or more, and the units of a process that dies are lost. With it, units belong to the
+// process that acquired them, in any of its goroutines. Only that process may release them, and
+// when it dies the others get back exactly those. A caller that waits for several units does not
+// wait for ever because others take single ones. After a millisecond its process has the turn, and
+// no other process acquires a unit until it has its units or gives up. So a request for more units
+// than will ever be free at once keeps the others out until its context ends.
 //
 // A Semaphore is made by [NewSemaphore] or [OpenSemaphore], or by UnmarshalBinary of what another
 // process's MarshalBinary wrote; the zero value is only for that. It must not be copied.
 //
-// A Release synchronizes before the return of each Acquire that takes one of its units, in any process.
+// A Release synchronizes before the return of each Acquire that takes one of its units, in any
+// process.
 type Semaphore struct {
 	handle
 	s      *semaphore.Weighted
@@ -34,25 +33,28 @@ type Semaphore struct {
 
 // SemaphoreOptions say what a semaphore is, and how one process uses it.
 type SemaphoreOptions struct {
-	// Wait says how Acquire waits. The first handle that a process makes of a semaphore decides for all of them.
+	// Wait says how Acquire waits. The first handle that a process makes of a semaphore decides for
+	// all of them.
 	Wait WaitPolicy
 
-	// Max is how many units may be free at most: a Release of more fails. 0: no bound. It is part of the semaphore;
-	// [OpenSemaphore] does not look at it.
+	// Max is how many units may be free at most: a Release of more fails. 0: no bound. It is part
+	// of the semaphore; [OpenSemaphore] does not look at it.
 	Max int64
 
-	// Undo has units belong to the process that acquired them, so that they come back when it dies. It is part of the
-	// semaphore; [OpenSemaphore] does not look at it. It costs some 25 ns more for each call, and a lock for the moment in which
-	// units change hands: a process that is stopped (SIGSTOP) just then holds up the others.
+	// Undo has units belong to the process that acquired them, so that they come back when it dies.
+	// It is part of the semaphore; [OpenSemaphore] does not look at it. It costs some 25 ns more
+	// for each call, and a lock for the moment in which units change hands: a process that is
+	// stopped (SIGSTOP) just then holds up the others.
 	Undo bool
 }
 
-// NewSemaphore finds the Semaphore of that name in the segment, or makes it with so many free units. Of one that
-// exists the number of units stays what it is.
+// NewSemaphore finds the Semaphore of that name in the segment, or makes it with so many free
+// units. Of one that exists the number of units stays what it is.
 //
-// Errors: [io/fs.ErrInvalid] when units is negative or more than Max, or with Undo not from 1 to 2^34-1;
-// [shm.ErrMismatch] when the name belongs to another kind of object, or to a semaphore with another Max or Undo;
-// [shm.NoSpaceError], [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; a bad name.
+// Errors: [io/fs.ErrInvalid] when units is negative or more than Max, or with Undo not from 1 to
+// 2^34-1; [shm.ErrMismatch] when the name belongs to another kind of object, or to a semaphore with
+// another Max or Undo; [shm.NoSpaceError], [shm.ErrTooManyObjects], [shm.ErrRemoved],
+// [shm.ErrCorrupt], [shm.ErrClosed]; a bad name.
 func NewSemaphore(seg *shm.Segment, name string, units int64, o SemaphoreOptions) (*Semaphore, error) {
 	internal := segment.Of(seg)
 	switch {
@@ -88,12 +90,14 @@ func otherSemaphore(seg *segment.Segment, name, difference string) error {
 
 // OpenSemaphore finds the Semaphore of that name, which must exist.
 //
-// Errors: [io/fs.ErrNotExist], [shm.ErrMismatch] when it is another kind of object, [shm.ErrCorrupt], [shm.ErrClosed].
+// Errors: [io/fs.ErrNotExist], [shm.ErrMismatch] when it is another kind of object,
+// [shm.ErrCorrupt], [shm.ErrClosed].
 func OpenSemaphore(seg *shm.Segment, name string, o SemaphoreOptions) (*Semaphore, error) {
 	return open(&Semaphore{policy: o.Wait}, seg, segment.Spec{Name: name, Kind: segment.KindSemaphore, Size: segment.AnySize})
 }
 
-// UnmarshalBinary makes s a handle of the semaphore that another process's MarshalBinary wrote down.
+// UnmarshalBinary makes s a handle of the semaphore that another process's MarshalBinary wrote
+// down.
 //
 // Errors: [shm.ErrFormat], [shm.ErrRemoved], [shm.ErrMismatch], those of [shm.Open].
 func (s *Semaphore) UnmarshalBinary(b []byte) error { return unmarshal(s, b, segment.KindSemaphore) }
@@ -151,8 +155,8 @@ func (s *Semaphore) wanted(n int64) string {
 
 // TryAcquire takes n units if that is possible without waiting.
 //
-// Errors: [ErrLocked] when fewer are free, or another process has waited for units for so long that it is
-// its turn; otherwise those of [Semaphore.Acquire]. Nothing is taken.
+// Errors: [ErrLocked] when fewer are free, or another process has waited for units for so long that
+// it is its turn; otherwise those of [Semaphore.Acquire]. Nothing is taken.
 func (s *Semaphore) TryAcquire(n int64) error {
 	if s.s.AcquireFast(n) {
 		return nil
@@ -160,8 +164,9 @@ func (s *Semaphore) TryAcquire(n int64) error {
 	return s.explain("acquire", n, s.s.TryAcquire(n))
 }
 
-// Release gives n units back, and wakes whoever waits for them. Any goroutine may call it. It does not wait for units, nor
-// for anybody who does; with Undo it waits for its turn to change who has what, which takes some nanoseconds.
+// Release gives n units back, and wakes waiters for them. Any goroutine may call it. It does not
+// wait for units, nor for a process that waits for units. With Undo it waits for the lock of the
+// counts, which is held for some nanoseconds.
 //
 // Errors; nothing is given back with any of them:
 //   - [ErrOverRelease]: more than Max would be free; with Undo, this process has fewer.
@@ -174,7 +179,8 @@ func (s *Semaphore) Release(n int64) error {
 	return nil
 }
 
-// Available is how many units are free at this moment. With Undo, those of processes that have died are among them.
+// Available is how many units are free at this moment. With Undo, those of processes that have died
+// are among them.
 func (s *Semaphore) Available() int64 { return s.s.Available() }
 
 // explain makes an error of the lock package one that says what failed.

@@ -11,7 +11,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// What a process holds at Close is reported and comes back with undo; operations that come later fail.
+// What a process holds at Close is reported and comes back with undo; operations that come later
+// fail.
 func TestSemaphoreClose(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)

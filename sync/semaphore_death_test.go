@@ -11,8 +11,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// The units of a holder that dies come back with undo, exactly those, to who waits as well as who comes later, and are
-// lost without.
+// With undo exactly the units of a holder that dies come back, to waiters and to later callers.
+// Without it they are lost.
 func TestSemaphoreHolderDies(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		for _, way := range []string{"acquire", "try", "available"} {
@@ -51,7 +51,7 @@ func TestSemaphoreHolderDies(t *testing.T) {
 	})
 }
 
-// Whoever sleeps is woken by the death of a holder, in this and in other processes.
+// The death of a holder wakes the sleepers, in this and in other processes.
 func TestSemaphoreDeathWakesSleepers(t *testing.T) {
 	seg := newSegment(t)
 	s := newSemaphore(t, seg, "s", 8, shmsync.SemaphoreOptions{Undo: true})
@@ -102,8 +102,8 @@ func TestSemaphoreManyHolders(t *testing.T) {
 	wantErr(t, "release", s.Release(6), nil)
 }
 
-// A waiter that dies costs nobody anything: not when it sleeps, not when it has the turn with more units wanted than
-// there are.
+// The death of a waiter changes nothing for the others, neither when it sleeps, nor when it has the
+// turn and wants more units than there are.
 func TestSemaphoreWaiterDies(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)
@@ -112,7 +112,8 @@ func TestSemaphoreWaiterDies(t *testing.T) {
 		for _, order := range []string{"acquire 2", "acquire 4"} {
 			waiter, other := startSemaphoreAgent(t, seg, "s"), startSemaphoreAgent(t, seg, "s")
 			waiter.Send(order)
-			proctest.Eventually(t, hangs, func() bool { // it has the turn: what is free is not to be had
+			// it has the turn: what is free is not to be had
+			proctest.Eventually(t, hangs, func() bool {
 				err := s.TryAcquire(1)
 				if err == nil {
 					must(s.Release(1))
@@ -133,8 +134,8 @@ func TestSemaphoreWaiterDies(t *testing.T) {
 	})
 }
 
-// Who was woken for a unit and dies before it takes it does not keep it from the others: of three sleepers two are
-// killed at the moment of a release, again and again.
+// A sleeper that was woken for a unit and dies before it takes the unit does not keep it from the
+// others: of three sleepers two are killed at the moment of a release, again and again.
 func TestSemaphoreWokenDies(t *testing.T) {
 	t.Parallel()
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {

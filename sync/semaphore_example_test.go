@@ -12,7 +12,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// At most three jobs at a time, in all processes together. When a process dies its jobs do not count any more.
+// At most three jobs at a time, in all processes together. When a process dies its jobs do not
+// count any more.
 func ExampleSemaphore() {
 	seg, err := shm.Anonymous(shm.Options{})
 	if err != nil {

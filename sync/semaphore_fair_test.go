@@ -17,7 +17,7 @@ import (
 // A contest is what processes share that compete for units.
 type contest struct {
 	s       *shmsync.Semaphore
-	inUse   *shm.Int64  // units that somebody has
+	inUse   *shm.Int64  // units that processes have
 	playing *shm.Uint32 // how many processes are ready
 	over    *shm.Uint32 // 1: the contest is over
 }
@@ -35,8 +35,9 @@ func openContest(seg *shm.Segment) (c contest) {
 	return c
 }
 
-// semaphore-competitor: SEGMENT GOROUTINES WEIGHT UNITS LEAST. It acquires as often as it can until the contest is over, says
-// "enough" once each goroutine has acquired LEAST times, and in the end how often they did in all.
+// semaphore-competitor: SEGMENT GOROUTINES WEIGHT UNITS LEAST. It acquires as often as it can until
+// the contest is over, says "enough" once each goroutine has acquired LEAST times, and in the end
+// how often they did in all.
 var semaphoreCompetitor = proctest.Register("semaphore-competitor", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -74,8 +75,9 @@ func (c contest) play(weight, units, least int64, enough *sync.WaitGroup) (count
 	return count
 }
 
-// Of processes that acquire as often as they can none is kept out, one that wants all units at once neither: each goroutine of
-// each of them acquires fifty times, five hundred with SHMKIT_LONG=1, while the others go on.
+// Of processes that acquire as often as they can none is kept out, one that wants all units at once
+// neither: each goroutine of each of them acquires fifty times, five hundred with SHMKIT_LONG=1,
+// while the others go on.
 func TestSemaphoreFairness(t *testing.T) {
 	for _, c := range []struct {
 		undo    bool

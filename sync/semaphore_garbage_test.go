@@ -14,8 +14,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// Whatever is written over a semaphore while it is used, every call ends, at the latest with its context, and nothing
-// panics.
+// Whatever is written over a semaphore while it is used, every call ends, at the latest with its
+// context, and nothing panics.
 func TestSemaphoreGarbage(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		for round := range 30 {

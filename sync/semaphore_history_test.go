@@ -19,7 +19,7 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A deed is one operation of a history. It lies in shared memory, so that it survives whoever did it.
+// A deed is one operation of a history. It lies in shared memory, so that it survives its process.
 type deed struct {
 	Call, Return uint64 // times of the common clock; 0: has not happened
 	Kind         int64
@@ -64,7 +64,8 @@ func (l unitLog) do(d *deed, kind, units int64) (ok bool) {
 	d.Call = l.clock.Add(1)
 	switch kind {
 	case deedAcquire:
-		if err := acquireWithin(l.s, units, deedWaits); err != nil { //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		if err := acquireWithin(l.s, units, deedWaits); err != nil {
 			if verdict(err) != "deadline" {
 				panic(err)
 			}
@@ -110,7 +111,7 @@ var semaphoreHistorian = proctest.Register("semaphore-historian", func(args []st
 	}
 })
 
-// doing is a deed and who did it, as porcupine is told.
+// doing is a deed and its process, as porcupine is told.
 type doing struct {
 	deed
 	who int
@@ -123,8 +124,8 @@ type unitState struct {
 	dead [unitDoers + 1]bool
 }
 
-// unitModel is the semaphore. An operation that did not return may have happened at any time after its call, or not at all:
-// then it comes last, when it is seen by nobody.
+// unitModel is the semaphore. An operation that did not return may have happened at any time after
+// its call, or not at all: then it comes last, when no other operation sees it.
 var unitModel = porcupine.Model{
 	Init: func() any { return unitState{free: deedUnits} },
 	Step: func(state, input, _ any) (bool, any) {
@@ -153,8 +154,9 @@ var unitModel = porcupine.Model{
 	},
 }
 
-// A history of processes that acquire, look and release is one of an atomic number of units, also when some of them are
-// killed at any time: with undo their units come back, all at once; without they are lost.
+// A history of processes that acquire, look and release is one of an atomic number of units, also
+// when some of them are killed at any time: with undo their units come back, all at once; without
+// they are lost.
 func TestSemaphoreLinearizable(t *testing.T) {
 	t.Parallel()
 	rounds := 9
@@ -164,7 +166,7 @@ func TestSemaphoreLinearizable(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		ended := 0
 		for round := 0; round < rounds || ended == 0 && round < 10*rounds; round++ {
-			ended += playUnits(t, undo, round%3) // nobody is killed, one, or two
+			ended += playUnits(t, undo, round%3) // none is killed, one, or two
 		}
 		t.Logf("%d operations were interrupted by a death", ended)
 		if ended == 0 {

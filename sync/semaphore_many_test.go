@@ -30,8 +30,8 @@ var semaphoreCrowd = proctest.Register("semaphore-crowd", func(args []string) {
 	})
 })
 
-// 10,000 goroutines of one process that wait for units which another one has need few threads. Half of them are
-// cancelled; all others get units in the end, when the other dies or releases.
+// 10,000 goroutines of one process that wait for units which another one has need few threads. Half
+// of them are cancelled; all others get units in the end, when the other dies or releases.
 func TestSemaphoreCrowd(t *testing.T) {
 	t.Parallel()
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
@@ -68,8 +68,8 @@ func TestSemaphoreNoAllocations(t *testing.T) {
 	})
 }
 
-// semaphore-frugal: SEGMENT. Two goroutines acquire and release while those of another process do the same, and sleep for it.
-// It says how many allocations that took.
+// semaphore-frugal: SEGMENT. Two goroutines acquire and release while those of another process do
+// the same, and sleep for it. It says how many allocations that took.
 var semaphoreFrugal = proctest.Register("semaphore-frugal", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -103,8 +103,9 @@ func TestSemaphoreNoAllocationsContended(t *testing.T) {
 	})
 }
 
-// A program that guards an ordinary variable with one unit has no race, whichever handle it uses and however it
-// acquires, and the detector reports none. In a build without the detector this only checks the number.
+// A program that guards an ordinary variable with one unit has no race, whichever handle it uses
+// and however it acquires, and the detector reports none. In a build without the detector this only
+// checks the number.
 func TestSemaphoreOrders(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)

@@ -12,8 +12,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// unitsInPlay is a semaphore beside a plain description of what it should be, used by three parties; one that
-// closes has died for the others, and comes again.
+// unitsInPlay is a semaphore beside a plain description of what it should be, used by three
+// parties; one that closes has died for the others, and comes again.
 type unitsInPlay struct {
 	t       *testing.T
 	path    string

@@ -18,8 +18,8 @@ import (
 
 const stormUnits = 5
 
-// use uses a semaphore with undo and a wait group with undo in all ways, until something fails, and returns what. Neither
-// is left with anything, unless this is killed or closed under.
+// use uses a semaphore with undo and a wait group with undo in all ways, until something fails, and
+// returns what. Neither is left with anything, unless this is killed or closed under.
 func use(s *shmsync.Semaphore, g *shmsync.WaitGroup) error {
 	for {
 		n := 1 + rand.Int64N(stormUnits)
@@ -30,7 +30,8 @@ func use(s *shmsync.Semaphore, g *shmsync.WaitGroup) error {
 		case 1:
 			err = s.Acquire(background, n)
 		default:
-			err = acquireWithin(s, n, time.Duration(rand.IntN(200))*time.Microsecond) //clock: waiters that give up are the subject
+			//clock: waiters that give up are the subject
+			err = acquireWithin(s, n, time.Duration(rand.IntN(200))*time.Microsecond)
 		}
 		if err == nil {
 			if free := s.Available(); free > stormUnits-n {
@@ -39,7 +40,8 @@ func use(s *shmsync.Semaphore, g *shmsync.WaitGroup) error {
 			err = errors.Join(g.Add(n), g.Add(-n), s.Release(n))
 		}
 		if v := verdict(err); err == nil && rand.IntN(20) == 0 || v == "locked" {
-			err = waitWithin(g, time.Duration(rand.IntN(200))*time.Microsecond) //clock: waiters that give up are the subject
+			//clock: waiters that give up are the subject
+			err = waitWithin(g, time.Duration(rand.IntN(200))*time.Microsecond)
 		}
 		switch v := verdict(err); v {
 		case "ok", "deadline":
@@ -71,8 +73,8 @@ var unitsUser = proctest.Register("units-user", func(args []string) {
 	must(use(s, g))
 })
 
-// units-closer: SEGMENT. Goroutines use both while the segment is closed under them, again and again; the garbage
-// collector runs all the time, so that what is closed is also unmapped.
+// units-closer: SEGMENT. Goroutines use both while the segment is closed under them, again and
+// again; the garbage collector runs all the time, so that what is closed is also unmapped.
 var unitsCloser = proctest.Register("units-closer", func(args []string) {
 	debug.SetGCPercent(1)
 	for range times(50) {
@@ -100,8 +102,8 @@ var unitsCloser = proctest.Register("units-closer", func(args []string) {
 	}
 })
 
-// Processes that use a semaphore and a wait group are killed and started again, and others close the segment
-// under themselves. In the end all units are there, and nothing is to be waited for.
+// Processes that use a semaphore and a wait group are killed and started again, and others close
+// the segment under themselves. In the end all units are there, and nothing is to be waited for.
 func TestUnitsStorm(t *testing.T) {
 	t.Parallel()
 	seg := newSegment(t)

@@ -59,8 +59,8 @@ func unitsVerdict(err error) string {
 	return verdict(err)
 }
 
-// semaphore-agent: SEGMENT NAME. It obeys orders, each a verb and a number of units: acquire, timed (for at most
-// soon), try, release; available, close, exit.
+// semaphore-agent: SEGMENT NAME. It obeys orders, each a verb and a number of units: acquire, timed
+// (for at most soon), try, release; available, close, exit.
 var semaphoreAgent = proctest.Register("semaphore-agent", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -110,7 +110,8 @@ func TestSemaphoreAcrossProcesses(t *testing.T) {
 		told(t, b, "try 3", "locked")
 		told(t, b, "try 2", "ok")
 		wantErr(t, "try when none are left", s.TryAcquire(1), shmsync.ErrLocked)
-		wantErr(t, "acquire with a deadline", acquireWithin(s, 1, 10*time.Millisecond), context.DeadlineExceeded) //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		wantErr(t, "acquire with a deadline", acquireWithin(s, 1, 10*time.Millisecond), context.DeadlineExceeded)
 		var err error
 		waiter := proctest.MustBlock(t, func() { err = s.Acquire(background, 4) })
 		told(t, a, "release 1", "ok")
@@ -127,7 +128,7 @@ func TestSemaphoreAcrossProcesses(t *testing.T) {
 	})
 }
 
-// However they wait, those who compete for units get them.
+// All processes that compete for units get them, with each way of waiting.
 func TestSemaphorePolicies(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		for _, policy := range []shmsync.WaitPolicy{shmsync.Adaptive, shmsync.Park, shmsync.Spin} {
@@ -218,7 +219,7 @@ func TestImpossibleUnits(t *testing.T) {
 	newSemaphore(t, seg, "large", 1<<34-1, shmsync.SemaphoreOptions{Undo: true})
 }
 
-// A context that has ended does not keep anybody from units that are free.
+// A context that has ended does not keep a caller from units that are free.
 func TestAcquireWithEndedContext(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		s := newSemaphore(t, newSegment(t), "s", 2, shmsync.SemaphoreOptions{Undo: undo})

@@ -11,7 +11,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A process that is stopped while it has the turn does not hold up others for long, and gets its units when it goes on.
+// A process that is stopped while it has the turn does not hold up others for long, and gets its
+// units when it goes on.
 func TestSemaphoreStoppedWithTurn(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)
@@ -20,7 +21,8 @@ func TestSemaphoreStoppedWithTurn(t *testing.T) {
 		wantErr(t, "acquire", s.Acquire(background, 2), nil)
 		stopped.Send("acquire 2")
 		asleepOn(t, seg, "s", 1)
-		time.Sleep(20 * time.Millisecond) // that it has the turn by now shows nowhere; if it has not, the others are not kept out
+		// that it has the turn by now shows nowhere; if it has not, the others are not kept out
+		time.Sleep(20 * time.Millisecond)
 		stopped.Signal(syscall.SIGSTOP)
 		stopped.WaitStopped()
 		other.Send("timed 1")
@@ -40,14 +42,15 @@ func TestSemaphoreStoppedWithTurn(t *testing.T) {
 	})
 }
 
-// Who gives up while it has the turn lets those in who waited behind it.
+// A process that gives up while it has the turn lets in the waiters behind it.
 func TestSemaphoreGiveUpTurn(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)
 		s := newSemaphore(t, seg, "s", 3, shmsync.SemaphoreOptions{Undo: undo})
 		wantErr(t, "acquire", s.Acquire(background, 2), nil)
 		other := startSemaphoreAgent(t, seg, "s")
-		ctx, cancel := context.WithTimeout(background, 50*time.Millisecond) //clock: a waiter that gives up is the subject
+		//clock: a waiter that gives up is the subject
+		ctx, cancel := context.WithTimeout(background, 50*time.Millisecond)
 		defer cancel()
 		got := make(chan error)
 		go func() { got <- s.Acquire(ctx, 3) }()

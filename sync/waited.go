@@ -34,7 +34,8 @@ func (h *handle) title() string {
 	return fmt.Sprintf("%s %q of %s", kinds[h.o.Kind], h.o.Name, h.o.Seg.Path())
 }
 
-// startOf is when a wait under ctx began; zero for one that cannot end by its context, which needs no time.
+// startOf is when a wait under ctx began; zero for one that cannot end by its context, which needs
+// no time.
 func startOf(ctx context.Context) time.Time {
 	if ctx.Done() == nil {
 		return time.Time{}
@@ -42,8 +43,8 @@ func startOf(ctx context.Context) time.Time {
 	return time.Now()
 }
 
-// waited makes an error that says which object the wait was for, what it wanted, and for which processes it waited, when
-// err is that of the context; other errors it returns as they are.
+// waited makes an error that says which object the wait was for, what it wanted, and for which
+// processes it waited, when err is that of the context; other errors it returns as they are.
 func (h *handle) waited(ctx context.Context, err error, role lock.Role, wanted string, began time.Time) error {
 	if !isOver(ctx, err) {
 		return err
@@ -117,8 +118,8 @@ func (e *lockedError) Error() string {
 // Unwrap makes [errors.Is] find [ErrLocked].
 func (e *lockedError) Unwrap() error { return ErrLocked }
 
-// tried ends a TryLock with err. A caller that tries again and again gets the same error for as long as one process holds
-// the lock.
+// tried ends a TryLock with err. A caller that tries again and again gets the same error for as
+// long as one process holds the lock.
 func (h *handle) tried(err error, role lock.Role, l holding) error {
 	if err != ErrLocked {
 		return h.lockError(err)

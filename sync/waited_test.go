@@ -67,8 +67,8 @@ var waitedHolder = proctest.Register("waited-holder", func(args []string) {
 	}))
 })
 
-// Every error of a wait that its context has ended names the object, what the wait was for, and the process that it waited for; so
-// does the ErrLocked of a lock. It is the context's error as before.
+// Every error of a wait that its context has ended names the object, what the wait was for, and the
+// process that it waited for; so does the ErrLocked of a lock. It is the context's error as before.
 func TestTimeoutsSayWhatTheyWaitedFor(t *testing.T) {
 	seg := newSegment(t)
 	w := newWaitedThings(seg)
@@ -95,7 +95,8 @@ func TestTimeoutsSayWhatTheyWaitedFor(t *testing.T) {
 		"Cond":            {func(ctx context.Context) error { return w.cond.Wait(ctx, w.other) }, []string{`cond "cond"`, "not notified", "since"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(background, 20*time.Millisecond) //clock: the time-out is the subject
+			//clock: the time-out is the subject
+			ctx, cancel := context.WithTimeout(background, 20*time.Millisecond)
 			defer cancel()
 			wantSays(t, c.wait(ctx), context.DeadlineExceeded, append(c.want, " of "+seg.Path())...)
 			if name == "Barrier" {

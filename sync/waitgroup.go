@@ -11,15 +11,15 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A WaitGroup is a count of things to be done, which goroutines of all processes wait for to become 0.
+// A WaitGroup is a count of things to be done, which goroutines of all processes wait for to become
+// 0.
 //
-// Without [WaitGroupOptions.Undo] any process may do what any has added, and what a process would have
-// done when it died is never done. With it, each process does what it has added itself: when it
-// dies, that counts as done.
-//
-// A WaitGroup may be used again as soon as its count is 0: who has waited returns all the same. It is made
-// by [NewWaitGroup] or [OpenWaitGroup], or by UnmarshalBinary of what another process's MarshalBinary wrote; the zero
-// value is only for that. It must not be copied.
+// Without [WaitGroupOptions.Undo] any process may do what any has added, and what a process would
+// have done when it died is never done. With it, each process does what it has added itself: when
+// it dies, that counts as done. A WaitGroup may be used again as soon as its count is 0: earlier
+// waiters return all the same. It is made by [NewWaitGroup] or [OpenWaitGroup], or by
+// UnmarshalBinary of what another process's MarshalBinary wrote; the zero value is only for that.
+// It must not be copied.
 //
 // A Done synchronizes before the return of each Wait that it lets go, in any process.
 type WaitGroup struct {
@@ -30,19 +30,22 @@ type WaitGroup struct {
 
 // WaitGroupOptions say what a wait group is, and how one process uses it.
 type WaitGroupOptions struct {
-	// Wait says how Wait waits. The first handle that a process makes of a wait group decides for all of them.
+	// Wait says how Wait waits. The first handle that a process makes of a wait group decides for
+	// all of them.
 	Wait WaitPolicy
 
-	// Undo has what was added belong to the process that added it, so that it counts as done when that dies. It is part of the
-	// wait group; [OpenWaitGroup] does not look at it. It costs a lock for the moment of each Add: a process that is
-	// stopped (SIGSTOP) just then holds up the others.
+	// Undo has what was added belong to the process that added it, so that it counts as done when
+	// that dies. It is part of the wait group; [OpenWaitGroup] does not look at it. It costs a lock
+	// for the moment of each Add: a process that is stopped (SIGSTOP) just then holds up the
+	// others.
 	Undo bool
 }
 
 // NewWaitGroup finds the WaitGroup of that name in the segment, or makes it with the count 0.
 //
-// Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to a wait group with another Undo;
-// [shm.NoSpaceError], [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; a bad name.
+// Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to a wait group
+// with another Undo; [shm.NoSpaceError], [shm.ErrTooManyObjects], [shm.ErrRemoved],
+// [shm.ErrCorrupt], [shm.ErrClosed]; a bad name.
 func NewWaitGroup(seg *shm.Segment, name string, o WaitGroupOptions) (*WaitGroup, error) {
 	spec := segment.Spec{Name: name, Kind: segment.KindWaitGroup, Size: waitgroup.Bytes}
 	if o.Undo {
@@ -60,12 +63,14 @@ func NewWaitGroup(seg *shm.Segment, name string, o WaitGroupOptions) (*WaitGroup
 
 // OpenWaitGroup finds the WaitGroup of that name, which must exist.
 //
-// Errors: [io/fs.ErrNotExist], [shm.ErrMismatch] when it is another kind of object, [shm.ErrCorrupt], [shm.ErrClosed].
+// Errors: [io/fs.ErrNotExist], [shm.ErrMismatch] when it is another kind of object,
+// [shm.ErrCorrupt], [shm.ErrClosed].
 func OpenWaitGroup(seg *shm.Segment, name string, o WaitGroupOptions) (*WaitGroup, error) {
 	return open(&WaitGroup{policy: o.Wait}, seg, segment.Spec{Name: name, Kind: segment.KindWaitGroup, Size: segment.AnySize})
 }
 
-// UnmarshalBinary makes g a handle of the wait group that another process's MarshalBinary wrote down.
+// UnmarshalBinary makes g a handle of the wait group that another process's MarshalBinary wrote
+// down.
 //
 // Errors: [shm.ErrFormat], [shm.ErrRemoved], [shm.ErrMismatch], those of [shm.Open].
 func (g *WaitGroup) UnmarshalBinary(b []byte) error { return unmarshal(g, b, segment.KindWaitGroup) }
@@ -89,13 +94,14 @@ func (g *WaitGroup) bind(o *segment.Object) error {
 	return nil
 }
 
-// Add adds n to the count; a negative n says that so many things are done. When the count becomes 0 all who wait
-// are woken. It does not wait for the count.
+// Add adds n to the count; a negative n says that so many things are done. When the count becomes
+// 0, all waiters are woken. Add does not wait for the count.
 //
 // Add before whatever does the thing can begin, so that the count does not become 0 too early.
 //
 // Errors; nothing is added with any of them:
-//   - [ErrNegative]: the count would become negative; with Undo, this process has not added as much.
+//   - [ErrNegative]: the count would become negative; with Undo, this process has not added as
+//     much.
 //   - [io/fs.ErrInvalid]: the count would be more than 2^32-1.
 //   - [ErrClosed], [shm.ErrCorrupt].
 func (g *WaitGroup) Add(n int64) error { return g.explain("add", n, g.g.Add(n)) }
@@ -105,8 +111,8 @@ func (g *WaitGroup) Add(n int64) error { return g.explain("add", n, g.g.Add(n)) 
 // Errors: those of [WaitGroup.Add].
 func (g *WaitGroup) Done() error { return g.explain("add", -1, g.g.Add(-1)) }
 
-// Wait waits until the count is 0, or ctx ends. It returns nil at once when the count is 0, even when ctx has
-// ended; and when the count has been 0 since the call, even if it is not any more.
+// Wait waits until the count is 0, or ctx ends. It returns nil at once when the count is 0, even
+// when ctx has ended; and when the count has been 0 since the call, even if it is not any more.
 //
 // Errors: the context's error, [ErrClosed], [shm.ErrCorrupt].
 func (g *WaitGroup) Wait(ctx context.Context) error {
@@ -127,7 +133,8 @@ func (g *WaitGroup) wanted() string {
 	return text
 }
 
-// Count is what has been added and is not done. With Undo, what the dead have not done is no part of it.
+// Count is what has been added and is not done. With Undo, what the dead have not done is no part
+// of it.
 func (g *WaitGroup) Count() int64 { return g.g.Count() }
 
 // explain makes an error of the lock package one that says what failed.

@@ -13,7 +13,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// With undo, what the dead had not done counts as done, exactly that; who waits is told at once. Without, it is never done.
+// With undo, exactly what a dead process had not done counts as done, and waiters are told at once.
+// Without, it is never done.
 func TestWaitGroupDeath(t *testing.T) {
 	t.Parallel()
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
@@ -26,7 +27,8 @@ func TestWaitGroupDeath(t *testing.T) {
 			wantErr(t, "add", g.Add(1), nil)
 			waiter.Send("timed 0")
 			got := make(chan error)
-			go func() { got <- waitWithin(g, 50*time.Millisecond) }() //clock: that the wait goes on is the subject
+			//clock: that the wait goes on is the subject
+			go func() { got <- waitWithin(g, 50*time.Millisecond) }()
 			dying.Kill()
 			if undo {
 				wantErr(t, "what the living added is not done", <-got, context.DeadlineExceeded)
@@ -55,7 +57,8 @@ func TestWaitGroupDeath(t *testing.T) {
 	})
 }
 
-// A waiter that dies costs nobody anything; nor does one that looks only when the next round has begun.
+// The death of a waiter changes nothing for the others, and neither does a waiter that looks only
+// when the next round has begun.
 func TestWaitGroupWaiterDies(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)
@@ -73,7 +76,8 @@ func TestWaitGroupWaiterDies(t *testing.T) {
 	})
 }
 
-// What a process has not done at Close is reported and counts as done with undo; operations that come later fail.
+// What a process has not done at Close is reported and counts as done with undo; operations that
+// come later fail.
 func TestWaitGroupClose(t *testing.T) {
 	t.Parallel()
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
@@ -86,7 +90,8 @@ func TestWaitGroupClose(t *testing.T) {
 		for range 10 {
 			go func() { got <- m.Wait(background) }()
 		}
-		go func() { here <- waitWithin(g, 500*time.Millisecond) }() //clock: that the wait goes on without undo is the subject
+		//clock: that the wait goes on without undo is the subject
+		go func() { here <- waitWithin(g, 500*time.Millisecond) }()
 		asleepOn(t, seg, "g", 2)
 		err := mine.Close()
 		var held *shm.HeldError

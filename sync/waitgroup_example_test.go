@@ -11,7 +11,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// Two jobs are waited for. They are done by goroutines here; with a named segment any process could do them.
+// Two jobs are waited for. They are done by goroutines here; with a named segment any process could
+// do them.
 func ExampleWaitGroup() {
 	seg, err := shm.Anonymous(shm.Options{})
 	if err != nil {

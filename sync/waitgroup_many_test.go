@@ -26,7 +26,8 @@ var waitGroupCrowd = proctest.Register("waitgroup-crowd", func(args []string) {
 	blockCrowd(func(ctx context.Context, _ int) error { return g.Wait(ctx) })
 })
 
-// 10,000 goroutines of one process that wait need few threads. Half of them are cancelled; all others return.
+// 10,000 goroutines of one process that wait need few threads. Half of them are cancelled; all
+// others return.
 func TestWaitGroupCrowd(t *testing.T) {
 	t.Parallel()
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
@@ -57,8 +58,8 @@ func TestWaitGroupNoAllocations(t *testing.T) {
 	})
 }
 
-// What goroutines did before Done is visible after Wait, and the detector reports no race. In a build without it this only
-// checks the sum.
+// What goroutines did before Done is visible after Wait, and the detector reports no race. In a
+// build without it this only checks the sum.
 func TestWaitGroupOrders(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)
@@ -95,7 +96,8 @@ func TestWaitGroupOrders(t *testing.T) {
 	})
 }
 
-// Whatever is written over a wait group while it is used, every call ends, at the latest with its context, and nothing panics.
+// Whatever is written over a wait group while it is used, every call ends, at the latest with its
+// context, and nothing panics.
 func TestWaitGroupGarbage(t *testing.T) {
 	t.Parallel()
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {

@@ -42,8 +42,8 @@ func wantCount(t testing.TB, g *shmsync.WaitGroup, want int64) {
 	}
 }
 
-// waitgroup-agent: SEGMENT NAME. It obeys orders, each a verb and a number: add, done, wait, timed (a wait for at most
-// soon), count, close, exit.
+// waitgroup-agent: SEGMENT NAME. It obeys orders, each a verb and a number: add, done, wait, timed
+// (a wait for at most soon), count, close, exit.
 var waitGroupAgent = proctest.Register("waitgroup-agent", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
@@ -86,7 +86,7 @@ func startWaitGroupAgent(t testing.TB, seg *shm.Segment) *proctest.Child {
 	return c
 }
 
-// A wait group counts across processes, and lets all go who wait when it comes to 0.
+// A wait group counts across processes, and lets all waiters go when it comes to 0.
 func TestWaitGroupAcrossProcesses(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)
@@ -97,7 +97,8 @@ func TestWaitGroupAcrossProcesses(t *testing.T) {
 		wantErr(t, "add", g.Add(1), nil)
 		told(t, b, "count 0", "3")
 		b.Send("timed 0")
-		wantErr(t, "wait with a deadline", waitWithin(g, 10*time.Millisecond), context.DeadlineExceeded) //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		wantErr(t, "wait with a deadline", waitWithin(g, 10*time.Millisecond), context.DeadlineExceeded)
 		var errs [3]error
 		var waiters []<-chan struct{}
 		for i := range errs {
@@ -149,7 +150,7 @@ func TestWaitGroupNegative(t *testing.T) {
 	})
 }
 
-// Who waits for one round returns although the next has begun before it came to look.
+// A waiter of one round returns even if the next has begun before it looked.
 func TestWaitGroupReused(t *testing.T) {
 	withAndWithoutUndo(t, func(t *testing.T, undo bool) {
 		seg := newSegment(t)
