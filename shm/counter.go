@@ -16,14 +16,14 @@ import (
 // Close its methods still work, but for this process alone.
 type Counter struct {
 	object
-	mine  *cell // of this process
+	mine  *counterCell // of this process
 	order *race.Shadow
-	cells []cell // in the segment, one per slot of the process table
+	cells []counterCell // in the segment, one per slot of the process table
 }
 
-// cell is one process's part of the sum. A process that comes to a slot goes on
+// counterCell is one process's part of the sum. A process that comes to a slot goes on
 // with what its predecessor has left there.
-type cell struct {
+type counterCell struct {
 	sum atomic.Int64
 	_   [counterCellBytes - 8]byte
 }
@@ -66,7 +66,7 @@ func (c *Counter) bind(o *segment.Object) error {
 	if len(o.Payload) != slots*counterCellBytes {
 		return damaged(o)
 	}
-	cells := sliceAt[cell](o.Payload, slots)
+	cells := sliceAt[counterCell](o.Payload, slots)
 	c.o, c.cells, c.mine, c.order = o, cells, &cells[o.Seg.Me().Slot()], orderOf(o)
 	return nil
 }

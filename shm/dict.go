@@ -2,8 +2,6 @@ package shm
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/dict"
@@ -75,16 +73,7 @@ func NewDict[K comparable, V any](seg *Segment, name string, o DictOptions) (*Di
 	spec := dict.Spec(name, d.format(), dict.Options{
 		KeyBytes: d.keys.size, ValueBytes: d.values.size, Capacity: o.Capacity, MaxBytes: o.MaxBytes, TTL: o.TTL,
 	})
-	err = d.openSpec(seg, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = find(d, seg, spec)
-		var m *MismatchError
-		// another process has made it meanwhile, with other options
-		if errors.As(err, &m) && m.SizeDiffers {
-			err = d.openSpec(seg, name)
-		}
-	}
-	return checked(d, err)
+	return checked(d, findAnySize(d, seg, spec))
 }
 
 // OpenDict finds the Dict of that name, which must exist.

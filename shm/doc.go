@@ -3,7 +3,7 @@
 // A [Segment] is one piece of shared memory, a file that every process maps. It holds named
 // objects: a [Value] is one T with a lock, an [Array] n of them; [RawValue] and [RawArray] have no
 // lock; [Int64] and its siblings are atomics; a [Counter] is a sum that all add to at full speed; a
-// [Dict] is a map.
+// [Dict] is a map, a [Var] a value of any length, a [List] grows.
 //
 //	seg, err := shm.OpenOrCreate("web", shm.Options{})
 //	…
@@ -22,6 +22,16 @@
 // Anything that holds an address, or whose size depends on the machine (int, uint), is refused with
 // the path of the field. The type is written down in the segment as a PEP 3118 format string, which
 // Python's struct, ctypes and NumPy understand.
+//
+// # Which object
+//
+//	one value of fixed size                        Value; Int64 and its siblings, where an atomic will do
+//	one value of any length, read more than set    Var
+//	values by key; a cache; counters by key        Dict
+//	a number of elements that is known             Array, RawArray
+//	elements that are mostly appended              List
+//	messages, each for one process                 package queue
+//	a namespace                                    the Segment itself: its objects have names
 //
 // # Sharing and ownership
 //

@@ -25,3 +25,13 @@ func setBytes[T any](v *T, kind formKind, b []byte) {
 	}
 	*(*[]byte)(unsafe.Pointer(v)) = b
 }
+
+// bytesOfSlice views the bytes of elements of fixed size.
+func bytesOfSlice[T any](s []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), uintptr(len(s))*unsafe.Sizeof(*new(T)))
+}
+
+// sliceOf views bytes, which are those of whole elements, as these.
+func sliceOf[T any](b []byte) []T {
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b))/unsafe.Sizeof(*new(T)))
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/lock"
@@ -83,6 +84,23 @@ func find(h binder, seg *Segment, spec segment.Spec) error {
 	}
 	o, _, err := seg.s.NewContext(seg.Context(), spec)
 	return finish(h, o, err)
+}
+
+// findAnySize is find for kinds whose objects of one type differ in size: one that exists is taken
+// as it is.
+func findAnySize(h binder, seg *Segment, spec segment.Spec) error {
+	existing := spec
+	existing.Size = segment.AnySize
+	err := open(h, seg, existing)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	err = find(h, seg, spec)
+	var m *MismatchError
+	if errors.As(err, &m) && m.SizeDiffers { // another process has made it meanwhile
+		err = open(h, seg, existing)
+	}
+	return err
 }
 
 // open finds the object of a Spec, which must exist, and binds h to it.

@@ -2,14 +2,11 @@ package dict
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"runtime"
 	"sync"
 
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/owned"
 	"github.com/shmkit/shmkit/internal/proctab"
-	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
@@ -79,41 +76,10 @@ func (m *Map) lock(ctx context.Context, i uint64) (hold, error) {
 	return h, nil
 }
 
-func (h hold) lockSlow(ctx context.Context) error {
-	repair := lock.LockOptions{Repair: func(*lock.OwnerDiedError) error { return h.mend() }}
-	err := h.mu.LockWith(ctx, &repair)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, lock.ErrNotHeld):
-		return errOverwritten
-	case ctx.Err() == nil || !errors.Is(err, context.Cause(ctx)):
-		return err
-	}
-	holder, since := h.mu.Holding()
-	if holder == 0 {
-		return fmt.Errorf("change it: %w", err)
-	}
-	info, _ := h.m.s.Table().Info(holder)
-	return fmt.Errorf("change it: locked by %v since %s or earlier: %w", info, since.Format("15:04:05.000"), err)
-}
+func (h hold) lockSlow(ctx context.Context) error { return owned.Lock(ctx, h.m.o, h.mu, h.mend) }
 
-var errOverwritten = fmt.Errorf("%w: its lock was overwritten: remove it and make it anew", segment.ErrCorrupt)
-
-// unlock ends a change. It sets err, if that is nil, when other processes may not see the change:
-// when the lock was overwritten, or Close has not waited for the change.
+// unlock ends a change; see [owned.Unlock].
 func (h hold) unlock(err *error) {
-	m := h.m
-	m.order.ReleaseMerge()
-	closing := m.o.Closed()
-	left := closing && m.s.Detached() // Close waits for a holder of a lock, unless it has given up
-	held := h.mu.TryUnlock()
-	switch {
-	case *err != nil:
-	case left:
-		*err = lock.ErrClosed
-	case !held:
-		*err = errOverwritten
-	}
-	runtime.KeepAlive(m)
+	h.m.order.ReleaseMerge()
+	owned.Unlock(h.m.o, h.mu, err)
 }

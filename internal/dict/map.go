@@ -12,7 +12,7 @@ import (
 
 	"github.com/zeebo/xxh3"
 
-	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/owned"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/segment"
 )
@@ -229,12 +229,7 @@ func (m *Map) checkValue(key, value []byte) error {
 }
 
 // corrupt is the error for bytes that make no sense.
-func (m *Map) corrupt() error {
-	if m.o.Closed() {
-		return lock.ErrClosed
-	}
-	return fmt.Errorf("%w: its bytes make no sense: remove it and make it anew", segment.ErrCorrupt)
-}
+func (m *Map) corrupt() error { return owned.Corrupt(m.o) }
 
 // Len is the number of keys, those that have expired and are still there included.
 func (m *Map) Len() (n int) {
