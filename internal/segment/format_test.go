@@ -86,7 +86,7 @@ func TestOpenRefusesOtherFormats(t *testing.T) {
 		{"zeros", func(b []byte) []byte { clear(b); return b }, "wrong magic"},
 		{"text", func(b []byte) []byte { copy(b, "#!/bin/sh"); return b }, "wrong magic"},
 		{"byte order", func(b []byte) []byte { headerIn(b).magic = bits.ReverseBytes64(magic); return b }, "other byte order"},
-		{"version", func(b []byte) []byte { headerIn(b).version++; return b }, "format version 4, this program knows version 3"},
+		{"version", func(b []byte) []byte { headerIn(b).version++; return b }, "format version 5, this program knows version 4"},
 		{"word size", func(b []byte) []byte { headerIn(b).word = 4 | little; return b }, "4-byte words, this one has 8"},
 		{"checksum", func(b []byte) []byte { headerIn(b).checksum ^= 1; return b }, "bad checksum"},
 		{"identity", func(b []byte) []byte { headerIn(b).identity[3]++; return b }, "bad checksum"},

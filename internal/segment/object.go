@@ -23,6 +23,7 @@ type Object struct {
 
 	place
 	unnamed bool
+	layout  uint32      // the version of the payload
 	start   uint64      // of the payload, in the segment
 	party   *lock.Party // the process's, with a Closer of the object's own; keeps the memory mapped
 	local   localState
@@ -129,7 +130,7 @@ func (s *Segment) build(spec Spec, state uint64) (i uint32, whole uint64, err er
 	}
 	crashpoint.Here("object.filled")
 	e := s.entry(i) // is free, so that nobody cares for what is in it
-	e.hash, e.kind = hashOf(spec.Name), uint32(spec.Kind)
+	e.hash, e.kind, e.layout = hashOf(spec.Name), uint32(spec.Kind), spec.Kind.Layout()
 	e.nameBytes, e.typeBytes = uint32(len(spec.Name)), uint32(len(spec.Type))
 	e.block, e.size, e.payload = off, uint64(spec.Size), uint32(head)
 	crashpoint.Here("object.entered")
@@ -224,6 +225,7 @@ func (s *Segment) view(i uint32, serial uint64) (*Object, error) {
 		Name:    called,
 		unnamed: name == 0,
 		Kind:    Kind(e.kind),
+		layout:  e.layout,
 		Type:    string(s.mem[text+name : text+name+typ]),
 		Payload: s.mem[start:end:end],
 		place:   place{i, serial},

@@ -31,8 +31,9 @@ const (
 	MaxPart = 1<<12 - 1
 )
 
-// hasParts reports whether objects of this kind may have parts.
-func (k Kind) hasParts() bool { return k == KindDict || k == KindVar || k == KindList }
+// hasParts reports whether objects of this kind may have parts. One that this program does not know
+// may.
+func (k Kind) hasParts() bool { return !k.isKnown() || k == KindDict || k == KindVar || k == KindList }
 
 // partTagOf is the tag of parts with a number of the object at that place.
 func partTagOf(p place, number uint32) uint64 {

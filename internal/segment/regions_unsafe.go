@@ -8,19 +8,21 @@ import (
 
 // entry is one object in the directory. After it come the users: a bit per slot of the process table.
 //
-//	off  size  field      written by            read by   invariant
-//	  0     8  state      lock holder           all       bits 0..1 free, live or removed; bits 2..63 serial
-//	  8     4  next       lock holder           lookups   1 + next entry of the chain or free list, or 0
-//	 12     4  hash       creator               all       of the name
-//	 16     4  kind       creator               all
-//	 20     4  nameBytes  creator               all
-//	 24     8  block      creator               all       offset of the object's block
-//	 32     8  size       creator               all       bytes of the payload
-//	 40     4  typeBytes  creator               all
-//	 44     4  payload    creator               all       where the payload begins, from the block
-//	 48     4  nextRetired lock holder          -         removed: 1 + next entry of the ring; derived
+//	off  size  field        written by    read by   invariant
+//	  0     8  state        lock holder   all       bits 0..1 see directory.go; bits 2..63 serial
+//	  8     4  next         lock holder   lookups   1 + next of the chain or free list, or 0
+//	 12     4  hash         creator       all       of the name
+//	 16     4  kind         creator       all
+//	 20     4  nameBytes    creator       all       0: it has no name
+//	 24     8  block        creator       all       offset of the object's block
+//	 32     8  size         creator       all       bytes of the payload
+//	 40     4  typeBytes    creator       all
+//	 44     4  payload      creator       all       where the payload begins, from the block
+//	 48     4  nextRetired  lock holder   -         1 + next entry of the ring; derived
+//	 52     4  layout       creator       all       version of the kind's payload
+//	 56     8  -                                    zeros
 //
-// The creator writes everything before state says live.
+// The creator writes everything before the state says that there is an object.
 type entry struct {
 	_           structs.HostLayout
 	state       atomic.Uint64
@@ -33,7 +35,8 @@ type entry struct {
 	typeBytes   uint32
 	payload     uint32
 	nextRetired uint32
-	_           [12]byte
+	layout      uint32
+	_           [8]byte
 }
 
 // block starts every piece of the heap.
@@ -64,6 +67,7 @@ const (
 var (
 	_ = [1]struct{}{}[unsafe.Sizeof(entry{})-entryStructBytes]
 	_ = [1]struct{}{}[unsafe.Offsetof(entry{}.nextRetired)-48]
+	_ = [1]struct{}{}[unsafe.Offsetof(entry{}.layout)-52]
 	_ = [1]struct{}{}[unsafe.Sizeof(block{})-blockStructBytes]
 	_ = [1]struct{}{}[unsafe.Offsetof(block{}.prev)-blockHeaderBytes]
 )

@@ -30,6 +30,8 @@ func (o *Object) matches(spec Spec) error {
 	switch have := int64(len(o.Payload)); {
 	case o.Kind != spec.Kind:
 		difference = fmt.Sprintf("its kind is %v, not %v", o.Kind, spec.Kind)
+	case !o.isReadable():
+		return o.otherLayout()
 	case o.typeDiff(spec.Type) != "":
 		difference = o.typeDiff(spec.Type)
 	case spec.Size != AnySize && have != spec.Size:
@@ -52,6 +54,15 @@ func (o *Object) typeDiff(want string) string {
 		return elem.DiffContainer(o.Type, want)
 	}
 	return elem.Diff(o.Type, want)
+}
+
+// isReadable reports whether this program knows what the bytes of the payload mean.
+func (o *Object) isReadable() bool { return o.Kind.isKnown() && o.layout == o.Kind.Layout() }
+
+// otherLayout says that another version of the toolkit has made the object.
+func (o *Object) otherLayout() error {
+	return fmt.Errorf("%s: object %q: %w", o.Seg.path, o.Name, formatError("is a %v of layout %d, this program knows "+
+		"layout %d of that kind: use programs of one version, or remove it", o.Kind, o.layout, o.Kind.Layout()))
 }
 
 // checkName says what makes a Spec of an object with a name impossible.

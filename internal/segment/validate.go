@@ -10,7 +10,7 @@ import (
 
 const (
 	magic   = 0x31_74_69_6b_6d_68_73_89 // "\x89shmkit1" as bytes
-	version = 3
+	version = 4
 	little  = 1 << 8 // byte order, in the header's word field
 )
 

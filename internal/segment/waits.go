@@ -68,6 +68,9 @@ const (
 // lockFor is where in the payload the lock lies that such a wait is for; false when that is none
 // for a lock.
 func (o *Object) lockFor(target lock.Target) (at int, ok bool) {
+	if !o.isReadable() {
+		return 0, false
+	}
 	role := target.Role()
 	switch o.Kind {
 	case KindMutex, KindRecursiveMutex, KindValue, KindArray, KindVar, KindList:
@@ -84,6 +87,9 @@ func (o *Object) lockFor(target lock.Target) (at int, ok bool) {
 
 // Holders are the living processes for whom a wait goes on, as far as that is known, each once.
 func (s *Segment) Holders(o *Object, sub lock.Target) (all []proctab.Owner) {
+	if !o.isReadable() {
+		return nil
+	}
 	switch role := sub.Role(); {
 	case role.IsExclusive():
 		all = []proctab.Owner{o.exclusiveHolder(sub)}
