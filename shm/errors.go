@@ -15,7 +15,8 @@ var (
 	// ErrClosed says that this process has closed the segment. It is an [os.ErrClosed].
 	ErrClosed = lock.ErrClosed
 
-	// ErrFormat says that a file is not a segment that this program can use.
+	// ErrFormat says that a file is not a segment that this program can use, or that an object has
+	// been made by another version of this module, with another layout of its kind.
 	ErrFormat = segment.ErrFormat
 
 	// ErrMismatch says that an object is of another kind, type or size. It comes as a

@@ -56,6 +56,14 @@
 //
 // The address space behind what this process has looked at is given back at once: see reach.
 //
+// # Versions
+//
+// The header has the version of the format: of header, process table, waits, directory and heap. A
+// program refuses a file of another one. Each entry has the version of the layout of its kind: of the
+// payload. A program refuses an object of another one, and uses all others of the same file. Bytes
+// without a meaning are zeros, so that a later program can give them one for which 0 is what holds
+// today. Golden segments in shm/testdata show that each program reads what earlier ones have left.
+//
 // # Stale members
 //
 // Each attachment shares an open-file-description lock of the file for as long as it lives. The first

@@ -38,8 +38,8 @@ const (
 
 // kinds describes the kinds. The layout is the version of the payload, from 1. A change of what a
 // byte of the payload means raises it: an object of another version is refused by its kind, and all
-// others stay usable. Spare bytes of a payload are zeros, so that a later version of the same layout
-// can give them a meaning for which 0 says what holds today.
+// others stay usable. Spare bytes of a payload are zeros, so that a later version of the same
+// layout can give them a meaning for which 0 says what holds today.
 var kinds = [...]struct {
 	name   string
 	layout uint32

@@ -61,8 +61,8 @@ func (o *Object) isReadable() bool { return o.Kind.isKnown() && o.layout == o.Ki
 
 // otherLayout says that another version of the toolkit has made the object.
 func (o *Object) otherLayout() error {
-	return fmt.Errorf("%s: object %q: %w", o.Seg.path, o.Name, formatError("is a %v of layout %d, this program knows "+
-		"layout %d of that kind: use programs of one version, or remove it", o.Kind, o.layout, o.Kind.Layout()))
+	return fmt.Errorf("%s: object %q: %w", o.Seg.path, o.Name, formatError("its kind %v has layout %d there, this program "+
+		"knows layout %d: use programs of one version, or remove it", o.Kind, o.layout, o.Kind.Layout()))
 }
 
 // checkName says what makes a Spec of an object with a name impossible.
