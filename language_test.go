@@ -46,14 +46,12 @@ var unmended = []string{
 	"internal/ring/seqlock",
 	"internal/ring/spsc",
 	"internal/ring/stream",
-	"internal/segment",
 	"internal/task",
 	"internal/tasktable",
 	"internal/worker",
 	"pool",
 	"process",
 	"queue",
-	"shm",
 	"shmlog",
 }
 

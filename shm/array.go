@@ -13,10 +13,10 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// An Array is a lock and n elements of T in shared memory. Every change under the
-// lock happens as a whole or not at all: the elements are copied aside before they are changed, and
-// put back by the next one who locks when the process that was changing them is killed. An Array
-// therefore takes twice the memory of its elements; a [RawArray] does not.
+// An Array is a lock and n elements of T in shared memory. Every change under the lock happens as a
+// whole or not at all: the elements are copied aside before they are changed, and put back by the
+// next process that locks, when the process that was changing them is killed. An Array therefore
+// takes twice the memory of its elements; a [RawArray] does not.
 //
 // T is restricted as for [Value]. Goroutines and processes may use an Array at once.
 // It must not be copied. A change synchronizes before the next locked access, in any process.
@@ -116,7 +116,8 @@ func (a *Array[T]) Len() int { return len(a.elements) }
 
 // At returns the i-th element, from 0. It waits for the lock until ctx ends.
 //
-// Errors: an [fs.ErrInvalid] when there is no such element, [ErrClosed], [ErrCorrupt], the context's error.
+// Errors: an [fs.ErrInvalid] when there is no such element, [ErrClosed], [ErrCorrupt], the
+// context's error.
 func (a *Array[T]) At(ctx context.Context, i int) (t T, err error) {
 	if err := a.has(i); err != nil {
 		return t, err
@@ -147,11 +148,12 @@ func (a *Array[T]) Set(ctx context.Context, i int, value T) error {
 	})
 }
 
-// Update lets f change the elements under the lock. The slice is valid until f
-// returns. When f returns an error, panics, or is killed with its process, nothing changes. It
-// costs a copy of all elements: use [Array.UpdateRange] for few of many. F must not use this Array's locking methods.
+// Update lets f change the elements under the lock. The slice is valid until f returns. When f
+// returns an error, panics, or is killed with its process, nothing changes. It costs a copy of all
+// elements: use [Array.UpdateRange] for few of many. F must not use this Array's locking methods.
 //
-// Errors: that of f, [ErrClosed], [ErrCorrupt], the context's error; the elements are as they were then.
+// Errors: that of f, [ErrClosed], [ErrCorrupt], the context's error; the elements are as they were
+// then.
 func (a *Array[T]) Update(ctx context.Context, f func([]T) error) error {
 	return a.UpdateRange(ctx, 0, len(a.elements), f)
 }
@@ -184,7 +186,7 @@ func (a *Array[T]) UpdateRange(ctx context.Context, low, high int, f func([]T) e
 	return nil
 }
 
-// Read lets f read the elements while nobody changes them under the lock. The
+// Read lets f read the elements while no process changes them under the lock. The
 // slice is valid until f returns, and must not be written.
 //
 // Errors: that of f, [ErrClosed], [ErrCorrupt], the context's error.
@@ -199,9 +201,9 @@ func (a *Array[T]) Read(ctx context.Context, f func([]T) error) (err error) {
 	return err
 }
 
-// Slice is the elements as they are in shared memory, past the lock: others may be
-// changing them, and a change that is taken back is visible for a while. It is valid as long as a is
-// reachable; what is written there after the segment is closed is not seen by others.
+// Slice is the elements as they are in shared memory, past the lock: others may be changing them,
+// and a change that is taken back is visible for a while. It is valid as long as a is reachable;
+// what is written there after the segment is closed is not seen by others.
 func (a *Array[T]) Slice() []T {
 	elem.MendAll(a.bools, a.elements)
 	return a.elements
@@ -246,14 +248,16 @@ func (a *Array[T]) lock(ctx context.Context) error {
 
 // arm copies aside what is about to change.
 //
-// What a death leaves behind: before the array is armed, untouched elements; after it, a copy for rollBack.
+// What a death leaves behind: before the array is armed, untouched elements; after it, a copy for
+// rollBack.
 func (a *Array[T]) arm(low, high int) {
 	copy(a.undo[low:high], a.elements[low:high])
 	crashpoint.Here("array.aside")
 	a.head.low, a.head.high = uint64(low), uint64(high)
 	crashpoint.Here("array.copied")
-	// SYNC: array: the copies are written before the array is armed, and then f changes
-	// the elements. Who finds them half-changed has waited for the death of this process, and so sees all three.
+	// SYNC: array: the copies are written before the array is armed, and then f changes the
+	// elements. A process that finds them half-changed has waited for the death of this process,
+	// and so sees all three.
 	storeRelease32(&a.head.armed, 1)
 	crashpoint.Here("array.armed")
 }
@@ -266,7 +270,8 @@ func (a *Array[T]) disarm() {
 	crashpoint.Here("array.disarmed")
 }
 
-// rollBack puts back what an unfinished change had copied aside, under the lock. It may be killed and run again.
+// rollBack puts back what an unfinished change had copied aside, under the lock. It may be killed
+// and run again.
 func (a *Array[T]) rollBack() error {
 	if a.head.armed.Load() == 0 {
 		return nil

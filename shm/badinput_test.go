@@ -15,7 +15,7 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// wantErr wants an error of some kind, whose text mentions what a person must know.
+// wantErr wants an error of some kind, with a text that mentions what a person must know.
 func wantErr(t testing.TB, err, is error, mentions ...string) {
 	t.Helper()
 	if !errors.Is(err, is) {

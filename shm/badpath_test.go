@@ -110,7 +110,7 @@ func TestMissing(t *testing.T) {
 	wantErr(t, err, fs.ErrNotExist, path+"/nowhere/s", "SHMKIT_DIR")
 }
 
-// Objects that nobody could find are not made; those that are there go on.
+// Objects that no process could find are not made; those that are there go on.
 func TestUnlinkedSegment(t *testing.T) {
 	for _, how := range []string{"Segment.Remove", "Remove", "by hand"} {
 		seg := need(shm.Create(newPath(t), small))
@@ -157,7 +157,8 @@ func TestRemoveTakesOnlySegments(t *testing.T) {
 	}
 }
 
-// Who makes a file first decides what others join: another user's is joined only when that is asked for.
+// The user that makes a file first decides what others join: another user's is joined only when
+// that is asked for.
 func TestOpenOrCreateChecksTheOwner(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can give a file to another user")

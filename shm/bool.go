@@ -10,8 +10,9 @@ import (
 
 const boolFormat = "<I" // as sync/atomic does it: a word that is 0 or not
 
-// A Bool is a bool in shared memory with the methods of [sync/atomic.Bool], which
-// have the same meaning between processes. It must not be copied. After Close its methods still work, but for this process alone.
+// A Bool is a bool in shared memory with the methods of [sync/atomic.Bool], which have the same
+// meaning between processes. It must not be copied. After Close its methods still work, but for
+// this process alone.
 type Bool struct {
 	object
 	p     *atomic.Uint32 // in the segment; 0: false

@@ -23,8 +23,8 @@ func smallMount(t *testing.T, size string) string {
 	return dir
 }
 
-// The memory of a segment that is closed and removed, in either order, is free at once, although its handles and
-// slices of them are reachable.
+// The memory of a segment that is closed and removed, in either order, is free at once, although
+// its handles and slices of them are reachable.
 func TestClosedAndRemovedIsFree(t *testing.T) {
 	dir := smallMount(t, "256m")
 	var slices [][]byte
@@ -45,7 +45,7 @@ func TestClosedAndRemovedIsFree(t *testing.T) {
 		}
 	}
 	for i, s := range slices {
-		s[len(s)-1]++ // it is nobody else's, and there
+		s[len(s)-1]++ // it is this process's own, and there
 		if s[len(s)-1] != 1 {
 			t.Errorf("slice %d: %d", i, s[len(s)-1])
 		}

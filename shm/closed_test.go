@@ -81,7 +81,8 @@ func useAll(handles []handle) {
 	}
 }
 
-// A goroutine that waits for a lock which another process holds comes back when this process closes the segment.
+// A goroutine that waits for a lock which another process holds comes back when this process closes
+// the segment.
 func TestCloseWakesWaiters(t *testing.T) {
 	seg := need(shm.Create(newPath(t), small))
 	defer seg.Close()
@@ -107,7 +108,8 @@ func TestCloseWakesWaiters(t *testing.T) {
 	child.WaitOK()
 }
 
-// Close does not wait long for a goroutine that keeps a lock, and names it. The next to lock gets the old value.
+// Close does not wait long for a goroutine that keeps a lock, and names it. The next to lock gets
+// the old value.
 func TestCloseWhileHolding(t *testing.T) {
 	seg := newSegment(t, small)
 	mine := need(shm.FromFile(seg.File()))

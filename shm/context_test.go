@@ -23,7 +23,8 @@ var roleDirectory = proctest.Register("directory", func(args []string) {
 	}})
 })
 
-// While a process is stopped in the directory, everything that needs it returns when its context ends.
+// While a process is stopped in the directory, everything that needs it returns when its context
+// ends.
 func TestContextsOfTheDirectory(t *testing.T) {
 	seg := newSegment(t, small)
 	segment.Of(seg).SetPatience(time.Hour, 0)
@@ -64,7 +65,8 @@ func waitsForDirectory(seg *shm.Segment) (waits bool) {
 	return waits
 }
 
-// Without a context a segment has that of the background, and a handle leads to a segment without one.
+// Without a context a segment has that of the background, and a handle leads to a segment without
+// one.
 func TestSegmentContext(t *testing.T) {
 	seg := newSegment(t, small)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -8,9 +8,9 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// A Counter is a sum in shared memory that scales: each attached process adds to a
-// cache line of its own, so that adding costs the same whatever the others do. What a process has counted
-// stays counted when it ends, however it ends.
+// A Counter is a sum in shared memory that scales: each attached process adds to a cache line of
+// its own, so that adding costs the same whatever the others do. What a process has counted stays
+// counted when it ends, however it ends.
 //
 // Goroutines and processes may use a Counter at once. It must not be copied. After
 // Close its methods still work, but for this process alone.

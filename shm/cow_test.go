@@ -13,7 +13,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// diskWith is a directory with a small file system of that kind in a file, made by mkfs with these arguments.
+// diskWith is a directory with a small file system of that kind in a file, made by mkfs with these
+// arguments.
 func diskWith(t *testing.T, kind string, arguments ...string) string {
 	t.Helper()
 	dir := proctest.Dir(t)
@@ -53,8 +54,8 @@ var roleFullDisk = proctest.Register("full-disk", func(args []string) {
 	}
 })
 
-// A segment on a file system that copies on write is written in place, so that a full one does no harm, also when the
-// file is copied meanwhile; or it is refused with the name of the file system.
+// A segment on a file system that copies on write is written in place, so that a full one does no
+// harm, also when the file is copied meanwhile; or it is refused with the name of the file system.
 func TestCopyOnWrite(t *testing.T) {
 	for _, c := range []struct {
 		name, kind string

@@ -11,8 +11,9 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A crashScene is an operation that a victim is killed in, at its first crash point, its second, and so on until it
-// completes. Before it all that is there is made of ones, and the victim makes it twos.
+// A crashScene is an operation that a victim is killed in, at its first crash point, its second,
+// and so on until it completes. Before it all that is there is made of ones, and the victim makes
+// it twos.
 type crashScene struct {
 	name  string
 	act   func(w *ward) error // in the victim

@@ -19,9 +19,9 @@
 // # Types
 //
 // T is a number with a width in its name, a bool, a complex number, or an array or struct of such.
-// Anything that holds an address, or whose size depends on the machine (int, uint), is refused with
-// the path of the field. The type is written down in the segment as a PEP 3118 format string, which
-// Python's struct, ctypes and NumPy understand.
+// Anything that holds an address, or has a size that depends on the machine (int, uint), is refused
+// with the path of the field. The type is written down in the segment as a PEP 3118 format string,
+// which Python's struct, ctypes and NumPy understand.
 //
 // # Which object
 //

@@ -106,7 +106,7 @@ func ExampleArray_Update() {
 	// 3 1.5
 }
 
-// Whoever comes first makes the segment and the object in it; the others find them.
+// The process that comes first makes the segment and the object in it; the others find them.
 func ExampleOpenOrCreate() {
 	dir, err := os.MkdirTemp("", "example") // without this: /dev/shm/shmkit-UID
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// FuzzOpen opens a segment whose file holds anything, and uses all that is in it.
+// FuzzOpen opens a segment with a file that holds anything, and uses all that is in it.
 func FuzzOpen(f *testing.F) {
 	seed(f)
 	v, dog := newVictim(f), newWatchdog(f)

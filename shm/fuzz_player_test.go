@@ -14,8 +14,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A player does the operations of a fuzz program with one attachment of the victim. No operation may panic,
-// fault, last, or fail in a way that is not documented; wrong values are right.
+// A player does the operations of a fuzz program with one attachment of the victim. No operation
+// may panic, fault, last, or fail in a way that is not documented; wrong values are right.
 type player struct {
 	t       *testing.T
 	v       *victim
@@ -44,9 +44,11 @@ func (p *player) do(s step, tamper func()) {
 		return
 	}
 	if s[0] >= 240 { // worth the time now and then
-		p.s.SetPatience(time.Millisecond, time.Millisecond) //clock: what would wait for ever gives up
+		//clock: what would wait for ever gives up
+		p.s.SetPatience(time.Millisecond, time.Millisecond)
 		defer p.s.SetPatience(0, 0)
-		brief, cancel := context.WithTimeout(background, time.Millisecond) //clock: what would wait for ever gives up
+		//clock: what would wait for ever gives up
+		brief, cancel := context.WithTimeout(background, time.Millisecond)
 		defer cancel()
 		ctx = brief
 	}

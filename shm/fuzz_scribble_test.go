@@ -10,15 +10,16 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// reattachEach is after how many inputs FuzzScribble attaches anew: attaching costs more than the rest.
+// reattachEach is after how many inputs FuzzScribble attaches anew: attaching costs more than the
+// rest.
 const reattachEach = 200
 
-// FuzzScribble uses the objects of a segment while bytes of it are overwritten: between operations, and during those
-// that run a function under a lock.
+// FuzzScribble uses the objects of a segment while bytes of it are overwritten: between operations,
+// and during those that run a function under a lock.
 func FuzzScribble(f *testing.F) {
 	seed(f)
 	v, dog := newVictim(f), newWatchdog(f)
-	empty := slices.Clone(v.image) // attached to by nobody
+	empty := slices.Clone(v.image) // no process is attached to it
 	var attached *player
 	detach := func(t testing.TB) {
 		if attached == nil {

@@ -22,8 +22,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A victim is the file of a segment with an object of every kind, and a second view of it through which the
-// fuzz targets overwrite it, as a process could that has gone wild.
+// A victim is the file of a segment with an object of every kind, and a second view of it through
+// which the fuzz targets overwrite it, as a process could that has gone wild.
 type victim struct {
 	path  string
 	f     *os.File
@@ -31,7 +31,7 @@ type victim struct {
 	image []byte // of the file as it should be
 }
 
-// newVictim makes the file. Nobody is attached to it when newVictim returns.
+// newVictim makes the file. No process is attached to it when newVictim returns.
 func newVictim(f testing.TB) *victim {
 	v := &victim{path: newPath(f)}
 	seg := need(shm.Create(v.path, shm.Options{Size: victimBytes, Objects: 64, Processes: 4}))
@@ -66,8 +66,8 @@ func (v *victim) restore() { copy(v.mem, v.image) }
 //	  3     2  where in the region
 //	  5     8  value
 //
-// How: 0 and 6 write the value, 1 xors it, 2 and 3 add it, 4 copies from the place that it names, 5 writes a telling
-// word, 7 overwrites nothing; from 3 on the place is aligned.
+// How: 0 and 6 write the value, 1 xors it, 2 and 3 add it, 4 copies from the place that it names, 5
+// writes a telling word, 7 overwrites nothing; from 3 on the place is aligned.
 type step []byte
 
 const (
@@ -122,7 +122,8 @@ func (s step) target() (off, width int) {
 	return off, width
 }
 
-// overwrite does the first half of the step. Me is the owner id of the attachment that it shall confuse.
+// overwrite does the first half of the step. Me is the owner id of the attachment that it shall
+// confuse.
 func (s step) overwrite(v *victim, me uint64) {
 	how := s.how()
 	if how == 7 {
@@ -152,10 +153,14 @@ func (s step) overwrite(v *victim, me uint64) {
 func telling(n, me uint64) uint64 {
 	words := [...]uint64{
 		0, 1, 2, 3, 4, 1<<62 - 1, 1 << 62, 1<<63 - 1, 1 << 63, ^uint64(0), 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 0x5555555555555555,
-		me, me | 1<<30, me | 1<<31, me | 1<<32, 1<<30 - 1, 1 << 30, 1<<30 - 1 | 1<<31, // words of locks, tags
-		1<<10 | 3, 1<<10 | 3 | 1<<31, 1 << 40, 1<<32 | 1<<30, 1<<32 | 1<<31 | 1, 2<<32 | 1<<30 | 1<<62, // words of slots
-		1 << 56, 1<<56 | 1, 1<<56 | 1<<32 | 2, 2<<56 | 2<<32 | 3, 255<<56 | 7, 1<<56 | 1<<55, // waits
-		64, 128, 65, 129, heapStart, heapStart + 128, victimBytes, victimBytes - 64, victimBytes - 32, // sizes, places
+		// words of locks, tags
+		me, me | 1<<30, me | 1<<31, me | 1<<32, 1<<30 - 1, 1 << 30, 1<<30 - 1 | 1<<31,
+		// words of slots
+		1<<10 | 3, 1<<10 | 3 | 1<<31, 1 << 40, 1<<32 | 1<<30, 1<<32 | 1<<31 | 1, 2<<32 | 1<<30 | 1<<62,
+		// waits
+		1 << 56, 1<<56 | 1, 1<<56 | 1<<32 | 2, 2<<56 | 2<<32 | 3, 255<<56 | 7, 1<<56 | 1<<55,
+		// sizes, places
+		64, 128, 65, 129, heapStart, heapStart + 128, victimBytes, victimBytes - 64, victimBytes - 32,
 	}
 	return words[n%uint64(len(words))]
 }
@@ -184,7 +189,8 @@ func known(t testing.TB, what string, err error) {
 	}
 }
 
-// A watchdog ends the program, so that the fuzzer keeps the input, when one input takes much longer than it may.
+// A watchdog ends the program, so that the fuzzer keeps the input, when one input takes much longer
+// than it may.
 type watchdog struct{ timer *time.Timer }
 
 // watchTime is far more than any program of steps needs, on a machine with other work, too.
@@ -209,15 +215,15 @@ var over = func() context.Context {
 	return ctx
 }()
 
-// hurry makes an attachment wait for nobody.
+// hurry makes an attachment wait for no process.
 func hurry(seg *shm.Segment) *segment.Segment {
 	s := segment.Of(seg)
 	s.SetPatience(0, 0)
 	return s
 }
 
-// seed adds programs that damage each region in several ways, the locks of the first objects while they are held,
-// and those that a closing process seems to hold.
+// seed adds programs that damage each region in several ways, the locks of the first objects while
+// they are held, and those that a closing process seems to hold.
 func seed(f *testing.F) {
 	f.Add([]byte{})
 	for region := range byte(8) {

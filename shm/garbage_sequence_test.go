@@ -12,7 +12,7 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// restless returns a Value whose sequence moves during every read of the function.
+// restless returns a Value with a sequence that moves during every read of the function.
 func restless(t *testing.T) (v *Value[int64], read func() (int64, bool)) {
 	seg, err := Create(filepath.Join(proctest.Dir(t), "segment"), Options{})
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// roleVisitor opens what it is told the name of, in the segment args[0], touches it, and forgets it. Its collector runs
-// by itself never.
+// roleVisitor opens what it is told the name of, in the segment args[0], touches it, and forgets
+// it. Its collector runs by itself never.
 var roleVisitor = proctest.Register("visitor", func(args []string) {
 	seg := need(shm.Open(args[0]))
 	for name := proctest.Hear(); name != ""; name = proctest.Hear() {
@@ -28,8 +28,8 @@ var roleVisitor = proctest.Register("visitor", func(args []string) {
 	runtime.KeepAlive(seg)
 })
 
-// Objects that come and go between two processes never fill the segment: neither its memory nor its directory, although
-// each process has handles that its collector has not run over.
+// Objects that come and go between two processes never fill the segment: neither its memory nor its
+// directory, although each process has handles that its collector has not run over.
 func TestObjectsComeAndGo(t *testing.T) {
 	for _, c := range []struct{ count, bytes int }{{60, 1 << 20}, {600, 100}} {
 		seg := newSegment(t, shm.Options{Size: 8 << 20, Objects: 64, Processes: 16})
@@ -85,8 +85,8 @@ var roleGuest = proctest.Register("guest", func(args []string) {
 	proctest.Hear()
 })
 
-// A process that has a segment attached because of a handle lets go of it with the handle, at once when that is detached,
-// and else when all others have left the segment.
+// A process that has a segment attached because of a handle lets go of it with the handle, at once
+// when that is detached, and else when all others have left the segment.
 func TestGuestsLeave(t *testing.T) {
 	for _, how := range []string{"detach", "forget"} {
 		child := proctest.Start(t, roleGuest, how)

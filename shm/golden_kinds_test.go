@@ -44,7 +44,7 @@ func want(got, wanted any, err error) error {
 	return err
 }
 
-// goldenOf is a golden whose object is made or opened, and then used.
+// goldenOf is a golden with an object that is made or opened, and then used.
 func goldenOf[H any](name string, make, open func(*shm.Segment, string) (H, error), fill, read func(H) error) golden {
 	with := func(get func(*shm.Segment, string) (H, error), use func(H) error) func(*shm.Segment) error {
 		return func(seg *shm.Segment) error {

@@ -21,7 +21,7 @@ import (
 
 // A golden segment is a file that an earlier build has left, in testdata/golden, with objects of
 // every kind. Its name is vFORMAT-NUMBER.seg.gz. A build reads those of its own format, but for
-// objects of kinds whose layout has another version since, and refuses the others by their version.
+// objects of kinds that have another layout since, and refuses the others by their version.
 //
 // SHMKIT_GOLDEN=NUMBER writes the file of this build: after a change of the format, or of the
 // layout of a kind. Files that are there stay as they are.
@@ -60,7 +60,7 @@ func TestGoldenSegments(t *testing.T) {
 	}
 }
 
-// An object whose layout has another version is refused by its kind. All others stay usable.
+// An object with a layout of another version is refused by its kind. All others stay usable.
 func TestOtherLayoutIsRefusedByKind(t *testing.T) {
 	data := writeGolden(t)
 	for i, g := range goldens {

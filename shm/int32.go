@@ -8,8 +8,9 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// An Int32 is an int32 in shared memory with the methods of [sync/atomic.Int32], which
-// have the same meaning between processes. It must not be copied. After Close its methods still work, but for this process alone.
+// An Int32 is an int32 in shared memory with the methods of [sync/atomic.Int32], which have the
+// same meaning between processes. It must not be copied. After Close its methods still work, but
+// for this process alone.
 type Int32 struct {
 	object
 	p     *atomic.Int32 // in the segment

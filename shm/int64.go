@@ -8,8 +8,9 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// An Int64 is an int64 in shared memory with the methods of [sync/atomic.Int64], which
-// have the same meaning between processes. It must not be copied. After Close its methods still work, but for this process alone.
+// An Int64 is an int64 in shared memory with the methods of [sync/atomic.Int64], which have the
+// same meaning between processes. It must not be copied. After Close its methods still work, but
+// for this process alone.
 type Int64 struct {
 	object
 	p     *atomic.Int64 // in the segment

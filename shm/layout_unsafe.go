@@ -13,7 +13,7 @@ import (
 //
 //	off  size  field     written by     read by     invariant
 //	  0    16  lock      package lock
-//	 16     8  sequence  lock holder    everybody   bit 0: the copy that is valid
+//	 16     8  sequence  lock holder    readers     bit 0: the copy that is valid
 //	 24     8  -
 type valueHead struct {
 	_        structs.HostLayout
@@ -69,7 +69,8 @@ func sliceAt[T any](mem []byte, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(mem))), n)
 }
 
-// storeRelease and storeRelease32 store v after everything that was written before, without a full fence.
+// storeRelease and storeRelease32 store v after everything that was written before, without a full
+// fence.
 func storeRelease(a *atomic.Uint64, v uint64) { cpu.StoreRelease64((*uint64)(unsafe.Pointer(a)), v) }
 
 func storeRelease32(a *atomic.Uint32, v uint32) { cpu.StoreRelease32((*uint32)(unsafe.Pointer(a)), v) }

@@ -56,12 +56,13 @@ func wantOK(t testing.TB, err error) {
 	}
 }
 
-// holder: SEGMENT. It holds the lock of the Value "v" and of the Array "a", until it hears something.
+// holder: SEGMENT. It holds the lock of the Value "v" and of the Array "a", until it hears
+// something.
 var roleHolder = proctest.Register("holder", func(args []string) {
 	seg := need(shm.Open(args[0]))
 	v, a := need(shm.OpenValue[int64](seg, "v")), need(shm.OpenArray[int64](seg, "a"))
 	must(v.Update(background, func(v *int64) error {
-		*v = -1 // nobody sees it
+		*v = -1 // no process sees it
 		return a.Update(background, func(e []int64) error {
 			proctest.Say("held")
 			proctest.Hear()

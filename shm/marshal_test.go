@@ -15,7 +15,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// receiver [inherit | SEGMENT]. For each line, a number of a maker and a handle, it says what it found, and changes it.
+// receiver [inherit | SEGMENT]. For each line, a number of a maker and a handle, it says what it
+// found, and changes it.
 var roleReceiver = proctest.Register("receiver", func(args []string) {
 	var seg *shm.Segment
 	if len(args) > 0 && args[0] == "inherit" {
@@ -107,7 +108,8 @@ func level(h handle) int64 {
 	panic("no such kind")
 }
 
-// A handle of every kind leads another process to the same object, whichever way it has to the segment.
+// A handle of every kind leads another process to the same object, whichever way it has to the
+// segment.
 func TestHandlesReachAnotherProcess(t *testing.T) {
 	for _, how := range []string{"path known", "path unknown", "anonymous and inherited", "anonymous and found"} {
 		t.Run(strings.ReplaceAll(how, " ", "-"), func(t *testing.T) {

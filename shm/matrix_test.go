@@ -46,7 +46,8 @@ var makers = []maker{
 	makerOf("Counter", fresh[shm.Counter], shm.NewCounter, shm.OpenCounter),
 }
 
-// A32: what is missing is made by New and missed by Open; what is there is found by both, unless it is something else.
+// A32: what is missing is made by New and missed by Open; what is there is found by both, unless it
+// is something else.
 func TestFindOrCreateMatrix(t *testing.T) {
 	seg := newSegment(t, small)
 	for _, m := range makers {

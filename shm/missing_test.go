@@ -28,7 +28,8 @@ var roleTwice = proctest.Register("twice", func([]string) {
 	proctest.Say("waitv %t membarrier %t", futex.HasWaitAny(), futex.HasMembarrier())
 })
 
-// What the kernel refuses is told once, whether a filter of the system refuses it or the environment.
+// What the kernel refuses is told once, whether a filter of the system refuses it or the
+// environment.
 func TestMissingFacilitiesAreToldOnce(t *testing.T) {
 	refused := map[string]uintptr{
 		"membarrier":   unix.SYS_MEMBARRIER,
@@ -59,7 +60,8 @@ func TestMissingFacilitiesAreToldOnce(t *testing.T) {
 	}
 }
 
-// wantToldOnce fails the test unless the text names each facility once, and, where the kernel has the others, no other.
+// wantToldOnce fails the test unless the text names each facility once, and, where the kernel has
+// the others, no other.
 func wantToldOnce(t *testing.T, text string, facilities ...string) {
 	t.Helper()
 	for _, facility := range facilities {

@@ -25,23 +25,24 @@ func (h *object) base() *object { return h }
 // Name is the object's name in its segment, or "" when it has none.
 func (h *object) Name() string { return h.o.GivenName() }
 
-// Segment is the segment that the object is in. If it was attached for the sake of a handle only, it
-// is the caller's to close from here on.
+// Segment is the segment that the object is in. If it was attached for the sake of a handle only,
+// it is the caller's to close from here on.
 func (h *object) Segment() *Segment {
 	h.o.Seg.Own()
 	return &Segment{s: h.o.Seg}
 }
 
 // Detach ends the use of the object by this handle. With the last handle of an object this process
-// lets go of the object, whose memory is free if it was removed; and with its last object of a segment
-// that was attached for the sake of a handle only, as one that came in a message, it leaves the
-// segment. Without Detach both happen when the garbage collector finds the handles unreachable.
+// lets go of the object; its memory is free if it was removed. And with its last object of a
+// segment that was attached for the sake of a handle only, as one that came in a message, it leaves
+// the segment. Without Detach both happen when the garbage collector finds the handles unreachable.
 //
 // After it the handle is closed, as after [Segment.Close]: its methods return [ErrClosed], and what
-// cannot return an error works for this process alone, beginning with zeros. Slices of it must not be
-// used any more. Detach may be called again.
+// cannot return an error works for this process alone, beginning with zeros. Slices of it must not
+// be used any more. Detach may be called again.
 //
-// Errors: a [*HeldError] when this process holds the object's lock: then it goes on holding the object.
+// Errors: a [*HeldError] when this process holds the object's lock: then it goes on holding the
+// object.
 func (h *object) Detach() error {
 	if h.self == nil {
 		return nil
@@ -71,7 +72,7 @@ func (h *object) MarshalBinary() ([]byte, error) {
 
 // binder is a handle that has not been bound to its object yet.
 type binder interface {
-	// bind points the handle at the object, whose kind and type are right.
+	// bind points the handle at the object, which is of the right kind and type.
 	bind(*segment.Object) error
 
 	base() *object
@@ -175,8 +176,8 @@ func (h *object) closed() error {
 	return nil
 }
 
-// unlock ends a change under the object's lock. It sets err, if that is nil, when
-// others may not see the change: when the lock was overwritten, or Close has not waited for the change.
+// unlock ends a change under the object's lock. It sets err, if that is nil, when others may not
+// see the change: when the lock was overwritten, or Close has not waited for the change.
 func (h *object) unlock(m *lock.Mutex, err *error) {
 	if h.o.Closed() {
 		h.unlockClosing(m, err)
@@ -187,7 +188,8 @@ func (h *object) unlock(m *lock.Mutex, err *error) {
 
 // unlockClosing is unlock while this process closes the segment.
 func (h *object) unlockClosing(m *lock.Mutex, err *error) {
-	// Close waits for who holds a lock. If it has gone on while we hold one, it has given up.
+	// Close waits for the holders of locks. If it has gone on while this goroutine holds one, it
+	// has given up.
 	left := h.o.Seg.Detached()
 	held := m.TryUnlock()
 	if left {

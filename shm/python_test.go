@@ -9,8 +9,9 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// reader is a Python program that knows the layout of a segment's file, but not the Go program that wrote it. It
-// finds a Value by its name, and decodes the valid one of its two copies by the format string beside it.
+// reader is a Python program that knows the layout of a segment's file, but not the Go program that
+// wrote it. It finds a Value by its name, and decodes the valid one of its two copies by the format
+// string beside it.
 const reader = `
 import re, struct, sys
 
@@ -46,7 +47,8 @@ for name, count, code in parse(format):
 print(format, ' '.join(fields))
 `
 
-// A segment can be read without the Go program that wrote it: the type of every object is written down beside it.
+// A segment can be read without the Go program that wrote it: the type of every object is written
+// down beside it.
 func TestPythonReadsAValue(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {

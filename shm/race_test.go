@@ -9,8 +9,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A channelOf passes an ordinary variable from one goroutine to another, by means of an object: what was done before
-// put happened before what follows the get that sees it.
+// A channelOf passes an ordinary variable from one goroutine to another, by means of an object:
+// what was done before put happened before what follows the get that sees it.
 type channelOf struct {
 	name string
 	put  func()
@@ -53,7 +53,8 @@ func TestObjectsOrderOrdinaryMemory(t *testing.T) {
 			go func() {
 				published = 1
 				c.put()
-				// The channel orders what follows put, not what is before it, with the end of the test.
+				// The channel orders what follows put, not what is before it, with the end of the
+				// test.
 				close(done)
 			}()
 			for !c.get() {
@@ -67,7 +68,7 @@ func TestObjectsOrderOrdinaryMemory(t *testing.T) {
 	}
 }
 
-// A lock makes an ordinary variable everybody's.
+// A lock lets all goroutines use an ordinary variable.
 func TestUpdateGuardsOrdinaryMemory(t *testing.T) {
 	seg := newSegment(t, small)
 	v, a := need(shm.NewValue[int64](seg, "v", 0)), need(shm.NewArray[int64](seg, "a", 1))

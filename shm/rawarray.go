@@ -10,8 +10,8 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// A RawArray is n elements of T in shared memory, without a lock: whoever uses it
-// sees to it that nobody reads what another one is writing. T is restricted as for [Value].
+// A RawArray is n elements of T in shared memory, without a lock: its user
+// sees to it that no process reads what another one is writing. T is restricted as for [Value].
 // A RawArray must not be copied. After Close its methods still work, but for this process alone.
 type RawArray[T any] struct {
 	object
@@ -100,8 +100,8 @@ func (a *RawArray[T]) Slice() []T {
 // All iterates over the elements.
 func (a *RawArray[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements, a.bools) }
 
-// exactly turns the result of finding or making an array into an error that
-// counts in elements, unless the array has n of them. Its size alone does not tell: it is rounded up.
+// exactly turns the result of finding or making an array into an error that counts in elements,
+// unless the array has n of them. Its size alone does not tell: it is rounded up.
 func exactly[A interface{ Len() int }](n int, seg *Segment, name string, err error, a A, open func(*Segment, string) (A, error)) error {
 	var m *MismatchError
 	if errors.As(err, &m) && m.SizeDiffers {

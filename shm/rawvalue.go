@@ -7,8 +7,8 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// A RawValue is one T in shared memory, without a lock: whoever uses it sees to it
-// that nobody reads what another one is writing, as with a lock of the package sync of this
+// A RawValue is one T in shared memory, without a lock: its user sees to it
+// that no process reads what another one is writing, as with a lock of the package sync of this
 // module. T is restricted as for [Value]. A RawValue must not be copied. After Close
 // its methods still work, but for this process alone.
 type RawValue[T any] struct {

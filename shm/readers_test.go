@@ -111,7 +111,7 @@ func TestReadersSeeWholeValues(t *testing.T) {
 	t.Logf("%d reads", reads.Load())
 }
 
-// Read of an Array is a snapshot, too: nobody changes it meanwhile.
+// Read of an Array is a snapshot, too: no process changes it meanwhile.
 func TestArrayReadSeesWholeChanges(t *testing.T) {
 	seg := newSegment(t, small)
 	a := need(shm.NewArray[int64](seg, "a", 64))

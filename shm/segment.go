@@ -36,8 +36,8 @@ type Options struct {
 	Group int
 
 	// AnyOwner lets [OpenOrCreate] take a file that belongs to another user, as in a group of users
-	// that share a segment by its path. Without it that is an error: every user who may write to the
-	// directory could have put the file there.
+	// that share a segment by its path. Without it that is an error: every user with write access
+	// to the directory could have put the file there.
 	AnyOwner bool
 }
 
@@ -78,8 +78,8 @@ func (*noCopy) Unlock() {}
 //   - [fs.ErrExist]: there is a file of that name, which stays as it is.
 //   - a [*NoSpaceError]: the file system is full.
 //   - [fs.ErrPermission]: the directory may not be written, or is the default one and not private.
-//   - [ErrCopyOnWrite]: the file system is ZFS, bcachefs, or XFS with reflinks. On btrfs the file is
-//     made so that it is written in place.
+//   - [ErrCopyOnWrite]: the file system is ZFS, bcachefs, or XFS with reflinks. On btrfs the file
+//     is made so that it is written in place.
 //   - [fs.ErrInvalid]: the name or a number in the options is impossible.
 //   - [ErrUnsupported]: this system has no implementation.
 func Create(name string, o Options) (*Segment, error) {
@@ -95,7 +95,8 @@ func Create(name string, o Options) (*Segment, error) {
 // Errors:
 //   - [fs.ErrNotExist]: there is no file of that name.
 //   - [fs.ErrPermission]: this user may not read and write it.
-//   - [ErrFormat]: it is no segment, or of another version or word size, truncated or damaged; the text says which.
+//   - [ErrFormat]: it is no segment, or of another version or word size, truncated or damaged; the
+//     text says which.
 //   - [ErrTooManyProcesses]: all slots belong to living processes.
 func Open(name string) (*Segment, error) {
 	path, err := resolve(name)
@@ -191,10 +192,10 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("shm: %w", segment.Invalid(format, args...))
 }
 
-// WithContext is the same attachment, for calls that shall wait no longer than until ctx ends: every
-// constructor of this module that is given it, RemoveObject and Check. They take a lock of the
-// segment, which a living process holds for microseconds; but one that is stopped at that moment
-// would keep them for 10 seconds.
+// WithContext is the same attachment, for calls that shall wait no longer than until ctx ends:
+// every constructor of this module that is given it, RemoveObject and Check. They take a lock of
+// the segment, which a living process holds for microseconds; but one that is stopped at that
+// moment would keep them for 10 seconds.
 //
 //	counter, err := shm.NewCounter(seg.WithContext(ctx), "hits")
 //
@@ -219,23 +220,23 @@ func (s *Segment) Size() int64 { return s.s.Size() }
 // [os/exec.Cmd.ExtraFiles]. It stays the segment's: do not close it.
 func (s *Segment) File() *os.File { return s.s.File() }
 
-// Close detaches this process. Goroutines that wait for an object of the segment
-// get [ErrClosed], and so does every later call that can report an error. Objects and their contents stay for
+// Close detaches this process. Goroutines that wait for an object of the segment get [ErrClosed],
+// and so does every later call that can report an error. Objects and their contents stay for
 // others. Close may be called again.
 //
-// Close waits up to 50 ms for operations that are under way. What this process writes after that, by
-// whatever means, is seen by no other process: atomics that are stored to, Counters that are added
-// to, slices from Array.Slice and the like, a function that Update runs for too long.
+// Close waits up to 50 ms for operations that are under way. What this process writes after that,
+// by whatever means, is seen by no other process: atomics that are stored to, Counters that are
+// added to, slices from Array.Slice and the like, a function that Update runs for too long.
 //
-// The memory of a segment that is closed and removed is free at once. What can still be read through
-// handles is this process's own: objects of up to 64 KiB, 1 MiB of them at most, keep what they held
-// when the segment was closed, and all else reads as zeros.
+// The memory of a segment that is closed and removed is free at once. What can still be read
+// through handles is this process's own: objects of up to 64 KiB, 1 MiB of them at most, keep what
+// they held when the segment was closed, and all else reads as zeros.
 //
 // Errors:
-//   - a [*HeldError] names what this process still had locked. The next locker is told that the owner
-//     died, or finds a Value or Array as it was before.
-//   - a [*StillAttachedError]: this process has used up its mappings or its address space, so that the
-//     memory is let go of only when no handle is reachable.
+//   - a [*HeldError] names what this process still had locked. The next locker is told that the
+//     owner died, or finds a Value or Array as it was before.
+//   - a [*StillAttachedError]: this process has used up its mappings or its address space, so that
+//     the memory is let go of only when no handle is reachable.
 func (s *Segment) Close() error {
 	if err := s.s.Close(); err != nil {
 		return fmt.Errorf("shm: %w", err)
@@ -243,10 +244,12 @@ func (s *Segment) Close() error {
 	return nil
 }
 
-// Remove takes away the segment's name, for everybody. Processes that are attached
-// go on and can still use the objects that they have; new objects cannot be made. An anonymous segment has no name to remove.
+// Remove takes away the segment's name, for every process. Processes that are attached go on and
+// can still use the objects that they have; new objects cannot be made. An anonymous segment has no
+// name to remove.
 //
-// Errors: [fs.ErrNotExist] when the name is gone already, [ErrRemoved] when it leads to another file, which stays; [ErrClosed].
+// Errors: [fs.ErrNotExist] when the name is gone already, [ErrRemoved] when it leads to another
+// file, which stays; [ErrClosed].
 func (s *Segment) Remove() error {
 	if err := s.s.Unlink(); err != nil {
 		return fmt.Errorf("shm: %w", err)
@@ -254,7 +257,7 @@ func (s *Segment) Remove() error {
 	return nil
 }
 
-// RemoveObject frees an object's name at once, for everybody. Processes that have
+// RemoveObject frees an object's name at once, for every process. Processes that have
 // the object open go on with it; its memory is reused when the last of them has let go of it.
 //
 // Errors: [fs.ErrNotExist], [ErrCorrupt], [ErrClosed], that of a context given to WithContext;
@@ -276,7 +279,8 @@ func (s *Segment) Objects() iter.Seq2[string, string] {
 
 // Check walks the whole segment and compares its bookkeeping with itself.
 //
-// Errors: [ErrCorrupt] with the first thing that is wrong, [ErrClosed], that of a context given to WithContext.
+// Errors: [ErrCorrupt] with the first thing that is wrong, [ErrClosed], that of a context given to
+// WithContext.
 func (s *Segment) Check() error {
 	if _, err := s.s.CheckContext(s.Context()); err != nil {
 		return fmt.Errorf("shm: %w", err)

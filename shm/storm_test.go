@@ -13,8 +13,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// Words of the segment change at any moment, also between two looks of one operation at the same word: the one that
-// was checked must be the one that is used.
+// Words of the segment change at any moment, also between two looks of one operation at the same
+// word: the one that was checked must be the one that is used.
 func TestStorm(t *testing.T) {
 	const lasting = 300 * time.Millisecond
 	seed := uint64(time.Now().UnixNano())

@@ -8,8 +8,9 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// A Uint32 is a uint32 in shared memory with the methods of [sync/atomic.Uint32], which
-// have the same meaning between processes. It must not be copied. After Close its methods still work, but for this process alone.
+// A Uint32 is a uint32 in shared memory with the methods of [sync/atomic.Uint32], which have the
+// same meaning between processes. It must not be copied. After Close its methods still work, but
+// for this process alone.
 type Uint32 struct {
 	object
 	p     *atomic.Uint32 // in the segment

@@ -8,8 +8,9 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// A Uint64 is a uint64 in shared memory with the methods of [sync/atomic.Uint64], which
-// have the same meaning between processes. It must not be copied. After Close its methods still work, but for this process alone.
+// A Uint64 is a uint64 in shared memory with the methods of [sync/atomic.Uint64], which have the
+// same meaning between processes. It must not be copied. After Close its methods still work, but
+// for this process alone.
 type Uint64 struct {
 	object
 	p     *atomic.Uint64 // in the segment

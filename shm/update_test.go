@@ -122,7 +122,8 @@ func TestUpdateRangeBounds(t *testing.T) {
 	}
 }
 
-// While another process holds the lock writers wait as long as their context lets them; readers of a Value do not wait.
+// While another process holds the lock writers wait as long as their context lets them; readers of
+// a Value do not wait.
 func TestContextsEndWaiting(t *testing.T) {
 	seg := newSegment(t, small)
 	v, a, child := held(t, seg)
@@ -140,7 +141,8 @@ func TestContextsEndWaiting(t *testing.T) {
 		if err := wait(cancelled); !errors.Is(err, context.Canceled) && !errors.Is(err, errMine) {
 			t.Errorf("%s with a cancelled context: %v", name, err)
 		}
-		if err := within(20*time.Millisecond, wait); !errors.Is(err, context.DeadlineExceeded) { //clock: that the time-out ends it is the subject
+		//clock: that the time-out ends it is the subject
+		if err := within(20*time.Millisecond, wait); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s with a deadline: %v", name, err)
 		}
 		ctx, cancel := context.WithCancel(background)

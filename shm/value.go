@@ -50,7 +50,8 @@ func NewValue[T any](seg *Segment, name string, initial T) (*Value[T], error) {
 
 // OpenValue finds the Value of that name, which must exist.
 //
-// Errors: [fs.ErrNotExist], a [*MismatchError], an [*UnsupportedTypeError], [ErrCorrupt], [ErrClosed].
+// Errors: [fs.ErrNotExist], a [*MismatchError], an [*UnsupportedTypeError], [ErrCorrupt],
+// [ErrClosed].
 func OpenValue[T any](seg *Segment, name string) (*Value[T], error) {
 	t, err := elementOf[T]()
 	if err != nil {
@@ -143,10 +144,11 @@ const (
 // loadRounds is how often Load locks, each time for twice as long. Tests lower it.
 var loadRounds = 10
 
-// loadLocked reads the value under the lock, if it gets that soon. Round counts the calls of one Load, from 1.
+// loadLocked reads the value under the lock, if it gets that soon. Round counts the calls of one
+// Load, from 1.
 //
-// Errors: the lock was overwritten, or the sequence moves while this process holds the lock, or while
-// another one holds it and does nothing: no writer would do that.
+// Errors: the lock was overwritten, or the sequence moves while this process holds the lock, or
+// while another one holds it and does nothing: no writer would do that.
 func (v *Value[T]) loadLocked(round int, read func() (T, bool)) (t T, ok bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), loadLimit<<min(round-1, loadRounds))
 	defer cancel()
@@ -195,9 +197,9 @@ func (v *Value[T]) Store(ctx context.Context, value T) (err error) {
 	return err
 }
 
-// Update lets f change the value, while other writers wait and readers still see
-// the old one. The pointer is valid until f returns. When f returns an error, panics, or is killed with
-// its process, nothing changes. F must not use this Value's Store or Update.
+// Update lets f change the value, while other writers wait and readers still see the old one. The
+// pointer is valid until f returns. When f returns an error, panics, or is killed with its process,
+// nothing changes. F must not use this Value's Store or Update.
 //
 // Errors: that of f, [ErrClosed], [ErrCorrupt], the context's error; the value is as it was then.
 func (v *Value[T]) Update(ctx context.Context, f func(*T) error) (err error) {
@@ -220,8 +222,9 @@ func (v *Value[T]) Update(ctx context.Context, f func(*T) error) (err error) {
 	return nil
 }
 
-// A flipper is what of a Value is the same for all types. Its methods are compiled in this package, where calls of
-// crash points are nothing; the code of a Value for a type of another package would make them.
+// A flipper is what of a Value is the same for all types. Its methods are compiled in this package,
+// where calls of crash points are nothing; the code of a Value for a type of another package would
+// make them.
 type flipper struct {
 	object
 	m        *lock.Mutex
@@ -237,7 +240,8 @@ func (v *flipper) lock(ctx context.Context) error {
 	return nil
 }
 
-// inherit ends a lock that did not just succeed. The death of a writer is no error: it left only the idle copy half-written.
+// inherit ends a lock that did not just succeed. The death of a writer is no error: it left only
+// the idle copy half-written.
 func (v *flipper) inherit(ctx context.Context, err error) error {
 	if errors.Is(err, lock.ErrOwnerDied) && v.m.TryMarkConsistent() {
 		return nil

@@ -132,7 +132,8 @@ func TestEmptyArray(t *testing.T) {
 	}
 }
 
-// Two handles of one object, also by two attachments of one process, are the same object with the same lock.
+// Two handles of one object, also by two attachments of one process, are the same object with the
+// same lock.
 func TestTwoHandles(t *testing.T) {
 	seg := newSegment(t, small)
 	other := need(shm.FromFile(seg.File()))

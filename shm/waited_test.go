@@ -21,7 +21,8 @@ func TestTimeoutsNameTheHolder(t *testing.T) {
 		"v": func(ctx context.Context) error { return v.Store(ctx, 1) },
 		"a": func(ctx context.Context) error { return a.Update(ctx, func([]int64) error { return nil }) },
 	} {
-		ctx, cancel := context.WithTimeout(background, 20*time.Millisecond) //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		ctx, cancel := context.WithTimeout(background, 20*time.Millisecond)
 		err := change(ctx)
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) {

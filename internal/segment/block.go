@@ -9,7 +9,7 @@ import (
 )
 
 // Blocks are pieces of the heap without a name. One belongs to a process until
-// it is freed; when the process dies, whoever next needs space frees it.
+// it is freed; when the process dies, the next process that needs space frees it.
 
 // Alloc returns a block of n bytes, all zero, and where it is.
 //
@@ -18,7 +18,8 @@ func (s *Segment) Alloc(n int) (off uint64, mem []byte, err error) {
 	return s.take(context.Background(), n, true)
 }
 
-// AllocDirty is [Segment.Alloc] without the zeros: the bytes are those that were there before, which costs nothing.
+// AllocDirty is [Segment.Alloc] without the zeros: the bytes are those that were there before,
+// which costs nothing.
 func (s *Segment) AllocDirty(n int) (off uint64, mem []byte, err error) {
 	return s.AllocDirtyContext(context.Background(), n)
 }
@@ -50,7 +51,8 @@ func (s *Segment) Free(off uint64) error { return s.FreeGiven(off, 0) }
 
 // FreeGiven gives a block back that this process was given with that mark.
 //
-// Errors: [ErrCorrupt] when there is none: the block was never given, was freed, or is another one by now.
+// Errors: [ErrCorrupt] when there is none: the block was never given, was freed, or is another one
+// by now.
 func (s *Segment) FreeGiven(off uint64, mark uint32) error {
 	if off < blockHeaderBytes {
 		return s.corrupt("a block to free is not in the heap")
@@ -64,9 +66,9 @@ func (s *Segment) FreeGiven(off uint64, mark uint32) error {
 // Errors: [ErrCorrupt], [lock.ErrClosed].
 func (s *Segment) Reclaim() error { return s.locked(s.rebuildHeap) }
 
-// Give makes a block of this process the property of another, as a result is
-// handed to who asked for it. Whoever dies in between, one of the two owns the block. The mark, up to [MaxMark], says what
-// it was given for: only who names it, too, can free the block.
+// Give makes a block of this process the property of another, as a result is handed to the caller
+// that asked for it. Whichever dies in between, one of the two owns the block. The mark, up to
+// [MaxMark], says what it was given for: only a process that names it, too, can free the block.
 //
 // Errors: [ErrCorrupt] when there is no such block.
 func (s *Segment) Give(off uint64, to proctab.Owner, mark uint32) error {

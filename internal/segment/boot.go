@@ -13,10 +13,11 @@ import (
 	"github.com/shmkit/shmkit/internal/mapping"
 )
 
-// Bytes of the file that are locked for a while, each a stretch of the header that is nobody's
+// Bytes of the file that are locked for a while, each a stretch of the header that belongs to no
 // slot.
 const (
-	lifeByte   = 128 // shared, by each attachment as long as it lives; alone, while it clears the process table
+	// shared, by each attachment as long as it lives; alone, while it clears the process table
+	lifeByte   = 128
 	unlinkByte = 129 // while the file loses its name
 )
 
@@ -47,7 +48,8 @@ func (h *header) setBoot(id [2]uint64) {
 // opener begins again.
 func (s *Segment) beginLife() error {
 	life := s.table.Lock()
-	for end := time.Now().Add(s.patience); life != nil; time.Sleep(time.Millisecond) { // the other one tells nothing
+	// the other one tells nothing
+	for end := time.Now().Add(s.patience); life != nil; time.Sleep(time.Millisecond) {
 		alone, err := mapping.TryLockByte(life, lifeByte)
 		if err != nil {
 			break // such locks are refused
@@ -70,15 +72,16 @@ func (s *Segment) beginLife() error {
 	return nil
 }
 
-// shareLife shares the lock of life, and clears what is left of others while it is alone. One that was
-// not alone looks once more when it shares the lock: the process that was alone before may have gone
-// without a clearing. It reports false while another process is alone.
+// shareLife shares the lock of life, and clears what is left of others while it is alone. One that
+// was not alone looks once more when it shares the lock: the process that was alone before may have
+// gone without a clearing. It reports false while another process is alone.
 func (s *Segment) shareLife(life *os.File, alone bool) (shared bool, err error) {
 	if !alone {
 		if shared, err = mapping.ShareByte(life, lifeByte); !shared || err != nil {
 			return shared, err
 		}
-		if alone, err = mapping.TryLockByte(life, lifeByte); !alone { // then the lock is shared as before
+		// then the lock is shared as before
+		if alone, err = mapping.TryLockByte(life, lifeByte); !alone {
 			return true, err
 		}
 	}
@@ -110,7 +113,8 @@ func (s *Segment) clearStale(rebooted bool) {
 // lockByte locks a byte of the file. The process that has it locked is done at once, unless it is
 // stopped. Where the system refuses such locks the caller goes on without.
 func (s *Segment) lockByte(off int64) error {
-	for end := time.Now().Add(s.patience); ; time.Sleep(time.Millisecond) { // such a lock is not waited for otherwise
+	// such a lock is not waited for otherwise
+	for end := time.Now().Add(s.patience); ; time.Sleep(time.Millisecond) {
 		ok, err := mapping.TryLockByte(s.file, off)
 		switch {
 		case errors.Is(err, fs.ErrClosed):

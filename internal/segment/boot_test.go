@@ -14,8 +14,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// fromOldBoot is a file as a machine that lost power leaves it: all slots look alive,
-// one of them holds the lock of the directory in the middle of a change, everybody has everything open, and
+// fromOldBoot is a file as a machine that lost power leaves it: all slots look alive, one of them
+// holds the lock of the directory in the middle of a change, every process has everything open, and
 // a removed object and a block wait for their owners.
 func fromOldBoot(t testing.TB) string {
 	t.Helper()
@@ -94,7 +94,8 @@ func TestOpenAfterReboot(t *testing.T) {
 	for range small.Processes - 1 {
 		again(t, s)
 	}
-	// The users bits of before the boot must not come to life with those who take the slots now.
+	// The users bits of before the boot must not come to life with the processes that take the
+	// slots now.
 	if err := s.Remove("stays"); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +115,8 @@ var roleBoot = proctest.Register("boot", func(args []string) {
 	proctest.Hear()
 })
 
-// Several first openers at once, in processes and goroutines: one clears the table, and nobody loses its slot.
+// Several first openers at once, in processes and goroutines: one clears the table, and no process
+// loses its slot.
 func TestOpenersAfterReboot(t *testing.T) {
 	path := fromOldBoot(t)
 	var children []*proctest.Child
@@ -182,7 +184,8 @@ func TestUnknownBootKeepsTheLiving(t *testing.T) {
 	h.setBoot(known)
 }
 
-// Somebody who is stopped in the middle of clearing the table delays an opener, with an error in the end.
+// A process that is stopped in the middle of clearing the table delays an opener, with an error in
+// the end.
 func TestOpenWaitsForTheFirstOpener(t *testing.T) {
 	path := fromOldBoot(t)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -216,8 +219,8 @@ func TestOpenWaitsForTheFirstOpener(t *testing.T) {
 	wantError(t, s.Unlink(), lock.ErrLocked, path, "byte 129", "stopped")
 }
 
-// A process that was alone, and has gone before it cleared the table, leaves that to an opener that was
-// just about to share the lock.
+// A process that was alone, and has gone before it cleared the table, leaves that to an opener that
+// was just about to share the lock.
 func TestOpenerClearsWhenTheFirstHasGone(t *testing.T) {
 	for range 50 {
 		path := fromOldBoot(t)

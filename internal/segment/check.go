@@ -21,7 +21,7 @@ type Report struct {
 }
 
 // Check walks the whole segment under its lock and compares everything that is
-// derived with the truth. It first recycles removed objects that nobody uses any more.
+// derived with the truth. It first frees removed objects that no process uses any more.
 //
 // Errors: [ErrCorrupt] with the first thing that is wrong; a leaked byte, too. [lock.ErrClosed].
 func (s *Segment) Check() (r Report, err error) { return s.CheckContext(context.Background()) }
@@ -102,7 +102,7 @@ func (s *Segment) listedBlocks() (map[uint64]bool, error) {
 	return listed, nil
 }
 
-// checkOwner reports a block in use that nobody would ever free.
+// checkOwner reports a block in use that no process would ever free.
 func (s *Segment) checkOwner(off, size uint64, r *Report) error {
 	claimed := s.claimed(off)
 	switch {

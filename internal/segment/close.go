@@ -16,7 +16,8 @@ import (
 type HeldError struct {
 	Segment string
 	Objects []string // their names
-	Kept    bool     // the locks stay held until the process ends: the system does not let it leave without a trace
+	// the locks stay held until the process ends: the system does not let it leave without a trace
+	Kept bool
 }
 
 func (e *HeldError) Error() string {
@@ -32,7 +33,8 @@ func (e *HeldError) As(target any) bool { return public.As(e, target) }
 // Is reports whether target is e, as As has found it.
 func (e *HeldError) Is(target error) bool { return public.Is(e, target) }
 
-// A StillAttachedError says that a process has closed a segment, and could not let go of its memory.
+// A StillAttachedError says that a process has closed a segment, and could not let go of its
+// memory.
 type StillAttachedError struct {
 	Segment string
 	Err     error // why the mapping could not be replaced
@@ -52,14 +54,15 @@ func (e *StillAttachedError) As(target any) bool { return public.As(e, target) }
 // Is reports whether target is e, as As has found it.
 func (e *StillAttachedError) Is(target error) bool { return public.Is(e, target) }
 
-// Close detaches this process: its waiters get [lock.ErrClosed], and so does
-// everything that begins later. The file is let go of at once, with its memory if it has no name
-// and no other process has it. Where it was mapped lies memory of this process's own until no handle
-// is reachable. In it objects of up to 64 KiB, 1 MiB of them at most, keep what they held, and all
-// else reads as zeros; what is written there stays here. Close may be called again, then it does nothing.
+// Close detaches this process: its waiters get [lock.ErrClosed], and so does everything that begins
+// later. The file is let go of at once, with its memory if it has no name and no other process has
+// it. Where it was mapped lies memory of this process's own until no handle is reachable. In it
+// objects of up to 64 KiB, 1 MiB of them at most, keep what they held, and all else reads as zeros;
+// what is written there stays here. Close may be called again, then it does nothing.
 //
-// Errors: a [*HeldError] names the locks that were still held; they count as orphaned, unless it says that they are kept.
-// A [*StillAttachedError]: the process has used up its mappings or its address space.
+// Errors: a [*HeldError] names the locks that were still held; they count as orphaned, unless it
+// says that they are kept. A [*StillAttachedError]: the process has used up its mappings or its
+// address space.
 func (s *Segment) Close() error {
 	s.mu.Lock()
 	if s.Closed() {
@@ -77,9 +80,9 @@ func (s *Segment) Close() error {
 	held := s.awaitHeld()
 	unregister(s)
 	s.detached.Store(true)
-	// Goroutines that were not waited for may still write into objects: into one whose
-	// lock another process is about to take over, or whose memory is about to be reused. From here on
-	// no other process sees that.
+	// Goroutines that were not waited for may still write into objects: into one that another
+	// process is about to lock, or into memory that is about to be reused. From here on no other
+	// process sees that.
 	if err := s.blankHeap(); err != nil {
 		return s.stayAttached(held, err)
 	}
@@ -104,7 +107,8 @@ func (s *Segment) Close() error {
 func (s *Segment) blankHeap() error {
 	memory := s.memory
 	end := max(s.reach.cut(), s.geo.heap)
-	if !s.lock.Held() { // an operation on the directory, which has outlasted the wait, goes where it likes
+	// an operation on the directory, which has outlasted the wait, goes where it likes
+	if !s.lock.Held() {
 		if err := memory.Shrink(int(end)); err != nil {
 			return err
 		}
@@ -120,7 +124,8 @@ func (s *Segment) blankHeap() error {
 	})
 }
 
-// What Close keeps the content of, in bytes: flags, counters and the like, which are asked after it, too.
+// What Close keeps the content of, in bytes: flags, counters and the like, which are asked after
+// it, too.
 const (
 	keptObject = 64 << 10 // at most, of one object
 	keptInAll  = 1 << 20  // at most, of all
@@ -129,7 +134,7 @@ const (
 // An extent is a stretch of the segment, in bytes from its start.
 type extent struct{ start, end int }
 
-// small is where the objects lie that this process has open and whose content Close keeps.
+// small is where the objects lie that this process has open, and that Close keeps the content of.
 func (s *Segment) small() (kept []extent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,8 +151,8 @@ func (s *Segment) small() (kept []extent) {
 }
 
 // stayAttached ends a Close after which goroutines that are late could still write to memory that
-// all see: no other process may get what this one has open. Locks that are held stay held until this
-// process ends; without them, the process leaves the segment when its last handle has gone.
+// all see: no other process may get what this one has open. Locks that are held stay held until
+// this process ends; without them, the process leaves the segment when its last handle has gone.
 func (s *Segment) stayAttached(held []string, err error) error {
 	err = errors.Join(err, s.file.Close())
 	if len(held) > 0 {
@@ -166,7 +171,8 @@ type departure struct {
 	bits   []userBit // of what the process had open
 }
 
-// leave ends the attachment. The process's row of the board is cleared by the next process in its slot.
+// leave ends the attachment. The process's row of the board is cleared by the next process in its
+// slot.
 func (d departure) leave() {
 	for _, b := range d.bits {
 		b.word.And(^b.bit)
@@ -175,13 +181,13 @@ func (d departure) leave() {
 	d.memory.Unmap()
 }
 
-// Detached reports whether others no longer see what this process writes into
-// objects. Asked by a goroutine that holds an object's lock, it says that Close has given up waiting for it.
+// Detached reports whether others no longer see what this process writes into objects. Asked by a
+// goroutine that holds an object's lock, it says that Close has given up waiting for it.
 func (s *Segment) Detached() bool { return s.detached.Load() }
 
-// awaitHeld gives operations that hold a lock just now the time to finish, and
-// returns the names of the objects that are still locked after that. The directory's lock is not
-// given up so soon: no code of a user runs under it, and others would see the directory half-changed.
+// awaitHeld gives operations that hold a lock just now the time to finish, and returns the names of
+// the objects that are still locked after that. The directory's lock is not given up so soon: no
+// code of a user runs under it, and others would see the directory half-changed.
 func (s *Segment) awaitHeld() []string {
 	began := time.Now()
 	for ; ; time.Sleep(100 * time.Microsecond) { // operations do not tell of their end

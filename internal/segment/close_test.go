@@ -20,7 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a process writes into an object after Close stays its own, and reading goes on: zeros, where the object was large.
+// What a process writes into an object after Close stays its own, and reading goes on: zeros, where
+// the object was large.
 func TestWritesAfterCloseStayPrivate(t *testing.T) {
 	s := fresh(t, small)
 	other := again(t, s)
@@ -80,8 +81,9 @@ func mapped(t testing.TB, s *Segment) int {
 	return strings.Count(string(maps), fmt.Sprintf(" %d ", st.Sys().(*syscall.Stat_t).Ino))
 }
 
-// Close lets go of the file at once, whatever is reachable, and keeps no address space for what nothing can touch.
-// Where handles lead to there is memory until the last of them has gone, and not longer.
+// Close lets go of the file at once, whatever is reachable, and keeps no address space for what
+// nothing can touch. Where handles lead to there is memory until the last of them has gone, and not
+// longer.
 func TestCloseLetsGoOfTheFile(t *testing.T) {
 	const size = 1 << 30
 	keeper := fresh(t, Config{Size: size})
@@ -166,7 +168,8 @@ func TestForgottenSegmentStaysAttached(t *testing.T) {
 func TestCloseNamesHeldLocks(t *testing.T) {
 	s := fresh(t, small)
 	other := again(t, s)
-	var objects []*Object // reachable to the end, as those of a user's handles are: Close asks no others
+	// reachable to the end, as those of a user's handles are: Close asks no others
+	var objects []*Object
 	defer func() { runtime.KeepAlive(objects) }()
 	lockOf := func(s *Segment, name string) *lock.Mutex {
 		o := made(t, s, name, 64)
@@ -182,7 +185,8 @@ func TestCloseNamesHeldLocks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	time.AfterFunc(5*time.Millisecond, free.Unlock) //clock: an operation in flight, whenever it ends
+	//clock: an operation in flight, whenever it ends
+	time.AfterFunc(5*time.Millisecond, free.Unlock)
 	began := time.Now()
 	err := s.Close()
 	var h *HeldError
@@ -208,7 +212,8 @@ func TestCloseNamesHeldLocks(t *testing.T) {
 	lockOf(other, "free").Unlock()
 }
 
-// roleCramped closes the segment args[0] while it has no address space left, with a lock held if args[1] says so.
+// roleCramped closes the segment args[0] while it has no address space left, with a lock held if
+// args[1] says so.
 var roleCramped = proctest.Register("cramped", func(args []string) {
 	s, err := Open(args[0])
 	if err != nil {
@@ -258,7 +263,8 @@ var roleCramped = proctest.Register("cramped", func(args []string) {
 	}
 })
 
-// makeThreads has the runtime make more threads than it will need: it cannot make one without address space.
+// makeThreads has the runtime make more threads than it will need: it cannot make one without
+// address space.
 func makeThreads() {
 	var started, ended sync.WaitGroup
 	end := make(chan struct{})
@@ -277,7 +283,8 @@ func makeThreads() {
 	runtime.GC()
 }
 
-// Where the mapping cannot be replaced Close says so, and nothing that the process may still write to is reused.
+// Where the mapping cannot be replaced Close says so, and nothing that the process may still write
+// to is reused.
 func TestCloseKeepsWhatItCannotLeave(t *testing.T) {
 	for _, held := range []string{"held", "free"} {
 		s := fresh(t, small)

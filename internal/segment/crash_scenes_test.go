@@ -18,11 +18,12 @@ import (
 // second, and so on until it completes; and what is around it.
 type scene struct {
 	name    string
-	prepare func(w *stage)                 // in the test, before the victim starts
-	before  func(s *Segment)               // in the victim, before it is armed; nil: it does not attach
-	act     func(s *Segment, path string)  // in the victim
-	after   func(w *stage, completed bool) // in the test; nil: nothing special
-	maybe   []string                       // objects that may be there or not
+	prepare func(w *stage) // in the test, before the victim starts
+	// in the victim, before it is armed; nil: it does not attach
+	before func(s *Segment)
+	act    func(s *Segment, path string)  // in the victim
+	after  func(w *stage, completed bool) // in the test; nil: nothing special
+	maybe  []string                       // objects that may be there or not
 }
 
 // crashConfig makes every scene reach every kind of reservation.
@@ -211,7 +212,8 @@ var scenes = []scene{
 		act: func(s *Segment, _ string) { _, err := s.Check(); must(err) }},
 }
 
-// crowd takes all slots but one, the least used, which has belonged to a process that died with everything open.
+// crowd takes all slots but one, the least used, which has belonged to a process that died with
+// everything open.
 func (w *stage) crowd() {
 	for range crashConfig.Processes - 2 {
 		again(w, w.s)
@@ -228,7 +230,7 @@ func (w *stage) orphans() {
 	c.Kill()
 }
 
-// wholeOrAbsent: nobody sees half a segment, and nothing else is left behind.
+// wholeOrAbsent: no process sees half a segment, and nothing else is left behind.
 func wholeOrAbsent(w *stage, completed bool) {
 	files, err := os.ReadDir(filepath.Dir(w.path))
 	must(err)
@@ -246,7 +248,7 @@ func wholeOrAbsent(w *stage, completed bool) {
 	}
 }
 
-// bitsAreTrue: who does not have an object open does not count as its user for long.
+// bitsAreTrue: a process that does not have an object open does not count as its user for long.
 func bitsAreTrue(w *stage, completed bool) {
 	dropAll(w.s)
 	again(w, w.s) // takes the slot of the dead, perhaps

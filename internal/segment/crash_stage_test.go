@@ -47,7 +47,7 @@ func mustAlloc(s *Segment, n int) uint64 {
 	return off
 }
 
-// make puts objects into the stage, in this order in its heap. Those whose names
+// make puts objects into the stage, in this order in its heap. Those with names that
 // begin with "gap" are removed again.
 func (w *stage) make(objects ...string) {
 	for _, o := range objects {
@@ -105,7 +105,8 @@ func (w *stage) noStrangers() {
 	}
 }
 
-// A process that is killed while it clears the table, at whatever point, leaves what the next one clears.
+// A process that is killed while it clears the table, at whatever point, leaves what the next one
+// clears.
 func TestKilledWhileClearing(t *testing.T) {
 	proctest.Sweep(t, 1, func(p *proctest.Crash) {
 		w := scene{}.newStage(t)

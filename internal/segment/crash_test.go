@@ -69,8 +69,8 @@ func (w *stage) kill(p *proctest.Crash, scene string) (completed bool) {
 	return p.Wait()
 }
 
-// TestCrashWhileRecovering kills, too, whoever mends what the first victim has left, at each of its points. With
-// SHMKIT_LONG=1 it does so for every scene and point, else for some.
+// TestCrashWhileRecovering kills, too, the process that mends what the first victim has left, at
+// each of its points. With SHMKIT_LONG=1 it does so for every scene and point, else for some.
 func TestCrashWhileRecovering(t *testing.T) {
 	long := os.Getenv("SHMKIT_LONG") != ""
 	some := []string{"remove object between gaps", "create object and recycle", "free and join both sides"}

@@ -26,7 +26,8 @@ type Config struct {
 
 // Create makes the segment at path.
 //
-// Errors: [fs.ErrExist] when there is a file at path, a [*mapping.NoSpaceError], those of the file system.
+// Errors: [fs.ErrExist] when there is a file at path, a [*mapping.NoSpaceError], those of the file
+// system.
 func Create(path string, c Config) (*Segment, error) {
 	g, err := plan(c.Size, c.Objects, c.Processes)
 	if err != nil {
@@ -119,7 +120,7 @@ func nameInNoSpace(err error, path string) error {
 	return err
 }
 
-// Anonymous makes a segment without a name, whose size nobody can change. Others
+// Anonymous makes a segment without a name, of a size that no process can change. Others
 // get it by its descriptor. The name is for people.
 func Anonymous(name string, c Config) (*Segment, error) {
 	g, err := plan(c.Size, c.Objects, c.Processes)
@@ -236,13 +237,15 @@ func inspect(f *os.File) (g geometry, id Identity, err error) {
 	return g, id, refill(f, headerIn(page), g, st.RealBytes)
 }
 
-// refillFloor is how much space the opener of a small file may take, in bytes: that of a new segment.
+// refillFloor is how much space the opener of a small file may take, in bytes: that of a new
+// segment.
 const refillFloor = 768 << 10
 
-// refill makes real what should be: a file that was copied may have holes, and touching one fails when
-// the file system is full. How much should be real is only what the file says. To open a file costs no
-// more than is there already, and otherwise is an error. The real bytes are those that were there after
-// the header was read: of a segment that grows meanwhile, too, they are all that its header tells of.
+// refill makes real what should be: a file that was copied may have holes, and touching one fails
+// when the file system is full. How much should be real is only what the file says. To open a file
+// costs no more than is there already, and otherwise is an error. The real bytes are those that
+// were there after the header was read: of a segment that grows meanwhile, too, they are all that
+// its header tells of.
 func refill(f *os.File, h *header, g geometry, real int64) error {
 	entries := int64(g.entries + min(h.entriesReal.Load(), g.heap-g.entries))
 	heap := int64(min(h.heapReal.Load(), g.size-g.heap))
@@ -267,7 +270,7 @@ func refill(f *os.File, h *header, g geometry, real int64) error {
 // several processes that do so at once, one makes it and all get it.
 //
 // Errors: those of [Open] and [Create]; [fs.ErrPermission] when the file belongs to another user,
-// unless the Config allows it: every user who may write to the directory can put one there.
+// unless the Config allows it: every user with write access to the directory can put one there.
 func OpenOrCreate(path string, c Config) (s *Segment, created bool, err error) {
 	check := ownFile
 	if c.AnyOwner {

@@ -64,7 +64,7 @@ func TestRacingCreators(t *testing.T) {
 	}
 }
 
-// A segment whose name comes and goes is always found or made, never half.
+// A segment with a name that comes and goes is always found or made, never half.
 func TestCreateAgainstRemove(t *testing.T) {
 	path := freshPath(t)
 	var wg sync.WaitGroup

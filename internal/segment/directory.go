@@ -47,8 +47,8 @@ func (s *Segment) usedEntries() uint32 {
 // takes no lock unless it finds nothing while chains are being taken apart.
 func (s *Segment) find(ctx context.Context, name string) (i uint32, state uint64, err error) {
 	h := headerIn(s.mem)
-	// SYNC: changes: who takes a chain apart makes the counter odd before, and even after.
-	// When it is even and has not moved, nobody has led this walk astray.
+	// SYNC: changes: a process that takes a chain apart makes the counter odd before, and even
+	// after. When it is even and has not moved, this walk was not led astray.
 	changes := h.changes.Load()
 	i, state, err = s.search(name)
 	if state == 0 && (err != nil || changes%2 != 0 || h.changes.Load() != changes) {

@@ -33,10 +33,10 @@
 //
 // # Removal
 //
-// Removing an object frees its name at once and its memory when no process that
-// lives has it open. Every process shows what it has open as a bit in the entry. The bits of
-// a process that died are cleared by whoever reuses its slot, or ignored before that. Removed objects that
-// are in use form a ring; whoever creates or removes something looks at a few of them.
+// Removing an object frees its name at once and its memory when no process that lives has it open.
+// Every process shows what it has open as a bit in the entry. The bits of a process that died are
+// cleared by the next process in its slot, or ignored before that. Removed objects that are in use
+// form a ring; each process that creates or removes something looks at a few of them.
 //
 // Removals are announced, and every process follows: see giveback.go.
 //
@@ -44,14 +44,14 @@
 // freed together with it; see parts.go.
 //
 // Blocks without a name belong to the process that allocated them, or that it gave
-// them to. Those of the dead are freed when somebody needs space.
+// them to. Those of the dead are freed when a process needs space.
 //
 // # Closing
 //
 // Close waits a moment for a goroutine that holds a lock. Then it replaces the heap, where it is
 // mapped, by memory of this process's own: what the process writes there afterwards, others do not
-// see. Only then are its bits cleared and its slot given back, so that no other process takes over a
-// lock, or reuses memory, that this process still writes to. At last the rest of the mapping is
+// see. Only then are its bits cleared and its slot given back, so that no other process takes over
+// a lock, or reuses memory, that this process still writes to. At last the rest of the mapping is
 // replaced, which lets go of the file. The new memory ends when no handle is reachable.
 //
 // The address space behind what this process has looked at is given back at once: see reach.
@@ -59,15 +59,17 @@
 // # Versions
 //
 // The header has the version of the format: of header, process table, waits, directory and heap. A
-// program refuses a file of another one. Each entry has the version of the layout of its kind: of the
-// payload. A program refuses an object of another one, and uses all others of the same file. Bytes
-// without a meaning are zeros, so that a later program can give them one for which 0 is what holds
-// today. Golden segments in shm/testdata show that each program reads what earlier ones have left.
+// program refuses a file of another one. Each entry has the version of the layout of its kind: of
+// the payload. A program refuses an object of another one, and uses all others of the same file.
+// Bytes without a meaning are zeros, so that a later program can give them one for which 0 is what
+// holds today. Golden segments in shm/testdata show that each program reads what earlier ones have
+// left.
 //
 // # Stale members
 //
-// Each attachment shares an open-file-description lock of the file for as long as it lives. The first
-// to open the file when no process shares it clears what is left in the process table: slots and users
-// bits of before a boot, or of the original of a copied file. The header names the boot of the machine
-// that the process table belongs to; it decides alone only where the system has no such locks.
+// Each attachment shares an open-file-description lock of the file for as long as it lives. The
+// first to open the file when no process shares it clears what is left in the process table: slots
+// and users bits of before a boot, or of the original of a copied file. The header names the boot
+// of the machine that the process table belongs to; it decides alone only where the system has no
+// such locks.
 package segment

@@ -17,7 +17,8 @@ var (
 	// process has overwritten them.
 	ErrCorrupt = errors.New("the segment is corrupt")
 
-	// ErrRemoved says that a segment's file has no name any more, or an object none, so that others cannot find it.
+	// ErrRemoved says that a segment's file has no name any more, or an object none, so that others
+	// cannot find it.
 	ErrRemoved = errors.New("was removed")
 
 	// ErrMismatch says that an object has another kind, type or size than was asked for.
@@ -68,7 +69,8 @@ func (e *MismatchError) As(target any) bool { return public.As(e, target) }
 func (e *MismatchError) Is(target error) bool { return public.Is(e, target) }
 
 func (s *Segment) corrupt(what string) error {
-	if s.party != nil && s.Closed() { // what is seen then is this process's own memory, which is empty
+	// what is seen then is this process's own memory, which is empty
+	if s.party != nil && s.Closed() {
 		return s.closed()
 	}
 	return fmt.Errorf("%s: %w: %s: remove it and make it anew", s.path, ErrCorrupt, what)

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// image is the bytes of a segment with two objects, which nobody has open.
+// image is the bytes of a segment with two objects, which no process has open.
 func image(t testing.TB, c Config) []byte {
 	t.Helper()
 	path := freshPath(t)

@@ -38,7 +38,8 @@ const (
 // announce tells all processes that something was removed.
 func (s *Segment) announce() {
 	h := headerIn(s.mem)
-	// SYNC: removals: who is about to sleep says so before it looks whether the number has changed.
+	// SYNC: removals: a process that is about to sleep says so before it looks whether the number
+	// has changed.
 	h.removals.Add(1)
 	crashpoint.Here("giveback.announced")
 	if h.listening.Load() != 0 {
@@ -130,7 +131,7 @@ func (s *Segment) ask(ctx context.Context) bool {
 	s.announce()
 	pause := 100 * time.Microsecond
 	for end := time.Now().Add(askPatience); !s.answered(n) && ctx.Err() == nil && !s.Closed() && time.Until(end) > 0; {
-		time.Sleep(pause) // a rare look at many answers, none of which wakes anybody
+		time.Sleep(pause) // a rare look at many answers, none of which wakes a process
 		pause = min(2*pause, 10*time.Millisecond)
 	}
 	runtime.KeepAlive(s)

@@ -15,10 +15,10 @@ import (
 	"github.com/shmkit/shmkit/internal/mapping"
 )
 
-// A handle in a message is the identity of the segment, the entry and the serial
-// number of the object, and the way to the segment. Whoever has the segment attached under
-// whatever name finds it by its identity. Others open it by its path; or, when it is
-// anonymous, through the descriptor of the process that wrote the handle, for as long as that has it.
+// A handle in a message is the identity of the segment, the entry and the serial number of the
+// object, and the way to the segment. A process that has the segment attached, under whatever name,
+// finds it by its identity. Others open it by its path; or, when it is anonymous, through the
+// descriptor of the process that wrote the handle, for as long as that has it.
 //
 //	off  size  field
 //	  0     1  handleVersion
@@ -143,8 +143,8 @@ func unregister(s *Segment) {
 // locating makes sure that goroutines which need the same segment attach it once.
 var locating sync.Mutex
 
-// locate finds the attachment of the segment with this identity, and makes one when there is none. It
-// is pinned: the caller unpins it.
+// locate finds the attachment of the segment with this identity, and makes one when there is none.
+// It is pinned: the caller unpins it.
 func locate(id Identity, named bool, way []byte) (*Segment, error) {
 	locating.Lock()
 	defer locating.Unlock()
@@ -177,14 +177,16 @@ func (s *Segment) unpin() {
 	s.closeIdle()
 }
 
-// Attachments that were made for the sake of handles and have become idle while a call of HoldIdle holds them.
+// Attachments that were made for the sake of handles and have become idle while a call of HoldIdle
+// holds them.
 var (
 	holdsIdle atomic.Int32
 	hasIdle   atomic.Bool
 )
 
 // HoldIdle lets attachments that were made for the sake of handles stay when nothing of them is in
-// use any more, for handles that are about to come, until CloseIdle closes them. Each call is undone by one of release.
+// use any more, for handles that are about to come, until CloseIdle closes them. Each call is
+// undone by one of release.
 func HoldIdle() (release func()) {
 	holdsIdle.Add(1)
 	return func() {
@@ -193,7 +195,8 @@ func HoldIdle() (release func()) {
 	}
 }
 
-// CloseIdle closes what HoldIdle has let stay, if it is idle still. It costs nothing when there is nothing to do.
+// CloseIdle closes what HoldIdle has let stay, if it is idle still. It costs nothing when there is
+// nothing to do.
 func CloseIdle() {
 	if !hasIdle.Load() {
 		return
@@ -210,7 +213,8 @@ func CloseIdle() {
 // HasIdle reports whether CloseIdle may have something to do.
 func HasIdle() bool { return hasIdle.Load() }
 
-// Own makes the program see to the end of this attachment: it is not closed when its last object is released.
+// Own makes the program see to the end of this attachment: it is not closed when its last object is
+// released.
 func (s *Segment) Own() {
 	attachedMu.Lock()
 	defer attachedMu.Unlock()
@@ -218,7 +222,8 @@ func (s *Segment) Own() {
 }
 
 // origin is the way by which an anonymous segment was found for the sake of a handle; nil when the
-// program sees to the end of its attachment. It leads further than this process's own, which may end with that handle.
+// program sees to the end of its attachment. It leads further than this process's own, which may
+// end with that handle.
 func (s *Segment) origin() []byte {
 	attachedMu.Lock()
 	defer attachedMu.Unlock()
@@ -228,7 +233,8 @@ func (s *Segment) origin() []byte {
 	return s.way
 }
 
-// closeIdle closes an attachment that was made for the sake of a handle, when nothing of it is in use any more.
+// closeIdle closes an attachment that was made for the sake of a handle, when nothing of it is in
+// use any more.
 func (s *Segment) closeIdle() {
 	if !s.auto.Load() {
 		return
@@ -244,7 +250,8 @@ func (s *Segment) closeUnused() {
 	attachedMu.Lock()
 	idle := s.auto.Load() && s.pins == 0 && s.unused()
 	if idle {
-		attached = slices.DeleteFunc(attached, func(t *Segment) bool { return t == s }) // no handle finds it from here on
+		// no handle finds it from here on
+		attached = slices.DeleteFunc(attached, func(t *Segment) bool { return t == s })
 	}
 	attachedMu.Unlock()
 	if idle {

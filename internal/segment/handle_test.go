@@ -57,7 +57,8 @@ var roleHandle = proctest.Register("handle", func(args []string) {
 	}
 })
 
-// Handles lead to the same object, whether the receiver has the segment already or finds it by the handle.
+// Handles lead to the same object, whether the receiver has the segment already or finds it by the
+// handle.
 func TestHandleReachesAnotherProcess(t *testing.T) {
 	for _, how := range []string{"path known", "path unknown", "anonymous, inherited", "anonymous, found"} {
 		t.Run(how, func(t *testing.T) {

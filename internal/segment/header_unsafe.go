@@ -26,7 +26,7 @@ const (
 //	 24     8  size          creator                opener     bytes of the file
 //	 32    16  identity      creator                opener     random
 //	 48     8  table         creator                opener     offset of the process table
-//	 56     8  board         creator                opener     offset of the board of waits
+//	 56     8  board         creator                opener     offset of the table of waits
 //	 64     8  buckets       creator                opener     offset of the hash table
 //	 72     8  entries       creator                opener     offset of the entries
 //	 80     8  heap          creator                opener     offset of the heap, which ends with the file
@@ -39,11 +39,11 @@ const (
 //	272     4  used          lock holder            all        entries [0, used) have been used
 //	276     4  freeEntry     lock holder            -          1 + first entry of the free list, or 0; derived
 //	280     4  live          lock holder            people     objects; derived
-//	284     4  retired        lock holder            people     removed objects in the ring of retired objects; derived
+//	284     4  retired       lock holder            all        objects in the ring of retired ones; derived
 //	288     8  entriesReal   lock holder            all        bytes of the entries region that are reserved
-//	296     4  lastRetired     lock holder            -          1 + last entry of the ring of retired objects, or 0; derived
+//	296     4  lastRetired   lock holder            -          1 + last entry of that ring, or 0; derived
 //	300     4  removals      removers               all        futex: how many removals were announced
-//	304     4  asked         who lacks room         all        futex: how many requests to give back were made
+//	304     4  asked         where room lacks       all        futex: requests to give back
 //	308     4  listening     all                    removers   not 0: a process may sleep on removals
 //	320     8  brk           lock holder            all        end of the last block
 //	328     8  high          lock holder            -          beyond it the heap was never used: zeros

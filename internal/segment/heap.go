@@ -10,10 +10,11 @@ import (
 )
 
 const (
-	inUse     = 1 // bit of a block's word
-	sizeMask  = (1<<63 - 1) &^ (lineBytes - 1)
-	ownerTag  = 1 << 32 // in a tag: the low half is an owner id, not an entry
-	markShift = 33      // in a tag with an owner id: where the mark is with which the block was given
+	inUse    = 1 // bit of a block's word
+	sizeMask = (1<<63 - 1) &^ (lineBytes - 1)
+	ownerTag = 1 << 32 // in a tag: the low half is an owner id, not an entry
+	// in a tag with an owner id: where the mark is with which the block was given
+	markShift = 33
 
 	// MaxMark is the largest mark of a block that is given.
 	MaxMark = 1<<31 - 1
@@ -52,10 +53,11 @@ func binOf(size uint64) int {
 	return min(27+bits.Len64(lines), binCount-1) // 32..63 lines: 33
 }
 
-// alloc returns the offset of a block with room for n bytes after its header,
-// under the lock. Its memory is zero if it is to be. Until something leads to it, its tag says whose it is.
+// alloc returns the offset of a block with room for n bytes after its header, under the lock. Its
+// memory is zero if it is to be. Until something leads to it, its tag says what it belongs to.
 //
-// What a death leaves behind, for rebuild: a free block in no list, or one in use that nobody claims.
+// What a death leaves behind, for rebuild: a free block in no list, or one in use that nothing
+// claims.
 func (s *Segment) alloc(n, tag uint64, zero bool) (off uint64, err error) {
 	if n > s.geo.size {
 		return 0, s.noSpace(n)

@@ -10,8 +10,8 @@ import (
 	"github.com/shmkit/shmkit/internal/mapping"
 )
 
-// Entries that were never reserved are holes of the file: whoever touches one on a full file system dies. So an
-// overwritten number of an entry must not lead there.
+// Entries that were never reserved are holes of the file: a process that touches one on a full file
+// system dies. So an overwritten number of an entry must not lead there.
 func TestDamageLeadsToNoHole(t *testing.T) {
 	const hole = 1<<16 - 5 // the number of an entry that was never used
 	for name, c := range map[string]struct {

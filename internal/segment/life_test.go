@@ -53,7 +53,8 @@ func TestOtherBootIDTakesNoSlot(t *testing.T) {
 	child.WaitOK()
 }
 
-// The processes of the original are not in a copy of a live segment: no process waits for them there.
+// The processes of the original are not in a copy of a live segment: no process waits for them
+// there.
 func TestCopyOfALiveSegmentHasNoMembers(t *testing.T) {
 	s := fresh(t, small)
 	child := proctest.Start(t, roleLife, s.Path())
@@ -85,7 +86,7 @@ func owners(s *Segment) (n int) {
 	return n
 }
 
-// unlocked: PATH. A process whose locks are refused attaches.
+// unlocked: PATH. A process that is refused locks attaches.
 var roleUnlocked = proctest.Register("unlocked", func(args []string) {
 	s := mustOpen(args[0])
 	proctest.Say("attached")

@@ -25,7 +25,7 @@ type world struct {
 	next   byte
 }
 
-// A thing is memory that belongs to somebody, and is filled with its mark.
+// A thing is memory that belongs to an object or a process, and is filled with its mark.
 type thing struct {
 	mem  []byte
 	mark byte

@@ -39,7 +39,7 @@ func (s *Segment) Unlink() error {
 	if s.Closed() {
 		return s.closed()
 	}
-	// Whoever removes a segment holds this lock of its file. So the name cannot be taken
+	// A process that removes a segment holds this lock of its file. So the name cannot be taken
 	// away and given to a new file between the look at it and the removal.
 	if err := s.lockByte(unlinkByte); err != nil {
 		if s.Closed() {

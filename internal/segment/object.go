@@ -45,8 +45,8 @@ type place struct {
 
 // New finds the object or makes it. One without a name is always made.
 //
-// Errors: [ErrMismatch], [ErrTooManyObjects], a [*mapping.NoSpaceError], [ErrRemoved], [ErrCorrupt], [lock.ErrClosed],
-// [fs.ErrInvalid].
+// Errors: [ErrMismatch], [ErrTooManyObjects], a [*mapping.NoSpaceError], [ErrRemoved],
+// [ErrCorrupt], [lock.ErrClosed], [fs.ErrInvalid].
 func (s *Segment) New(spec Spec) (o *Object, created bool, err error) {
 	return s.NewContext(context.Background(), spec)
 }
@@ -79,7 +79,7 @@ func (s *Segment) NewContext(ctx context.Context, spec Spec) (o *Object, created
 // between two steps of theirs: one that overwrites it could do so each time.
 const mostRounds = 10000
 
-// create makes the object, and reports false when somebody else has made it meanwhile.
+// create makes the object, and reports false when another process has made it meanwhile.
 func (s *Segment) create(ctx context.Context, spec Spec) (created bool, err error) {
 	err = s.withRoom(ctx, func() error {
 		_, state, err := s.search(spec.Name)
@@ -105,10 +105,10 @@ func (s *Segment) buildNamed(spec Spec) error {
 	return nil
 }
 
-// build makes the object, whose entry is in the state then, under the lock. Nothing leads to the
+// build makes the object and puts its entry into the state, under the lock. Nothing leads to the
 // entry yet.
 //
-// What a death leaves behind, for rebuild: a block whose entry is free, which is freed; or, after
+// What a death leaves behind, for rebuild: a block with a free entry, which is freed; or, after
 // the entry is in its state, an object that is only not yet in its chain, or in the ring.
 func (s *Segment) build(spec Spec, state uint64) (i uint32, whole uint64, err error) {
 	i, err = s.takeEntry()
@@ -129,7 +129,7 @@ func (s *Segment) build(spec Spec, state uint64) (i uint32, whole uint64, err er
 		spec.Init(s.mem[start : start+uint64(spec.Size) : start+uint64(spec.Size)])
 	}
 	crashpoint.Here("object.filled")
-	e := s.entry(i) // is free, so that nobody cares for what is in it
+	e := s.entry(i) // is free: no process reads what is in it
 	e.hash, e.kind, e.layout = hashOf(spec.Name), uint32(spec.Kind), spec.Kind.Layout()
 	e.nameBytes, e.typeBytes = uint32(len(spec.Name)), uint32(len(spec.Type))
 	e.block, e.size, e.payload = off, uint64(spec.Size), uint32(head)
@@ -174,7 +174,8 @@ func (s *Segment) OpenContext(ctx context.Context, spec Spec) (*Object, error) {
 	return nil, s.corrupt("an object is removed whenever it is opened")
 }
 
-// open returns the process's view of the object at entry i, for one more handle; nil when it is not there any more.
+// open returns the process's view of the object at entry i, for one more handle; nil when it is not
+// there any more.
 func (s *Segment) open(i uint32, state uint64) (*Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -266,10 +267,11 @@ func (s *Segment) RemoveContext(ctx context.Context, name string) error {
 
 // unname takes a live object's name away, under the lock.
 //
-// What a death leaves behind, for rebuild: a removed entry that may still be in its chain, and may not be in the ring of retired objects.
+// What a death leaves behind, for rebuild: a removed entry that may still be in its chain, and may
+// not be in the ring of retired objects.
 func (s *Segment) unname(i uint32, state uint64, hash uint32) error {
 	return s.withOddSequence(func() error {
-		// SYNC: users: whoever opens the object from here on sees that it was removed.
+		// SYNC: users: a process that opens the object from here on sees that it was removed.
 		s.entry(i).state.Store(state&^stateMask | stateRemoved) // with this the name is free
 		crashpoint.Here("object.removed")
 		if err := s.unchain(i, hash); err != nil {

@@ -61,7 +61,8 @@ func TestMismatches(t *testing.T) {
 		{KindValue, "<i", 100, "struct in the segment, int32 here"},
 		{KindValue, "T{<i:X:<i:Y:}", 101, "it has 100 bytes, not 101"},
 		{KindValue, "T{<i:X:<i:Y:}", AnySize, ""},
-		{KindValue, "T{i:X:i:Y:}", 101, "it has 100 bytes, not 101"}, // another way to write the same type
+		// another way to write the same type
+		{KindValue, "T{i:X:i:Y:}", 101, "it has 100 bytes, not 101"},
 		{KindValue, "T{i:X:i:Y:}", 100, ""},
 	} {
 		_, err := s.Open(Spec{Name: "a", Kind: c.kind, Type: c.typ, Size: c.size})

@@ -12,15 +12,16 @@ type reach struct {
 
 // within returns the end of a look at the heap up to end.
 //
-// SYNC: reach: a look is noted in highest before it reads bound. Either cut sees it, or it sees that
-// there is a cut.
+// SYNC: reach: a look is noted in highest before it reads bound. Either cut sees it, or it sees
+// that there is a cut.
 func (r *reach) within(end uint64) uint64 {
 	for h := r.highest.Load(); h < end && !r.highest.CompareAndSwap(h, end); h = r.highest.Load() {
 	}
 	return min(end, r.bound.Load())
 }
 
-// cut keeps all later looks within what was looked at before, which ends at the offset that it returns.
+// cut keeps all later looks within what was looked at before, which ends at the offset that it
+// returns.
 func (r *reach) cut() uint64 {
 	r.bound.Store(0)
 	end := r.highest.Load()

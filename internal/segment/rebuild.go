@@ -18,8 +18,8 @@ func (s *Segment) rebuild() error {
 	})
 }
 
-// rebuildHeap walks all blocks, frees those that belong to nobody, joins free
-// neighbours, and gives back the last block if it is free. Each step leaves a chain of blocks that is right.
+// rebuildHeap walks all blocks, frees those that belong to nothing, joins free neighbours, and
+// gives back the last block if it is free. Each step leaves a chain of blocks that is right.
 func (s *Segment) rebuildHeap() error {
 	h := headerIn(s.mem)
 	top, err := s.checkedTop()
@@ -59,7 +59,7 @@ func (s *Segment) rebuildHeap() error {
 	return nil
 }
 
-// relistHeap derives the free lists and the sizes of neighbours from a heap whose
+// relistHeap derives the free lists and the sizes of neighbours from a heap with
 // blocks are right and end at top.
 func (s *Segment) relistHeap(top uint64) {
 	h := headerIn(s.mem)
@@ -74,7 +74,7 @@ func (s *Segment) relistHeap(top uint64) {
 		w := b.word.Load()
 		before = w & sizeMask
 		if before < lineBytes || before > top-off {
-			break // overwritten since it was checked: the next who uses the heap finds out
+			break // overwritten since it was checked: the next process that uses the heap finds out
 		}
 		if w&inUse == 0 {
 			s.listFree(off, before)
@@ -85,7 +85,7 @@ func (s *Segment) relistHeap(top uint64) {
 	crashpoint.Here("rebuild.relisted")
 }
 
-// claimed reports whether somebody owns the block at off.
+// claimed reports whether something owns the block at off.
 func (s *Segment) claimed(off uint64) bool {
 	tag := s.block(off).tag.Load()
 	if tag&ownerTag != 0 {

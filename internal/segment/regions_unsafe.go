@@ -6,7 +6,8 @@ import (
 	"unsafe"
 )
 
-// entry is one object in the directory. After it come the users: a bit per slot of the process table.
+// entry is one object in the directory. After it come the users: a bit per slot of the process
+// table.
 //
 //	off  size  field        written by    read by   invariant
 //	  0     8  state        lock holder   all       bits 0..1 see directory.go; bits 2..63 serial

@@ -62,7 +62,7 @@ func (s *Segment) dropped(p place) {
 // collecting is held by the goroutine that runs the collector for a segment.
 var collecting sync.Mutex
 
-// dropUnreachable lets go of objects whose last handle in this process has gone
+// dropUnreachable lets go of objects that have lost their last handle in this process
 // without the garbage collector having noticed. It does nothing, and reports false, when that would
 // free no memory: when this process has nothing open that was removed or has no name, unless it is
 // attached for the sake of handles alone.
@@ -89,7 +89,7 @@ func (s *Segment) dropUnreachable() (dropped bool) {
 	return s.left.Load() != before
 }
 
-// keeps reports whether this process is said to have an object open whose state is of that
+// keeps reports whether this process is said to have an object open that is in a state of that
 // kind.
 func (s *Segment) keeps(kind func(p place, state uint64) bool) bool {
 	s.mu.Lock()
@@ -102,7 +102,7 @@ func (s *Segment) keeps(kind func(p place, state uint64) bool) bool {
 	return false
 }
 
-// held returns the names of the objects whose lock this process holds. It asks
+// held returns the names of the objects that this process has locked. It asks
 // them without s.mu, as some wait a moment before they answer.
 func (s *Segment) held() (names []string) {
 	s.mu.Lock()

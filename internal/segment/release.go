@@ -27,12 +27,12 @@ func (o *Object) Abandon() {
 }
 
 // Release ends the use of the object by one of its handles. With the last of them the object is
-// closed in this process, as all are by [Segment.Close], and let go of; and so is the segment, if it
-// was attached for the sake of a handle only and nothing else of it is in use. Idle reports that the
-// handle can lead to a Blank from here on, since no operation is under way.
+// closed in this process, as all are by [Segment.Close], and let go of; and so is the segment, if
+// it was attached for the sake of a handle only and nothing else of it is in use. Idle reports that
+// the handle can lead to a Blank from here on, since no operation is under way.
 //
-// Errors: a [*HeldError] when this process holds the object's lock, or is at work in it, and goes on
-// for longer than Close waits: the object stays in use until that ends.
+// Errors: a [*HeldError] when this process holds the object's lock, or is at work in it, and goes
+// on for longer than Close waits: the object stays in use until that ends.
 func (o *Object) Release() (idle bool, err error) {
 	s := o.Seg
 	s.mu.Lock()
@@ -78,7 +78,8 @@ func (o *Object) letGo() {
 	runtime.KeepAlive(o)
 }
 
-// awaitIdle waits for operations in flight, at most for that long, and reports whether none is left.
+// awaitIdle waits for operations in flight, at most for that long, and reports whether none is
+// left.
 func (o *Object) awaitIdle(limit time.Duration) bool {
 	pause := 100 * time.Microsecond
 	for began := time.Now(); o.local.held() && !o.Seg.Closed(); pause = min(2*pause, 10*time.Millisecond) {
@@ -105,7 +106,8 @@ func (o *Object) Blank() *Object {
 	return b
 }
 
-// scratch is n bytes of this process alone, for as long as b is reachable. Many cost only what is touched of them.
+// scratch is n bytes of this process alone, for as long as b is reachable. Many cost only what is
+// touched of them.
 func scratch(b *Object, n int) []byte {
 	if n > keptObject {
 		if memory, err := mapping.Scratch(n); err == nil {
@@ -128,7 +130,8 @@ func (r *registry) discount(i uint32) (last bool) {
 	return true
 }
 
-// giveUp takes out a place whatever handles it has, and reports whether nothing at that entry is open now.
+// giveUp takes out a place whatever handles it has, and reports whether nothing at that entry is
+// open now.
 func (r *registry) giveUp(p place) (last bool) {
 	r.hide(p)
 	return r.discount(p.index)

@@ -4,7 +4,8 @@ package segment
 
 import "testing"
 
-// What was released is gone at once for this process: removed, its memory is reused although a handle is reachable still.
+// What was released is gone at once for this process: removed, its memory is reused although a
+// handle is reachable still.
 func TestRelease(t *testing.T) {
 	s := fresh(t, small)
 	o := made(t, s, "a", 100)

@@ -1,7 +1,7 @@
 package segment
 
-// Room is how many bytes the largest block can have while nothing else of the heap is in use than now. It is meant for the
-// time before the first block: later, what is free may lie scattered.
+// Room is how many bytes the largest block can have while nothing else of the heap is in use than
+// now. It is meant for the time before the first block: later, what is free may lie scattered.
 //
 // Errors: [ErrCorrupt], [lock.ErrClosed].
 func (s *Segment) Room() (n int64, err error) {

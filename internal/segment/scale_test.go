@@ -61,7 +61,8 @@ func TestManyObjects(t *testing.T) {
 			}
 		})
 	}
-	if a, b := lookup(small, few), lookup(s, many); b > more*a { //clock: a ratio of the best of many, in one run
+	//clock: a ratio of the best of many, in one run
+	if a, b := lookup(small, few), lookup(s, many); b > more*a {
 		t.Errorf("%d lookups take %v, of few objects %v", few, b, a)
 	}
 	remove := func(s *Segment, objects int) time.Duration {
@@ -73,7 +74,7 @@ func TestManyObjects(t *testing.T) {
 		}
 		return time.Since(began) / time.Duration(objects)
 	}
-	// Somebody keeps a removed object open, and removing does not become slower by the number of
+	// A process keeps a removed object open, and removing does not become slower by the number of
 	// objects.
 	kept := made(t, s, "0", 8)
 	if err := s.Remove("0"); err != nil {

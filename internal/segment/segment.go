@@ -22,9 +22,9 @@ type Identity [16]byte
 func (id Identity) String() string { return hex.EncodeToString(id[:]) }
 
 const (
-	// lockPatience is how long an operation on the directory waits for the segment's
-	// lock before it says who has it. A living process holds it for microseconds, or as long as the
-	// file system needs to find space.
+	// lockPatience is how long an operation on the directory waits for the segment's lock before it
+	// says which process has it. A living process holds it for microseconds, or as long as the file
+	// system needs to find space.
 	lockPatience = 10 * time.Second
 
 	// closePatience is how long Close lets operations in flight finish.
@@ -112,8 +112,8 @@ func (s *Segment) join(memory *mapping.Memory) error {
 	return nil
 }
 
-// SetPatience says how long an operation waits for a process that is stopped while it
-// has the directory locked, and Close for operations in flight. For tests; it comes before all other use.
+// SetPatience says how long an operation waits for a process that is stopped while it has the
+// directory locked, and Close for operations in flight. For tests; it comes before all other use.
 func (s *Segment) SetPatience(locked, closing time.Duration) { s.patience, s.grace = locked, closing }
 
 // SetLockPatience is [Segment.SetPatience] for the directory alone.

@@ -19,7 +19,7 @@ type Spec struct {
 	Type string // descriptor of the element type; empty: has none
 	Size int64  // of the payload, in bytes; AnySize when only opening
 
-	// Init fills the payload of a new object, which is zero, before anybody sees it.
+	// Init fills the payload of a new object, which is zero, before any process sees it.
 	// It runs under the segment's lock, and again if it has run in vain. May be nil.
 	Init func(payload []byte)
 }

@@ -68,7 +68,8 @@ func tolerate(err error) {
 	}
 }
 
-// Processes create, remove, allocate and free, and are killed at any time. Nothing is lost, and the heap is empty in the end.
+// Processes create, remove, allocate and free, and are killed at any time. Nothing is lost, and the
+// heap is empty in the end.
 func TestStressWithKills(t *testing.T) {
 	runFor := time.Second
 	if os.Getenv("SHMKIT_LONG") != "" {
@@ -87,7 +88,8 @@ func TestStressWithKills(t *testing.T) {
 	}
 	children := []*proctest.Child{start(), start(), start()}
 	kills := 0
-	for end := time.Now().Add(runFor); time.Now().Before(end); kills++ { //clock: it goes on for so long
+	//clock: it goes on for so long
+	for end := time.Now().Add(runFor); time.Now().Before(end); kills++ {
 		proctest.Stagger(20 * time.Millisecond)
 		i := rnd.IntN(len(children))
 		if state := children[i].Kill(); state.String() != "signal: killed" {

@@ -9,7 +9,8 @@ import (
 // Which processes have an object open shows in the users bits of its entry: one for
 // each slot of the process table.
 
-// use sets this process's bit, unless the object is another or was removed by now. The caller holds s.mu.
+// use sets this process's bit, unless the object is another or was removed by now. The caller holds
+// s.mu.
 func (s *Segment) use(i uint32, state uint64) bool {
 	word, bit := s.userBit(i, s.Me().Slot())
 	// SYNC: users: the remover sets the state before it looks at the bits. We do it the

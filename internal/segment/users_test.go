@@ -164,7 +164,8 @@ func TestRemoveWhileAnotherProcessHasItOpen(t *testing.T) {
 	}
 }
 
-// The slot of a killed process goes to another one, which does not inherit what its predecessor had open.
+// The slot of a killed process goes to another one, which does not inherit what its predecessor had
+// open.
 func TestSlotOfTheDeadIsClean(t *testing.T) {
 	s := fresh(t, Config{Size: 1 << 18, Objects: 64, Processes: 2})
 	made(t, s, "a", 5000)
@@ -180,7 +181,7 @@ func TestSlotOfTheDeadIsClean(t *testing.T) {
 	}
 }
 
-// A full segment looks for handles that nobody can reach any more before it gives up.
+// A full segment looks for handles that nothing can reach any more before it gives up.
 func TestFullSegmentCollectsHandles(t *testing.T) {
 	s := fresh(t, Config{Size: 1 << 19, Objects: 64, Processes: 2})
 	n := int64(s.geo.size-s.geo.heap) * 3 / 5

@@ -12,7 +12,7 @@ import (
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
-// Target names the wait for this object in a role, for the board of those who wait.
+// Target names the wait for this object in a role, for the table of waits.
 func (o *Object) Target(role lock.Role) lock.Target {
 	return lock.NewTarget(role, o.index, o.serial)
 }
@@ -41,7 +41,7 @@ func (s *Segment) Awaited(sub lock.Target) (o *Object, ok bool) {
 	return o, true
 }
 
-// exclusiveHolder is who has alone what a wait is for, or 0.
+// exclusiveHolder is the owner that has alone what a wait is for, or 0.
 func (s *Segment) exclusiveHolder(sub lock.Target) proctab.Owner {
 	if o, ok := s.Awaited(sub); ok {
 		return o.exclusiveHolder(sub)
@@ -49,7 +49,7 @@ func (s *Segment) exclusiveHolder(sub lock.Target) proctab.Owner {
 	return 0
 }
 
-// exclusiveHolder is who has alone what a wait in this role for the object is for, or 0.
+// exclusiveHolder is the owner that has alone what a wait in this role for the object is for, or 0.
 func (o *Object) exclusiveHolder(target lock.Target) (holder proctab.Owner) {
 	if at, ok := o.lockFor(target); ok && len(o.Payload) > at {
 		holder = lock.HolderIn(o.Payload[at:])
@@ -85,7 +85,7 @@ func (o *Object) lockFor(target lock.Target) (at int, ok bool) {
 	return 0, false
 }
 
-// Holders are the living processes for whom a wait goes on, as far as that is known, each once.
+// Holders are the living processes that a wait goes on for, as far as that is known, each once.
 func (s *Segment) Holders(o *Object, sub lock.Target) (all []proctab.Owner) {
 	if !o.isReadable() {
 		return nil
@@ -117,7 +117,7 @@ func (s *Segment) absent(owners []proctab.Owner, sub lock.Target) []proctab.Owne
 	return owners
 }
 
-// DirectoryHolders is who has the segment's own lock.
+// DirectoryHolders is the process that has the segment's own lock.
 func (s *Segment) DirectoryHolders() []proctab.Owner { return s.living(s.lock.Owner()) }
 
 // living are those of the owners that can be, and live. What they were read from may be garbage.
