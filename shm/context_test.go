@@ -5,10 +5,14 @@ package shm_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/mapping"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
@@ -63,6 +67,67 @@ func waitsForDirectory(seg *shm.Segment) (waits bool) {
 		return !waits
 	})
 	return waits
+}
+
+// roleByteHolder keeps byte args[1] of the file args[0] locked, as a process does that is stopped
+// while it clears the process table, or removes the segment.
+var roleByteHolder = proctest.Register("byte holder", func(args []string) {
+	f := need(os.OpenFile(args[0], os.O_RDWR, 0))
+	if ok, err := mapping.TryLockByte(f, need(strconv.ParseInt(args[1], 10, 64))); err != nil || !ok {
+		panic(fmt.Sprint(ok, err))
+	}
+	proctest.Say("locked")
+	proctest.Hear()
+	must(f.Close())
+})
+
+// While a process is stopped that opens or removes a segment, everything else that does returns
+// when its context ends, and leaves the segment as it was.
+func TestContextsOfOpening(t *testing.T) {
+	path := newPath(t)
+	seg := need(shm.Create(path, small))
+	segment.Of(seg).SetPatience(time.Hour, 0)
+	closing := func(seg *shm.Segment, err error) error {
+		if err != nil {
+			return err
+		}
+		return seg.Close()
+	}
+	open := func(ctx context.Context) error { return closing(shm.OpenContext(ctx, path)) }
+	openOrCreate := func(ctx context.Context) error { return closing(shm.OpenOrCreateContext(ctx, path, small)) }
+	remove := func(ctx context.Context) error { return shm.RemoveContext(ctx, path) }
+	attached := func(ctx context.Context) error { return seg.WithContext(ctx).Remove() }
+
+	c := proctest.Start(t, roleByteHolder, path, "129")
+	c.Expect("locked")
+	endsWithContext(t, "Segment.Remove", attached, path)
+	endsWithContext(t, "RemoveContext of an open segment", remove, path)
+	c.Kill()
+	wantOK(t, seg.Close())
+	c = proctest.Start(t, roleByteHolder, path, "128")
+	c.Expect("locked")
+	endsWithContext(t, "OpenContext", open, path)
+	endsWithContext(t, "OpenOrCreateContext", openOrCreate, path)
+	endsWithContext(t, "RemoveContext", remove, path)
+	c.Send("go on")
+	c.WaitOK()
+	for _, call := range []func(context.Context) error{open, openOrCreate, remove} {
+		wantOK(t, call(t.Context()))
+	}
+}
+
+func endsWithContext(t *testing.T, name string, call func(context.Context) error, path string) {
+	t.Helper()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	wantErr(t, call(ended), context.Canceled, path, "wait for byte")
+	ctx, end := context.WithCancelCause(t.Context())
+	returned := make(chan error, 1)
+	done := proctest.MustBlock(t, func() { returned <- call(ctx) })
+	tired := errors.New("tired of " + name)
+	end(tired)
+	<-done
+	wantErr(t, <-returned, tired, path, "wait for byte", "which another process has locked")
 }
 
 // Without a context a segment has that of the background, and a handle leads to a segment without

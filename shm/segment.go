@@ -98,12 +98,19 @@ func Create(name string, o Options) (*Segment, error) {
 //   - [ErrFormat]: it is no segment, or of another version or word size, truncated or damaged; the
 //     text says which.
 //   - [ErrTooManyProcesses]: all slots belong to living processes.
-func Open(name string) (*Segment, error) {
+func Open(name string) (*Segment, error) { return OpenContext(context.Background(), name) }
+
+// OpenContext is [Open] that waits no longer than until ctx ends. It waits for the first process to
+// open a segment after a boot, or after all others have left it, which clears the table of
+// processes: that takes microseconds, but 10 seconds when that process is stopped meanwhile.
+//
+// Errors: those of [Open], that of ctx.
+func OpenContext(ctx context.Context, name string) (*Segment, error) {
 	path, err := resolve(name)
 	if err != nil {
 		return nil, err
 	}
-	return wrap(segment.Open(path))
+	return wrap(segment.OpenContext(ctx, path))
 }
 
 // OpenOrCreate attaches to the segment of that name and makes it when there is
@@ -112,11 +119,18 @@ func Open(name string) (*Segment, error) {
 // Errors: those of [Open] and [Create], but not for being there or not; [fs.ErrPermission] when the
 // file belongs to another user, unless o.AnyOwner is set.
 func OpenOrCreate(name string, o Options) (*Segment, error) {
+	return OpenOrCreateContext(context.Background(), name, o)
+}
+
+// OpenOrCreateContext is [OpenOrCreate] that waits no longer than until ctx ends, as [OpenContext].
+//
+// Errors: those of [OpenOrCreate], that of ctx.
+func OpenOrCreateContext(ctx context.Context, name string, o Options) (*Segment, error) {
 	path, err := resolve(name)
 	if err != nil {
 		return nil, err
 	}
-	s, _, err := segment.OpenOrCreate(path, o.config())
+	s, _, err := segment.OpenOrCreateContext(ctx, path, o.config())
 	return wrap(s, err)
 }
 
@@ -143,12 +157,18 @@ func FromFile(f *os.File) (*Segment, error) {
 // version. Processes that are attached go on.
 //
 // Errors: [fs.ErrNotExist], [fs.ErrPermission]; [ErrFormat] for what is no segment, which stays.
-func Remove(name string) error {
+func Remove(name string) error { return RemoveContext(context.Background(), name) }
+
+// RemoveContext is [Remove] that waits no longer than until ctx ends: for a process that opens the
+// segment, as [OpenContext], or removes it. When ctx has ended the name is there as before.
+//
+// Errors: those of [Remove], that of ctx.
+func RemoveContext(ctx context.Context, name string) error {
 	path, err := resolve(name)
 	if err != nil {
 		return err
 	}
-	if err := segment.Remove(path); err != nil {
+	if err := segment.RemoveContext(ctx, path); err != nil {
 		return fmt.Errorf("shm: %w", err)
 	}
 	return nil
@@ -249,9 +269,9 @@ func (s *Segment) Close() error {
 // name to remove.
 //
 // Errors: [fs.ErrNotExist] when the name is gone already, [ErrRemoved] when it leads to another
-// file, which stays; [ErrClosed].
+// file, which stays; [ErrClosed], that of a context given to WithContext.
 func (s *Segment) Remove() error {
-	if err := s.s.Unlink(); err != nil {
+	if err := s.s.UnlinkContext(s.Context()); err != nil {
 		return fmt.Errorf("shm: %w", err)
 	}
 	return nil

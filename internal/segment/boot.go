@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -46,10 +47,10 @@ func (h *header) setBoot(id [2]uint64) {
 //
 // What a death leaves behind: the old boot id, or slots that are not cleared, so that the next
 // opener begins again.
-func (s *Segment) beginLife() error {
+func (s *Segment) beginLife(ctx context.Context) error {
 	life := s.table.Lock()
 	// the other one tells nothing
-	for end := time.Now().Add(s.patience); life != nil; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(s.patience); life != nil; {
 		alone, err := mapping.TryLockByte(life, lifeByte)
 		if err != nil {
 			break // such locks are refused
@@ -57,13 +58,13 @@ func (s *Segment) beginLife() error {
 		if shared, err := s.shareLife(life, alone); shared || err != nil {
 			return err
 		}
-		if time.Now().After(end) {
-			return s.stoppedAt(lifeByte)
+		if err := s.awaitByte(ctx, end, lifeByte); err != nil {
+			return err
 		}
 	}
 	// Other processes cannot be asked. After a boot those are gone that could not be asked, either.
 	if s.rebooted() && s.table.AllUnlocked() {
-		if err := s.lockByte(lifeByte); err != nil {
+		if err := s.lockByte(ctx, lifeByte); err != nil {
 			return err
 		}
 		defer mapping.UnlockByte(s.file, lifeByte)
@@ -112,18 +113,32 @@ func (s *Segment) clearStale(rebooted bool) {
 
 // lockByte locks a byte of the file. The process that has it locked is done at once, unless it is
 // stopped. Where the system refuses such locks the caller goes on without.
-func (s *Segment) lockByte(off int64) error {
-	// such a lock is not waited for otherwise
-	for end := time.Now().Add(s.patience); ; time.Sleep(time.Millisecond) {
+func (s *Segment) lockByte(ctx context.Context, off int64) error {
+	for end := time.Now().Add(s.patience); ; {
 		ok, err := mapping.TryLockByte(s.file, off)
 		switch {
 		case errors.Is(err, fs.ErrClosed):
 			return err
 		case ok, err != nil:
 			return nil
-		case time.Now().After(end):
-			return s.stoppedAt(off)
 		}
+		if err := s.awaitByte(ctx, end, off); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitByte waits a moment for a byte that another process has locked, which tells nothing of its
+// end. It fails when ctx has ended, or the end of the segment's patience has come.
+func (s *Segment) awaitByte(ctx context.Context, end time.Time, off int64) error {
+	if time.Now().After(end) {
+		return s.stoppedAt(off)
+	}
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("%s: wait for byte %d, which another process has locked: %w", s.path, off, context.Cause(ctx))
+	case <-time.After(time.Millisecond):
+		return nil
 	}
 }
 

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -91,7 +92,7 @@ func build(f *os.File, path string, g geometry, c Config) (*Segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	return attach(f, path, true, g, id)
+	return attach(context.Background(), f, path, true, g, id) // no other process has it
 }
 
 // format reserves the regions that every process touches and writes the header.
@@ -134,7 +135,7 @@ func Anonymous(name string, c Config) (*Segment, error) {
 	id, err := format(f, g)
 	if err == nil {
 		var s *Segment
-		if s, err = attach(f, f.Name(), false, g, id); err == nil {
+		if s, err = attach(context.Background(), f, f.Name(), false, g, id); err == nil {
 			return s, nil
 		}
 	}
@@ -145,10 +146,13 @@ func Anonymous(name string, c Config) (*Segment, error) {
 // Open attaches to the segment at path.
 //
 // Errors: [fs.ErrNotExist], [fs.ErrPermission], [ErrFormat], [proctab.ErrTooManyProcesses].
-func Open(path string) (*Segment, error) { return open(path, nil) }
+func Open(path string) (*Segment, error) { return OpenContext(context.Background(), path) }
+
+// OpenContext is [Open] that waits until ctx ends for a process that clears the process table.
+func OpenContext(ctx context.Context, path string) (*Segment, error) { return open(ctx, path, nil) }
 
 // open is [Open] with a check of the file, before anything of it is read; nil: none.
-func open(path string, check func(mapping.Status) error) (*Segment, error) {
+func open(ctx context.Context, path string, check func(mapping.Status) error) (*Segment, error) {
 	f, err := mapping.OpenExisting(path)
 	if err == nil && check != nil {
 		if err = inspected(f, check); err != nil {
@@ -163,7 +167,7 @@ func open(path string, check func(mapping.Status) error) (*Segment, error) {
 	case err != nil:
 		return nil, fmt.Errorf("open segment: %w", err)
 	}
-	return adopt(f, path, true)
+	return adopt(ctx, f, path, true)
 }
 
 // inspected is what check says of f, which it closes if that is an error.
@@ -190,17 +194,17 @@ func OpenFile(f *os.File) (*Segment, error) {
 	case err != nil:
 		return nil, fmt.Errorf("open segment: %w", err)
 	}
-	return adopt(mine, f.Name(), false)
+	return adopt(context.Background(), mine, f.Name(), false)
 }
 
 // adopt attaches to the segment in f and takes f over.
-func adopt(f *os.File, path string, named bool) (*Segment, error) {
+func adopt(ctx context.Context, f *os.File, path string, named bool) (*Segment, error) {
 	g, id, err := inspect(f)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", path, err)
 	} else if err = mapping.CheckInPlace(f, named); err == nil {
 		var s *Segment
-		if s, err = attach(f, path, named, g, id); err == nil {
+		if s, err = attach(ctx, f, path, named, g, id); err == nil {
 			return s, nil
 		}
 	}
@@ -272,12 +276,17 @@ func refill(f *os.File, h *header, g geometry, real int64) error {
 // Errors: those of [Open] and [Create]; [fs.ErrPermission] when the file belongs to another user,
 // unless the Config allows it: every user with write access to the directory can put one there.
 func OpenOrCreate(path string, c Config) (s *Segment, created bool, err error) {
+	return OpenOrCreateContext(context.Background(), path, c)
+}
+
+// OpenOrCreateContext is [OpenOrCreate] that waits for other processes until ctx ends.
+func OpenOrCreateContext(ctx context.Context, path string, c Config) (s *Segment, created bool, err error) {
 	check := ownFile
 	if c.AnyOwner {
 		check = nil
 	}
 	for range 100 { // a name that comes and goes ends some day
-		s, err := open(path, check)
+		s, err := open(ctx, path, check)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return s, false, err
 		}

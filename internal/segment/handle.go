@@ -2,6 +2,7 @@ package segment
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -302,5 +303,5 @@ func follow(id Identity, named bool, way []byte) (*Segment, error) {
 		return nil, fmt.Errorf("anonymous segment %v: process %d, which wrote the handle, no longer has it, or may not be looked into; "+
 			"pass the segment's file on instead: %w: %w", id, pid, ErrRemoved, err)
 	}
-	return adopt(f, f.Name(), false)
+	return adopt(context.Background(), f, f.Name(), false)
 }

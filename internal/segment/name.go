@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,7 +33,11 @@ func (s *Segment) CheckNamed() error {
 //
 // Errors: [fs.ErrNotExist] when the name is gone; then, and when it now leads to
 // another file, which stays, also [ErrRemoved]. [lock.ErrClosed].
-func (s *Segment) Unlink() error {
+func (s *Segment) Unlink() error { return s.UnlinkContext(context.Background()) }
+
+// UnlinkContext is [Segment.Unlink] that waits until ctx ends for a process that removes the
+// segment.
+func (s *Segment) UnlinkContext(ctx context.Context) error {
 	if !s.named {
 		return nil
 	}
@@ -41,7 +46,7 @@ func (s *Segment) Unlink() error {
 	}
 	// A process that removes a segment holds this lock of its file. So the name cannot be taken
 	// away and given to a new file between the look at it and the removal.
-	if err := s.lockByte(unlinkByte); err != nil {
+	if err := s.lockByte(ctx, unlinkByte); err != nil {
 		if s.Closed() {
 			err = s.closed()
 		}
@@ -79,7 +84,10 @@ func (s *Segment) Unlink() error {
 // version: the file has to begin like a segment. Processes that are attached go on.
 //
 // Errors: [fs.ErrNotExist], [fs.ErrPermission]; [ErrFormat] for what is no segment, which stays.
-func Remove(path string) error {
+func Remove(path string) error { return RemoveContext(context.Background(), path) }
+
+// RemoveContext is [Remove] that waits for other processes until ctx ends: then the name stays.
+func RemoveContext(ctx context.Context, path string) error {
 	fi, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -89,12 +97,15 @@ func Remove(path string) error {
 	case !fi.Mode().IsRegular():
 		return fmt.Errorf("%s: %w", path, formatError("is no file, and so no segment: check the path"))
 	}
-	s, err := Open(path)
+	s, err := OpenContext(ctx, path)
+	if err != nil && ctx.Err() != nil {
+		return err
+	}
 	if err != nil { // damaged, full or another user's: there is nothing to look after
 		return removeUnusable(path)
 	}
 	defer s.Close()
-	return s.Unlink()
+	return s.UnlinkContext(ctx)
 }
 
 // removeUnusable removes the file at path if it begins like a segment.

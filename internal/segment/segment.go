@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ type Segment struct {
 type anchor struct{ memory *mapping.Memory }
 
 // attach makes this process a party of the mapped file. It takes over f when it succeeds.
-func attach(f *os.File, path string, named bool, g geometry, id Identity) (*Segment, error) {
+func attach(ctx context.Context, f *os.File, path string, named bool, g geometry, id Identity) (*Segment, error) {
 	memory, err := mapping.Map(f, int(g.size))
 	if err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func attach(f *os.File, path string, named bool, g geometry, id Identity) (*Segm
 	s.objects.init()
 	tableBytes := uint64(g.slots) * proctab.SlotBytes
 	s.table = proctab.New(s.mem[g.table:g.table+tableBytes], f, int64(g.table), memory)
-	if err = s.beginLife(); err == nil {
+	if err = s.beginLife(ctx); err == nil {
 		err = s.join(memory)
 	}
 	if err != nil {

@@ -71,7 +71,7 @@ func dialOnce(ctx context.Context, name string, o DialOptions) (*Conn, error) {
 	fresh := false
 	a, err := attach(name, func() (*shm.Segment, error) {
 		fresh = true
-		return shm.Open(name)
+		return shm.OpenContext(ctx, name)
 	})
 	if err != nil {
 		return nil, err
