@@ -23,7 +23,8 @@ func plainChange(b *bell) bool {
 	return w&armed != 0
 }
 
-// A conversation pays for one membarrier, however long it is, and so do changes that are as often in vain as not.
+// A conversation pays for one membarrier, however long it is, and so do changes that are as often
+// in vain as not.
 func TestConversationPaysOneMembarrier(t *testing.T) {
 	registered(t)
 	for _, vain := range []int{0, 1, 5, 63} {
@@ -47,8 +48,8 @@ func TestConversationPaysOneMembarrier(t *testing.T) {
 	}
 }
 
-// After 64 changes that found nobody a change costs a plain load again, and the next waiter a membarrier: of
-// however many changes, one in 64 at most is paid for so.
+// After 64 changes that found no waiter a change costs a plain load again, and the next waiter a
+// membarrier: of however many changes, one in 64 at most is paid for so.
 func TestBellBecomesQuiet(t *testing.T) {
 	registered(t)
 	for _, vain := range []int{64, 65, 100, 200} {
@@ -70,7 +71,7 @@ func TestBellBecomesQuiet(t *testing.T) {
 	}
 }
 
-// A bell all of whose changes are fences asks for none.
+// A bell asks for no fences when all changes are fences themselves.
 func TestSwappedBellNeedsNoMembarrier(t *testing.T) {
 	b, before := new(bell), futex.Counted()
 	for range 1000 {
@@ -85,8 +86,8 @@ func TestSwappedBellNeedsNoMembarrier(t *testing.T) {
 	}
 }
 
-// A ring that has seen the bell armed, and finds it disarmed by another, has passed a compare-and-swap
-// of the word, whether that failed or not: it never returns on a plain load.
+// A ring that has seen the bell armed, and finds it disarmed by another, has passed a
+// compare-and-swap of the word, whether that failed or not: it never returns on a plain load.
 func TestRingOfAnOldWord(t *testing.T) {
 	b := new(bell)
 	b.armFenced()
@@ -115,7 +116,8 @@ func TestStrictnessThatEnded(t *testing.T) {
 	for range 63 {
 		plainChange(b)
 	}
-	asked := b.word.Load() + oneUnrung // what a waiter may see between the two steps of the 64th change
+	// what a waiter may see between the two steps of the 64th change
+	asked := b.word.Load() + oneUnrung
 	plainChange(b)
 	b.word.Or(strict)
 	if w := b.word.Load(); w>>turnShift == asked>>turnShift || w&(strict|fenced) != strict {

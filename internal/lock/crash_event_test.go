@@ -31,8 +31,8 @@ var eventVictim = proctest.Register("eventVictim", func(args []string) {
 	crashpoint.Disarm()
 })
 
-// A process is killed at every point of a wait, or of a notification. Two units reach two other sleepers all the same,
-// at worst with the backstop, unless the dead one has taken one.
+// A process is killed at every point of a wait, or of a notification. Two units reach two other
+// sleepers all the same, at worst with the backstop, unless the dead one has taken one.
 func TestEventCrashSweep(t *testing.T) {
 	for _, act := range []string{"take", "bring"} {
 		t.Run(act, func(t *testing.T) {

@@ -18,10 +18,11 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// A scene is an operation on the lock in cell 0 that a victim is killed in, at its first crash point, its second,
-// and so on until it completes; and what is around it. When the victim is about to act, the room looks like this:
-// first somebody died with the lock, if dead; then the victim did its before; then, if held, the test locked;
-// then the survivors went to sleep on the lock, each a process.
+// A scene is an operation on the lock in cell 0 that a victim is killed in, at its first crash
+// point, its second, and so on until it completes; and what is around it. When the victim is about
+// to act, the room looks like this: first a process died with the lock, if dead; then the victim
+// did its before; then, if held, the test locked; then the survivors went to sleep on the lock,
+// each a process.
 type scene struct {
 	name        string
 	dead        bool
@@ -44,7 +45,7 @@ func lockUnlock(m *Mutex) {
 	m.Unlock()
 }
 
-// lockAnyway locks, whoever has died.
+// lockAnyway locks, whichever process has died.
 func lockAnyway(m *Mutex) {
 	if err := m.Lock(background); err != nil && !errors.Is(err, ErrOwnerDied) {
 		locktest.Must(err)
@@ -108,7 +109,8 @@ var scenes = []scene{
 		}
 	}, survivors: 1, late: true},
 	{name: "give up", before: nothing, act: func(m *Mutex) {
-		ctx, cancel := context.WithTimeout(background, 2*asleep) //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		ctx, cancel := context.WithTimeout(background, 2*asleep)
 		defer cancel()
 		if err := m.Lock(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			locktest.Must(err)
@@ -119,9 +121,10 @@ var scenes = []scene{
 
 // The cells of a sweep, beside the lock in cell 0.
 const (
-	wordCell   = 1 // the lock's word at the victim's last point, but no later than when it had let go of the lock
+	// the lock's word at the victim's last point, but no later than when it had let go of the lock
+	wordCell   = 1
 	victimCell = 2 // the victim's id
-	deadCell   = 3 // the id of who died before
+	deadCell   = 3 // the id of the process that died before
 	pointCell  = 4 // the name of the victim's last point
 )
 
@@ -169,7 +172,8 @@ var survivor = proctest.Register("survivor", func(args []string) {
 	proctest.Say("%d %v", time.Since(began), err)
 })
 
-// A24 is the first point of several of the scenes: the holder dies between taking the lock and all that follows.
+// A24 is the first point of several of the scenes: the holder dies between taking the lock and all
+// that follows.
 func TestCrashSweep(t *testing.T) {
 	for _, s := range scenes {
 		t.Run(strings.ReplaceAll(s.name, " ", "-"), func(t *testing.T) {
@@ -184,7 +188,8 @@ func TestCrashSweep(t *testing.T) {
 	}
 }
 
-// crash plays the scene with a victim that dies at its n-th crash point, and reports whether it completed instead.
+// crash plays the scene with a victim that dies at its n-th crash point, and reports whether it
+// completed instead.
 func (s scene) crash(t *testing.T, n int) (completed bool) {
 	path := newRoom(t)
 	r := visit(t, path)
@@ -236,8 +241,8 @@ func (s scene) startSurvivors(t *testing.T, r *room) (all []*proctest.Child) {
 	return all
 }
 
-// check locks once more, as the last survivor, compares what all were told with the word at the victim's death, and
-// the lock with a free one.
+// check locks once more, as the last survivor, compares what all were told with the word at the
+// victim's death, and the lock with a free one.
 func (s scene) check(t *testing.T, r *room, survivors []*proctest.Child, where string) {
 	t.Helper()
 	w := uint32(r.counter(1).Load())
@@ -271,8 +276,8 @@ func (s scene) check(t *testing.T, r *room, survivors []*proctest.Child, where s
 		t.Errorf("%s, word %#x: %d were told of a death, want %d", where, w, told, wantTold)
 	}
 	if g := m.r.starving.Load(); g != 0 && m.ownerDead(g) {
-		// A request that came too late for anybody to see. Nobody minds it, and the next one who unlocks while
-		// somebody may sleep clears it.
+		// A request that came too late for any holder to see. It does no harm, and the next holder
+		// that unlocks while a waiter may sleep clears it.
 		m.r.bell.arm()
 		if m.TryLock() == nil {
 			m.Unlock()

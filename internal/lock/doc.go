@@ -4,7 +4,7 @@
 // # The mutex
 //
 // A lock lives in 16 bytes of shared memory. Its word names the process that owns
-// it; an owner that dies is noticed through the process table, and whoever waits
+// it; an owner that dies is noticed through the process table, and a waiter
 // takes the lock over and is told.
 //
 //	word:
@@ -12,24 +12,25 @@
 //	  bit 30      inconsistent: an owner died, and what the lock guards has not been repaired since
 //	  bit 31      handed: given to the owner, which has not taken it yet
 //
-//	#  owner    inconsistent handed  meaning                       next
-//	1  0        0       0       free                          lock -> 2
-//	2  p        0       0       held                          unlock -> 1, hand over -> 3, p dies: 4
-//	3  q        0       1       handed to q, which waits long q takes it -> 2, refuses it -> 1; q dies,
-//	                                                          gives up or dawdles: another takes it -> 2
-//	4  p, dead  *       0       orphaned                      repair -> 5
-//	5  p        1       0       held by one that repairs      mark consistent -> 2, unlock -> 6, p dies: 4
-//	6  0        1       0       waits for repair              repair -> 5
+//	#  owner    inconsistent  handed  meaning           next
+//	1  0        0             0       free              lock -> 2
+//	2  p        0             0       held              unlock -> 1, hand over -> 3, p dies: 4
+//	3  q        0             1       handed to q       q takes it -> 2, refuses it -> 1; q dies, gives up
+//	                                                    or lets it lie: another takes it -> 2
+//	4  p, dead  *             0       orphaned          repair -> 5
+//	5  p        1             0       p repairs         mark consistent -> 2, unlock -> 6, p dies: 4
+//	6  0        1             0       waits for repair  repair -> 5
 //
 // An owner id that no process can have counts as a dead one: damaged bytes are repaired like a
 // death.
 //
-// All that a death must not tear apart is in this one word, and each arrow is one access to it. While p lives and
-// holds the lock, in #2 and #5, only p changes the word.
+// All that a death must not tear apart is in this one word, and each arrow is one access to it.
+// While p lives and holds the lock, in #2 and #5, only p changes the word.
 //
-// Lock is the compare-and-swap 1 -> 2. Unlock is the store 2 -> 1, and a load of the
-// bell, the word that sleepers sleep on: see [bell]. There is no second locked instruction, for two of them are
-// most of what a lock costs. The first waiter makes up for it with a membarrier, and has later unlocks fence; see [bell].
+// Lock is the compare-and-swap 1 -> 2. Unlock is the store 2 -> 1, and a load of the bell, the word
+// that sleepers sleep on: see [bell]. There is no second locked instruction, for two of them are
+// most of what a lock costs. The first waiter makes up for it with a membarrier, and has later
+// unlocks fence; see [bell].
 //
 // # Waiting
 //
@@ -39,11 +40,11 @@
 // then arms the bell, looks again, and sleeps on the bell and on the liveness of the
 // owner. One that gives up passes on the wake-up it may have consumed.
 //
-// A leader that has waited for a millisecond puts its id into the starving word.
-// The next slow Unlock hands the lock to it instead of freeing it, so that nobody who
-// comes later can overtake. Handing is an offer that stands while the starving word says so. Only the
-// addressee clears it: when it has the lock, or before it gives up. When the offer is not taken up in
-// time, because the process is stopped, any other waiter clears it, and takes the lock.
+// A leader that has waited for a millisecond puts its id into the starving word. The next slow
+// Unlock hands the lock to it instead of freeing it, so that no locker that comes later can
+// overtake. Handing is an offer that stands while the starving word says so. Only the addressee
+// clears it: when it has the lock, or before it gives up. When the offer is not taken up in time,
+// because the process is stopped, any other waiter clears it, and takes the lock.
 //
 // # Two contracts
 //
@@ -75,14 +76,14 @@
 // What the death of a process leaves behind, and what mends it:
 //
 //	holding the lock, in any state     #4: the next locker repairs, or reports the death
-//	freed, but nobody woken            sleepers watch the liveness of the owner they saw: the kernel wakes them
+//	freed, but no sleeper woken        sleepers watch the liveness of the owner they saw: the kernel wakes them
 //	woken, but lock not taken          Unlock wakes two; when both die, the others look again within the backstop
 //	starving, or handed the lock       ignored, or taken over as if it had been free: it never held it
 //	about to sleep, or asleep          an armed bell, which costs the next Unlock a system call
 //
 // # Misuse
 //
-// A process that unlocks what it does not hold gets a panic, and changes nothing. But two goroutines
-// that both unlock, at the same instant, what their process has locked once may both find it locked: then the
-// second store frees what another process has locked in between.
+// A process that unlocks what it does not hold gets a panic, and changes nothing. But two
+// goroutines that both unlock, at the same instant, what their process has locked once may both
+// find it locked: then the second store frees what another process has locked in between.
 package lock

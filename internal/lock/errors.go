@@ -17,22 +17,24 @@ var (
 	// ErrLocked says that TryLock found the lock held by a living process.
 	ErrLocked = errors.New("the lock is held")
 
-	// ErrTakenForDead says that the other processes have taken this one for dead, as they do when it was ended by
-	// a checkpoint and is restored (CRIU), or when some process has overwritten its slot of the table. It gets no
-	// lock any more: it has to close the segment, and open it anew.
+	// ErrTakenForDead says that the other processes have taken this one for dead, as they do when
+	// it was ended by a checkpoint and is restored (CRIU), or when some process has overwritten its
+	// slot of the table. It gets no lock any more: it has to close the segment, and open it anew.
 	ErrTakenForDead = errors.New("this process was taken for dead, as one that is restored from a checkpoint, or whose slot " +
 		"of the process table was overwritten: close the segment, and open it anew")
 
 	// ErrNotHeld says that a lock was not held any more when it should have been.
 	ErrNotHeld = errors.New("the lock was unlocked by its repair function, or overwritten")
 
-	// ErrImpossible says that a number of units can never be right: it is not positive, or there are never as many.
+	// ErrImpossible says that a number of units can never be right: it is not positive, or there
+	// are never as many.
 	ErrImpossible = errors.New("there are never so many units")
 
 	// ErrDamaged says that what is in shared memory makes no sense.
 	ErrDamaged = errors.New("its bytes were overwritten")
 
-	// ErrNoCell says that an object has no room for this process, which can only be when its memory was overwritten.
+	// ErrNoCell says that an object has no room for this process, which can only be when its memory
+	// was overwritten.
 	ErrNoCell = errors.New("the object has no room for this process: it was overwritten")
 
 	// ErrClosed says that the segment of the lock was closed by this process.

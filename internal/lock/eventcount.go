@@ -11,13 +11,13 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// An EventCount lets goroutines of all processes sleep until something that they
-// look at has changed, and costs whoever changes it one plain load when nobody sleeps.
-// Changes may be plain stores, unless the count is made by NewSwappedCount.
-// The idea is Dmitry Vyukov's and the eventcount of Reed and Kanodia (1979); see bell for how it works.
+// An EventCount lets goroutines of all processes sleep until something that they look at has
+// changed, and costs the change one plain load while no waiter sleeps. Changes may be plain stores,
+// unless the count is made by NewSwappedCount. The idea is Dmitry Vyukov's and the eventcount of
+// Reed and Kanodia (1979); see bell for how it works.
 //
-// In each process one goroutine, the leader, waits on an EventCount in the kernel; see [LeaderFollower]. Of one EventCount
-// all wait by Await, or all by AwaitEach.
+// In each process one goroutine, the leader, waits on an EventCount in the kernel; see
+// [LeaderFollower]. Of one EventCount all wait by Await, or all by AwaitEach.
 type EventCount struct {
 	e       *EventRegion
 	party   *Party
@@ -31,21 +31,22 @@ type EventCount struct {
 	Target Target
 }
 
-// NewEventCount views the first [EventBytes] of mem, which lie in the party's segment, as an event count.
+// NewEventCount views the first [EventBytes] of mem, which lie in the party's segment, as an event
+// count.
 func NewEventCount(p *Party, mem []byte) *EventCount {
 	return &EventCount{e: EventRegionIn(mem), party: p, leading: NewLeaderFollower()}
 }
 
-// NewSwappedCount is NewEventCount where every change is an atomic read-modify-write, or a sequentially consistent store. It
-// needs no membarriers.
+// NewSwappedCount is NewEventCount where every change is an atomic read-modify-write, or a
+// sequentially consistent store. It needs no membarriers.
 func NewSwappedCount(p *Party, mem []byte) *EventCount {
 	c := NewEventCount(p, mem)
 	c.swapped = true
 	return c
 }
 
-// Armed reports whether there may be a sleeper, after a change that was a fence itself. It is for objects that have the
-// region on the cache line of what changes.
+// Armed reports whether there may be a sleeper, after a change that was a fence itself. It is for
+// objects that have the region on the cache line of what changes.
 func (r *EventRegion) Armed() bool { return r.bell.isArmed() }
 
 // Ring wakes at most n sleepers, after a change that was a fence itself.
@@ -59,30 +60,31 @@ func (c *EventCount) Notify() {
 	}
 }
 
-// Quiet reports whether a change needs no Notify, for nobody sleeps, which is what the fast path of a Notify asks after the
-// change. A false says that a Notify must follow, or Awaited, or Fence, whatever else the caller finds. It is
-// small enough to be inlined. The caller keeps c alive.
+// Quiet reports whether a change needs no Notify, as no waiter sleeps, which is what the fast path
+// of a Notify asks after the change. A false says that a Notify must follow, or Awaited, or Fence,
+// whatever else the caller finds. It is small enough to be inlined. The caller keeps c alive.
 func (c *EventCount) Quiet() bool { return futex.Registered() && c.e.bell.isQuiet() }
 
-// Awaited is Notify that wakes nobody, and reports whether there may be a sleeper. Where it reports false,
-// whoever is about to sleep sees the change.
+// Awaited is Notify that wakes no sleeper, and reports whether there may be one. Where it reports
+// false, a waiter that is about to sleep sees the change.
 func (c *EventCount) Awaited() bool {
 	armed := c.look()&armed != 0
 	runtime.KeepAlive(c)
 	return armed
 }
 
-// Fence orders the change before what the caller reads next of the words that a waiter stores before it sleeps: either the
-// caller sees those, or the waiter sees the change.
+// Fence orders the change before what the caller reads next of the words that a waiter stores
+// before it sleeps: either the caller sees those, or the waiter sees the change.
 func (c *EventCount) Fence() {
-	c.e.bell.word.Add(0) // of the word that the waiter swaps: the later one of the two sees what was before the earlier
+	// of the word that the waiter swaps: the later one of the two sees what was before the earlier
+	c.e.bell.word.Add(0)
 	runtime.KeepAlive(c)
 }
 
 func (c *EventCount) notify() { c.wake(1) }
 
 // NotifyAll wakes all sleepers, if there are any.
-func (c *EventCount) NotifyAll() { c.wake(Everybody) }
+func (c *EventCount) NotifyAll() { c.wake(AllSleepers) }
 
 func (c *EventCount) wake(n int) {
 	if w := c.look(); w&armed != 0 {
@@ -121,9 +123,10 @@ func (c *EventCount) Await(ctx context.Context, policy wait.Policy, ready func()
 	return err
 }
 
-// AwaitEach is Await in which every goroutine looks for itself, so that ready may be called by several at once. It is for
-// objects where what ends the wait of one goroutine need not end that of another. With Await, a goroutine that waits for a
-// change to come could hold up another behind it whose change has come, and on which the next change depends.
+// AwaitEach is Await in which every goroutine looks for itself, so that ready may be called by
+// several at once. It is for objects where what ends the wait of one goroutine need not end that of
+// another. With Await, a goroutine that waits for a change to come could hold up a follower after
+// its change has come, on which the next change depends.
 //
 // Preconditions:
 //   - waits end in the order in which they begin, as far as ready tells. So the leader never waits
@@ -186,7 +189,7 @@ func (c *EventCount) await(ctx context.Context, policy wait.Policy, ready func()
 	}
 }
 
-// post puts the wait on the board before its first sleep.
+// post puts the wait on the table before its first sleep.
 func (c *EventCount) post() {
 	if c.listed == 0 {
 		c.listed = c.party.Waits.add(c.Target)
@@ -199,7 +202,8 @@ func (c *EventCount) post() {
 // What a death leaves behind: an armed bell, which costs the next notifier one system call.
 func (c *EventCount) sleep(ctx context.Context, ready func() bool, extra func(*Watch)) bool {
 	ticket, sure := c.arm()
-	// SYNC: bell: this look comes after the arming. It is made of atomic loads, so that none is satisfied before.
+	// SYNC: bell: this look comes after the arming. It is made of atomic loads, so that none is
+	// satisfied before.
 	if ready() {
 		return true
 	}
@@ -222,8 +226,8 @@ func (c *EventCount) sleep(ctx context.Context, ready func() bool, extra func(*W
 // crowdLook is how often a sleeper looks that waits for more processes than it can sleep on.
 const crowdLook = 5 * time.Millisecond
 
-// A Watch is what a sleeper of an [EventCount] sleeps on besides the bell: above all the lives of the
-// processes that it waits for. It is filled anew before every sleep.
+// A Watch is what a sleeper of an [EventCount] sleeps on besides the bell: above all the lives of
+// the processes that it waits for. It is filled anew before every sleep.
 type Watch struct {
 	table *proctab.Table
 	me    proctab.Owner
@@ -235,7 +239,7 @@ type Watch struct {
 // Process ends the sleep when the process dies. One that is dead already keeps it from beginning.
 // When there are more processes than a sleeper can watch, it looks from time to time.
 func (w *Watch) Process(o proctab.Owner) {
-	// Nobody sleeps on the own liveness: the kernel wakes one sleeper of the word when
+	// A process does not sleep on its own liveness: the kernel wakes one sleeper of the word when
 	// the process dies, and that must not be a thread which is dying, too.
 	if o == w.me || o == 0 {
 		return

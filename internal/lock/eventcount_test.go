@@ -22,7 +22,7 @@ func (r *room) event(n int) *EventCount { return NewEventCount(r.party, r.Cell(n
 
 func (r *room) counter(n int) *atomic.Int64 { return (*atomic.Int64)(unsafe.Pointer(&r.Cell(n)[0])) }
 
-// A turn is what two processes hand to and fro: whose turn it is, and since when.
+// A turn is what two processes hand to and fro: which process has it, and since when.
 type turnCells struct {
 	events [2]*EventCount
 	number *atomic.Int64 // even: it is the turn of 0
@@ -33,7 +33,8 @@ func turnsOf(r *room) *turnCells {
 	return &turnCells{[2]*EventCount{r.event(0), r.event(1)}, r.counter(2), r.counter(3)}
 }
 
-// take waits for the turn of player i, which is number n, and returns how long the news was on its way.
+// take waits for the turn of player i, which is number n, and returns how long the news was on its
+// way.
 func (c *turnCells) take(i int, n int64, policy wait.Policy) time.Duration {
 	locktest.Must(c.events[i].Await(patient, policy, func() bool { return c.number.Load() >= n }, nil))
 	return time.Since(time.Unix(0, c.since.Load()))
@@ -113,7 +114,8 @@ func takeUnit(units *atomic.Int64) func() bool {
 	}
 }
 
-// One unit, two sleepers: when the one that is woken is cancelled at that moment, the other gets the unit.
+// One unit, two sleepers: when the one that is woken is cancelled at that moment, the other gets
+// the unit.
 func TestCancelPassesOn(t *testing.T) {
 	defer wait.SetBackstop(time.Hour)() // so that a lost wake-up hangs
 	path := newRoom(t)
@@ -167,7 +169,7 @@ func TestDeadSleeperCostsOneCall(t *testing.T) {
 	}
 }
 
-// Nothing is written while nobody sleeps.
+// Nothing is written while no waiter sleeps.
 func TestNotifyWithoutSleepers(t *testing.T) {
 	e := visit(t, newRoom(t)).event(0)
 	e.Notify()
@@ -178,8 +180,8 @@ func TestNotifyWithoutSleepers(t *testing.T) {
 	}
 }
 
-// What a goroutine did before Notify is visible to the one that Await lets go, for the race detector, too, when the
-// change itself is an atomic operation that it sees.
+// What a goroutine did before Notify is visible to the one that Await lets go, for the race
+// detector, too, when the change itself is an atomic operation that it sees.
 func TestAwaitOrders(t *testing.T) {
 	e := visit(t, newRoom(t)).event(0)
 	var ready atomic.Bool

@@ -17,8 +17,9 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// FuzzGarbage writes the fuzzer's bytes over a lock, eight at a time, while goroutines use it. Whatever the bytes
-// are, every call ends, at the latest with its context, and nothing panics but an Unlock that says so.
+// FuzzGarbage writes the fuzzer's bytes over a lock, eight at a time, while goroutines use it.
+// Whatever the bytes are, every call ends, at the latest with its context, and nothing panics but
+// an Unlock that says so.
 func FuzzGarbage(f *testing.F) {
 	for _, seed := range []string{
 		"", "\xff\xff\xff\xff\xff\xff\xff\xff", "\x00\x00\x00\x00\x01\x00\x00\x00", "\x01\x04\x00\x80\x00\x00\x00\x00",
@@ -54,7 +55,8 @@ func scribble(mem, garbage []byte) { copy(mem[:8], garbage) }
 func fumble(t *testing.T, m *Mutex, i int, stop <-chan struct{}) {
 	for n := i; !isClosed(stop); n++ {
 		within(t, "Lock", func() {
-			ctx, cancel := context.WithTimeout(background, 300*time.Microsecond) //clock: with such words it may wait for ever
+			//clock: with such words it may wait for ever
+			ctx, cancel := context.WithTimeout(background, 300*time.Microsecond)
 			defer cancel()
 			if err := m.Lock(ctx); err == nil || errors.Is(err, ErrOwnerDied) {
 				unlockOrPanic(t, m)
@@ -98,7 +100,8 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// Who writes this process's id over a lock that it has just freed makes it look held, and not Held wait for its Unlock.
+// A process that writes the id of another over a free lock makes it look held, and Held does not
+// wait for an Unlock.
 func TestHeldOfOverwrittenLock(t *testing.T) {
 	r := visit(t, newRoom(t))
 	m := r.mutex(0)

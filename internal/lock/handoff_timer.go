@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// A HandoffTimer tells how long this process has seen a word of shared memory unchanged in which something is offered to
-// another process. It remembers the word and the time at which it was first seen. That the same offer was
-// made again in between may escape it; then the other process has to ask again.
+// A HandoffTimer tells how long this process has seen a word of shared memory unchanged in which
+// something is offered to another process. It remembers the word and the time at which it was first
+// seen. That the same offer was made again in between may escape it; then the other process has to
+// ask again.
 //
 // The zero value has seen nothing.
 type HandoffTimer struct {

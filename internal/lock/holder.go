@@ -12,9 +12,10 @@ import (
 //	bits  0..29  the holder's id; 0: none was seen
 //	bits 30..63  since when, in milliseconds since the Mutex was born
 //
-// A holder writes down nothing when it locks, for that would be on the fast path. A waiter notes which process it finds
-// before it sleeps. So the holder may have had the lock earlier; and one that has unlocked and locked again while
-// no waiter of this process looked counts as one that held it all the time.
+// A holder writes down nothing when it locks, for that would be on the fast path. A waiter notes
+// which process it finds before it sleeps. So the holder may have had the lock earlier; and one
+// that has unlocked and locked again while no waiter of this process looked counts as one that held
+// it all the time.
 
 // observe notes the holder in the word w, which stands in a waiter's way.
 func (m *Mutex) observe(w uint32) {
@@ -27,7 +28,7 @@ func (m *Mutex) observe(w uint32) {
 	}
 }
 
-// Owner is who holds the lock now, or has been handed it; 0 when nobody does.
+// Owner is the process that holds the lock now, or has been handed it; 0 when no process does.
 func (m *Mutex) Owner() proctab.Owner {
 	owner := proctab.Owner(ownerOf(m.r.word.Load()))
 	runtime.KeepAlive(m)
@@ -40,7 +41,8 @@ func (m *Mutex) State() (held, waitsForRepair bool) {
 	return isHeldBy(w, m.me), w&inconsistent != 0
 }
 
-// HasLiveHolder reports whether a living process holds the lock. One that has only been handed it does not hold it.
+// HasLiveHolder reports whether a living process holds the lock. One that has only been handed it
+// does not hold it.
 func (m *Mutex) HasLiveHolder() bool { return m.hasLiveHolder(m.r.word.Load()) }
 
 func (m *Mutex) hasLiveHolder(w uint32) bool {
@@ -48,8 +50,8 @@ func (m *Mutex) hasLiveHolder(w uint32) bool {
 	return w&handed == 0 && owner != 0 && (uint32(owner) == m.me || !m.party.Member.Table().Dead(owner))
 }
 
-// WatchHolder has a sleeper watch the process that holds the lock, and reports whether there may be no living holder, so
-// that [Mutex.HasLiveHolder] must be asked again after the sleep.
+// WatchHolder has a sleeper watch the process that holds the lock, and reports whether there may be
+// no living holder, so that [Mutex.HasLiveHolder] must be asked again after the sleep.
 func (m *Mutex) WatchHolder(w *Watch) (doubtful bool) {
 	word := m.r.word.Load()
 	m.observe(word)
@@ -65,8 +67,8 @@ func (m *Mutex) WatchHolder(w *Watch) (doubtful bool) {
 	return doubtful
 }
 
-// Holding returns which process holds the lock now, and since when waiters of this process have seen that; 0 when
-// no process does. The time is zero when none has seen it.
+// Holding returns which process holds the lock now, and since when waiters of this process have
+// seen that; 0 when no process does. The time is zero when none has seen it.
 func (m *Mutex) Holding() (holder proctab.Owner, since time.Time) {
 	defer runtime.KeepAlive(m)
 	w := m.r.word.Load()
@@ -80,7 +82,8 @@ func (m *Mutex) Holding() (holder proctab.Owner, since time.Time) {
 	return holder, since
 }
 
-// HolderIn is who holds the lock in mem; 0 when nobody does, or it has been given to somebody who has not taken it yet.
+// HolderIn is the process that holds the lock in mem; 0 when none does, or when the lock has been
+// handed to one that has not taken it yet.
 func HolderIn(mem []byte) proctab.Owner {
 	if len(mem) < RegionBytes {
 		return 0

@@ -7,9 +7,11 @@ import (
 )
 
 const (
-	// RegionBytes is how much shared memory a lock needs, aligned to 8 bytes. Zeros are a free lock.
+	// RegionBytes is how much shared memory a lock needs, aligned to 8 bytes. Zeros are a free
+	// lock.
 	RegionBytes = 16
-	// EventBytes is how much shared memory an event count needs, aligned to 8 bytes. Zeros are one without sleepers.
+	// EventBytes is how much shared memory an event count needs, aligned to 8 bytes. Zeros are one
+	// without sleepers.
 	EventBytes = 16
 	// UndoHeadBytes is what comes in front of the cells of an [UndoCounts].
 	UndoHeadBytes = 64
@@ -18,10 +20,10 @@ const (
 // A MutexRegion is a [Mutex] in shared memory.
 //
 //	off  size  field     written by                        read by        initial
-//	  0     4  word      takers, CAS; holder               everybody      0
-//	  4     4  bell      who is about to sleep, unlockers  unlockers      0; the futex
-//	  8     4  starving  leaders                           slow unlocker  0: nobody, else an owner id
-//	 12     4  dead      who takes over                    who is told    0: owner id of the last who died holding
+//	  0     4  word      takers, CAS; holder       all processes   0
+//	  4     4  bell      waiters, unlockers        unlockers       0; the futex
+//	  8     4  starving  leaders                   slow unlockers  0: none, else an owner id
+//	 12     4  dead      the next owner            lockers         0: owner id of the last process that died holding
 type MutexRegion struct {
 	_        structs.HostLayout
 	word     atomic.Uint32
@@ -33,7 +35,7 @@ type MutexRegion struct {
 // An EventRegion is an [EventCount] in shared memory.
 //
 //	off  size  field  written by                        read by
-//	  0     4  bell   who is about to sleep, notifiers  notifiers; the futex
+//	  0     4  bell   waiters, notifiers                 notifiers; the futex
 //	  4    12  -
 type EventRegion struct {
 	_    structs.HostLayout
@@ -79,8 +81,8 @@ func EventRegionIn(mem []byte) *EventRegion {
 	return (*EventRegion)(unsafe.Pointer(unsafe.SliceData(mem)))
 }
 
-// undoRegionIn views the first bytes of mem, which must be aligned to 8 bytes, as the head of an [UndoCounts]. It panics
-// when mem is too short.
+// undoRegionIn views the first bytes of mem, which must be aligned to 8 bytes, as the head of an
+// [UndoCounts]. It panics when mem is too short.
 func undoRegionIn(mem []byte) *undoRegion {
 	_ = mem[UndoHeadBytes-1]
 	return (*undoRegion)(unsafe.Pointer(unsafe.SliceData(mem)))

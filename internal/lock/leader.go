@@ -7,13 +7,14 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// A LeaderFollower chooses one goroutine of a process, the leader, to wait in the kernel for all goroutines of the
-// process that wait for the same thing; the others, the followers, wait for the leader. The pattern is Schmidt's
-// (Leader/Followers, 1999). What a follower gets from its leader is the caller's business:
+// A LeaderFollower chooses one goroutine of a process, the leader, to wait in the kernel for all
+// goroutines of the process that wait for the same thing; the others, the followers, wait for the
+// leader. The pattern is Schmidt's (Leader/Followers, 1999). What a follower gets from its leader
+// is the caller's business:
 //
 //   - Each follower becomes the leader in its turn: [EventCount.Await], [Mutex].
-//   - The leader serves followers one by one, and tells each over a channel of its own: condition variables, readers of a
-//     readers–writer lock.
+//   - The leader serves followers one by one, and tells each over a channel of its own: condition
+//     variables, readers of a readers–writer lock.
 //   - All followers look again when the leader leaves: [EventCount.AwaitEach].
 type LeaderFollower struct {
 	led  chan struct{}                 // holds one token while there is a leader
@@ -36,8 +37,8 @@ func (l *LeaderFollower) TryLead() bool {
 	}
 }
 
-// Lead waits until the caller is the leader, until served, which may be nil, is ready, or until ctx ends. It reports
-// whether the caller leads; then the caller must call [LeaderFollower.Leave].
+// Lead waits until the caller is the leader, until served, which may be nil, is ready, or until ctx
+// ends. It reports whether the caller leads; then the caller must call [LeaderFollower.Leave].
 //
 // Errors: the context's error, [ErrClosed]; the caller does not lead.
 func (l *LeaderFollower) Lead(ctx context.Context, closer *wait.Closer, served <-chan struct{}) (leads bool, err error) {

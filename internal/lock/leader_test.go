@@ -45,7 +45,8 @@ func TestLeaderGivesUp(t *testing.T) {
 	}
 }
 
-// Of goroutines that come together one leads. The others lead in their turn, are served, or give up.
+// Of goroutines that come together one leads. The others lead in their turn, are served, or give
+// up.
 func TestLeaderFollower(t *testing.T) {
 	l, closer := NewLeaderFollower(), wait.NewCloser()
 	if !l.TryLead() || l.TryLead() || !l.IsLed() {

@@ -16,7 +16,7 @@ import (
 
 // The bits of a lock's word; see the state table in the package's documentation.
 const (
-	handed       = 1 << 31 // given to the owner, who has not taken it yet
+	handed       = 1 << 31 // given to the owner, which has not taken it yet
 	inconsistent = 1 << 30 // an owner died, and what the lock guards has not been repaired since
 )
 
@@ -39,9 +39,11 @@ type Party struct {
 // A Mutex is one process's half of a robust lock in shared memory. Each process
 // has one Mutex for each lock: its goroutines share it. It must not be copied.
 type Mutex struct {
-	r         *MutexRegion
-	me        uint32 // owner id of this process; immutable
-	releasing uint32 // 1 from when the fast Unlock is about to free the lock until it is held again; written by the holder only, see quiesce
+	r  *MutexRegion
+	me uint32 // owner id of this process; immutable
+	// 1 from when the fast Unlock is about to free the lock until it is held again; written by the
+	// holder only, see quiesce
+	releasing uint32
 	life      proctab.Life
 	closer    *wait.Closer
 	party     *Party
@@ -53,7 +55,8 @@ type Mutex struct {
 	shadow    race.Shadow
 	obituary  *atomic.Uint64 // in shared memory; nil: deaths are not dated. See RecordDeaths
 
-	// NeedsRepair reports whether the death of an owner calls for a repair; nil: always. Set before the first use.
+	// NeedsRepair reports whether the death of an owner calls for a repair; nil: always. Set before
+	// the first use.
 	NeedsRepair func() bool
 
 	// Target is what waiters for the lock are reported to wait for; set before the first use.
@@ -90,7 +93,8 @@ func (m *Mutex) Lock(ctx context.Context) error {
 
 // LockFast takes a lock that is free, and reports whether it did.
 func (m *Mutex) LockFast() bool {
-	// After Close the lock is not even touched: others would take this process for one that died with it.
+	// After Close the lock is not even touched: others would take this process for one that died
+	// with it.
 	if m.closer.Closed() || !m.r.word.CompareAndSwap(0, m.me) { // #1 -> #2
 		return false
 	}
@@ -141,8 +145,8 @@ func (m *Mutex) repairAfterDeath(err error, o *LockOptions) error {
 	return err
 }
 
-// LockToRepair is LockWith for a caller that repairs by itself: with a Repair in o, which is not called, an
-// [*OwnerDiedError] may come with the lock, see [OwnerDiedError.WithLock].
+// LockToRepair is LockWith for a caller that repairs by itself: with a Repair in o, which is not
+// called, an [*OwnerDiedError] may come with the lock, see [OwnerDiedError.WithLock].
 func (m *Mutex) LockToRepair(ctx context.Context, o *LockOptions) error {
 	if m.LockFast() {
 		return nil
@@ -177,9 +181,9 @@ func (m *Mutex) tryLock(t takeover) error {
 	return ErrClosed
 }
 
-// entered ends an acquisition that made the word w. The order matters: this
-// process either sees here that it is closing, or the closing sees the word and waits. And one that was
-// taken for dead sees that here, at the latest: the others have not heeded its word.
+// entered ends an acquisition that made the word w. The order matters: this process either sees
+// here that it is closing, or the closing sees the word and waits. And one that was taken for dead
+// sees that here, at the latest: the others have not heeded its word.
 func (m *Mutex) entered(w uint32) error {
 	if m.closer.Closed() {
 		m.unlockSlow()
@@ -209,11 +213,12 @@ func (m *Mutex) Unlock() {
 
 // TryUnlock is Unlock that reports false where Unlock panics. Nothing has changed then.
 //
-// The usual case is one store, without a fence: see bell. It is a store and not a compare-and-swap, so
-// that the word must not change hands between the look at it and the store. No other process takes it from a
-// living holder, and none that was killed gets to its store, see proctab. There remains Close, which waits
-// while releasing says that a store is coming. It says so until the lock is held again: whoever clears
-// it must hold the lock, or it could be the announcement of the next holder that is cleared.
+// The usual case is one store, without a fence: see bell. It is a store and not a compare-and-swap,
+// so that the word must not change hands between the look at it and the store. No other process
+// takes it from a living holder, and none that was killed gets to its store, see proctab. There
+// remains Close, which waits while releasing says that a store is coming. It says so until the lock
+// is held again: the goroutine that clears it must hold the lock, or it could be the announcement
+// of the next holder that is cleared.
 func (m *Mutex) TryUnlock() bool {
 	r := m.r
 	if race.Enabled || !futex.Registered() || r.word.Load() != m.me {
@@ -224,7 +229,7 @@ func (m *Mutex) TryUnlock() bool {
 		m.releasing = 0
 		return m.unlockSlow()
 	}
-	// SYNC: unlock: what the holder wrote is visible to whoever takes the lock next.
+	// SYNC: unlock: what the holder wrote is visible to the next holder.
 	cpu.StoreRelease32(address(&r.word), 0) // #2 -> #1
 	crashpoint.Here("lock.unlocked")
 	if !r.bell.isQuiet() {
@@ -253,14 +258,16 @@ func (m *Mutex) clearReleasing() {
 	}
 }
 
-// quiesceTime is how long quiesce waits for a store that is nanoseconds away, unless its goroutine has no processor.
+// quiesceTime is how long quiesce waits for a store that is nanoseconds away, unless its goroutine
+// has no processor.
 const quiesceTime = time.Millisecond
 
 // quiesce waits until no goroutine is between the look and the store of TryUnlock. After the
 // barrier, an Unlock that has not announced itself sees that the segment is closed. What it
-// announced stays there after the store, when the word says that it has come: whoever unlocked does not touch what
-// belongs to the next holder of the same process. When the store does not come, the lock counts as held: who asks
-// for longer asks again, and who wrote this process's id over a free lock cannot make it wait forever.
+// announced stays there after the store, when the word says that it has come: an Unlock does not
+// touch what belongs to the next holder of the same process. When the store does not come, the lock
+// counts as held: Close asks again for as long as its patience lasts, and a process that wrote this
+// one's id over a free lock cannot make it wait for ever.
 func (m *Mutex) quiesce() {
 	futex.Membarrier()
 	for began := time.Now(); atomic.LoadUint32(&m.releasing) != 0 && isHeldBy(m.r.word.Load(), m.me) && time.Since(began) < quiesceTime; {

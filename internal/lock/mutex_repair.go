@@ -70,8 +70,8 @@ func (m *Mutex) TryMarkConsistent() bool {
 	return isHeldBy(m.r.word.Load(), m.me) || m.closer.Closed()
 }
 
-// deathToReport returns the death for which an attempt does not change the word from w to next; nil when
-// it may.
+// deathToReport returns the death for which an attempt does not change the word from w to next; nil
+// when it may.
 func (m *Mutex) deathToReport(t takeover, w, next uint32) error {
 	if !t.reports || next&inconsistent == 0 || m.NeedsRepair != nil && !m.NeedsRepair() {
 		return nil

@@ -29,7 +29,7 @@ const (
 	noDeaths = "no deaths"
 )
 
-// waitsWith is how somebody waits who may meet deaths, or none.
+// waitsWith is the context of waits that may meet deaths, or none.
 func waitsWith(die string) context.Context {
 	if die == noDeaths {
 		return patient

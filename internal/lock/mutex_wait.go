@@ -16,10 +16,11 @@ const (
 	firstPause = 64
 	lastPause  = 1024
 
-	// StarvationTime is how long a leader competes before it asks to be handed the lock, or what it waits for.
+	// StarvationTime is how long a leader competes before it asks to be handed the lock, or what it
+	// waits for.
 	StarvationTime = time.Millisecond
 
-	// UnannouncedPoll is how often a sleeper looks for what may wake nobody.
+	// UnannouncedPoll is how often a sleeper looks for changes of which no process tells it.
 	UnannouncedPoll = 5 * time.Millisecond
 )
 
@@ -34,7 +35,8 @@ func newSpin(policy wait.Policy, first uint32) wait.Spin {
 
 // compete waits until the caller is this process's leader, then competes.
 func (m *Mutex) compete(ctx context.Context, t takeover) error {
-	if t.deadlock != nil && m.leading.IsLed() { // behind the leader, whose wait is in the table of waits, there is no other look
+	// the leader's wait is in the table of waits; a follower looks only here
+	if t.deadlock != nil && m.leading.IsLed() {
 		if err := m.closesCycle(t.deadlock); err != nil {
 			return err
 		}
@@ -76,8 +78,8 @@ func (a *attempt) run(ctx context.Context) error {
 	}
 }
 
-// look takes the lock if it can. It reports true when the attempt is over, and else
-// the word that stands in the way. A checkOwner look finds out whether its owner is still interested.
+// look takes the lock if it can. It reports true when the attempt is over, and else the word that
+// stands in the way. A checkOwner look finds out whether its owner is still interested.
 func (a *attempt) look(checkOwner bool) (w uint32, done bool, err error) {
 	m := a.m
 	for {
@@ -94,7 +96,8 @@ func (a *attempt) look(checkOwner bool) (w uint32, done bool, err error) {
 			return w, false, nil
 		}
 		if died := m.deathToReport(a.takeover, w, next); died != nil {
-			return w, true, a.giveUp(died, Everybody) // each of which reports the death, or repairs
+			// each of which reports the death, or repairs
+			return w, true, a.giveUp(died, AllSleepers)
 		}
 		if m.acquireWord(w, next) {
 			m.cancelRequest()
@@ -114,10 +117,10 @@ func (a *attempt) pauseOrSleep(ctx context.Context) (done bool, err error) {
 	spinning := m.policy == wait.Spinning
 	var ticket uint32
 	sure := true
-	if !spinning || m.hasRequested() { // who asks needs the holder to unlock the slow way
+	if !spinning || m.hasRequested() { // a waiter that asks needs the holder to unlock the slow way
 		ticket, sure = m.r.bell.armFenced()
 	}
-	// SYNC: bell: this look comes after the arming. Whoever unlocks later rings.
+	// SYNC: bell: this look comes after the arming. An Unlock from here on rings.
 	w, done, err := a.look(true)
 	if done {
 		return true, err
@@ -137,11 +140,13 @@ func (a *attempt) pauseOrSleep(ctx context.Context) (done bool, err error) {
 	} else {
 		a.sleep(ctx, w, ticket, sure)
 	}
-	a.spin = newSpin(m.policy, firstPause) // who wakes finds the lock held more often than not, but not for long
+	// a waiter that wakes finds the lock held more often than not, but not for long
+	a.spin = newSpin(m.policy, firstPause)
 	return false, nil
 }
 
-// post puts the wait on the board before its first sleep. It returns an error when that has closed a cycle.
+// post puts the wait on the table before its first sleep. It returns an error when that has closed
+// a cycle.
 func (a *attempt) post() error {
 	if a.listed != 0 {
 		return nil
@@ -153,7 +158,8 @@ func (a *attempt) post() error {
 	return a.m.closesCycle(a.deadlock)
 }
 
-// closesCycle returns what deadlock makes of the cycle that a wait of this process for the lock closes; nil when there is none.
+// closesCycle returns what deadlock makes of the cycle that a wait of this process for the lock
+// closes; nil when there is none.
 func (m *Mutex) closesCycle(deadlock func([]Wait) error) error {
 	if cycle := m.party.Waits.cycle(m.Target); cycle != nil {
 		return deadlock(cycle)
@@ -172,7 +178,7 @@ func (a *attempt) sleep(ctx context.Context, w, ticket uint32, sure bool) {
 	}
 	owner := proctab.Owner(ownerOf(w))
 	var live futex.Word
-	// Nobody sleeps on the own liveness: the kernel wakes one sleeper of the word when
+	// A process does not sleep on its own liveness: the kernel wakes one sleeper of the word when
 	// the process dies, and that must not be a thread which is dying, too.
 	if uint32(owner) != m.me {
 		var ok bool
@@ -192,7 +198,7 @@ func (a *attempt) sleep(ctx context.Context, w, ticket uint32, sure bool) {
 	crashpoint.Here("lock.woken")
 }
 
-// limit bounds a sleep by what nobody would wake it for.
+// limit bounds a sleep by the changes of which no process tells the sleeper.
 func (a *attempt) limit(limit time.Duration, w uint32, sure bool) time.Duration {
 	if waited := time.Since(a.began); waited < StarvationTime {
 		limit = StarvationTime - waited // then it has to ask
@@ -233,9 +239,9 @@ func (m *Mutex) cancelRequest() {
 	}
 }
 
-// giveUp ends an attempt without the lock. It gives back the lock that it may have been handed, and wakes up to
-// n others in its place if it may have used up a wake-up. First the request goes, then comes the look at
-// the word: an offer that is made later finds the request gone, see handOver.
+// giveUp ends an attempt without the lock. It gives back the lock that it may have been handed, and
+// wakes up to n others in its place if it may have used up a wake-up. First the request goes, then
+// comes the look at the word: an offer that is made later finds the request gone, see handOver.
 func (a *attempt) giveUp(err error, n int) error {
 	m := a.m
 	m.cancelRequest()

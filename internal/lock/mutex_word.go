@@ -13,7 +13,7 @@ import (
 // a sleeper needs to wake up, and no longer, as no other process has the lock meanwhile.
 const HandoffTimeout = 5 * time.Millisecond
 
-// A takeover says what an attempt does with a lock whose owner died, and with a cycle of waits.
+// A takeover says what an attempt does with a lock of a dead owner, and with a cycle of waits.
 type takeover struct {
 	reports  bool // leaves the lock as it is, and reports the death
 	deadlock func([]Wait) error
@@ -23,7 +23,7 @@ func (o *LockOptions) takeover() takeover {
 	return takeover{reports: o.Repair == nil, deadlock: o.Deadlock}
 }
 
-// freeWord returns what the word w becomes when this process takes the lock, if nobody has it.
+// freeWord returns what the word w becomes when this process takes the lock, if it has no owner.
 func (m *Mutex) freeWord(w uint32) (next uint32, ok bool) {
 	return m.me | w&inconsistent, ownerOf(w) == 0 // #1 -> #2, #6 -> #5
 }
@@ -36,12 +36,13 @@ func (m *Mutex) reclaimWord(w uint32) (next uint32, ok bool) {
 	case owner == m.me && w&handed == 0:
 		return 0, false
 	case owner != m.me && m.party.Member.Table().Dead(proctab.Owner(owner)):
-		// Before the word changes: when this process dies, too, everybody has seen it.
-		m.r.bell.ring(Everybody)
+		// Before the word changes: when this process dies, too, all sleepers have seen the death.
+		m.r.bell.ring(AllSleepers)
 		if w&handed == 0 {
 			return m.me | inconsistent, true // #4 -> #5
 		}
-		return m.me | w&inconsistent, true // #3 -> #2: the dead never held it. Suspect are only damaged bytes
+		// #3 -> #2: the dead never held it. Suspect are only damaged bytes
+		return m.me | w&inconsistent, true
 	case w&handed != 0 && m.handoffExpired(w):
 		return m.me | w&inconsistent, true // #3 -> #2
 	}
@@ -87,14 +88,14 @@ func (m *Mutex) clearHandoff(w uint32) {
 	}
 }
 
-// wokenByUnlock is how many sleepers an Unlock wakes: one to take the lock, and one to see who
-// has taken it. Whoever sleeps then does so on the liveness of an earlier owner, perhaps; but one sleeps on that of
-// the present one, and a single death does not leave everybody asleep.
+// wokenByUnlock is how many sleepers an Unlock wakes: one to take the lock, and one to see which
+// process has taken it. Later sleepers may sleep on the liveness of an earlier owner; but one
+// sleeps on that of the present owner, so that a single death does not leave all of them asleep.
 const wokenByUnlock = 2
 
-// unlockSlow frees a lock whose bell is not quiet, or leaves a inconsistent one to the next repairer. It
-// changes the word by compare-and-swap only, so that it is safe for a process that has detached,
-// too. It reports false when this process does not hold the lock, and should.
+// unlockSlow frees a lock when its bell is not quiet, or leaves an inconsistent one to the next
+// repairer. It changes the word by compare-and-swap only, so that it is safe for a process that has
+// detached, too. It reports false when this process does not hold the lock, and should.
 func (m *Mutex) unlockSlow() bool {
 	defer runtime.KeepAlive(m)
 	for {
@@ -106,7 +107,7 @@ func (m *Mutex) unlockSlow() bool {
 		if w&inconsistent != 0 {
 			if m.r.word.CompareAndSwap(w, inconsistent) { // #5 -> #6
 				crashpoint.Here("lock.abandoned")
-				m.r.bell.ring(Everybody) // those that cannot repair report the death
+				m.r.bell.ring(AllSleepers) // those that cannot repair report the death
 				return true
 			}
 			continue
@@ -140,7 +141,8 @@ func (m *Mutex) handOver(w uint32) bool {
 		return false
 	}
 	crashpoint.Here("lock.handed")
-	if m.r.starving.Load() != g { // it gave up meanwhile, and may have looked too early to see the offer
+	// it gave up meanwhile, and may have looked too early to see the offer
+	if m.r.starving.Load() != g {
 		m.r.word.CompareAndSwap(g|handed, 0) // #3 -> #1
 		crashpoint.Here("lock.revoked")
 	}
@@ -149,7 +151,7 @@ func (m *Mutex) handOver(w uint32) bool {
 	return true
 }
 
-// ownerDead reports whether g, which was read from shared memory, is nobody who lives.
+// ownerDead reports whether no living process has the id g, which was read from shared memory.
 func (m *Mutex) ownerDead(g uint32) bool {
 	return g&^proctab.OwnerMask != 0 || m.party.Member.Table().Dead(proctab.Owner(g))
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// Who waits patiently is woken as others are, but looks no sooner: others look after the backstop.
+// A waiter with a long sleep is woken as others are, but looks no sooner: others look after the
+// backstop.
 func TestPatient(t *testing.T) {
 	r := visit(t, newRoom(t))
 	for _, ctx := range []context.Context{background, patient} {
@@ -23,7 +24,8 @@ func TestPatient(t *testing.T) {
 			ended <- e.Await(ctx, wait.Parking, func() bool { looks.Add(1); return done.Load() == 1 }, nil)
 		}()
 		proctest.Eventually(t, hangs, func() bool { return looks.Load() >= 2 }, "no look before the sleep")
-		time.Sleep(2*wait.Backstop + 100*time.Millisecond) // how often they look by themselves is the subject
+		// how often they look by themselves is the subject
+		time.Sleep(2*wait.Backstop + 100*time.Millisecond)
 		if n := looks.Load(); (n > 2) == (ctx == patient) {
 			t.Errorf("patient %v: %d looks", ctx == patient, n)
 		}

@@ -7,10 +7,10 @@ import (
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
-// A ProcSlots gives each process that uses an object a cell: a word of its own, in which only
-// that process counts what it does there. When it dies, others see from the cell what has died with it.
+// A ProcSlots gives each process that uses an object a cell: a word of its own, in which only that
+// process counts what it does there. When it dies, others see from the cell what has died with it.
 //
-//	bits 34..63  owner id of the process that has the cell; 0: nobody ever had it
+//	bits 34..63  owner id of the process that has the cell; 0: it was never handed out
 //	bits  0..33  what the object counts
 //
 // Cells are handed out from the first on, so that a look at
@@ -37,7 +37,8 @@ const (
 	LineBytes    = 64
 )
 
-// ProcSlotsBytes is how much shared memory the cells of n processes need, aligned to a cache line. Zeros are cells of nobody.
+// ProcSlotsBytes is how much shared memory the cells of n processes need, aligned to a cache line.
+// Zeros are free cells.
 func ProcSlotsBytes(n int) int { return (n + cellsPerLine - 1) / cellsPerLine * LineBytes }
 
 // NewProcSlots views mem as cells, one for each slot of the party's process table at most.
@@ -56,7 +57,7 @@ func (p *ProcSlots) Cell(n int) *atomic.Uint64 {
 // Len is how many cells have been handed out. What is in shared memory may be garbage.
 func (p *ProcSlots) Len() int { return int(min(p.high.Load(), uint32(len(p.cells)))) }
 
-// CellOwner is whose cell holds w.
+// CellOwner is the owner of the cell that holds w.
 func CellOwner(w uint64) proctab.Owner { return proctab.Owner(w >> CellOwnerShift) }
 
 // All calls yield with each cell that was handed out and what it holds; see CellOwner and CellMask.
@@ -69,12 +70,13 @@ func (p *ProcSlots) All(yield func(cell *atomic.Uint64, w uint64) bool) {
 	}
 }
 
-// Claim gives this process a cell that counts first, if it has none, and returns it; nil when there is none,
-// which says that the ProcSlots is damaged. When the cell was a dead process's, lost is told what
-// that had counted, before it is overwritten; it may be nil.
+// Claim gives this process a cell that counts first, if it has none, and returns it; nil when there
+// is none, which says that the ProcSlots is damaged. When the cell was a dead process's, lost is
+// told what that had counted, before it is overwritten; it may be nil.
 //
 // Preconditions:
-//   - when lost is not nil, a lock of the object is held: without it several may be told of the same loss.
+//   - when lost is not nil, a lock of the object is held: without it several may be told of the
+//     same loss.
 //
 // What a death leaves behind: a cell of the dead, which goes to the next.
 func (p *ProcSlots) Claim(first uint64, lost func(count uint64)) *atomic.Uint64 {
@@ -90,7 +92,7 @@ func (p *ProcSlots) Claim(first uint64, lost func(count uint64)) *atomic.Uint64 
 				lost(w & CellMask)
 			}
 			if !s.CompareAndSwap(w, uint64(me)<<CellOwnerShift|first&CellMask) {
-				continue // somebody else was faster
+				continue // another process was faster
 			}
 			crashpoint.Here("roster.seated")
 		}
@@ -100,7 +102,8 @@ func (p *ProcSlots) Claim(first uint64, lost func(count uint64)) *atomic.Uint64 
 	return p.mine.Load()
 }
 
-// RestoreHigh has the cell of this process count as handed out, should the bytes that say so have been overwritten.
+// RestoreHigh has the cell of this process count as handed out, should the bytes that say so have
+// been overwritten.
 func (p *ProcSlots) RestoreHigh() {
 	for n := range p.cells {
 		if p.Cell(n) == p.mine.Load() {
@@ -112,14 +115,16 @@ func (p *ProcSlots) RestoreHigh() {
 // raiseHigh has the cells below n count as handed out.
 func (p *ProcSlots) raiseHigh(n uint32) {
 	for high := p.high.Load(); high < n; high = p.high.Load() {
-		// SYNC: ProcSlots: who looks at all cells from here on sees this one. Its first use comes later.
+		// SYNC: ProcSlots: a look at all cells from here on sees this one. Its first use comes
+		// later.
 		p.high.CompareAndSwap(high, n)
 		crashpoint.Here("roster.raised")
 	}
 }
 
-// freeCell returns the number of a cell for this process and what it holds. It is its own if it has one already, because all
-// its handles of the object had gone in between, or else the first one of nobody or of a dead process; -1 when there is none.
+// freeCell returns the number of a cell for this process and what it holds. It is its own if it has
+// one already, because all its handles of the object had gone in between, or else the first free
+// cell or cell of a dead process; -1 when there is none.
 func (p *ProcSlots) freeCell(me proctab.Owner) (n int, w uint64) {
 	n = -1
 	for i := range p.cells {
@@ -130,7 +135,7 @@ func (p *ProcSlots) freeCell(me proctab.Owner) (n int, w uint64) {
 		if CellOwner(have) == me {
 			return i, have
 		}
-		if n < 0 && p.party.Member.Table().Dead(CellOwner(have)) { // nobody is dead, too
+		if n < 0 && p.party.Member.Table().Dead(CellOwner(have)) { // owner 0 counts as dead, too
 			n, w = i, have
 		}
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// firstCell is where the tests have a ProcSlots of so many cells; the cell before it has how many were handed out.
+// firstCell is where the tests have a ProcSlots of so many cells; the cell before it has how many
+// were handed out.
 const (
 	firstCell = 8
 	testCells = 32
@@ -65,8 +66,8 @@ func indexOf(r *ProcSlots, s *atomic.Uint64) int {
 	return -1
 }
 
-// Seats are handed out from the first on. A process keeps its cell, and a dead one's goes to the next, who is told what was
-// lost with it.
+// Cells are handed out from the first on. A process keeps its cell, and a dead one's goes to the
+// next process, which is told what was lost with it.
 func TestProcSlotsClaims(t *testing.T) {
 	path := newRoom(t)
 	room := visit(t, path)
@@ -134,7 +135,8 @@ func TestProcSlotsClaimsAtOnce(t *testing.T) {
 	}
 }
 
-// Whatever the bytes are, a claim ends: with a cell, or without when living processes seem to have them all.
+// Whatever the bytes are, a claim ends: with a cell, or without when living processes seem to have
+// them all.
 func TestProcSlotsGarbage(t *testing.T) {
 	path := newRoom(t)
 	room := visit(t, path)

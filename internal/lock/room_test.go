@@ -15,7 +15,7 @@ func TestMain(m *testing.M) { proctest.Main(m) }
 // hangs is how long a test waits for an event before it says that the event does not come.
 const hangs = proctest.Hang
 
-// A room is a [locktest.Room] whose locks this process uses.
+// A room is a [locktest.Room] with a party that uses its locks.
 type room struct {
 	*locktest.Room
 	party *Party

@@ -26,7 +26,7 @@ package lock
 // A ring wakes one sleeper, and the kernel counts a sleeper on several words as woken for each of
 // them until it has run. So the rings of several bells may be used up by one Select, which returns
 // one source. The other wake-ups were meant for sleepers that take what is there: a Notify gives
-// them back. That of the source that is returned belongs to the caller, who takes what is there;
+// them back. That of the source that is returned belongs to the caller, which takes what is there;
 // see owed. A source whose next operation would find something, too, is passed on like one that is
 // not returned: two changes may become visible with one wake-up.
 //

@@ -20,14 +20,14 @@ import (
 
 // The cells of the stress tests, beside the lock in cell 0.
 const (
-	insideCell = 1 // who is between Lock and Unlock
-	countCell  = 2 // how often somebody was
+	insideCell = 1 // the process between Lock and Unlock
+	countCell  = 2 // how often there was one
 	stopCell   = 3 // 1: the workers shall end
-	toldCell   = 4 // how often somebody was told of a death
+	toldCell   = 4 // how often a locker was told of a death
 	slowCell   = 5 // how long they stay inside, in pauses
 )
 
-// visitInside is a critical section: it fails when somebody else is in it, or was when it
+// visitInside is a critical section: it fails when another process is in it, or was when it
 // died and the error did not say so. It counts without an atomic operation.
 func (r *room) visitInside(err error) error {
 	inside, count := r.counter(insideCell), r.counter(countCell)
@@ -50,8 +50,9 @@ func (r *room) visitInside(err error) error {
 	return nil
 }
 
-// worker: ROOM GOROUTINES POLICY DEATHS. It locks and unlocks in all ways until it is stopped, then says how often it was
-// inside and how long the longest wait was. Where there are no deaths, it waits for nothing but wake-ups.
+// worker: ROOM GOROUTINES POLICY DEATHS. It locks and unlocks in all ways until it is stopped, then
+// says how often it was inside and how long the longest wait was. Where there are no deaths, it
+// waits for nothing but wake-ups.
 var worker = proctest.Register("worker", func(args []string) {
 	r := enterRoom(args[0])
 	goroutines, err := strconv.Atoi(args[1])
@@ -104,7 +105,8 @@ func lockSomehow(ctx context.Context, m *Mutex) error {
 	case 0:
 		return m.TryLock()
 	case 1, 2:
-		soon, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(200))*time.Microsecond) //clock: waiters that give up are the subject
+		//clock: waiters that give up are the subject
+		soon, cancel := context.WithTimeout(ctx, time.Duration(rand.IntN(200))*time.Microsecond)
 		defer cancel()
 		return m.Lock(soon)
 	}
@@ -136,7 +138,7 @@ func (r *room) collect(t *testing.T, all []*proctest.Child) (visits int64, worst
 	return visits, worst
 }
 
-// Processes lock in all ways at once: nobody meets another inside, nothing is counted twice
+// Processes lock in all ways at once: none meets another inside, nothing is counted twice
 // or not at all, and no wake-up is lost.
 func TestStress(t *testing.T) {
 	defer wait.SetBackstop(time.Hour)() // so that a lost wake-up hangs
@@ -167,7 +169,7 @@ func TestStress(t *testing.T) {
 	}
 }
 
-// Workers are killed all the time. Whoever is left goes on, and is told of deaths inside.
+// Workers are killed all the time. The others go on, and are told of deaths inside.
 func TestStressKill(t *testing.T) {
 	path := newRoom(t)
 	r := visit(t, path)
@@ -175,7 +177,8 @@ func TestStressKill(t *testing.T) {
 	r.counter(slowCell).Store(1000)
 	kills := 0
 	workers := startWorkers(t, path, 3, 2, wait.Parking, deaths)
-	// On a busy machine there are few kills in that time, and perhaps none while the victim held the lock.
+	// On a busy machine there are few kills in that time, and perhaps none while the victim held
+	// the lock.
 	more := func() bool { return r.counter(toldCell).Load() == 0 && kills < 1000 }
 	for ; kills < locktest.Times(100) || more(); kills++ {
 		proctest.Stagger(5000 * time.Microsecond) // a random moment is the subject

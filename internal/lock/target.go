@@ -57,7 +57,7 @@ func (s Target) Serial() uint32 { return uint32(s) }
 // A Role is a way of waiting for an object. The numbers are part of the format.
 type Role uint8
 
-// The roles of those who wait.
+// The roles of waiters.
 const (
 	RoleLock      Role = 1 + iota // to have the lock alone
 	RoleRLock                     // to read-lock
@@ -66,7 +66,7 @@ const (
 	RoleCond                      // for a Signal
 	RoleEvent                     // for a Set
 	RoleBarrier                   // for the other parties
-	RoleOnce                      // for the one who runs the function
+	RoleOnce                      // for the process that runs the function
 	RoleWaitGroup                 // for the count to become 0
 	RolePut                       // for room in a queue
 	RoleGet                       // for a message in a queue

@@ -10,41 +10,44 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// MaxOwned is how many units the processes that use a counts can have together.
+// MaxOwned is how many units the processes that use the same counts can have together.
 const MaxOwned = CellMask
 
-// An UndoCounts counts how many units of something each process has, so that when a process dies the others give back
-// exactly those. The cells of a ProcSlots hold the counts. Whoever changes a cell holds the lock, and then changes
-// what the object derives from the sum of all cells.
+// An UndoCounts counts how many units of something each process has, so that when a process dies
+// the others give back exactly those. The cells of a ProcSlots hold the counts. A process that
+// changes a cell holds the lock, and then changes what the object derives from the sum of all
+// cells.
 //
 // # Deaths
 //
-// What the death of a process leaves behind, and who mends it:
+// What the death of a process leaves behind, and what mends it:
 //
-//	has units               a cell of the dead. Whoever locks the counts, and finds it, takes the units off it and counts anew;
-//	                        sleepers watch those who have units and come to look
+//	has units               a cell of the dead. The next process that locks the counts takes the units off it and counts anew;
+//	                        sleepers watch the processes that have units, and come to look
 //	holds the lock          the next one to lock is told, and counts anew: the cells are right at every step, only
 //	                        what was derived from them may lag behind
 //	is counting the dead    the same
 //
-// To count anew is to take the units off the cells of the dead, add up the others, and derive all from the sum. It can be
-// begun again at any step.
+// To count anew is to take the units off the cells of the dead, add up the others, and derive all
+// from the sum. It can be begun again at any step.
 type UndoCounts struct {
-	mu        *Mutex
-	slots     *ProcSlots
-	table     *proctab.Table
-	me        proctab.Owner
-	recompute func(sum uint64) // derives all from the sum of the cells and wakes whom that concerns; called under the lock
+	mu    *Mutex
+	slots *ProcSlots
+	table *proctab.Table
+	me    proctab.Owner
+	// derives all from the sum of the cells and wakes waiters; called under the lock
+	recompute func(sum uint64)
 }
 
-// NoWait is the context of those who do not wait: it has ended, because of ErrLocked.
+// NoWait is the context of a caller that does not wait: it has ended, because of ErrLocked.
 var NoWait = func() context.Context {
 	ctx, end := context.WithCancelCause(context.Background())
 	end(ErrLocked)
 	return ctx
 }()
 
-// NewUndoCounts views mem, which lies in the party's segment, as a counts. Its size says for how many processes.
+// NewUndoCounts views mem, which lies in the party's segment, as counts of units. Its size says for
+// how many processes.
 func NewUndoCounts(p *Party, mem []byte, policy wait.Policy, recompute func(sum uint64)) *UndoCounts {
 	r := undoRegionIn(mem)
 	return &UndoCounts{
@@ -56,8 +59,8 @@ func NewUndoCounts(p *Party, mem []byte, policy wait.Policy, recompute func(sum 
 	}
 }
 
-// Lock locks the counts, and counts anew if somebody died who held the lock. With a ctx that has ended it gives up
-// only when the lock is held by one that does not get on.
+// Lock locks the counts, and counts anew if a process died that held the lock. With a ctx that has
+// ended it gives up only when the lock is held by one that does not get on.
 //
 // Errors: the context's error, [ErrClosed]; the counts is not locked.
 func (t *UndoCounts) Lock(ctx context.Context) error {
@@ -92,7 +95,7 @@ func (t *UndoCounts) lockSoon() error {
 // Unlock unlocks the counts. When its bytes were overwritten meanwhile there is nothing to unlock.
 func (t *UndoCounts) Unlock() { t.mu.TryUnlock() }
 
-// IsStale reports whether somebody has died who has units, or who held the lock.
+// IsStale reports whether a process has died that had units, or held the lock.
 func (t *UndoCounts) IsStale() bool {
 	if o := t.mu.Owner(); o != 0 && o != t.me && t.table.Dead(o) {
 		return true
@@ -125,7 +128,7 @@ func (t *UndoCounts) Refresh(ctx context.Context) error {
 	return nil
 }
 
-// ReclaimDead counts anew if somebody has died who has units.
+// ReclaimDead counts anew if a process has died that has units.
 //
 // Preconditions: the counts is locked.
 func (t *UndoCounts) ReclaimDead() {
@@ -165,7 +168,8 @@ func (t *UndoCounts) Mine() int64 {
 
 // Add gives this process n units more, or -n less. It fails when the cell was overwritten.
 //
-// Preconditions: the counts is locked, and the process has and will have from 0 to [MaxOwned] units.
+// Preconditions: the counts is locked, and the process has and will have from 0 to [MaxOwned]
+// units.
 func (t *UndoCounts) Add(n int64) error {
 	s := t.Cell()
 	if s == nil {
@@ -179,11 +183,12 @@ func (t *UndoCounts) Add(n int64) error {
 	return nil
 }
 
-// Cell is the cell of this process, which it claims when it has none; nil when all was overwritten. It may count anew.
+// Cell is the cell of this process, which it claims when it has none; nil when all was overwritten.
+// It may count anew.
 //
 // Preconditions: the counts is locked.
 //
-// What a death leaves behind, between the claim and the count: a counts whose lock's owner died.
+// What a death leaves behind, between the claim and the count: a lock with a dead owner.
 func (t *UndoCounts) Cell() *atomic.Uint64 {
 	lost := false
 	s := t.slots.Claim(0, func(uint64) { lost = true })
@@ -205,8 +210,9 @@ func (t *UndoCounts) Held() bool {
 	return s != nil && s.Load()&CellMask != 0
 }
 
-// Watch has a sleeper watch those who have units, and then who holds the lock. Of one who takes its units off its cell
-// meanwhile it sees the units, or the lock, or that all is done: see the callers for that.
+// Watch has a sleeper watch the processes that have units, and then the holder of the lock. Of a
+// process that takes its units off its cell meanwhile it sees the units, or the lock, or that all
+// is done: see the callers for that.
 func (t *UndoCounts) Watch(w *Watch) {
 	for _, v := range t.slots.All {
 		if v&CellMask != 0 {

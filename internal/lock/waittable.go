@@ -10,12 +10,13 @@ import (
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
-// A WaitTable is where the processes of a segment post what they wait for, so that others can tell people, and can see
-// a cycle before they close it. Each process writes to its own row only. A wait is listed before its first sleep
-// and withdrawn when it is over: what does not sleep is never seen here.
+// A WaitTable is where the processes of a segment list what they wait for, so that others can tell
+// people, and can see a cycle before they close it. Each process writes to its own row only. A wait
+// is listed before its first sleep and removed when it is over: what does not sleep is never seen
+// here.
 //
-// What a death leaves behind: a row of the dead. Readers ask the process table whether its owner lives, and the next
-// process in that slot clears the row before it puts its own id there.
+// What a death leaves behind: a row of the dead. Readers ask the process table whether its owner
+// lives, and the next process in that slot clears the row before it puts its own id there.
 type WaitTable struct {
 	rows   []waitRow // in the segment
 	party  *Party
@@ -24,19 +25,20 @@ type WaitTable struct {
 	me     proctab.Owner
 
 	mu     sync.Mutex // guards what follows, and this process's writing
-	taken  uint32     // bit i: record i of the own row is in use
+	taken  uint32     // bit i: entry i of the own row is in use
 	closed bool
 }
 
-// NewWaitTable views mem as the board of the party's segment, with a row for each slot of the process table, and
-// makes the party's row its own. Holder says who has alone what a wait in one of the exclusive roles is for, or 0.
+// NewWaitTable views mem as the table of the party's segment, with a row for each slot of the
+// process table, and makes the party's row its own. Holder returns the process that alone holds
+// what a wait in one of the exclusive roles is for, or 0.
 //
-// Preconditions: the party is attached, and has no board yet.
+// Preconditions: the party is attached, and has no table yet.
 func NewWaitTable(p *Party, mem []byte, holder func(Target) proctab.Owner) *WaitTable {
 	t := &WaitTable{rows: rowsIn(mem), party: p, holder: holder, me: p.Member.ID()}
 	t.mine = &t.rows[t.me.Slot()]
 	t.mine.clear()
-	// SYNC: board: whoever sees the owner sees none of the records of the one before.
+	// SYNC: wait table: a reader that sees the owner sees none of the entries of the one before.
 	t.mine.owner.Store(uint32(t.me))
 	crashpoint.Here("board.joined")
 	return t
@@ -47,14 +49,15 @@ func (r *waitRow) clear() {
 	r.owner.Store(0)
 	crashpoint.Here("board.vacated")
 	for i := range r.entries {
-		r.entries[i].subject.Store(0)
+		r.entries[i].target.Store(0)
 	}
 	r.overflow.Store(0)
 	r.answered.Store(0)
 	crashpoint.Here("board.cleared")
 }
 
-// Close takes the process's row down. Waits that end later leave it alone: it may be another process's by then.
+// Close takes the process's row down. Waits that end later leave it alone: it may be another
+// process's by then.
 //
 // Preconditions: the party is still attached.
 func (t *WaitTable) Close() {
@@ -64,12 +67,13 @@ func (t *WaitTable) Close() {
 	t.mine.clear()
 }
 
-// A listing is a wait's place on the board: 1 + its record, overflow, or 0 for a wait that is not listed.
+// A listing is a wait's place in the table: 1 + its entry, overflow, or 0 for a wait that is not
+// listed.
 type listing int8
 
 const overflow listing = -1
 
-// post puts a wait on the board, if there is one and the subject is not 0.
+// add lists a wait, if there is one and the target is not 0.
 func (t *WaitTable) add(s Target) listing {
 	if t == nil || s == 0 {
 		return 0
@@ -89,13 +93,14 @@ func (t *WaitTable) add(s Target) listing {
 	t.taken |= 1 << i
 	t.mine.entries[i].since.Store(now)
 	crashpoint.Here("board.dated")
-	// SYNC: board: of two processes that post and then look, one sees the other's record. See cycle.
-	t.mine.entries[i].subject.Store(uint64(s))
+	// SYNC: wait table: of two processes that list a wait and then look, one sees the other's
+	// entry. See cycle.
+	t.mine.entries[i].target.Store(uint64(s))
 	crashpoint.Here("board.posted")
 	return listing(i + 1)
 }
 
-// withdraw takes a wait off the board.
+// remove takes a wait off the table.
 func (t *WaitTable) remove(p listing) {
 	if p == 0 {
 		return
@@ -110,20 +115,20 @@ func (t *WaitTable) remove(p listing) {
 		crashpoint.Here("board.counted")
 		return
 	}
-	t.mine.entries[p-1].subject.Store(0)
+	t.mine.entries[p-1].target.Store(0)
 	crashpoint.Here("board.withdrawn")
 	t.taken &^= 1 << (p - 1)
 }
 
-// A Wait is one wait as it stands on the board.
+// A Wait is one wait as the table has it.
 type Wait struct {
-	Owner  proctab.Owner // who waits
+	Owner  proctab.Owner // the process that waits
 	Target Target        // for what
 	Since  time.Time
 }
 
-// All calls yield with every wait of the processes that live, until it reports false, and returns how many further
-// waits found no room on the board.
+// All calls yield with every wait of the processes that live, until it reports false, and returns
+// how many further waits found no room on the table.
 func (t *WaitTable) All(yield func(Wait) bool) (overflow int) {
 	defer runtime.KeepAlive(t)
 	for slot := range t.rows {
@@ -142,23 +147,25 @@ func (t *WaitTable) All(yield func(Wait) bool) (overflow int) {
 	return overflow
 }
 
-// owns reports whether o is a living process that has this slot. What is in shared memory may be garbage.
+// owns reports whether o is a living process that has this slot. What is in shared memory may be
+// garbage.
 func (t *WaitTable) owns(o proctab.Owner, slot int) bool {
 	return o != 0 && o&^proctab.OwnerMask == 0 && o.Slot() == slot && !t.party.Member.Table().Dead(o)
 }
 
-// read returns record i of a row, if there is a wait of o in it.
+// read returns entry i of a row, if there is a wait of o in it.
 func (r *waitRow) read(i int, o proctab.Owner) (p Wait, ok bool) {
 	rec := &r.entries[i]
-	s := rec.subject.Load()
+	s := rec.target.Load()
 	since := rec.since.Load()
-	if s == 0 || rec.subject.Load() != s || r.owner.Load() != uint32(o) {
+	if s == 0 || rec.target.Load() != s || r.owner.Load() != uint32(o) {
 		return p, false
 	}
 	return Wait{o, Target(s), time.Unix(0, since)}, true
 }
 
-// answers is the bit of waitRow.answered that says that its process answers at all; the others are a number.
+// answers is the bit of waitRow.answered that says that its process answers at all; the others are
+// a number.
 const answers = 1 << 31
 
 // Answer notes that this process has followed the request of that number, as others see with
@@ -171,8 +178,8 @@ func (t *WaitTable) Answer(n uint32) {
 	}
 }
 
-// Answered is the number of the last request that a process has followed, modulo 2³¹. It reports false
-// when the process follows none.
+// Answered is the number of the last request that a process has followed, modulo 2³¹. It reports
+// false when the process follows none.
 func (t *WaitTable) Answered(o proctab.Owner) (n uint32, ok bool) {
 	if o.Slot() >= len(t.rows) {
 		return 0, false

@@ -15,8 +15,8 @@ import (
 // waitTable is the memory of the table of waits.
 func (r *room) waitTable() []byte { return r.End(r.Member.Table().Len() * RowBytes) }
 
-// listWaits gives a room a table of waits, whose waits are for the locks in the cells: the index of a target is the number
-// of one.
+// listWaits gives a room a table of waits for the locks in the cells: the index of a target is the
+// number of one.
 func (r *room) listWaits() *WaitTable {
 	mem := r.waitTable()
 	r.party.Waits = NewWaitTable(r.party, mem, func(s Target) proctab.Owner {
@@ -30,7 +30,7 @@ func (r *room) listWaits() *WaitTable {
 
 func waitFor(cell uint32) Target { return NewTarget(RoleLock, cell, 1) }
 
-// listed are the subjects on the board.
+// listed are the subjects on the table.
 func listed(b *WaitTable) (all []Target, overflow int) {
 	overflow = b.All(func(p Wait) bool {
 		all = append(all, p.Target)
@@ -42,7 +42,7 @@ func listed(b *WaitTable) (all []Target, overflow int) {
 func wantPosted(t *testing.T, b *WaitTable, overflow int, want ...Target) {
 	t.Helper()
 	if all, n := listed(b); !slices.Equal(all, want) || n != overflow {
-		t.Errorf("on the board: %x and %d, want %x and %d", all, n, want, overflow)
+		t.Errorf("on the table: %x and %d, want %x and %d", all, n, want, overflow)
 	}
 }
 
@@ -61,7 +61,8 @@ func TestSubject(t *testing.T) {
 	}
 }
 
-// Postings come and go in any order; those that find no record are counted; a row that was left stays empty.
+// Postings come and go in any order; those that find no entry are counted; a row that was left
+// stays empty.
 func TestWaitsAreListed(t *testing.T) {
 	r := visit(t, newRoom(t))
 	b := r.listWaits()
@@ -123,7 +124,8 @@ func TestWaitTableAllocatesNothing(t *testing.T) {
 	}
 }
 
-// cycleRooms are n attachments, number i of which holds the lock in cell i and waits for that in cell i+1, but the last.
+// cycleRooms are n attachments, number i of which holds the lock in cell i and waits for that in
+// cell i+1, but the last.
 func cycleRooms(t *testing.T, n int) (rooms []*room) {
 	path := newRoom(t)
 	for i := range n {
@@ -140,7 +142,8 @@ func cycleRooms(t *testing.T, n int) (rooms []*room) {
 	return rooms
 }
 
-// Every length of a cycle is found, and its parts are in order; one that does not come back is none.
+// Every length of a cycle is found, and its parts are in order; one that does not come back is
+// none.
 func TestCycle(t *testing.T) {
 	for _, n := range []int{2, 3, 10} {
 		rooms := cycleRooms(t, n)
@@ -167,7 +170,8 @@ func TestCycle(t *testing.T) {
 	}
 }
 
-// What is not an exclusive wait, or has been handed but not taken, or is of one who left, closes no cycle.
+// A wait that is not exclusive closes no cycle, nor does a lock that has been handed but not taken,
+// nor a process that left.
 func TestNoCycle(t *testing.T) {
 	rooms := cycleRooms(t, 3)
 	b := rooms[2].party.Waits
@@ -204,7 +208,7 @@ func TestCycleAmongManyWaits(t *testing.T) {
 		for range 12 {
 			r.party.Waits.add(waitFor(uint32(i))) // for itself
 			r.party.Waits.add(waitFor(3))
-			r.party.Waits.add(waitFor(90)) // for nobody
+			r.party.Waits.add(waitFor(90)) // of which no process is the holder
 		}
 	}
 	if c := rooms[3].party.Waits.cycle(waitFor(0)); len(c) < 2 || c[len(c)-1].Target != waitFor(3) {
@@ -212,7 +216,8 @@ func TestCycleAmongManyWaits(t *testing.T) {
 	}
 }
 
-// FuzzWaitTable fills the table of waits and some locks with the fuzzer's bytes. Whatever they are, nobody panics or walks for ever.
+// FuzzWaitTable fills the table of waits and some locks with the fuzzer's bytes. Whatever they are,
+// no search panics or goes on for ever.
 func FuzzWaitTable(f *testing.F) {
 	f.Add(uint64(1), []byte{1, 2, 3})
 	f.Add(uint64(2), []byte{255})
@@ -227,7 +232,7 @@ func FuzzWaitTable(f *testing.F) {
 			for i := range b.rows {
 				b.rows[i].owner.Store(uint32(words[rnd.IntN(6)]))
 				for k := range b.rows[i].entries {
-					b.rows[i].entries[k].subject.Store(words[rnd.IntN(len(words))])
+					b.rows[i].entries[k].target.Store(words[rnd.IntN(len(words))])
 				}
 			}
 			if len(garbage) > 0 {
@@ -248,8 +253,8 @@ func FuzzWaitTable(f *testing.F) {
 	})
 }
 
-// A holder that unlocks, and only then waits for what this process has, closes no cycle, even when it does so between
-// two looks; nor does one whose wait ends and begins anew meanwhile.
+// A holder that unlocks, and only then waits for what this process has, closes no cycle, even when
+// it does so between two looks; nor does one whose wait ends and begins anew meanwhile.
 func TestCycleThatNeverWas(t *testing.T) {
 	rooms := cycleRooms(t, 2)
 	first, second := rooms[0].party.Waits, rooms[1].party.Waits

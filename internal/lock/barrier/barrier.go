@@ -17,17 +17,19 @@ import (
 // A Cyclic is one process's half of a barrier in shared memory: a place where a number of
 // goroutines of all processes wait for each other. It must not be copied.
 //
-// A process that has joined is a party, and has a cell. When it dies, the barrier breaks: whoever waits finds out
-// because it sleeps on the lives of all parties, whoever comes because it looks at all cells. The cell of a
-// dead party stays until somebody resets the barrier, or a process that joins takes it.
+// A process that has joined is a party, and has a cell. When it dies, the barrier breaks. A waiter
+// finds out because it sleeps on the lives of all parties, a party that arrives because it looks at
+// all cells. The cell of a dead party stays until a process resets the barrier, or takes the cell
+// as it joins.
 //
 // What a death leaves behind: the state is one word, so it is before a change or after it. A party
-// that has died is seen by the others whatever it was about to do, and they break what it has left; one that had
-// already tripped the generation, or broken it, has sleepers who see its death, and then what has become of their generation.
-// A process that is no party, and dies while it aborts or resets, leaves the barrier whole or broken, and sleepers to the backstop.
+// that has died is seen by the others whatever it was about to do, and they break what it has left;
+// one that had already tripped the generation, or broken it, has sleepers that see its death, and
+// then how their generation ended. A process that is no party, and dies while it aborts or resets,
+// leaves the barrier whole or broken, and sleepers to the backstop.
 type Cyclic struct {
 	h       *head
-	m       *lock.Mutex // for whoever joins or resets
+	m       *lock.Mutex // of processes that join or reset
 	slots   *lock.ProcSlots
 	event   *lock.EventCount
 	party   *lock.Party
@@ -36,16 +38,19 @@ type Cyclic struct {
 	shadow  race.Shadow
 }
 
-// Bytes is how much shared memory a barrier needs in a segment for n processes, aligned to a cache line.
+// Bytes is how much shared memory a barrier needs in a segment for n processes, aligned to a cache
+// line.
 func Bytes(n int) int { return headBytes + lock.ProcSlotsBytes(n) }
 
 // Init makes zeros a barrier for that many parties, 1 to [MaxParties].
 func Init(mem []byte, parties int) { headIn(mem).parties.Store(uint32(parties)) }
 
-// PartyCount is for how many parties the barrier in mem was made, or nonsense when its bytes are damaged.
+// PartyCount is for how many parties the barrier in mem was made, or nonsense when its bytes are
+// damaged.
 func PartyCount(mem []byte) int { return int(headIn(mem).parties.Load()) }
 
-// New views mem, which lies in the party's segment, as a barrier for that many parties. Waits for it are for subject.
+// New views mem, which lies in the party's segment, as a barrier for that many parties. Waits for
+// it are for subject.
 func New(p *lock.Party, mem []byte, parties int, policy wait.Policy, subject lock.Target) *Cyclic {
 	h := headIn(mem)
 	b := &Cyclic{
@@ -64,14 +69,16 @@ func New(p *lock.Party, mem []byte, parties int, policy wait.Policy, subject loc
 func (b *Cyclic) load() stateWord { return stateWord(b.h.state.Load()) }
 
 func (b *Cyclic) swap(old, next stateWord) bool {
-	// SYNC: barrier: what the caller wrote before it came is visible to whoever sees the generation over.
+	// SYNC: barrier: what the caller wrote before it arrived is visible to every process that sees
+	// the generation over.
 	return b.h.state.CompareAndSwap(uint64(old), uint64(next))
 }
 
-// Wait waits until all parties have come, and returns as the how manieth this one came, from 0. The last to come runs
-// the action, if it has one, before the others go on.
+// Wait waits until all parties have come, and returns as the how manieth this one came, from 0. The
+// last to come runs the action, if it has one, before the others go on.
 //
-// Errors: a [*BrokenError]; that of the action; [lock.ErrClosed]; the context's error, and the barrier is broken.
+// Errors: a [*BrokenError]; that of the action; [lock.ErrClosed]; the context's error, and the
+// barrier is broken.
 //
 // Preconditions: this process has joined.
 func (b *Cyclic) Wait(ctx context.Context, action func() error) (index int, err error) {
@@ -91,7 +98,7 @@ func (b *Cyclic) Wait(ctx context.Context, action func() error) (index int, err 
 	return index, err
 }
 
-// arrive counts the caller among those who have come, and returns the state before that. When it is
+// arrive counts the caller as arrived, and returns the state before that. When it is
 // the last and has no action, it has tripped the barrier.
 func (b *Cyclic) arrive(ctx context.Context, action func() error) (stateWord, error) {
 	for {
@@ -130,8 +137,8 @@ func (b *Cyclic) awaitEnd(ctx context.Context, g uint32) error {
 	return err
 }
 
-// ready returns what reports whether the wait of those who came in generation g is over. Who never sleeps is not asked
-// whom to watch, and looks at the cells now and then.
+// ready returns what reports whether the waits of generation g are over. A waiter that never sleeps
+// is not asked what to watch, and looks at the cells now and then.
 func (b *Cyclic) ready(g uint32) func() bool {
 	looks := 0
 	return func() bool {
@@ -142,7 +149,8 @@ func (b *Cyclic) ready(g uint32) func() bool {
 	}
 }
 
-// spinningLooks is how many looks at the state, some microseconds apart, there are to one at all cells.
+// spinningLooks is how many looks at the state, some microseconds apart, there are to one at all
+// cells.
 const spinningLooks = 64
 
 // watchParties returns what has a sleeper of generation g sleep on the lives of all parties.
@@ -228,14 +236,16 @@ func (e *BrokenError) name(table *proctab.Table, who proctab.Owner) {
 	}
 }
 
-// joinPatience is how long Join waits for others that join. It takes them microseconds, unless they are stopped.
+// joinPatience is how long Join waits for others that join. It takes them microseconds, unless they
+// are stopped.
 const joinPatience = 5 * time.Second
 
 // Join makes this process a party, if it is none. When no other party lives, what dead
-// ones have left concerns nobody, and the barrier is made whole.
+// ones have left concerns no process, and the barrier is made whole.
 //
-// Errors: [lock.ErrLocked] when another process, which lives, is stopped while it joins; [lock.ErrNoCell]
-// when the bytes of the barrier are damaged, [lock.ErrClosed]. This process is no party then.
+// Errors: [lock.ErrLocked] when another process, which lives, is stopped while it joins;
+// [lock.ErrNoCell] when the bytes of the barrier are damaged, [lock.ErrClosed]. This process is no
+// party then.
 func (b *Cyclic) Join() error {
 	if b.Joined() {
 		return nil
@@ -250,18 +260,19 @@ func (b *Cyclic) Join() error {
 	case err != nil:
 		return err
 	}
-	defer b.m.TryUnlock() // false when damaged bytes say that somebody else has the lock
+	defer b.m.TryUnlock() // false when damaged bytes say that another process has the lock
 	if b.Joined() {       // by another goroutine meanwhile, which may be waiting already
 		return nil
 	}
 	if !b.slots.OthersAlive() {
 		b.reset()
 	}
-	lost := func(uint64) { b.detectDeath(b.load().generation()) } // before the dead one is forgotten
+	// before the dead one is forgotten
+	lost := func(uint64) { b.detectDeath(b.load().generation()) }
 	if b.slots.Claim(1, lost) == nil {
 		return lock.ErrNoCell
 	}
-	b.event.NotifyAll() // who sleeps shall watch this process, too
+	b.event.NotifyAll() // sleepers must watch this process, too
 	return nil
 }
 

@@ -12,7 +12,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
-// Abort breaks the barrier: whoever waits, and whoever comes, gets a [*BrokenError] until a Reset.
+// Abort breaks the barrier: each waiter, and each party that arrives, gets a [*BrokenError] until a
+// Reset.
 func (b *Cyclic) Abort() {
 	if !b.party.Closer.Closed() {
 		b.markBroken(b.load().generation(), ByAbort, b.party.Member.ID())
@@ -31,10 +32,12 @@ func (b *Cyclic) Broken() bool {
 	return broken
 }
 
-// resetPatience is how long Reset waits for others that join or reset. It takes them microseconds, unless they are stopped.
+// resetPatience is how long Reset waits for others that join or reset. It takes them microseconds,
+// unless they are stopped.
 const resetPatience = 100 * time.Millisecond
 
-// Reset makes the barrier whole, with nobody waiting, and forgets dead parties. Whoever waits gets a [*BrokenError].
+// Reset makes the barrier whole, without waiters, and forgets dead parties. Each waiter gets a
+// [*BrokenError].
 func (b *Cyclic) Reset() {
 	ctx, cancel := context.WithTimeout(context.Background(), resetPatience)
 	defer cancel()
@@ -47,16 +50,17 @@ func (b *Cyclic) Reset() {
 	case err == lock.ErrClosed:
 		return
 	}
-	// Without the lock, when its holder is stopped or the bytes are damaged, what another Reset does at the same time may break
-	// the barrier once more. See dropDead.
+	// Without the lock, when its holder is stopped or the bytes are damaged, what another Reset
+	// does at the same time may break the barrier once more. See dropDead.
 	b.reset()
 	runtime.KeepAlive(b)
 }
 
 // reset is Reset under the lock.
 //
-// What a death leaves behind: after the first step, a barrier that is broken, for the next Reset. Dead parties are
-// forgotten only while it is broken, and nobody else can make it whole, so that nobody waits for one that is not seen any more.
+// What a death leaves behind: after the first step, a barrier that is broken, for the next Reset.
+// Dead parties are forgotten only while it is broken, and no other process can make it whole, so
+// that no waiter waits for a party that is not seen any more.
 func (b *Cyclic) reset() {
 	for s := b.load(); !s.broken(); s = b.load() { // again when the generation has ended meanwhile
 		g := s.generation()
@@ -78,7 +82,8 @@ func (b *Cyclic) reset() {
 	}
 }
 
-// detectDeath looks for a party that has died, and breaks generation g if there is one. It reports whether there is.
+// detectDeath looks for a party that has died, and breaks generation g if there is one. It reports
+// whether there is.
 func (b *Cyclic) detectDeath(g uint32) bool {
 	table, me := b.party.Member.Table(), b.party.Member.ID()
 	for _, w := range b.slots.All {
@@ -90,8 +95,9 @@ func (b *Cyclic) detectDeath(g uint32) bool {
 	return false
 }
 
-// dropDead frees the cells of dead parties, while the barrier is broken. When it is not, because somebody has made it whole
-// at the same time, it breaks again: who waits now may be waiting for one of them.
+// dropDead frees the cells of dead parties, while the barrier is broken. When it is not, because
+// another process has made it whole at the same time, it breaks again: a waiter of now may be
+// waiting for one of them.
 func (b *Cyclic) dropDead() {
 	table := b.party.Member.Table()
 	for cell, w := range b.slots.All {
@@ -107,7 +113,7 @@ func (b *Cyclic) dropDead() {
 }
 
 // markBroken breaks generation g, and reports whether it did: false when that is over.
-// The cause comes first, so that it is there for whoever sees the state.
+// The cause comes first, so that it is there for every process that sees the state.
 func (b *Cyclic) markBroken(g uint32, why Cause, who proctab.Owner) bool {
 	s := b.load()
 	if s.generation() != g {
@@ -125,7 +131,7 @@ func (b *Cyclic) markBroken(g uint32, why Cause, who proctab.Owner) bool {
 }
 
 // recordCause notes why the present generation breaks. The first cause stays, unless it turns
-// out that somebody died, which may be the cause of the other.
+// out that a party died, which may be the cause of the other.
 func (b *Cyclic) recordCause(c causeWord) {
 	for {
 		old := causeWord(b.h.cause.Load())
@@ -144,8 +150,9 @@ var ErrBroken = errors.New("the barrier is broken")
 
 // A BrokenError is an [ErrBroken] that says why, as far as that is known.
 type BrokenError struct {
-	Cause    Cause
-	PID      int       // of the process that died or broke the barrier, in its own PID namespace; 0: not known
+	Cause Cause
+	// of the process that died or broke the barrier, in its own PID namespace; 0: not known
+	PID      int
 	Program  string    // the name of its program, or the first 23 bytes of it
 	Attached time.Time // when it opened the segment
 }
@@ -158,7 +165,7 @@ func (e *BrokenError) Error() string {
 // Unwrap makes [errors.Is] find [ErrBroken].
 func (e *BrokenError) Unwrap() error { return ErrBroken }
 
-// Describe says what the process who has done.
+// Describe says what the process of that name has done.
 func (c Cause) Describe(who string) string {
 	switch c {
 	case ByDeath:

@@ -11,12 +11,12 @@ import (
 // head starts a barrier in shared memory; the cells of the parties follow it.
 //
 //	off  size  field    written by                       read by    initial, invariant
-//	  0     8  state    parties, by CAS                  everybody  0; see stateWord
-//	  8     8  cause    who breaks the barrier, by CAS   the others 0; see causeWord
-//	 16    16  event    who sleeps, who changes state
-//	 32    16  lock     whoever joins or resets
+//	  0     8  state    parties, by CAS                  all        0; see stateWord
+//	  8     8  cause    the breaker, by CAS              the others 0; see causeWord
+//	 16    16  event    waiters, changers of the state
+//	 32    16  lock     processes that join or reset
 //	 48     4  parties  creator                          opener     1 to MaxParties
-//	 52     4  high     holder of lock                   everybody  0; see roster
+//	 52     4  high     holder of lock                   all        0; see lock.ProcSlots
 //	 56     8  -
 type head struct {
 	_       structs.HostLayout

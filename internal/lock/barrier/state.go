@@ -5,7 +5,7 @@ import "github.com/shmkit/shmkit/internal/proctab"
 // A stateWord is all that may change of a barrier, in one word, so that no death can tear it apart.
 //
 //	bits  0..22  history: bit i says that the generation i+1 before this one ended broken
-//	bit  23      broken: whoever waits in this generation, or comes, gets an error until a Reset
+//	bit  23      broken: each wait in this generation ends with an error until a Reset
 //	bits 24..39  arrived: how many have come in this generation
 //	bits 40..63  generation
 //
@@ -14,8 +14,8 @@ import "github.com/shmkit/shmkit/internal/proctab"
 //	2  *          1       broken                          reset -> 1'
 //	3  n          0       the last to come runs its action trips it -> 1', breaks -> 2, reset -> 1'
 //
-// 1' is #1 of the next generation, with nobody arrived. History remembers for each generation whether it ended by a
-// trip or in pieces, for waiters that look later.
+// 1' is #1 of the next generation, with no party arrived. History remembers for each generation
+// whether it ended by a trip or in pieces, for waiters that look later.
 type stateWord uint64
 
 const (
@@ -40,7 +40,7 @@ func (s stateWord) arrived() int { return int(s >> arrivedShift & arrivedMask) }
 
 func (s stateWord) broken() bool { return s&brokenBit != 0 }
 
-// isOver reports whether the wait of those who came in generation g is over.
+// isOver reports whether the waits of generation g are over.
 func (s stateWord) isOver(g uint32) bool { return s.generation() != g || s.broken() }
 
 // next is the state when this generation ends: in pieces, or tripped.
@@ -52,8 +52,9 @@ func (s stateWord) next(inPieces bool) stateWord {
 	return stateWord(s.generation()+1)<<generationShift | history
 }
 
-// endedBroken reports whether generation g, which is over, has ended in pieces. Who looks
-// only when the history has forgotten it was not needed by any of the later ones, and is told that it was tripped.
+// endedBroken reports whether generation g, which is over, has ended in pieces. A waiter that looks
+// only when the history has forgotten it was not needed by any of the later ones, and is told that
+// it was tripped.
 func (s stateWord) endedBroken(g uint32) bool {
 	ago := (s.generation() - g) & generationMask
 	if ago == 0 {
@@ -68,7 +69,8 @@ type Cause uint8
 const (
 	// Unknown says that it is not known any more.
 	Unknown Cause = iota
-	// ByDeath says that a process that had the barrier open was killed, ended, or closed the segment.
+	// ByDeath says that a process that had the barrier open was killed, ended, or closed the
+	// segment.
 	ByDeath
 	// ByAbort says that a process called Abort.
 	ByAbort
@@ -83,7 +85,7 @@ const (
 
 // A causeWord says why a generation broke.
 //
-//	bits  0..29  owner id of who died, or broke it
+//	bits  0..29  owner id of the process that died, or broke it
 //	bits 32..39  the Cause
 //	bits 40..63  generation
 type causeWord uint64

@@ -17,19 +17,19 @@ import (
 // A Var is one process's half of a condition variable in shared memory. Each process
 // has one Var for each condition variable. It must not be copied.
 //
-// Each process that waits has a cell, which counts its waiters and how many of them were
-// notified, and a bell of its own. A notifier chooses a cell, grants one of its waiters the return, and rings
+// Each process that waits has a cell, which counts its waiters and how many of them were notified,
+// and a bell of its own. A notifier chooses a cell, grants one of its waiters the return, and rings
 // its bell. So exactly one waiter returns for each Signal, and no other process wakes up.
 //
-// Within the process waiters queue in the order in which they came. One of them, the leader, sleeps on the bell,
-// and passes what is granted on to the front of the queue.
+// Within the process waiters queue in the order in which they came. One of them, the leader, sleeps
+// on the bell, and passes what is granted on to the front of the queue.
 //
-// A grant stays in the cell until its waiter has the lock again. So the grants of a
-// process that dies can be seen by others, which have them instead, see reclaimGrants. What the death of a process
-// leaves behind:
+// A grant stays in the cell until its waiter has the lock again. So the grants of a process that
+// dies can be seen by others, which have them instead, see reclaimGrants. What the death of a
+// process leaves behind:
 //
 //	waits                             a cell that notifiers pass over
-//	was granted the return            the grant goes to another waiter: of those who watch it, or within the backstop
+//	was granted the return            the grant goes to another waiter: of a process that watches it, or within the backstop
 //	granted, but has not rung         the waiter looks again within the backstop
 //	is in the middle of a broadcast   the others know from its number that they are meant, within the backstop
 //	gives a dead one's grant away     one waiter too many returns
@@ -46,10 +46,11 @@ type Var struct {
 	leading *lock.LeaderFollower
 	queue   waiterQueue
 
-	// Target is what those who wait are reported to wait for; set before the first use.
+	// Target is what waiters are reported to wait for; set before the first use.
 	Target lock.Target
 
-	// Keep is reachable for as long as a call goes on: the object, whose memory could be used anew else. Set before the first use.
+	// Keep is the object. It stays reachable for as long as a call goes on, so that its memory is
+	// not used anew. Set before the first use.
 	Keep any
 }
 
@@ -68,14 +69,15 @@ type Lockable interface {
 	Unlock()
 }
 
-// An Orphan can tell that it is a lock without a living holder that is not free either. While a holder lives, it
-// notifies the waiters for what it does; after its death no process may.
+// An Orphan can tell that it is a lock without a living holder that is not free either. While a
+// holder lives, it notifies the waiters for what it does; after its death no process may.
 type Orphan interface{ Orphaned() bool }
 
-// errOrphaned says that the wait is over because of the death of who held the lock.
+// errOrphaned says that the wait is over because the holder of the lock has died.
 var errOrphaned = errors.New("the holder of the lock has died")
 
-// ErrTooManyWaiters says that as many goroutines of this process wait for a [Var] as can be counted.
+// ErrTooManyWaiters says that as many goroutines of this process wait for a [Var] as can be
+// counted.
 var ErrTooManyWaiters = errors.New("too many goroutines of this process wait")
 
 // New views the first [Bytes] of mem, which lie in the party's segment, as a condition variable.
@@ -93,17 +95,18 @@ func New(p *lock.Party, mem []byte, policy wait.Policy) *Var {
 	}
 }
 
-// Held reports whether this process is in the middle of changing who has which cell.
+// Held reports whether this process is in the middle of changing the owner of a cell.
 func (c *Var) Held() bool { return c.lock.Held() }
 
-// Wait gives l up, waits until it is notified or ctx ends, and takes l again. Orphan is l, if it knows the life
-// of its holder, or nil: when that dies, at least one waiter returns as if it were notified.
+// Wait gives l up, waits until it is notified or ctx ends, and takes l again. Orphan is l, if it
+// knows the life of its holder, or nil: when that dies, at least one waiter returns as if it were
+// notified.
 //
 // It returns two errors: why it was not notified, if it was not, and that of l.Relock. L is held
 // unless l.Relock reports that it is not.
 //
-// Errors: the context's error, [lock.ErrClosed], [ErrTooManyWaiters], [lock.ErrNoCell]; those of l.Relock.
-// When l.Unlock panics, Wait does, and nothing has changed.
+// Errors: the context's error, [lock.ErrClosed], [ErrTooManyWaiters], [lock.ErrNoCell]; those of
+// l.Relock. When l.Unlock panics, Wait does, and nothing has changed.
 //
 // Preconditions: l is held.
 func (c *Var) Wait(ctx context.Context, l Lockable, orphan Orphan) (over, again error) {
@@ -153,7 +156,8 @@ type waitCall struct {
 	locked  bool   // it has the lock again
 }
 
-// awaitGrant waits until the waiter was granted the return. When it has an error, the waiter is not counted any more.
+// awaitGrant waits until the waiter was granted the return. When it has an error, the waiter is not
+// counted any more.
 func (t *waitCall) awaitGrant(ctx context.Context) error {
 	t.awaited = true
 	err := t.followOrLead(ctx)
@@ -172,7 +176,8 @@ func (t *waitCall) giveUp() bool {
 
 // end takes the grant from the cell. One that did not lead to the lock goes to another waiter.
 //
-// What a death leaves behind: before it, a grant of the dead, though its waiter may have had the lock.
+// What a death leaves behind: before it, a grant of the dead, though its waiter may have had the
+// lock.
 func (t *waitCall) end() {
 	c := t.c
 	if !t.awaited { // Unlock has panicked
@@ -192,7 +197,8 @@ func (t *waitCall) end() {
 // followOrLead waits until the waiter was granted the return: behind the leader, or as the leader.
 func (t *waitCall) followOrLead(ctx context.Context) error {
 	c := t.c
-	leads, err := c.leading.Lead(ctx, c.party.Closer, t.w.woken) // the leader has passed a grant on when that is ready
+	// the leader has passed a grant on when that is ready
+	leads, err := c.leading.Lead(ctx, c.party.Closer, t.w.woken)
 	if !leads {
 		return err
 	}
@@ -219,7 +225,8 @@ func (t *waitCall) lead(ctx context.Context) error {
 			orphaned = false
 			return true
 		}
-		if looks++; looks%spinLooks == 0 && c.policy == wait.Spinning { // who never sleeps has to look all the same
+		// a leader that never sleeps has to look all the same
+		if looks++; looks%spinLooks == 0 && c.policy == wait.Spinning {
 			look(nil)
 		}
 		return orphaned
@@ -231,7 +238,8 @@ func (t *waitCall) lead(ctx context.Context) error {
 	return err
 }
 
-// spinLooks is after how many looks at its cell one who spins looks for the dead: some milliseconds.
+// spinLooks is after how many looks at its cell a spinning leader looks for the dead: some
+// milliseconds.
 const spinLooks = 1 << 10
 
 var waiterPool = sync.Pool{New: func() any { return &waiter{woken: make(chan struct{}, 1)} }}

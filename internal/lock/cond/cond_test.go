@@ -31,7 +31,8 @@ var patient = wait.WithLongSleep(locktest.Background)
 // The cells of a condition variable begin at this one; its lock is in cell 0.
 const firstCell = 10
 
-// visit is this process's half of the condition variable of a room, and its lock, until the test ends.
+// visit is this process's half of the condition variable of a room, and its lock, until the test
+// ends.
 func visit(t *testing.T, path string) (*Var, *lock.Mutex) {
 	t.Helper()
 	return in(locktest.Visit(t, path))
@@ -97,7 +98,8 @@ func TestCondLayout(t *testing.T) {
 	}
 }
 
-// Waiters of one process are notified in the order in which they came, also when some of them have given up.
+// Waiters of one process are notified in the order in which they came, also when some of them have
+// given up.
 func TestCondOrder(t *testing.T) {
 	c, m := visit(t, locktest.New(t))
 	ctx, cancel := context.WithCancel(locktest.Background)
@@ -128,8 +130,8 @@ func TestCondOrder(t *testing.T) {
 	}
 }
 
-// A broadcaster died when it had only said that it broadcasts: all who waited then return within the backstop, those
-// of later do not.
+// A broadcaster died when it had only said that it broadcasts: all waiters of then return within
+// the backstop, those of later do not.
 func TestCondBroadcastWithoutBroadcaster(t *testing.T) {
 	c, m := visit(t, locktest.New(t))
 	var before []<-chan error
@@ -184,7 +186,8 @@ var condSitter = proctest.Register("condSitter", func(args []string) {
 	}
 })
 
-// A notification wakes the process that it is for, and no other: bells of others are left alone. Processes take turns.
+// A notification wakes the process that it is for, and no other: bells of others are left alone.
+// Processes take turns.
 func TestCondIsDirected(t *testing.T) {
 	if os.Getenv(futex.FallbackEnv) != "" {
 		t.Skip("without all that the kernel offers sleepers look again every few milliseconds, and arm their bells again")
@@ -237,7 +240,8 @@ func TestCondTooManyWaiters(t *testing.T) {
 	returned(t, first)
 }
 
-// Goroutines of two attachments wait, give up and notify as they like; in the end every count is zero.
+// Goroutines of two attachments wait, give up and notify as they like; in the end every count is
+// zero.
 func TestCondCounts(t *testing.T) {
 	path := locktest.New(t)
 	var conds [2]*Var
@@ -250,7 +254,8 @@ func TestCondCounts(t *testing.T) {
 		c, m := conds[i%2], locks[i%2]
 		wg.Go(func() {
 			for n := i; n < i+locktest.Times(2000); n++ {
-				ctx, cancel := context.WithTimeout(locktest.Background, time.Duration(n%7)*20*time.Microsecond) //clock: waiters that give up are the subject
+				//clock: waiters that give up are the subject
+				ctx, cancel := context.WithTimeout(locktest.Background, time.Duration(n%7)*20*time.Microsecond)
 				locktest.Must(m.Lock(locktest.Background))
 				_, again := c.Wait(ctx, relocks{m}, m)
 				locktest.Must(again)

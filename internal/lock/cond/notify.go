@@ -18,10 +18,11 @@ func (c *Var) Notify(n int) {
 	}
 }
 
-// grant lets one waiter go, of the process whose turn it is. It reports false when nobody waits.
+// grant lets one waiter go, of the process that has the turn. It reports false when there is no
+// waiter.
 //
-// What a death leaves behind: before the CAS in notify, nothing. After it, a grant that the waiter's process
-// sees within the backstop, and a turn that is not moved on.
+// What a death leaves behind: before the CAS in notify, nothing. After it, a grant that the
+// waiter's process sees within the backstop, and a turn that is not moved on.
 func (c *Var) grant() bool {
 	high := c.slots.Len()
 	if high == 0 {
@@ -59,7 +60,8 @@ func (c *Var) notify(n int, most uint64) bool {
 		if more == 0 {
 			return false
 		}
-		// SYNC: cond: what was done before the notification is visible to the waiter that finds the grant.
+		// SYNC: cond: what was done before the notification is visible to the waiter that finds the
+		// grant.
 		if cell.CompareAndSwap(w, w+more*oneGrant) { // #2, #3 -> #3, #4
 			crashpoint.Here("cond.granted")
 			break
@@ -84,7 +86,7 @@ func (c *Var) Broadcast() {
 	announced := false
 	for n := range c.slots.Len() {
 		if !announced && unnotified(c.slots.Cell(n).Load()) > 0 {
-			// SYNC: storm: whoever waits now sees from here on that it may return.
+			// SYNC: broadcast: each waiter of now sees from here on that it may return.
 			c.head.broadcasts.Add(1)
 			crashpoint.Here("cond.storm")
 			announced = true

@@ -5,10 +5,11 @@ import (
 	"sync/atomic"
 )
 
-// A waiterQueue holds the waiters of this process that were not let go, in the order in which they came. All changes that this
-// process makes to its cell happen under mu.
+// A waiterQueue holds the waiters of this process that were not let go, in the order in which they
+// came. All changes that this process makes to its cell happen under mu.
 //
-// Invariant: the cell's waiting is the length of the queue plus running, and its granted is at least running.
+// Invariant: the cell's waiting is the length of the queue plus running, and its granted is at
+// least running.
 type waiterQueue struct {
 	mu          sync.Mutex
 	first, last *waiter
@@ -24,7 +25,7 @@ type waiter struct {
 	woken      chan struct{} // has room for one
 }
 
-// reset makes w ready for its next use. The caller is the only one who has it.
+// reset makes w ready for its next use. The caller alone has it.
 func (w *waiter) reset() {
 	if w.sent {
 		select {
@@ -44,12 +45,13 @@ func (q *waiterQueue) join(cell *atomic.Uint64, w *waiter, broadcasts *atomic.Ui
 		if waitingIn(s) == maxWaiters {
 			return false
 		}
-		// SYNC: cond: whoever notifies after the waiter has given up the lock sees that it waits.
+		// SYNC: cond: a notifier that comes after the waiter has given up the lock sees that it
+		// waits.
 		if cell.CompareAndSwap(s, s+oneWaiter) { // #1, #2 -> #2; #3, #4 -> #3
 			break
 		}
 	}
-	w.began = broadcasts.Load() // who broadcasts from here on means this waiter
+	w.began = broadcasts.Load() // a broadcast from here on means this waiter
 	w.prev = q.last
 	if q.last == nil {
 		q.first = w
@@ -61,7 +63,7 @@ func (q *waiterQueue) join(cell *atomic.Uint64, w *waiter, broadcasts *atomic.Ui
 }
 
 // distribute lets go as many waiters from the front of the queue as were granted that, and
-// reports whether leader is among those who were let go, now or before.
+// reports whether leader is among the waiters that were let go, now or before.
 func (q *waiterQueue) distribute(cell *atomic.Uint64, leader *waiter) bool {
 	if grantedIn(cell.Load()) == 0 {
 		return false // as ever, while a leader spins
@@ -99,8 +101,9 @@ func (q *waiterQueue) remove(w *waiter) {
 	w.next, w.prev = nil, nil
 }
 
-// catchUp grants the return to all who came before the last broadcast, and were not granted it by who died in
-// the middle of that, or is not through with it yet. It reports whether there were any.
+// catchUp grants the return to all waiters that came before the last broadcast and were not granted
+// it by a broadcaster that died in the middle of that, or is not through with it yet. It reports
+// whether there were any.
 func (q *waiterQueue) catchUp(cell *atomic.Uint64, broadcasts uint32) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -120,8 +123,8 @@ func (q *waiterQueue) catchUp(cell *atomic.Uint64, broadcasts uint32) bool {
 	}
 }
 
-// cancel ends the wait of one that gives up. It reports false when that was granted the return by now. When the process is
-// closing, a grant is left to those who find it dead.
+// cancel ends the wait of one that gives up. It reports false when that was granted the return by
+// now. When the process is closing, a grant is left to the processes that find it dead.
 func (q *waiterQueue) cancel(cell *atomic.Uint64, w *waiter, closing bool) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -130,7 +133,7 @@ func (q *waiterQueue) cancel(cell *atomic.Uint64, w *waiter, closing bool) bool 
 	}
 	for {
 		s := cell.Load()
-		if unnotified(s) == 0 { // #4: everybody was notified
+		if unnotified(s) == 0 { // #4: all were notified
 			if closing || grantedIn(s) <= q.running {
 				break
 			}
@@ -145,15 +148,18 @@ func (q *waiterQueue) cancel(cell *atomic.Uint64, w *waiter, closing bool) bool 
 	return true
 }
 
-// end ends the wait of one that was let go. When the process is closing, its grant is left to those who find it dead.
+// end ends the wait of one that was let go. When the process is closing, its grant is left to the
+// processes that find it dead.
 func (q *waiterQueue) end(cell *atomic.Uint64, closing bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.running--
 	for !closing {
 		s := cell.Load()
-		less := s - min(grantedIn(s), oneGrant)*oneGrant - min(waitingIn(s), 1)*oneWaiter // what is in shared memory may be garbage
-		if cell.CompareAndSwap(s, less) {                                                 // #3, #4 -> one less of each
+		// what is in shared memory may be garbage
+		less := s - min(grantedIn(s), oneGrant)*oneGrant - min(waitingIn(s), 1)*oneWaiter
+		// #3, #4 -> one less of each
+		if cell.CompareAndSwap(s, less) {
 			return
 		}
 	}

@@ -10,7 +10,8 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// claim gives this process its cell. What a dead process had been granted in the same cell goes to others.
+// claim gives this process its cell. What a dead process had been granted in the same cell goes to
+// others.
 func (c *Var) claim(ctx context.Context) (*procPlace, error) {
 	if err := c.lock.Lock(ctx); errors.Is(err, lock.ErrOwnerDied) {
 		c.lock.TryMarkConsistent() // each step of a claim or a reclaimGrants leaves whole cells
@@ -37,12 +38,13 @@ func (c *Var) claim(ctx context.Context) (*procPlace, error) {
 	return nil, lock.ErrNoCell // overwritten just now
 }
 
-// watched is how many other waiting processes a sleeper watches: those in the cells that follow its own, so that each
-// process is watched by some of the others.
+// watched is how many other waiting processes a sleeper watches: those in the cells that follow its
+// own, so that each process is watched by some of the others.
 const watched = wait.MaxWords - 1
 
-// look finds what nobody would ring for: a broadcast that has not come to this process, and grants of the dead. It has watch,
-// unless it is nil, end the sleep when a process dies that could be granted something.
+// look finds what no process would ring for: a broadcast that has not come to this process, and
+// grants of the dead. It has watch, unless it is nil, end the sleep when a process dies that could
+// be granted something.
 func (c *Var) look(p *procPlace, watch *lock.Watch) {
 	again := c.queue.catchUp(p.cell, c.head.broadcasts.Load())
 	table := c.party.Member.Table()
@@ -55,7 +57,7 @@ func (c *Var) look(p *procPlace, watch *lock.Watch) {
 		switch owner := lock.CellOwner(w); {
 		case table.Dead(owner):
 			if grantedIn(w) > 0 && !c.reclaimGrants() && watch != nil {
-				watch.Look(lock.UnannouncedPoll) // somebody else does it, or has died doing it
+				watch.Look(lock.UnannouncedPoll) // another process does it, or has died doing it
 			}
 		case watch != nil && left > 0:
 			watch.Process(owner)
@@ -67,8 +69,8 @@ func (c *Var) look(p *procPlace, watch *lock.Watch) {
 	}
 }
 
-// reclaimGrants gives what dead processes were granted to other waiters. It reports false when it could not,
-// because another one has the lock, such as one who is about to do the same.
+// reclaimGrants gives what dead processes were granted to other waiters. It reports false when it
+// could not, because another process has the lock, which may be about to do the same.
 func (c *Var) reclaimGrants() bool {
 	err := c.lock.TryLock()
 	if errors.Is(err, lock.ErrOwnerDied) {
@@ -81,7 +83,7 @@ func (c *Var) reclaimGrants() bool {
 	return true
 }
 
-// redistribute is reclaimGrants for one who has the lock.
+// redistribute is reclaimGrants for a caller that has the lock.
 func (c *Var) redistribute() {
 	for cell, w := range c.slots.All {
 		if w&lock.CellMask != 0 && c.party.Member.Table().Dead(lock.CellOwner(w)) {
@@ -90,15 +92,16 @@ func (c *Var) redistribute() {
 	}
 }
 
-// emptyDead empties the cell of a dead process, which holds w. Each of its grants goes to another waiter first, and only
-// then is it taken away. When nobody waits, it is lost as with any notification.
+// emptyDead empties the cell of a dead process, which holds w. Each of its grants goes to another
+// waiter first, and only then is it taken away. Without a waiter it is lost, as any notification
+// is.
 //
 // What a death leaves behind: a grant that is given twice, so that one waiter too many returns.
 func (c *Var) emptyDead(cell *atomic.Uint64, w uint64) {
 	empty := w &^ lock.CellMask
 	for {
 		granted := min(grantedIn(w), waitingIn(w))
-		next := empty | granted*(oneGrant+oneWaiter) // #4: nobody who is late grants it more
+		next := empty | granted*(oneGrant+oneWaiter) // #4: no late notifier grants it more
 		if granted > 0 && w == next {
 			if !c.grant() {
 				granted = 1
@@ -107,7 +110,7 @@ func (c *Var) emptyDead(cell *atomic.Uint64, w uint64) {
 			next = empty | (granted-1)*(oneGrant+oneWaiter)
 		}
 		if !cell.CompareAndSwap(w, next) {
-			w = cell.Load() // somebody was late, or the memory is overwritten
+			w = cell.Load() // a notifier was late, or the memory is overwritten
 			if w&^lock.CellMask != empty {
 				return
 			}

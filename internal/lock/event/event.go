@@ -24,8 +24,9 @@ import (
 // A waiter remembers the number with which it began. So it notices that the event was set even
 // when it looks only after it was cleared again.
 //
-// What a death leaves behind: before the CAS, nothing. After it, an event that is set, whose sleepers were not woken
-// yet: they look again within the backstop. A waiter leaves an armed bell, see [lock.EventCount].
+// What a death leaves behind: before the CAS, nothing. After it, an event that is set, with
+// sleepers that were not woken yet: they look again within the backstop. A waiter leaves an armed
+// bell, see [lock.EventCount].
 type Flag struct {
 	f      *region
 	party  *lock.Party
@@ -33,7 +34,8 @@ type Flag struct {
 	policy wait.Policy
 	shadow race.Shadow
 
-	// Keep is reachable for as long as a call goes on: the object, whose memory could be used anew else. Set before the first use.
+	// Keep is the object. It stays reachable for as long as a call goes on, so that its memory is
+	// not used anew. Set before the first use.
 	Keep any
 }
 
@@ -47,7 +49,7 @@ func New(p *lock.Party, mem []byte, policy wait.Policy) *Flag {
 	return &Flag{f: regionIn(mem), party: p, count: lock.NewSwappedCount(p, mem[countOffset:]), policy: policy}
 }
 
-// SetTarget says what those who wait are reported to wait for; before the first use.
+// SetTarget says what waiters are reported to wait for; before the first use.
 func (e *Flag) SetTarget(subject lock.Target) { e.count.Target = subject }
 
 // IsSet reports whether the event is set.
@@ -60,7 +62,7 @@ func (e *Flag) IsSet() bool {
 	return set
 }
 
-// Set sets the event and wakes all who wait. It does nothing when the event is set already.
+// Set sets the event and wakes all waiters. It does nothing when the event is set already.
 func (e *Flag) Set() {
 	defer runtime.KeepAlive(e)
 	if e.party.Closer.Closed() {
@@ -70,9 +72,11 @@ func (e *Flag) Set() {
 	for {
 		w := e.f.word.Load()
 		if w&isSet != 0 {
-			return // who set it wakes the sleepers, or they look again within the backstop
+			// the process that set it wakes the sleepers, or they look again within the backstop
+			return
 		}
-		// SYNC: event: what was done before Set is visible to whoever sees the event set, or the number moved on.
+		// SYNC: event: what was done before Set is visible to every waiter that sees the event set,
+		// or the number moved on.
 		if e.f.word.CompareAndSwap(w, w&^isSet+setOnce|isSet) { // #1 -> #2
 			crashpoint.Here("event.set")
 			e.count.NotifyAll()
@@ -113,7 +117,8 @@ func (e *Flag) Wait(ctx context.Context) error {
 }
 
 func (e *Flag) wait(ctx context.Context, began uint32) error {
-	ready := func() bool { return e.f.word.Load() != began } // when it is not set, only a Set changes it
+	// when it is not set, only a Set changes it
+	ready := func() bool { return e.f.word.Load() != began }
 	err := e.count.AwaitEach(ctx, e.policy, ready, nil)
 	if err != nil && !e.party.Closer.Closed() && ready() {
 		return nil // it was set while this goroutine followed another

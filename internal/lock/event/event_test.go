@@ -22,8 +22,8 @@ func visit(t *testing.T) *Flag {
 	return New(&lock.Party{Member: r.Member, Closer: r.Closer, Keep: r.Keep}, r.Cell(0), wait.Parking)
 }
 
-// A goroutine that began to wait for an event before it was set and cleared, and comes to its wait only after another
-// has begun to wait for the next time, is not held up by that.
+// A goroutine that began to wait for an event before it was set and cleared, and comes to its wait
+// only after another has begun to wait for the next time, is not held up by that.
 func TestLateWaiterIsNotHeldUp(t *testing.T) {
 	defer wait.SetBackstop(time.Hour)() // so that one that is held up hangs
 	e := visit(t)

@@ -8,15 +8,16 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 )
 
-// Bytes is how much shared memory a [Flag] needs, aligned to 8 bytes. Zeros are one that is not set.
+// Bytes is how much shared memory a [Flag] needs, aligned to 8 bytes. Zeros are one that is not
+// set.
 const Bytes = 32
 
 // region is an event in shared memory.
 //
 //	off  size  field  written by                       read by    initial
-//	  0     4  word   who sets or clears it, CAS       everybody  0
+//	  0     4  word   setters and clearers, CAS        all        0
 //	  4    12  -
-//	 16    16  count  who is about to sleep, who sets  who sets   0; an event count
+//	 16    16  count  waiters, setters                 setters    0; an event count
 type region struct {
 	_     structs.HostLayout
 	word  atomic.Uint32

@@ -8,7 +8,7 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 )
 
-// What a writer does to those whose turn it is.
+// What a writer does to processes that have a turn.
 type turns int
 
 const (
@@ -17,8 +17,8 @@ const (
 	turnsIgnored              // it will not wait; they keep it
 )
 
-// closeAll blocks all cells, but those whose turn it still is, and reports whether nobody is inside any more.
-// What dead processes have left it clears.
+// closeAll blocks all cells but those that still have their turn, and reports whether no reader is
+// inside any more. What dead processes have left it clears.
 //
 // Preconditions: writers is held.
 //
@@ -29,7 +29,7 @@ func (l *Lock) closeAll(t turns) (empty bool) {
 		s := l.slots.Cell(n)
 		w := s.Load()
 		if w == 0 {
-			continue // nobody's
+			continue // it was never handed out
 		}
 		if t == turnsStay && hasTurn(w) {
 			empty = l.dropIfDead(s, w) && empty
@@ -61,8 +61,8 @@ func (l *Lock) turnsLeft() time.Duration {
 	return time.Duration(l.turns.Load()) - time.Since(l.born)
 }
 
-// watchReaders has the writer sleep on the lives of those it waits for. When there are none any more, the last one may
-// have died before it could say so.
+// watchReaders has the writer sleep on the lives of those it waits for. When there are none any
+// more, the last one may have died before it could say so.
 func (l *Lock) watchReaders(w *lock.Watch) {
 	found := false
 	for _, cell := range l.slots.All {
@@ -84,13 +84,15 @@ func (l *Lock) block(s *atomic.Uint64, t turns) (w uint64) {
 	if t == turnsOver && s.Load()&cellWaits != 0 {
 		s.And(^uint64(cellWaits))
 	}
-	// SYNC: bar: whoever was counted before is counted in what this returns; whoever comes later sees the bar.
+	// SYNC: block: a reader that was counted before is counted in what this returns; a later one
+	// sees the block.
 	w = s.Or(cellBlocked)
 	crashpoint.Here("rwmutex.barred")
 	return w
 }
 
-// dropIfDead reports whether the cell s, which held w, is a dead process's. Then it is nobody's from here on.
+// dropIfDead reports whether the cell s, which held w, is a dead process's. Then it is free from
+// here on.
 func (l *Lock) dropIfDead(s *atomic.Uint64, w uint64) bool {
 	owner := lock.CellOwner(w)
 	if owner == l.me || !l.party.Member.Table().Dead(owner) {

@@ -9,16 +9,17 @@ import (
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
-// head is the part of a readers–writer lock in shared memory that all processes share. The cells follow.
+// head is the part of a readers–writer lock in shared memory that all processes share. The cells
+// follow.
 //
 //	off  size  field    written by                    read by                          initial
-//	  0    16  writers  see region                    everybody                        0: free
-//	 16     4  state    who holds writers             who takes it over, or only tries 0: stateOpen
-//	 20     4  high     who claims a cell             who holds writers                0; see roster
+//	  0    16  writers  see lock.MutexRegion          all                              0: free
+//	 16     4  state    holder of writers             the next holder, all that try    0: stateOpen
+//	 20     4  high     claimers of a cell            holder of writers                0; see lock.ProcSlots
 //	 24     8  died     lockers that see a death      lockers that report it           0; see RecordDeaths
-//	 32    16  drained  the writer who waits          readers who leave                0; see event
-//	 48    16  opened   readers about to sleep        writers who leave                0; see event
-//	 64        cells    its process; writers the bars who holds writers                0: nobody's; see rwmutex_seat.go
+//	 32    16  drained  the writer that waits         readers that leave               0; a lock.EventRegion
+//	 48    16  opened   readers about to sleep        writers that leave               0; a lock.EventRegion
+//	 64        cells    its process; writers block it holder of writers                0: free; see cellWaits
 type head struct {
 	_       structs.HostLayout
 	writers lock.MutexRegion
@@ -49,11 +50,12 @@ const (
 	openedOffset   = unsafe.Offsetof(head{}.opened)
 )
 
-// Bytes is how much shared memory a readers–writer lock needs that so many processes use, aligned to a
-// cache line. Zeros are a free lock.
+// Bytes is how much shared memory a readers–writer lock needs that so many processes use, aligned
+// to a cache line. Zeros are a free lock.
 func Bytes(processes int) int { return headBytes + lock.ProcSlotsBytes(processes) }
 
-// headIn views the first bytes of mem as the head of a readers–writer lock. It panics when mem is too short.
+// headIn views the first bytes of mem as the head of a readers–writer lock. It panics when mem is
+// too short.
 func headIn(mem []byte) *head {
 	_ = mem[headBytes-1]
 	return (*head)(unsafe.Pointer(unsafe.SliceData(mem)))
@@ -62,18 +64,19 @@ func headIn(mem []byte) *head {
 // stateAddress is where the state lies, for [cpu.StoreRelease32].
 func (h *head) stateAddress() *uint32 { return (*uint32)(unsafe.Pointer(&h.state)) }
 
-// What a process's cell counts in a readers–writer lock, see [roster]:
+// What a process's cell counts in a readers–writer lock, see [lock.ProcSlots]:
 //
 //	bits 34..63  owner id of the process
 //	bit  33      waits: readers of this process wait for a writer to leave, and have not had their turn since
-//	bit  32      barred: a writer has closed this process's way in
+//	bit  32      blocked: a writer has closed this process's way in
 //	bit  31      left: the process closes its segment
 //	bit  30      guard: 1, so that a RUnlock too many changes nothing above it before it is taken back
 //	bits  0..29  how many readers of this process are inside, or about to find out that they are not
 //
-// A reader comes by adding one and leaves by subtracting one. It is inside if the bits above the count
-// say so at this moment: then any writer that bars the cell later sees it counted. All that is read and changed at once
-// is one word, and only its own process and who holds writers write to it.
+// A reader comes by adding one and leaves by subtracting one. It is inside if the bits above the
+// count say so at this moment: then any writer that bars the cell later sees it counted. All that
+// is read and changed at once is one word, and only its own process and the holder of writers write
+// to it.
 const (
 	cellWaits   = 1 << 33
 	cellBlocked = 1 << 32
@@ -85,15 +88,17 @@ const (
 	ReaderBits = 30
 )
 
-// cellKey is what the bits above the count of the owner's cell are when the way in is open and nobody waits.
+// cellKey is what the bits above the count of the owner's cell are when the way in is open and no
+// reader waits.
 func cellKey(owner proctab.Owner) uint64 {
 	return (uint64(owner)<<lock.CellOwnerShift | cellGuard) >> ReaderBits
 }
 
-// hasReaders reports whether the cell w counts anybody.
+// hasReaders reports whether the cell w counts a reader.
 func hasReaders(w uint64) bool { return w&cellCount != 0 }
 
-// hasTurn reports whether the process of the cell w waits for its readers' turn and may take it now.
+// hasTurn reports whether the process of the cell w waits for its readers' turn and may take it
+// now.
 func hasTurn(w uint64) bool { return w&(cellWaits|cellBlocked) == cellWaits }
 
 // isOpen reports whether w, the cell of me, lets its readers in.

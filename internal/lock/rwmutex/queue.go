@@ -20,7 +20,7 @@ func (l *Lock) awaitTurn(ctx context.Context) error {
 	return err
 }
 
-// queueOrLead waits until g is let in, or leads all who wait in this process.
+// queueOrLead waits until g is let in, or leads all readers of this process that wait.
 func (l *Lock) queueOrLead(ctx context.Context, g *readerWaiter) error {
 	leads, err := l.leading.Lead(ctx, l.party.Closer, g.in)
 	if !leads {
@@ -37,7 +37,7 @@ func (l *Lock) queueOrLead(ctx context.Context, g *readerWaiter) error {
 	return err
 }
 
-// look lets in all who wait, or reports true when they have to look themselves.
+// look lets all waiting readers in, or reports true when they have to look themselves.
 func (l *Lock) look() bool {
 	// A reader that came later and found the cell open for a moment has let the leader in, too.
 	if l.queue.has(l.leader) || l.enter(0) {
@@ -71,7 +71,7 @@ func (l *Lock) cancelTurn() {
 	}
 }
 
-// watchWriter has readers sleep on the life of whoever has writers.
+// watchWriter has readers sleep on the life of the holder of writers.
 func (l *Lock) watchWriter(w *lock.Watch) {
 	if l.writers.WatchHolder(w) {
 		l.doubtful = true
@@ -121,7 +121,7 @@ func (c *readerQueue) end(g *readerWaiter) (admitted bool) {
 	}
 	c.mu.Unlock()
 	select {
-	case <-g.in: // nobody took it
+	case <-g.in: // it was not taken
 	default:
 	}
 	readerWaiters.Put(g)

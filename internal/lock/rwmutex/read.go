@@ -10,11 +10,12 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 )
 
-// errOrphaned says that nobody alive has writers, and that the cell is barred all the same.
+// errOrphaned says that no living process has writers, and that the cell is blocked all the same.
 var errOrphaned = errors.New("the lock is orphaned")
 
-// RLock is the slow path for a reader that has counted itself, see [Lock.Cell]. It waits until no writer
-// is inside, or ctx ends. A reader that finds the writer dead takes its place until the cells are open again.
+// RLock is the slow path for a reader that has counted itself, see [Lock.Cell]. It waits until no
+// writer is inside, or ctx ends. A reader that finds the writer dead takes its place until the
+// cells are open again.
 //
 // Errors:
 //   - [*lock.OwnerDiedError]: a writer died inside, and there is no Repair in o.
@@ -24,7 +25,8 @@ var errOrphaned = errors.New("the lock is orphaned")
 func (l *Lock) RLock(ctx context.Context, o *lock.LockOptions) error {
 	defer runtime.KeepAlive(l)
 	crashpoint.Here("rwmutex.counted")
-	// A cell that is open now with this reader counted in it lets the reader in, whatever it was before.
+	// A cell that is open now with this reader counted in it lets the reader in, whatever it was
+	// before.
 	if isOpen(l.cell.Load(), l.me) {
 		return l.entered()
 	}
@@ -44,7 +46,8 @@ func (l *Lock) RLock(ctx context.Context, o *lock.LockOptions) error {
 	}
 }
 
-// TryRLock is RLock without waiting, for a reader that has not counted itself. Further errors: [lock.ErrLocked].
+// TryRLock is RLock without waiting, for a reader that has not counted itself. Further errors:
+// [lock.ErrLocked].
 func (l *Lock) TryRLock(o *lock.LockOptions) error {
 	defer runtime.KeepAlive(l)
 	if isOpen(l.cell.Load(), l.me) {
@@ -61,11 +64,11 @@ func (l *Lock) TryRLock(o *lock.LockOptions) error {
 		if err != lock.ErrLocked || look == momentLooks || l.r.state.Load() != stateOpen {
 			return l.refused(err)
 		}
-		cpu.Pause(momentPauses) // somebody only comes or goes
+		cpu.Pause(momentPauses) // the holder of writers only comes or goes
 	}
 }
 
-// tryEnter lets the caller in if its cell is open, or if nobody alive bars it.
+// tryEnter lets the caller in if its cell is open, or if no living process blocks it.
 func (l *Lock) tryEnter(o *lock.LockOptions) error {
 	switch {
 	case l.party.Closer.Closed():
@@ -78,7 +81,8 @@ func (l *Lock) tryEnter(o *lock.LockOptions) error {
 	return lock.ErrLocked
 }
 
-// entered ends an acquisition. Either it sees here that this process is closing, or the closing sees the reader counted.
+// entered ends an acquisition. Either it sees here that this process is closing, or the closing
+// sees the reader counted.
 func (l *Lock) entered() error {
 	if l.party.Closer.Closed() {
 		l.undoArrival()
@@ -88,7 +92,8 @@ func (l *Lock) entered() error {
 	return nil
 }
 
-// refused ends an operation without success. Once it was told of the close, this process gets no read lock any more.
+// refused ends an operation without success. Once it was told of the close, this process gets no
+// read lock any more.
 func (l *Lock) refused(err error) error {
 	if err == lock.ErrClosed {
 		l.closeOwnCell()
@@ -96,8 +101,9 @@ func (l *Lock) refused(err error) error {
 	return err
 }
 
-// closeOwnCell ends the fast path of a process that is closing: whoever comes now finds that the key has changed, looks, and sees
-// that the segment is closed. A writer opens barred cells, and cannot undo this. The cell may be another's by now.
+// closeOwnCell ends the fast path of a process that is closing: a later reader finds that the key
+// has changed, looks, and sees that the segment is closed. A writer opens blocked cells, and cannot
+// undo this. The cell may be another's by now.
 func (l *Lock) closeOwnCell() {
 	for w := l.cell.Load(); lock.CellOwner(w) == l.me && w&cellClosing == 0; w = l.cell.Load() {
 		l.cell.CompareAndSwap(w, w|cellClosing)
@@ -111,15 +117,15 @@ func (l *Lock) undoArrival() {
 	l.tellDrained(w)
 }
 
-// tellDrained tells the writer who waits for it that the cell, which is w now, counts nobody any more.
+// tellDrained tells a waiting writer that the cell, which is w now, counts no reader any more.
 func (l *Lock) tellDrained(w uint64) {
 	if w&cellBlocked != 0 && !hasReaders(w) {
 		l.drained.Notify()
 	}
 }
 
-// RUnlock is the slow path for a reader that has uncounted itself, which made its cell w. It reports false when there
-// was no reader, and should have been. Nothing has changed then.
+// RUnlock is the slow path for a reader that has uncounted itself, which made its cell w. It
+// reports false when there was no reader, and should have been. Nothing has changed then.
 func (l *Lock) RUnlock(w uint64) bool {
 	defer runtime.KeepAlive(l)
 	if !isWhole(w, l.me) {
@@ -137,7 +143,8 @@ func (l *Lock) NoteLeave() {
 	}
 }
 
-// enter lets in so many readers, and all who wait in this process, if its cell is open, and reports whether it could.
+// enter lets in n readers, and all waiting readers of this process, if its cell is open, and
+// reports whether it could.
 //
 // What a death leaves behind: a cell of the dead.
 func (l *Lock) enter(n int) bool {
@@ -151,7 +158,9 @@ func (l *Lock) enter(n int) bool {
 		if l.cell.CompareAndSwap(w, w&^uint64(cellWaits)+uint64(n+len(l.queue.waiting))) {
 			crashpoint.Here("rwmutex.entered")
 			l.queue.admitAll()
-			if hasTurn(w) { // SYNC: turn: the writer that lets it pass sees these readers counted, and waits for them alone.
+			// SYNC: turn: the writer that lets it pass sees these readers counted, and waits for
+			// them alone.
+			if hasTurn(w) {
 				l.drained.Notify()
 			}
 			return true
@@ -159,7 +168,8 @@ func (l *Lock) enter(n int) bool {
 	}
 }
 
-// recoverAsReader takes writers' place to open the cells, if that is possible at once, and lets the caller in.
+// recoverAsReader takes writers' place to open the cells, if that is possible at once, and lets the
+// caller in.
 //
 // Errors: those of RLock; [lock.ErrLocked] when another holder has writers.
 func (l *Lock) recoverAsReader(o *lock.LockOptions) error {
@@ -186,7 +196,7 @@ func (l *Lock) recoverAsReader(o *lock.LockOptions) error {
 	return nil
 }
 
-// unsettledLooks is how often restore looks at a cell that counts less than nobody.
+// unsettledLooks is how often restore looks at a cell that counts less than 0.
 const unsettledLooks = 1000
 
 // restore puts the cell of this process right that others have overwritten.

@@ -9,8 +9,8 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 )
 
-// Lock waits until no other holder is inside, or ctx ends. It is like [lock.Mutex.LockWith]: the lock is
-// held when it returns nil, and otherwise it is not.
+// Lock waits until no other holder is inside, or ctx ends. It is like [lock.Mutex.LockWith]: the
+// lock is held when it returns nil, and otherwise it is not.
 func (l *Lock) Lock(ctx context.Context, o *lock.LockOptions) error {
 	err := l.writers.LockToRepair(ctx, o) // #1 -> #2
 	if err == nil {
@@ -22,8 +22,8 @@ func (l *Lock) Lock(ctx context.Context, o *lock.LockOptions) error {
 	return err
 }
 
-// Relock is Lock for a caller that must have the lock afterwards: its [*lock.OwnerDiedError] comes with
-// the lock. See [Lock.RepairHeld].
+// Relock is Lock for a caller that must have the lock afterwards: its [*lock.OwnerDiedError] comes
+// with the lock. See [Lock.RepairHeld].
 //
 // Errors: [lock.ErrClosed], the context's error: the lock is not held.
 func (l *Lock) Relock(ctx context.Context) error {
@@ -69,7 +69,8 @@ func (l *Lock) reopen() {
 	l.open()
 }
 
-// repairAfterDeath repairs what a writer left that died inside. The lock is held, and stays so if that works.
+// repairAfterDeath repairs what a writer left that died inside. The lock is held, and stays so if
+// that works.
 func (l *Lock) repairAfterDeath(died *lock.OwnerDiedError, o *lock.LockOptions) error {
 	l.acquired()
 	if o.Repair == nil { // the writer has died since the look at the lock
@@ -92,7 +93,8 @@ func (l *Lock) repair(died *lock.OwnerDiedError, o *lock.LockOptions) error {
 	return err
 }
 
-// close bars the cells and waits until nobody is inside: #2 -> #4. When it returns an error, nothing is held.
+// close blocks the cells and waits until no reader is inside: #2 -> #4. When it returns an error,
+// nothing is held.
 func (l *Lock) close(ctx context.Context) error {
 	if !l.closeAll(turnsStay) {
 		l.turns.Store(0)
@@ -131,7 +133,7 @@ func (l *Lock) tryLock(o *lock.LockOptions) error {
 	default:
 		l.reopen() // #6 -> #5
 	}
-	if !l.isEmpty() { // before anybody is barred for nothing
+	if !l.isEmpty() { // before a reader is blocked for nothing
 		l.writers.TryUnlock()
 		return lock.ErrLocked
 	}
@@ -145,8 +147,8 @@ func (l *Lock) tryLock(o *lock.LockOptions) error {
 	return nil
 }
 
-// A moment is how long writers may be held by somebody who is not a writer inside, nor waits: it looks that often, with that
-// many pauses in between.
+// A moment is how long writers may be held by a process that is neither a writer inside nor waits:
+// TryLock looks that often, with that many pauses in between.
 const (
 	momentLooks  = 32
 	momentPauses = 64

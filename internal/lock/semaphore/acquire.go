@@ -36,7 +36,8 @@ func (s *Weighted) TryAcquire(n int64) error {
 // Acquire takes n units. It waits until they are free, or ctx ends. Units that are free at once are
 // taken even when ctx has ended.
 //
-// Errors: [lock.ErrImpossible], [lock.ErrClosed], the context's error, [lock.ErrDamaged]; nothing was taken.
+// Errors: [lock.ErrImpossible], [lock.ErrClosed], the context's error, [lock.ErrDamaged]; nothing
+// was taken.
 func (s *Weighted) Acquire(ctx context.Context, n int64) error {
 	defer runtime.KeepAlive(s)
 	if err := s.possible(n); err != nil {
@@ -68,11 +69,12 @@ type acquisition struct {
 	err   error // why the wait is over without units
 }
 
-// look takes the units if it can. It reports true when the wait is over. After a while it takes the turn.
+// look takes the units if it can. It reports true when the wait is over. After a while it takes the
+// turn.
 func (a *acquisition) look() bool {
 	ok, err := a.tryTake()
 	if !ok && err == nil && time.Since(a.began) >= lock.StarvationTime {
-		// SYNC: turn: who releases from here on wakes this process, whatever else. So look once more.
+		// SYNC: turn: a release from here on wakes this process, whatever else. So look once more.
 		a.s.turn.begin(a.n)
 		ok, err = a.tryTake()
 	}
@@ -89,12 +91,13 @@ func (a *acquisition) tryTake() (ok bool, err error) {
 	return a.s.tryAcquire(a.ctx, a.n, true)
 }
 
-// endTurn ends the turn, and rings for those who had to let it pass.
+// endTurn ends the turn, and rings for the waiters that had to let it pass.
 //
-// What a death leaves behind: sleepers who watch this process, for it had the turn when they looked.
+// What a death leaves behind: sleepers that watch this process, for it had the turn when they
+// looked.
 func (a *acquisition) endTurn() {
 	if a.s.turn.end() {
-		a.s.r.event.Ring(lock.Everybody)
+		a.s.r.event.Ring(lock.AllSleepers)
 	}
 }
 
@@ -109,14 +112,14 @@ func (a *acquisition) watchUnits(w *lock.Watch) {
 		return
 	}
 	s.owned.Watch(w)
-	// Who gave units back since the look may hold none now and not be watched. When it dies before it
-	// rings, nobody else does.
+	// A process that gave units back since the look may hold none now and not be watched. When it
+	// dies before it rings, no other process does.
 	if s.r.free.Load() != a.free {
 		w.Look(0)
 	}
 }
 
-// tryAcquire takes n units if they are free and it is nobody else's turn.
+// tryAcquire takes n units if they are free and no other process has the turn.
 func (s *Weighted) tryAcquire(ctx context.Context, n int64, leader bool) (ok bool, err error) {
 	if s.owned != nil {
 		ok, err = s.tryAcquireOwned(ctx, n, leader)
@@ -158,7 +161,7 @@ func (s *Weighted) releaseSlow(n int64) error {
 			return ErrOverRelease
 		}
 		s.shadow.ReleaseMerge()
-		// SYNC: units: what was done with them is visible to whoever acquires them next.
+		// SYNC: units: what was done with them is visible to the next process that acquires them.
 		if s.r.free.CompareAndSwap(c, c+n) {
 			crashpoint.Here("semaphore.released")
 			s.wake(n)
@@ -169,7 +172,8 @@ func (s *Weighted) releaseSlow(n int64) error {
 
 // tryAcquireOwned is tryAcquire with undo: the units become this process's.
 //
-// What a death leaves behind: a tally whose lock's owner died, which the next one who locks it counts anew.
+// What a death leaves behind: counts with a lock of a dead owner. The next process that locks them
+// counts anew.
 func (s *Weighted) tryAcquireOwned(ctx context.Context, n int64, leader bool) (ok bool, err error) {
 	t := s.owned
 	if free := s.r.free.Load(); (free < n || s.turn.isElsewhere(free, leader)) && !t.IsStale() {
@@ -199,7 +203,8 @@ func (s *Weighted) tryAcquireOwned(ctx context.Context, n int64, leader bool) (o
 
 // releaseOwned is Release with undo.
 //
-// What a death leaves behind: the same; and before the ring, sleepers who watch this process, see acquisition.watchUnits.
+// What a death leaves behind: the same; and before the ring, sleepers that watch this process, see
+// acquisition.watchUnits.
 func (s *Weighted) releaseOwned(n int64) error {
 	t := s.owned
 	if err := t.Lock(context.Background()); err != nil {
@@ -222,10 +227,10 @@ func (s *Weighted) releaseOwned(n int64) error {
 	return err
 }
 
-// recompute makes free what the units of the living leave of all, under the lock of the tally.
+// recompute makes free what the units of the living leave of all, under the lock of the counts.
 func (s *Weighted) recompute(sum uint64) {
-	// SYNC: undo: what the dead held is free for whoever looks from here on.
+	// SYNC: undo: what the dead held is free for every process that looks from here on.
 	s.r.free.Store(s.limit - int64(min(sum, uint64(s.limit))))
 	crashpoint.Here("semaphore.settled")
-	s.r.event.Ring(lock.Everybody)
+	s.r.event.Ring(lock.AllSleepers)
 }

@@ -16,16 +16,18 @@ const (
 	eventOffset = 16
 )
 
-// BytesWithUndo is how much shared memory a semaphore with undo needs for n processes, aligned to a cache line.
+// BytesWithUndo is how much shared memory a semaphore with undo needs for n processes, aligned to a
+// cache line.
 func BytesWithUndo(n int) int { return Bytes + lock.UndoBytes(n) }
 
-// region is a semaphore in shared memory. All that the fast paths touch is on one cache line. With undo, a lock.UndoCounts comes behind it.
+// region is a semaphore in shared memory. All that the fast paths touch is on one cache line. With
+// undo, a lock.UndoCounts comes behind it.
 //
 //	off  size  field  written by                  read by    initial
-//	  0     8  free   who acquires and releases   everybody  units; from 0 to max
-//	  8     8  turn   leaders                     everybody  0: nobody's; see turnWord
-//	 16    16  event  sleepers, who releases      releasers  0
-//	 32     4  weightedWaiters  who waits for more than 1   releasers  0; sticks at 1
+//	  0     8  free   acquirers, releasers        all        units; from 0 to max
+//	  8     8  turn   leaders                     all        0: none; see turnWord
+//	 16    16  event  waiters, releasers          releasers  0
+//	 32     4  weightedWaiters  waiters for more than 1  releasers  0; sticks at 1
 //	 36     4  undo   creator                     openers    1: units belong to processes
 //	 40     8  units  creator                     openers    how many units there are at first
 //	 48     8  max    creator                     openers    bound of free; 0: none
@@ -53,7 +55,8 @@ var (
 	_ = [1]struct{}{}[unsafe.Sizeof(region{})-Bytes]
 )
 
-// regionIn views the first bytes of mem, which must be aligned to 8 bytes, as a semaphore. It panics when mem is too short.
+// regionIn views the first bytes of mem, which must be aligned to 8 bytes, as a semaphore. It
+// panics when mem is too short.
 func regionIn(mem []byte) *region {
 	_ = mem[Bytes-1]
 	return (*region)(unsafe.Pointer(unsafe.SliceData(mem)))

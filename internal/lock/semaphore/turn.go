@@ -8,17 +8,19 @@ import (
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
-// A turnWord says which process nobody may overtake, because it has waited for long, and how many units it needs.
+// A turnWord says which process no other may overtake, because it has waited for long, and how many
+// units it needs.
 //
-//	bits  0..29  owner id of the process that has the turn; 0: nobody has it
+//	bits  0..29  owner id of the process that has the turn; 0: none
 //	bits 30..63  how many units it needs, at most
 //
 //	#  owner    meaning                       next
-//	1  0        units go to whoever comes     a leader takes it -> 2
+//	1  0        units go to the first     a leader takes it -> 2
 //	2  p        no other takes units          p has its units or gives up -> 1, p dies -> 3, p lets its turn pass: another clears it -> 1
-//	3  p, dead  the same as 1                 a leader takes it -> 2, anybody clears it -> 1
+//	3  p, dead  the same as 1                 a leader takes it -> 2, any process clears it -> 1
 //
-// Only the leader of p takes units in #2. Should the word be overwritten, the worst is that units go to the wrong one first.
+// Only the leader of p takes units in #2. Should the word be overwritten, the worst is that units
+// go to the wrong one first.
 type turnWord struct {
 	word  *atomic.Uint64
 	party *lock.Party
@@ -38,8 +40,8 @@ func ownerOfTurn(t uint64) proctab.Owner { return proctab.Owner(t & proctab.Owne
 
 func needOfTurn(t uint64) int64 { return int64(t >> turnNeedShift) }
 
-// isElsewhere reports whether somebody has the turn whom the caller may not overtake, while free units are there. The
-// leader of the process that has the turn may.
+// isElsewhere reports whether a process has the turn that the caller may not overtake, while free
+// units are there. The leader of the process that has the turn may.
 func (t *turnWord) isElsewhere(free int64, leader bool) bool {
 	w := t.word.Load()
 	owner := ownerOfTurn(w)
@@ -59,7 +61,8 @@ func (t *turnWord) isElsewhere(free int64, leader bool) bool {
 	return false
 }
 
-// begin makes it the turn of this process, which needs that many units, unless it is that of another which lives. Only a leader calls it.
+// begin makes it the turn of this process, which needs that many units, unless it is that of
+// another which lives. Only a leader calls it.
 func (t *turnWord) begin(need int64) {
 	w, me := t.word.Load(), t.party.Member.ID()
 	next := turnOf(me, need)
@@ -80,14 +83,17 @@ func (t *turnWord) end() bool {
 	return true
 }
 
-// watchTurn tells a sleeper, who needs n units and has seen that many free, what it sleeps on because of the turn: when that of
-// another process ends, the bell rings, but not when that process dies or lets its turn pass.
+// watchTurn tells a sleeper that needs n units, and has seen that many free, what it sleeps on
+// because of the turn: when that of another process ends, the bell rings, but not when that process
+// dies or lets its turn pass.
 func (t *turnWord) watchTurn(w *lock.Watch, n, free int64) {
 	v := t.word.Load()
 	owner := ownerOfTurn(v)
 	switch {
 	case v == 0 && n <= free:
-		w.Look(0) // the turn has ended since; whoever had it is not watched any more, and may die before it rings
+		// the turn has ended since; its process is not watched any more, and may die before it
+		// rings
+		w.Look(0)
 	case v == 0, owner == t.party.Member.ID():
 	default:
 		w.Process(owner)

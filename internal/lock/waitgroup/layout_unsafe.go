@@ -16,16 +16,17 @@ const (
 	eventOffset = 16
 )
 
-// BytesWithUndo is how much shared memory a wait group with undo needs for n processes, aligned to a cache line.
+// BytesWithUndo is how much shared memory a wait group with undo needs for n processes, aligned to
+// a cache line.
 func BytesWithUndo(n int) int { return Bytes + lock.UndoBytes(n) }
 
-// region is a wait group in shared memory. With undo, a tallyRegion and the cells of a roster come behind it.
+// region is a wait group in shared memory. With undo, a lock.UndoCounts comes behind it.
 //
 //	off  size  field  written by          read by    initial
-//	  0     8  word   who adds            everybody  0; see WaitGroup
+//	  0     8  word   callers of Add      all        0; see Group
 //	  8     4  undo   creator             openers    1: units belong to processes
 //	 12     4  -
-//	 16    16  event  sleepers, who adds  who adds   0
+//	 16    16  event  waiters, adders     adders     0
 type region struct {
 	_     structs.HostLayout
 	word  atomic.Uint64
@@ -43,7 +44,8 @@ var (
 	_ = [1]struct{}{}[unsafe.Sizeof(region{})-Bytes]
 )
 
-// regionIn views the first bytes of mem, which must be aligned to 8 bytes, as a wait group. It panics when mem is too short.
+// regionIn views the first bytes of mem, which must be aligned to 8 bytes, as a wait group. It
+// panics when mem is too short.
 func regionIn(mem []byte) *region {
 	_ = mem[Bytes-1]
 	return (*region)(unsafe.Pointer(unsafe.SliceData(mem)))

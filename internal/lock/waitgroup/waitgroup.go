@@ -17,21 +17,23 @@ import (
 // ErrNegative says that more was to be done than had been added.
 var ErrNegative = errors.New("more is done than was added")
 
-// A Group is one process's half of a count in shared memory, which goroutines of all processes wait for
-// to become 0. Each process has one Group for each: its goroutines share it. It must not be copied.
+// A Group is one process's half of a count in shared memory, which goroutines of all processes wait
+// for to become 0. Each process has one Group for each: its goroutines share it. It must not be
+// copied.
 //
 //	bits  0..31  count
 //	bits 32..63  generation: how often the count has become 0
 //
-// Who waits remembers the generation, so that it returns even when the count was raised again before it came to look.
-// With undo, see tally, each process has a cell that counts what it has added and not done, and the count is the
-// sum of all cells; both change under the lock of the tally.
+// A waiter remembers the generation, so that it returns even when the count was raised again before
+// it came to look. With undo, see [lock.UndoCounts], each process has a cell that counts what it
+// has added and not done, and the count is the sum of all cells; both change under the lock of the
+// counts.
 //
 // # Deaths
 //
-//	added, not done            without undo that is never done; with undo the others count anew, see tally
-//	reached 0, nobody woken    with undo the sleepers watch this process; without they look again within the backstop
-//	about to sleep, or asleep  an armed bell, which costs the one who reaches 0 a system call
+//	added, not done            without undo that is never done; with undo the others count anew, see [lock.UndoCounts]
+//	reached 0, no ring yet     with undo the sleepers watch this process; without they look again within the backstop
+//	about to sleep, or asleep  an armed bell, which costs the process that reaches 0 a system call
 type Group struct {
 	r      *region
 	owned  *lock.UndoCounts // what each process has added and not done; nil without undo
@@ -46,7 +48,7 @@ const (
 	groupGeneration = groupCountMask + 1 // what the word grows by when the count becomes 0
 )
 
-// Init writes a wait group into zeroed memory that nobody else sees yet.
+// Init writes a wait group into zeroed memory that no other process sees yet.
 func Init(mem []byte, undo bool) {
 	if undo {
 		regionIn(mem).undo = 1
@@ -56,8 +58,8 @@ func Init(mem []byte, undo bool) {
 // HasUndo reports whether the wait group in mem, which has Bytes at least, is one with undo.
 func HasUndo(mem []byte) bool { return regionIn(mem).undo != 0 }
 
-// New views mem, which lies in the party's segment, as a wait group. With undo it has BytesWithUndo of as many
-// processes as there can be.
+// New views mem, which lies in the party's segment, as a wait group. With undo it has BytesWithUndo
+// of as many processes as there can be.
 func New(party *lock.Party, mem []byte, undo bool, policy wait.Policy) *Group {
 	g := &Group{r: regionIn(mem), closer: party.Closer, policy: policy}
 	g.event = lock.NewSwappedCount(party, mem[eventOffset:])
@@ -67,7 +69,7 @@ func New(party *lock.Party, mem []byte, undo bool, policy wait.Policy) *Group {
 	return g
 }
 
-// SetTarget says what those who wait are reported to wait for; before the first use.
+// SetTarget says what waiters are reported to wait for; before the first use.
 func (g *Group) SetTarget(subject lock.Target) { g.event.Target = subject }
 
 // countedTo returns the word w with that count.
@@ -78,7 +80,7 @@ func countedTo(w uint64, count uint32) uint64 {
 	return w&^groupCountMask | uint64(count)
 }
 
-// Add adds n, which may be negative, to the count. When that becomes 0 all who wait are woken.
+// Add adds n, which may be negative, to the count. When that becomes 0 all waiters are woken.
 //
 // Errors: [ErrNegative], [lock.ErrImpossible] when the count would be too large, [lock.ErrClosed],
 // [lock.ErrDamaged]; nothing was added.
@@ -101,7 +103,8 @@ func (g *Group) Add(n int64) error {
 		if err != nil {
 			return err
 		}
-		// SYNC: done: what was done before is visible to whoever sees the count as 0, or the generation moved on.
+		// SYNC: done: what was done before is visible to every waiter that sees the count as 0, or
+		// the generation moved on.
 		if g.r.word.CompareAndSwap(w, countedTo(w, count)) {
 			crashpoint.Here("waitgroup.added")
 			g.wake(count)
@@ -124,8 +127,8 @@ func sumOf(w uint64, n int64) (uint32, error) {
 
 // addOwned is Add with undo.
 //
-// What a death leaves behind: a tally whose lock's owner died, which the next one who locks it counts anew; and before
-// the ring, sleepers who watch this process, see watchDebtors.
+// What a death leaves behind: counts with a lock of a dead owner, which the next process that locks
+// them counts anew; and before the ring, sleepers that watch this process, see watchDebtors.
 func (g *Group) addOwned(n int64) error {
 	t := g.owned
 	if err := t.Lock(context.Background()); err != nil {
@@ -159,18 +162,20 @@ func (g *Group) addLocked(n int64) (count uint32, err error) {
 	return count, nil
 }
 
-// recompute makes the count the sum of what the living have added and not done, under the lock of the tally.
+// recompute makes the count the sum of what the living have added and not done, under the lock of
+// the counts.
 func (g *Group) recompute(sum uint64) {
-	// SYNC: undo: what the dead had not done counts as done for whoever looks from here on.
+	// SYNC: undo: what the dead had not done counts as done for every process that looks from here
+	// on.
 	g.r.word.Store(countedTo(g.r.word.Load(), uint32(min(sum, math.MaxUint32))))
 	crashpoint.Here("waitgroup.settled")
-	g.r.event.Ring(lock.Everybody)
+	g.r.event.Ring(lock.AllSleepers)
 }
 
-// wake wakes all who wait if the count has become 0.
+// wake wakes all waiters if the count has become 0.
 func (g *Group) wake(count uint32) {
 	if count == 0 && g.r.event.Armed() { // the change of the word is fence enough
-		g.r.event.Ring(lock.Everybody)
+		g.r.event.Ring(lock.AllSleepers)
 	}
 }
 
@@ -227,23 +232,25 @@ func (g *Group) awaitZero(ctx context.Context, began uint64) error {
 // hasMovedOn reports whether the count has become 0 since the word was began.
 func hasMovedOn(w, began uint64) bool { return w/groupGeneration != began/groupGeneration }
 
-// watchDebtors has a sleeper watch those who have not done what they added.
+// watchDebtors has a sleeper watch the processes that have not done what they added.
 func (g *Group) watchDebtors(w *lock.Watch, began uint64) {
 	if g.owned == nil {
 		return
 	}
 	g.owned.Watch(w)
-	// Who was the last to be done since the look may not be watched any more. When it dies before it rings,
-	// nobody else does.
+	// The last process to be done since the look may not be watched any more. When it dies before
+	// it rings, no other process does.
 	if hasMovedOn(g.r.word.Load(), began) {
 		w.Look(0)
 	}
 }
 
-// Held reports whether this process has added what it has not done, where its end makes up for that, or is just changing that.
+// Held reports whether this process has added what it has not done, where its end makes up for
+// that, or is just changing that.
 func (g *Group) Held() bool { return g.owned != nil && g.owned.Held() }
 
-// Debtors are those that have not done what they added to the [WaitGroup] in mem; nobody when that belongs to no process.
+// Debtors are the processes that have not done what they added to the wait group in mem; none when
+// that belongs to no process.
 func Debtors(mem []byte) []proctab.Owner {
 	if len(mem) < Bytes || regionIn(mem).undo == 0 {
 		return nil
