@@ -25,17 +25,17 @@ func (s Surroundings) Check() error {
 	}
 	for _, e := range s.Env {
 		if strings.IndexByte(e, '=') <= 0 || strings.ContainsRune(e, 0) {
-			return fmt.Errorf("Env: %q: must be key=value", e)
+			return fmt.Errorf("entry %q of Env: must be key=value", e)
 		}
 	}
 	for _, cpu := range s.CPUs {
 		if cpu < 0 {
-			return fmt.Errorf("CPUs: processor %d: must not be negative", cpu)
+			return fmt.Errorf("processor %d of CPUs: must not be negative", cpu)
 		}
 	}
 	switch {
 	case s.Nice < -20 || s.Nice > 19:
-		return fmt.Errorf("Nice: niceness %d: must be from -20 to 19", s.Nice)
+		return fmt.Errorf("niceness %d: must be from -20 to 19", s.Nice)
 	case s.Procs < 0:
 		return fmt.Errorf("GOMAXPROCS: %d: must not be negative", s.Procs)
 	case s.Memory < 0:
