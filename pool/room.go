@@ -25,6 +25,7 @@ import (
 //   - The last resort: when room is short, and a caller waits for anything, that caller makes room after a short time. It moves
 //     blocks to the parent's own memory: results that were not taken, and their arguments, then arguments of tasks that no
 //     worker has begun, then arguments of tasks whose worker waits for room. The last are needed only when the worker dies.
+//     For an argument that waits to come back, it moves results.
 //
 // There is no deadlock: what the last resort cannot move are arguments of tasks that run, and those return. In the end the worker
 // that is first in its line has all memory for itself; so a result that fits into Options.Memory gets its room. The same holds
@@ -225,7 +226,7 @@ func (p *Pool) provide(lastResort bool) {
 	for len(r.workers) > 0 && p.grant(r.workers[0], lastResort) {
 		r.workers = slices.Delete(r.workers, 0, 1)
 	}
-	for len(r.workers) == 0 && len(r.homeless) > 0 && p.bringBack(r.homeless[0]) {
+	for len(r.workers) == 0 && len(r.homeless) > 0 && p.bringBack(r.homeless[0], lastResort) {
 		r.homeless = slices.Delete(r.homeless, 0, 1)
 	}
 	if len(r.workers) > 0 {

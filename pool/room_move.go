@@ -125,13 +125,23 @@ func (p *Pool) queueHomeless(i uint32) {
 	p.runShort()
 }
 
-// bringBack puts an argument that was moved into shared memory again, under mu, and queues its task. It reports false when there is no room.
-func (p *Pool) bringBack(i uint32) bool {
+// bringBack puts an argument that was moved into shared memory again, under mu, and queues its task. It reports false when there
+// is no room. As the last resort it makes some: otherwise results that no caller takes could keep the argument out for ever.
+func (p *Pool) bringBack(i uint32, lastResort bool) bool {
 	c := &p.calls[i]
 	if !c.homeless {
 		return true // withdrawn
 	}
-	off, mem, err := p.s.AllocDirty(len(c.moved))
+	n := len(c.moved)
+	off, mem, err := p.s.AllocDirty(n)
+	if lacksRoom(err) && lastResort {
+		p.moveResults(func(freed int) bool {
+			if freed >= n {
+				off, mem, err = p.s.AllocDirty(n)
+			}
+			return !lacksRoom(err)
+		})
+	}
 	if mustWait(err) {
 		return false
 	}
