@@ -188,6 +188,7 @@ func TestSelectSoak(t *testing.T) {
 	for _, kills := range []int{0, soakKills()} {
 		t.Run(fmt.Sprint(kills), func(t *testing.T) {
 			if kills > 0 {
+				//clock: a killed consumer may take a wake-up with it, which the backstop replaces
 				defer wait.SetBackstop(wait.Backstop)()
 			}
 			seg := mustOpen(shm.Create(proctest.Dir(t)+"/segment", shm.Options{Size: 64 << 20}))

@@ -32,6 +32,25 @@
 // goes on waiting for repair. So the function must be able to start over. With the option Repair
 // every Lock repairs like that by itself.
 //
+// # The first of several
+//
+// A [Select] waits for the first of several operations: of queues and pipes, of an [Event], of what
+// is over when a channel is closed. It says which one would not wait now, and takes nothing:
+//
+//	sel := shmsync.NewSelect(orders.Gets(), control.Gets(), shmsync.Done(worker.Sentinel()))
+//	defer sel.Close()
+//	for {
+//		i, err := sel.Wait(ctx)
+//		…
+//		order, err := orders.TryGet() // where i is 0
+//		if errors.Is(err, queue.ErrEmpty) {
+//			continue // another consumer was faster
+//		}
+//		if errors.Is(err, queue.ErrClosed) {
+//			sel.Set(0, shmsync.Source{}) // it would be ready for ever
+//		}
+//	}
+//
 // # Several objects under one lock
 //
 // Each change of a shm.Value or a shm.Array is whole by itself, whatever dies. A lock keeps several
