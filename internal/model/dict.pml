@@ -15,11 +15,11 @@
  *	BROKEN_*  one mistake each, which spin must find
  *
  * Memory is as weak as that of arm64. A store of a writer may become visible late, in any order
- * with others; a release comes after all stores before it, and a fence keeps all stores behind it after
- * those before it. The reader's loads of a record are done in any order; an acquire comes before
- * all loads behind it, and the fence before the last look keeps the loads of the record before it.
- * When a process dies all of its stores become visible: the kernel has left its threads by the time
- * at which another process takes the lock.
+ * with others; a release comes after all stores before it, and a fence keeps all stores behind it
+ * after those before it. The reader's loads of a record are done in any order; an acquire comes
+ * before all loads behind it, and the fence before the last look keeps the loads of the record
+ * before it. When a process dies all of its stores become visible: the kernel has left its threads
+ * by the time at which another process takes the lock.
  *
  * The lock is the mutex of mutex.pml. Taking it is one step here.
  */
