@@ -93,14 +93,16 @@ func (m *Mutex) Lock(ctx context.Context) error {
 
 // LockFast takes a lock that is free, and reports whether it did.
 func (m *Mutex) LockFast() bool {
+	// What is asked after the locked instruction waits for it: the pointers are loaded before.
+	closer, life := m.closer, m.life
 	// After Close the lock is not even touched: others would take this process for one that died
 	// with it.
-	if m.closer.Closed() || !m.r.word.CompareAndSwap(0, m.me) { // #1 -> #2
+	if closer.Closed() || !m.r.word.CompareAndSwap(0, m.me) { // #1 -> #2
 		return false
 	}
 	crashpoint.Here("lock.locked")
 	m.clearReleasing()
-	if m.closer.Closed() || m.life.Lost() { // see entered
+	if closer.Closed() || life.Lost() { // see entered
 		m.unlockSlow()
 		return false
 	}
