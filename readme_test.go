@@ -42,6 +42,46 @@ func TestReadmePrograms(t *testing.T) {
 	}
 }
 
+// docPrograms are packages whose documentation begins with a program, with the output of it.
+var docPrograms = map[string]string{
+	"sync": "the ledger was repaired 0 times\n",
+}
+
+// TestDocPrograms builds and runs the program in the documentation of each package.
+func TestDocPrograms(t *testing.T) {
+	for dir, want := range docPrograms {
+		t.Run(dir, func(t *testing.T) {
+			text, err := os.ReadFile(filepath.Join(dir, "doc.go"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), buildProgram(t, docProgram(string(text))))
+			cmd.Env = append(os.Environ(), "SHMKIT_DIR="+filepath.Join(t.TempDir(), "segments"))
+			out, err := cmd.CombinedOutput()
+			if err != nil || string(out) != want {
+				t.Errorf("it prints %q, want %q; %v", out, want, err)
+			}
+		})
+	}
+}
+
+// docProgram returns the program in the package documentation that text begins with, or "".
+func docProgram(text string) string {
+	_, rest, _ := strings.Cut(text, "\n//\tpackage main\n")
+	program := "package main\n"
+	for line := range strings.Lines(rest) {
+		code, ok := strings.CutPrefix(line, "//\t")
+		if !ok && line != "//\n" {
+			break
+		}
+		if !ok {
+			code = "\n"
+		}
+		program += code
+	}
+	return program
+}
+
 // goBlocks returns the blocks of a Markdown text that are marked as Go code.
 func goBlocks(text string) (blocks []string) {
 	for _, rest := range strings.Split(text, "\n```go\n")[1:] {

@@ -4,16 +4,40 @@
 // The package lies in the directory sync of the module and is called shmsync, so that
 // a program can import it beside the standard package sync.
 //
-//	seg, err := shm.OpenOrCreate("accounts", shm.Options{})
-//	…
-//	mu, err := shmsync.NewMutex(seg, "ledger", shmsync.MutexOptions{Repair: rebuildLedger})
-//	…
-//	if err := mu.Lock(ctx); err != nil {
-//		return err
+//	package main
+//
+//	import (
+//		"context"
+//		"fmt"
+//		"log"
+//
+//		"github.com/shmkit/shmkit/shm"
+//		shmsync "github.com/shmkit/shmkit/sync"
+//	)
+//
+//	func main() {
+//		seg, err := shm.OpenOrCreate("accounts", shm.Options{})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer seg.Close()
+//		repairs := 0
+//		repair := func() error { repairs++; return nil } // makes whole what a dead holder left
+//		mu, err := shmsync.NewMutex(seg, "ledger", shmsync.MutexOptions{Repair: repair})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		if err := mu.Lock(context.Background()); err != nil {
+//			log.Fatal(err)
+//		}
+//		defer mu.Unlock()
+//		fmt.Println("the ledger was repaired", repairs, "times")
 //	}
-//	defer mu.Unlock()
+//
+// All processes of a user that run it share the lock.
 //
 // # Errors and repair
+//
 // An error never holds the lock: Lock, RLock, TryLock and similar methods return nil with the lock
 // or an error without it. The one exception is [Cond.Wait]. Its caller had the lock before, and it
 // returns with the lock even when it returns an error, so that the deferred Unlock is right.
