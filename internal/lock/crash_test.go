@@ -3,12 +3,10 @@
 package lock
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -125,35 +123,27 @@ const (
 	wordCell   = 1
 	victimCell = 2 // the victim's id
 	deadCell   = 3 // the id of the process that died before
-	pointCell  = 4 // the name of the victim's last point
 )
 
-// victim: ROOM SCENE POINT.
+// victim: ROOM SCENE.
 var victim = proctest.Register("victim", func(args []string) {
 	r := enterRoom(args[0])
 	i := slices.IndexFunc(scenes, func(s scene) bool { return s.name == args[1] })
-	n, err := strconv.Atoi(args[2])
-	locktest.Must(err)
 	m := r.mutex(0)
 	scenes[i].before(m)
 	r.counter(victimCell).Store(int64(m.me))
 	proctest.Say("ready")
 	proctest.Hear()
 	had, let := isHeldBy(m.r.word.Load(), m.me), false
-	note := func(point string) {
+	note := func(string) {
 		w := m.r.word.Load()
 		if !let {
 			r.counter(wordCell).Store(int64(w))
 		}
 		had = had || isHeldBy(w, m.me)
 		let = had && !isHeldBy(w, m.me)
-		clear(r.Cell(pointCell))
-		copy(r.Cell(pointCell), point)
 	}
-	crashpoint.Trace(note)
-	crashpoint.Arm(n)
-	scenes[i].act(m)
-	crashpoint.Disarm()
+	proctest.Armed(func() { scenes[i].act(m) }, note)
 	note("the end")
 })
 
@@ -177,20 +167,13 @@ var survivor = proctest.Register("survivor", func(args []string) {
 func TestCrashSweep(t *testing.T) {
 	for _, s := range scenes {
 		t.Run(strings.ReplaceAll(s.name, " ", "-"), func(t *testing.T) {
-			n := 1
-			for ; !s.crash(t, n); n++ {
-			}
-			t.Logf("%d crash points", n-1)
-			if n == 1 {
-				t.Error("no crash point was passed")
-			}
+			proctest.Sweep(t, 1, func(p *proctest.Crash) { s.crash(t, p) })
 		})
 	}
 }
 
-// crash plays the scene with a victim that dies at its n-th crash point, and reports whether it
-// completed instead.
-func (s scene) crash(t *testing.T, n int) (completed bool) {
+// crash plays the scene with a victim that dies at its crash point.
+func (s scene) crash(t *testing.T, p *proctest.Crash) {
 	path := newRoom(t)
 	r := visit(t, path)
 	m := r.mutex(0)
@@ -198,7 +181,7 @@ func (s scene) crash(t *testing.T, n int) (completed bool) {
 		startHolder(t, path).Kill()
 		r.counter(deadCell).Store(int64(m.Owner()))
 	}
-	v := proctest.Start(t, victim, path, s.name, strconv.Itoa(n))
+	v := p.Start(victim, path, s.name)
 	v.Expect("ready")
 	if s.held {
 		locktest.Must(m.Lock(background))
@@ -216,16 +199,11 @@ func (s scene) crash(t *testing.T, n int) (completed bool) {
 		proctest.Stagger(2 * asleep) // so that they mostly sleep; both must do
 		m.Unlock()
 	}
-	state := v.Wait()
+	p.Wait()
 	if others == nil {
 		others = s.startSurvivors(t, r)
 	}
-	where := fmt.Sprintf("point %d, %s", n, bytes.TrimRight(r.Cell(pointCell), "\x00"))
-	if completed = state.Success(); !completed && state.String() != "signal: killed" {
-		t.Fatalf("%s: the victim: %v\n%s", where, state, v.Stderr())
-	}
-	s.check(t, r, others, where)
-	return completed
+	s.check(t, r, others)
 }
 
 func (s scene) startSurvivors(t *testing.T, r *room) (all []*proctest.Child) {
@@ -243,7 +221,7 @@ func (s scene) startSurvivors(t *testing.T, r *room) (all []*proctest.Child) {
 
 // check locks once more, as the last survivor, compares what all were told with the word at the
 // victim's death, and the lock with a free one.
-func (s scene) check(t *testing.T, r *room, survivors []*proctest.Child, where string) {
+func (s scene) check(t *testing.T, r *room, survivors []*proctest.Child) {
 	t.Helper()
 	w := uint32(r.counter(1).Load())
 	m := r.mutex(0)
@@ -255,7 +233,7 @@ func (s scene) check(t *testing.T, r *room, survivors []*proctest.Child, where s
 		case strings.HasPrefix(result, ErrOwnerDied.Error()):
 			told++
 		case result != "<nil>":
-			t.Errorf("%s: a survivor got %s", where, result)
+			t.Errorf("a survivor got %s", result)
 		}
 	}
 	switch err := m.TryLock(); {
@@ -273,7 +251,7 @@ func (s scene) check(t *testing.T, r *room, survivors []*proctest.Child, where s
 		wantTold = 1
 	}
 	if told != wantTold {
-		t.Errorf("%s, word %#x: %d were told of a death, want %d", where, w, told, wantTold)
+		t.Errorf("word %#x: %d were told of a death, want %d", w, told, wantTold)
 	}
 	if g := m.r.starving.Load(); g != 0 && m.ownerDead(g) {
 		// A request that came too late for any holder to see. It does no harm, and the next holder
@@ -284,6 +262,6 @@ func (s scene) check(t *testing.T, r *room, survivors []*proctest.Child, where s
 		}
 	}
 	if w := m.r.word.Load(); w != 0 || m.r.starving.Load() != 0 {
-		t.Errorf("%s: in the end the lock is %#x, starving %#x", where, w, m.r.starving.Load())
+		t.Errorf("in the end the lock is %#x, starving %#x", w, m.r.starving.Load())
 	}
 }
