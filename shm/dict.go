@@ -150,6 +150,17 @@ func (d *Dict[K, V]) Get(key K) (value V, ok bool, err error) {
 
 // getFixed is Get for values of fixed size, without an allocation.
 func (d *Dict[K, V]) getFixed(key K) (value V, ok bool, err error) {
+	if d.m.Words() {
+		w, ok, err := d.m.GetWord(bytesAt(&key, formFixed))
+		if !ok || err != nil {
+			return d.none(err)
+		}
+		setWord(&value, w)
+		if d.values.bools != nil {
+			value = elem.Mended(d.values.bools, value)
+		}
+		return value, true, nil
+	}
 	b, ok, err := d.m.Get(bytesAt(&value, formFixed)[:0], bytesAt(&key, d.keys.kind))
 	switch {
 	case err == nil && ok && len(b) != d.values.size:
@@ -160,6 +171,11 @@ func (d *Dict[K, V]) getFixed(key K) (value V, ok bool, err error) {
 		}
 		return value, true, nil
 	}
+	return d.none(err)
+}
+
+// none is no value, with the reason in err if that is not nil.
+func (d *Dict[K, V]) none(err error) (V, bool, error) {
 	if err != nil {
 		err = d.failed(err)
 	}

@@ -35,3 +35,12 @@ func bytesOfSlice[T any](s []T) []byte {
 func sliceOf[T any](b []byte) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b))/unsafe.Sizeof(*new(T)))
 }
+
+// setWord makes *v, of at most 8 bytes, the first bytes of a little-endian word.
+func setWord[T any](v *T, w uint64) {
+	if unsafe.Sizeof(*v) == 8 {
+		*(*[8]byte)(unsafe.Pointer(v)) = *(*[8]byte)(unsafe.Pointer(&w))
+		return
+	}
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v)), unsafe.Slice((*byte)(unsafe.Pointer(&w)), 8))
+}

@@ -32,9 +32,14 @@ type table struct {
 	log  uint
 }
 
-// table reads a table word that is not 0 apart. It reports false when the buckets cannot be there.
+// tableOf reads a table word apart.
+func tableOf(word uint64) table {
+	return table{word, word & tableOffsetMask, uint(word & tableLogMask)}
+}
+
+// table is tableOf a word that stands for some buckets. It reports false when they cannot be there.
 func (m *Map) table(word uint64) (t table, ok bool) {
-	t = table{word, word & tableOffsetMask, uint(word & tableLogMask)}
+	t = tableOf(word)
 	return t, t.log <= maxTableLog && m.inHeap(t.base, m.bucketSize()<<t.log)
 }
 
@@ -83,8 +88,8 @@ func (m *Map) find(s *stripe, h uint64, key []byte) (sp spot) {
 	if empty(word) {
 		return spot{state: miss}
 	}
-	t, ok := m.table(word)
-	if !ok {
+	t := tableOf(word)
+	if t.log > maxTableLog || !m.inHeap(t.base, bucketBytes<<t.log) {
 		return sp
 	}
 	i := m.index(h, t.log)

@@ -49,7 +49,11 @@ func (m *Map) Get(dst, key []byte) (value []byte, ok bool, err error) {
 // read is one try of Get.
 func (m *Map) read(s *stripe, h uint64, dst, key []byte) (value []byte, state int) {
 	if m.words {
-		return m.readWord(s, h, dst, key)
+		w, state := m.readWord(s, h, wordOf(key))
+		if state == hit {
+			dst = appendWord(dst, w, m.valueBytes)
+		}
+		return dst, state
 	}
 	sp := m.find(s, h, key)
 	if sp.state != hit {

@@ -193,15 +193,15 @@ func (m *Map) hash(key []byte) uint64 { return xxh3.HashSeed(key, m.seed) }
 // stripeOf is the number of the stripe that a hash belongs to.
 func (m *Map) stripeOf(h uint64) uint64 { return h >> m.shift }
 
-// inHeap reports whether the n bytes at off, which was read from shared memory, can be read.
+// inHeap reports whether the n bytes at off can be read. Off was read from shared memory; n is less
+// than 2^48. It is small enough to be inlined.
 func (m *Map) inHeap(off, n uint64) bool {
-	if off < m.start || off&7 != 0 || n > 1<<46 || off > 1<<46 {
-		return false
-	}
-	if off+n <= m.end.Load() {
-		return true
-	}
-	if m.o.Closed() {
+	return off&7 == 0 && off-m.start < 1<<46 && off+n <= m.end.Load() || m.inHeapNow(off, n)
+}
+
+// inHeapNow is inHeap which first asks how far the heap reaches now.
+func (m *Map) inHeapNow(off, n uint64) bool {
+	if off&7 != 0 || off-m.start >= 1<<46 || m.o.Closed() {
 		return false
 	}
 	m.end.Store(m.s.HeapEnd())

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/binary"
 	"math/bits"
+	"runtime"
 
 	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
@@ -42,17 +44,37 @@ func appendWord(dst []byte, w uint64, n int) []byte {
 	return dst
 }
 
+// Words reports whether the Dict has the layout words.
+func (m *Map) Words() bool { return m.words }
+
+// GetWord is Get of the layout words; the value is little-endian.
+//
+// Errors: [segment.ErrCorrupt], [lock.ErrClosed].
+func (m *Map) GetWord(key []byte) (value uint64, ok bool, err error) {
+	h := m.hash(key)
+	value, state := m.readWord(m.stripe(m.stripeOf(h)), h, wordOf(key))
+	if state == again {
+		b, ok, err := m.Get(nil, key)
+		return wordOf(b), ok, err
+	}
+	m.order.Acquire()
+	if m.o.Closed() {
+		err = lock.ErrClosed
+	}
+	runtime.KeepAlive(m)
+	return value, state == hit, err
+}
+
 // readWord is one try of Get.
-func (m *Map) readWord(s *stripe, h uint64, dst, key []byte) (value []byte, state int) {
+func (m *Map) readWord(s *stripe, h, k uint64) (value uint64, state int) {
 	word := s.table.Load() // SYNC: table: the buckets that it leads to are complete
 	if empty(word) {
-		return dst, miss
+		return 0, miss
 	}
-	t, ok := m.table(word)
-	if !ok {
-		return dst, again
+	t := tableOf(word)
+	if t.log > maxTableLog || !m.inHeap(t.base, pairsBytes<<t.log) {
+		return 0, again
 	}
-	k := wordOf(key)
 	i := m.index(h, t.log)
 	for n := uint64(1) << t.log; n > 0; n-- {
 		b := view[pairs](m, t.base+i*pairsBytes)
@@ -65,13 +87,13 @@ func (m *Map) readWord(s *stripe, h uint64, dst, key []byte) (value []byte, stat
 		}
 		cpu.LoadFence() // all of the bucket was read before its version is read again
 		if b.version.Load() != v {
-			return dst, again
+			return 0, again
 		}
 		if found != 0 {
 			if s.table.Load() != word {
-				return dst, again
+				return 0, again
 			}
-			return appendWord(dst, got, m.valueBytes), hit
+			return got, hit
 		}
 		if used < passedOne {
 			break
@@ -79,9 +101,9 @@ func (m *Map) readWord(s *stripe, h uint64, dst, key []byte) (value []byte, stat
 		i = (i + 1) & (1<<t.log - 1)
 	}
 	if s.table.Load() != word {
-		return dst, again
+		return 0, again
 	}
-	return dst, miss
+	return 0, miss
 }
 
 // match returns a bit for each place that holds the key, or held it once.
