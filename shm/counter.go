@@ -38,11 +38,8 @@ const (
 //
 // Errors: those of [NewValue].
 func NewCounter(seg *Segment, name string) (*Counter, error) {
-	if seg == nil {
-		return nil, errNoSegment
-	}
 	c := new(Counter)
-	size := int64(seg.s.Table().Len()) * counterCellBytes
+	size := int64(segment.Of(seg).Table().Len()) * counterCellBytes
 	return checked(c, find(c, seg, segment.Spec{Name: name, Kind: segment.KindCounter, Type: counterFormat, Size: size}))
 }
 

@@ -1,20 +1,40 @@
 // Package shm puts typed values into memory that processes share.
 //
+// This program counts its runs, also of those that go on at the same time:
+//
+//	package main
+//
+//	import (
+//		"errors"
+//		"fmt"
+//		"log"
+//
+//		"github.com/shmkit/shmkit/shm"
+//	)
+//
+//	func main() {
+//		seg, noSegment := shm.OpenOrCreate("runs", shm.Options{})
+//		runs, noCounter := shm.NewCounter(seg, "runs")
+//		if err := errors.Join(noSegment, noCounter); err != nil {
+//			log.Fatal(err)
+//		}
+//		runs.Add(1)
+//		fmt.Println("run number", runs.Sum())
+//	}
+//
 // A [Segment] is one piece of shared memory, a file that every process maps. It holds named
 // objects: a [Value] is one T with a lock, an [Array] n of them; [RawValue] and [RawArray] have no
 // lock; [Int64] and its siblings are atomics; a [Counter] is a sum that all add to at full speed; a
 // [Dict] is a map, a [Var] a value of any length, a [List] grows.
 //
-//	seg, err := shm.OpenOrCreate("web", shm.Options{})
-//	…
-//	defer seg.Close()
-//	hits, err := shm.NewCounter(seg, "hits")
-//	…
-//	hits.Add(1)
-//
 // Every kind of object has two constructors: NewX finds the object of that name or makes it, OpenX
 // requires that it exists. Opening an object with another type fails and says what differs. A
 // handle can be sent to another process with MarshalBinary and UnmarshalBinary.
+//
+// With "" for its name, NewX makes an object without one. Other processes get it by its handle
+// alone, as in an argument of a task, and it is freed with the last handle: when no living process
+// has it open. A handle that is on its way, as bytes, does not count: its sender keeps its own
+// until the receiver has opened the object. [Default] is a segment for objects without a name.
 //
 // # Types
 //
@@ -37,8 +57,8 @@
 //
 // By default a segment is private to its user: its directory has mode 0700, its file 0600.
 // [Options] widen that. Memory is reserved before it is handed out: a full file system is an error,
-// not a crash. Nothing is removed by itself, except anonymous segments, which end with their last
-// process.
+// not a crash. Nothing is removed by itself, except objects without a name, and anonymous segments,
+// which end with their last process.
 //
 // # Crashes
 //

@@ -80,10 +80,7 @@ type binder interface {
 
 // find makes or finds the object of a Spec and binds h to it.
 func find(h binder, seg *Segment, spec segment.Spec) error {
-	if seg == nil {
-		return errNoSegment
-	}
-	o, _, err := seg.s.NewContext(seg.Context(), spec)
+	o, _, err := segment.Of(seg).NewContext(seg.Context(), spec)
 	return finish(h, o, err)
 }
 
@@ -106,15 +103,9 @@ func findAnySize(h binder, seg *Segment, spec segment.Spec) error {
 
 // open finds the object of a Spec, which must exist, and binds h to it.
 func open(h binder, seg *Segment, spec segment.Spec) error {
-	if seg == nil {
-		return errNoSegment
-	}
-	o, err := seg.s.OpenContext(seg.Context(), spec)
+	o, err := segment.Of(seg).OpenContext(seg.Context(), spec)
 	return finish(h, o, err)
 }
-
-// errNoSegment lets a program look once at the errors of several constructors.
-var errNoSegment = invalid("the segment of an object must not be nil")
 
 // unmarshal binds h to the object that b names.
 func unmarshal(h binder, b []byte, kind segment.Kind, typ string) error {

@@ -51,7 +51,12 @@ const (
 func (o Options) config() segment.Config { return segment.Config(o) }
 
 func init() {
-	segment.Of = func(s any) *segment.Segment { return s.(*Segment).s }
+	segment.Of = func(s any) *segment.Segment {
+		if s := s.(*Segment); s != nil {
+			return s.s
+		}
+		return nil
+	}
 }
 
 // A Segment is this process's attachment to a piece of shared memory with named
@@ -224,7 +229,7 @@ func (s *Segment) WithContext(ctx context.Context) *Segment { return &Segment{s:
 
 // Context is what WithContext was given, else [context.Background].
 func (s *Segment) Context() context.Context {
-	if s.ctx == nil {
+	if s == nil || s.ctx == nil {
 		return context.Background()
 	}
 	return s.ctx

@@ -65,6 +65,12 @@ func TestLocksWithoutAName(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer seg.Close()
+			if _, err := m.make(nil, "a"); !errors.Is(err, fs.ErrInvalid) {
+				t.Errorf("make it in a nil segment: %v", err)
+			}
+			if _, err := m.open(nil, "a"); !errors.Is(err, fs.ErrInvalid) {
+				t.Errorf("open it in a nil segment: %v", err)
+			}
 			first, err := m.make(seg, "")
 			if err != nil {
 				t.Fatal(err)

@@ -38,6 +38,9 @@ func Invalid(format string, args ...any) error {
 	return &describedError{fmt.Sprintf(format, args...), fs.ErrInvalid}
 }
 
+// errNil is the error of a call for a nil segment. See Of.
+var errNil = Invalid("the segment of an object must not be nil")
+
 // A describedError is a text of its own that is known by a sentinel.
 type describedError struct {
 	text string

@@ -53,6 +53,9 @@ func (s *Segment) New(spec Spec) (o *Object, created bool, err error) {
 
 // NewContext is [Segment.New] that waits for the directory until ctx ends.
 func (s *Segment) NewContext(ctx context.Context, spec Spec) (o *Object, created bool, err error) {
+	if s == nil {
+		return nil, false, errNil
+	}
 	if spec.Size < 0 {
 		return nil, false, Invalid("%s: object %q: size %d bytes: must not be negative", s.path, spec.Name, spec.Size)
 	}
@@ -146,6 +149,9 @@ func (s *Segment) Open(spec Spec) (*Object, error) {
 
 // OpenContext is [Segment.Open] that waits for the directory until ctx ends.
 func (s *Segment) OpenContext(ctx context.Context, spec Spec) (*Object, error) {
+	if s == nil {
+		return nil, errNil
+	}
 	if err := s.checkName(spec); err != nil {
 		return nil, err
 	}

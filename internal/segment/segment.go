@@ -135,8 +135,13 @@ func (s *Segment) Named() bool { return s.named }
 // Party is this process's attachment, for the locks of its objects.
 func (s *Segment) Party() *lock.Party { return s.party }
 
-// Table is the table of the attached processes.
-func (s *Segment) Table() *proctab.Table { return s.table }
+// Table is the table of the attached processes; of a nil segment an empty one.
+func (s *Segment) Table() *proctab.Table {
+	if s == nil {
+		return new(proctab.Table)
+	}
+	return s.table
+}
 
 // Me is the owner id of this attachment.
 func (s *Segment) Me() proctab.Owner { return s.party.Member.ID() }

@@ -4,6 +4,7 @@ package pipe
 
 import (
 	"io"
+	"io/fs"
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/segment"
@@ -12,6 +13,10 @@ import (
 
 // A pipe without a name: its second end is found by the handle of the first.
 func TestPipeWithoutAName(t *testing.T) {
+	_, err := New(nil, "a", Options{})
+	wantErr(t, err, fs.ErrInvalid)
+	_, err = Open(nil, "a", Options{})
+	wantErr(t, err, fs.ErrInvalid)
 	seg := newSegment(t, shm.Options{})
 	a, err := New(seg, "", Options{})
 	wantErr(t, err, nil)
