@@ -5,11 +5,9 @@ import (
 	"errors"
 	"os"
 	"sync"
-	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/linemux"
-	"github.com/shmkit/shmkit/internal/proctab"
 )
 
 // NewLocal is [New] with goroutines of this process for workers: the same functions with the same results and errors, for tests,
@@ -32,13 +30,10 @@ type goroutine struct {
 	exit child.Exit // immutable once gone is closed
 }
 
-// lastLocal numbers the goroutines of all local pools, so that the states of slots tell them apart.
-var lastLocal atomic.Uint32
-
 // launchGoroutine starts a worker as a goroutine.
 func (p *Pool) launchGoroutine(c *supervisor, _ *linemux.Writer) (host, error) {
-	me := proctab.Owner(lastLocal.Add(1)) & proctab.OwnerMask
-	w := newWorker(p.table, p.worker(c.number), max(me, 1))
+	me := localIDs.take()
+	w := newWorker(p.table, p.worker(c.number), me)
 	w.local = true
 	g := &goroutine{w: w, gone: make(chan struct{})}
 	go func() {
@@ -48,6 +43,7 @@ func (p *Pool) launchGoroutine(c *supervisor, _ *linemux.Writer) (host, error) {
 		} else if err != nil {
 			p.fail(err)
 		}
+		localIDs.release(me)
 		g.leave(child.Exit{})
 	}()
 	return g, nil

@@ -31,7 +31,11 @@ var roleVisitor = proctest.Register("visitor", func(args []string) {
 // Objects that come and go between two processes never fill the segment: neither its memory nor its
 // directory, although each process has handles that its collector has not run over.
 func TestObjectsComeAndGo(t *testing.T) {
-	for _, c := range []struct{ count, bytes int }{{60, 1 << 20}, {600, 100}} {
+	small := 10_000
+	if testing.Short() {
+		small = 600
+	}
+	for _, c := range []struct{ count, bytes int }{{60, 1 << 20}, {small, 100}} {
 		seg := newSegment(t, shm.Options{Size: 8 << 20, Objects: 64, Processes: 16})
 		child := proctest.Start(t, roleVisitor, seg.Path())
 		for i := range c.count {

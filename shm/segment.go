@@ -312,6 +312,3 @@ func (s *Segment) Check() error {
 	}
 	return nil
 }
-
-// Internal is for the other packages of this module.
-func (s *Segment) Internal() *segment.Segment { return s.s }

@@ -32,7 +32,8 @@ type Value[T any] struct {
 	bools  *elem.Bools // of T
 }
 
-// NewValue finds the Value of that name, or makes it with the initial value.
+// NewValue finds the Value of that name, or makes it with the initial value. With "" for a name it
+// makes one that handles alone lead to.
 //
 // Errors: a [*MismatchError], an [*UnsupportedTypeError], a [*NoSpaceError], [ErrTooManyObjects],
 // [ErrRemoved], [ErrCorrupt], [ErrClosed]; [fs.ErrInvalid] for a bad name.
