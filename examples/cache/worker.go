@@ -89,7 +89,7 @@ func (s *site) page(w http.ResponseWriter, r *http.Request) {
 // render makes a page, which takes a while.
 func (s *site) render(n int64) string {
 	version := s.versions.At(int(n))
-	time.Sleep(2 * time.Millisecond)
+	time.Sleep(2 * time.Millisecond) // what makes a page takes so long
 	return strconv.FormatInt(version, 10)
 }
 
