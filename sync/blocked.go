@@ -98,7 +98,7 @@ func postings(s *segment.Segment) (all []lock.Wait, unlisted int) {
 type link struct {
 	BlockedWait
 	posting lock.Wait
-	needed  []proctab.Owner // it goes on for as long as one of them does nothing
+	needed  []proctab.Owner // processes that must act before the wait can end
 }
 
 // describe says what a posting is about; false when that is not known, as the object is gone, or

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Surroundings are in what a child runs.
+// Surroundings are the environment, the files and the limits of a child.
 type Surroundings struct {
 	Env    []string
 	Files  []*os.File
@@ -16,7 +16,7 @@ type Surroundings struct {
 	Memory int64 // bytes
 }
 
-// Check returns an error for what can never be right.
+// Check returns an error for values that no child can have.
 func (s Surroundings) Check() error {
 	for i, f := range s.Files {
 		if f == nil {

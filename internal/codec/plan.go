@@ -41,8 +41,8 @@ type plan struct {
 
 // A field is one that travels.
 type field struct {
-	name  string // on the wire
-	index int    // in its struct
+	name  string // its name in the encoded form
+	index int    // its number in the struct
 	plan  *plan
 }
 

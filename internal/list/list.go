@@ -73,7 +73,7 @@ func newList(o *segment.Object) *List {
 		return nil
 	}
 	h := headIn(o.Payload)
-	if o.Closed() { // memory of this process alone, which leads to no part
+	if o.Closed() { // then the payload is a private copy, and its parts are not mapped
 		h.length.Store(0)
 	}
 	size, log := uint64(h.size), uint(h.firstLog)

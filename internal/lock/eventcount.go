@@ -259,7 +259,7 @@ func (w *Watch) Process(o proctab.Owner) {
 	}
 }
 
-// Look ends the sleep after d at the latest; 0: it does not begin.
+// Look makes the sleep end after d at the latest. With 0 there is no sleep.
 func (w *Watch) Look(d time.Duration) { w.limit = min(w.limit, d) }
 
 // begin starts to collect words with that of the bell.
@@ -268,7 +268,8 @@ func (w *Watch) begin(p *Party, bell futex.Word, limit time.Duration) {
 	w.words[0], w.n, w.limit = bell, 1, limit
 }
 
-// spread passes on what the kernel has told this sleeper alone.
+// spread wakes the other sleepers of the words that w watches, because the kernel wakes only one
+// sleeper of the word of a dead process.
 func (w *Watch) spread() {
 	for i := 1; i < w.n; i++ {
 		w.table.WakeAll(w.words[i])

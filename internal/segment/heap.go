@@ -103,7 +103,7 @@ const searchFew = 64
 // none among the first blocks of each bin, most of them at most.
 func (s *Segment) takeFree(need, most uint64) (off, size uint64, err error) {
 	h := headerIn(s.mem)
-	blocks := s.geo.size / lineBytes // more there cannot be: then a list goes in circles
+	blocks := s.geo.size / lineBytes // a longer list is damaged and has a cycle
 	for bin := binOf(need); bin < binCount; bin++ {
 		steps := uint64(0)
 		for off = h.bins[bin]; off != 0 && steps < most; off = s.block(off).next {

@@ -62,10 +62,10 @@ func (s *Segment) dropped(p place) {
 // collecting is held by the goroutine that runs the collector for a segment.
 var collecting sync.Mutex
 
-// dropUnreachable lets go of objects that have lost their last handle in this process
-// without the garbage collector having noticed. It does nothing, and reports false, when that would
-// free no memory: when this process has nothing open that was removed or has no name, unless it is
-// attached for the sake of handles alone.
+// dropUnreachable runs the garbage collector, which finds objects that have lost their last handle
+// in this process. It does nothing, and reports false, when that would free no memory: when this
+// process has no removed or unnamed object open, and its attachment is not one that ends with the
+// last handle.
 func (s *Segment) dropUnreachable() (dropped bool) {
 	if !s.keeps(place.isRetired) && !s.isForsaken() {
 		return false

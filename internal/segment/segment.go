@@ -49,8 +49,8 @@ type Segment struct {
 	party *lock.Party
 	lock  *lock.Mutex // guards the directory and the heap
 
-	patience  time.Duration // lockPatience, see SetPatience
-	grace     time.Duration // closePatience, see SetPatience
+	patience  time.Duration // how long to wait for lock; lockPatience outside of tests
+	grace     time.Duration // how long Close waits; closePatience outside of tests
 	listening sync.Once     // see listen
 	left      atomic.Uint64 // how often this process has let go of what an entry holds
 	detached  atomic.Bool   // others no longer see what this process writes into objects
