@@ -16,13 +16,13 @@ import (
 // it twos.
 type crashScene struct {
 	name  string
-	act   func(w *ward) error // in the victim
-	check func(t *testing.T, w *ward, completed bool)
+	act   func(w *view) error // in the victim
+	check func(t *testing.T, w *view, completed bool)
 }
 
 var crashScenes = []crashScene{
-	{"Value.Store", func(w *ward) error { return w.v.Store(background, wideOf(2)) }, valueIsWhole},
-	{"Value.Update", func(w *ward) error {
+	{"Value.Store", func(w *view) error { return w.v.Store(background, wideOf(2)) }, valueIsWhole},
+	{"Value.Update", func(w *view) error {
 		return w.v.Update(background, func(v *wide) error {
 			for i := range v {
 				v[i]++
@@ -33,7 +33,7 @@ var crashScenes = []crashScene{
 			return nil
 		})
 	}, valueIsWhole},
-	{"Array.Set", func(w *ward) error { return w.a.Set(background, 3, wideOf(2)) }, func(t *testing.T, w *ward, completed bool) {
+	{"Array.Set", func(w *view) error { return w.a.Set(background, 3, wideOf(2)) }, func(t *testing.T, w *view, completed bool) {
 		e := w.elements(t)
 		oldOrNew(t, e[3], completed)
 		for i, e := range e {
@@ -43,7 +43,7 @@ var crashScenes = []crashScene{
 		}
 	}},
 	{"Array.Update", twosInArray, arrayIsWhole},
-	{"Array.Update-that-fails", func(w *ward) error {
+	{"Array.Update-that-fails", func(w *view) error {
 		err := w.a.Update(background, func(e []wide) error {
 			fillWide(e[:12], 2)
 			return errMine
@@ -52,14 +52,14 @@ var crashScenes = []crashScene{
 			return err
 		}
 		return nil
-	}, func(t *testing.T, w *ward, _ bool) {
+	}, func(t *testing.T, w *view, _ bool) {
 		for i, e := range w.elements(t) {
 			if e != wideOf(1) {
 				t.Errorf("element %d is %v", i, e)
 			}
 		}
 	}},
-	{"create-Value", func(w *ward) error { _, err := shm.NewValue(w.seg, "new", wideOf(3)); return err }, func(t *testing.T, w *ward, completed bool) {
+	{"create-Value", func(w *view) error { _, err := shm.NewValue(w.seg, "new", wideOf(3)); return err }, func(t *testing.T, w *view, completed bool) {
 		if _, err := shm.OpenValue[wide](w.seg, "new"); err != nil && (completed || !errors.Is(err, fs.ErrNotExist)) {
 			t.Error(err)
 		}
@@ -67,7 +67,7 @@ var crashScenes = []crashScene{
 			t.Errorf("the new Value is %v", got)
 		}
 	}},
-	{"create-Array", func(w *ward) error { _, err := shm.NewArray[wide](w.seg, "new", 50); return err }, func(t *testing.T, w *ward, completed bool) {
+	{"create-Array", func(w *view) error { _, err := shm.NewArray[wide](w.seg, "new", 50); return err }, func(t *testing.T, w *view, completed bool) {
 		if _, err := shm.OpenArray[wide](w.seg, "new"); err != nil && (completed || !errors.Is(err, fs.ErrNotExist)) {
 			t.Error(err)
 		}
@@ -77,7 +77,7 @@ var crashScenes = []crashScene{
 			}
 		}
 	}},
-	{"remove", func(w *ward) error { return w.seg.RemoveObject("gone") }, func(t *testing.T, w *ward, completed bool) {
+	{"remove", func(w *view) error { return w.seg.RemoveObject("gone") }, func(t *testing.T, w *view, completed bool) {
 		c, err := shm.OpenCounter(w.seg, "gone")
 		switch {
 		case err == nil && !completed:
@@ -94,7 +94,7 @@ var crashScenes = []crashScene{
 	}},
 }
 
-func twosInArray(w *ward) error {
+func twosInArray(w *view) error {
 	return w.a.Update(background, func(e []wide) error {
 		fillWide(e[:7], 2)
 		crashpoint.Here("test.half")
@@ -103,9 +103,9 @@ func twosInArray(w *ward) error {
 	})
 }
 
-func valueIsWhole(t *testing.T, w *ward, completed bool) { oldOrNew(t, need(w.v.Load()), completed) }
+func valueIsWhole(t *testing.T, w *view, completed bool) { oldOrNew(t, need(w.v.Load()), completed) }
 
-func arrayIsWhole(t *testing.T, w *ward, completed bool) {
+func arrayIsWhole(t *testing.T, w *view, completed bool) {
 	e := w.elements(t)
 	oldOrNew(t, e[0], completed)
 	for i := range e {

@@ -27,17 +27,17 @@ func wideOf(n int64) (w wide) {
 
 func (w wide) whole() bool { return w == wideOf(w[0]) }
 
-// A ward is one process's view of the segment.
-type ward struct {
+// A view is one process's view of the segment.
+type view struct {
 	seg *shm.Segment
 	v   *shm.Value[wide]
 	a   *shm.Array[wide]
 }
 
-const wardLen = 20
+const viewLen = 20
 
-func newWard(seg *shm.Segment) *ward {
-	return &ward{seg, need(shm.NewValue(seg, "v", wideOf(1))), need(shm.NewArray[wide](seg, "a", wardLen))}
+func newView(seg *shm.Segment) *view {
+	return &view{seg, need(shm.NewValue(seg, "v", wideOf(1))), need(shm.NewArray[wide](seg, "a", viewLen))}
 }
 
 func fillWide(e []wide, n int64) {
@@ -47,7 +47,7 @@ func fillWide(e []wide, n int64) {
 }
 
 // elements is what the Array holds, which can be found out.
-func (w *ward) elements(t *testing.T) (all []wide) {
+func (w *view) elements(t *testing.T) (all []wide) {
 	t.Helper()
 	wantOK(t, within(proctest.Hang, func(ctx context.Context) error {
 		return w.a.Read(ctx, func(e []wide) error { all = slices.Clone(e); return nil })
@@ -57,28 +57,28 @@ func (w *ward) elements(t *testing.T) (all []wide) {
 
 // victim: SEGMENT SCENE.
 var roleVictim = proctest.Register("victim", func(args []string) {
-	w := newWard(need(shm.Open(args[0])))
+	w := newView(need(shm.Open(args[0])))
 	i := slices.IndexFunc(crashScenes, func(c crashScene) bool { return c.name == args[1] })
 	proctest.Armed(func() { must(crashScenes[i].act(w)) })
 })
 
 // stage makes a segment that is all ones.
-func stage(t *testing.T) *ward {
-	w := newWard(newSegment(t, shm.Options{Size: 1 << 20, Objects: 64, Processes: 8}))
+func stage(t *testing.T) *view {
+	w := newView(newSegment(t, shm.Options{Size: 1 << 20, Objects: 64, Processes: 8}))
 	wantOK(t, w.a.Update(background, func(e []wide) error { fillWide(e, 1); return nil }))
 	need(shm.NewCounter(w.seg, "gone")).Add(5)
 	return w
 }
 
 // kill runs a victim, and reports whether it completed.
-func (w *ward) kill(t *testing.T, p *proctest.Crash, scene string) (completed bool) {
+func (w *view) kill(t *testing.T, p *proctest.Crash, scene string) (completed bool) {
 	t.Helper()
 	p.Start(roleVictim, w.seg.Path(), scene)
 	return p.Wait()
 }
 
 // watch lets readers look for halves until stop is called.
-func (w *ward) watch(t *testing.T) (stop func()) {
+func (w *view) watch(t *testing.T) (stop func()) {
 	var done atomic.Bool
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -112,7 +112,7 @@ func (w *ward) watch(t *testing.T) (stop func()) {
 }
 
 // goesOn takes all the locks.
-func (w *ward) goesOn(t *testing.T) {
+func (w *view) goesOn(t *testing.T) {
 	t.Helper()
 	wantOK(t, within(proctest.Hang, func(ctx context.Context) error {
 		return w.v.Update(ctx, func(v *wide) error { return errorUnless(v.whole()) })
@@ -181,7 +181,7 @@ func TestCrashWhileUndoing(t *testing.T) {
 }
 
 // check2 is check after two victims: the Value may have been incremented twice.
-func (c crashScene) check2(t *testing.T, w *ward, completed bool) {
+func (c crashScene) check2(t *testing.T, w *view, completed bool) {
 	if strings.HasPrefix(c.name, "Array.") {
 		c.check(t, w, completed)
 	}

@@ -29,7 +29,7 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		s := hurry(seg)
-		p := &player{t: t, v: v, seg: seg, s: s, me: uint64(s.Me()), held: make([]toy, len(toys))}
+		p := &fuzzRunner{t: t, v: v, seg: seg, s: s, me: uint64(s.Me()), held: make([]fuzzHandle, len(handleKinds))}
 		p.doAll(steps)
 		for _, s := range steps {
 			p.do(s, func() {})
@@ -72,9 +72,9 @@ func (v *victim) damage(t *testing.T, steps []step) (cut bool) {
 func (v *victim) lengthen(t *testing.T) { wantOK(t, v.f.Truncate(victimBytes)) }
 
 // doAll does every operation, and opens and uses every object.
-func (p *player) doAll(steps []step) {
+func (p *fuzzRunner) doAll(steps []step) {
 	nothing := func() {}
-	for i := range toys {
+	for i := range handleKinds {
 		s := step{0, byte(i), 0, 0, 0, byte(i), 0, 0, 0, 0, 0, 0, 0}
 		p.open(s, over, nothing)
 		p.use(s, over, nothing)
@@ -92,7 +92,7 @@ func (p *player) doAll(steps []step) {
 	p.remove(s, over, nothing)
 	p.make(s, over, nothing)
 	p.use(s, over, nothing)
-	s[1] = 2 + byte(len(toys))
+	s[1] = 2 + byte(len(handleKinds))
 	p.makeMore(s, over, nothing)
 	p.look(s, over, nothing)
 }

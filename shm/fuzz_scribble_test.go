@@ -20,7 +20,7 @@ func FuzzScribble(f *testing.F) {
 	seed(f)
 	v, dog := newVictim(f), newWatchdog(f)
 	empty := slices.Clone(v.image) // no process is attached to it
-	var attached *player
+	var attached *fuzzRunner
 	detach := func(t testing.TB) {
 		if attached == nil {
 			return
@@ -61,11 +61,11 @@ func FuzzScribble(f *testing.F) {
 }
 
 // attach opens the segment and all that is in it.
-func attach(v *victim) *player {
+func attach(v *victim) *fuzzRunner {
 	seg := need(shm.Open(v.path))
 	s := hurry(seg)
-	p := &player{v: v, seg: seg, s: s, me: uint64(s.Me())}
-	for _, k := range toys {
+	p := &fuzzRunner{v: v, seg: seg, s: s, me: uint64(s.Me())}
+	for _, k := range handleKinds {
 		p.held = append(p.held, need(k.open(seg, k.name)))
 	}
 	v.keep()

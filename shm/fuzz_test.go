@@ -35,7 +35,7 @@ type victim struct {
 func newVictim(f testing.TB) *victim {
 	v := &victim{path: newPath(f)}
 	seg := need(shm.Create(v.path, shm.Options{Size: victimBytes, Objects: 64, Processes: 4}))
-	for _, k := range toys {
+	for _, k := range handleKinds {
 		need(k.make(seg, k.name))
 	}
 	must(seg.Check())

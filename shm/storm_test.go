@@ -27,7 +27,7 @@ func TestStorm(t *testing.T) {
 		v.restore()
 		seg := need(shm.Open(v.path))
 		s := hurry(seg)
-		p := &player{t: t, v: v, seg: seg, s: s, me: uint64(s.Me()), held: make([]toy, len(toys))}
+		p := &fuzzRunner{t: t, v: v, seg: seg, s: s, me: uint64(s.Me()), held: make([]fuzzHandle, len(handleKinds))}
 		var stop atomic.Bool
 		var wg sync.WaitGroup
 		storm := rand.New(rand.NewPCG(r.Uint64(), 2))

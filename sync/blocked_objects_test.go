@@ -14,8 +14,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A stake is an object that one process has in some way, and that another waits for.
-type stake struct {
+// A heldObject is an object that one process has in some way, and that another waits for.
+type heldObject struct {
 	kind, role string
 	held       bool // the report names the process that has it
 
@@ -24,7 +24,7 @@ type stake struct {
 	wait func(seg *shm.Segment, ctx context.Context) error
 }
 
-var stakes = map[string]stake{
+var heldObjects = map[string]heldObject{
 	"Mutex": {"Mutex", "lock", true,
 		func(seg *shm.Segment) {
 			must(must1(shmsync.NewMutex(seg, "x", shmsync.MutexOptions{})).Lock(background))
@@ -137,17 +137,17 @@ func writeLock(seg *shm.Segment, ctx context.Context) error {
 // kept is a handle that stays open until the process ends.
 var kept any
 
-// blocked-holder: SEGMENT STAKE. It has what the stake is about, until it is killed.
+// blocked-holder: SEGMENT OBJECT. It has the object until it is killed.
 var blockedHolder = proctest.Register("blocked-holder", func(args []string) {
-	stakes[args[1]].have(must1(shm.Open(args[0])))
+	heldObjects[args[1]].have(must1(shm.Open(args[0])))
 	proctest.Say("ready")
 	proctest.Hear()
 })
 
-// blocked-waiter: SEGMENT STAKE. It waits for what the stake is about, until it is killed.
+// blocked-waiter: SEGMENT OBJECT. It waits for the object until it is killed.
 var blockedWaiter = proctest.Register("blocked-waiter", func(args []string) {
 	seg := must1(shm.Open(args[0]))
-	must(stakes[args[1]].wait(seg, background))
+	must(heldObjects[args[1]].wait(seg, background))
 	proctest.Hear()
 })
 
@@ -155,7 +155,7 @@ var blockedWaiter = proctest.Register("blocked-waiter", func(args []string) {
 // vanishes when its waiter dies. When the holder dies, the entry loses it, or the waiter goes on.
 func TestBlockedObjects(t *testing.T) {
 	t.Parallel()
-	for name, s := range stakes {
+	for name, s := range heldObjects {
 		t.Run(name, func(t *testing.T) {
 			seg := newSegment(t)
 			holder := proctest.Start(t, blockedHolder, seg.Path(), name)

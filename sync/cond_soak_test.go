@@ -13,19 +13,20 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A market is a place for up to marketSize goods. A process that brings or takes one signals the
-// waiters for that, while it holds the lock. A process that finds a dead holder wakes all waiters.
-type market struct {
+// A condSoak is a place for up to condSoakSize goods. A process that brings or takes one signals
+// the waiters for that, while it holds the lock. A process that finds a dead holder wakes all
+// waiters.
+type condSoak struct {
 	m       *shmsync.Mutex
 	changed [2]*shmsync.Cond // goods have come, goods have gone
 	goods   *shm.RawValue[int64]
 	trades  [2]*shm.Int64
 }
 
-const marketSize = 3
+const condSoakSize = 3
 
-func newMarket(seg *shm.Segment) (*market, error) {
-	var k market
+func newCondSoak(seg *shm.Segment) (*condSoak, error) {
+	var k condSoak
 	var errs [6]error
 	k.m, errs[0] = shmsync.NewMutex(seg, "m", shmsync.MutexOptions{})
 	k.changed[0], errs[1] = shmsync.NewCond(seg, "come", shmsync.CondOptions{})
@@ -37,7 +38,7 @@ func newMarket(seg *shm.Segment) (*market, error) {
 }
 
 // lock locks, and goes on after the death of a trader that held the lock.
-func (k *market) lock() {
+func (k *condSoak) lock() {
 	if mustLock(k.m) { // the number of goods is whole, but a signal may be missing
 		k.changed[0].Broadcast()
 		k.changed[1].Broadcast()
@@ -45,10 +46,10 @@ func (k *market) lock() {
 }
 
 // trade brings one (side 0), or takes one (side 1).
-func (k *market) trade(side int) {
+func (k *condSoak) trade(side int) {
 	k.lock()
 	goods, by := k.goods.Pointer(), int64(1-2*side)
-	for next := *goods + by; next < 0 || next > marketSize; next = *goods + by {
+	for next := *goods + by; next < 0 || next > condSoakSize; next = *goods + by {
 		if err := k.changed[1-side].Wait(background, k.m); errors.Is(err, shmsync.ErrOwnerDied) {
 			k.m.Unlock()
 			k.lock()
@@ -66,7 +67,7 @@ func (k *market) trade(side int) {
 var condTrader = proctest.Register("cond-trader", func(args []string) {
 	seg, err := shm.Open(args[0])
 	must(err)
-	k, err := newMarket(seg)
+	k, err := newCondSoak(seg)
 	must(err)
 	side := map[string]int{"bring": 0, "take": 1}[args[1]]
 	go func() {
@@ -85,7 +86,7 @@ var condTrader = proctest.Register("cond-trader", func(args []string) {
 func TestCondTradersDie(t *testing.T) {
 	t.Parallel()
 	seg := newSegment(t)
-	k, err := newMarket(seg)
+	k, err := newCondSoak(seg)
 	wantErr(t, "make the objects", err, nil)
 	sides := []string{"bring", "bring", "take", "take"}
 	traders := make([]*proctest.Child, len(sides))
@@ -110,7 +111,7 @@ func TestCondTradersDie(t *testing.T) {
 		c.Kill()
 	}
 	goods, difference := *k.goods.Pointer(), k.trades[0].Load()-k.trades[1].Load()
-	if goods < 0 || goods > marketSize || goods-difference > int64(2*(kills+len(sides))) || difference-goods > int64(2*(kills+len(sides))) {
+	if goods < 0 || goods > condSoakSize || goods-difference > int64(2*(kills+len(sides))) || difference-goods > int64(2*(kills+len(sides))) {
 		t.Errorf("%d goods, %d more brought than taken, after %d deaths", goods, difference, kills)
 	}
 	t.Logf("%d trades, %d deaths", traded(), kills)

@@ -25,7 +25,7 @@ func TestWaitKeepsObject(t *testing.T) {
 			ctx, cancel := context.WithCancel(background)
 			defer cancel()
 			done := make(chan error, 1)
-			go func() { done <- stakes[name].wait(seg, ctx) }()
+			go func() { done <- heldObjects[name].wait(seg, ctx) }()
 			reportOf(t, seg, 1)
 			must(seg.RemoveObject("x"))
 			for range 3 {

@@ -19,31 +19,31 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A deed is one operation of a history. It lies in shared memory, so that it survives its process.
-type deed struct {
+// An op is one operation of a history. It lies in shared memory, so that it survives its process.
+type op struct {
 	Call, Return uint64 // times of the common clock; 0: has not happened
 	Kind         int64
 	Units        int64 // how many were acquired or released, or seen to be free
 }
 
 const (
-	deedAcquire = 1 + iota
-	deedRelease
-	deedLook
-	deedNothing // an Acquire that gave up
-	deedDeath
+	opAcquire = 1 + iota
+	opRelease
+	opLook
+	opNothing // an Acquire that gave up
+	opDeath
 
-	deedsEach  = 60
-	deedUnits  = 3
+	opsEach    = 60
+	opUnits    = 3
 	unitDoers  = 4
-	deedWaits  = 5 * time.Millisecond
+	opWaits    = 5 * time.Millisecond
 	theirGuard = unitDoers // the test itself, as one more doer
 )
 
 // unitLog is what the processes of a history share.
 type unitLog struct {
 	s     *shmsync.Semaphore
-	deeds *shm.RawArray[deed]
+	ops   *shm.RawArray[op]
 	clock *shm.Uint64
 }
 
@@ -51,7 +51,7 @@ func openUnitLog(seg *shm.Segment) (l unitLog) {
 	var err error
 	l.s, err = shmsync.OpenSemaphore(seg, "s", shmsync.SemaphoreOptions{})
 	must(err)
-	l.deeds, err = shm.NewRawArray[deed](seg, "deeds", unitDoers*deedsEach)
+	l.ops, err = shm.NewRawArray[op](seg, "ops", unitDoers*opsEach)
 	must(err)
 	l.clock, err = shm.NewUint64(seg, "clock", 0)
 	must(err)
@@ -59,31 +59,31 @@ func openUnitLog(seg *shm.Segment) (l unitLog) {
 }
 
 // do does one operation and writes down how it went. The kind is there before the call is.
-func (l unitLog) do(d *deed, kind, units int64) (ok bool) {
+func (l unitLog) do(d *op, kind, units int64) (ok bool) {
 	d.Kind, d.Units = kind, units
 	d.Call = l.clock.Add(1)
 	switch kind {
-	case deedAcquire:
+	case opAcquire:
 		//clock: the time-out is the subject
-		if err := acquireWithin(l.s, units, deedWaits); err != nil {
+		if err := acquireWithin(l.s, units, opWaits); err != nil {
 			if verdict(err) != "deadline" {
 				panic(err)
 			}
-			d.Kind = deedNothing
+			d.Kind = opNothing
 		}
-	case deedRelease:
+	case opRelease:
 		must(l.s.Release(units))
-	case deedLook:
+	case opLook:
 		d.Units = l.s.Available()
 	}
 	d.Return = l.clock.Add(1)
-	return d.Kind != deedNothing
+	return d.Kind != opNothing
 }
 
 // isDoing reports whether a historian is about to do something.
 func (l unitLog) isDoing(who int) bool {
-	for i := range deedsEach {
-		d := &l.deeds.Slice()[who*deedsEach+i]
+	for i := range opsEach {
+		d := &l.ops.Slice()[who*opsEach+i]
 		if atomic.LoadUint64(&d.Call) != 0 && atomic.LoadUint64(&d.Return) == 0 {
 			return true
 		}
@@ -98,22 +98,22 @@ var semaphoreHistorian = proctest.Register("semaphore-historian", func(args []st
 	who, err := strconv.Atoi(args[1])
 	must(err)
 	l := openUnitLog(seg)
-	mine := l.deeds.Slice()[who*deedsEach:][:deedsEach]
+	mine := l.ops.Slice()[who*opsEach:][:opsEach]
 	proctest.Say("ready")
 	proctest.Hear()
 	for i := 0; i+2 < len(mine); i += 3 {
 		n := 1 + rand.Int64N(2)
-		if l.do(&mine[i], deedAcquire, n) {
-			l.do(&mine[i+1], deedLook, 0)
+		if l.do(&mine[i], opAcquire, n) {
+			l.do(&mine[i+1], opLook, 0)
 			cpu.Pause(uint32(rand.IntN(10_000))) // so that others come to wait
-			l.do(&mine[i+2], deedRelease, n)
+			l.do(&mine[i+2], opRelease, n)
 		}
 	}
 })
 
-// doing is a deed and its process, as porcupine is told.
+// doing is an op and its process, as porcupine is told.
 type doing struct {
-	deed
+	op
 	who int
 }
 
@@ -127,25 +127,25 @@ type unitState struct {
 // unitModel is the semaphore. An operation that did not return may have happened at any time after
 // its call, or not at all: then it comes last, when no other operation sees it.
 var unitModel = porcupine.Model{
-	Init: func() any { return unitState{free: deedUnits} },
+	Init: func() any { return unitState{free: opUnits} },
 	Step: func(state, input, _ any) (bool, any) {
 		s, d := state.(unitState), input.(doing)
 		if d.Return == 0 && s.dead[d.who] {
 			return true, s // it did not happen before the death, so it never did
 		}
 		switch d.Kind {
-		case deedAcquire:
+		case opAcquire:
 			if s.free < d.Units {
 				return d.Return == 0, s
 			}
 			s.free -= d.Units
 			s.has[d.who] += d.Units
-		case deedRelease:
+		case opRelease:
 			s.free += d.Units
 			s.has[d.who] -= d.Units
-		case deedLook:
+		case opLook:
 			return d.Return == 0 || s.free == d.Units, s
-		case deedDeath:
+		case opDeath:
 			s.free += s.has[d.who]
 			s.has[d.who] = 0
 			s.dead[d.who] = true
@@ -177,7 +177,7 @@ func TestSemaphoreLinearizable(t *testing.T) {
 
 func playUnits(t *testing.T, undo bool, kills int) (interrupted int) {
 	seg := newSegment(t)
-	s := newSemaphore(t, seg, "s", deedUnits, shmsync.SemaphoreOptions{Undo: undo})
+	s := newSemaphore(t, seg, "s", opUnits, shmsync.SemaphoreOptions{Undo: undo})
 	l := openUnitLog(seg)
 	var children []*proctest.Child
 	for i := range unitDoers {
@@ -190,10 +190,10 @@ func playUnits(t *testing.T, undo bool, kills int) (interrupted int) {
 	}
 	var all []doing
 	for who := range kills {
-		at := l.clock.Load() + uint64(rand.IntN(unitDoers*deedsEach/4))
+		at := l.clock.Load() + uint64(rand.IntN(unitDoers*opsEach/4))
 		for look := 0; (l.clock.Load() < at || !l.isDoing(who)) && look < historyLooks; look++ {
 		}
-		death := deed{Call: l.clock.Add(1), Kind: deedDeath}
+		death := op{Call: l.clock.Add(1), Kind: opDeath}
 		if state := children[who].Kill(); state.Success() {
 			continue // it had come to its end
 		}
@@ -205,15 +205,15 @@ func playUnits(t *testing.T, undo bool, kills int) (interrupted int) {
 	for _, c := range children[kills:] {
 		c.WaitOK()
 	}
-	var last deed
-	l.do(&last, deedLook, 0)
+	var last op
+	l.do(&last, opLook, 0)
 	all = append(all, doing{last, theirGuard})
 	if undo {
-		wantAvailable(t, s, deedUnits)
+		wantAvailable(t, s, opUnits)
 	}
-	for i, d := range l.deeds.Slice() {
+	for i, d := range l.ops.Slice() {
 		if d.Call > 0 {
-			all = append(all, doing{d, i / deedsEach})
+			all = append(all, doing{d, i / opsEach})
 			if d.Return == 0 {
 				interrupted++
 			}

@@ -14,15 +14,16 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A player does the operations of a fuzz program with one attachment of the victim. No operation
-// may panic, fault, last, or fail in a way that is not documented; wrong values are right.
-type player struct {
+// A fuzzRunner does the operations of a fuzz program with one attachment of the victim. No
+// operation may panic, fault, last, or fail in a way that is not documented; wrong values are
+// right.
+type fuzzRunner struct {
 	t       *testing.T
 	v       *victim
 	seg     *shm.Segment
 	s       *segment.Segment
 	me      uint64
-	held    []toy // by kind; nil: could not be opened
+	held    []fuzzHandle // by kind; nil: could not be opened
 	handles [][]byte
 	blocks  []uint64
 	quit    bool // the program wants the segment closed now
@@ -31,13 +32,13 @@ type player struct {
 const opQuit = 239 // rare, as attaching anew costs much
 
 // operations are what a step can do with argument n and its value.
-var operations = []func(p *player, s step, ctx context.Context, tamper func()){
-	(*player).use, (*player).use, (*player).use, (*player).open, (*player).make, (*player).makeMore,
-	(*player).remove, (*player).marshal, (*player).unmarshal, (*player).look, (*player).block, (*player).forget,
+var operations = []func(p *fuzzRunner, s step, ctx context.Context, tamper func()){
+	(*fuzzRunner).use, (*fuzzRunner).use, (*fuzzRunner).use, (*fuzzRunner).open, (*fuzzRunner).make, (*fuzzRunner).makeMore,
+	(*fuzzRunner).remove, (*fuzzRunner).marshal, (*fuzzRunner).unmarshal, (*fuzzRunner).look, (*fuzzRunner).block, (*fuzzRunner).forget,
 }
 
 // do does the operation of the step, during which tamper may be called.
-func (p *player) do(s step, tamper func()) {
+func (p *fuzzRunner) do(s step, tamper func()) {
 	ctx := over
 	if s[0] == opQuit {
 		p.quit = true
@@ -55,47 +56,47 @@ func (p *player) do(s step, tamper func()) {
 	operations[int(s[0])%len(operations)](p, s, ctx, tamper)
 }
 
-func (p *player) use(s step, ctx context.Context, tamper func()) {
+func (p *fuzzRunner) use(s step, ctx context.Context, tamper func()) {
 	if h := p.held[s.argument()%len(p.held)]; h != nil {
 		known(p.t, "use "+h.Name(), h.use(ctx, s.value(), tamper))
 	}
 }
 
-func (p *player) hold(i int, h toy, err error) {
-	known(p.t, toys[i].name, err)
+func (p *fuzzRunner) hold(i int, h fuzzHandle, err error) {
+	known(p.t, handleKinds[i].name, err)
 	if err == nil {
 		p.held[i] = h
 	}
 }
 
-func (p *player) open(s step, _ context.Context, _ func()) {
-	i := s.argument() % len(toys)
-	h, err := toys[i].open(p.seg, toys[i].name)
+func (p *fuzzRunner) open(s step, _ context.Context, _ func()) {
+	i := s.argument() % len(handleKinds)
+	h, err := handleKinds[i].open(p.seg, handleKinds[i].name)
 	p.hold(i, h, err)
 }
 
-func (p *player) make(s step, _ context.Context, _ func()) {
-	i := s.argument() % len(toys)
-	h, err := toys[i].make(p.seg, toys[i].name)
+func (p *fuzzRunner) make(s step, _ context.Context, _ func()) {
+	i := s.argument() % len(handleKinds)
+	h, err := handleKinds[i].make(p.seg, handleKinds[i].name)
 	p.hold(i, h, err)
 }
 
 // makeMore makes objects with other names, among them those of other kinds.
-func (p *player) makeMore(s step, _ context.Context, _ func()) {
-	i := s.argument() % len(toys)
-	h, err := toys[i].make(p.seg, strconv.Itoa(s.argument()/len(toys)))
+func (p *fuzzRunner) makeMore(s step, _ context.Context, _ func()) {
+	i := s.argument() % len(handleKinds)
+	h, err := handleKinds[i].make(p.seg, strconv.Itoa(s.argument()/len(handleKinds)))
 	p.hold(i, h, err)
 }
 
-func (p *player) remove(s step, _ context.Context, _ func()) {
-	name := toys[s.argument()%len(toys)].name
-	if n := s.argument() / len(toys); n%4 == 3 {
+func (p *fuzzRunner) remove(s step, _ context.Context, _ func()) {
+	name := handleKinds[s.argument()%len(handleKinds)].name
+	if n := s.argument() / len(handleKinds); n%4 == 3 {
 		name = strconv.Itoa(n)
 	}
 	known(p.t, "remove", p.seg.RemoveObject(name))
 }
 
-func (p *player) marshal(s step, _ context.Context, _ func()) {
+func (p *fuzzRunner) marshal(s step, _ context.Context, _ func()) {
 	i := s.argument() % len(p.held)
 	if p.held[i] == nil {
 		return
@@ -109,23 +110,23 @@ func (p *player) marshal(s step, _ context.Context, _ func()) {
 }
 
 // unmarshal opens what a handle names, or a handle that names another place.
-func (p *player) unmarshal(s step, _ context.Context, _ func()) {
+func (p *fuzzRunner) unmarshal(s step, _ context.Context, _ func()) {
 	const entry, serial = 18, 22
 	if len(p.handles) == 0 {
 		return
 	}
-	i := s.argument() % len(toys)
+	i := s.argument() % len(handleKinds)
 	b := p.handles[len(p.handles)-1]
 	if s.argument() >= 192 {
 		b = append([]byte(nil), b...)
 		binary.LittleEndian.PutUint32(b[entry:], uint32(s.value()%80))
 		binary.LittleEndian.PutUint64(b[serial:], s.value()>>16)
 	}
-	h := toys[i].empty()
+	h := handleKinds[i].empty()
 	p.hold(i, h, h.UnmarshalBinary(b))
 }
 
-func (p *player) look(s step, _ context.Context, _ func()) {
+func (p *fuzzRunner) look(s step, _ context.Context, _ func()) {
 	for name, kind := range p.seg.Objects() {
 		if len(name) > 255 || kind == "" {
 			p.t.Fatalf("object %q, kind %q", name, kind)
@@ -145,7 +146,7 @@ func (p *player) look(s step, _ context.Context, _ func()) {
 }
 
 // block allocates, hands on, reads and frees memory without a name, as the packages above do.
-func (p *player) block(s step, _ context.Context, _ func()) {
+func (p *fuzzRunner) block(s step, _ context.Context, _ func()) {
 	n := int(s.value() % (victimBytes + 64))
 	switch s.argument() % 5 {
 	case 0:
@@ -175,6 +176,6 @@ func (p *player) block(s step, _ context.Context, _ func()) {
 }
 
 // forget lets go of a handle.
-func (p *player) forget(s step, _ context.Context, _ func()) {
+func (p *fuzzRunner) forget(s step, _ context.Context, _ func()) {
 	p.held[s.argument()%len(p.held)] = nil
 }

@@ -12,17 +12,17 @@ import (
 )
 
 type (
-	valueToy    struct{ *shm.Value[item] }
-	rawValueToy struct{ *shm.RawValue[item] }
-	arrayToy    struct{ *shm.Array[item] }
-	rawArrayToy struct{ *shm.RawArray[item] }
-	int32Toy    struct{ *shm.Int32 }
-	uint32Toy   struct{ *shm.Uint32 }
-	int64Toy    struct{ *shm.Int64 }
-	uint64Toy   struct{ *shm.Uint64 }
-	boolToy     struct{ *shm.Bool }
-	floatToy    struct{ *shm.Float64 }
-	counterToy  struct{ *shm.Counter }
+	valueHandle    struct{ *shm.Value[item] }
+	rawValueHandle struct{ *shm.RawValue[item] }
+	arrayHandle    struct{ *shm.Array[item] }
+	rawArrayHandle struct{ *shm.RawArray[item] }
+	int32Handle    struct{ *shm.Int32 }
+	uint32Handle   struct{ *shm.Uint32 }
+	int64Handle    struct{ *shm.Int64 }
+	uint64Handle   struct{ *shm.Uint64 }
+	boolHandle     struct{ *shm.Bool }
+	floatHandle    struct{ *shm.Float64 }
+	counterHandle  struct{ *shm.Counter }
 )
 
 // errNoBool says that a bool is neither true nor false.
@@ -36,7 +36,7 @@ func isBool(i item) error {
 	return nil
 }
 
-func (v valueToy) use(ctx context.Context, n uint64, tamper func()) error {
+func (v valueHandle) use(ctx context.Context, n uint64, tamper func()) error {
 	loaded, load := v.Load()
 	if err := isBool(loaded); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (v valueToy) use(ctx context.Context, n uint64, tamper func()) error {
 	return errors.Join(load, store, update, again)
 }
 
-func (v rawValueToy) use(_ context.Context, n uint64, _ func()) error {
+func (v rawValueHandle) use(_ context.Context, n uint64, _ func()) error {
 	i := v.Load()
 	if err := isBool(i); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (v rawValueToy) use(_ context.Context, n uint64, _ func()) error {
 	return nil
 }
 
-func (a arrayToy) use(ctx context.Context, n uint64, tamper func()) error {
+func (a arrayHandle) use(ctx context.Context, n uint64, tamper func()) error {
 	size := uint64(a.Len())
 	change := func(e []item) error {
 		for i := range e {
@@ -101,7 +101,7 @@ func (a arrayToy) use(ctx context.Context, n uint64, tamper func()) error {
 	return errors.Join(at, set, update, part, read)
 }
 
-func (a rawArrayToy) use(_ context.Context, n uint64, _ func()) error {
+func (a rawArrayHandle) use(_ context.Context, n uint64, _ func()) error {
 	for i, e := range a.All() {
 		if err := errors.Join(isBool(e), isBool(a.At(i))); err != nil {
 			return err
@@ -113,7 +113,7 @@ func (a rawArrayToy) use(_ context.Context, n uint64, _ func()) error {
 	return nil
 }
 
-func (a int32Toy) use(_ context.Context, n uint64, _ func()) error {
+func (a int32Handle) use(_ context.Context, n uint64, _ func()) error {
 	a.CompareAndSwap(a.Load(), int32(n))
 	a.Add(a.Swap(int32(n)))
 	a.And(a.Or(int32(n)))
@@ -121,7 +121,7 @@ func (a int32Toy) use(_ context.Context, n uint64, _ func()) error {
 	return nil
 }
 
-func (a uint32Toy) use(_ context.Context, n uint64, _ func()) error {
+func (a uint32Handle) use(_ context.Context, n uint64, _ func()) error {
 	a.CompareAndSwap(a.Load(), uint32(n))
 	a.Add(a.Swap(uint32(n)))
 	a.And(a.Or(uint32(n)))
@@ -129,7 +129,7 @@ func (a uint32Toy) use(_ context.Context, n uint64, _ func()) error {
 	return nil
 }
 
-func (a int64Toy) use(_ context.Context, n uint64, _ func()) error {
+func (a int64Handle) use(_ context.Context, n uint64, _ func()) error {
 	a.CompareAndSwap(a.Load(), int64(n))
 	a.Add(a.Swap(int64(n)))
 	a.And(a.Or(int64(n)))
@@ -137,7 +137,7 @@ func (a int64Toy) use(_ context.Context, n uint64, _ func()) error {
 	return nil
 }
 
-func (a uint64Toy) use(_ context.Context, n uint64, _ func()) error {
+func (a uint64Handle) use(_ context.Context, n uint64, _ func()) error {
 	a.CompareAndSwap(a.Load(), n)
 	a.Add(a.Swap(n))
 	a.And(a.Or(n))
@@ -145,20 +145,20 @@ func (a uint64Toy) use(_ context.Context, n uint64, _ func()) error {
 	return nil
 }
 
-func (b boolToy) use(_ context.Context, n uint64, _ func()) error {
+func (b boolHandle) use(_ context.Context, n uint64, _ func()) error {
 	b.CompareAndSwap(b.Load(), n%2 == 0)
 	b.Store(!b.Swap(n%3 == 0))
 	return nil
 }
 
-func (a floatToy) use(_ context.Context, n uint64, _ func()) error {
+func (a floatHandle) use(_ context.Context, n uint64, _ func()) error {
 	a.CompareAndSwap(a.Load(), math.Float64frombits(n))
 	a.Add(a.Swap(math.Float64frombits(n)))
 	a.Store(1)
 	return nil
 }
 
-func (c counterToy) use(_ context.Context, n uint64, _ func()) error {
+func (c counterHandle) use(_ context.Context, n uint64, _ func()) error {
 	c.Add(int64(n))
 	c.Sum()
 	return nil
