@@ -172,8 +172,9 @@ func (m *Mutex) relock(ctx context.Context) (held bool, err error) {
 // Any goroutine of the process that holds it may call it, once for each Lock: that two unlock the
 // same one at the same time is not always noticed, and breaks m for others. It does not wait.
 //
-// It panics, and changes nothing, when this process does not hold m. After its segment was closed
-// it does nothing: the lock was given up with the close.
+// It panics, and changes nothing, when this process does not hold m. It does nothing when m was
+// overwritten while it was held, or when its segment was closed: the lock was given up with the
+// close.
 func (m *Mutex) Unlock() {
 	if !m.m.TryUnlock() {
 		panic("shmsync.Mutex.Unlock: this process does not hold the lock")

@@ -147,8 +147,9 @@ func (m *RWMutex) TryRLock() error {
 
 // RUnlock ends one RLock. Any goroutine of the process that holds m may call it. It does not wait.
 //
-// It panics, and changes nothing, when this process does not hold m for reading. After its segment
-// was closed it does nothing: the lock was given up with the close.
+// It panics, and changes nothing, when this process does not hold m for reading. It does nothing
+// when m names another process because it was overwritten, or when its segment was closed: the lock
+// was given up with the close.
 func (m *RWMutex) RUnlock() {
 	if race.Enabled {
 		m.l.NoteLeave()
@@ -233,8 +234,9 @@ func (m *RWMutex) relock(ctx context.Context) (held bool, err error) {
 // Any goroutine of the process that holds m may call it, once for each Lock: that two unlock the
 // same one at the same time is not always noticed, and breaks m for others. It does not wait.
 //
-// It panics, and changes nothing, when this process does not hold m for writing. After its segment
-// was closed it does nothing: the lock was given up with the close.
+// It panics, and changes nothing, when this process does not hold m for writing. It does nothing
+// when m was overwritten while it was held, or when its segment was closed: the lock was given up
+// with the close.
 func (m *RWMutex) Unlock() {
 	if !m.l.Unlock() {
 		panic("shmsync.RWMutex.Unlock: this process does not hold the lock for writing")

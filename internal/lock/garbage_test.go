@@ -14,6 +14,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
@@ -120,5 +121,48 @@ func TestHeldOfOverwrittenLock(t *testing.T) {
 	}
 	if took := time.Since(began); took > hangs {
 		t.Errorf("took %v", took)
+	}
+}
+
+// An Unlock of a lock whose word was overwritten is no misuse: it changes nothing and does not
+// panic. The next one is.
+func TestUnlockOfOverwrittenLock(t *testing.T) {
+	if race.Enabled {
+		t.Skip("with the race detector a process keeps no record of its locks")
+	}
+	r := visit(t, newRoom(t))
+	m := r.mutex(0)
+	for _, garbage := range []uint32{0, 1, handed | m.me, inconsistent, 1<<32 - 1} {
+		for _, slow := range []bool{false, true} {
+			*m.r = MutexRegion{}
+			if err := m.Lock(background); err != nil {
+				t.Fatal(err)
+			}
+			if slow {
+				m.r.bell.word.Store(armed)
+			}
+			m.r.word.Store(garbage)
+			if !m.TryUnlock() {
+				t.Errorf("%#x: Unlock of an overwritten lock reports misuse", garbage)
+			}
+			if w := m.r.word.Load(); w != garbage {
+				t.Errorf("%#x: Unlock has made it %#x", garbage, w)
+			}
+			if m.TryUnlock() {
+				t.Errorf("%#x: a second Unlock reports no misuse", garbage)
+			}
+		}
+	}
+	*m.r = MutexRegion{}
+	for _, slow := range []bool{false, true} { // without garbage, too, one Unlock is enough
+		if err := m.Lock(background); err != nil {
+			t.Fatal(err)
+		}
+		if slow {
+			m.r.bell.word.Store(armed)
+		}
+		if !m.TryUnlock() || m.TryUnlock() {
+			t.Error("one Unlock is not enough, or two are right")
+		}
 	}
 }

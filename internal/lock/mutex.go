@@ -41,8 +41,8 @@ type Party struct {
 type Mutex struct {
 	r  *MutexRegion
 	me uint32 // owner id of this process; immutable
-	// 1 from when the fast Unlock is about to free the lock until it is held again; written by the
-	// holder only, see quiesce
+	// 1 from when an Unlock is about to free the lock until it is held again; written by the
+	// holder only, see quiesce and endRecord
 	releasing uint32
 	life      proctab.Life
 	closer    *wait.Closer
@@ -72,8 +72,10 @@ func NewMutex(p *Party, mem []byte, policy wait.Policy) *Mutex {
 		closer:  p.Closer,
 		party:   p,
 		leading: NewLeaderFollower(),
-		policy:  policy,
-		born:    time.Now(),
+
+		releasing: 1, // nothing is locked
+		policy:    policy,
+		born:      time.Now(),
 	}
 }
 
@@ -258,6 +260,20 @@ func (m *Mutex) clearReleasing() {
 	if !race.Enabled { // there TryUnlock never stores
 		m.releasing = 0
 	}
+}
+
+// beginRelease notes that this process is about to free the lock, which it holds.
+func (m *Mutex) beginRelease() {
+	if !race.Enabled {
+		m.releasing = 1
+	}
+}
+
+// endRecord reports whether this process has locked and not unlocked, by its own record, and ends
+// that. When the word does not name it then, the word was overwritten, and there is nothing to
+// unlock. Builds with the race detector have no record.
+func (m *Mutex) endRecord() bool {
+	return !race.Enabled && atomic.CompareAndSwapUint32(&m.releasing, 0, 1)
 }
 
 // quiesceTime is how long quiesce waits for a store that is nanoseconds away, unless its goroutine

@@ -101,8 +101,10 @@ func (m *Mutex) unlockSlow() bool {
 	for {
 		w := m.r.word.Load()
 		if !isHeldBy(w, m.me) {
-			return m.closer.Closed() || m.life.Lost() // then others were free to take it over
+			// Others were free to take the lock over, or the word was overwritten.
+			return m.closer.Closed() || m.life.Lost() || m.endRecord()
 		}
+		m.beginRelease()
 		m.shadow.Release()
 		if w&inconsistent != 0 {
 			if m.r.word.CompareAndSwap(w, inconsistent) { // #5 -> #6

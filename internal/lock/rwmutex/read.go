@@ -130,7 +130,9 @@ func (l *Lock) RUnlock(w uint64) bool {
 	defer runtime.KeepAlive(l)
 	if !isWhole(w, l.me) {
 		l.cell.Add(1) // in the memory of a closed segment it does not matter
-		return l.party.Closer.Closed()
+		// A RUnlock too many leaves the owner in the cell. Without it the cell was overwritten, and
+		// the lock is held no more.
+		return l.party.Closer.Closed() || lock.CellOwner(w) != l.me
 	}
 	l.tellDrained(w)
 	return true

@@ -176,7 +176,10 @@ func (l *Lock) Unlock() bool {
 
 func (l *Lock) unlock() bool {
 	held, inconsistent := l.writers.State()
-	if !held || !l.isOwned() {
+	switch {
+	case !held: // nothing changes
+		return l.writers.TryUnlock()
+	case !l.isOwned():
 		return l.party.Closer.Closed()
 	}
 	l.wrote.Release()
