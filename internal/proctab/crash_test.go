@@ -3,118 +3,80 @@
 package proctab
 
 import (
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
-	"sync/atomic"
 	"testing"
 
-	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-var roleActs = proctest.Register("acts", acts)
+var (
+	roleActs = proctest.Register("acts", acts)
+	roleTwin = proctest.Register("twin", twin)
+)
 
-// acts says its keeper's thread, and when it hears something does args[1] at the table args[0]. At
-// point args[3] of that it is killed, or stands still, or says so and hangs, or nothing of these,
-// as args[2] says. Then it ends, or waits for its end.
+// acts says its keeper's thread, and when it hears something does args[1] at the table args[0]: it
+// meets the crash point of a sweep in that.
 func acts(args []string) {
-	n, err := strconv.Atoi(args[3])
-	if err != nil {
-		panic(err)
-	}
 	proctest.Say("keeper %d", theKeeper().tid)
 	proctest.Hear()
 	f, other := open(args[0]), open(args[0])
-	arm := func() {
-		switch args[2] {
-		case "stop":
-			crashpoint.Stop(n)
-		case "hang":
-			crashpoint.Trace(hangAt(n))
-		default:
-			crashpoint.Arm(n)
-		}
-	}
+	var act func()
 	switch args[1] {
 	case "attach":
-		arm()
-		f.mustAttach()
+		act = func() { f.mustAttach() }
 	case "attach second":
 		other.mustAttach()
-		arm()
-		f.mustAttach()
+		act = func() { f.mustAttach() }
 	case "detach":
-		m := f.mustAttach()
-		arm()
-		m.Detach()
+		act = f.mustAttach().Detach
 	case "detach last":
 		m := f.mustAttach()
 		other.mustAttach()
-		arm()
-		m.Detach()
+		act = m.Detach
 	case "detach first":
 		other.mustAttach()
-		m := f.mustAttach()
-		arm()
-		m.Detach()
+		act = f.mustAttach().Detach
 	default:
 		panic(args[1])
 	}
-	proctest.Say("passed %d", crashpoint.Disarm())
-	if args[2] == "stay" {
-		proctest.Hear()
-	}
+	proctest.Armed(act)
 }
 
-// hangAt returns what hangs at the n-th point.
-func hangAt(n int) func(string) {
-	var passed atomic.Int64
-	return func(name string) {
-		if int(passed.Add(1)) == n {
-			proctest.Say("hangs at %s", name)
-			select {}
-		}
-	}
+// twin says its keeper's thread, and when it hears something attaches to the table args[0] and
+// waits for its end.
+func twin(args []string) {
+	proctest.Say("keeper %d", theKeeper().tid)
+	proctest.Hear()
+	open(args[0]).mustAttach()
+	proctest.Say("attached")
+	proctest.Hear()
 }
 
 var operations = []string{"attach", "attach second", "detach", "detach last", "detach first"}
 
-// begin starts a process that is about to act.
-func begin(t *testing.T, m mode, path, operation, how string, n int) *proctest.Child {
+// begin starts a process that acts.
+func begin(t *testing.T, p *proctest.Crash, m mode, path, operation string) *proctest.Child {
 	t.Helper()
-	child := proctest.Command(t, roleActs, path, operation, how, strconv.Itoa(n))
+	child := p.Command(roleActs, path, operation)
 	m.set(child)
 	child.Start()
+	child.Line()
+	child.Send("go")
 	return child
 }
 
-// points is how many points an operation has.
-func points(t *testing.T, m mode, operation string) (n int) {
-	t.Helper()
-	child := begin(t, m, newFile(t, 3), operation, "count", 0)
-	child.Line()
-	child.Send("go")
-	if line := child.Line(); !scan(line, "passed %d", &n) || n == 0 {
-		t.Fatal(line)
-	}
-	child.WaitOK()
-	return n
-}
-
 // checkAbandoned checks that no process has the table, and that every slot of it can be claimed.
-func checkAbandoned(t *testing.T, f *file, path, when string) {
+func checkAbandoned(t *testing.T, f *file, path string) {
 	t.Helper()
 	if left := slices.Collect(f.Owners); len(left) > 0 {
-		t.Errorf("%s: left alive: %#x", when, left)
+		t.Errorf("left alive: %#x", left)
 	}
 	for range f.Len() {
 		next := open(path)
 		defer next.close()
 		m, _, err := next.Attach()
 		if err != nil {
-			t.Errorf("%s: %v", when, err)
+			t.Error(err)
 			return
 		}
 		defer m.Detach()
@@ -127,18 +89,13 @@ func TestKilledAtEveryPoint(t *testing.T) {
 	for _, m := range []mode{robust, byLock} {
 		for _, operation := range operations {
 			t.Run(m.String()+"/"+operation, func(t *testing.T) {
-				all := points(t, m, operation)
-				for n := 1; n <= all; n++ {
+				proctest.Sweep(t, 1, func(p *proctest.Crash) {
 					f, path := openTable(t, 3)
-					child := begin(t, m, path, operation, "arm", n)
-					child.Line()
-					child.Send("go")
-					if child.Wait().Success() {
-						t.Errorf("point %d was not reached", n)
+					begin(t, p, m, path, operation)
+					if !p.Wait() {
+						checkAbandoned(t, f, path)
 					}
-					checkAbandoned(t, f, path, fmt.Sprintf("killed at point %d of %d", n, all))
-				}
-				t.Logf("%d points", all)
+				})
 			})
 		}
 	}
@@ -150,13 +107,13 @@ func TestStoppedAtEveryPoint(t *testing.T) {
 	for _, m := range []mode{robust, byLock} {
 		for _, operation := range operations {
 			t.Run(m.String()+"/"+operation, func(t *testing.T) {
-				all := points(t, m, operation)
-				for n := 1; n <= all; n++ {
+				proctest.Sweep(t, 1, func(p *proctest.Crash) {
 					f, path := openTable(t, 4)
-					child := begin(t, m, path, operation, "stop", n)
-					child.Line()
-					child.Send("go")
-					child.WaitStopped()
+					p.Way = proctest.Stops
+					child := begin(t, p, m, path, operation)
+					if p.Wait() {
+						return
+					}
 					others := [2]*proctest.Child{robust.start(t, roleMember, path), byLock.start(t, roleMember, path)}
 					for _, other := range others {
 						attached(t, other)
@@ -167,8 +124,8 @@ func TestStoppedAtEveryPoint(t *testing.T) {
 						other.Kill()
 					}
 					child.Kill()
-					checkAbandoned(t, f, path, fmt.Sprintf("stopped at point %d of %d", n, all))
-				}
+					checkAbandoned(t, f, path)
+				})
 			})
 		}
 	}
@@ -179,48 +136,47 @@ func TestStoppedAtEveryPoint(t *testing.T) {
 // of the other.
 func TestKilledBesideAnEqualThread(t *testing.T) {
 	for _, operation := range []string{"attach", "detach"} {
-		all := points(t, robust, operation)
 		tried := 0
-		for n := 1; n <= all; n++ {
+		proctest.Sweep(t, 1, func(p *proctest.Crash) {
 			f, path := openTable(t, 2)
-			child, tid := beginIsolated(t, path, operation, "hang", n)
+			p.Way = proctest.Hangs
+			child := p.Command(roleActs, path, operation)
+			tid := startIsolated(t, child)
 			child.Send("go")
-			where := child.Line()
-			if !strings.HasPrefix(where, "hangs at ") {
-				t.Fatal(where)
+			if p.Wait() {
+				return
 			}
 			twin := startTwin(t, path, tid)
 			if twin == nil {
 				child.Kill()
-				continue
+				return
 			}
 			tried++
 			before := slices.Collect(f.Owners)
 			twin.Send("go")
-			twin.Line()
+			twin.Expect("attached")
 			i := slices.IndexFunc(slices.Collect(f.Owners), func(o Owner) bool { return !slices.Contains(before, o) })
 			if i < 0 {
-				t.Fatalf("%s %s: no twin", operation, where)
+				t.Fatalf("%s, crash point %v: no twin", operation, p)
 			}
 			o := slices.Collect(f.Owners)[i]
 			child.Kill()
 			if after := slices.Collect(f.Owners); !slices.Equal(after, []Owner{o}) {
-				t.Errorf("%s, %s: a death beside the twin %#x leaves %#x", operation, where, o, after)
+				t.Errorf("%s: a death beside the twin %#x leaves %#x", operation, o, after)
 			}
 			twin.Kill()
-			checkAbandoned(t, f, path, where)
-		}
+			checkAbandoned(t, f, path)
+		})
 		if tried == 0 {
 			t.Skip("no two threads with equal numbers")
 		}
-		t.Logf("%s: %d of %d points were tried", operation, tried, all)
+		t.Logf("%s: %d points were tried", operation, tried)
 	}
 }
 
-// beginIsolated is begin in a PID namespace of its own.
-func beginIsolated(t *testing.T, path, operation, how string, n int) (child *proctest.Child, tid int) {
+// startIsolated starts child in a PID namespace of its own, and returns its keeper's thread.
+func startIsolated(t *testing.T, child *proctest.Child) (tid int) {
 	t.Helper()
-	child = proctest.Command(t, roleActs, path, operation, how, strconv.Itoa(n))
 	isolate(child)
 	if err := child.TryStart(); err != nil {
 		t.Skipf("no PID namespaces for this user: %v", err)
@@ -228,7 +184,7 @@ func beginIsolated(t *testing.T, path, operation, how string, n int) (child *pro
 	if line := child.Line(); !scan(line, "keeper %d", &tid) {
 		t.Fatal(line)
 	}
-	return child, tid
+	return tid
 }
 
 // startTwin starts a process that is about to attach, with a keeper's thread of this number, or
@@ -236,8 +192,8 @@ func beginIsolated(t *testing.T, path, operation, how string, n int) (child *pro
 func startTwin(t *testing.T, path string, tid int) *proctest.Child {
 	t.Helper()
 	for range 50 {
-		twin, other := beginIsolated(t, path, "attach", "stay", 0)
-		if other == tid {
+		twin := proctest.Command(t, roleTwin, path)
+		if startIsolated(t, twin) == tid {
 			return twin
 		}
 		twin.Kill()
