@@ -6,13 +6,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/asleep"
-	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -76,40 +74,27 @@ func bytesTask(b *Bytes) error {
 	return b.TaskDone()
 }
 
-// roleBytesScene plays its part in scene args[1] in the segment args[0], and is killed at its args[2]-th point.
+// roleBytesScene plays its part in scene args[1] in the segment args[0], and is killed in that.
 var roleBytesScene = proctest.Register("bytes-scene", func(args []string) {
 	seg, err := shm.Open(args[0])
 	exitOn(err)
 	scene := bytesScenes[args[1]]
 	b, err := OpenBytes(seg, "b", scene.options)
 	exitOn(err)
-	n, err := strconv.Atoi(args[2])
-	exitOn(err)
-	crashpoint.Arm(n)
-	exitOn(scene.do(b))
-	crashpoint.Disarm()
+	proctest.Armed(func() { exitOn(scene.do(b)) })
 })
 
 // Whoever waits for somebody who dies wherever goes on soon; what was put comes in order, but for what the dead one had in its hands.
 func TestBytesCrashWhileOthersWait(t *testing.T) {
 	for name, scene := range bytesScenes {
 		t.Run(name, func(t *testing.T) {
-			for n := 1; ; n++ {
-				survived := scene.play(t, name, n)
-				if t.Failed() {
-					t.Fatalf("killed at point %d", n)
-				}
-				if survived {
-					t.Logf("%d points", n-1)
-					break
-				}
-			}
+			proctest.Sweep(t, 1, func(p *proctest.Crash) { scene.play(t, p, name) })
 		})
 	}
 }
 
-// play kills a process at its n-th point, unless it survives.
-func (s bytesScene) play(t *testing.T, name string, n int) (survived bool) {
+// play kills a process at its crash point, unless it survives.
+func (s bytesScene) play(t *testing.T, p *proctest.Crash, name string) {
 	path := proctest.Dir(t) + "/segment"
 	seg, err := shm.Create(path, shm.Options{})
 	wantErr(t, err, nil)
@@ -137,7 +122,7 @@ func (s bytesScene) play(t *testing.T, name string, n int) (survived bool) {
 		giving.Go(func() { wantErr(t, b.Put(background, []byte("given")), nil) })
 		asleep.AwaitFor(t, seg, "b", 1)
 	}
-	child := proctest.Start(t, roleBytesScene, path, name, strconv.Itoa(n))
+	p.Start(roleBytesScene, path, name)
 	over := make(chan struct{})
 	if s.slowly {
 		others.Go(func() {
@@ -156,7 +141,7 @@ func (s bytesScene) play(t *testing.T, name string, n int) (survived bool) {
 			}
 		})
 	}
-	survived = s.end(t, child)
+	survived := p.Wait()
 	close(over)
 	if s.slowly {
 		others.Wait()
@@ -180,15 +165,6 @@ func (s bytesScene) play(t *testing.T, name string, n int) (survived bool) {
 		t.Errorf("%d abandoned", a)
 	}
 	wantErr(t, seg.Close(), nil)
-	return survived
-}
-
-func (s bytesScene) end(t *testing.T, child *proctest.Child) (survived bool) {
-	state := child.Wait()
-	if survived = state.Success(); !survived {
-		diedByKill(t, state)
-	}
-	return survived
 }
 
 // takeUntil takes messages until that one has come.

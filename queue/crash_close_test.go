@@ -4,7 +4,6 @@ package queue
 
 import (
 	"fmt"
-	"strconv"
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/asleep"
@@ -14,7 +13,7 @@ import (
 
 // A close that dies is complete or has not happened; no sleeper sleeps on.
 func TestCrashInClose(t *testing.T) {
-	for n := 1; ; n++ {
+	proctest.Sweep(t, 1, func(p *proctest.Crash) {
 		q, path := namedQueue[checked](t, 1, Options{})
 		results := make(chan error, 2)
 		go func() {
@@ -22,17 +21,13 @@ func TestCrashInClose(t *testing.T) {
 			results <- err
 		}()
 		asleep.Await(t, q.o.Seg, 1)
-		child := proctest.Start(t, roleCrash, path, "close", "kill", strconv.Itoa(n))
-		child.Expect("ready")
-		survived := child.Wait().Success()
+		p.Start(roleCrash, path, "close").Expect("ready")
+		p.Wait()
 		if !q.Closed() {
-			t.Fatalf("not closed after %v", passed(t, path))
+			t.Fatalf("not closed after %v", p.Points())
 		}
-		wantErr(t, proctest.Ends(t, results, fmt.Sprint("the consumer goes on after ", passed(t, path))), ErrClosed)
-		if survived {
-			break
-		}
-	}
+		wantErr(t, proctest.Ends(t, results, fmt.Sprint("the consumer goes on after ", p.Points())), ErrClosed)
+	})
 }
 
 // A put that is complete before the close is delivered, also to who had looked just before both.

@@ -4,7 +4,6 @@ package queue
 
 import (
 	"slices"
-	"strconv"
 	"syscall"
 	"testing"
 
@@ -15,27 +14,20 @@ import (
 // complete and in order.
 func TestStopAtEachPoint(t *testing.T) {
 	for _, op := range []string{"put", "get"} {
-		points := playStopped(t, op, 0)
-		for n := range points {
-			playStopped(t, op, n+1)
-		}
-		t.Logf("%s: %d points", op, points)
+		proctest.Sweep(t, 1, func(p *proctest.Crash) { playStopped(t, p, op) })
 	}
 }
 
 // playStopped stops a child at the n-th point of its operation, does some of its own, and lets the child go on. It
 // returns how many points the child has passed. With n = 0 the child does not stop.
-func playStopped(t *testing.T, op string, n int) int {
+func playStopped(t *testing.T, p *proctest.Crash, op string) {
 	t.Helper()
 	q, path := namedQueue[checked](t, 4, Options{}.startingAt(beforeLapWrap(4)+3))
 	putChecked(t, q, 1, 1)
-	child := proctest.Start(t, roleCrash, path, op, "stop", strconv.Itoa(n))
+	p.Way = proctest.Stops
+	child := p.Start(roleCrash, path, op)
 	child.Expect("ready")
-	if n > 0 {
-		child.WaitStopped()
-	} else {
-		child.Expect("done")
-	}
+	completed := p.Wait()
 	var got []checked
 	take := func() {
 		for {
@@ -51,21 +43,19 @@ func playStopped(t *testing.T, op string, n int) int {
 		putChecked(t, q, 2+k, 2+k)
 		take()
 	}
-	if n > 0 {
+	if !completed {
 		child.Signal(syscall.SIGCONT)
-		child.Expect("done")
 	}
+	child.Expect("done")
 	child.WaitOK()
 	take()
 	want := []checked{messageOf(1), messageOf(99), messageOf(2), messageOf(3)}
 	if op == "get" {
 		want = []checked{messageOf(2), messageOf(3)}
 	}
-	points := passed(t, path)
 	if !slices.Equal(got, want) {
-		t.Fatalf("%s stopped at point %d of %v: got %v", op, n, points, got)
+		t.Fatalf("%s stopped at point %v: got %v", op, p, got)
 	}
 	wantAbandoned(t, q, 0)
 	usable(t, q)
-	return len(points)
 }

@@ -4,31 +4,19 @@ package queue
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/asleep"
-	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// roleSPSCCrash does operation args[1] once on the queue in the segment args[0], is killed at its args[2]-th point, and
-// writes the name of each point that it passes to a file beside the segment.
+// roleSPSCCrash does operation args[1] once on the queue in the segment args[0], and meets the crash
+// point of a sweep in that.
 var roleSPSCCrash = proctest.Register("spsc-crash", func(args []string) {
 	q := openSPSC(args[0])
-	n, err := strconv.Atoi(args[2])
-	exitOn(err)
-	f, err := os.OpenFile(filepath.Dir(args[0])+"/points", os.O_CREATE|os.O_WRONLY|os.O_TRUNC|os.O_APPEND, 0o600)
-	exitOn(err)
-	crashpoint.Trace(func(name string) { fmt.Fprintln(f, name) })
 	proctest.Say("ready")
-	crashpoint.Arm(n)
-	exitOn(spscOperations[args[1]](q))
-	crashpoint.Disarm()
-	crashpoint.Trace(nil)
+	proctest.Armed(func() { exitOn(spscOperations[args[1]](q)) })
 	proctest.Say("done")
 })
 
@@ -98,8 +86,7 @@ type spscScene struct {
 
 // sweep plays the scene once for each point of the operation, with the death of the child there, until the child comes through.
 func (s spscScene) sweep(t *testing.T) {
-	all := map[string]bool{}
-	for n := 1; ; n++ {
+	proctest.Sweep(t, 1, func(crash *proctest.Crash) {
 		q, path := namedSPSC(t, s.capacity, Options{}.startingAt(^uint64(0)-1))
 		filler := reopen(t, path)
 		p, err := OpenSPSC[checked](filler, "q", Options{})
@@ -109,33 +96,18 @@ func (s spscScene) sweep(t *testing.T) {
 		if s.before != nil {
 			s.before(t, q)
 		}
-		child := proctest.Start(t, roleSPSCCrash, path, s.op, strconv.Itoa(n))
+		child := crash.Start(roleSPSCCrash, path, s.op)
 		child.Expect("ready")
 		if s.during != nil {
 			asleep.AwaitOrEnd(t, q.o.Seg, 1, child)
 			s.during(t, q)
 		}
-		state := child.Wait()
-		points := passed(t, path)
-		survived := state.Success()
-		if !survived {
-			diedByKill(t, state)
-		}
-		for _, p := range points {
-			all[p] = true
-		}
-		s.after(t, q, points)
+		crash.Wait()
+		s.after(t, q, crash.Points())
 		if !s.closed {
 			spscUsable(t, q)
 		}
-		if t.Failed() {
-			t.Fatalf("killed at point %d of %v", n, points)
-		}
-		if survived {
-			break
-		}
-	}
-	t.Logf("points: %v", sorted(all))
+	})
 }
 
 // fate says what has become of the messages that a put with these points began.
