@@ -66,8 +66,6 @@ type selectSide struct {
 	// take waits for a message of any of the queues, and takes more, up to a number, that are
 	// there.
 	take func(most int) (int, error)
-	// end ends the goroutines of take.
-	end func()
 }
 
 func openSelectSide(seg *shm.Segment, impl string, policy shmsync.WaitPolicy) (s selectSide, err error) {
@@ -79,7 +77,7 @@ func openSelectSide(seg *shm.Segment, impl string, policy shmsync.WaitPolicy) (s
 		}
 		queues = append(queues, q)
 	}
-	s.first, s.end = queues[0], func() {}
+	s.first = queues[0]
 	switch ctx := context.Background(); impl {
 	case "get":
 		s.take = func(most int) (int, error) {
@@ -101,9 +99,8 @@ func openSelectSide(seg *shm.Segment, impl string, policy shmsync.WaitPolicy) (s
 			}
 			return n, err
 		}
-		s.end = func() { sel.Close() }
 	case "chan":
-		s.take, s.end = takeByChannels(queues)
+		s.take = takeByChannels(queues)
 	}
 	return s, nil
 }
@@ -123,22 +120,17 @@ func drain(q *queue.Queue[int64], most int) (n int, err error) {
 
 // takeByChannels has a goroutine for each queue, which gets its messages and sends them to a
 // channel.
-func takeByChannels(queues []*queue.Queue[int64]) (take func(int) (int, error), end func()) {
-	ctx, cancel := context.WithCancel(context.Background())
+func takeByChannels(queues []*queue.Queue[int64]) (take func(int) (int, error)) {
 	var from [3]chan int64
 	for i, q := range queues {
 		from[i] = make(chan int64)
 		go func() {
 			for {
-				v, err := q.Get(ctx)
+				v, err := q.Get(context.Background())
 				if err != nil {
 					return
 				}
-				select {
-				case from[i] <- v:
-				case <-ctx.Done(): // the message is lost
-					return
-				}
+				from[i] <- v // until the process ends
 			}
 		}()
 	}
@@ -149,7 +141,7 @@ func takeByChannels(queues []*queue.Queue[int64]) (take func(int) (int, error), 
 		case <-from[2]:
 		}
 		return 1, nil
-	}, cancel
+	}
 }
 
 // openSelect is a conversation: process 0 puts into one of three queues, process 1 waits for all of
