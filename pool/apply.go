@@ -116,8 +116,8 @@ func (p *Pool) notPlaced(err error) error {
 
 // fill says what is in slot i, which is the caller's: count arguments from that index on. They are in place.
 func fill[A, R any](p *Pool, t *Task[A, R], w *waiter, i uint32, index, count int) {
-	sl := &p.slots[i]
-	sl.task, sl.count = t.id, uint32(count)
+	sl := &p.table.Slots[i]
+	sl.Task, sl.Count = t.id, uint32(count)
 	c := &p.calls[i] // as release has left it; not as a whole, since others look whether it is out
 	c.waiter, c.index, c.count, c.task, c.options = w, index, count, t.name, p.defaults(t.options)
 }
@@ -155,7 +155,7 @@ func settle[A, R any](p *Pool, t *Task[A, R], i uint32, scratch *[]byte) (r R, a
 // tooLate is why what has just been read in shared memory may be something else: the pool has ended, and the memory was closed
 // before the end of the read. It is nil when the read has come in time.
 func (p *Pool) tooLate() error {
-	if p.s.Closed() {
+	if p.table.Mem.Closed() {
 		return context.Cause(p.alive) // it ends before
 	}
 	return nil
@@ -168,7 +168,7 @@ func (p *Pool) result(i uint32, scratch *[]byte, copies bool) ([]byte, error) {
 	if o.moved != nil {
 		return o.moved, nil
 	}
-	b, err := p.bytes(o.block.off, o.block.size, p.slots[i].results[:])
+	b, err := p.table.Bytes(o.block.off, o.block.size, p.table.Slots[i].Results[:])
 	if err != nil || copies {
 		return b, err
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // Began says which worker has begun a task, and when.
@@ -13,12 +15,6 @@ type Began struct {
 	PID    int
 	At     time.Time
 }
-
-// Bits of slot.timed.
-const (
-	tellRan   = 1
-	tellBegan = 2
-)
 
 // Began says which worker has begun the task, the last if there was more than one attempt, and when; ok is false when none
 // has, or none has told before it died, and for [MapAsync], which has many tasks.
@@ -42,13 +38,13 @@ func (f *Future[R]) Began() (b Began, ok bool) {
 func (p *Pool) running(i uint32, s settler) (b Began, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c, state := &p.calls[i], p.slots[i].state.Load()
+	c, state := &p.calls[i], p.table.Slots[i].State.Load()
 	switch {
 	case c.future != s:
 		return b, false
 	case !c.live: // it has ended, and its future does not know yet
 		return c.began, !c.began.At.IsZero()
-	case phaseOf(state) != phaseRunning || serialOf(state) != c.serial:
+	case tasktable.PhaseOf(state) != tasktable.PhaseRunning || tasktable.SerialOf(state) != c.serial:
 		return b, false
 	}
 	return p.begun(i, state)
@@ -56,8 +52,8 @@ func (p *Pool) running(i uint32, s settler) (b Began, ok bool) {
 
 // begun says, under mu, which worker has begun the task in slot i, whose state is that.
 func (p *Pool) begun(i uint32, state uint64) (b Began, ok bool) {
-	at := p.slots[i].began.Load()
-	worker := p.crew.find(workerOf(state))
+	at := p.table.Slots[i].Began.Load()
+	worker := p.crew.find(tasktable.WorkerOf(state))
 	if at == 0 || worker == nil {
 		return b, false
 	}
@@ -73,17 +69,17 @@ func (p *Pool) unanswered(ctx context.Context, task string, i uint32, err error)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	where := "its result is about to come"
-	if c, s := &p.calls[i], p.slots[i].state.Load(); c.live {
+	if c, s := &p.calls[i], p.table.Slots[i].State.Load(); c.live {
 		switch {
 		case c.homeless:
 			where = "it waits for room in Options.Memory"
 		case c.delayed:
 			where = fmt.Sprintf("it waits for its next attempt, %d have failed", c.tries)
-		case phaseOf(s) == phaseRunning && slices.Contains(p.room.workers, p.crew.find(workerOf(s))):
-			where = p.crew.nameOf(workerOf(s)) + " waits for room for its result in Options.Memory"
-		case phaseOf(s) == phaseRunning:
-			where = "it runs in " + p.crew.nameOf(workerOf(s))
-		case phaseOf(s) == phaseQueued:
+		case tasktable.PhaseOf(s) == tasktable.PhaseRunning && slices.Contains(p.room.workers, p.crew.find(tasktable.WorkerOf(s))):
+			where = p.crew.nameOf(tasktable.WorkerOf(s)) + " waits for room for its result in Options.Memory"
+		case tasktable.PhaseOf(s) == tasktable.PhaseRunning:
+			where = "it runs in " + p.crew.nameOf(tasktable.WorkerOf(s))
+		case tasktable.PhaseOf(s) == tasktable.PhaseQueued:
 			where = fmt.Sprintf("it is one of %d that wait for one of %d workers", p.queued(), p.crew.awake())
 		}
 	}

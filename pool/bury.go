@@ -7,6 +7,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/event"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // bury looks after the tasks of a dead worker: results that are complete are
@@ -20,16 +21,16 @@ func (p *Pool) bury(worker proctab.Owner, d WorkerExit, clean bool) {
 		if !c.live || c.delayed {
 			continue
 		}
-		s := p.slots[i].state.Load()
-		mine := worker != 0 && workerOf(s) == worker && serialOf(s) == c.serial
+		s := p.table.Slots[i].State.Load()
+		mine := worker != 0 && tasktable.WorkerOf(s) == worker && tasktable.SerialOf(s) == c.serial
 		switch {
-		case mine && phaseOf(s) == phaseDone:
-			c.begunBy(d, &p.slots[i])
+		case mine && tasktable.PhaseOf(s) == tasktable.PhaseDone:
+			c.begunBy(d, &p.table.Slots[i])
 			if p.deliver(uint32(i)) {
 				gone = append(gone, uint32(i))
 			}
-		case mine && phaseOf(s) == phaseRunning:
-			c.begunBy(d, &p.slots[i])
+		case mine && tasktable.PhaseOf(s) == tasktable.PhaseRunning:
+			c.begunBy(d, &p.table.Slots[i])
 			if p.retry(uint32(i), d) {
 				clean = false
 			} else if p.deliver(uint32(i)) {
@@ -43,15 +44,15 @@ func (p *Pool) bury(worker proctab.Owner, d WorkerExit, clean bool) {
 	p.mu.Unlock()
 	p.nudge()
 	if !p.local {
-		p.s.Reclaim() // what the worker had allocated but not given away
+		p.table.Mem.Reclaim() // what the worker had allocated but not given away
 		p.roomFreed()
 	}
 	p.release(gone...)
 }
 
 // begunBy notes that the worker which has ended has begun the task.
-func (c *call) begunBy(d WorkerExit, sl *slot) {
-	if at := sl.began.Load(); at != 0 && c.future != nil {
+func (c *call) begunBy(d WorkerExit, sl *tasktable.Slot) {
+	if at := sl.Began.Load(); at != 0 && c.future != nil {
 		c.began = Began{Worker: d.Name, PID: d.PID, At: time.Unix(0, at)}
 	}
 }
@@ -77,7 +78,7 @@ func (p *Pool) recallAll() {
 		p.lost = false
 		for i := range p.calls {
 			if c := &p.calls[i]; c.live && !c.delayed && p.isQueued(uint32(i), c.serial) {
-				messages = append(messages, messageOf(uint32(i), c.serial))
+				messages = append(messages, tasktable.MessageOf(uint32(i), c.serial))
 			}
 		}
 		p.mu.Unlock()
@@ -91,7 +92,7 @@ func (p *Pool) recallAll() {
 
 // isQueued says that the task in slot i waits for a worker.
 func (p *Pool) isQueued(i, serial uint32) bool {
-	return p.slots[i].state.Load() == stateOf(phaseQueued, 0, serial)
+	return p.table.Slots[i].State.Load() == tasktable.StateOf(tasktable.PhaseQueued, 0, serial)
 }
 
 // quarantined is the error of a task, or of the one of a chunk that ran, which has killed enough workers.
@@ -103,11 +104,11 @@ func (p *Pool) quarantined(c *call, d WorkerExit) error {
 // retry queues a task whose worker died while it ran, under mu. It reports false when it will not run again in this slot: it
 // has failed, or its arguments are to run one by one.
 func (p *Pool) retry(i uint32, d WorkerExit) bool {
-	c, sl := &p.calls[i], &p.slots[i]
+	c, sl := &p.calls[i], &p.table.Slots[i]
 	if p.local {
 		c.stuck = true
 	} else {
-		c.got = sl.look(c.count)
+		c.got = outcomeIn(sl, c.count)
 		p.dropResult(i) // of the attempt that died
 	}
 	c.kills++
@@ -137,6 +138,6 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 		return true
 	}
 	c.serial = nextSerial(c.serial)
-	sl.state.Store(stateOf(phaseDone, 0, c.serial)) // #3 -> #4
+	sl.State.Store(tasktable.StateOf(tasktable.PhaseDone, 0, c.serial)) // #3 -> #4
 	return false
 }

@@ -1,6 +1,10 @@
 package pool
 
-import "time"
+import (
+	"time"
+
+	"github.com/shmkit/shmkit/internal/tasktable"
+)
 
 // A call is what the parent knows of the task in a slot. Guarded by Pool.mu while it is live, its waiter's otherwise; live and
 // out are guarded by Pool.mu at all times.
@@ -65,11 +69,11 @@ type outcome struct {
 // isLarge says that the result is not in the slot, or was not.
 func (o *outcome) isLarge() bool { return o.block.off != 0 || o.moved != nil }
 
-// look reads what the worker has left in a slot that has count arguments.
-func (sl *slot) look(count int) outcome {
+// outcomeIn reads what the worker has left in a slot that has count arguments.
+func outcomeIn(sl *tasktable.Slot, count int) outcome {
 	return outcome{
-		kind: sl.kind, block: block{sl.result, int(sl.resultLen)},
-		ran: max(time.Duration(sl.ran), 0), at: min(int(sl.at.Load()), count-1),
+		kind: sl.Kind, block: block{sl.Result, int(sl.ResultLen)},
+		ran: max(time.Duration(sl.Ran), 0), at: min(int(sl.At.Load()), count-1),
 	}
 }
 
@@ -85,8 +89,8 @@ func nextSerial(serial uint32) uint32 {
 // or doubled is recognised by its serial number and by what is no longer live.
 func (p *Pool) finish(i, serial uint32) (gone bool) {
 	c := &p.calls[i]
-	s := p.slots[i].state.Load()
-	if !c.live || c.serial != serial || phaseOf(s) != phaseDone || serialOf(s) != serial {
+	s := p.table.Slots[i].State.Load()
+	if !c.live || c.serial != serial || tasktable.PhaseOf(s) != tasktable.PhaseDone || tasktable.SerialOf(s) != serial {
 		return false
 	}
 	if c.future != nil {
@@ -101,7 +105,7 @@ func (p *Pool) deliver(i uint32) (gone bool) {
 	c.live = false
 	p.work--
 	if c.err == nil && !c.split {
-		c.got = p.slots[i].look(c.count)
+		c.got = outcomeIn(&p.table.Slots[i], c.count)
 	}
 	if c.owed = c.options.Retry != nil || c.kept; !c.owed {
 		p.settled()

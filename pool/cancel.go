@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/event"
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // withdraw takes back a task that no worker has begun. It reports whether it could.
@@ -12,7 +13,7 @@ func (p *Pool) withdraw(i, serial uint32) bool {
 	p.mu.Lock()
 	c := &p.calls[i]
 	ok := c.live && c.serial == serial && (c.delayed ||
-		p.slots[i].state.CompareAndSwap(stateOf(phaseQueued, 0, serial), stateOf(phaseFree, 0, serial))) // #2 -> #1
+		p.table.Slots[i].State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseQueued, 0, serial), tasktable.StateOf(tasktable.PhaseFree, 0, serial))) // #2 -> #1
 	if ok {
 		if !c.delayed {
 			p.work--
@@ -75,17 +76,17 @@ func (p *Pool) interrupt(i, serial uint32) {
 	if p.withdraw(i, serial) {
 		return
 	}
-	sl := &p.slots[i]
+	sl := &p.table.Slots[i]
 	p.mu.Lock()
 	deaf := time.Duration(0)
 	if c := &p.calls[i]; c.live && c.serial == serial {
-		sl.cancel.Store(serial)
+		sl.Cancel.Store(serial)
 		deaf = c.options.Deaf
 	}
 	p.mu.Unlock()
-	s := sl.state.Load()
-	if phaseOf(s) == phaseRunning && serialOf(s) == serial {
-		p.crew.interrupt(workerOf(s))
+	s := sl.State.Load()
+	if tasktable.PhaseOf(s) == tasktable.PhaseRunning && tasktable.SerialOf(s) == serial {
+		p.crew.interrupt(tasktable.WorkerOf(s))
 	}
 	if deaf > 0 {
 		time.AfterFunc(deaf, func() { p.killDeaf(i, serial) })
@@ -96,18 +97,18 @@ func (p *Pool) interrupt(i, serial uint32) {
 func (p *Pool) killDeaf(i, serial uint32) {
 	p.mu.Lock()
 	c := &p.calls[i]
-	s := p.slots[i].state.Load()
-	ok := c.live && c.serial == serial && phaseOf(s) == phaseRunning && serialOf(s) == serial && p.alive.Err() == nil
+	s := p.table.Slots[i].State.Load()
+	ok := c.live && c.serial == serial && tasktable.PhaseOf(s) == tasktable.PhaseRunning && tasktable.SerialOf(s) == serial && p.alive.Err() == nil
 	if ok {
 		event.Show(slog.LevelWarn, "worker killed: its task goes on without a caller",
-			slog.String("worker", p.crew.nameOf(workerOf(s))), slog.String("task", c.task), slog.Duration("limit", c.options.Deaf))
+			slog.String("worker", p.crew.nameOf(tasktable.WorkerOf(s))), slog.String("task", c.task), slog.Duration("limit", c.options.Deaf))
 		if p.local {
 			ok = p.leaveBehind(i, s)
 		}
 	}
 	p.mu.Unlock()
 	if ok {
-		p.crew.kill(workerOf(s))
+		p.crew.kill(tasktable.WorkerOf(s))
 	}
 }
 
@@ -123,9 +124,9 @@ func (p *Pool) drop() {
 		case !c.live:
 			continue
 		case c.delayed:
-			p.slots[i].state.Store(stateOf(phaseDone, 0, next))
+			p.table.Slots[i].State.Store(tasktable.StateOf(tasktable.PhaseDone, 0, next))
 			p.work++ // deliver takes it off
-		case !p.slots[i].state.CompareAndSwap(stateOf(phaseQueued, 0, c.serial), stateOf(phaseDone, 0, next)): // #2 -> #4
+		case !p.table.Slots[i].State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseQueued, 0, c.serial), tasktable.StateOf(tasktable.PhaseDone, 0, next)): // #2 -> #4
 			continue
 		}
 		c.serial, c.delayed, c.homeless, c.err = next, false, false, ErrClosed

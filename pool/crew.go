@@ -8,6 +8,7 @@ import (
 	"github.com/shmkit/shmkit/internal/event"
 	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // A crew is the workers of a pool, from the parent's side. Guarded by Pool.mu, but for what is said otherwise.
@@ -24,8 +25,8 @@ type crew struct {
 //
 // Errors: a number that cannot be; [ErrClosed].
 func (p *Pool) Resize(workers int) error {
-	if workers < 1 || workers > maxWorkers {
-		return fmt.Errorf("pool: resize to %d workers: must be from 1 to %d", workers, maxWorkers)
+	if workers < 1 || workers > tasktable.MaxWorkers {
+		return fmt.Errorf("pool: resize to %d workers: must be from 1 to %d", workers, tasktable.MaxWorkers)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -40,7 +41,7 @@ func (w *crew) resize(n int) {
 	for number, c := range w.children {
 		if number >= n && !c.retire {
 			c.retire = true
-			c.record.order.Or(orderRetire)
+			c.record.Order.Or(tasktable.OrderRetire)
 			c.ring()
 		}
 	}
@@ -58,12 +59,12 @@ func (w *crew) employ(number int) {
 		if !c.gone {
 			c.retire = false // it may be about to end for it: then it is replaced
 			if c.renewed == nil {
-				c.record.order.And(^uint32(orderRetire))
+				c.record.Order.And(^uint32(tasktable.OrderRetire))
 			}
 			return
 		}
 	}
-	c := &supervisor{p: w.p, number: number, record: &w.p.records[number], wake: make(chan struct{}, 1)}
+	c := &supervisor{p: w.p, number: number, record: &w.p.table.Records[number], wake: make(chan struct{}, 1)}
 	if number == len(w.children) {
 		w.children = append(w.children, c)
 	} else {
@@ -160,7 +161,7 @@ func (w *crew) of(worker proctab.Owner) (h host, c *supervisor) {
 
 func (w *crew) find(worker proctab.Owner) *supervisor {
 	for _, c := range w.children {
-		if c.host != nil && c.record.owner.Load() == uint32(worker) {
+		if c.host != nil && c.record.Owner.Load() == uint32(worker) {
 			return c
 		}
 	}
@@ -191,8 +192,8 @@ func (w *crew) interrupt(worker proctab.Owner) {
 
 // ring wakes whatever is there: the worker that waits for orders, or the keeper that waits for work.
 func (c *supervisor) ring() {
-	word := c.record.orderWord(0)
-	c.record.order.Add(orderOne)
+	word := c.record.OrderWord(0)
+	c.record.Order.Add(tasktable.OrderOne)
 	futex.Wake(word.Addr, 2) // the worker waits for orders, and may wait for room
 	c.stir()
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/event"
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 const (
@@ -46,7 +47,7 @@ func (p *Pool) watch() {
 // which must not run twice at once.
 func (p *Pool) leaveBehind(i uint32, s uint64) bool {
 	c := &p.calls[i]
-	if !p.slots[i].state.CompareAndSwap(s, stateOf(phaseDone, 0, nextSerial(c.serial))) { // #3 -> #4
+	if !p.table.Slots[i].State.CompareAndSwap(s, tasktable.StateOf(tasktable.PhaseDone, 0, nextSerial(c.serial))) { // #3 -> #4
 		return false
 	}
 	c.serial = nextSerial(c.serial)
@@ -84,14 +85,14 @@ func (p *Pool) overdue(now time.Time) (late []lateTask, period time.Duration) {
 		if period == 0 || step < period {
 			period = step
 		}
-		s := p.slots[i].state.Load()
-		if phaseOf(s) != phaseRunning || serialOf(s) != c.serial || c.expired || c.asked == c.serial {
+		s := p.table.Slots[i].State.Load()
+		if tasktable.PhaseOf(s) != tasktable.PhaseRunning || tasktable.SerialOf(s) != c.serial || c.expired || c.asked == c.serial {
 			continue
 		}
 		if c.running.IsZero() || p.hasReturned(uint32(i)) { // waiting for room does not count
 			c.running = now
 		} else if now.Sub(c.running) >= c.options.Hard {
-			if task := (lateTask{uint32(i), s, p.crew.find(workerOf(s))}); task.child != nil && p.endLate(task) {
+			if task := (lateTask{uint32(i), s, p.crew.find(tasktable.WorkerOf(s))}); task.child != nil && p.endLate(task) {
 				late = append(late, task)
 			}
 		}
@@ -127,7 +128,7 @@ func (p *Pool) killLate(task lateTask) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := &p.calls[task.slot]
-	if !c.live || c.serial != serialOf(task.state) || p.slots[task.slot].state.Load() != task.state || p.hasReturned(task.slot) {
+	if !c.live || c.serial != tasktable.SerialOf(task.state) || p.table.Slots[task.slot].State.Load() != task.state || p.hasReturned(task.slot) {
 		return
 	}
 	c.expired, c.stack = true, stack

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/shmkit/shmkit/internal/event"
+	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/shmlog"
 )
 
@@ -42,14 +43,14 @@ func showStart(worker string, pid, before int) {
 }
 
 // showEnd shows how a worker that had come so far has ended.
-func showEnd(d WorkerExit, st stage) {
+func showEnd(d WorkerExit, st tasktable.Stage) {
 	who, pid, reason := slog.String("worker", d.Name), slog.Int("pid", d.PID), slog.String("reason", d.Reason)
 	switch {
 	case d.Reason == "died":
 		event.Show(slog.LevelWarn, "worker died", who, pid, slog.Int("code", d.ExitCode), slog.String("signal", d.Signal))
-	case st == stageWorn:
+	case st == tasktable.StageWorn:
 		event.Show(slog.LevelInfo, "worker ended", who, pid, reason, slog.String("limit", "MaxTasksPerWorker"))
-	case st == stageLarge:
+	case st == tasktable.StageLarge:
 		event.Show(slog.LevelInfo, "worker ended", who, pid, reason, slog.String("limit", "RecycleMemory"))
 	default:
 		event.Show(slog.LevelInfo, "worker ended", who, pid, reason)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // A WorkerStart says which worker has been started.
@@ -41,10 +42,10 @@ func (d WorkerExit) kills(task string, n int) error {
 
 // ended looks after what the worker has left, and reports whether there shall be another.
 func (c *supervisor) ended(d WorkerExit) (again bool) {
-	worker := proctab.Owner(c.record.owner.Load())
-	st := stage(c.record.stage.Load())
+	worker := proctab.Owner(c.record.Owner.Load())
+	st := tasktable.Stage(c.record.Stage.Load())
 	d.Reason = c.noteEnd(st)
-	c.p.bury(worker, d, st >= stageWorn && d.ExitCode == 0)
+	c.p.bury(worker, d, st >= tasktable.StageWorn && d.ExitCode == 0)
 	c.p.glance() // a task that nobody waits for any more is no work to start a worker for
 	showEnd(d, st)
 	if f := c.p.options.OnWorkerExit; f != nil {
@@ -53,13 +54,13 @@ func (c *supervisor) ended(d WorkerExit) (again bool) {
 		c.p.exits.Unlock()
 	}
 	switch {
-	case st == stageFailed:
+	case st == tasktable.StageFailed:
 		c.p.fail(c.refusal())
 		return false
 	case d.Reason == "closed":
 		return false
 	case d.Reason != "died": // awaitWork knows whether there shall be another
-	case st == stageReady:
+	case st == tasktable.StageReady:
 		c.falls = 0
 	case asked(d): // by another process, before it heeded that, as it does from Main on: its start was slow, and not false
 	default:
@@ -73,28 +74,28 @@ func (c *supervisor) ended(d WorkerExit) (again bool) {
 func asked(d WorkerExit) bool { return d.ExitCode == child.Terminated.Code }
 
 // noteEnd notes that the worker has ended, and says why.
-func (c *supervisor) noteEnd(st stage) (reason string) {
+func (c *supervisor) noteEnd(st tasktable.Stage) (reason string) {
 	p := c.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	pid := c.host.PID()
 	c.host, c.before = nil, 0
 	switch {
-	case st == stageWorn || st == stageLarge:
+	case st == tasktable.StageWorn || st == tasktable.StageLarge:
 		c.restarts++
 		c.before = pid
 		p.recycled++
 		return "recycled"
-	case st == stageRetired && !c.retire && c.renewed != nil:
+	case st == tasktable.StageRetired && !c.retire && c.renewed != nil:
 		c.restarts++
 		c.before = pid
 		p.recycled++
 		return "recycled"
-	case st == stageRetired || c.retire:
+	case st == tasktable.StageRetired || c.retire:
 		return "retired"
-	case p.over() || st == stageFailed:
+	case p.over() || st == tasktable.StageFailed:
 		return "closed"
-	case st == stageIdle:
+	case st == tasktable.StageIdle:
 		c.endRenewal()
 		c.asleep = true
 		p.crew.asleep++
@@ -108,7 +109,7 @@ func (c *supervisor) noteEnd(st stage) (reason string) {
 
 // falseStart says why the last of so many workers, which had come so far, did not get to take
 // tasks.
-func falseStart(d WorkerExit, falls int, st stage) error {
+func falseStart(d WorkerExit, falls int, st tasktable.Stage) error {
 	exit := child.Exit{Code: d.ExitCode, Signal: d.Signal}
 	switch {
 	case d.Signal != "":
@@ -117,7 +118,7 @@ func falseStart(d WorkerExit, falls int, st stage) error {
 		return fmt.Errorf("pool: %d workers in a row ended before they took tasks (%v): %s", falls, exit, d.Stderr)
 	case d.ExitCode == child.ExitNoStart || d.ExitCode == child.ExitDamaged:
 		return fmt.Errorf("pool: a worker cannot work (%v): %s", exit, d.Stderr)
-	case st == stageStarted:
+	case st == tasktable.StageStarted:
 		return child.BeforeMain("a worker", exit, d.Stderr)
 	}
 	return fmt.Errorf("pool: a worker ended before it took tasks (%v): %s", exit, d.Stderr)
@@ -126,10 +127,10 @@ func falseStart(d WorkerExit, falls int, st stage) error {
 // refusal is why the worker could not open its resources.
 func (c *supervisor) refusal() error {
 	b := c.p.takeReport(c.number, maxReport)
-	if n := c.record.length; n > failureBytes {
+	if n := c.record.Length; n > tasktable.FailureBytes {
 		return errors.New("pool: a worker could not open its resources")
 	} else if b == nil {
-		b = slices.Clone(c.record.failure[:n])
+		b = slices.Clone(c.record.Failure[:n])
 	}
 	f, err := codec[failure]{}.receive(b)
 	if err != nil {

@@ -4,15 +4,17 @@ import (
 	"fmt"
 	"os"
 	"unsafe"
+
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // Leftovers says which blocks of shared memory an idle pool still has.
 func Leftovers(p *Pool) error {
 	p.freeUnfreed()
-	if err := p.s.Reclaim(); err != nil {
+	if err := p.table.Mem.Reclaim(); err != nil {
 		return err
 	}
-	r, err := p.s.Check()
+	r, err := p.table.Mem.Check()
 	if err == nil && r.Blocks != 0 {
 		err = fmt.Errorf("%d blocks are left", r.Blocks)
 	}
@@ -20,7 +22,7 @@ func Leftovers(p *Pool) error {
 }
 
 // SegmentFile is the descriptor of the pool's segment.
-func SegmentFile(p *Pool) *os.File { return p.seg.File() }
+func SegmentFile(p *Pool) *os.File { return p.table.Seg.File() }
 
 // LostSlots says whether an idle pool has slots that nobody has given back, or that are free twice.
 func LostSlots(p *Pool) error {
@@ -30,8 +32,8 @@ func LostSlots(p *Pool) error {
 	for _, i := range p.free {
 		seen[i] = true
 	}
-	if len(p.free) != len(p.slots) || len(seen) != len(p.slots) {
-		return fmt.Errorf("%d slots are free, %d of them once, of %d", len(p.free), len(seen), len(p.slots))
+	if len(p.free) != len(p.table.Slots) || len(seen) != len(p.table.Slots) {
+		return fmt.Errorf("%d slots are free, %d of them once, of %d", len(p.free), len(seen), len(p.table.Slots))
 	}
 	return nil
 }
@@ -41,7 +43,7 @@ func WorkersWithoutRoom(p *Pool) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.crew.children {
-		if c.record.room.Load()&roomAsks != 0 {
+		if c.record.Room.Load()&tasktable.RoomAsks != 0 {
 			n++
 		}
 	}
@@ -57,12 +59,12 @@ func CallersWithoutRoom(p *Pool) int {
 
 // TableWords are the records of the workers and the slots of the tasks, as words.
 func TableWords(p *Pool) []uint64 {
-	b := p.object.Payload
+	b := p.table.Object.Payload
 	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/8)
 }
 
 // TableStart is where the slots begin in TableWords.
-const TableStart = maxWorkers * recordBytes / 8
+const TableStart = tasktable.MaxWorkers * tasktable.RecordBytes / 8
 
 // SetSerials has the next attempt in each slot of an idle pool be the one after that of that number.
 func SetSerials(p *Pool, serial uint32) {

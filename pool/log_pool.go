@@ -61,14 +61,14 @@ func (o *Options) logBytes() int64 {
 }
 
 // listen makes the log of the pool, if it is to have one, and passes what is in it to Options.Log.
-func (t *table) listen(o *Options) (*shmlog.Listener, error) {
+func (p *Pool) listen(o *Options) (*shmlog.Listener, error) {
 	if o.Log == nil {
 		return nil, nil
 	}
-	if _, err := shmlog.NewHandler(t.seg, poolLog, o.LogOptions); err != nil {
+	if _, err := shmlog.NewHandler(p.table.Seg, poolLog, o.LogOptions); err != nil {
 		return nil, err
 	}
-	return shmlog.NewListener(t.seg, poolLog, o.Log)
+	return shmlog.NewListener(p.table.Seg, poolLog, o.Log)
 }
 
 // openLog makes the logger of the worker. In a process of its own it is the default one of slog, too.
@@ -77,7 +77,7 @@ func (w *worker) openLog() error {
 	if c == nil {
 		return nil
 	}
-	h, err := shmlog.NewHandler(w.seg, poolLog, shmlog.Options{
+	h, err := shmlog.NewHandler(w.Seg, poolLog, shmlog.Options{
 		Level: c.Level, AddSource: c.AddSource, WhenFull: c.WhenFull,
 		Process: fmt.Sprintf("%s[%d]", workerName(w.config.Label, int(w.config.Number)), os.Getpid()),
 	})
@@ -116,5 +116,5 @@ func (p *Pool) closeShared() error {
 		p.logDropped = p.log.Dropped()
 		p.mu.Unlock()
 	}
-	return errors.Join(err, p.seg.Close())
+	return errors.Join(err, p.table.Seg.Close())
 }

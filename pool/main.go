@@ -10,6 +10,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/event"
+	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -59,7 +60,7 @@ func runWorker(order string, limited error) {
 	if err = w.work(); err != nil {
 		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)
 	}
-	w.seg.Close()
+	w.Seg.Close()
 	select {
 	case <-gone:
 		child.EndGroup() // nobody else ends what tasks have started
@@ -77,7 +78,7 @@ func enter(value string) (*worker, error) {
 	if err := json.Unmarshal([]byte(value), &c); err != nil {
 		return nil, fmt.Errorf("%s=%q: %w", child.WorkerOrder, value, err)
 	}
-	if c.Number >= maxWorkers || c.Slots <= 0 || c.Slots > maxBacklog {
+	if c.Number >= tasktable.MaxWorkers || c.Slots <= 0 || c.Slots > maxBacklog {
 		return nil, fmt.Errorf("%s=%q: no such worker", child.WorkerOrder, value)
 	}
 	parent, err := child.WatchParent(c.ParentPID)
@@ -102,17 +103,17 @@ func enter(value string) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := openTable(seg, c.Slots)
+	t, err := tasktable.Open(seg, c.Slots)
 	if err != nil {
 		return nil, errors.Join(err, seg.Close())
 	}
-	return newWorker(t, c, t.s.Me()), nil
+	return newWorker(t, c, t.Mem.Me()), nil
 }
 
 // dismiss is what SIGTERM does: when the pool has ended, so do the contexts of tasks. From anybody else than the parent it means that
 // this worker shall end; but the task is not to blame, and finishes.
 func (w *worker) dismiss() {
-	if w.todo.Closed() {
+	if w.Todo.Closed() {
 		w.stop(ErrClosed)
 	}
 	w.last()

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/shmkit/shmkit/internal/child"
+	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/shmlog"
 )
 
@@ -145,8 +146,8 @@ func (o Options) complete() (Options, error) {
 		o.Memory = defaultMemory
 	}
 	switch {
-	case o.Workers < 0 || o.Workers > maxWorkers:
-		return o, fmt.Errorf("pool: %d workers: must be from 1 to %d", o.Workers, maxWorkers)
+	case o.Workers < 0 || o.Workers > tasktable.MaxWorkers:
+		return o, fmt.Errorf("pool: %d workers: must be from 1 to %d", o.Workers, tasktable.MaxWorkers)
 	case o.Backlog < o.Workers || o.Backlog > maxBacklog:
 		return o, fmt.Errorf("pool: backlog of %d tasks: must be from %d, the number of workers, to %d", o.Backlog, o.Workers, maxBacklog)
 	case o.Memory < minMemory || o.Memory > maxMemory:
@@ -177,7 +178,7 @@ func (p *Pool) worker(n int) workerConfig {
 		idle = 0
 	}
 	return workerConfig{
-		Number: uint32(n), Slots: len(p.slots), Parent: uint32(p.s.Me()), ParentName: child.Current().Name, ParentPID: os.Getpid(),
+		Number: uint32(n), Slots: len(p.table.Slots), Parent: uint32(p.table.Mem.Me()), ParentName: child.Current().Name, ParentPID: os.Getpid(),
 		MaxTasks: p.options.MaxTasksPerWorker, RecycleMemory: p.options.RecycleMemory, IdleTimeout: idle, Label: p.options.Label,
 		Resources: p.resources, Files: child.FileNames(p.files), Memory: p.room.limit, Log: p.options.logConfig(),
 	}

@@ -12,13 +12,14 @@ import (
 
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/linemux"
+	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/shmlog"
 )
 
 // A Pool is a set of worker processes. Calls are functions, since Go's methods have no type parameters: pool.Apply(ctx, p, task,
 // arg), and [Map], [IMap], [ApplyAsync]. It may be used by any number of goroutines.
 type Pool struct {
-	*table
+	table     *tasktable.Table
 	options   Options
 	local     bool // the workers are goroutines: see NewLocal
 	resources []resourceConfig
@@ -113,8 +114,8 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 	}
 	p.alive, p.end = context.WithCancelCause(context.Background())
 	context.AfterFunc(p.alive, func() {
-		p.done.Close() // wakes whoever has the lead
-		p.todo.Close() // and who waits for room, which nobody will make
+		p.table.Done.Close() // wakes whoever has the lead
+		p.table.Todo.Close() // and who waits for room, which nobody will make
 	})
 	for i := range o.Backlog {
 		p.free = append(p.free, uint32(o.Backlog-1-i))
@@ -135,7 +136,7 @@ func (p *Pool) share() error {
 	if p.files, err = child.Duplicates(o.Files); err != nil { // workers are started until the pool has ended
 		return fmt.Errorf("pool: %w", err)
 	}
-	if p.table, err = newTable(o.Backlog, o.Memory+argumentBytes(bound)+o.logBytes()); err != nil {
+	if p.table, err = tasktable.New(o.Backlog, o.Memory+argumentBytes(bound)+o.logBytes()); err != nil {
 		child.CloseFiles(p.files)
 		return fmt.Errorf("pool: %w", err)
 	}
@@ -284,7 +285,7 @@ func (p *Pool) Join(ctx context.Context) error {
 // shut ends the workers and frees everything, once.
 func (p *Pool) shut(grace time.Duration) error {
 	p.closed.Do(func() {
-		p.todo.Close()
+		p.table.Todo.Close()
 		p.endWorkers(grace)
 		p.futures.rest()
 		p.end(ErrClosed)

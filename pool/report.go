@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // A report is what a worker leaves to its parent beside results, in a block of shared memory: the
@@ -23,58 +24,54 @@ const maxReport = 64 << 10
 // maxStacks bounds the stacks of all goroutines among which that of a task is looked for, in bytes.
 const maxStacks = 16 << 20
 
-// reportMark is the mark with which a worker gives its report to the parent. Those of results are
-// lower.
-func (t *table) reportMark(number uint32) uint32 { return uint32(len(t.slots)) + 1 + number }
-
 // leaveReport leaves b to the parent. What there is no room for is not reported.
 //
-// What a death leaves behind: a block of the dead, or of the parent, which [table.takeReport] finds
+// What a death leaves behind: a block of the dead, or of the parent, which [Pool.takeReport] finds
 // before another worker has the record, unless the death was between the two steps: then it stays
 // until the pool ends.
 func (w *worker) leaveReport(b []byte) bool {
-	off, mem, err := w.s.AllocDirty(len(b))
+	off, mem, err := w.Mem.AllocDirty(len(b))
 	if err != nil {
 		return false
 	}
 	copy(mem, b)
 	if !w.local {
-		if err := w.s.Give(off, proctab.Owner(w.config.Parent), w.reportMark(w.config.Number)); err != nil {
+		if err := w.Mem.Give(off, proctab.Owner(w.config.Parent), w.ReportMark(w.config.Number)); err != nil {
 			return false
 		}
 	}
-	w.record.reportLen.Store(uint32(len(b)))
+	w.record.ReportLen.Store(uint32(len(b)))
 	// SYNC: report: its length and its bytes are visible to the parent that sees the block.
-	w.record.report.Store(off)
+	w.record.Report.Store(off)
 	return true
 }
 
 // takeReport is a copy of what worker number n has left, at most so many bytes, or nil. It is the
 // parent's.
 func (p *Pool) takeReport(n int, most int) []byte {
-	r := &p.records[n]
-	off := r.report.Swap(0)
+	r := &p.table.Records[n]
+	off := r.Report.Swap(0)
 	if off == 0 {
 		return nil
 	}
 	var report []byte
-	if length := int(r.reportLen.Load()); length <= most {
-		if b, err := p.s.Bytes(off, length); err == nil {
+	if length := int(r.ReportLen.Load()); length <= most {
+		if b, err := p.table.Mem.Bytes(off, length); err == nil {
 			report = slices.Clone(b)
 		}
 	}
 	if p.local {
-		p.s.Free(off)
+		p.table.Mem.Free(off)
 	} else {
-		p.s.FreeGiven(off, p.reportMark(uint32(n)))
+		p.table.Mem.FreeGiven(off, p.table.ReportMark(uint32(n)))
 	}
 	return report
 }
 
 // answer tells the stack of the task that runs, if the parent has asked for it.
 func (w *worker) answer() {
-	serial := w.record.asked.Load()
-	if serial == w.record.answered.Load() {
+	serial := w.record.Asked.Load()
+	if serial == w.record.Answered.Load() {
 		return
 	}
 	w.mu.Lock()
@@ -84,18 +81,18 @@ func (w *worker) answer() {
 		w.leaveReport([]byte(stackOf(w.goroutine.Load())))
 	}
 	// SYNC: answer: the report, if there is one, is visible to the parent that sees this.
-	w.record.answered.Store(serial)
+	w.record.Answered.Store(serial)
 }
 
 // askStack is the stack of a task that runs, or empty when its worker does not tell, or the task has
 // ended. It waits for the answer for a while: one that nothing takes would stay until the pool ends.
 func (p *Pool) askStack(task lateTask) string {
-	c, serial, owner := task.child, serialOf(task.state), task.child.owner()
+	c, serial, owner := task.child, tasktable.SerialOf(task.state), task.child.owner()
 	p.takeReport(c.number, 0) // of an earlier one that was too late
-	c.record.asked.Store(serial)
+	c.record.Asked.Store(serial)
 	c.ring()
 	pause := 100 * time.Microsecond
-	for end := time.Now().Add(stackGrace); c.record.answered.Load() != serial && time.Now().Before(end); pause = min(2*pause, 5*time.Millisecond) {
+	for end := time.Now().Add(stackGrace); c.record.Answered.Load() != serial && time.Now().Before(end); pause = min(2*pause, 5*time.Millisecond) {
 		if c.owner() != owner {
 			return "" // the worker has ended; what it has left is taken before the next one comes
 		}
@@ -106,7 +103,7 @@ func (p *Pool) askStack(task lateTask) string {
 		}
 	}
 	stack := p.takeReport(c.number, maxStack)
-	if p.slots[task.slot].state.Load() != task.state {
+	if p.table.Slots[task.slot].State.Load() != task.state {
 		return ""
 	}
 	return string(stack)

@@ -169,12 +169,12 @@ func argumentBytes(rs []boundResource) (n int64) {
 // configureResources puts the arguments of resources where workers find them.
 //
 // Errors: no room for them.
-func (t *table) configureResources(rs []boundResource) ([]resourceConfig, error) {
+func (p *Pool) configureResources(rs []boundResource) ([]resourceConfig, error) {
 	var configs []resourceConfig
 	for _, r := range rs {
 		c := resourceConfig{Name: r.name, Size: len(r.arg)}
 		if c.Size > 0 {
-			block, mem, err := t.s.AllocDirty(c.Size)
+			block, mem, err := p.table.Mem.AllocDirty(c.Size)
 			if err != nil {
 				return nil, fmt.Errorf("resource %q: room for an argument of %d bytes: %w", r.name, c.Size, err)
 			}
@@ -189,7 +189,7 @@ func (t *table) configureResources(rs []boundResource) ([]resourceConfig, error)
 // resourcesOf finds the resources of a worker, with their arguments, in the same order.
 //
 // Errors: one that this program does not know; damaged shared memory.
-func (t *table) resourcesOf(configs []resourceConfig) ([]boundResource, error) {
+func (w *worker) resourcesOf(configs []resourceConfig) ([]boundResource, error) {
 	resourcesMu.RLock()
 	defer resourcesMu.RUnlock()
 	rs := make([]boundResource, 0, len(configs))
@@ -199,7 +199,7 @@ func (t *table) resourcesOf(configs []resourceConfig) ([]boundResource, error) {
 			return nil, fmt.Errorf("pool: the worker does not know resource %q: define it before pool.Main is called", c.Name)
 		}
 		if c.Size > 0 {
-			b, err := t.s.Bytes(c.Block, c.Size)
+			b, err := w.Mem.Bytes(c.Block, c.Size)
 			if err != nil {
 				return nil, fmt.Errorf("pool: resource %q: its argument: %w", c.Name, err)
 			}

@@ -215,7 +215,7 @@ func TestResourceMisuse(t *testing.T) {
 			t.Errorf("%v passes", rs)
 		}
 	}
-	if _, err := new(table).resourcesOf([]resourceConfig{{Name: "a"}, {Name: "nobody"}}); err == nil || !strings.Contains(err.Error(), `"nobody"`) {
+	if _, err := new(worker).resourcesOf([]resourceConfig{{Name: "a"}, {Name: "nobody"}}); err == nil || !strings.Contains(err.Error(), `"nobody"`) {
 		t.Error(err)
 	}
 }

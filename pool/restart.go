@@ -1,6 +1,10 @@
 package pool
 
-import "context"
+import (
+	"context"
+
+	"github.com/shmkit/shmkit/internal/tasktable"
+)
 
 // Restart replaces all workers, one after another, so that no task is lost and nearly all workers are there at all times. It is
 // for what workers have read when they started, or have leaked. Each finishes its task first, and closes its resources; the
@@ -49,7 +53,7 @@ func (p *Pool) renew(number int) (renewed <-chan struct{}, more bool, err error)
 	}
 	if c.renewed == nil {
 		c.renewed, c.renewing = make(chan struct{}), c.host
-		c.record.order.Or(orderRetire)
+		c.record.Order.Or(tasktable.OrderRetire)
 		c.ring()
 	}
 	return c.renewed, true, nil

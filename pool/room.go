@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -67,10 +68,6 @@ func lacksRoom(err error) bool {
 	return errors.As(err, &full)
 }
 
-// directoryPatience is how long the parent waits for the directory of the pool's segment, which a
-// worker may be stopped in. A caller then waits as it does for room: until its context ends.
-const directoryPatience = 20 * time.Millisecond
-
 // mustWait says that a block cannot be had just now: there is no room, or another process has the directory.
 func mustWait(err error) bool { return lacksRoom(err) || errors.Is(err, lock.ErrLocked) }
 
@@ -88,10 +85,10 @@ func fits(n, limit int) bool { return n <= limit && int64(n) <= 1<<32-1 }
 // place puts arguments into slot i, which is the caller's. It reports false when there is no room just now: then w is
 // woken when there may be some, until it gets it or calls [Pool.leaveRoom].
 func (p *Pool) place(w *waiter, i uint32, c content) (placed bool, err error) {
-	sl := &p.slots[i]
-	if c.size <= len(sl.args) {
-		c.copyTo(sl.args[:])
-		sl.arg, sl.argLen, p.calls[i].arg = 0, uint32(c.size), block{0, c.size}
+	sl := &p.table.Slots[i]
+	if c.size <= len(sl.Args) {
+		c.copyTo(sl.Args[:])
+		sl.Arg, sl.ArgLen, p.calls[i].arg = 0, uint32(c.size), block{0, c.size}
 		return true, nil
 	}
 	if !fits(c.size, p.room.limit) {
@@ -100,7 +97,7 @@ func (p *Pool) place(w *waiter, i uint32, c content) (placed bool, err error) {
 	var off uint64
 	var mem []byte
 	if now := p.room.args.Load() + int64(c.size); !p.room.short.Load() && now <= int64(p.room.limit)/2 {
-		off, mem, err = p.s.AllocDirty(c.size)
+		off, mem, err = p.table.Mem.AllocDirty(c.size)
 	}
 	if mem == nil {
 		if err != nil && !mustWait(err) {
@@ -112,7 +109,7 @@ func (p *Pool) place(w *waiter, i uint32, c content) (placed bool, err error) {
 	}
 	p.room.args.Add(int64(c.size))
 	c.copyTo(mem)
-	sl.arg, sl.argLen, p.calls[i].arg = off, uint32(c.size), block{off, c.size}
+	sl.Arg, sl.ArgLen, p.calls[i].arg = off, uint32(c.size), block{off, c.size}
 	return true, nil
 }
 
@@ -129,9 +126,9 @@ func (p *Pool) queueForRoom(w *waiter, n int) (off uint64, mem []byte, err error
 	}
 	if turn {
 		if waiting := p.waitingArgs(); waiting == 0 || waiting+n <= r.limit/2 {
-			off, mem, err = p.s.AllocDirty(n)
+			off, mem, err = p.table.Mem.AllocDirty(n)
 			if lacksRoom(err) && p.hopeless(nil) {
-				off, mem, err = p.s.AllocDirty(n) // some may have been freed meanwhile
+				off, mem, err = p.table.Mem.AllocDirty(n) // some may have been freed meanwhile
 				hopeless = lacksRoom(err)
 			}
 		}
@@ -187,7 +184,7 @@ func (p *Pool) runShort() {
 func (p *Pool) waitingArgs() int {
 	n := int(p.room.args.Load())
 	for i := range p.calls {
-		if c := &p.calls[i]; c.listed || c.live && !c.delayed && phaseOf(p.slots[i].state.Load()) != phaseQueued {
+		if c := &p.calls[i]; c.listed || c.live && !c.delayed && tasktable.PhaseOf(p.table.Slots[i].State.Load()) != tasktable.PhaseQueued {
 			n -= c.arg.outside()
 		}
 	}
@@ -197,12 +194,12 @@ func (p *Pool) waitingArgs() int {
 // hopeless says, under mu, that no task but that of c, if any, will give room back: then there is none because the system has none.
 func (p *Pool) hopeless(c *supervisor) bool {
 	for i := range p.calls {
-		s := p.slots[i].state.Load()
-		if p.calls[i].live && !(c != nil && phaseOf(s) == phaseRunning && workerOf(s) == c.owner()) {
+		s := p.table.Slots[i].State.Load()
+		if p.calls[i].live && !(c != nil && tasktable.PhaseOf(s) == tasktable.PhaseRunning && tasktable.WorkerOf(s) == c.owner()) {
 			return false
 		}
 	}
-	r, err := p.s.Check()
+	r, err := p.table.Mem.Check()
 	return err == nil && r.Blocks == 0
 }
 
@@ -214,7 +211,7 @@ func (p *Pool) asksForRoom(number uint32) {
 	if c := p.crew.children[number]; !slices.Contains(p.room.workers, c) {
 		p.room.workers = append(p.room.workers, c)
 	}
-	p.scarce.Store(1)
+	p.table.Scarce.Store(1)
 	p.runShort()
 	p.provide(false)
 }
@@ -232,7 +229,7 @@ func (p *Pool) provide(lastResort bool) {
 	if len(r.workers) > 0 {
 		return
 	}
-	p.scarce.Store(0)
+	p.table.Scarce.Store(0)
 	if len(r.homeless) == 0 {
 		if lastResort && len(r.callers) > 0 && r.callers[0].lacks {
 			p.moveResults(func(freed int) bool { return freed >= r.callers[0].bytes })
@@ -268,29 +265,21 @@ func (p *Pool) makeRoom() {
 	p.provide(true)
 }
 
-// What record.room says. All else is the block that the worker has got.
-const (
-	roomAsks    = 1 // bit: the rest is how many bytes it waits for
-	roomNone    = 0
-	roomGiving  = 2 // the parent has a block for it, and is about to say which
-	roomRefused = 4 // there will be no room
-)
-
 // grant gives the worker the room that it waits for, under mu. It reports false when there is none yet.
 func (p *Pool) grant(c *supervisor, lastResort bool) bool {
-	word := &c.record.room
+	word := &c.record.Room
 	v := word.Load()
 	n := int(v >> 1)
-	if v&roomAsks == 0 || c.host == nil {
+	if v&tasktable.RoomAsks == 0 || c.host == nil {
 		return true // it does not wait any more
 	}
-	off, err := uint64(roomRefused), error(nil)
+	off, err := uint64(tasktable.RoomRefused), error(nil)
 	if fits(n, p.room.limit) {
-		off, _, err = p.s.AllocDirty(n)
+		off, _, err = p.table.Mem.AllocDirty(n)
 		if lacksRoom(err) && lastResort {
 			if off, err = p.allocMoving(n); lacksRoom(err) && p.hopeless(c) {
-				if off, _, err = p.s.AllocDirty(n); lacksRoom(err) {
-					off, err = roomRefused, nil
+				if off, _, err = p.table.Mem.AllocDirty(n); lacksRoom(err) {
+					off, err = tasktable.RoomRefused, nil
 				}
 			}
 		}
@@ -299,17 +288,17 @@ func (p *Pool) grant(c *supervisor, lastResort bool) bool {
 	case mustWait(err):
 		return false
 	case err != nil:
-		off = roomRefused
+		off = tasktable.RoomRefused
 	}
-	if !word.CompareAndSwap(v, roomGiving) {
-		if off != roomRefused {
+	if !word.CompareAndSwap(v, tasktable.RoomGiving) {
+		if off != tasktable.RoomRefused {
 			p.freeBlock(off, 0)
 		}
 		return true // it has given up
 	}
-	if off != roomRefused && !p.local {
-		if p.s.Give(off, c.owner(), 0) != nil {
-			off = roomRefused
+	if off != tasktable.RoomRefused && !p.local {
+		if p.table.Mem.Give(off, c.owner(), 0) != nil {
+			off = tasktable.RoomRefused
 		}
 	}
 	word.Store(off)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/shmkit/shmkit/internal/event"
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // What moves blocks to the parent's own memory: the last resort of those who wait for room, see room.go.
@@ -17,13 +18,13 @@ func (p *Pool) allocMoving(n int) (off uint64, err error) {
 		if freed < n {
 			return false
 		}
-		off, _, err = p.s.AllocDirty(n)
+		off, _, err = p.table.Mem.AllocDirty(n)
 		return !mustWait(err)
 	}
 	if p.moveResults(alloc) || p.moveArgs(p.isUnbegun, alloc) || p.moveArgs(p.hasReturned, alloc) {
 		return off, err
 	}
-	off, _, err = p.s.AllocDirty(n) // what was freed in all, and by others
+	off, _, err = p.table.Mem.AllocDirty(n) // what was freed in all, and by others
 	return off, err
 }
 
@@ -37,7 +38,7 @@ func (p *Pool) moveResults(enough func(freed int) bool) bool {
 		}
 		freed += p.moveArg(uint32(i))
 		if n := c.got.block.outside(); n > 0 {
-			b, err := p.s.Bytes(c.got.block.off, n)
+			b, err := p.table.Mem.Bytes(c.got.block.off, n)
 			if err != nil {
 				continue // its caller will see
 			}
@@ -76,7 +77,7 @@ func (p *Pool) moveArg(i uint32) (freed int) {
 		return 0
 	}
 	if c.live || c.split || c.options.Retry != nil { // otherwise nobody needs it any more
-		b, err := p.s.Bytes(c.arg.off, freed)
+		b, err := p.table.Mem.Bytes(c.arg.off, freed)
 		if err != nil {
 			p.fail(err) // it was this process that put it there
 			return 0
@@ -94,7 +95,7 @@ func (p *Pool) isUnbegun(i uint32) bool {
 	if c.delayed {
 		return !c.homeless // otherwise it has no argument here
 	}
-	if !p.slots[i].state.CompareAndSwap(stateOf(phaseQueued, 0, c.serial), stateOf(phaseFree, 0, c.serial)) { // #2 -> #1
+	if !p.table.Slots[i].State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseQueued, 0, c.serial), tasktable.StateOf(tasktable.PhaseFree, 0, c.serial)) { // #2 -> #1
 		return false
 	}
 	p.work--
@@ -106,12 +107,12 @@ func (p *Pool) isUnbegun(i uint32) bool {
 // hasReturned says, under mu, that the task in slot i has returned, and that its worker waits for room for the result: then the
 // argument is needed only if the worker dies.
 func (p *Pool) hasReturned(i uint32) bool {
-	s := p.slots[i].state.Load()
-	if phaseOf(s) != phaseRunning || serialOf(s) != p.calls[i].serial {
+	s := p.table.Slots[i].State.Load()
+	if tasktable.PhaseOf(s) != tasktable.PhaseRunning || tasktable.SerialOf(s) != p.calls[i].serial {
 		return false
 	}
 	for _, c := range p.room.workers {
-		if c.owner() == workerOf(s) && c.record.room.Load()&roomAsks != 0 {
+		if c.owner() == tasktable.WorkerOf(s) && c.record.Room.Load()&tasktable.RoomAsks != 0 {
 			return true
 		}
 	}
@@ -133,11 +134,11 @@ func (p *Pool) bringBack(i uint32, lastResort bool) bool {
 		return true // withdrawn
 	}
 	n := len(c.moved)
-	off, mem, err := p.s.AllocDirty(n)
+	off, mem, err := p.table.Mem.AllocDirty(n)
 	if lacksRoom(err) && lastResort {
 		p.moveResults(func(freed int) bool {
 			if freed >= n {
-				off, mem, err = p.s.AllocDirty(n)
+				off, mem, err = p.table.Mem.AllocDirty(n)
 			}
 			return !lacksRoom(err)
 		})
@@ -151,7 +152,7 @@ func (p *Pool) bringBack(i uint32, lastResort bool) bool {
 	}
 	copy(mem, c.moved)
 	c.arg, c.moved, c.homeless = block{off, len(c.moved)}, nil, false
-	p.slots[i].arg, p.slots[i].argLen = off, uint32(c.arg.size)
+	p.table.Slots[i].Arg, p.table.Slots[i].ArgLen = off, uint32(c.arg.size)
 	p.room.args.Add(int64(c.arg.size))
 	p.enqueue(i)
 	p.crew.wanted()
@@ -170,7 +171,7 @@ func (p *Pool) requeue(i uint32) bool {
 		p.work--
 	}
 	c.live, c.delayed = true, true
-	p.slots[i].state.Store(stateOf(phaseFree, 0, c.serial))
+	p.table.Slots[i].State.Store(tasktable.StateOf(tasktable.PhaseFree, 0, c.serial))
 	p.queueHomeless(i)
 	p.provide(false)
 	return false
@@ -178,9 +179,9 @@ func (p *Pool) requeue(i uint32) bool {
 
 // argument is what the tasks in slot i were given.
 func (p *Pool) argument(i uint32) ([]byte, error) {
-	c, sl := &p.calls[i], &p.slots[i]
+	c, sl := &p.calls[i], &p.table.Slots[i]
 	if c.moved != nil {
 		return c.moved, nil
 	}
-	return p.bytes(c.arg.off, c.arg.size, sl.args[:])
+	return p.table.Bytes(c.arg.off, c.arg.size, sl.Args[:])
 }

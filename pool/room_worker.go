@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
@@ -18,7 +19,7 @@ var errUnwanted = errors.New("its caller has gone")
 // place puts b, a result, where its slot can name it: into the slot when it fits, else into a block of this process. It waits
 // until there is room.
 func (w *worker) place(b []byte) (block uint64, err error) {
-	if inline := w.slots[w.turn.slot].results[:]; len(b) <= len(inline) {
+	if inline := w.Slots[w.turn.slot].Results[:]; len(b) <= len(inline) {
 		copy(inline, b)
 		return 0, nil
 	}
@@ -26,8 +27,8 @@ func (w *worker) place(b []byte) (block uint64, err error) {
 		return 0, fmt.Errorf("the result: %w", tooLarge(len(b), w.config.Memory))
 	}
 	var mem []byte
-	if w.scarce.Load() == 0 {
-		if block, mem, err = w.s.AllocDirty(len(b)); err != nil && !mustWait(err) {
+	if w.Scarce.Load() == 0 {
+		if block, mem, err = w.Mem.AllocDirty(len(b)); err != nil && !mustWait(err) {
 			return 0, err
 		}
 	}
@@ -38,7 +39,7 @@ func (w *worker) place(b []byte) (block uint64, err error) {
 		if block, err = w.awaitRoom(len(b)); err != nil {
 			return 0, fmt.Errorf("the result: %w", err)
 		}
-		if mem, err = w.s.Bytes(block, len(b)); err != nil {
+		if mem, err = w.Mem.Bytes(block, len(b)); err != nil {
 			return 0, err
 		}
 	}
@@ -50,32 +51,32 @@ func (w *worker) place(b []byte) (block uint64, err error) {
 //
 // What a death leaves behind: the parent takes the worker off its line, and frees the block, which is the worker's.
 func (w *worker) awaitRoom(n int) (block uint64, err error) {
-	word := &w.record.room
-	word.Store(uint64(n)<<1 | roomAsks)
+	word := &w.record.Room
+	word.Store(uint64(n)<<1 | tasktable.RoomAsks)
 	crashpoint.Here("pool.asked")
-	if err := w.done.Put(w.base, messageOf(roomSlot, w.config.Number)); err != nil {
-		word.Store(roomNone)
+	if err := w.Done.Put(w.base, tasktable.MessageOf(tasktable.RoomSlot, w.config.Number)); err != nil {
+		word.Store(tasktable.RoomNone)
 		return 0, err
 	}
 	for {
-		order := w.record.order.Load()
+		order := w.record.Order.Load()
 		switch v := word.Load(); {
-		case v == roomRefused:
-			word.Store(roomNone)
+		case v == tasktable.RoomRefused:
+			word.Store(tasktable.RoomNone)
 			return 0, errors.New("there is no room for it: the system has no memory left")
-		case v&roomAsks == 0 && v != roomGiving:
-			word.Store(roomNone)
+		case v&tasktable.RoomAsks == 0 && v != tasktable.RoomGiving:
+			word.Store(tasktable.RoomNone)
 			crashpoint.Here("pool.granted")
 			return v, nil
-		case v&roomAsks != 0 && w.unwanted() != nil:
-			if word.CompareAndSwap(v, roomNone) {
+		case v&tasktable.RoomAsks != 0 && w.unwanted() != nil:
+			if word.CompareAndSwap(v, tasktable.RoomNone) {
 				return 0, w.unwanted()
 			}
 			continue
 		}
-		wait.Park(w.base, w.s.Party().Closer, time.Second, w.record.orderWord(order))
-		if w.record.order.Load() == order { // for a second: perhaps the message was lost
-			w.done.TryPut(messageOf(roomSlot, w.config.Number))
+		wait.Park(w.base, w.Mem.Party().Closer, time.Second, w.record.OrderWord(order))
+		if w.record.Order.Load() == order { // for a second: perhaps the message was lost
+			w.Done.TryPut(tasktable.MessageOf(tasktable.RoomSlot, w.config.Number))
 		}
 	}
 }
@@ -85,9 +86,9 @@ func (w *worker) unwanted() error {
 	switch {
 	case w.base.Err() != nil:
 		return context.Cause(w.base)
-	case w.s.Closed():
+	case w.Mem.Closed():
 		return ErrClosed
-	case w.slots[w.turn.slot].cancel.Load() == w.turn.serial:
+	case w.Slots[w.turn.slot].Cancel.Load() == w.turn.serial:
 		return errUnwanted
 	}
 	return nil

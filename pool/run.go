@@ -3,6 +3,8 @@ package pool
 import (
 	"context"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // A run is one call of Map or IMap: it turns arguments into tasks, a bounded number at a time, and hands over
@@ -193,7 +195,7 @@ func (r *run[A, R]) room() int {
 
 // saw notes how large the result of a slot was.
 func (r *run[A, R]) saw(size int) {
-	if size > resultBytes || r.most > 0 {
+	if size > tasktable.ResultBytes || r.most > 0 {
 		r.most = max(size, r.most-r.most/8)
 	}
 }

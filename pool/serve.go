@@ -11,6 +11,7 @@ import (
 	wire "github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // A turn is one slot that a worker works on.
@@ -29,21 +30,21 @@ type turn struct {
 // serve runs the task that a message names, unless the message is out of date.
 func (w *worker) serve(message uint64) error {
 	i, serial := uint32(message), uint32(message>>32)
-	if int(i) >= len(w.slots) {
-		return fmt.Errorf("pool: a message names slot %d of %d", i, len(w.slots))
+	if int(i) >= len(w.Slots) {
+		return fmt.Errorf("pool: a message names slot %d of %d", i, len(w.Slots))
 	}
-	sl := &w.slots[i]
-	if !sl.state.CompareAndSwap(stateOf(phaseQueued, 0, serial), stateOf(phaseRunning, w.me, serial)) { // #2 -> #3
+	sl := &w.Slots[i]
+	if !sl.State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseQueued, 0, serial), tasktable.StateOf(tasktable.PhaseRunning, w.me, serial)) { // #2 -> #3
 		return nil // withdrawn, or another worker has it
 	}
 	crashpoint.Here("pool.running")
 	w.turn = turn{on: true, slot: i, message: message, serial: serial}
 	w.chunk, w.vector.on = w.chunk[:0], false
 	w.enter()
-	if timed := sl.timed; timed != 0 {
+	if timed := sl.Timed; timed != 0 {
 		w.turn.began = time.Now()
-		if timed&tellBegan != 0 {
-			sl.began.Store(w.turn.began.UnixNano())
+		if timed&tasktable.TellBegan != 0 {
+			sl.Began.Store(w.turn.began.UnixNano())
 		}
 	}
 	w.prepare(sl)
@@ -55,7 +56,7 @@ func (w *worker) enter() {
 	w.mu.Lock()
 	w.slot, w.serial = w.turn.slot, w.turn.serial
 	w.mu.Unlock()
-	if w.slots[w.slot].cancel.Load() == w.serial { // before anybody could order it
+	if w.Slots[w.slot].Cancel.Load() == w.serial { // before anybody could order it
 		w.current.end(context.Canceled)
 	}
 }
@@ -75,19 +76,19 @@ func (w *worker) leave() {
 }
 
 // prepare finds the function and the arguments of the turn. What keeps it from that is the result.
-func (w *worker) prepare(sl *slot) {
+func (w *worker) prepare(sl *tasktable.Slot) {
 	t := &w.turn
-	if w.known == nil || w.known.id != sl.task {
-		w.known = handlerOf(sl.task)
+	if w.known == nil || w.known.id != sl.Task {
+		w.known = handlerOf(sl.Task)
 	}
-	in, err := w.bytes(sl.arg, int(sl.argLen), sl.args[:])
+	in, err := w.Bytes(sl.Arg, int(sl.ArgLen), sl.Args[:])
 	switch {
 	case w.known == nil:
 		w.fail(sl, kindFailed, failure{Text: "the worker does not know it: define it before pool.Main is called"})
 	case err != nil:
 		w.fail(sl, kindFailed, failureOf(err))
 	default:
-		t.handler, t.left, t.arg = w.known, int(sl.count), in
+		t.handler, t.left, t.arg = w.known, int(sl.Count), in
 		if t.left > 1 {
 			if t.rest, err = w.known.args.argumentsIn(in, t.left); err == nil {
 				err = w.vector.begin(w.known, sl, in, t.rest, t.left)
@@ -103,8 +104,8 @@ func (w *worker) prepare(sl *slot) {
 // carryOn runs what is left of the turn, and hands in the results.
 func (w *worker) carryOn() error {
 	t := &w.turn
-	sl := &w.slots[t.slot]
-	w.out = reply{w: w, sl: sl, many: sl.count > 1}
+	sl := &w.Slots[t.slot]
+	w.out = reply{w: w, sl: sl, many: sl.Count > 1}
 	out := &w.out
 	v := &w.vector
 	for v.on && v.next < v.count {
@@ -118,7 +119,7 @@ func (w *worker) carryOn() error {
 			if item, err = t.rest.next(); err != nil {
 				return err
 			}
-			sl.at.Store(sl.count - 1 - uint32(t.left))
+			sl.At.Store(sl.Count - 1 - uint32(t.left))
 		}
 		w.attempt(sl, item, out)
 	}
@@ -135,7 +136,7 @@ func (w *worker) carryOn() error {
 }
 
 // attempt runs the task with one argument, whatever it does, and leaves the result of it.
-func (w *worker) attempt(sl *slot, item []byte, out *reply) {
+func (w *worker) attempt(sl *tasktable.Slot, item []byte, out *reply) {
 	returned := false
 	defer func() {
 		if returned {
@@ -149,9 +150,9 @@ func (w *worker) attempt(sl *slot, item []byte, out *reply) {
 		out.fail(kindPanic, f)
 	}()
 	var ctx context.Context = w.current
-	if sl.soft > 0 {
+	if sl.Soft > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(sl.soft))
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(sl.Soft))
 		defer cancel()
 	}
 	var err error
@@ -178,27 +179,27 @@ func (w *worker) attempt(sl *slot, item []byte, out *reply) {
 // commit makes the result of the turn the slot's.
 func (w *worker) commit() error {
 	t := &w.turn
-	sl := &w.slots[t.slot]
-	if sl.timed&tellRan != 0 {
-		sl.ran = int64(time.Since(t.began))
+	sl := &w.Slots[t.slot]
+	if sl.Timed&tasktable.TellRan != 0 {
+		sl.Ran = int64(time.Since(t.began))
 	}
 	w.leaveSegments()
 	w.leave()
-	w.tasks += int(sl.count)
-	count := uint64(sl.count)
+	w.tasks += int(sl.Count)
+	count := uint64(sl.Count)
 	t.on = false
 	crashpoint.Here("pool.finished")
 	// SYNC: result: the whole result is visible to whoever sees the slot done.
 	if w.local {
-		if !sl.state.CompareAndSwap(stateOf(phaseRunning, w.me, t.serial), stateOf(phaseDone, w.me, t.serial)) {
+		if !sl.State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseRunning, w.me, t.serial), tasktable.StateOf(tasktable.PhaseDone, w.me, t.serial)) {
 			return errLeftBehind // the parent has given up on this goroutine: see local.go
 		}
 	} else {
-		sl.state.Store(stateOf(phaseDone, w.me, t.serial)) // #3 -> #4
+		sl.State.Store(tasktable.StateOf(tasktable.PhaseDone, w.me, t.serial)) // #3 -> #4
 	}
-	w.record.done.Add(count)
+	w.record.Done.Add(count)
 	crashpoint.Here("pool.done")
-	return w.done.Put(context.Background(), t.message)
+	return w.Done.Put(context.Background(), t.message)
 }
 
 // errLeftBehind says that nobody wants the result any more.
@@ -207,7 +208,7 @@ var errLeftBehind = errors.New("pool: a task ran past its hard deadline")
 // A reply is where the result of one argument goes.
 type reply struct {
 	w    *worker
-	sl   *slot
+	sl   *tasktable.Slot
 	many bool // one of several
 }
 
@@ -247,21 +248,21 @@ func (out *reply) fail(kind uint32, f failure) {
 }
 
 // put leaves bytes as the result of a slot, or why that is impossible.
-func (w *worker) put(sl *slot, kind uint32, b []byte) {
+func (w *worker) put(sl *tasktable.Slot, kind uint32, b []byte) {
 	if err := w.hand(sl, kind, b); err != nil {
 		w.fail(sl, kindFailed, failureOf(err))
 	}
 }
 
 // fail leaves a failure as the result of a slot, cut short if there is no room for it.
-func (w *worker) fail(sl *slot, kind uint32, f failure) {
+func (w *worker) fail(sl *tasktable.Slot, kind uint32, f failure) {
 	b, err := wire.Encode(f)
 	if err == nil && w.hand(sl, kind, b) == nil {
 		return
 	}
-	f.Stack, f.Text = "", f.Text[:min(len(f.Text), resultBytes/2)]
+	f.Stack, f.Text = "", f.Text[:min(len(f.Text), tasktable.ResultBytes/2)]
 	for range 2 {
-		if b, err = wire.Encode(f); err == nil && len(b) <= resultBytes && w.hand(sl, kind, b) == nil {
+		if b, err = wire.Encode(f); err == nil && len(b) <= tasktable.ResultBytes && w.hand(sl, kind, b) == nil {
 			return
 		}
 		f.Sentinels = nil
@@ -271,15 +272,15 @@ func (w *worker) fail(sl *slot, kind uint32, f failure) {
 
 // hand leaves bytes as the result of a slot. A block goes to the parent before the slot is
 // done, so that it is not freed with a worker that dies after that.
-func (w *worker) hand(sl *slot, kind uint32, b []byte) error {
+func (w *worker) hand(sl *tasktable.Slot, kind uint32, b []byte) error {
 	block, err := w.place(b)
 	if err != nil {
 		return err
 	}
-	sl.kind, sl.result, sl.resultLen = kind, block, uint32(len(b))
+	sl.Kind, sl.Result, sl.ResultLen = kind, block, uint32(len(b))
 	crashpoint.Here("pool.held")
 	if block != 0 && !w.local {
-		return w.s.Give(block, proctab.Owner(w.config.Parent), w.turn.slot+1)
+		return w.Mem.Give(block, proctab.Owner(w.config.Parent), w.turn.slot+1)
 	}
 	return nil
 }

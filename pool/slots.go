@@ -2,6 +2,8 @@ package pool
 
 import (
 	"slices"
+
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // grab gives the caller up to want slots, appended to slots. Those who have waited longer come first. If there is none and the waiter
@@ -64,7 +66,7 @@ func (p *Pool) release(slots ...uint32) {
 	defer p.mu.Unlock()
 	for _, i := range slots {
 		c := &p.calls[i]
-		p.slots[i].state.Store(stateOf(phaseFree, 0, c.serial))
+		p.table.Slots[i].State.Store(tasktable.StateOf(tasktable.PhaseFree, 0, c.serial))
 		if c.owed {
 			p.settled()
 		}

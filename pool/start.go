@@ -7,6 +7,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/event"
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // What happens when a worker cannot be started, or ends before it takes tasks. One lost thing must not take all: the pool goes
@@ -46,7 +47,7 @@ func (w *crew) alone() bool {
 
 // fell notes that a worker has ended before it took tasks, and reports whether another may be started. Before New has
 // returned, one that ends by itself will not do better the next time.
-func (c *supervisor) fell(d WorkerExit, st stage) (again bool) {
+func (c *supervisor) fell(d WorkerExit, st tasktable.Stage) (again bool) {
 	c.p.mu.Lock()
 	c.falls++
 	falls, begun := c.falls, c.p.crew.waiting <= 0

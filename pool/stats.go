@@ -1,6 +1,10 @@
 package pool
 
-import "time"
+import (
+	"time"
+
+	"github.com/shmkit/shmkit/internal/tasktable"
+)
 
 // Stats is what a pool has done so far.
 type Stats struct {
@@ -44,7 +48,7 @@ func (p *Pool) Stats() Stats {
 		if c.gone && c.number >= p.crew.size {
 			continue
 		}
-		w := WorkerStats{Name: c.name(), Tasks: c.record.done.Load(), Restarts: c.restarts}
+		w := WorkerStats{Name: c.name(), Tasks: c.record.Done.Load(), Restarts: c.restarts}
 		if c.host != nil {
 			w.PID = c.host.PID()
 		}
@@ -65,7 +69,7 @@ func (p *Pool) Stats() Stats {
 // queued counts the tasks that no worker has begun, under mu.
 func (p *Pool) queued() (n int) {
 	for i := range p.calls {
-		if p.calls[i].live && phaseOf(p.slots[i].state.Load()) == phaseQueued {
+		if p.calls[i].live && tasktable.PhaseOf(p.table.Slots[i].State.Load()) == tasktable.PhaseQueued {
 			n++
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/event"
+	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/queue"
 )
 
@@ -47,12 +48,12 @@ func (p *Pool) submit(ctx context.Context, slots []uint32, admitted bool) error 
 	for _, i := range slots {
 		p.calls[i].out = true
 		p.enqueue(i)
-		messages = append(messages, messageOf(i, p.calls[i].serial))
+		messages = append(messages, tasktable.MessageOf(i, p.calls[i].serial))
 	}
 	p.crew.wanted()
 	p.mu.Unlock()
 	crashpoint.Here("pool.queued")
-	n, err := p.todo.PutBatch(ctx, messages)
+	n, err := p.table.Todo.PutBatch(ctx, messages)
 	if err == nil {
 		return nil
 	}
@@ -85,32 +86,32 @@ func (p *Pool) refusal(ctx context.Context, admitted bool) error {
 
 // enqueue makes the task in slot i a queued one, under mu. Its message is sent after that.
 func (p *Pool) enqueue(i uint32) {
-	sl, c := &p.slots[i], &p.calls[i]
+	sl, c := &p.table.Slots[i], &p.calls[i]
 	c.serial = nextSerial(c.serial)
 	if !c.live || c.delayed {
 		p.work++
 	}
 	c.live, c.delayed, c.running = true, false, time.Time{}
-	sl.soft, sl.timed, sl.kind, sl.result, sl.resultLen, sl.ran = int64(c.options.Soft), 0, 0, 0, 0, 0
-	sl.at.Store(0)
-	if sl.cancel.Load() != 0 { // an attempt may have had the same number, 2^32 attempts ago
-		sl.cancel.Store(0)
+	sl.Soft, sl.Timed, sl.Kind, sl.Result, sl.ResultLen, sl.Ran = int64(c.options.Soft), 0, 0, 0, 0, 0
+	sl.At.Store(0)
+	if sl.Cancel.Load() != 0 { // an attempt may have had the same number, 2^32 attempts ago
+		sl.Cancel.Store(0)
 	}
 	c.got = outcome{}
 	if c.timed || c.count > 1 || c.serial%timedOf == 1 { // the first, too
-		if sl.timed = tellRan; c.since.IsZero() {
+		if sl.Timed = tasktable.TellRan; c.since.IsZero() {
 			c.since = time.Now()
 		}
 	}
 	if c.future != nil {
-		sl.timed |= tellBegan
-		sl.began.Store(0)
+		sl.Timed |= tasktable.TellBegan
+		sl.Began.Store(0)
 	}
 	if c.options.Hard > 0 {
 		p.watchDeadlines()
 	}
 	// SYNC: task: the argument is visible to the worker that takes the slot.
-	sl.state.Store(stateOf(phaseQueued, 0, c.serial)) // #1, #4 -> #2
+	sl.State.Store(tasktable.StateOf(tasktable.PhaseQueued, 0, c.serial)) // #1, #4 -> #2
 }
 
 // again tries the task in slot i, whose waiter has seen that it failed, once more after a time.
@@ -123,7 +124,7 @@ func (p *Pool) again(i uint32, after time.Duration, err error) {
 	c.live, c.delayed, c.owed = true, true, false
 	serial := c.serial
 	// From here on a message of the attempt that has failed, sent twice because of a death, means nothing.
-	p.slots[i].state.Store(stateOf(phaseFree, 0, serial)) // #4 -> #1
+	p.table.Slots[i].State.Store(tasktable.StateOf(tasktable.PhaseFree, 0, serial)) // #4 -> #1
 	event.Show(slog.LevelInfo, "task runs again: it has failed", slog.String("task", c.task), slog.Int("failures", c.tries),
 		slog.Duration("after", after), slog.String("error", err.Error()))
 	p.mu.Unlock()
@@ -147,13 +148,13 @@ func (p *Pool) resume(i, serial uint32) {
 	p.crew.wanted()
 	p.mu.Unlock()
 	if queued {
-		p.resend(messageOf(i, serial))
+		p.resend(tasktable.MessageOf(i, serial))
 	}
 }
 
 // resend puts a message that is alone, or may be lost. It may wait for room, which the workers make.
 func (p *Pool) resend(message uint64) {
-	if err := p.todo.Put(p.alive, message); err != nil && p.alive.Err() == nil && !errors.Is(err, queue.ErrClosed) {
+	if err := p.table.Todo.Put(p.alive, message); err != nil && p.alive.Err() == nil && !errors.Is(err, queue.ErrClosed) {
 		p.fail(err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/linemux"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // A host is where a worker lives: a process, or a goroutine of this one.
@@ -23,7 +24,7 @@ type host interface {
 type supervisor struct {
 	p      *Pool
 	number int
-	record *record
+	record *tasktable.Record
 	wake   chan struct{} // has room for one; see asleep
 
 	// Guarded by p.mu.
@@ -40,7 +41,7 @@ type supervisor struct {
 }
 
 // owner is the owner id of the worker, 0 before it has one.
-func (c *supervisor) owner() proctab.Owner { return proctab.Owner(c.record.owner.Load()) }
+func (c *supervisor) owner() proctab.Owner { return proctab.Owner(c.record.Owner.Load()) }
 
 func (c *supervisor) name() string { return workerName(c.p.options.Label, c.number) }
 
@@ -103,12 +104,12 @@ func (c *supervisor) over() bool {
 func (c *supervisor) start(stderr *linemux.Writer) (host, error) {
 	c.p.mu.Lock()
 	over := c.over()
-	c.record.owner.Store(0)
-	c.record.stage.Store(uint32(stageStarted))
-	c.record.order.Store(0)
-	c.record.room.Store(roomNone)
-	c.record.asked.Store(0)
-	c.record.answered.Store(0)
+	c.record.Owner.Store(0)
+	c.record.Stage.Store(uint32(tasktable.StageStarted))
+	c.record.Order.Store(0)
+	c.record.Room.Store(tasktable.RoomNone)
+	c.record.Asked.Store(0)
+	c.record.Answered.Store(0)
 	c.p.mu.Unlock()
 	c.p.takeReport(c.number, 0) // of a worker that was too late with it
 	if over {
@@ -147,7 +148,7 @@ func (p *Pool) launchProcess(c *supervisor, stderr *linemux.Writer) (host, error
 	o := p.options
 	proc, err := child.Start(child.Spec{
 		Env: append(slices.Clone(o.Env), config, depth), Dir: o.Dir,
-		Own: []*os.File{p.seg.File()}, Files: p.files,
+		Own: []*os.File{p.table.Seg.File()}, Files: p.files,
 		Stdout: o.Stdout, Stderr: stderr,
 		Limits: o.surroundings(p.size()).Limits(),
 	})

@@ -31,7 +31,7 @@ func (p *Pool) freeBlock(off uint64, mark uint32) {
 		p.freeUnfreed()
 		return
 	}
-	if err := p.s.FreeGiven(off, mark); errors.Is(err, lock.ErrLocked) {
+	if err := p.table.Mem.FreeGiven(off, mark); errors.Is(err, lock.ErrLocked) {
 		u.add(givenBlock{off, mark})
 	}
 }
@@ -52,7 +52,7 @@ func (p *Pool) freeUnfreed() {
 	defer u.mu.Unlock()
 	for len(u.blocks) > 0 {
 		last := u.blocks[len(u.blocks)-1]
-		if err := p.s.FreeGiven(last.off, last.mark); errors.Is(err, lock.ErrLocked) {
+		if err := p.table.Mem.FreeGiven(last.off, last.mark); errors.Is(err, lock.ErrLocked) {
 			return
 		}
 		u.blocks = u.blocks[:len(u.blocks)-1]

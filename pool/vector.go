@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // A vector is the chunk that a worker runs of a task whose arguments are of fixed size, or slices of such
@@ -89,7 +91,7 @@ func runSlices[A, R any](t *Task[A, R], f func(context.Context, A) (R, error)) v
 // begin makes v the vector of a chunk of count arguments, if the task has one.
 //
 // Errors: bytes that are no such arguments.
-func (v *vector) begin(h *handler, sl *slot, in []byte, rest arguments, count int) error {
+func (v *vector) begin(h *handler, sl *tasktable.Slot, in []byte, rest arguments, count int) error {
 	*v = vector{out: v.out[:0]}
 	if h.vector == nil {
 		return nil
@@ -97,7 +99,7 @@ func (v *vector) begin(h *handler, sl *slot, in []byte, rest arguments, count in
 	if h.args.way == wayRaw && (len(in) != count*h.args.size || !aligned(in)) {
 		return errChunk
 	}
-	v.on, v.in, v.rest, v.count, v.at, v.size = true, in, rest, count, &sl.at, h.retSize
+	v.on, v.in, v.rest, v.count, v.at, v.size = true, in, rest, count, &sl.At, h.retSize
 	v.out = alignedBytes(v.out, count*v.size)
 	return nil
 }

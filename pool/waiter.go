@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/queue"
 )
 
@@ -108,7 +109,7 @@ func (p *Pool) collect(ctx context.Context) error {
 		get, cancel = context.WithTimeout(ctx, p.shortPause())
 		defer cancel()
 	}
-	n, err := p.done.GetBatch(get, p.messages[:])
+	n, err := p.table.Done.GetBatch(get, p.messages[:])
 	switch {
 	case err == nil:
 		p.dispatch(p.messages[:n])
@@ -132,11 +133,11 @@ func (p *Pool) dispatch(messages []uint64) {
 	for _, m := range messages {
 		i, serial := uint32(m), uint32(m>>32)
 		switch {
-		case i == readySlot:
+		case i == tasktable.ReadySlot:
 			p.crew.ready(serial)
-		case i == roomSlot:
+		case i == tasktable.RoomSlot:
 			p.asksForRoom(serial)
-		case int(i) < len(p.slots) && p.finish(i, serial):
+		case int(i) < len(p.table.Slots) && p.finish(i, serial):
 			gone = append(gone, i)
 		}
 	}
@@ -147,7 +148,7 @@ func (p *Pool) dispatch(messages []uint64) {
 }
 
 // nudge has whoever has the lead look around. If there is no room for the message, it is about to do so.
-func (p *Pool) nudge() { p.done.TryPut(messageOf(nudgeSlot, 0)) }
+func (p *Pool) nudge() { p.table.Done.TryPut(tasktable.MessageOf(tasktable.NudgeSlot, 0)) }
 
 // glance passes on what is there, unless somebody else is about to do that.
 func (p *Pool) glance() {
@@ -158,7 +159,7 @@ func (p *Pool) glance() {
 	}
 	n := 0
 	for n < len(p.messages) {
-		m, err := p.done.TryGet()
+		m, err := p.table.Done.TryGet()
 		if err != nil { // nothing is there, or the pool has ended
 			break
 		}

@@ -14,15 +14,16 @@ import (
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/queue"
 )
 
 // A worker is the worker's side of a pool. Everything but what mu guards is used by its loop only.
 type worker struct {
-	*table
+	*tasktable.Table
 	config workerConfig
-	record *record
+	record *tasktable.Record
 	me     proctab.Owner // in the states of slots
 	local  bool          // it is a goroutine of the parent
 
@@ -45,7 +46,7 @@ type worker struct {
 	sized  time.Time // when memory was last looked at
 
 	mu      sync.Mutex
-	reason  stage // why it ends
+	reason  tasktable.Stage // why it ends
 	current *taskContext
 	slot    uint32 // of the task that runs
 	serial  uint32 // and of its attempt
@@ -58,8 +59,8 @@ type worker struct {
 }
 
 // newWorker is the worker that config describes.
-func newWorker(t *table, config workerConfig, me proctab.Owner) *worker {
-	w := &worker{table: t, config: config, record: &t.records[config.Number], me: me, ended: make(chan struct{})}
+func newWorker(t *tasktable.Table, config workerConfig, me proctab.Owner) *worker {
+	w := &worker{Table: t, config: config, record: &t.Records[config.Number], me: me, ended: make(chan struct{})}
 	w.base, w.stop = context.WithCancelCause(context.Background())
 	w.taking, w.last = context.WithCancel(wait.WithLongSleep(w.base)) // when a worker dies with a wake-up, the parent sends messages again
 	w.working, w.rest = context.WithCancel(w.base)
@@ -72,8 +73,8 @@ func newWorker(t *table, config workerConfig, me proctab.Owner) *worker {
 // What a death leaves behind: a slot that is queued, of which the message is lost;
 // running by the dead; or done by the dead, of which the message may be lost. The parent finds each by a walk.
 func (w *worker) work() error {
-	w.record.owner.Store(uint32(w.me))
-	w.record.stage.Store(uint32(stageEntered))
+	w.record.Owner.Store(uint32(w.me))
+	w.record.Stage.Store(uint32(tasktable.StageEntered))
 	rs, err := w.resourcesOf(w.config.Resources)
 	if err == nil {
 		err = w.openLog()
@@ -93,10 +94,10 @@ func (w *worker) work() error {
 	}
 	w.base = w.opened.context(w.base)
 	w.current = &taskContext{base: w.base}
-	w.record.stage.Store(uint32(stageReady))
+	w.record.Stage.Store(uint32(tasktable.StageReady))
 	// SYNC: ready: with this the parent knows who is at work under this owner id.
 	defer segment.HoldIdle()()
-	w.err = over(w.done.Put(w.base, messageOf(readySlot, w.config.Number)))
+	w.err = over(w.Done.Put(w.base, tasktable.MessageOf(tasktable.ReadySlot, w.config.Number)))
 	if w.err == nil {
 		go w.heed()
 		go w.loop()
@@ -105,8 +106,8 @@ func (w *worker) work() error {
 	w.last()
 	w.rest()
 	w.mu.Lock()
-	if w.reason != stageStarted {
-		w.record.stage.Store(uint32(w.reason))
+	if w.reason != tasktable.StageStarted {
+		w.record.Stage.Store(uint32(w.reason))
 	}
 	w.mu.Unlock()
 	w.closeResources()
@@ -121,16 +122,16 @@ func (w *worker) refuse(err error) {
 		f.Stack = "" // it is where the resource was opened, for each in the same place
 	}
 	b, err := wire.Encode(f)
-	if err == nil && len(b) > failureBytes && w.leaveReport(b) {
+	if err == nil && len(b) > tasktable.FailureBytes && w.leaveReport(b) {
 		b = nil
 	}
-	if err != nil || len(b) > failureBytes {
+	if err != nil || len(b) > tasktable.FailureBytes {
 		f.Stack, f.Panic = "", false
-		b, _ = wire.Encode(failure{Text: f.Text[:min(len(f.Text), failureBytes-64)]})
+		b, _ = wire.Encode(failure{Text: f.Text[:min(len(f.Text), tasktable.FailureBytes-64)]})
 	}
-	w.record.length = uint32(copy(w.record.failure[:], b))
+	w.record.Length = uint32(copy(w.record.Failure[:], b))
 	// SYNC: failure: the reason is visible to the parent that sees this stage.
-	w.record.stage.Store(uint32(stageFailed))
+	w.record.Stage.Store(uint32(tasktable.StageFailed))
 }
 
 // loop takes tasks. When a task ends its goroutine, another one goes on.
@@ -159,7 +160,7 @@ func (w *worker) take() error {
 			return nil
 		}
 		w.leaveSegments()
-		message, err := w.todo.Get(w.taking)
+		message, err := w.Todo.Get(w.taking)
 		if err != nil {
 			if w.taking.Err() != nil {
 				return nil
@@ -176,7 +177,7 @@ func (w *worker) take() error {
 // leaveSegments leaves those segments that only handles of tasks have needed, unless there are further
 // tasks, which may come with such handles, too.
 func (w *worker) leaveSegments() {
-	if segment.HasIdle() && w.todo.Len() == 0 {
+	if segment.HasIdle() && w.Todo.Len() == 0 {
 		segment.CloseIdle()
 	}
 }
@@ -190,9 +191,9 @@ func over(err error) error {
 }
 
 // end has the worker take no more tasks, for a reason.
-func (w *worker) end(reason stage) {
+func (w *worker) end(reason tasktable.Stage) {
 	w.mu.Lock()
-	if w.reason == stageStarted {
+	if w.reason == tasktable.StageStarted {
 		w.reason = reason
 	}
 	w.mu.Unlock()
@@ -203,9 +204,9 @@ func (w *worker) end(reason stage) {
 func (w *worker) full() bool {
 	switch {
 	case w.config.MaxTasks > 0 && w.tasks >= w.config.MaxTasks:
-		w.end(stageWorn)
+		w.end(tasktable.StageWorn)
 	case w.config.RecycleMemory > 0 && w.large():
-		w.end(stageLarge)
+		w.end(tasktable.StageLarge)
 	default:
 		return false
 	}
@@ -216,10 +217,10 @@ func (w *worker) full() bool {
 // notices when there has been nothing to do for long.
 func (w *worker) heed() {
 	seen := uint32(0)
-	for w.working.Err() == nil && !w.s.Closed() {
-		order := w.record.order.Load()
-		if order&orderRetire != 0 {
-			w.end(stageRetired) // the task that runs goes on, and can be interrupted
+	for w.working.Err() == nil && !w.Mem.Closed() {
+		order := w.record.Order.Load()
+		if order&tasktable.OrderRetire != 0 {
+			w.end(tasktable.StageRetired) // the task that runs goes on, and can be interrupted
 		}
 		limit := wait.MaxSleep // the parent always wakes it: else the worker ends
 		if order != seen {
@@ -230,26 +231,20 @@ func (w *worker) heed() {
 		if idle := w.config.IdleTimeout; idle > 0 && w.taking.Err() == nil {
 			left := idle - w.idleFor()
 			if left <= 0 {
-				w.end(stageIdle)
+				w.end(tasktable.StageIdle)
 				continue
 			}
 			limit = min(limit, left)
 		}
-		wait.Park(w.working, w.s.Party().Closer, limit, w.record.orderWord(seen))
+		wait.Park(w.working, w.Mem.Party().Closer, limit, w.record.OrderWord(seen))
 	}
 }
-
-// orderRetire is the bit of record.order that asks a worker to end; the others count.
-const (
-	orderRetire = 1
-	orderOne    = 2
-)
 
 // interrupted ends the context of the task that runs if its caller has gone.
 func (w *worker) interrupted() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.serial != 0 && w.slots[w.slot].cancel.Load() == w.serial {
+	if w.serial != 0 && w.Slots[w.slot].Cancel.Load() == w.serial {
 		w.current.end(context.Canceled)
 	}
 }
