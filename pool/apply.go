@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/shmkit/shmkit/internal/task"
 )
 
 // waiters are those of calls of Apply that are over.
@@ -50,7 +52,7 @@ func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, e
 
 // send submits one argument, and returns its slot; w waits for a slot if there is none, and to for the result.
 func send[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w, to *waiter, arg *A, f settler) (uint32, error) {
-	b, err := t.args.encode(arg)
+	b, err := t.args.Encode(arg)
 	if err != nil {
 		return 0, t.unsent(err)
 	}
@@ -85,7 +87,7 @@ func (t *Task[A, R]) unsent(err error) error {
 // sendRoom puts an argument into slot i as soon as there is room for it.
 func sendRoom[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w *waiter, i uint32, b []byte) error {
 	for {
-		placed, err := p.place(w, i, contentOf(b))
+		placed, err := p.place(w, i, task.ContentOf(b))
 		switch {
 		case placed:
 			return nil
@@ -129,7 +131,7 @@ func settle[A, R any](p *Pool, t *Task[A, R], i uint32, scratch *[]byte) (r R, a
 		return r, false, c.err
 	}
 	kind := c.got.kind
-	b, err := p.result(i, scratch, kind == kindValue && !t.rets.isWire())
+	b, err := p.result(i, scratch, kind == task.KindValue && !t.rets.IsWire())
 	if err != nil {
 		return r, false, cmp.Or(p.tooLate(), err)
 	}
@@ -142,7 +144,7 @@ func settle[A, R any](p *Pool, t *Task[A, R], i uint32, scratch *[]byte) (r R, a
 		<-p.alive.Done() // at once
 		return r, false, context.Cause(p.alive)
 	}
-	if err == nil || c.options.Retry == nil || kind == kindFailed {
+	if err == nil || c.options.Retry == nil || kind == task.KindFailed {
 		return r, false, err
 	}
 	retry, after := c.options.Retry(c.tries+1, err)
@@ -184,14 +186,14 @@ const scratchBytes = 64 << 10
 
 // open makes a value of a result, or the error that it is. The bytes are in memory of this process, unless the value is copied.
 func (t *Task[A, R]) open(kind uint32, b []byte) (v R, err error) {
-	if kind != kindValue {
-		f, err := codec[failure]{}.receive(b)
+	if kind != task.KindValue {
+		f, err := task.Codec[task.Failure]{}.Receive(b)
 		if err != nil {
 			return v, fmt.Errorf("pool: task %q: decode its failure: %w", t.name, err)
 		}
 		return v, errorFrom(t.name, kind, f)
 	}
-	if v, err = t.rets.receive(b); err != nil {
+	if v, err = t.rets.Receive(b); err != nil {
 		return v, fmt.Errorf("pool: task %q: decode the result: %w", t.name, err)
 	}
 	return v, nil

@@ -111,7 +111,7 @@ func (p *Pool) endLate(task lateTask) bool {
 	}
 	c.expired = true
 	if g, ok := task.child.host.(*goroutine); ok {
-		c.stack = stackOf(g.w.goroutine.Load())
+		c.stack = g.w.Stack()
 	}
 	if !p.leaveBehind(task.slot, task.state) {
 		return false

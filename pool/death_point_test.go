@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
@@ -93,6 +94,32 @@ func TestDeathInTransit(t *testing.T) {
 					t.Error(err)
 				}
 			})
+		}
+	}
+}
+
+var hangForReport = pool.Define("hang for a report", func(context.Context, int64) (int64, error) { select {} })
+
+// The worker is killed while it leaves the stack of a late task to its parent: no block of shared memory is left.
+func TestDeathInReport(t *testing.T) {
+	for _, point := range []string{"pool.reported", "block.given", "pool.answering"} {
+		p := newPool(t, pool.Options{Workers: 1, Attempts: 1})
+		if _, err := pool.Apply(t.Context(), p, setTrap, trap{Point: point}); err != nil {
+			t.Fatal(err)
+		}
+		late := hangForReport.With(pool.TaskOptions{Hard: time.Millisecond}) //clock: the deadline is the subject
+		if _, err := pool.Apply(t.Context(), p, late, 0); err == nil {
+			t.Errorf("%s: the task returns", point)
+		}
+		if n, err := pool.Apply(t.Context(), p, square, 3); n != 9 || err != nil {
+			t.Errorf("%s: %d, %v", point, n, err)
+		}
+		wantNothingLeft(t, p)
+		if s := p.Stats(); s.Killed != 1 {
+			t.Errorf("%s: %d workers died", point, s.Killed)
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

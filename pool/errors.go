@@ -2,20 +2,20 @@ package pool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/guard"
 	"github.com/shmkit/shmkit/internal/linemux"
+	"github.com/shmkit/shmkit/internal/public"
+	"github.com/shmkit/shmkit/internal/task"
 )
 
 var (
-	// ErrClosed says that the pool takes no more tasks: it was closed or terminated.
-	ErrClosed = errors.New("pool: closed")
+	// ErrClosed says that the pool takes no more tasks: it was closed or terminated. It is an [os.ErrClosed].
+	ErrClosed = task.ErrClosed
 
 	// ErrNoMain says that the program does not call [Main], or that a worker came to [New], or to its end, without it.
 	ErrNoMain = child.ErrNoMain
@@ -77,12 +77,22 @@ type PanicError struct {
 	Stack string // of the worker's goroutine
 }
 
-func (e *PanicError) Error() string {
-	if e.Task == "" {
-		return panicText + e.Value
+func (e *PanicError) Error() string { return (*guard.Panic)(e).Error() }
+
+// As lets [errors.As] find what the packages of this module know of the panic.
+func (e *PanicError) As(target any) bool {
+	switch to := target.(type) {
+	case **guard.Panic:
+		*to = (*guard.Panic)(e)
+	case *task.Origin:
+		*to = task.Origin(e.Stack)
+	default:
+		return false
 	}
-	return fmt.Sprintf("pool: task %q panicked: %s", e.Task, e.Value)
+	return true
 }
+
+func init() { public.Present(func(p *guard.Panic) *PanicError { return (*PanicError)(p) }) }
 
 // Format prints the error; with %+v its stack follows, which says in which file and line it was.
 func (e *PanicError) Format(s fmt.State, verb rune) {
@@ -95,9 +105,6 @@ func (e *PanicError) Format(s fmt.State, verb rune) {
 		io.WriteString(s, e.Error())
 	}
 }
-
-// panicText begins the text of a panic of what is no task.
-const panicText = "panicked: "
 
 // A DeadlineError says that a task ran past its hard deadline, and that its worker was killed for it. It is a
 // [context.DeadlineExceeded].
@@ -131,101 +138,50 @@ type TaskError struct {
 	// the task. At most 16 KiB.
 	Stack string
 
-	sentinels []error
+	registered []error
 }
 
 func (e *TaskError) Error() string { return e.Text }
 
+// As lets [errors.As] find what the packages of this module know of the origin.
+func (e *TaskError) As(target any) bool {
+	to, ok := target.(*task.Origin)
+	if ok {
+		*to = task.Origin(e.Stack)
+	}
+	return ok
+}
+
 // Unwrap returns the registered errors that the error was in its worker.
-func (e *TaskError) Unwrap() []error { return e.sentinels }
-
-// failure is how an error travels from a worker.
-type failure struct {
-	Text, Stack string
-	Sentinels   []string
-	Panic       bool `cbor:",omitempty"` // of a resource: it is a panic
-}
-
-// maxStack bounds the stack of a failure, in bytes.
-const maxStack = 16 << 10
-
-// failureOf is what travels of an error. The goroutine that calls it is the one whose stack goes with the error. A panic in
-// a method of the error costs what that method was to tell, and no more.
-func failureOf(err error) failure {
-	f := failure{Text: guard.Text(err.Error)}
-	func() {
-		defer func() { recover() }()
-		f.Sentinels = sentinelsIn(err)
-	}()
-	f.Stack = guard.Text(func() string { return originOf(err) })
-	if f.Stack == "" {
-		stack := make([]byte, maxStack)
-		f.Stack = string(stack[:runtime.Stack(stack, false)])
-	}
-	f.Stack = f.Stack[:min(len(f.Stack), maxStack)]
-	return f
-}
-
-// originOf is the first in the tree of an error that an error says of its origin, or empty.
-func originOf(err error) string {
-	switch e := err.(type) {
-	case *TaskError:
-		return e.Stack
-	case *PanicError:
-		return e.Stack
-	case fmt.Formatter:
-		if s := fmt.Sprintf("%+v", e); len(s) > len(err.Error()) {
-			return s
-		}
-	}
-	switch e := err.(type) {
-	case interface{ Unwrap() error }:
-		if next := e.Unwrap(); next != nil {
-			return originOf(next)
-		}
-	case interface{ Unwrap() []error }:
-		for _, next := range e.Unwrap() {
-			if s := originOf(next); s != "" {
-				return s
-			}
-		}
-	}
-	return ""
-}
-
-// panicStacks are the stacks of the panics in the tree of an error.
-func panicStacks(err error) (stacks []string) {
-	if p, ok := err.(*PanicError); ok {
-		return []string{p.Stack}
-	}
-	switch e := err.(type) {
-	case interface{ Unwrap() error }:
-		return panicStacks(e.Unwrap())
-	case interface{ Unwrap() []error }:
-		for _, next := range e.Unwrap() {
-			stacks = append(stacks, panicStacks(next)...)
-		}
-	}
-	return stacks
-}
+func (e *TaskError) Unwrap() []error { return e.registered }
 
 // errorFrom is the error that a worker sent.
-func errorFrom(task string, kind uint32, f failure) error {
-	known := sentinelsNamed(f.Sentinels)
+func errorFrom(name string, kind uint32, f task.Failure) error {
+	known := task.RegisteredNamed(f.Registered)
 	switch kind {
-	case kindError:
-		return &TaskError{Task: task, Text: f.Text, Stack: f.Stack, sentinels: known}
-	case kindPanic:
-		return &PanicError{Task: task, Value: f.Text, Stack: f.Stack}
+	case task.KindError:
+		return &TaskError{Task: name, Text: f.Text, Stack: f.Stack, registered: known}
+	case task.KindPanic:
+		return &PanicError{Task: name, Value: f.Text, Stack: f.Stack}
 	}
-	return &workerError{fmt.Sprintf("pool: task %q: %s", task, f.Text), known}
+	return &workerError{fmt.Sprintf("pool: task %q: %s", name, f.Text), known}
 }
 
 // A workerError says what kept a worker from running a task or from passing on its result.
 type workerError struct {
-	text      string
-	sentinels []error
+	text       string
+	registered []error
 }
 
 func (e *workerError) Error() string   { return e.text }
-func (e *workerError) Unwrap() []error { return e.sentinels }
+func (e *workerError) Unwrap() []error { return e.registered }
+
+// RegisterError lets errors.Is find an error of the program, such as a package's ErrNotFound, in a
+// [*TaskError], when the error that the task returned in its worker wraps it. Call it from an init
+// function, so that it is called in the worker, too; what only one of them knows is left out.
+//
+// Those of context, io, io/fs, os and of this module's packages are registered already, and
+// errors.ErrUnsupported.
+//
+// It panics when the name is empty or taken, and when err is nil.
+func RegisterError(name string, err error) { task.RegisterError(name, err) }

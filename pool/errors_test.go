@@ -13,6 +13,8 @@ import (
 	"time"
 
 	wire "github.com/shmkit/shmkit/internal/codec"
+	"github.com/shmkit/shmkit/internal/guard"
+	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
@@ -30,11 +32,11 @@ func init() {
 // sent is err as it comes out of another process.
 func sent(t testing.TB, kind uint32, err error) error {
 	t.Helper()
-	b, encodeErr := wire.Encode(failureOf(err))
+	b, encodeErr := wire.Encode(task.FailureOf(err))
 	if encodeErr != nil {
 		t.Fatal(encodeErr)
 	}
-	var f failure
+	var f task.Failure
 	if err := wire.Decode(b, &f); err != nil {
 		t.Fatal(err)
 	}
@@ -55,32 +57,32 @@ func TestRegisteredErrorsSurvive(t *testing.T) {
 		{&DeadlineError{Task: "inner"}, []error{context.DeadlineExceeded}},
 		{fmt.Errorf("lock: %w", shmsync.ErrOwnerDied), []error{shmsync.ErrOwnerDied}},
 		{fmt.Errorf("open: %w", shm.ErrCorrupt), []error{shm.ErrCorrupt}},
-		{fmt.Errorf("%w", ErrClosed), []error{ErrClosed}},
-		{&TaskError{Text: "inner", sentinels: []error{errFound}}, []error{errFound}},
+		{fmt.Errorf("%w", ErrClosed), []error{ErrClosed, fs.ErrClosed}},
+		{&TaskError{Text: "inner", registered: []error{errFound}}, []error{errFound}},
 		{errors.New("found"), nil}, // the same text is not the same error
 	} {
-		for kind, prefix := range map[uint32]string{kindError: "", kindFailed: `pool: task "job": `} {
+		for kind, prefix := range map[uint32]string{task.KindError: "", task.KindFailed: `pool: task "job": `} {
 			err := sent(t, kind, test.err)
 			if err.Error() != prefix+test.err.Error() {
 				t.Errorf("%q becomes %q", test.err, err)
 			}
-			for _, s := range *sentinels.Load() {
-				if errors.Is(err, s.err) != slices.Contains(test.want, s.err) {
-					t.Errorf("%q is %s: %v", err, s.name, errors.Is(err, s.err))
+			for name, known := range task.RegisteredErrors() {
+				if errors.Is(err, known) != slices.Contains(test.want, known) {
+					t.Errorf("%q is %s: %v", err, name, errors.Is(err, known))
 				}
 			}
 		}
-		var task *TaskError
-		if !errors.As(sent(t, kindError, test.err), &task) || task.Task != "job" {
-			t.Errorf("%#v", task)
+		var te *TaskError
+		if !errors.As(sent(t, task.KindError, test.err), &te) || te.Task != "job" {
+			t.Errorf("%#v", te)
 		}
 	}
 }
 
 // A name that this process does not know is left out, and the text is there all the same.
 func TestUnknownSentinel(t *testing.T) {
-	err := errorFrom("job", kindError, failure{Text: "odd", Sentinels: []string{"nobody's", "io.EOF"}})
-	if err.Error() != "odd" || !errors.Is(err, io.EOF) || len(err.(*TaskError).sentinels) != 1 {
+	err := errorFrom("job", task.KindError, task.Failure{Text: "odd", Registered: []string{"nobody's", "io.EOF"}})
+	if err.Error() != "odd" || !errors.Is(err, io.EOF) || len(err.(*TaskError).registered) != 1 {
 		t.Errorf("%#v", err)
 	}
 }
@@ -108,7 +110,7 @@ func TestStackOfAnError(t *testing.T) {
 	const trace = "main.main\n\tmain.go:12"
 	stackOf := func(err error) string {
 		t.Helper()
-		return sent(t, kindError, err).(*TaskError).Stack
+		return sent(t, task.KindError, err).(*TaskError).Stack
 	}
 	if s := stackOf(errFound); !strings.Contains(s, "goroutine ") || !strings.Contains(s, "TestStackOfAnError") {
 		t.Errorf("%q", s)
@@ -121,7 +123,7 @@ func TestStackOfAnError(t *testing.T) {
 			t.Errorf("%v: %q", err, s)
 		}
 	}
-	if s := stackOf(&tracedError{strings.Repeat("x", 1<<20)}); len(s) != maxStack {
+	if s := stackOf(&tracedError{strings.Repeat("x", 1<<20)}); len(s) != guard.MaxStack {
 		t.Errorf("a stack of %d bytes", len(s))
 	}
 }
@@ -135,8 +137,8 @@ func (e *nilError) Is(_ error) bool { return e.text != "" }
 
 // An error whose methods panic costs its worker nothing.
 func TestErrorThatPanics(t *testing.T) {
-	err := sent(t, kindError, (*nilError)(nil))
-	if !strings.HasPrefix(err.Error(), "!PANIC: ") || err.(*TaskError).sentinels != nil {
+	err := sent(t, task.KindError, (*nilError)(nil))
+	if !strings.HasPrefix(err.Error(), "!PANIC: ") || err.(*TaskError).registered != nil {
 		t.Errorf("%#v", err)
 	}
 }
@@ -144,7 +146,7 @@ func TestErrorThatPanics(t *testing.T) {
 func TestErrorTexts(t *testing.T) {
 	for want, err := range map[string]error{
 		`pool: task "job" ran for longer than 2s: its worker was killed`: &DeadlineError{Task: "job", Limit: 2 * time.Second}, //clock: it is printed only
-		`pool: task "job" panicked: boom`:                                sent(t, kindPanic, errors.New("boom")),
+		`pool: task "job" panicked: boom`:                                sent(t, task.KindPanic, errors.New("boom")),
 		`pool: task "job": its worker died (3 times, the last was Worker-2, pid 12, signal: killed): last words`: &WorkerDiedError{
 			Task: "job", Attempts: 3, Worker: "Worker-2", PID: 12, ExitCode: -9, Signal: "killed", Stderr: "first\nlast words\n"},
 		`pool: task "job": its worker died (once, it was pid 12, exit code 3)`: &WorkerDiedError{Task: "job", Attempts: 1, PID: 12, ExitCode: 3},
@@ -162,6 +164,6 @@ func BenchmarkFailureOf(b *testing.B) {
 	err := fmt.Errorf("job: %w", io.EOF)
 	b.ReportAllocs()
 	for b.Loop() {
-		failureOf(err)
+		task.FailureOf(err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/shmkit/shmkit/internal/worker"
 )
 
 // eventsTo shows events of this process in the test.
@@ -25,7 +27,7 @@ func TestEventsOfResources(t *testing.T) {
 		define(t, &l, "net", 0, fine, func() error { return os.ErrClosed }),
 		define(t, &l, "bad", 0, func() error { panic("boom") }, fine),
 	}
-	if _, err := openResources(t.Context(), bound(t, rs...)); err == nil {
+	if _, err := worker.OpenResources(t.Context(), bound(t, rs...)); err == nil {
 		t.Error("bad opens")
 	}
 	var got []string

@@ -7,8 +7,11 @@ import (
 	"strings"
 
 	"github.com/shmkit/shmkit/internal/child"
+	"github.com/shmkit/shmkit/internal/guard"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
+	"github.com/shmkit/shmkit/internal/worker"
 )
 
 // A WorkerStart says which worker has been started.
@@ -126,23 +129,23 @@ func falseStart(d WorkerExit, falls int, st tasktable.Stage) error {
 
 // refusal is why the worker could not open its resources.
 func (c *supervisor) refusal() error {
-	b := c.p.takeReport(c.number, maxReport)
+	b := c.p.takeReport(c.number, worker.MaxReport, true)
 	if n := c.record.Length; n > tasktable.FailureBytes {
 		return errors.New("pool: a worker could not open its resources")
 	} else if b == nil {
 		b = slices.Clone(c.record.Failure[:n])
 	}
-	f, err := codec[failure]{}.receive(b)
+	f, err := task.Codec[task.Failure]{}.Receive(b)
 	if err != nil {
 		return fmt.Errorf("pool: a worker could not open its resources: %w", err)
 	}
-	refused := &workerError{f.Text, sentinelsNamed(f.Sentinels)}
+	refused := &workerError{f.Text, task.RegisteredNamed(f.Registered)}
 	if f.Panic {
 		value := f.Text
-		if _, text, ok := strings.Cut(f.Text, panicText); ok {
+		if _, text, ok := strings.Cut(f.Text, guard.PanicText); ok {
 			value = text
 		}
-		refused.sentinels = append(refused.sentinels, &PanicError{Value: value, Stack: f.Stack})
+		refused.registered = append(refused.registered, &PanicError{Value: value, Stack: f.Stack})
 	}
 	return refused
 }

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/task"
 )
 
 // A feeder reads the arguments of a call of IMap in a goroutine of its own, since an iterator is code of the user: it may
@@ -132,7 +134,7 @@ func (f *feeder[A]) allow(limit, step int, hungry bool) {
 }
 
 // some is none: the iterator may use the memory of its arguments again.
-func (f *feeder[A]) some(int, [][]byte) (content, int) { return content{}, 0 }
+func (f *feeder[A]) some(int, [][]byte) (task.Content, int) { return task.Content{}, 0 }
 
 // next is the next argument, valid until the next call. When there is none yet, which need not be the end, it waits as long as
 // it is told, and then the call is woken for the next one if it is hungry.

@@ -3,6 +3,8 @@ package pool
 import (
 	"context"
 	"sync"
+
+	"github.com/shmkit/shmkit/internal/guard"
 )
 
 // A Future is a result that is still to come, of [ApplyAsync] or [MapAsync].
@@ -165,7 +167,7 @@ func (f *asyncApply[A, R]) finish() {
 func (f *asyncApply[A, R]) settle(i uint32) (again bool) {
 	var r R
 	var err error
-	if f.t.rets.isWire() || f.p.calls[i].options.Retry != nil {
+	if f.t.rets.IsWire() || f.p.calls[i].options.Retry != nil {
 		r, again, err = f.guarded(i)
 	} else {
 		r, again, err = settle(f.p, f.t, i, &f.p.futures.scratch)
@@ -180,7 +182,7 @@ func (f *asyncApply[A, R]) settle(i uint32) (again bool) {
 
 // guarded is settle for what calls functions of the user: they must not take along the goroutine that settles all futures.
 func (f *asyncApply[A, R]) guarded(i uint32) (r R, again bool, err error) {
-	err = runUser("", func() (err error) {
+	err = guard.Call(func() (err error) {
 		r, again, err = settle(f.p, f.t, i, &f.p.futures.scratch)
 		return err
 	})

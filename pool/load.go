@@ -3,12 +3,14 @@ package pool
 import (
 	"slices"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/task"
 )
 
 // A load is what goes into one slot.
 type load struct {
 	index, count int
-	content      content
+	content      task.Content
 	kills        int   // workers that died of it
 	err          error // it cannot travel
 }
@@ -45,7 +47,7 @@ func (r *run[A, R]) fill() (more bool, err error) {
 		return true, nil
 	}
 	fill(r.p, r.t, r.w, i, n.index, n.count)
-	r.bytes += n.content.size
+	r.bytes += n.content.Size
 	r.p.calls[i].kills = n.kills
 	r.p.calls[i].timed = r.sizing.unknown()
 	r.slots = r.slots[:len(r.slots)-1]
@@ -78,7 +80,7 @@ func (r *run[A, R]) take() (l load) {
 		r.join(l)
 	}
 	idle := r.flying+len(r.full) == 0 // then nothing but this chunk may be what its iterator waits for
-	for r.part.count < n && r.part.content.size < chunkBytes {
+	for r.part.count < n && r.part.content.Size < chunkBytes {
 		patience := time.Duration(0)
 		if idle {
 			patience = chunkPatience
@@ -104,8 +106,8 @@ func (r *run[A, R]) take() (l load) {
 // takeSome is the next arguments from where they lie, if that can be.
 func (r *run[A, R]) takeSome(most int) (l load) {
 	l.index = r.index
-	if l.content, l.count = r.source.some(most, r.parts[:0]); l.content.parts != nil {
-		r.parts = l.content.parts
+	if l.content, l.count = r.source.some(most, r.parts[:0]); l.content.Parts != nil {
+		r.parts = l.content.Parts
 	}
 	r.index += l.count
 	r.sizing.left -= l.count
@@ -114,31 +116,31 @@ func (r *run[A, R]) takeSome(most int) (l load) {
 
 // join adds an argument to the chunk that is not full.
 func (r *run[A, R]) join(l load) {
-	b := l.content.bytes
-	switch r.t.args.way {
-	case wayRaw:
+	b := l.content.Bytes
+	switch r.t.args.Way {
+	case task.WayRaw:
 		r.chunk = append(r.chunk, b...)
-	case waySlice:
+	case task.WaySlice:
 		r.parts = append(r.parts, slices.Clone(b)) // those of some need no copy
 	default:
-		r.chunk = appendFrame(r.chunk, b)
+		r.chunk = task.AppendFrame(r.chunk, b)
 	}
 	r.part.count++
-	r.part.content.size += len(b)
+	r.part.content.Size += len(b)
 }
 
 // joined is what was joined, count arguments.
-func (r *run[A, R]) joined(count int) content {
+func (r *run[A, R]) joined(count int) task.Content {
 	switch {
-	case r.t.args.way == waySlice && count == 1:
-		return contentOf(r.parts[0])
-	case r.t.args.way == waySlice:
-		return contentOfParts(r.parts)
-	case r.t.args.way == wayWire && count == 1:
-		b, _, _ := cutFrame(r.chunk)
-		return contentOf(b)
+	case r.t.args.Way == task.WaySlice && count == 1:
+		return task.ContentOf(r.parts[0])
+	case r.t.args.Way == task.WaySlice:
+		return task.ContentOfParts(r.parts)
+	case r.t.args.Way == task.WayWire && count == 1:
+		b, _, _ := task.CutFrame(r.chunk)
+		return task.ContentOf(b)
 	}
-	return contentOf(r.chunk)
+	return task.ContentOf(r.chunk)
 }
 
 // one is the next argument, if there is one.
@@ -155,7 +157,7 @@ func (r *run[A, R]) one(patience time.Duration) (l load) {
 		r.dry = true
 		return l
 	}
-	l.index, l.count, l.content = r.index, 1, contentOf(b)
+	l.index, l.count, l.content = r.index, 1, task.ContentOf(b)
 	r.index++
 	r.sizing.left--
 	if err != nil {

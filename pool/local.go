@@ -8,6 +8,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/linemux"
+	"github.com/shmkit/shmkit/internal/worker"
 )
 
 // NewLocal is [New] with goroutines of this process for workers: the same functions with the same results and errors, for tests,
@@ -24,7 +25,7 @@ func NewLocal(ctx context.Context, o Options) (*Pool, error) {
 
 // A goroutine is a worker in this process.
 type goroutine struct {
-	w    *worker
+	w    *worker.Worker
 	gone chan struct{} // closed when it has ended, or is left alone
 	once sync.Once
 	exit child.Exit // immutable once gone is closed
@@ -33,13 +34,12 @@ type goroutine struct {
 // launchGoroutine starts a worker as a goroutine.
 func (p *Pool) launchGoroutine(c *supervisor, _ *linemux.Writer) (host, error) {
 	me := localIDs.take()
-	w := newWorker(p.table, p.worker(c.number), me)
-	w.local = true
+	w := worker.NewLocal(p.table, p.worker(c.number), me)
 	g := &goroutine{w: w, gone: make(chan struct{})}
 	go func() {
-		err := w.work()
-		if errors.Is(err, errLeftBehind) {
-			p.unstick(w.slot)
+		err := w.Work()
+		if errors.Is(err, worker.ErrLeftBehind) {
+			p.unstick(w.Slot)
 		} else if err != nil {
 			p.fail(err)
 		}
@@ -64,13 +64,13 @@ func (g *goroutine) Wait() child.Exit {
 }
 
 func (g *goroutine) Terminate() error {
-	g.w.stop(ErrClosed)
+	g.w.Stop(ErrClosed)
 	return nil
 }
 
 // Kill leaves the goroutine alone: it cannot be ended.
 func (g *goroutine) Kill() error {
-	g.w.stop(ErrClosed)
+	g.w.Stop(ErrClosed)
 	g.leave(child.Killed)
 	return nil
 }

@@ -3,32 +3,19 @@ package pool
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log"
 	"log/slog"
-	"os"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
+	"github.com/shmkit/shmkit/internal/worker"
 	"github.com/shmkit/shmkit/shmlog"
 )
 
-// poolLog is the name of the log of a pool in its segment: see Options.Log.
-const poolLog = "log"
-
-// logConfig is what a worker is told of the log of its pool.
-type logConfig struct {
-	Level     slog.Level
-	AddSource bool
-	WhenFull  time.Duration
-}
-
 // logConfig is what workers are told, nil where the pool has no log.
-func (o *Options) logConfig() *logConfig {
+func (o *Options) logConfig() *worker.LogConfig {
 	if o.Log == nil {
 		return nil
 	}
-	c := &logConfig{AddSource: o.LogOptions.AddSource, WhenFull: o.LogOptions.WhenFull}
+	c := &worker.LogConfig{AddSource: o.LogOptions.AddSource, WhenFull: o.LogOptions.WhenFull}
 	if o.LogOptions.Level != nil {
 		c.Level = o.LogOptions.Level.Level()
 	} else {
@@ -65,44 +52,16 @@ func (p *Pool) listen(o *Options) (*shmlog.Listener, error) {
 	if o.Log == nil {
 		return nil, nil
 	}
-	if _, err := shmlog.NewHandler(p.table.Seg, poolLog, o.LogOptions); err != nil {
+	if _, err := shmlog.NewHandler(p.table.Seg, worker.LogName, o.LogOptions); err != nil {
 		return nil, err
 	}
-	return shmlog.NewListener(p.table.Seg, poolLog, o.Log)
-}
-
-// openLog makes the logger of the worker. In a process of its own it is the default one of slog, too.
-func (w *worker) openLog() error {
-	c := w.config.Log
-	if c == nil {
-		return nil
-	}
-	h, err := shmlog.NewHandler(w.Seg, poolLog, shmlog.Options{
-		Level: c.Level, AddSource: c.AddSource, WhenFull: c.WhenFull,
-		Process: fmt.Sprintf("%s[%d]", workerName(w.config.Label, int(w.config.Number)), os.Getpid()),
-	})
-	if err != nil {
-		return err
-	}
-	w.logger = slog.New(h)
-	if !w.local {
-		out, flags := log.Writer(), log.Flags()
-		slog.SetDefault(w.logger) // which turns the output of package log into records
-		log.SetOutput(out)        // its last words belong to the standard error, and to WorkerDiedError
-		log.SetFlags(flags)
-	}
-	return nil
+	return shmlog.NewListener(p.table.Seg, worker.LogName, o.Log)
 }
 
 // Logger is the logger of the worker in which the task runs; ctx is the task's, or comes from it. What is logged
 // comes to Options.Log in the parent, with the worker's name and process id as the attribute [shmlog.ProcessKey]. In a
 // worker that is a process [slog.Default] is the same. Without Options.Log, and in other contexts, it is slog.Default.
-func Logger(ctx context.Context) *slog.Logger {
-	if o, ok := ctx.Value(openedKey{}).(*opened); ok && o.logger != nil {
-		return o.logger
-	}
-	return slog.Default()
-}
+func Logger(ctx context.Context) *slog.Logger { return worker.Logger(ctx) }
 
 // closeShared closes what the pool and its workers shared, when none of them is left.
 //

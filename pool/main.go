@@ -1,38 +1,12 @@
 package pool
 
 import (
-	"cmp"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/event"
-	"github.com/shmkit/shmkit/internal/tasktable"
-	"github.com/shmkit/shmkit/shm"
 )
-
-// workerConfig is what a worker is told when it is started, as JSON.
-type workerConfig struct {
-	Number        uint32
-	Slots         int
-	Parent        uint32 // owner id
-	ParentName    string
-	ParentPID     int
-	MaxTasks      int              `json:",omitempty"`
-	RecycleMemory int64            `json:",omitempty"`
-	IdleTimeout   time.Duration    `json:",omitempty"`
-	Resources     []resourceConfig `json:",omitempty"`
-	Files         []string         `json:",omitempty"` // names of the files that follow child.OrderFD
-	Memory        int              // Options.Memory
-	Label         string           `json:",omitempty"`
-	Log           *logConfig       `json:",omitempty"`
-}
-
-// lossGrace is how long the closing of resources may take when the parent is gone.
-const lossGrace = 500 * time.Millisecond
 
 // Main makes this process a worker or a [Process] if it was started as one: then it runs tasks and
 // never returns. In any other process it returns at once. Call it first in main, and first in
@@ -42,117 +16,4 @@ func Main() {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	child.Main()
-}
-
-func init() { child.Register(child.WorkerOrder, runWorker) }
-
-// runWorker runs the worker that the order describes. It does not return.
-func runWorker(order string, limited error) {
-	w, err := enter(order)
-	if err = cmp.Or(limited, err); err != nil {
-		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)
-		os.Exit(child.ExitNoStart)
-	}
-	gone := child.Current().ParentGone
-	child.OnTerminate(w.dismiss)
-	child.BindGroup() // without it the parent ends what tasks have started
-	go w.outlive(gone)
-	if err = w.work(); err != nil {
-		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)
-	}
-	w.Seg.Close()
-	select {
-	case <-gone:
-		child.EndGroup() // nobody else ends what tasks have started
-	default:
-	}
-	if err != nil {
-		os.Exit(child.ExitDamaged)
-	}
-	os.Exit(0)
-}
-
-// enter attaches to the pool that the environment names.
-func enter(value string) (*worker, error) {
-	var c workerConfig
-	if err := json.Unmarshal([]byte(value), &c); err != nil {
-		return nil, fmt.Errorf("%s=%q: %w", child.WorkerOrder, value, err)
-	}
-	if c.Number >= tasktable.MaxWorkers || c.Slots <= 0 || c.Slots > maxBacklog {
-		return nil, fmt.Errorf("%s=%q: no such worker", child.WorkerOrder, value)
-	}
-	parent, err := child.WatchParent(c.ParentPID)
-	if err != nil {
-		return nil, err
-	}
-	name := workerName(c.Label, int(c.Number))
-	files, err := child.InheritedFiles(c.Files)
-	if err != nil {
-		return nil, err
-	}
-	child.SetCurrent(&child.Info{
-		Name: name, Daemon: true, Files: files,
-		ParentName: c.ParentName, ParentPID: c.ParentPID, ParentGone: parent.Gone(),
-	})
-	f, err := child.Inherited(child.OrderFD, "pool")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	seg, err := shm.FromFile(f)
-	if err != nil {
-		return nil, err
-	}
-	t, err := tasktable.Open(seg, c.Slots)
-	if err != nil {
-		return nil, errors.Join(err, seg.Close())
-	}
-	return newWorker(t, c, t.Mem.Me()), nil
-}
-
-// dismiss is what SIGTERM does: when the pool has ended, so do the contexts of tasks. From anybody else than the parent it means that
-// this worker shall end; but the task is not to blame, and finishes.
-func (w *worker) dismiss() {
-	if w.Todo.Closed() {
-		w.stop(ErrClosed)
-	}
-	w.last()
-}
-
-// outlive ends this process and its children when the parent is gone. Resources are closed first, if that does
-// not take too long; a task that runs may be at them still.
-func (w *worker) outlive(gone <-chan struct{}) {
-	<-gone
-	w.stop(errOrphaned)
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		select {
-		case <-w.ended:
-		case <-time.After(lossGrace / 2):
-		}
-		w.closeResources() // returns when they are closed, although work may be the one that closes them
-	}()
-	select {
-	case <-closed:
-	case <-time.After(lossGrace):
-	}
-	child.EndGroup()
-}
-
-var errOrphaned = errors.New("pool: the parent is gone")
-
-// workerName is the name of a worker of a pool with that label.
-func workerName(label string, number int) string {
-	name := fmt.Sprintf("Worker-%d", number+1)
-	if label != "" {
-		name = label + "/" + name
-	}
-	return name
-}
-
-// environment is what makes a new process the worker.
-func (c workerConfig) environment() (string, error) {
-	b, err := json.Marshal(c)
-	return child.WorkerOrder + "=" + string(b), err
 }

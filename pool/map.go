@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/task"
 )
 
 // Map runs the task for every argument and returns the results in the order of the
@@ -91,7 +93,7 @@ const (
 func imap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[A, error], ordered bool) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
 		r := newRun(p, t)
-		f := newFeeder(args, t.args.encode, func() { p.rouse(r.w) })
+		f := newFeeder(args, t.args.Encode, func() { p.rouse(r.w) })
 		left := false // other than by a panic or the end of the goroutine
 		defer func() {
 			if end := f.stop(); left && end != nil {
@@ -120,7 +122,7 @@ func imap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[
 // A sliceSource are arguments that are there.
 type sliceSource[A any] struct {
 	args  []A
-	codec codec[A]
+	codec task.Codec[A]
 	sent  int
 }
 
@@ -129,34 +131,34 @@ func (s *sliceSource[A]) next(time.Duration, bool) (b []byte, there bool, end *f
 		return nil, false, &feedEnd{}, nil
 	}
 	s.sent++
-	b, err = s.codec.encode(&s.args[s.sent-1])
+	b, err = s.codec.Encode(&s.args[s.sent-1])
 	return b, true, nil, err
 }
 
 func (s *sliceSource[A]) allow(int, int, bool) {}
 
-func (s *sliceSource[A]) some(most int, parts [][]byte) (c content, count int) {
+func (s *sliceSource[A]) some(most int, parts [][]byte) (c task.Content, count int) {
 	args := s.args[s.sent:min(s.sent+most, len(s.args))]
-	switch s.codec.way {
-	case wayRaw:
-		if size := s.codec.size; size > 0 {
+	switch s.codec.Way {
+	case task.WayRaw:
+		if size := s.codec.Size; size > 0 {
 			args = args[:min(len(args), max(1, chunkBytes/size))]
 		}
 		s.sent += len(args)
-		return contentOf(bytesOfSlice(&args, s.codec.size)), len(args)
-	case waySlice:
+		return task.ContentOf(task.BytesOfSlice(&args, s.codec.Size)), len(args)
+	case task.WaySlice:
 		bytes := 0
 		for i := 0; i < len(args) && bytes < chunkBytes; i++ {
-			parts = append(parts, bytesOfSlice(&args[i], s.codec.size))
+			parts = append(parts, task.BytesOfSlice(&args[i], s.codec.Size))
 			bytes += len(parts[i])
 		}
 		s.sent += len(parts)
 		if len(parts) == 1 {
-			return contentOf(parts[0]), 1
+			return task.ContentOf(parts[0]), 1
 		}
-		return contentOfParts(parts), len(parts)
+		return task.ContentOfParts(parts), len(parts)
 	}
-	return content{}, 0
+	return task.Content{}, 0
 }
 
 // A line is where results wait for their turn.

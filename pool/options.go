@@ -12,6 +12,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/tasktable"
+	"github.com/shmkit/shmkit/internal/worker"
 	"github.com/shmkit/shmkit/shmlog"
 )
 
@@ -124,7 +125,6 @@ const (
 	defaultAttempts     = 3
 	defaultFailedStarts = 20
 	defaultMemory       = 1 << 30
-	maxBacklog          = 1 << 20
 	minMemory           = 64 << 10
 	maxMemory           = 1 << 44
 )
@@ -148,8 +148,8 @@ func (o Options) complete() (Options, error) {
 	switch {
 	case o.Workers < 0 || o.Workers > tasktable.MaxWorkers:
 		return o, fmt.Errorf("pool: %d workers: must be from 1 to %d", o.Workers, tasktable.MaxWorkers)
-	case o.Backlog < o.Workers || o.Backlog > maxBacklog:
-		return o, fmt.Errorf("pool: backlog of %d tasks: must be from %d, the number of workers, to %d", o.Backlog, o.Workers, maxBacklog)
+	case o.Backlog < o.Workers || o.Backlog > tasktable.MaxSlots:
+		return o, fmt.Errorf("pool: backlog of %d tasks: must be from %d, the number of workers, to %d", o.Backlog, o.Workers, tasktable.MaxSlots)
 	case o.Memory < minMemory || o.Memory > maxMemory:
 		return o, fmt.Errorf("pool: memory of %d bytes: must be from %d to %d", o.Memory, minMemory, int64(maxMemory))
 	case o.MinWorkers < 0 || o.MinWorkers > o.Workers:
@@ -172,12 +172,12 @@ func (o Options) complete() (Options, error) {
 }
 
 // worker is what worker number n is told.
-func (p *Pool) worker(n int) workerConfig {
+func (p *Pool) worker(n int) worker.Config {
 	idle := p.options.IdleTimeout
 	if n < p.options.MinWorkers {
 		idle = 0
 	}
-	return workerConfig{
+	return worker.Config{
 		Number: uint32(n), Slots: len(p.table.Slots), Parent: uint32(p.table.Mem.Me()), ParentName: child.Current().Name, ParentPID: os.Getpid(),
 		MaxTasks: p.options.MaxTasksPerWorker, RecycleMemory: p.options.RecycleMemory, IdleTimeout: idle, Label: p.options.Label,
 		Resources: p.resources, Files: child.FileNames(p.files), Memory: p.room.limit, Log: p.options.logConfig(),

@@ -13,6 +13,7 @@ import (
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/linemux"
 	"github.com/shmkit/shmkit/internal/tasktable"
+	"github.com/shmkit/shmkit/internal/worker"
 	"github.com/shmkit/shmkit/shmlog"
 )
 
@@ -22,7 +23,7 @@ type Pool struct {
 	table     *tasktable.Table
 	options   Options
 	local     bool // the workers are goroutines: see NewLocal
-	resources []resourceConfig
+	resources []worker.ResourceConfig
 	launch    func(c *supervisor, stderr *linemux.Writer) (host, error)
 	stderr    *linemux.Sink
 	files     []*os.File // those of the options, under other numbers
@@ -164,7 +165,7 @@ func (p *Pool) start(ctx context.Context) (*Pool, error) {
 	})
 	context.AfterFunc(p.alive, func() { detach() })
 	if err := p.until(context.Background(), p.ready); err != nil { // a worker cannot start, or ctx has ended
-		p.terminate(err, lossGrace) // workers may have opened resources
+		p.terminate(err, worker.LossGrace) // workers may have opened resources
 		return nil, err
 	}
 	return p, nil

@@ -24,7 +24,7 @@ func (p *Pool) String() string {
 func (t *Task[A, R]) String() string { return fmt.Sprintf("task %q", t.name) }
 
 // String names the resource.
-func (r *Resource[A, T]) String() string { return fmt.Sprintf("resource %q", r.name) }
+func (r *Resource[A, T]) String() string { return fmt.Sprintf("resource %q", r.Name()) }
 
 // String names the process and says how far it is: for people, and for logs.
 func (p *Process) String() string {

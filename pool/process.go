@@ -52,7 +52,7 @@ func NewProcess[A, R any](t *Task[A, R], arg A, o ProcessOptions) (*Process, err
 	if err != nil {
 		return nil, err
 	}
-	b, err := t.args.encode(&arg)
+	b, err := t.args.Encode(&arg)
 	if err != nil {
 		return nil, fmt.Errorf("pool: process %q: argument of task %q: %w", o.Name, t.name, err)
 	}

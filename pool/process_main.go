@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
+	"github.com/shmkit/shmkit/internal/guard"
+	"github.com/shmkit/shmkit/internal/task"
 )
 
 // daemonGrace is how long a daemon may go on when it shall end.
@@ -39,7 +41,7 @@ func runProcess(parentPID string, limited error) {
 	child.BindGroup() // without it the parent ends what the task has started
 	sendWord(link, nil)
 	link.Close()
-	r.leave(runUser(r.letter.Task, func() error { return run(r.ctx) }))
+	r.leave(guard.Call(func() error { return run(r.ctx) }))
 }
 
 // A resident is a [Process], seen from within.
@@ -77,11 +79,11 @@ func (r *resident) settle(link *os.File, parentPID string, limited error) (run f
 	child.SetCurrent(&child.Info{
 		Name: l.Name, Daemon: l.Daemon, Files: files, ParentName: l.Parent, ParentPID: pid, ParentGone: r.watch.Gone(),
 	})
-	h := handlerOf(l.ID)
-	if h == nil || h.name != l.Task {
+	h := task.ByID(l.ID)
+	if h == nil || h.Name != l.Task {
 		return nil, fmt.Errorf("it does not know task %q: define it before pool.Main is called", l.Task)
 	}
-	return h.begin(argument)
+	return h.Begin(argument)
 }
 
 // heed makes the task's context, which ends at SIGTERM and with the parent: in a daemon in any
@@ -139,24 +141,9 @@ func (r *resident) dismissed(err error) bool {
 
 // report writes to the standard error how the task failed.
 func (r *resident) report(err error) {
-	var p *PanicError
+	var p *guard.Panic
 	if errors.As(err, &p) {
 		err = fmt.Errorf("panic: %s\n\n%s", p.Value, p.Stack)
 	}
 	fmt.Fprintf(os.Stderr, "pool: process %q: task %q: %v\n", r.letter.Name, r.letter.Task, err)
-}
-
-// beginner makes the part of a task's handler that a [Process] needs: it decodes the argument, and
-// returns what then runs the task.
-func beginner[A, R any](t *Task[A, R], f func(context.Context, A) (R, error)) func([]byte) (func(context.Context) error, error) {
-	return func(argument []byte) (func(context.Context) error, error) {
-		arg, err := t.args.decode(argument)
-		if err != nil {
-			return nil, fmt.Errorf("decode the argument of task %q: %w", t.name, err)
-		}
-		return func(ctx context.Context) error {
-			_, err := f(ctx, arg)
-			return err
-		}, nil
-	}
 }

@@ -1,6 +1,10 @@
 package pool
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/shmkit/shmkit/internal/task"
+)
 
 // receive hands over what has come, and gives the slots back.
 func (r *run[A, R]) receive(hand func(int, *R, error) (bool, error)) (more bool, err error) {
@@ -63,7 +67,7 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 		return hand(index, &r.value, err)
 	}
 	r.landed(i)
-	isVector := c.got.kind == kindVector && r.t.rets.way == wayRaw
+	isVector := c.got.kind == task.KindVector && r.t.rets.Way == task.WayRaw
 	b, failed := r.p.result(i, &r.w.scratch, isVector)
 	if late := r.p.tooLate(); late != nil {
 		return false, late
@@ -74,7 +78,7 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 	if failed == nil && isVector {
 		return r.openVector(index, count, b, large, hand)
 	}
-	if kind := c.got.kind; failed == nil && kind != kindChunk {
+	if kind := c.got.kind; failed == nil && kind != task.KindChunk {
 		_, failed = r.t.open(kind, b)
 	}
 	if large && r.lazy {
@@ -87,7 +91,7 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 		r.value = none
 		err := failed
 		if err == nil {
-			kind, item, b, err = cutResult(b)
+			kind, item, b, err = task.CutResult(b)
 		}
 		if err == nil {
 			r.value, err = r.t.open(kind, item)
@@ -102,14 +106,14 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 // openVector hands over count results that lie one after the other in memory that may change. A call that only
 // keeps them gets a copy at once.
 func (r *run[A, R]) openVector(index, count int, b []byte, large bool, hand func(int, *R, error) (bool, error)) (more bool, err error) {
-	if len(b) != count*r.t.rets.size {
-		return false, errChunk
+	if len(b) != count*r.t.rets.Size {
+		return false, task.ErrChunk
 	}
 	if r.into != nil {
 		into := r.into[index : index+count]
-		kept := bytesOfSlice(&into, r.t.rets.size)
+		kept := task.BytesOfSlice(&into, r.t.rets.Size)
 		copy(kept, b)
-		r.t.rets.bools.Mend(kept)
+		r.t.rets.Bools.Mend(kept)
 		return true, r.p.tooLate()
 	}
 	r.vector = append(r.vector[:0], b...)
@@ -120,7 +124,7 @@ func (r *run[A, R]) openVector(index, count int, b []byte, large bool, hand func
 		r.releaseDone()
 	}
 	for k := range count {
-		r.value, err = r.t.rets.decode(r.vector[k*r.t.rets.size : (k+1)*r.t.rets.size])
+		r.value, err = r.t.rets.Decode(r.vector[k*r.t.rets.Size : (k+1)*r.t.rets.Size])
 		if more, err := hand(index+k, &r.value, err); err != nil || !more {
 			return more, err
 		}
@@ -161,17 +165,17 @@ func (r *run[A, R]) split(i uint32) error {
 	if late := r.p.tooLate(); late != nil {
 		return late
 	}
-	args, err := r.t.form().argumentsIn(b, c.count)
+	args, err := r.t.args.Form().ArgumentsIn(b, c.count)
 	if err != nil {
 		return err
 	}
 	for k := range c.count {
 		l := load{index: c.index + k, count: 1}
-		item, err := args.next()
+		item, err := args.Next()
 		if err != nil {
 			return err
 		}
-		l.content = contentOf(item)
+		l.content = task.ContentOf(item)
 		if k == c.got.at {
 			if l.kills = c.kills; c.err != nil { // it has no other attempt
 				r.refused = append(r.refused, refused{l.index, c.err})

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/shmkit/shmkit/internal/worker"
 )
 
 // A lifeOf notes what happens to a resource.
@@ -44,18 +46,14 @@ func define[T any](t *testing.T, l *lifeOf, name string, value T, open, closer f
 			return closer()
 		}, open()
 	})
-	t.Cleanup(func() {
-		resourcesMu.Lock()
-		defer resourcesMu.Unlock()
-		delete(resources, name)
-	})
+	t.Cleanup(func() { worker.ForgetResource(name) })
 	return r
 }
 
 func fine() error { return nil }
 
 // bound are resources as a worker has them.
-func bound(t *testing.T, rs ...AnyResource) []boundResource {
+func bound(t *testing.T, rs ...AnyResource) []worker.BoundResource {
 	t.Helper()
 	bound, err := bindAll(rs)
 	if err != nil {
@@ -84,12 +82,12 @@ func TestResourcesOpenAndClose(t *testing.T) {
 	a := define(t, &l, "a", 7, fine, fine)
 	b := define[fmt.Stringer](t, &l, "b", nil, fine, fine)
 	c := define(t, &l, "c", "text", fine, fine)
-	o, err := openResources(t.Context(), bound(t, a, b, c))
+	o, err := worker.OpenResources(t.Context(), bound(t, a, b, c))
 	if err != nil {
 		t.Fatal(err)
 	}
 	type key struct{}
-	ctx := context.WithValue(o.context(t.Context()), key{}, 1)
+	ctx := context.WithValue(o.Context(t.Context()), key{}, 1)
 	if a.Get(ctx) != 7 || b.Get(ctx) != nil || c.Get(ctx) != "text" {
 		t.Errorf("%v, %v, %v", a.Get(ctx), b.Get(ctx), c.Get(ctx))
 	}
@@ -99,7 +97,7 @@ func TestResourcesOpenAndClose(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			if err := o.close(); err != nil {
+			if err := o.Close(); err != nil {
 				t.Error(err)
 			}
 		})
@@ -126,7 +124,7 @@ func TestResourceDoesNotOpen(t *testing.T) {
 				define(t, &l, "b", 0, test.open, fine),
 				define(t, &l, "c", 0, fine, fine),
 			}
-			o, err := openResources(t.Context(), bound(t, rs...))
+			o, err := worker.OpenResources(t.Context(), bound(t, rs...))
 			if o != nil || err == nil || err.Error() != test.text {
 				t.Errorf("%v, %v", o, err)
 			}
@@ -147,7 +145,7 @@ func TestResourcesOfACancelledWorker(t *testing.T) {
 		define(t, &l, "a", 0, func() error { cancel(fs.ErrClosed); return nil }, fine),
 		define(t, &l, "b", 0, fine, fine),
 	}
-	if _, err := openResources(ctx, bound(t, rs...)); !errors.Is(err, fs.ErrClosed) {
+	if _, err := worker.OpenResources(ctx, bound(t, rs...)); !errors.Is(err, fs.ErrClosed) {
 		t.Error(err)
 	}
 	l.check(t, "open a", "close a")
@@ -162,18 +160,18 @@ func TestResourceDoesNotClose(t *testing.T) {
 		define(t, &l, "c", 0, fine, func() error { runtime.Goexit(); return nil }),
 		define(t, &l, "d", 0, fine, func() error { return fs.ErrExist }),
 	}
-	o, err := openResources(t.Context(), bound(t, rs...))
+	o, err := worker.OpenResources(t.Context(), bound(t, rs...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = o.close()
+	err = o.Close()
 	want := `pool: close resource "d": file already exists` + "\n" +
 		`pool: close resource "c": panicked: runtime.Goexit was called` + "\n" +
 		`pool: close resource "b": panicked: boom`
 	if err == nil || err.Error() != want || !errors.Is(err, fs.ErrExist) {
 		t.Errorf("%v", err)
 	}
-	if again := o.close(); again != err {
+	if again := o.Close(); again != err {
 		t.Errorf("the second close returns %v", again)
 	}
 	l.check(t, "open a", "open b", "open c", "open d", "close d", "close c", "close b", "close a")
@@ -184,8 +182,8 @@ func TestResourceWithoutClose(t *testing.T) {
 	var l lifeOf
 	r := define(t, &l, "a", 3, fine, nil)
 	r.opener = func(context.Context, struct{}) (int, func() error, error) { return 3, nil, nil }
-	o, err := openResources(t.Context(), bound(t, r))
-	if err != nil || r.Get(o.context(t.Context())) != 3 || o.close() != nil {
+	o, err := worker.OpenResources(t.Context(), bound(t, r))
+	if err != nil || r.Get(o.Context(t.Context())) != 3 || o.Close() != nil {
 		t.Error(err)
 	}
 }
@@ -199,23 +197,23 @@ func TestResourceMisuse(t *testing.T) {
 	mustPanic(t, func() { DefineResource("a", open) }, "pool.DefineResource", `"a"`, "already")
 	mustPanic(t, func() { DefineResource[struct{}, int]("new", nil) }, "pool.DefineResource", `"new"`, "no function")
 	mustPanic(t, func() { a.Get(t.Context()) }, "pool.Resource.Get", `"a"`, "not that of a task")
-	o, err := openResources(t.Context(), bound(t, a))
+	o, err := worker.OpenResources(t.Context(), bound(t, a))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer o.close()
-	mustPanic(t, func() { b.Get(o.context(t.Context())) }, "pool.Resource.Get", `"b"`, "Options.Resources")
-	none, err := openResources(t.Context(), nil)
+	defer o.Close()
+	mustPanic(t, func() { b.Get(o.Context(t.Context())) }, "pool.Resource.Get", `"b"`, "Options.Resources")
+	none, err := worker.OpenResources(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustPanic(t, func() { a.Get(none.context(o.context(t.Context()))) }, `"a"`, "Options.Resources") // a pool in a pool
+	mustPanic(t, func() { a.Get(none.Context(o.Context(t.Context()))) }, `"a"`, "Options.Resources") // a pool in a pool
 	for _, bad := range [][]AnyResource{{a, nil}, {a, b, a}, {new(Resource[struct{}, int])}} {
 		if rs, err := bindAll(bad); err == nil {
 			t.Errorf("%v passes", rs)
 		}
 	}
-	if _, err := new(worker).resourcesOf([]resourceConfig{{Name: "a"}, {Name: "nobody"}}); err == nil || !strings.Contains(err.Error(), `"nobody"`) {
+	if _, err := new(worker.Worker).ResourcesOf([]worker.ResourceConfig{{Name: "a"}, {Name: "nobody"}}); err == nil || !strings.Contains(err.Error(), `"nobody"`) {
 		t.Error(err)
 	}
 }

@@ -1,15 +1,12 @@
 package pool
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
-	"github.com/shmkit/shmkit/shm"
 )
 
 // Memory is backpressure. Blocks of shared memory, for arguments and results that do not fit into their slots, have
@@ -62,54 +59,34 @@ const (
 	shortPauseMax = 64 * time.Millisecond
 )
 
-// lacksRoom says that there was no room for a block.
-func lacksRoom(err error) bool {
-	var full *shm.NoSpaceError
-	return errors.As(err, &full)
-}
-
-// mustWait says that a block cannot be had just now: there is no room, or another process has the directory.
-func mustWait(err error) bool { return lacksRoom(err) || errors.Is(err, lock.ErrLocked) }
-
-// tooLarge is the error of what can never fit.
-func tooLarge(n, limit int) error {
-	if int64(n) > 1<<32-1 {
-		return fmt.Errorf("%d bytes are too many for one argument or result: at most 4 GiB travel; pass a handle of an Array", n)
-	}
-	return fmt.Errorf("%d bytes can never fit into the %d bytes of Options.Memory: make that larger, or pass a handle of an Array", n, limit)
-}
-
-// fits says whether n bytes can ever have a block.
-func fits(n, limit int) bool { return n <= limit && int64(n) <= 1<<32-1 }
-
 // place puts arguments into slot i, which is the caller's. It reports false when there is no room just now: then w is
 // woken when there may be some, until it gets it or calls [Pool.leaveRoom].
-func (p *Pool) place(w *waiter, i uint32, c content) (placed bool, err error) {
+func (p *Pool) place(w *waiter, i uint32, c task.Content) (placed bool, err error) {
 	sl := &p.table.Slots[i]
-	if c.size <= len(sl.Args) {
-		c.copyTo(sl.Args[:])
-		sl.Arg, sl.ArgLen, p.calls[i].arg = 0, uint32(c.size), block{0, c.size}
+	if c.Size <= len(sl.Args) {
+		c.CopyTo(sl.Args[:])
+		sl.Arg, sl.ArgLen, p.calls[i].arg = 0, uint32(c.Size), block{0, c.Size}
 		return true, nil
 	}
-	if !fits(c.size, p.room.limit) {
-		return false, tooLarge(c.size, p.room.limit)
+	if !tasktable.Fits(c.Size, p.room.limit) {
+		return false, tasktable.TooLarge(c.Size, p.room.limit)
 	}
 	var off uint64
 	var mem []byte
-	if now := p.room.args.Load() + int64(c.size); !p.room.short.Load() && now <= int64(p.room.limit)/2 {
-		off, mem, err = p.table.Mem.AllocDirty(c.size)
+	if now := p.room.args.Load() + int64(c.Size); !p.room.short.Load() && now <= int64(p.room.limit)/2 {
+		off, mem, err = p.table.Mem.AllocDirty(c.Size)
 	}
 	if mem == nil {
-		if err != nil && !mustWait(err) {
+		if err != nil && !tasktable.MustWait(err) {
 			return false, err
 		}
-		if off, mem, err = p.queueForRoom(w, c.size); mem == nil {
+		if off, mem, err = p.queueForRoom(w, c.Size); mem == nil {
 			return false, err
 		}
 	}
-	p.room.args.Add(int64(c.size))
-	c.copyTo(mem)
-	sl.Arg, sl.ArgLen, p.calls[i].arg = off, uint32(c.size), block{off, c.size}
+	p.room.args.Add(int64(c.Size))
+	c.CopyTo(mem)
+	sl.Arg, sl.ArgLen, p.calls[i].arg = off, uint32(c.Size), block{off, c.Size}
 	return true, nil
 }
 
@@ -127,9 +104,9 @@ func (p *Pool) queueForRoom(w *waiter, n int) (off uint64, mem []byte, err error
 	if turn {
 		if waiting := p.waitingArgs(); waiting == 0 || waiting+n <= r.limit/2 {
 			off, mem, err = p.table.Mem.AllocDirty(n)
-			if lacksRoom(err) && p.hopeless(nil) {
+			if tasktable.LacksRoom(err) && p.hopeless(nil) {
 				off, mem, err = p.table.Mem.AllocDirty(n) // some may have been freed meanwhile
-				hopeless = lacksRoom(err)
+				hopeless = tasktable.LacksRoom(err)
 			}
 		}
 	}
@@ -142,13 +119,13 @@ func (p *Pool) queueForRoom(w *waiter, n int) (off uint64, mem []byte, err error
 			p.leaveRoomAt(at)
 		}
 		return off, mem, nil
-	case err != nil && !mustWait(err) || hopeless:
+	case err != nil && !tasktable.MustWait(err) || hopeless:
 		return 0, nil, err
 	case at < 0:
 		r.callers = append(r.callers, &roomWait{w: w})
 		at = len(r.callers) - 1
 	}
-	r.callers[at].bytes, r.callers[at].lacks = n, lacksRoom(err)
+	r.callers[at].bytes, r.callers[at].lacks = n, tasktable.LacksRoom(err)
 	p.runShort()
 	return 0, nil, nil
 }
@@ -274,18 +251,18 @@ func (p *Pool) grant(c *supervisor, lastResort bool) bool {
 		return true // it does not wait any more
 	}
 	off, err := uint64(tasktable.RoomRefused), error(nil)
-	if fits(n, p.room.limit) {
+	if tasktable.Fits(n, p.room.limit) {
 		off, _, err = p.table.Mem.AllocDirty(n)
-		if lacksRoom(err) && lastResort {
-			if off, err = p.allocMoving(n); lacksRoom(err) && p.hopeless(c) {
-				if off, _, err = p.table.Mem.AllocDirty(n); lacksRoom(err) {
+		if tasktable.LacksRoom(err) && lastResort {
+			if off, err = p.allocMoving(n); tasktable.LacksRoom(err) && p.hopeless(c) {
+				if off, _, err = p.table.Mem.AllocDirty(n); tasktable.LacksRoom(err) {
 					off, err = tasktable.RoomRefused, nil
 				}
 			}
 		}
 	}
 	switch {
-	case mustWait(err):
+	case tasktable.MustWait(err):
 		return false
 	case err != nil:
 		off = tasktable.RoomRefused

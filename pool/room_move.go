@@ -19,7 +19,7 @@ func (p *Pool) allocMoving(n int) (off uint64, err error) {
 			return false
 		}
 		off, _, err = p.table.Mem.AllocDirty(n)
-		return !mustWait(err)
+		return !tasktable.MustWait(err)
 	}
 	if p.moveResults(alloc) || p.moveArgs(p.isUnbegun, alloc) || p.moveArgs(p.hasReturned, alloc) {
 		return off, err
@@ -135,15 +135,15 @@ func (p *Pool) bringBack(i uint32, lastResort bool) bool {
 	}
 	n := len(c.moved)
 	off, mem, err := p.table.Mem.AllocDirty(n)
-	if lacksRoom(err) && lastResort {
+	if tasktable.LacksRoom(err) && lastResort {
 		p.moveResults(func(freed int) bool {
 			if freed >= n {
 				off, mem, err = p.table.Mem.AllocDirty(n)
 			}
-			return !lacksRoom(err)
+			return !tasktable.LacksRoom(err)
 		})
 	}
-	if mustWait(err) {
+	if tasktable.MustWait(err) {
 		return false
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
@@ -55,7 +56,7 @@ type source interface {
 
 	// some is the next arguments, at most so many, where they lie: in memory that stays as it is until the run has
 	// ended. Slices are appended to parts. Their number is 0 where that cannot be done.
-	some(most int, parts [][]byte) (c content, count int)
+	some(most int, parts [][]byte) (c task.Content, count int)
 }
 
 // A refused is an argument that cannot travel.

@@ -9,6 +9,7 @@ import (
 	"github.com/shmkit/shmkit/internal/linemux"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/tasktable"
+	"github.com/shmkit/shmkit/internal/worker"
 )
 
 // A host is where a worker lives: a process, or a goroutine of this one.
@@ -43,7 +44,7 @@ type supervisor struct {
 // owner is the owner id of the worker, 0 before it has one.
 func (c *supervisor) owner() proctab.Owner { return proctab.Owner(c.record.Owner.Load()) }
 
-func (c *supervisor) name() string { return workerName(c.p.options.Label, c.number) }
+func (c *supervisor) name() string { return worker.NameOf(c.p.options.Label, c.number) }
 
 // keep starts the worker, and starts another whenever it ends, until it shall be no more.
 func (c *supervisor) keep() {
@@ -111,7 +112,7 @@ func (c *supervisor) start(stderr *linemux.Writer) (host, error) {
 	c.record.Asked.Store(0)
 	c.record.Answered.Store(0)
 	c.p.mu.Unlock()
-	c.p.takeReport(c.number, 0) // of a worker that was too late with it
+	c.p.takeReport(c.number, 0, true) // of a worker that was too late with it
 	if over {
 		return nil, nil
 	}
@@ -137,7 +138,7 @@ func (c *supervisor) start(stderr *linemux.Writer) (host, error) {
 
 // launchProcess starts a worker as a process.
 func (p *Pool) launchProcess(c *supervisor, stderr *linemux.Writer) (host, error) {
-	config, err := p.worker(c.number).environment()
+	config, err := p.worker(c.number).Environment()
 	if err != nil {
 		return nil, err
 	}

@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"hash/fnv"
-	"reflect"
-	"sync"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/task"
 )
 
 // A Task is a function that workers can run: it takes an A and returns an R. It
@@ -15,9 +14,8 @@ import (
 type Task[A, R any] struct {
 	name    string
 	id      uint64
-	args    codec[A]
-	rets    codec[R]
-	holds   bool // an argument may hold handles
+	args    task.Codec[A]
+	rets    task.Codec[R]
 	options TaskOptions
 }
 
@@ -105,76 +103,14 @@ func (o TaskOptions) chunk() int {
 // It panics when the name is taken, or when a value of A or R would arrive changed, with the path of the
 // field: see "Arguments and results" in the documentation of the package.
 func Define[A, R any](name string, f func(ctx context.Context, arg A) (R, error)) *Task[A, R] {
-	t := &Task[A, R]{name: name, id: idOf(name)}
+	t := &Task[A, R]{name: name, id: task.IDOf(name)}
 	var err error
-	if t.args, err = codecFor[A](); err != nil {
+	if t.args, err = task.CodecFor[A](); err != nil {
 		panic(fmt.Sprintf("pool.Define: task %q: argument: %v", name, err))
 	}
-	if t.rets, err = codecFor[R](); err != nil {
+	if t.rets, err = task.CodecFor[R](); err != nil {
 		panic(fmt.Sprintf("pool.Define: task %q: result: %v", name, err))
 	}
-	t.holds = t.args.isWire() && mayHoldHandles(reflect.TypeFor[A]())
-	register(&handler{name: name, id: t.id, args: t.form(), vector: runVector(t, f), retSize: t.rets.size, begin: beginner(t, f), run: func(ctx context.Context, in []byte, w *reply) error {
-		arg, err := t.args.view(in)
-		if t.holds {
-			s := newScope(reflect.ValueOf(&arg))
-			defer s.end()
-			ctx = context.WithValue(ctx, scopeKey{}, s)
-		}
-		if err != nil {
-			return fmt.Errorf("decode the argument: %w", err)
-		}
-		result, err := f(ctx, arg)
-		if err != nil {
-			return &taskError{err}
-		}
-		return sendResult(t.rets, result, w)
-	}})
+	task.Register(task.New(t.id, name, t.args, t.rets, f))
 	return t
-}
-
-// form is how the arguments lie in a chunk.
-func (t *Task[A, R]) form() chunkForm { return chunkForm{t.args.way, t.args.size} }
-
-// A handler is a task without its types. It reads in only until it returns.
-type handler struct {
-	name  string
-	id    uint64
-	run   func(ctx context.Context, in []byte, w *reply) error
-	begin func(in []byte) (run func(context.Context) error, err error) // for a Process, which has no reply
-
-	args    chunkForm
-	vector  vectorRunner // nil: it runs the arguments of a chunk one by one
-	retSize int          // bytes of a result that is copied as it is
-}
-
-// taskError marks an error as the task function's own.
-type taskError struct{ err error }
-
-func (e *taskError) Error() string { return e.err.Error() }
-
-var (
-	handlersMu sync.RWMutex
-	handlers   = map[uint64]*handler{}
-)
-
-func register(h *handler) {
-	handlersMu.Lock()
-	defer handlersMu.Unlock()
-	if other := handlers[h.id]; other != nil {
-		panic(fmt.Sprintf("pool.Define: task %q: %q is defined already", h.name, other.name))
-	}
-	handlers[h.id] = h
-}
-
-func handlerOf(id uint64) *handler {
-	handlersMu.RLock()
-	defer handlersMu.RUnlock()
-	return handlers[id]
-}
-
-func idOf(name string) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(name))
-	return h.Sum64()
 }

@@ -31,6 +31,9 @@ const tableType = "(64)<B" // records and slots, which only this package reads
 // MaxWorkers is how many workers a pool may ever have at once; each has a record.
 const MaxWorkers = 480
 
+// MaxSlots is how many slots a table may have.
+const MaxSlots = 1 << 20
+
 // New makes the shared part of a pool with a segment of its own. Arguments and results of memory
 // bytes fit into it at once, beside the table, and hardly more.
 func New(slots int, memory int64) (*Table, error) {

@@ -1,4 +1,9 @@
-package pool
+// Package worker is the worker's side of a pool: it opens resources, runs tasks until there are to
+// be no more, obeys the orders of the parent, and closes the resources.
+//
+// A worker is a process, which the parent has started and which comes here from pool.Main, or a
+// goroutine of the parent, see [NewLocal].
+package worker
 
 import (
 	"context"
@@ -12,23 +17,25 @@ import (
 
 	wire "github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/guard"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/queue"
 )
 
-// A worker is the worker's side of a pool. Everything but what mu guards is used by its loop only.
-type worker struct {
+// A Worker is the worker's side of a pool. Everything but what mu guards is used by its loop only.
+type Worker struct {
 	*tasktable.Table
-	config workerConfig
+	config Config
 	record *tasktable.Record
 	me     proctab.Owner // in the states of slots
 	local  bool          // it is a goroutine of the parent
 
 	base   context.Context // of all tasks; ends when the worker shall end soon
-	stop   context.CancelCauseFunc
+	Stop   context.CancelCauseFunc
 	taking context.Context // ends when no more tasks are to be taken
 	last   context.CancelFunc
 
@@ -36,19 +43,18 @@ type worker struct {
 	rest    context.CancelFunc
 
 	logger *slog.Logger // nil: the pool has no log
-	opened *opened
+	opened *Opened
 	turn   turn
-	out    reply
-	known  *handler // of the last task
-	chunk  []byte   // results of a chunk so far, in frames
-	vector vector   // the chunk, if it has none
+	out    task.Reply
+	known  *task.Handler // of the last task
+	block  uint64        // of the result that is placed; 0: in the slot
 	tasks  int
 	sized  time.Time // when memory was last looked at
 
 	mu      sync.Mutex
 	reason  tasktable.Stage // why it ends
 	current *taskContext
-	slot    uint32 // of the task that runs
+	Slot    uint32 // of the task that runs
 	serial  uint32 // and of its attempt
 	began   time.Time
 
@@ -58,30 +64,42 @@ type worker struct {
 	err   error         // why it could not go on
 }
 
+// A result that fits into its slot always finds memory.
+var _ = [1]struct{}{}[task.InlineResult-tasktable.ResultBytes]
+
 // newWorker is the worker that config describes.
-func newWorker(t *tasktable.Table, config workerConfig, me proctab.Owner) *worker {
-	w := &worker{Table: t, config: config, record: &t.Records[config.Number], me: me, ended: make(chan struct{})}
-	w.base, w.stop = context.WithCancelCause(context.Background())
-	w.taking, w.last = context.WithCancel(wait.WithLongSleep(w.base)) // when a worker dies with a wake-up, the parent sends messages again
+func newWorker(t *tasktable.Table, config Config, me proctab.Owner) *Worker {
+	w := &Worker{Table: t, config: config, record: &t.Records[config.Number], me: me, ended: make(chan struct{})}
+	w.base, w.Stop = context.WithCancelCause(context.Background())
+	// when a worker dies with a wake-up, the parent sends messages again
+	w.taking, w.last = context.WithCancel(wait.WithLongSleep(w.base))
 	w.working, w.rest = context.WithCancel(w.base)
 	w.began = time.Now()
+	w.out.To = w
 	return w
 }
 
-// work opens the resources, runs tasks until there shall be no more, and closes the resources.
+// NewLocal is [newWorker] for a goroutine of the parent.
+func NewLocal(t *tasktable.Table, config Config, me proctab.Owner) *Worker {
+	w := newWorker(t, config, me)
+	w.local = true
+	return w
+}
+
+// Work opens the resources, runs tasks until there shall be no more, and closes the resources.
 //
-// What a death leaves behind: a slot that is queued, of which the message is lost;
-// running by the dead; or done by the dead, of which the message may be lost. The parent finds each by a walk.
-func (w *worker) work() error {
+// What a death leaves behind: a slot that is queued, of which the message is lost; running by the
+// dead; or done by the dead, of which the message may be lost. The parent finds each by a walk.
+func (w *Worker) Work() error {
 	w.record.Owner.Store(uint32(w.me))
 	w.record.Stage.Store(uint32(tasktable.StageEntered))
-	rs, err := w.resourcesOf(w.config.Resources)
+	rs, err := w.ResourcesOf(w.config.Resources)
 	if err == nil {
 		err = w.openLog()
 	}
 	if err == nil {
-		var o *opened
-		if o, err = openResources(w.base, rs); o != nil {
+		var o *Opened
+		if o, err = OpenResources(w.base, rs); o != nil {
 			o.logger = w.logger
 		}
 		w.mu.Lock()
@@ -92,7 +110,7 @@ func (w *worker) work() error {
 		w.refuse(err)
 		return nil
 	}
-	w.base = w.opened.context(w.base)
+	w.base = w.opened.Context(w.base)
 	w.current = &taskContext{base: w.base}
 	w.record.Stage.Store(uint32(tasktable.StageReady))
 	// SYNC: ready: with this the parent knows who is at work under this owner id.
@@ -115,9 +133,9 @@ func (w *worker) work() error {
 }
 
 // refuse leaves why the resources did not open to the parent.
-func (w *worker) refuse(err error) {
-	f := failureOf(err)
-	var panicked *PanicError
+func (w *Worker) refuse(err error) {
+	f := task.FailureOf(err)
+	var panicked *guard.Panic
 	if f.Panic = errors.As(err, &panicked); !f.Panic {
 		f.Stack = "" // it is where the resource was opened, for each in the same place
 	}
@@ -127,7 +145,7 @@ func (w *worker) refuse(err error) {
 	}
 	if err != nil || len(b) > tasktable.FailureBytes {
 		f.Stack, f.Panic = "", false
-		b, _ = wire.Encode(failure{Text: f.Text[:min(len(f.Text), tasktable.FailureBytes-64)]})
+		b, _ = wire.Encode(task.Failure{Text: f.Text[:min(len(f.Text), tasktable.FailureBytes-64)]})
 	}
 	w.record.Length = uint32(copy(w.record.Failure[:], b))
 	// SYNC: failure: the reason is visible to the parent that sees this stage.
@@ -135,7 +153,7 @@ func (w *worker) refuse(err error) {
 }
 
 // loop takes tasks. When a task ends its goroutine, another one goes on.
-func (w *worker) loop() {
+func (w *Worker) loop() {
 	w.goroutine.Store(goroutineID())
 	returned := false
 	defer func() {
@@ -149,7 +167,7 @@ func (w *worker) loop() {
 }
 
 // take runs tasks until there shall be no more.
-func (w *worker) take() error {
+func (w *Worker) take() error {
 	for {
 		if w.turn.on { // a task has ended the goroutine in which it ran
 			if err := w.carryOn(); err != nil {
@@ -174,9 +192,9 @@ func (w *worker) take() error {
 	}
 }
 
-// leaveSegments leaves those segments that only handles of tasks have needed, unless there are further
-// tasks, which may come with such handles, too.
-func (w *worker) leaveSegments() {
+// leaveSegments leaves those segments that only handles of tasks have needed, unless there are
+// further tasks, which may come with such handles, too.
+func (w *Worker) leaveSegments() {
 	if segment.HasIdle() && w.Todo.Len() == 0 {
 		segment.CloseIdle()
 	}
@@ -191,7 +209,7 @@ func over(err error) error {
 }
 
 // end has the worker take no more tasks, for a reason.
-func (w *worker) end(reason tasktable.Stage) {
+func (w *Worker) end(reason tasktable.Stage) {
 	w.mu.Lock()
 	if w.reason == tasktable.StageStarted {
 		w.reason = reason
@@ -201,7 +219,7 @@ func (w *worker) end(reason tasktable.Stage) {
 }
 
 // full says that the worker has run as many tasks, or got as large, as it may.
-func (w *worker) full() bool {
+func (w *Worker) full() bool {
 	switch {
 	case w.config.MaxTasks > 0 && w.tasks >= w.config.MaxTasks:
 		w.end(tasktable.StageWorn)
@@ -213,9 +231,9 @@ func (w *worker) full() bool {
 	return true
 }
 
-// heed does what the parent orders: it ends the context of a task whose caller has gone, or ends the worker. It also
-// notices when there has been nothing to do for long.
-func (w *worker) heed() {
+// heed does what the parent orders: it ends the context of a task whose caller has gone, or ends
+// the worker. It also notices when there has been nothing to do for long.
+func (w *Worker) heed() {
 	seen := uint32(0)
 	for w.working.Err() == nil && !w.Mem.Closed() {
 		order := w.record.Order.Load()
@@ -241,16 +259,19 @@ func (w *worker) heed() {
 }
 
 // interrupted ends the context of the task that runs if its caller has gone.
-func (w *worker) interrupted() {
+func (w *Worker) interrupted() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.serial != 0 && w.Slots[w.slot].Cancel.Load() == w.serial {
+	if w.serial != 0 && w.Slots[w.Slot].Cancel.Load() == w.serial {
 		w.current.end(context.Canceled)
 	}
 }
 
+// Stack is the stack of the goroutine that runs tasks.
+func (w *Worker) Stack() string { return stackOf(w.goroutine.Load()) }
+
 // idleFor is for how long there has been nothing to do.
-func (w *worker) idleFor() time.Duration {
+func (w *Worker) idleFor() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.serial != 0 {
@@ -260,16 +281,16 @@ func (w *worker) idleFor() time.Duration {
 }
 
 // closeResources closes the resources, once.
-func (w *worker) closeResources() {
+func (w *Worker) closeResources() {
 	w.mu.Lock()
 	o := w.opened
 	w.mu.Unlock()
 	if o == nil {
 		return
 	}
-	if err := o.close(); err != nil {
+	if err := o.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		for _, stack := range panicStacks(err) {
+		for _, stack := range task.PanicStacks(err) {
 			fmt.Fprintln(os.Stderr, stack)
 		}
 	}

@@ -1,4 +1,4 @@
-package pool
+package worker
 
 import (
 	"context"
@@ -11,7 +11,8 @@ import (
 
 type keyOfTest struct{}
 
-// The context of a task that nobody has asked for Done is used again; one that ended, or was asked, is not.
+// The context of a task that nobody has asked for Done is used again; one that ended, or was asked,
+// is not.
 func TestTaskContextReuse(t *testing.T) {
 	for name, test := range map[string]struct {
 		use  func(c *taskContext)

@@ -1,34 +1,31 @@
-package pool
+package task
 
 import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A Handle stands for a shared object: it is one of packages shm, sync or queue.
-type Handle interface {
+// A handle stands for a shared object: it is one of packages shm, sync or queue.
+type handle interface {
 	Name() string
 	Detach() error
 }
 
-// Keep makes handles, which came with the argument of the task whose context ctx is, the worker's: they
-// go on working after the task has returned, and keep their objects and segments attached until their
-// Detach. Without Keep a handle is closed when its task returns: a later use is [shm.ErrClosed].
-//
-// Handles that came otherwise are the worker's already. So are those in the argument of a [Process].
+// Keep has the handle h, which came with the argument of the task of ctx, outlive the task.
 //
 // Errors: [shm.ErrClosed] when the task has returned.
-func Keep(ctx context.Context, handles ...Handle) error {
+func Keep(ctx context.Context, h handle) error {
 	s, _ := ctx.Value(scopeKey{}).(*scope)
 	if s == nil {
 		return nil
 	}
-	return s.keep(handles)
+	return s.keep(h)
 }
 
 // scopeKey leads from the context of a task to its scope.
@@ -37,27 +34,25 @@ type scopeKey struct{}
 // A scope is what a task has only for its run: the handles in its argument.
 type scope struct {
 	mu      sync.Mutex
-	handles map[Handle]bool // that are not kept
+	handles map[handle]bool // that are not kept
 	over    bool
 }
 
 // newScope finds the handles in what arg points to.
 func newScope(arg reflect.Value) *scope {
-	s := &scope{handles: map[Handle]bool{}}
+	s := &scope{handles: map[handle]bool{}}
 	w := handleWalk{found: s.handles, seen: map[visited]bool{}}
 	w.visit(arg)
 	return s
 }
 
-func (s *scope) keep(handles []Handle) error {
+func (s *scope) keep(h handle) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
 		return fmt.Errorf("pool: keep a handle of a task that has returned: %w", shm.ErrClosed)
 	}
-	for _, h := range handles {
-		delete(s.handles, h)
-	}
+	delete(s.handles, h)
 	return nil
 }
 
@@ -74,7 +69,7 @@ func (s *scope) end() {
 
 // A handleWalk looks for handles in a value.
 type handleWalk struct {
-	found map[Handle]bool
+	found map[handle]bool
 	seen  map[visited]bool // lest it goes in circles
 }
 
@@ -141,20 +136,23 @@ func (w handleWalk) visitAll(v reflect.Value) {
 // note adds the handle v. It may lie in a field that is not exported.
 func (w handleWalk) note(v reflect.Value) {
 	if v.CanAddr() {
-		w.found[reflect.NewAt(v.Type(), v.Addr().UnsafePointer()).Interface().(Handle)] = true
+		w.found[reflect.NewAt(v.Type(), v.Addr().UnsafePointer()).Interface().(handle)] = true
 	}
 }
 
 var (
-	handleType = reflect.TypeFor[Handle]()
+	handleType = reflect.TypeFor[handle]()
 	module     = strings.TrimSuffix(reflect.TypeFor[shm.Segment]().PkgPath(), "shm")
 )
 
-// isOurs reports whether a type is of a package of this module that values come from: only its handles
-// count, and nothing within it is looked at.
+// packages are the packages of this module that values of users come from.
+var packages = []string{"shm", "sync", "queue", "queue/pipe", "pool", "process", "shmlog"}
+
+// isOurs reports whether a type is of a package of this module that values come from: only its
+// handles count, and nothing within it is looked at.
 func isOurs(t reflect.Type) bool {
 	at, ok := strings.CutPrefix(t.PkgPath(), module)
-	return ok && (at == "shm" || at == "sync" || at == "queue" || at == "pool" || strings.HasPrefix(at, "internal/"))
+	return ok && (slices.Contains(packages, at) || strings.HasPrefix(at, "internal/"))
 }
 
 // isHandle reports whether a struct is a handle.

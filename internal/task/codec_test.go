@@ -1,4 +1,4 @@
-package pool
+package task
 
 import (
 	"sync"
@@ -30,26 +30,27 @@ type (
 
 func wayOf[T any](t *testing.T) way {
 	t.Helper()
-	c, err := codecFor[T]()
+	c, err := CodecFor[T]()
 	if err != nil {
 		return 99
 	}
-	return c.way
+	return c.Way
 }
 
-// Values of fixed size, int, uint and structs without fields among them, are copied as they are; a worker is the same binary.
+// Values of fixed size, int, uint and structs without fields among them, are copied as they are; a
+// worker is the same binary.
 func TestFixedSizesAreCopied(t *testing.T) {
 	for name, got := range map[string]way{
 		"int": wayOf[int](t), "uint": wayOf[uint](t), "struct{}": wayOf[struct{}](t), "[0]int": wayOf[[0]int](t), "bool": wayOf[bool](t),
 		"mixed": wayOf[mixed](t), "[2]mixed": wayOf[[2]mixed](t), "duration": wayOf[time.Duration](t), "atomic": wayOf[atomic.Int64](t),
 		"int64": wayOf[int64](t), "complex128": wayOf[complex128](t),
 	} {
-		if got != wayRaw {
+		if got != WayRaw {
 			t.Errorf("%s travels in way %d", name, got)
 		}
 	}
 	for name, got := range map[string]way{"[]int": wayOf[[]int](t), "[]uint": wayOf[[]uint](t), "[]mixed": wayOf[[]mixed](t), "[]byte": wayOf[[]byte](t)} {
-		if got != waySlice {
+		if got != WaySlice {
 			t.Errorf("%s travels in way %d", name, got)
 		}
 	}
@@ -57,7 +58,7 @@ func TestFixedSizesAreCopied(t *testing.T) {
 		"string": wayOf[string](t), "[]string": wayOf[[]string](t), "[]struct{}": wayOf[[]struct{}](t), "*int": wayOf[*int](t),
 		"any": wayOf[any](t), "handle": wayOf[*shm.Counter](t), "[][]int": wayOf[[][]int](t), "time": wayOf[time.Time](t),
 	} {
-		if got != wayWire {
+		if got != WayWire {
 			t.Errorf("%s travels in way %d", name, got)
 		}
 	}

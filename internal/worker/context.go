@@ -1,4 +1,4 @@
-package pool
+package worker
 
 import (
 	"context"
@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// A taskContext is the context of the tasks of one worker, one after the other. Most tasks never look whether it
-// ends: as long as none has, it costs nothing to use it again. The first who asks for Done gets one of its own.
+// A taskContext is the context of the tasks of one worker, one after the other. Most tasks never
+// look whether it ends: as long as none has, it costs nothing to use it again. The first who asks
+// for Done gets one of its own.
 type taskContext struct {
 	base context.Context // ends when the worker shall; knows the resources
 

@@ -1,4 +1,4 @@
-package pool
+package task
 
 import (
 	"go/ast"
@@ -11,9 +11,9 @@ import (
 )
 
 // Every error that a package of this module exports as a variable crosses processes.
-func TestEveryExportedErrorIsASentinel(t *testing.T) {
+func TestEveryExportedErrorIsRegistered(t *testing.T) {
 	same := []string{"shmsync.ErrClosed", "shmsync.ErrTakenForDead"} // as those of shm
-	for pkg, dir := range map[string]string{"shm": "../shm", "shmsync": "../sync", "queue": "../queue", "pool": "."} {
+	for pkg, dir := range map[string]string{"shm": "../../shm", "shmsync": "../../sync", "queue": "../../queue", "pool": "../../pool"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatal(dir, files, err)
@@ -24,9 +24,9 @@ func TestEveryExportedErrorIsASentinel(t *testing.T) {
 			}
 			for _, name := range exportedErrors(t, file) {
 				name = pkg + "." + name
-				there := func(s sentinel) bool { return s.name == name }
-				if !slices.ContainsFunc(*sentinels.Load(), there) && !slices.Contains(same, name) {
-					t.Errorf("%s does not reach another process: sentinels lack it", name)
+				there := func(s registeredError) bool { return s.name == name }
+				if !slices.ContainsFunc(*registered.Load(), there) && !slices.Contains(same, name) {
+					t.Errorf("%s does not reach another process: it is not registered", name)
 				}
 			}
 		}

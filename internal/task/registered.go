@@ -1,4 +1,4 @@
-package pool
+package task
 
 import (
 	"context"
@@ -11,26 +11,38 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A sentinel is an error that errors.Is finds in an error from another process, and the name by which it travels.
-type sentinel struct {
+// A registeredError is an error that errors.Is finds in an error from another process, and the name
+// by which it travels.
+type registeredError struct {
 	name string
 	err  error
 }
 
-var (
-	sentinelsMu sync.Mutex // held to add one
+// ErrClosed reports that a pool takes no more tasks.
+var ErrClosed error = closedError{}
 
-	// sentinels is replaced, never changed: whoever reads it may call methods of the user meanwhile.
-	sentinels atomic.Pointer[[]sentinel]
+type closedError struct{}
+
+func (closedError) Error() string { return "pool: closed" }
+
+// Is makes it an [os.ErrClosed].
+func (closedError) Is(target error) bool { return target == os.ErrClosed }
+
+var (
+	registeredMu sync.Mutex // held to add one
+
+	// registered is replaced, never changed: a reader may call methods of the user meanwhile.
+	registered atomic.Pointer[[]registeredError]
 )
 
 func init() {
-	sentinels.Store(&[]sentinel{
+	registered.Store(&[]registeredError{
 		{"context.Canceled", context.Canceled},
 		{"context.DeadlineExceeded", context.DeadlineExceeded},
 		{"errors.ErrUnsupported", errors.ErrUnsupported},
@@ -77,38 +89,32 @@ func init() {
 		{"queue.ErrReserved", queue.ErrReserved},
 
 		{"pool.ErrClosed", ErrClosed},
-		{"pool.ErrNoMain", ErrNoMain},
-		{"pool.ErrTooDeep", ErrTooDeep},
+		{"pool.ErrNoMain", child.ErrNoMain},
+		{"pool.ErrTooDeep", child.ErrTooDeep},
 	})
 }
 
-// RegisterError lets errors.Is find an error of the program, such as a package's ErrNotFound, in a [*TaskError], when
-// the error that the task returned in its worker wraps it. Call it from an init function, so that
-// it is called in the worker, too; what only one of them knows is left out.
-//
-// Those of context, io, io/fs, os and of this module's packages are registered already, and errors.ErrUnsupported.
-//
-// It panics when the name is empty or taken, and when err is nil.
+// RegisterError adds an error. It panics when the name is empty or taken, and when err is nil.
 func RegisterError(name string, err error) {
-	sentinelsMu.Lock()
-	defer sentinelsMu.Unlock()
-	known := *sentinels.Load()
+	registeredMu.Lock()
+	defer registeredMu.Unlock()
+	known := *registered.Load()
 	switch {
 	case name == "":
 		panic("pool.RegisterError: the name is empty")
 	case err == nil:
 		panic(fmt.Sprintf("pool.RegisterError: %q: the error is nil", name))
-	case slices.ContainsFunc(known, func(s sentinel) bool { return s.name == name }):
+	case slices.ContainsFunc(known, func(s registeredError) bool { return s.name == name }):
 		panic(fmt.Sprintf("pool.RegisterError: %q is registered already", name))
 	}
-	known = append(slices.Clip(known), sentinel{name, err})
-	sentinels.Store(&known)
+	known = append(slices.Clip(known), registeredError{name, err})
+	registered.Store(&known)
 }
 
-// sentinelsIn returns the names of all registered errors that err is.
-func sentinelsIn(err error) []string {
+// registeredIn returns the names of all registered errors that err is.
+func registeredIn(err error) []string {
 	var names []string
-	for _, s := range *sentinels.Load() {
+	for _, s := range *registered.Load() {
 		if errors.Is(err, s.err) {
 			names = append(names, s.name)
 		}
@@ -116,16 +122,26 @@ func sentinelsIn(err error) []string {
 	return names
 }
 
-// sentinelsNamed returns the registered errors of those names, without those that this process does not know.
-func sentinelsNamed(names []string) []error {
+// RegisteredNamed returns the registered errors of those names, without those that this process
+// does not know.
+func RegisteredNamed(names []string) []error {
 	if len(names) == 0 {
 		return nil
 	}
 	var found []error
-	for _, s := range *sentinels.Load() {
+	for _, s := range *registered.Load() {
 		if slices.Contains(names, s.name) {
 			found = append(found, s.err)
 		}
 	}
 	return found
+}
+
+// RegisteredErrors are the registered errors by name.
+func RegisteredErrors() map[string]error {
+	all := map[string]error{}
+	for _, r := range *registered.Load() {
+		all[r.name] = r.err
+	}
+	return all
 }

@@ -1,4 +1,4 @@
-package pool
+package task
 
 import (
 	"sync/atomic"
@@ -27,8 +27,8 @@ type sliceHeader struct {
 	len, cap int
 }
 
-// bytesOfSlice views the elements of v, which is a slice of elements of that size without pointers.
-func bytesOfSlice[T any](v *T, size int) []byte {
+// BytesOfSlice views the elements of v, which is a slice of elements of that size without pointers.
+func BytesOfSlice[T any](v *T, size int) []byte {
 	h := (*sliceHeader)(unsafe.Pointer(v))
 	return unsafe.Slice((*byte)(h.data), h.len*size)
 }
@@ -53,11 +53,12 @@ func alignedBytes(b []byte, n int) []byte {
 	return b[:n]
 }
 
-// storeAt notes which argument of a chunk runs: a store in order, and not a locked instruction for each.
+// storeAt notes which argument of a chunk runs: a store in order, and not a locked instruction for
+// each.
 func storeAt(at *atomic.Uint32, i uint32) { cpu.StoreRelease32((*uint32)(unsafe.Pointer(at)), i) }
 
-// setSlice makes v, which is a slice of elements of that size without pointers, a view of b, which is aligned for them;
-// nil if b is empty.
+// setSlice makes v, which is a slice of elements of that size without pointers, a view of b, which
+// is aligned for them; nil if b is empty.
 func setSlice[T any](v *T, b []byte, size int) {
 	if len(b) == 0 {
 		return

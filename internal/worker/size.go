@@ -1,4 +1,4 @@
-package pool
+package worker
 
 import (
 	"time"
@@ -10,7 +10,7 @@ import (
 const sizePeriod = 100 * time.Millisecond
 
 // large says that the worker has become as large as it may.
-func (w *worker) large() bool {
+func (w *Worker) large() bool {
 	now := time.Now()
 	if now.Sub(w.sized) < sizePeriod {
 		return false

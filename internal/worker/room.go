@@ -1,13 +1,14 @@
-package pool
+package worker
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/internal/wait"
 )
@@ -16,41 +17,49 @@ import (
 
 var errUnwanted = errors.New("its caller has gone")
 
-// place puts b, a result, where its slot can name it: into the slot when it fits, else into a block of this process. It waits
-// until there is room.
-func (w *worker) place(b []byte) (block uint64, err error) {
-	if inline := w.Slots[w.turn.slot].Results[:]; len(b) <= len(inline) {
-		copy(inline, b)
-		return 0, nil
+// Memory returns n bytes for the result: in the slot when they fit, else in a block of this
+// process. It returns nil when the worker has to wait for them.
+func (w *Worker) Memory(n int) (mem []byte, err error) {
+	w.block = 0
+	if inline := w.Slots[w.turn.slot].Results[:]; n <= len(inline) {
+		return inline[:n], nil
 	}
-	if !fits(len(b), w.config.Memory) {
-		return 0, fmt.Errorf("the result: %w", tooLarge(len(b), w.config.Memory))
+	if !tasktable.Fits(n, w.config.Memory) {
+		return nil, fmt.Errorf("the result: %w", tasktable.TooLarge(n, w.config.Memory))
 	}
-	var mem []byte
 	if w.Scarce.Load() == 0 {
-		if block, mem, err = w.Mem.AllocDirty(len(b)); err != nil && !mustWait(err) {
-			return 0, err
+		if w.block, mem, err = w.Mem.AllocDirty(n); err != nil && !tasktable.MustWait(err) {
+			return nil, err
 		}
 	}
-	if mem == nil {
-		if overlap(b, w.turn.arg) {
-			b = slices.Clone(b) // the argument may go while the worker waits
-		}
-		if block, err = w.awaitRoom(len(b)); err != nil {
-			return 0, fmt.Errorf("the result: %w", err)
-		}
-		if mem, err = w.Mem.Bytes(block, len(b)); err != nil {
-			return 0, err
-		}
+	return mem, nil
+}
+
+// AwaitMemory waits for a block of n bytes.
+func (w *Worker) AwaitMemory(n int) (mem []byte, err error) {
+	if w.block, err = w.awaitRoom(n); err != nil {
+		return nil, fmt.Errorf("the result: %w", err)
 	}
-	copy(mem, b)
-	return block, nil
+	return w.Mem.Bytes(w.block, n)
+}
+
+// Commit makes the first n bytes of the memory the result. A block goes to the parent before the
+// slot is done, so that it is not freed with a worker that dies after that.
+func (w *Worker) Commit(kind uint32, n int) error {
+	sl := &w.Slots[w.turn.slot]
+	sl.Kind, sl.Result, sl.ResultLen = kind, w.block, uint32(n)
+	crashpoint.Here("pool.held")
+	if w.block != 0 && !w.local {
+		return w.Mem.Give(w.block, proctab.Owner(w.config.Parent), w.turn.slot+1)
+	}
+	return nil
 }
 
 // awaitRoom asks the parent for a block of n bytes, and waits for it.
 //
-// What a death leaves behind: the parent takes the worker off its line, and frees the block, which is the worker's.
-func (w *worker) awaitRoom(n int) (block uint64, err error) {
+// What a death leaves behind: the parent takes the worker off its line, and frees the block, which
+// is the worker's.
+func (w *Worker) awaitRoom(n int) (block uint64, err error) {
 	word := &w.record.Room
 	word.Store(uint64(n)<<1 | tasktable.RoomAsks)
 	crashpoint.Here("pool.asked")
@@ -82,12 +91,12 @@ func (w *worker) awaitRoom(n int) (block uint64, err error) {
 }
 
 // unwanted is why the result that waits for room is not wanted any more, or nil.
-func (w *worker) unwanted() error {
+func (w *Worker) unwanted() error {
 	switch {
 	case w.base.Err() != nil:
 		return context.Cause(w.base)
 	case w.Mem.Closed():
-		return ErrClosed
+		return task.ErrClosed
 	case w.Slots[w.turn.slot].Cancel.Load() == w.turn.serial:
 		return errUnwanted
 	}

@@ -1,4 +1,4 @@
-package pool
+package task
 
 import (
 	"testing"
@@ -14,19 +14,19 @@ func TestBytesThatAreNoBools(t *testing.T) {
 		}
 	}
 	type rec struct{ A, B bool }
-	one, err := codecFor[rec]()
-	if err != nil || one.isWire() {
+	one, err := CodecFor[rec]()
+	if err != nil || one.IsWire() {
 		t.Fatal(err)
 	}
-	v, err := one.decode([]byte{1, 0xff})
+	v, err := one.Decode([]byte{1, 0xff})
 	isBool("decode", &v.B, err)
-	v, err = one.receive([]byte{0x80, 0})
+	v, err = one.Receive([]byte{0x80, 0})
 	isBool("receive", &v.A, err)
-	many, err := codecFor[[]rec]()
-	if err != nil || many.isWire() {
+	many, err := CodecFor[[]rec]()
+	if err != nil || many.IsWire() {
 		t.Fatal(err)
 	}
-	vs, err := many.decode([]byte{1, 1, 2, 1})
+	vs, err := many.Decode([]byte{1, 1, 2, 1})
 	isBool("decode a slice", &vs[1].A, err)
 	vs, err = many.view([]byte{1, 1, 0xfe, 1})
 	isBool("view of a slice", &vs[1].A, err)

@@ -1,0 +1,179 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/guard"
+	"github.com/shmkit/shmkit/internal/task"
+	"github.com/shmkit/shmkit/internal/tasktable"
+)
+
+// A turn is one slot that a worker works on.
+type turn struct {
+	on      bool
+	slot    uint32
+	message uint64
+	serial  uint32
+	handler *task.Handler
+	arg     []byte // all arguments
+	rest    task.Arguments
+	left    int // how many have not run
+	began   time.Time
+}
+
+// serve runs the task that a message names, unless the message is out of date.
+func (w *Worker) serve(message uint64) error {
+	i, serial := uint32(message), uint32(message>>32)
+	if int(i) >= len(w.Slots) {
+		return fmt.Errorf("pool: a message names slot %d of %d", i, len(w.Slots))
+	}
+	sl := &w.Slots[i]
+	// #2 -> #3
+	if !sl.State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseQueued, 0, serial), tasktable.StateOf(tasktable.PhaseRunning, w.me, serial)) {
+		return nil // withdrawn, or another worker has it
+	}
+	crashpoint.Here("pool.running")
+	w.turn = turn{on: true, slot: i, message: message, serial: serial}
+	w.out.Begin(sl.Count > 1)
+	w.enter()
+	if timed := sl.Timed; timed != 0 {
+		w.turn.began = time.Now()
+		if timed&tasktable.TellBegan != 0 {
+			sl.Began.Store(w.turn.began.UnixNano())
+		}
+	}
+	w.prepare(sl)
+	return w.carryOn()
+}
+
+// enter notes what runs now, so that its context can be ended.
+func (w *Worker) enter() {
+	w.mu.Lock()
+	w.Slot, w.serial = w.turn.slot, w.turn.serial
+	w.mu.Unlock()
+	if w.Slots[w.Slot].Cancel.Load() == w.serial { // before anybody could order it
+		w.current.end(context.Canceled)
+	}
+}
+
+// leave is the opposite of enter.
+func (w *Worker) leave() {
+	w.mu.Lock()
+	w.serial = 0
+	if w.config.IdleTimeout > 0 {
+		w.began = time.Now()
+	}
+	reusable := w.current.over()
+	if !reusable {
+		w.current = &taskContext{base: w.base}
+	}
+	w.mu.Unlock()
+}
+
+// prepare finds the function and the arguments of the turn. What keeps it from that is the result.
+func (w *Worker) prepare(sl *tasktable.Slot) {
+	t := &w.turn
+	if w.known == nil || w.known.ID != sl.Task {
+		w.known = task.ByID(sl.Task)
+	}
+	in, err := w.Bytes(sl.Arg, int(sl.ArgLen), sl.Args[:])
+	switch {
+	case w.known == nil:
+		w.out.FailWhole(task.KindFailed, task.Failure{Text: "the worker does not know it: define it before pool.Main is called"})
+	case err != nil:
+		w.out.FailWhole(task.KindFailed, task.FailureOf(err))
+	default:
+		t.handler, t.left, t.arg = w.known, int(sl.Count), in
+		w.out.Arg = in
+		if t.left > 1 {
+			if t.rest, err = w.known.Args.ArgumentsIn(in, t.left); err == nil {
+				err = w.out.Vector.Begin(w.known, &sl.At, in, t.rest, t.left)
+			}
+		}
+		if err != nil {
+			t.handler, t.left = nil, 0
+			w.out.FailWhole(task.KindFailed, task.FailureOf(err))
+		}
+	}
+}
+
+// carryOn runs what is left of the turn, and hands in the results.
+func (w *Worker) carryOn() error {
+	t := &w.turn
+	sl := &w.Slots[t.slot]
+	out := &w.out
+	v := &out.Vector
+	for v.On && v.Next < v.Count {
+		w.attempt(sl, nil)
+	}
+	for !v.On && t.left > 0 {
+		t.left--
+		item := t.arg
+		if out.Many {
+			var err error
+			if item, err = t.rest.Next(); err != nil {
+				return err
+			}
+			sl.At.Store(sl.Count - 1 - uint32(t.left))
+		}
+		w.attempt(sl, item)
+	}
+	if t.handler != nil {
+		out.Finish()
+	}
+	return w.commit()
+}
+
+// attempt runs the task with one argument, whatever it does, and leaves the result of it.
+func (w *Worker) attempt(sl *tasktable.Slot, item []byte) {
+	returned := false
+	defer func() {
+		if !returned { // then take goes on with the turn
+			p := guard.Recovered(recover())
+			w.out.Fail(task.KindPanic, task.Failure{Text: p.Value, Stack: p.Stack})
+		}
+	}()
+	var ctx context.Context = w.current
+	if sl.Soft > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(sl.Soft))
+		defer cancel()
+	}
+	if err := w.turn.handler.Attempt(ctx, item, &w.out); err != nil {
+		w.out.FailWith(err)
+	}
+	returned = true
+}
+
+// commit makes the result of the turn the slot's.
+func (w *Worker) commit() error {
+	t := &w.turn
+	sl := &w.Slots[t.slot]
+	if sl.Timed&tasktable.TellRan != 0 {
+		sl.Ran = int64(time.Since(t.began))
+	}
+	w.leaveSegments()
+	w.leave()
+	w.tasks += int(sl.Count)
+	count := uint64(sl.Count)
+	t.on = false
+	crashpoint.Here("pool.finished")
+	// SYNC: result: the whole result is visible to whoever sees the slot done.
+	if w.local {
+		if !sl.State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseRunning, w.me, t.serial), tasktable.StateOf(tasktable.PhaseDone, w.me, t.serial)) {
+			return ErrLeftBehind // the parent has given up on this goroutine: see local.go
+		}
+	} else {
+		sl.State.Store(tasktable.StateOf(tasktable.PhaseDone, w.me, t.serial)) // #3 -> #4
+	}
+	w.record.Done.Add(count)
+	crashpoint.Here("pool.done")
+	return w.Done.Put(context.Background(), t.message)
+}
+
+// ErrLeftBehind says that nobody wants the result any more.
+var ErrLeftBehind = errors.New("pool: a task ran past its hard deadline")
