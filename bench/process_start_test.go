@@ -9,6 +9,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 // nothing is the task of a process, and idler is the role of the same process started by hand.
@@ -40,10 +41,7 @@ func processComparison(impls []poolImpl) *comparison {
 func startProcesses(tb testing.TB, ops int) (a answer) {
 	tb.Helper()
 	return timeStarts(ops, func() (well bool) {
-		p, err := pool.NewProcess(nothing, 0, pool.ProcessOptions{})
-		if err == nil {
-			err = p.Start()
-		}
+		p, err := process.Start(context.Background(), nothing, 0, process.Options{})
 		if err == nil {
 			err = p.Join(context.Background())
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 // livesConfined does with pools and processes what a confined system may refuse.
@@ -41,11 +42,8 @@ func liveConfined(ctx context.Context) error {
 	if n, err := pool.Apply(ctx, p, square, 4); n != 16 || err != nil {
 		return fmt.Errorf("square: %d, %w", n, err)
 	}
-	one, err := pool.NewProcess(await, "context", pool.ProcessOptions{})
+	one, err := process.Start(context.Background(), await, "context", process.Options{})
 	if err != nil {
-		return err
-	}
-	if err := one.Start(); err != nil {
 		return err
 	}
 	if err := one.Terminate(-1); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 var errBoom = errors.New("boom")
@@ -68,7 +69,7 @@ type grenade struct {
 }
 
 func (g grenade) MarshalBinary() ([]byte, error) {
-	if g.At == "send" && pool.Parent() == nil || g.At == "encode" && pool.Parent() != nil {
+	if g.At == "send" && process.Parent() == nil || g.At == "encode" && process.Parent() != nil {
 		if err := explode(g.How); err != nil {
 			return nil, err
 		}
@@ -78,7 +79,7 @@ func (g grenade) MarshalBinary() ([]byte, error) {
 
 func (g *grenade) UnmarshalBinary(b []byte) error {
 	g.At, g.How, _ = strings.Cut(string(b), "|")
-	if g.At == "decode" && pool.Parent() != nil || g.At == "receive" && pool.Parent() == nil {
+	if g.At == "decode" && process.Parent() != nil || g.At == "receive" && process.Parent() == nil {
 		return explode(g.How)
 	}
 	return nil

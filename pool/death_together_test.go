@@ -12,6 +12,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 // leaveProgram starts a program that has the chronicle, tells the id of its own process, and waits
@@ -41,11 +42,8 @@ var leavers = proctest.Register("leavers", func(args []string) {
 		}
 		go pool.Apply(context.Background(), p, leaveProgram, chronicle)
 	} else {
-		p, err := pool.NewProcess(leaveProgram, chronicle, pool.ProcessOptions{Daemon: args[0] == "daemon"})
+		_, err := process.Start(context.Background(), leaveProgram, chronicle, process.Options{Daemon: args[0] == "daemon"})
 		if err != nil {
-			panic(err)
-		}
-		if err := p.Start(); err != nil {
 			panic(err)
 		}
 	}

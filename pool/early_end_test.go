@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 // earlyEnv has a process end with that exit code before it gets to Main, openEnv while its resource
@@ -79,12 +80,12 @@ func TestEarlyEndIsToldAsItIs(t *testing.T) {
 		"process before Main":      {earlyEnv + "=5", false, []string{"exit code 5", exe}},
 		"process end without Main": {earlyEnv + "=0", true, []string{"exit code 0", exe}},
 	} {
-		p := newProcess(t, await, "", pool.ProcessOptions{Env: []string{c.env}, Stderr: io.Discard})
-		checkEarlyEnd(t, name, p.Start(), c.noMain, c.says)
+		err := startError(t, await, "", process.Options{Env: []string{c.env}, Stderr: io.Discard})
+		checkEarlyEnd(t, name, err, c.noMain, c.says)
 	}
 	for _, code := range []int{0, 5} {
-		p := newProcess(t, takesExploder, exploder{code}, pool.ProcessOptions{})
-		checkEarlyEnd(t, "decoding", p.Start(), false, []string{fmt.Sprint("exit code ", code)})
+		err := startError(t, takesExploder, exploder{code}, process.Options{})
+		checkEarlyEnd(t, "decoding", err, false, []string{fmt.Sprint("exit code ", code)})
 	}
 }
 

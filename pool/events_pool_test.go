@@ -139,7 +139,7 @@ func TestEventsOfAPool(t *testing.T) {
 	}
 }
 
-// roleShowPool: LEVEL. It runs a pool and a process, and shows events from that level on.
+// roleShowPool: LEVEL. It runs a pool, and shows events from that level on.
 var roleShowPool = proctest.Register("events-pool", func(args []string) {
 	var level slog.Level
 	if level.UnmarshalText([]byte(args[0])) != nil {
@@ -152,26 +152,17 @@ var roleShowPool = proctest.Register("events-pool", func(args []string) {
 		os.Exit(5)
 	}
 	proctest.Say("%v", errors.Is(err, ErrClosed))
-	c, err := NewProcess(trouble, "error", ProcessOptions{Name: "child"})
-	if err == nil {
-		err = c.Start()
-	}
-	if err == nil {
-		err = c.Join(context.Background())
-	}
-	proctest.Say("%v", err)
 })
 
 // A worker shows its own events, at the level that it has inherited, and its lines come with its name.
 func TestEventsOfWorkers(t *testing.T) {
 	for level, want := range map[string]string{
-		"DEBUG": "INFO worker started\nERROR resource cannot be opened\nINFO worker ended\nERROR pool ended\nINFO process started\nINFO process ended\n",
-		"INFO":  "INFO worker started\nERROR resource cannot be opened\nINFO worker ended\nERROR pool ended\nINFO process started\nINFO process ended\n",
+		"DEBUG": "INFO worker started\nERROR resource cannot be opened\nINFO worker ended\nERROR pool ended\n",
+		"INFO":  "INFO worker started\nERROR resource cannot be opened\nINFO worker ended\nERROR pool ended\n",
 		"WARN":  "ERROR resource cannot be opened\nERROR pool ended\n",
 	} {
 		c := proctest.Start(t, roleShowPool, level)
 		c.Expect("false")
-		c.Expect("<nil>")
 		c.WaitOK()
 		text := c.Stderr()
 		var got strings.Builder

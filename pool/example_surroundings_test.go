@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 var greeting = pool.Define("greeting", func(_ context.Context, name string) (string, error) {
@@ -36,11 +37,8 @@ var deafTask = pool.Define("deaf to all", func(context.Context, int64) (int64, e
 
 // A process that takes no notice of being asked to end is killed after a grace.
 func ExampleProcess_Terminate() {
-	p, err := pool.NewProcess(deafTask, 0, pool.ProcessOptions{})
+	p, err := process.Start(context.Background(), deafTask, 0, process.Options{})
 	if err != nil {
-		log.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
 		log.Fatal(err)
 	}
 	if err := p.Terminate(0); err != nil {

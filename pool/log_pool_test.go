@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 	"github.com/shmkit/shmkit/shmlog"
 )
 
@@ -28,7 +29,7 @@ var logs = pool.Define("logs", func(ctx context.Context, how string) (string, er
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	}
-	return pool.Current().Name, nil
+	return process.Current().Name, nil
 })
 
 var logsWhenOpened = pool.DefineResource("logs when opened", func(context.Context, struct{}) (int, func() error, error) {

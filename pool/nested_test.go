@@ -8,6 +8,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 // nest makes a pool in its worker for a task that does the same, so many times.
@@ -17,11 +18,11 @@ func init() {
 	pool.RegisterError("too deep", pool.ErrTooDeep)
 	nest = pool.Define("nest", func(ctx context.Context, n int64) (int64, error) {
 		if n == 0 {
-			return int64(pool.Current().Depth), nil
+			return int64(process.Current().Depth), nil
 		}
 		p, err := pool.New(ctx, pool.Options{Workers: 1})
 		if err != nil {
-			return 0, fmt.Errorf("at depth %d: %w", pool.Current().Depth, err)
+			return 0, fmt.Errorf("at depth %d: %w", process.Current().Depth, err)
 		}
 		defer p.Close()
 		return pool.Apply(ctx, p, nest, n-1)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 // clearEnv has a process clear its environment before it gets to Main.
@@ -27,7 +28,7 @@ var nestBare *pool.Task[int64, string]
 
 func init() {
 	nestBare = pool.Define("nest bare", func(ctx context.Context, below int64) (string, error) {
-		text := fmt.Sprintf("%s %d", pool.Current().Name, pool.Current().Depth)
+		text := fmt.Sprintf("%s %d", process.Current().Name, process.Current().Depth)
 		if below == 0 {
 			return text, nil
 		}
@@ -52,7 +53,7 @@ func TestClearedEnvironment(t *testing.T) {
 	if _, err := pool.Apply(t.Context(), p, nestBare, pool.MaxDepth); err == nil || !strings.Contains(err.Error(), pool.ErrTooDeep.Error()) {
 		t.Errorf("without end: %v", err)
 	}
-	one := startProcess(t, await, "", pool.ProcessOptions{Env: []string{clearEnv + "=1"}})
+	one := startProcess(t, await, "", process.Options{Env: []string{clearEnv + "=1"}})
 	if code := join(t, one); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -66,15 +67,12 @@ const generations = 2*pool.MaxDepth + 1
 
 func init() {
 	succeed = pool.Define("succeed", func(_ context.Context, n int64) (int64, error) {
-		out := pool.Current().Files[0]
+		out := process.Current().Files[0]
 		fmt.Fprintln(out, n)
 		if n == generations {
 			return 0, nil
 		}
-		p, err := pool.NewProcess(succeed, n+1, pool.ProcessOptions{Files: []*os.File{out}})
-		if err == nil {
-			err = p.Start()
-		}
+		_, err := process.Start(context.Background(), succeed, n+1, process.Options{Files: []*os.File{out}})
 		if err != nil {
 			fmt.Fprintln(out, err)
 		}
@@ -86,7 +84,7 @@ func init() {
 // A service that replaces itself again and again is not nested: its ancestors have ended.
 func TestGenerationsAreNotNested(t *testing.T) {
 	c, w := newChronicle(t)
-	p := startProcess(t, succeed, 1, pool.ProcessOptions{Files: []*os.File{w}})
+	p := startProcess(t, succeed, 1, process.Options{Files: []*os.File{w}})
 	w.Close()
 	join(t, p)
 	lines := c.expectEnd()

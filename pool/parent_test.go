@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/procfs"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 // diaryEnv names the file in which processes of these tests write what happens to them, a line for each event.
@@ -121,10 +122,7 @@ func lingerAs(ctx context.Context, how string) (int64, error) {
 		}
 		go pool.Map(context.Background(), p, linger, []string{"program", "deaf"})
 	case "process":
-		p, err := pool.NewProcess(linger, "program", pool.ProcessOptions{Daemon: true})
-		if err == nil {
-			err = p.Start()
-		}
+		_, err := process.Start(context.Background(), linger, "program", process.Options{Daemon: true})
 		if err != nil {
 			return 0, err
 		}

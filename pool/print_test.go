@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -19,14 +20,11 @@ func TestPrints(t *testing.T) {
 	}
 	defer seg.Close()
 	p := newLocal(t, pool.Options{Workers: 2})
-	child, err := pool.NewProcess(nap, 0, pool.ProcessOptions{Name: "napper"})
+	child, err := process.Start(t.Context(), nap, 0, process.Options{Name: "napper"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh := fmt.Sprint(child)
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
+	running := fmt.Sprint(child)
 	if err := child.Join(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -50,12 +48,12 @@ func TestPrints(t *testing.T) {
 		got  any
 		want string
 	}{
-		{p, "pool of 2 workers: 0 tasks, 0 of them queued"}, {square, `task "square"`}, {fresh, `process "napper": not started`},
+		{p, "pool of 2 workers: 0 tasks, 0 of them queued"}, {square, `task "square"`}, {strings.Contains(running, `process "napper" (pid `), "true"},
 		{child, fmt.Sprintf(`process "napper" (pid %d): ended, exit code 0`, child.PID())}, {numbered, `resource "numbered"`},
 		{seg, "segment " + seg.Path()}, {value, `Value "value" in segment `}, {mutex, `Mutex "mutex" in segment `},
 		{bytes, `Bytes "bytes" in segment `}, {objects, `Objects "objects" in segment `}, {new(shm.Value[int64]), "no object"},
 		{queue.DropNewest, "DropNewest"}, {queue.WhenFull(9), "WhenFull(9)"}, {queue.FromOldest, "FromOldest"},
-		{shmsync.Park, "Park"}, {shmsync.WaitPolicy(7), "WaitPolicy(7)"}, {pool.Current(), "main["},
+		{shmsync.Park, "Park"}, {shmsync.WaitPolicy(7), "WaitPolicy(7)"}, {process.Current(), "main["},
 	} {
 		for _, got := range []string{fmt.Sprintln(c.got), fmt.Sprintf("%v\n", c.got), fmt.Sprintf("%+v\n", c.got)} {
 			if !strings.HasPrefix(got, c.want) || strings.Count(got, "\n") != 1 || len(got) > 200 {

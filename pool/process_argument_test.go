@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
@@ -60,9 +60,9 @@ var count = pool.Define("count coins", func(ctx context.Context, b till) (string
 func TestProcessHandles(t *testing.T) {
 	const processes, rounds = 3, 1000
 	b, _ := newTill(t, rounds)
-	var all []*pool.Process
+	var all []*process.Process
 	for range processes {
-		all = append(all, startProcess(t, count, b, pool.ProcessOptions{}))
+		all = append(all, startProcess(t, count, b, process.Options{}))
 	}
 	for _, p := range all {
 		if code := join(t, p); code != 0 {
@@ -88,12 +88,7 @@ func TestProcessKeepsHandles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	p := newProcess(t, add, b.Sum, pool.ProcessOptions{})
-	b = till{}
-	runtime.GC() // the argument is all that leads to the handle
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
+	p := startProcess(t, add, b.Sum, process.Options{})
 	seg.Close()
 	p.Terminate(-1)
 	if code := join(t, p); code != 0 {
@@ -114,16 +109,15 @@ func TestProcessKeepsHandles(t *testing.T) {
 	}
 }
 
-// A handle that leads nowhere when the process looks is an error of Start.
+// A handle of a segment that is closed is an error of Start.
 func TestProcessHandleOfClosedSegment(t *testing.T) {
 	b, seg := newTill(t, 0)
-	p := newProcess(t, add, b.Sum, pool.ProcessOptions{})
 	seg.Close()
-	if err := p.Start(); err == nil || !strings.Contains(err.Error(), `decode the argument of task "add"`) {
+	if err := startError(t, add, b.Sum, process.Options{}); err == nil || !strings.Contains(err.Error(), `argument of task "add"`) {
 		t.Error(err)
 	}
-	if p.Alive() {
-		t.Error("it is alive")
+	if n := len(process.Children()); n != 0 {
+		t.Errorf("%d processes are there", n)
 	}
 }
 
@@ -152,26 +146,21 @@ var (
 )
 
 func TestProcessArgumentThatCannotTravel(t *testing.T) {
-	_, err := pool.NewProcess(ask, sphinx{Riddle: func() {}}, pool.ProcessOptions{})
+	err := startError(t, ask, sphinx{Riddle: func() {}}, process.Options{})
 	if err == nil || !strings.Contains(err.Error(), `argument of task "ask"`) {
 		t.Errorf("encode: %v", err)
 	}
 	for _, a := range []answer{"man", "cat"} {
-		p := newProcess(t, reply, []answer{a}, pool.ProcessOptions{})
-		err := p.Start()
+		err := startError(t, reply, []answer{a}, process.Options{})
 		if a == "man" && err != nil || a == "cat" && (err == nil || !strings.Contains(err.Error(), "wrong answer")) {
 			t.Errorf("%s: %v", a, err)
-		}
-		if a == "man" {
-			join(t, p)
 		}
 	}
 }
 
 func TestProcessUnknownTask(t *testing.T) {
 	late := pool.Define(fmt.Sprintf("late %d", time.Now().UnixNano()), func(context.Context, int64) (int64, error) { return 0, nil })
-	p := newProcess(t, late, 1, pool.ProcessOptions{})
-	if err := p.Start(); err == nil || !strings.Contains(err.Error(), `: define it before pool.Main`) {
+	if err := startError(t, late, 1, process.Options{}); err == nil || !strings.Contains(err.Error(), `: define it before pool.Main`) {
 		t.Error(err)
 	}
 }
@@ -186,7 +175,7 @@ func TestProcessLargeArgument(t *testing.T) {
 	for _, size := range []int{0, 1, 1 << 20, 64 << 20} {
 		b := bytes.Repeat([]byte("0123456789"), size/10+1)[:size]
 		var stdout bytes.Buffer
-		p := startProcess(t, checksum, b, pool.ProcessOptions{Stdout: &stdout})
+		p := startProcess(t, checksum, b, process.Options{Stdout: &stdout})
 		if code := join(t, p); code != 0 || stdout.String() != fmt.Sprint(crc32.ChecksumIEEE(b)) {
 			t.Errorf("%d bytes: exit code %d, checksum %s", size, code, &stdout)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 // A kin is what a process of these tests does: it writes to its file that it began, does that, and writes that it ends. Whoever
@@ -35,7 +36,7 @@ var live *pool.Task[kin, string]
 func init() { live = pool.Define("live", liveAs) }
 
 func liveAs(ctx context.Context, k kin) (string, error) {
-	me := pool.Current()
+	me := process.Current()
 	out := me.Files[0]
 	if k.Sleep {
 		cmd := exec.Command("sleep", "1000")
@@ -52,8 +53,8 @@ func liveAs(ctx context.Context, k kin) (string, error) {
 	case "context":
 		<-ctx.Done()
 	case "parent":
-		<-pool.Parent().Sentinel()
-		fmt.Fprintf(out, "%s noticed, alive: %v\n", me.Name, pool.Parent().Alive())
+		<-process.Parent().Sentinel()
+		fmt.Fprintf(out, "%s noticed, alive: %v\n", me.Name, process.Parent().Alive())
 		proctest.Stagger(40 * time.Millisecond)
 		if ctx.Err() != nil && !me.Daemon {
 			return "", errors.New("the context has ended")
@@ -67,13 +68,10 @@ func liveAs(ctx context.Context, k kin) (string, error) {
 
 func startKids(kids []kid, out *os.File) error {
 	for _, k := range kids {
-		p, err := pool.NewProcess(live, k.Kin, pool.ProcessOptions{
+		_, err := process.Start(context.Background(), live, k.Kin, process.Options{
 			Name: k.Name, Daemon: k.Daemon, Files: []*os.File{out}, Env: []string{quickExit},
 		})
 		if err != nil {
-			return err
-		}
-		if err := p.Start(); err != nil {
 			return err
 		}
 	}
@@ -155,7 +153,7 @@ var patriarch = proctest.Register("patriarch", func(args []string) {
 	}
 	switch proctest.Hear() {
 	case "shut down":
-		if err := pool.Shutdown(context.Background()); err != nil {
+		if err := process.Shutdown(context.Background()); err != nil {
 			panic(err)
 		}
 		fmt.Fprintln(out, "main ends")
@@ -257,23 +255,23 @@ func TestShutdown(t *testing.T) {
 }
 
 func TestShutdownWaits(t *testing.T) {
-	slow := startProcess(t, await, "context", pool.ProcessOptions{})
-	daemon := startProcess(t, await, "context", pool.ProcessOptions{Daemon: true})
+	slow := startProcess(t, await, "context", process.Options{})
+	daemon := startProcess(t, await, "context", process.Options{Daemon: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) //clock: that the time-out ends it is the subject
 	defer cancel()
-	if err := pool.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if err := process.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("did not wait: %v", err)
 	}
 	if daemon.Alive() || !slow.Alive() {
 		t.Errorf("daemon alive: %v, other alive: %v", daemon.Alive(), slow.Alive())
 	}
 	ended := make(chan error)
-	go func() { ended <- pool.Shutdown(context.Background()) }()
+	go func() { ended <- process.Shutdown(context.Background()) }()
 	slow.Terminate(-1)
 	if err := <-ended; err != nil || slow.Alive() {
 		t.Errorf("%v, alive: %v", err, slow.Alive())
 	}
-	if err := pool.Shutdown(t.Context()); err != nil {
+	if err := process.Shutdown(t.Context()); err != nil {
 		t.Errorf("with nobody left: %v", err)
 	}
 }
@@ -283,7 +281,7 @@ func TestProcessShutsDown(t *testing.T) {
 	c, w := newChronicle(t)
 	p := startProcess(t, live, kin{Kids: []kid{
 		{"daemon", true, kin{Wait: "context"}}, {"other", false, kin{Wait: "parent"}},
-	}}, pool.ProcessOptions{Name: "parent", Files: []*os.File{w}})
+	}}, process.Options{Name: "parent", Files: []*os.File{w}})
 	w.Close()
 	c.expect("daemon began", "other began", "parent began", "parent ends", "daemon ends")
 	c.expectSilence()

@@ -15,12 +15,13 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 	"golang.org/x/sys/unix"
 )
 
 // introduce writes to its first file, or its standard output, what the process is.
 var introduce = pool.Define("introduce", func(_ context.Context, what string) (string, error) {
-	me, parent := pool.Current(), pool.Parent()
+	me, parent := process.Current(), process.Parent()
 	out := os.Stdout
 	if len(me.Files) > 0 {
 		out = me.Files[len(me.Files)-1]
@@ -62,7 +63,7 @@ func inheritedDescriptors() (fds []string) {
 }
 
 // introduction runs introduce and returns what it has written.
-func introduction(t *testing.T, what string, o pool.ProcessOptions) string {
+func introduction(t *testing.T, what string, o process.Options) string {
 	t.Helper()
 	var stdout bytes.Buffer
 	o.Stdout = &stdout
@@ -74,11 +75,11 @@ func introduction(t *testing.T, what string, o pool.ProcessOptions) string {
 }
 
 func TestProcessCurrentAndParent(t *testing.T) {
-	me := pool.Current()
-	if me.Name != "main" || me.PID != os.Getpid() || me.Daemon || me.Depth != 0 || me.Files != nil || pool.Parent() != nil {
-		t.Errorf("this process: %+v, parent %v", me, pool.Parent())
+	me := process.Current()
+	if me.Name != "main" || me.PID != os.Getpid() || me.Daemon || me.Depth != 0 || me.Files != nil || process.Parent() != nil {
+		t.Errorf("this process: %+v, parent %v", me, process.Parent())
 	}
-	got := introduction(t, "identity", pool.ProcessOptions{Name: "cat", Daemon: true})
+	got := introduction(t, "identity", process.Options{Name: "cat", Daemon: true})
 	if want := "cat true 1 true; main true true"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
@@ -87,7 +88,7 @@ func TestProcessCurrentAndParent(t *testing.T) {
 func TestProcessEnvAndDir(t *testing.T) {
 	t.Setenv("COLOUR", "red")
 	dir := t.TempDir()
-	o := pool.ProcessOptions{Env: []string{"COLOUR=blue"}, Dir: dir}
+	o := process.Options{Env: []string{"COLOUR=blue"}, Dir: dir}
 	if got, want := introduction(t, "surroundings", o), dir+" blue  <nil>"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -105,8 +106,8 @@ func TestProcessFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	other := startProcess(t, await, "context", pool.ProcessOptions{}) // what leads to it is not for others
-	p := startProcess(t, introduce, "descriptors", pool.ProcessOptions{Files: []*os.File{null, w}})
+	other := startProcess(t, await, "context", process.Options{}) // what leads to it is not for others
+	p := startProcess(t, introduce, "descriptors", process.Options{Files: []*os.File{null, w}})
 	w.Close()
 	got := make([]byte, 4096)
 	r.SetReadDeadline(time.Now().Add(proctest.Hang)) // the pipe is still in the poller
@@ -130,20 +131,16 @@ func TestProcessFiles(t *testing.T) {
 }
 
 func TestProcessLimits(t *testing.T) {
-	o := pool.ProcessOptions{CPUs: []int{0}, Nice: 7, Env: []string{"GOMAXPROCS="}}
+	o := process.Options{CPUs: []int{0}, Nice: 7, Env: []string{"GOMAXPROCS="}}
 	if got, want := introduction(t, "limits", o), "nice 7, 1 processor, 0: true, GOMAXPROCS 1, <nil>"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	for what, o := range map[string]pool.ProcessOptions{
+	for what, o := range map[string]process.Options{
 		"processors [1000]": {CPUs: []int{1000}},
 		"this process has":  {Memory: 1 << 20},
 	} {
-		p := newProcess(t, introduce, "limits", o)
-		if err := p.Start(); err == nil || !strings.Contains(err.Error(), what) {
+		if err := startError(t, introduce, "limits", o); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%q: %v", what, err)
-		}
-		if code, ended := p.ExitCode(); !ended || code != 120 || p.Alive() {
-			t.Errorf("%q: ended %v, exit code %d", what, ended, code)
 		}
 	}
 }
@@ -161,7 +158,7 @@ func TestProcessMemoryLimit(t *testing.T) {
 		t.Skip("the race detector has more private memory than any limit")
 	}
 	var stderr bytes.Buffer // with cgo, threads take some 100 MiB before the task begins
-	p := startProcess(t, hoard, 0, pool.ProcessOptions{Memory: 192 << 20, Stderr: &stderr})
+	p := startProcess(t, hoard, 0, process.Options{Memory: 192 << 20, Stderr: &stderr})
 	if code := join(t, p); code != 2 || stderr.Len() == 0 {
 		t.Errorf("exit code %d: %.200s", code, &stderr)
 	}
@@ -173,7 +170,7 @@ func TestProcessUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	p := startProcess(t, introduce, "work", pool.ProcessOptions{Files: []*os.File{w}})
+	p := startProcess(t, introduce, "work", process.Options{Files: []*os.File{w}})
 	w.Close()
 	if _, err := r.Read(make([]byte, 6)); err != nil {
 		t.Fatal(err)
@@ -191,34 +188,25 @@ func TestProcessUsage(t *testing.T) {
 }
 
 func TestProcessOptionsRefused(t *testing.T) {
-	for what, o := range map[string]pool.ProcessOptions{
+	for what, o := range map[string]process.Options{
 		"Files[0]":     {Files: []*os.File{nil}},
 		"key=value":    {Env: []string{"COLOUR"}},
 		"processor -1": {CPUs: []int{-1}},
 		"niceness 20":  {Nice: 20},
 		"memory":       {Memory: -1},
 	} {
-		if _, err := pool.NewProcess(await, "", o); err == nil || !strings.Contains(err.Error(), what) {
+		if err := startError(t, await, "", o); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%q: %v", what, err)
 		}
 	}
 	closed, _ := os.Open(os.DevNull)
 	closed.Close()
-	for what, o := range map[string]pool.ProcessOptions{
+	for what, o := range map[string]process.Options{
 		"nonexistent": {Dir: "/nonexistent"},
 		"closed":      {Files: []*os.File{closed}},
 	} {
-		p := newProcess(t, await, "", o)
-		if err := p.Start(); err == nil || !strings.Contains(err.Error(), what) {
+		if err := startError(t, await, "", o); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%q: %v", what, err)
-		}
-		select {
-		case <-p.Sentinel():
-		default:
-			t.Errorf("%q: the sentinel of what was not started is open", what)
-		}
-		if err := p.Join(t.Context()); err == nil || p.Alive() {
-			t.Errorf("%q: joined what was not started", what)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 // initEnv has a new process spend time before main.
@@ -28,7 +29,7 @@ var (
 	forgetsAndSleeps  = proctest.Register("forgets and sleeps", func([]string) { proctest.Forever() })
 	forgetsAndReturns = proctest.Register("forgets and returns", func([]string) {})
 	forgetsAndStarts  = proctest.Register("forgets and starts", func([]string) {
-		p, err := pool.NewProcess(await, "", pool.ProcessOptions{})
+		p, err := process.Start(context.Background(), await, "", process.Options{})
 		fmt.Fprintln(os.Stderr, "started another:", p, err)
 	})
 	forgetsAndPools = proctest.Register("forgets and pools", func([]string) {
@@ -41,11 +42,11 @@ var (
 func TestProcessForgottenMain(t *testing.T) {
 	for _, role := range []string{forgetsAndSleeps, forgetsAndReturns, forgetsAndStarts, forgetsAndPools} {
 		var stderr bytes.Buffer
-		p := newProcess(t, await, "", pool.ProcessOptions{
+		began := time.Now()
+		err := startError(t, await, "", process.Options{
 			Env: []string{"SHMKIT_TEST_FORGETFUL=1", "SHMKIT_TEST_ROLE=" + role}, Stderr: &stderr,
 		})
-		began := time.Now()
-		if err := p.Start(); !errors.Is(err, pool.ErrNoMain) {
+		if !errors.Is(err, pool.ErrNoMain) {
 			t.Errorf("%s: %v", role, err)
 		}
 		t.Logf("%s: after %v", role, time.Since(began))
@@ -56,7 +57,7 @@ func TestProcessForgottenMain(t *testing.T) {
 }
 
 // A program that has never called Main is refused at once.
-func TestNewProcessWithoutMain(t *testing.T) {
+func TestStartWithoutMain(t *testing.T) {
 	c := proctest.Command(t, withoutMain)
 	c.Cmd.Env = append(c.Cmd.Env, "SHMKIT_TEST_FORGETFUL=1")
 	c.Start()
@@ -65,31 +66,53 @@ func TestNewProcessWithoutMain(t *testing.T) {
 }
 
 var withoutMain = proctest.Register("without main", func([]string) {
-	_, err := pool.NewProcess(await, "", pool.ProcessOptions{})
+	_, err := process.Start(context.Background(), await, "", process.Options{})
 	proctest.Say("%v", err)
 })
 
 // A program whose packages take long to initialise has not forgotten anything.
 func TestProcessSlowInit(t *testing.T) {
-	p := startProcess(t, await, "", pool.ProcessOptions{Env: []string{initEnv + "=1200ms"}})
+	p := startProcess(t, await, "", process.Options{Env: []string{initEnv + "=1200ms"}})
 	if code := join(t, p); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
 
-// Start ends when the process is killed meanwhile, or ends by itself.
+// Start ends when the process is killed meanwhile, or when its context ends: then there is no process.
 func TestProcessKilledInStart(t *testing.T) {
-	p := newProcess(t, checksum, make([]byte, 10<<20), pool.ProcessOptions{Env: []string{initEnv + "=1h"}})
-	started := make(chan error)
-	go func() { started <- p.Start() }()
-	proctest.Eventually(t, proctest.Hang, func() bool { return p.PID() != 0 }, "there is no process")
-	proctest.Blocked(t, started)
-	p.Kill()
-	if err := <-started; err == nil || !strings.Contains(err.Error(), "killed by signal killed") {
-		t.Error(err)
+	enough := errors.New("enough")
+	for _, cancels := range []bool{false, true} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		started := make(chan error)
+		go func() {
+			_, err := process.Start(ctx, checksum, make([]byte, 10<<20), process.Options{Env: []string{initEnv + "=1h", quickExit}})
+			started <- err
+		}()
+		proctest.Eventually(t, proctest.Hang, func() bool { return len(process.Children()) == 1 }, "there is no process")
+		proctest.Blocked(t, started)
+		p := process.Children()[0]
+		if cancels {
+			cancel(enough)
+		} else {
+			p.Kill()
+		}
+		err := <-started
+		if cancels && !errors.Is(err, enough) || !cancels && (err == nil || !strings.Contains(err.Error(), "killed by signal killed")) {
+			t.Error(err)
+		}
+		if code := join(t, p); code != -9 || len(process.Children()) != 0 {
+			t.Errorf("exit code %d, %d processes are left", code, len(process.Children()))
+		}
+		cancel(nil)
 	}
-	if code := join(t, p); code != -9 {
-		t.Errorf("exit code %d", code)
+}
+
+// A context that has ended starts no process.
+func TestStartUnderEndedContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if p, err := process.Start(ctx, await, "", process.Options{}); p != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, %v", p, err)
 	}
 }
 
@@ -98,13 +121,10 @@ var matryoshka *pool.Task[int64, string]
 
 func init() {
 	matryoshka = pool.Define("matryoshka", func(ctx context.Context, _ int64) (string, error) {
-		out := pool.Current().Files[0]
-		fmt.Fprintf(out, "%d\n", pool.Current().Depth)
-		p, err := pool.NewProcess(matryoshka, 0, pool.ProcessOptions{Files: []*os.File{out}})
+		out := process.Current().Files[0]
+		fmt.Fprintf(out, "%d\n", process.Current().Depth)
+		p, err := process.Start(ctx, matryoshka, 0, process.Options{Files: []*os.File{out}})
 		if err != nil {
-			return "", err
-		}
-		if err := p.Start(); err != nil {
 			fmt.Fprintf(out, "%v, %v\n", errors.Is(err, pool.ErrTooDeep), err)
 			return "", nil
 		}
@@ -115,7 +135,7 @@ func init() {
 // Processes nest down to a limit.
 func TestProcessDepth(t *testing.T) {
 	c, w := newChronicle(t)
-	p := startProcess(t, matryoshka, 0, pool.ProcessOptions{Files: []*os.File{w}})
+	p := startProcess(t, matryoshka, 0, process.Options{Files: []*os.File{w}})
 	w.Close()
 	if code := join(t, p); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -134,11 +154,10 @@ func TestProcessDepth(t *testing.T) {
 	}
 }
 
-// What is not a depth lets nobody start.
+// A process with garbage for its depth starts no other.
 func TestProcessGarbageDepth(t *testing.T) {
 	t.Setenv("SHMKIT_POOL_DEPTH", "many")
-	p := newProcess(t, await, "", pool.ProcessOptions{})
-	if err := p.Start(); !errors.Is(err, pool.ErrTooDeep) {
+	if err := startError(t, await, "", process.Options{}); !errors.Is(err, pool.ErrTooDeep) {
 		t.Error(err)
 	}
 }
@@ -146,7 +165,7 @@ func TestProcessGarbageDepth(t *testing.T) {
 // BenchmarkProcessBegin is from Start to the first line of the task.
 func BenchmarkProcessBegin(b *testing.B) {
 	for range b.N {
-		p := startProcess(b, await, "", pool.ProcessOptions{})
+		p := startProcess(b, await, "", process.Options{})
 		b.StopTimer()
 		join(b, p)
 		b.StartTimer()

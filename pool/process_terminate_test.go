@@ -9,14 +9,15 @@ import (
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 // A process that takes no notice of Terminate is killed when the grace is over, with the program
 // that it has started. One that does ends by itself.
 func TestProcessTerminateGrace(t *testing.T) {
 	c, w := newChronicle(t)
-	deaf := startProcess(t, live, kin{Wait: "ignore", Sleep: true}, pool.ProcessOptions{Name: "deaf", Files: []*os.File{w}})
-	good := startProcess(t, live, kin{Wait: "context"}, pool.ProcessOptions{Name: "good", Files: []*os.File{w}})
+	deaf := startProcess(t, live, kin{Wait: "ignore", Sleep: true}, process.Options{Name: "deaf", Files: []*os.File{w}})
+	good := startProcess(t, live, kin{Wait: "context"}, process.Options{Name: "good", Files: []*os.File{w}})
 	w.Close()
 	c.expect("deaf began", "good began")
 	const grace = 30 * time.Millisecond

@@ -8,22 +8,24 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 // A process test's child does not wait a second for the race detector.
 var quickExit = "GORACE=atexit_sleep_ms=0"
 
-// newProcess makes a process that is ended with the test.
-func newProcess[A, R any](t testing.TB, task *pool.Task[A, R], arg A, o pool.ProcessOptions) *pool.Process {
+// startProcess starts a process that is ended with the test.
+func startProcess[A, R any](t testing.TB, task *pool.Task[A, R], arg A, o process.Options) *process.Process {
 	t.Helper()
 	o.Env = append(o.Env, quickExit)
-	p, err := pool.NewProcess(task, arg, o)
+	p, err := process.Start(context.Background(), task, arg, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,17 +38,20 @@ func newProcess[A, R any](t testing.TB, task *pool.Task[A, R], arg A, o pool.Pro
 	return p
 }
 
-func startProcess[A, R any](t testing.TB, task *pool.Task[A, R], arg A, o pool.ProcessOptions) *pool.Process {
+// startError is why a process does not start.
+func startError[A, R any](t testing.TB, task *pool.Task[A, R], arg A, o process.Options) error {
 	t.Helper()
-	p := newProcess(t, task, arg, o)
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
+	o.Env = append(o.Env, quickExit)
+	p, err := process.Start(context.Background(), task, arg, o)
+	if err == nil {
+		p.Kill()
+		join(t, p)
 	}
-	return p
+	return err
 }
 
 // join waits for the end of the process and returns its exit code.
-func join(t testing.TB, p *pool.Process) int {
+func join(t testing.TB, p *process.Process) int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), proctest.Hang)
 	defer cancel()
@@ -103,7 +108,7 @@ func TestProcessExitCode(t *testing.T) {
 		{"kill", -9, nil},
 	} {
 		var stderr bytes.Buffer
-		p := startProcess(t, await, c.how, pool.ProcessOptions{Name: "teller", Stderr: &stderr})
+		p := startProcess(t, await, c.how, process.Options{Name: "teller", Stderr: &stderr})
 		if code := join(t, p); code != c.code {
 			t.Errorf("%q: exit code %d, want %d", c.how, code, c.code)
 		}
@@ -121,7 +126,7 @@ func TestProcessExitCode(t *testing.T) {
 // A47: terminate, and kill what takes no notice of it.
 func TestProcessTerminate(t *testing.T) {
 	for how, want := range map[string]int{"context": -15, "obey": 0, "fail late": 1} {
-		p := startProcess(t, await, how, pool.ProcessOptions{Stderr: &bytes.Buffer{}})
+		p := startProcess(t, await, how, process.Options{Stderr: &bytes.Buffer{}})
 		if err := p.Terminate(-1); err != nil {
 			t.Error(err)
 		}
@@ -129,7 +134,7 @@ func TestProcessTerminate(t *testing.T) {
 			t.Errorf("%s: exit code %d, want %d", how, code, want)
 		}
 	}
-	p := startProcess(t, await, "ignore", pool.ProcessOptions{})
+	p := startProcess(t, await, "ignore", process.Options{})
 	if err := p.Terminate(-1); err != nil {
 		t.Error(err)
 	}
@@ -148,25 +153,8 @@ func TestProcessTerminate(t *testing.T) {
 
 // What a Process answers before, during and after its life.
 func TestProcessLife(t *testing.T) {
-	p := newProcess(t, await, "context", pool.ProcessOptions{Name: "cat"})
-	if _, ended := p.ExitCode(); ended || p.Alive() || p.PID() != 0 || p.Name() != "cat" || p.Daemon() {
-		t.Errorf("before: ended %v, alive %v, pid %d, %s", ended, p.Alive(), p.PID(), p.Name())
-	}
-	for name, err := range map[string]error{"Join": p.Join(t.Context()), "Kill": p.Kill(), "Terminate": p.Terminate(-1)} {
-		if err == nil {
-			t.Errorf("%s before Start", name)
-		}
-	}
-	if _, err := p.Usage(); err == nil {
-		t.Error("Usage before Start")
-	}
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Start(); err == nil {
-		t.Error("started twice")
-	}
-	if _, ended := p.ExitCode(); ended || !p.Alive() || p.PID() <= 0 {
+	p := startProcess(t, await, "context", process.Options{Name: "cat"})
+	if _, ended := p.ExitCode(); ended || !p.Alive() || p.PID() <= 0 || p.Name() != "cat" || p.Daemon() {
 		t.Errorf("alive: ended %v, alive %v, pid %d", ended, p.Alive(), p.PID())
 	}
 	select {
@@ -198,18 +186,21 @@ func TestManyProcesses(t *testing.T) {
 	if testing.Short() {
 		n = 20
 	}
-	all := make([]*pool.Process, n)
-	started := make(chan error)
+	all := make([]*process.Process, n)
+	var started sync.WaitGroup
 	for i := range all {
-		all[i] = newProcess(t, await, "context", pool.ProcessOptions{})
-		go func() { started <- all[i].Start() }()
+		started.Go(func() {
+			var err error
+			if all[i], err = process.Start(t.Context(), await, "context", process.Options{Env: []string{quickExit}}); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	for range all {
-		if err := <-started; err != nil {
-			t.Fatal(err)
-		}
+	started.Wait()
+	if t.Failed() {
+		t.FailNow()
 	}
-	if active := len(pool.ActiveChildren()); active != n {
+	if active := len(process.Children()); active != n {
 		t.Errorf("%d active children of %d", active, n)
 	}
 	for _, p := range all {
@@ -222,26 +213,27 @@ func TestManyProcesses(t *testing.T) {
 			t.Errorf("%s: exit code %d", p.Name(), code)
 		}
 	}
-	if active := pool.ActiveChildren(); len(active) != 0 {
+	if active := process.Children(); len(active) != 0 {
 		t.Errorf("%d active children are left", len(active))
 	}
 }
 
 // ActiveChildren lists those that run, in the order of their start; names count up.
 func TestActiveChildrenAndNames(t *testing.T) {
-	a := startProcess(t, await, "context", pool.ProcessOptions{})
-	b := startProcess(t, await, "context", pool.ProcessOptions{Name: "b"})
-	c := newProcess(t, await, "", pool.ProcessOptions{})
+	a := startProcess(t, await, "context", process.Options{})
+	b := startProcess(t, await, "context", process.Options{Name: "b"})
+	c := startProcess(t, await, "", process.Options{})
+	join(t, c)
 	var first, second int
 	if _, err := fmt.Sscanf(a.Name()+" "+c.Name(), "Process-%d Process-%d", &first, &second); err != nil || second != first+1 {
 		t.Errorf("names %q and %q: %v", a.Name(), c.Name(), err)
 	}
-	if got := pool.ActiveChildren(); len(got) != 2 || got[0] != a || got[1] != b {
+	if got := process.Children(); len(got) != 2 || got[0] != a || got[1] != b {
 		t.Errorf("active: %v", got)
 	}
 	a.Kill()
 	join(t, a)
-	if got := pool.ActiveChildren(); len(got) != 1 || got[0] != b {
+	if got := process.Children(); len(got) != 1 || got[0] != b {
 		t.Errorf("active after the end of one: %v", got)
 	}
 }

@@ -32,12 +32,6 @@ func (o Options) surroundings(workers int) child.Surroundings {
 	}
 }
 
-func (o ProcessOptions) surroundings() child.Surroundings {
-	return child.Surroundings{
-		Env: o.Env, Files: o.Files, CPUs: o.CPUs, Nice: o.Nice, Procs: o.GOMAXPROCS, Memory: o.Memory,
-	}
-}
-
 // A serialWriter passes on one Write at a time of several processes.
 type serialWriter struct {
 	mu sync.Mutex

@@ -13,6 +13,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 // describe says in what its worker runs, and writes that to its file and its standard output, too.
@@ -22,7 +23,7 @@ var describe = pool.Define("describe", func(_ context.Context, _ int64) (string,
 		return "", err
 	}
 	text := fmt.Sprintf("%s %s nice %d procs %d", dir, os.Getenv("COLOUR"), proctest.Stat(os.Getpid()).Nice, runtime.GOMAXPROCS(0))
-	for _, f := range pool.Current().Files {
+	for _, f := range process.Current().Files {
 		fmt.Fprintln(f, filepath.Base(f.Name()), text)
 	}
 	fmt.Println("out", text)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 	"golang.org/x/sys/unix"
 )
 
@@ -119,11 +120,8 @@ var shows = proctest.Register("shows", func([]string) {
 		panic(err)
 	}
 	p.Close()
-	one, err := pool.NewProcess(show, "process", pool.ProcessOptions{})
+	one, err := process.Start(context.Background(), show, "process", process.Options{})
 	if err != nil {
-		panic(err)
-	}
-	if err := one.Start(); err != nil {
 		panic(err)
 	}
 	one.Join(context.Background())
@@ -208,7 +206,7 @@ func programIgnores() (string, error) {
 
 var tellIgnored = pool.Define("tell ignored signals", func(context.Context, int64) (int64, error) {
 	ignored, err := programIgnores()
-	fmt.Fprintln(pool.Current().Files[0], ignored)
+	fmt.Fprintln(process.Current().Files[0], ignored)
 	return 0, err
 })
 
@@ -227,7 +225,7 @@ func TestProgramsInheritNoIgnoredSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	one := startProcess(t, tellIgnored, 0, pool.ProcessOptions{Files: []*os.File{w}})
+	one := startProcess(t, tellIgnored, 0, process.Options{Files: []*os.File{w}})
 	w.Close()
 	got, err := io.ReadAll(r)
 	if err != nil || strings.TrimSpace(string(got)) != want {

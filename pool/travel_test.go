@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 )
 
 // A shipment has fields that codecs like to change.
@@ -81,10 +82,7 @@ func TestCyclicValues(t *testing.T) {
 			t.Errorf("%v, %v", k, err)
 		}
 	})
-	child, err := pool.NewProcess(tie, tied(), pool.ProcessOptions{})
-	if err == nil {
-		err = child.Start()
-	}
+	_, err := process.Start(t.Context(), tie, tied(), process.Options{})
 	wantWords(t, err, "cycle")
 }
 

@@ -9,6 +9,7 @@ import (
 	"log"
 
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
@@ -117,13 +118,10 @@ func run(ctx context.Context) error {
 		return err
 	}
 
-	var all []*pool.Process
+	var all []*process.Process
 	for n := range int64(clerks) {
-		p, err := pool.NewProcess(Clerk, job{b, n}, pool.ProcessOptions{Name: fmt.Sprint("clerk ", n), Daemon: true})
+		p, err := process.Start(context.Background(), Clerk, job{b, n}, process.Options{Name: fmt.Sprint("clerk ", n), Daemon: true})
 		if err != nil {
-			return err
-		}
-		if err := p.Start(); err != nil {
 			return err
 		}
 		all = append(all, p)

@@ -9,6 +9,7 @@ import (
 	"log"
 
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -30,12 +31,13 @@ func main() {
 	seg, noSegment := shm.Default()
 	num, noNum := shm.NewRawValue(seg, "", 0.0)
 	arr, noArr := shm.NewRawArray[int32](seg, "", 10)
-	child, noChild := pool.NewProcess(change, state{num, arr}, pool.ProcessOptions{})
-	if err := errors.Join(noSegment, noNum, noArr, noChild); err != nil {
+	if err := errors.Join(noSegment, noNum, noArr); err != nil {
 		log.Fatal(err)
 	}
-	if err := errors.Join(child.Start(), child.Join(context.Background())); err != nil {
+	child, err := process.Start(context.Background(), change, state{num, arr}, process.Options{})
+	if err != nil {
 		log.Fatal(err)
 	}
+	child.Join(context.Background())
 	fmt.Println(num.Load(), arr.Slice())
 }

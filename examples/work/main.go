@@ -9,6 +9,7 @@ import (
 	"log"
 
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -75,11 +76,8 @@ func run(ctx context.Context) error {
 	}
 	for range workers {
 		// A daemon ends with this process, however that ends.
-		p, err := pool.NewProcess(Worker, d, pool.ProcessOptions{Daemon: true})
+		_, err := process.Start(ctx, Worker, d, process.Options{Daemon: true})
 		if err != nil {
-			return err
-		}
-		if err := p.Start(); err != nil {
 			return err
 		}
 	}
@@ -110,7 +108,7 @@ func run(ctx context.Context) error {
 	if err := d.Jobs.Close(); err != nil { // now the workers end
 		return err
 	}
-	for _, p := range pool.ActiveChildren() {
+	for _, p := range process.Children() {
 		if err := p.Join(ctx); err != nil {
 			return err
 		}

@@ -44,7 +44,8 @@ func Recovered(v any) *Panic {
 	return p
 }
 
-// Call calls f in a goroutine of its own. A panic there, or the end of that goroutine, is a [*Panic].
+// Call calls f in a goroutine of its own. A panic there, or the end of that goroutine, is a
+// [*Panic].
 func Call(f func() error) error {
 	done := make(chan error, 1)
 	go func() {

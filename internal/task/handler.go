@@ -16,7 +16,7 @@ type Handler struct {
 	// for a Process, which has no reply
 	Begin func(in []byte) (run func(context.Context) error, err error)
 	// the same; the argument is a pointer to one of the task's
-	encode func(arg any) ([]byte, error)
+	Encode func(arg any) ([]byte, error)
 
 	Args    chunkForm
 	vector  vectorRunner // nil: it runs the arguments of a chunk one by one
@@ -75,7 +75,7 @@ func New[A, R any](id uint64, name string, args Codec[A], rets Codec[R], f func(
 				return err
 			}, nil
 		},
-		encode: func(arg any) ([]byte, error) { return args.Encode(arg.(*A)) },
+		Encode: func(arg any) ([]byte, error) { return args.Encode(arg.(*A)) },
 		run: func(ctx context.Context, in []byte, out *Reply) error {
 			arg, err := args.view(in)
 			if holds {

@@ -1,4 +1,4 @@
-package pool
+package process
 
 import (
 	"context"
@@ -7,42 +7,20 @@ import (
 	"github.com/shmkit/shmkit/internal/child"
 )
 
-// running returns what there is of the process in the system.
-func (p *Process) running() (*child.Process, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.failed != nil:
-		return nil, p.failed
-	case p.proc == nil:
-		return nil, errNotStarted
-	}
-	return p.proc, nil
-}
-
 // Name is the name of the process.
 func (p *Process) Name() string { return p.options.Name }
 
 // Daemon says whether the process ends with this one.
 func (p *Process) Daemon() bool { return p.options.Daemon }
 
-// PID is the process id, 0 before Start. Once the process has ended it may be another's.
-func (p *Process) PID() int {
-	if proc, err := p.running(); err == nil {
-		return proc.PID()
-	}
-	return 0
-}
+// PID is the process id. Once the process has ended it may be another's.
+func (p *Process) PID() int { return p.proc.PID() }
 
-// Sentinel is closed when the process has ended and its output was passed on, and when Start has
-// failed.
+// Sentinel is closed when the process has ended and its output was passed on.
 func (p *Process) Sentinel() <-chan struct{} { return p.ended }
 
-// Alive says whether the process was started and has not ended.
+// Alive says whether the process has not ended.
 func (p *Process) Alive() bool {
-	if _, err := p.running(); err != nil {
-		return false
-	}
 	select {
 	case <-p.ended:
 		return false
@@ -53,20 +31,22 @@ func (p *Process) Alive() bool {
 
 // Join waits until the process has ended, however it did.
 //
-// Errors: that of ctx; the process was not started.
+// Errors: the cause of the end of ctx.
 func (p *Process) Join(ctx context.Context) error {
-	if _, err := p.running(); err != nil {
-		return err
-	}
 	select {
 	case <-p.ended:
 	case <-ctx.Done():
 		if p.Alive() {
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 	return nil
 }
+
+// ExitUnknown stands for the exit code of a process that another part of this program has waited for:
+// one that waits for all children, as PID 1 of a container does, or that ignores SIGCHLD. From Linux
+// 6.15 on the exit code is known all the same.
+const ExitUnknown = child.CodeUnknown
 
 // ExitCode is how the process ended; ended is false as long as it has not:
 //   - 0: its task returned no error.
@@ -77,13 +57,9 @@ func (p *Process) Join(ctx context.Context) error {
 //   - 120, 121: it did not get to its task. Start has said why.
 //   - [ExitUnknown]: another part of this program has waited for it.
 func (p *Process) ExitCode() (code int, ended bool) {
-	proc, err := p.running()
-	if err != nil {
-		return 0, false
-	}
 	select {
 	case <-p.ended:
-		return proc.Wait().Code, true
+		return p.proc.Wait().Code, true
 	default:
 		return 0, false
 	}
@@ -95,20 +71,16 @@ func (p *Process) ExitCode() (code int, ended bool) {
 // [Process.Kill]; a negative grace has no end. Terminate does not wait, and does nothing when the
 // process has ended.
 //
-// Errors: the process was not started.
+// Errors: those of sending the signal.
 func (p *Process) Terminate(grace time.Duration) error {
-	proc, err := p.running()
-	if err != nil {
-		return err
-	}
-	if err := proc.Terminate(); err != nil || grace < 0 {
+	if err := p.proc.Terminate(); err != nil || grace < 0 {
 		return err
 	}
 	go func() {
 		select {
 		case <-p.ended:
 		case <-time.After(grace):
-			proc.Kill()
+			p.proc.Kill()
 		}
 	}()
 	return nil
@@ -118,13 +90,9 @@ func (p *Process) Terminate(grace time.Duration) error {
 // has started by other means than this package. It does not wait, and does nothing when the process
 // has ended.
 //
-// Errors: the process was not started.
+// Errors: those of sending the signal.
 func (p *Process) Kill() error {
-	proc, err := p.running()
-	if err != nil {
-		return err
-	}
-	return proc.Kill()
+	return p.proc.Kill()
 }
 
 // Usage is what a process uses of the machine, with the programs that it has started: those that
@@ -137,12 +105,8 @@ type Usage struct {
 
 // Usage says what the process uses now, or what it has used when it has ended.
 //
-// Errors: the process was not started; the system does not tell.
+// Errors: the system does not tell.
 func (p *Process) Usage() (Usage, error) {
-	proc, err := p.running()
-	if err != nil {
-		return Usage{}, err
-	}
-	u, err := proc.Usage()
+	u, err := p.proc.Usage()
 	return Usage(u), err
 }

@@ -1,4 +1,4 @@
-package pool
+package process
 
 import (
 	"os"
@@ -6,19 +6,19 @@ import (
 	"github.com/shmkit/shmkit/internal/child"
 )
 
-// A ProcessInfo says who a process is.
-type ProcessInfo struct {
-	Name   string // "main" when nobody of this package has started it
+// An Info says which process a process is.
+type Info struct {
+	Name   string // "main" when the toolkit has not started it
 	PID    int
 	Daemon bool       // it ends with its parent
-	Depth  int        // how many ancestors it had at its start, see [MaxDepth]
-	Files  []*os.File // those of its [ProcessOptions], of which each is its own to close
+	Depth  int        // how many ancestors it had at its start, see [pool.MaxDepth]
+	Files  []*os.File // those of its [Options], of which each is its own to close
 }
 
-// Current says who this process is.
-func Current() ProcessInfo {
+// Current returns what this process is.
+func Current() Info {
 	me := child.Current()
-	return ProcessInfo{Name: me.Name, PID: os.Getpid(), Daemon: me.Daemon, Depth: me.Depth, Files: me.Files}
+	return Info{Name: me.Name, PID: os.Getpid(), Daemon: me.Daemon, Depth: me.Depth, Files: me.Files}
 }
 
 // A ParentProcess is the process that has started this one, as this one sees it.
@@ -28,7 +28,7 @@ type ParentProcess struct {
 	gone <-chan struct{}
 }
 
-// Parent is the process that has started this one, or nil when that was nobody of this package.
+// Parent is the process that has started this one, or nil when the toolkit has not started it.
 func Parent() *ParentProcess {
 	me := child.Current()
 	if me.ParentGone == nil {

@@ -1,4 +1,4 @@
-package pool_test
+package process_test
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"log"
 
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -25,11 +26,8 @@ func ExampleProcess() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	p, err := pool.NewProcess(Deposit, balance, pool.ProcessOptions{Name: "teller"})
+	p, err := process.Start(ctx, Deposit, balance, process.Options{Name: "teller"})
 	if err != nil {
-		log.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
 		log.Fatal(err)
 	}
 	if err := p.Join(ctx); err != nil {

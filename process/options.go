@@ -1,13 +1,15 @@
-package pool
+package process
 
 import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/shmkit/shmkit/internal/child"
 )
 
-// ProcessOptions say how a [Process] runs. The zero value is a process like this one.
-type ProcessOptions struct {
+// Options say how a [Process] runs. The zero value is a process like this one.
+type Options struct {
 	// Name is what logs and errors call it; "" means Process-N, the N'th of this process.
 	Name string
 
@@ -48,12 +50,18 @@ type ProcessOptions struct {
 }
 
 // complete fills in what is open, and refuses what can never be right.
-func (o ProcessOptions) complete() (ProcessOptions, error) {
+func (o Options) complete() (Options, error) {
 	if err := o.surroundings().Check(); err != nil {
-		return o, fmt.Errorf("pool: %w", err)
+		return o, fmt.Errorf("process: %w", err)
 	}
 	if o.Name == "" {
 		o.Name = fmt.Sprintf("Process-%d", processes.Add(1))
 	}
 	return o, nil
+}
+
+func (o Options) surroundings() child.Surroundings {
+	return child.Surroundings{
+		Env: o.Env, Files: o.Files, CPUs: o.CPUs, Nice: o.Nice, Procs: o.GOMAXPROCS, Memory: o.Memory,
+	}
 }

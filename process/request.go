@@ -1,4 +1,4 @@
-package pool
+package process
 
 import (
 	"encoding/binary"
@@ -11,10 +11,10 @@ import (
 	wire "github.com/shmkit/shmkit/internal/codec"
 )
 
-// A letter is what a new process is told, before its argument: both go through the connection
+// A spawnRequest is what a new process is told, before its argument: both go through the connection
 // that is its descriptor child.OrderFD, each with its length in 8 bytes in front. What comes back is
-// wordMain and one more word: wordBegin, or wordFailed and a text. No word means that it has ended.
-type letter struct {
+// ackMain and one more word: ackBegin, or ackFailed and a text. No word means that it has ended.
+type spawnRequest struct {
 	Name   string
 	Daemon bool
 	Parent string   // name of the parent
@@ -24,15 +24,15 @@ type letter struct {
 }
 
 const (
-	wordMain   = "M" // it has come to Main
-	wordBegin  = "R"
-	wordFailed = "E"
+	ackMain   = "M" // it has come to Main
+	ackBegin  = "R"
+	ackFailed = "E"
 
-	maxWord = 1 << 16 // bytes of a word and its text
+	maxAck = 1 << 16 // bytes of a word and its text
 )
 
 // send writes the letter and the argument.
-func (l *letter) send(w io.Writer, argument []byte) error {
+func (l *spawnRequest) send(w io.Writer, argument []byte) error {
 	b, err := wire.Encode(l)
 	if err != nil {
 		return err
@@ -51,8 +51,8 @@ func sendFrame(w io.Writer, b []byte) error {
 	return err
 }
 
-// receiveLetter reads the letter and the argument.
-func receiveLetter(r io.Reader) (l letter, argument []byte, err error) {
+// receiveRequest reads the letter and the argument.
+func receiveRequest(r io.Reader) (l spawnRequest, argument []byte, err error) {
 	b, err := receiveFrame(r)
 	if err != nil {
 		return l, nil, err
@@ -78,23 +78,23 @@ func receiveFrame(r io.Reader) ([]byte, error) {
 	return b, err
 }
 
-// sendWord says that the task begins, or why it does not.
-func sendWord(link *os.File, failed error) error {
-	word := wordBegin
+// sendAck says that the task begins, or why it does not.
+func sendAck(link *os.File, failed error) error {
+	word := ackBegin
 	if failed != nil {
-		word = wordFailed + failed.Error()
+		word = ackFailed + failed.Error()
 	}
-	_, err := io.WriteString(link, word[:min(len(word), maxWord)])
+	_, err := io.WriteString(link, word[:min(len(word), maxAck)])
 	return err
 }
 
-// receiveWord waits for the word. It returns false and no error when none came, and whether the
+// receiveAck waits for the word. It returns false and no error when none came, and whether the
 // process has come to Main.
-func receiveWord(link *os.File) (came, began bool, err error) {
-	b, _ := io.ReadAll(io.LimitReader(link, maxWord)) // what came counts, not how it ended
-	word, came := strings.CutPrefix(string(b), wordMain)
-	if text, ok := strings.CutPrefix(word, wordFailed); ok {
+func receiveAck(link *os.File) (came, began bool, err error) {
+	b, _ := io.ReadAll(io.LimitReader(link, maxAck)) // what came counts, not how it ended
+	word, came := strings.CutPrefix(string(b), ackMain)
+	if text, ok := strings.CutPrefix(word, ackFailed); ok {
 		return came, false, fmt.Errorf("the process says: %s", text)
 	}
-	return came, word == wordBegin, nil
+	return came, word == ackBegin, nil
 }

@@ -1,4 +1,4 @@
-package pool
+package process
 
 import (
 	"context"
@@ -27,26 +27,26 @@ func init() { child.Register(child.ProcessOrder, runProcess) }
 func runProcess(parentPID string, limited error) {
 	link, err := child.Inherited(child.OrderFD, "link")
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "pool: process: %v\n", err)
+		fmt.Fprintf(os.Stderr, "process: %v\n", err)
 		os.Exit(child.ExitNoStart)
 	}
-	io.WriteString(link, wordMain) // a parent that has gone meanwhile is noticed elsewhere
-	r := &resident{}
-	run, err := r.settle(link, parentPID, limited)
+	io.WriteString(link, ackMain) // a parent that has gone meanwhile is noticed elsewhere
+	r := &childProcess{}
+	run, err := r.prepare(link, parentPID, limited)
 	if err != nil {
-		sendWord(link, err)
+		sendAck(link, err)
 		os.Exit(child.ExitNoStart)
 	}
-	r.heed()
+	r.watchEnd()
 	child.BindGroup() // without it the parent ends what the task has started
-	sendWord(link, nil)
+	sendAck(link, nil)
 	link.Close()
-	r.leave(guard.Call(func() error { return run(r.ctx) }))
+	r.exit(guard.Call(func() error { return run(r.ctx) }))
 }
 
-// A resident is a [Process], seen from within.
-type resident struct {
-	letter     letter
+// A childProcess is a [Process], seen from within.
+type childProcess struct {
+	request    spawnRequest
 	watch      *child.Parent
 	ctx        context.Context // of the task
 	cancel     context.CancelFunc
@@ -54,8 +54,8 @@ type resident struct {
 	interrupt  atomic.Bool // the parent was interrupted
 }
 
-// settle reads what the parent has sent, and prepares the task.
-func (r *resident) settle(link *os.File, parentPID string, limited error) (run func(context.Context) error, err error) {
+// prepare reads what the parent has sent, and prepares the task.
+func (r *childProcess) prepare(link *os.File, parentPID string, limited error) (run func(context.Context) error, err error) {
 	if limited != nil {
 		return nil, limited
 	}
@@ -67,11 +67,11 @@ func (r *resident) settle(link *os.File, parentPID string, limited error) (run f
 	if err != nil {
 		return nil, err
 	}
-	l, argument, err := receiveLetter(link)
+	l, argument, err := receiveRequest(link)
 	if err != nil {
 		return nil, fmt.Errorf("read what the parent has sent: %w", err)
 	}
-	r.letter = l
+	r.request = l
 	files, err := child.InheritedFiles(l.Files)
 	if err != nil {
 		return nil, err
@@ -86,10 +86,10 @@ func (r *resident) settle(link *os.File, parentPID string, limited error) (run f
 	return h.Begin(argument)
 }
 
-// heed makes the task's context, which ends at SIGTERM and with the parent: in a daemon in any
+// watchEnd makes the task's context, which ends at SIGTERM and with the parent: in a daemon in any
 // case, otherwise when the parent was interrupted by a Ctrl-C, which is meant for the whole
 // program.
-func (r *resident) heed() {
+func (r *childProcess) watchEnd() {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	child.OnTerminate(func() {
 		r.terminated.Store(true)
@@ -98,14 +98,14 @@ func (r *resident) heed() {
 	go func() {
 		<-r.watch.Gone()
 		grace := daemonGrace
-		if !r.letter.Daemon {
+		if !r.request.Daemon {
 			if !r.watch.Interrupted() {
 				return
 			}
 			grace = interruptGrace
 			r.interrupt.Store(true)
 			r.terminated.Store(true)
-			for _, p := range ActiveChildren() {
+			for _, p := range Children() {
 				p.Terminate(grace / 2)
 			}
 		}
@@ -115,35 +115,35 @@ func (r *resident) heed() {
 	}()
 }
 
-// leave ends this process when its task has.
-func (r *resident) leave(err error) {
-	if err != nil && !r.dismissed(err) {
+// exit ends this process when its task has.
+func (r *childProcess) exit(err error) {
+	if err != nil && !r.wasAsked(err) {
 		r.report(err)
 	}
 	Shutdown(r.ctx) // once this process shall end, only its daemons are seen to
 	switch {
-	case r.letter.Daemon && !Parent().Alive():
+	case r.request.Daemon && !Parent().Alive():
 		child.EndGroup() // nobody else ends what the task has started
 	case err == nil:
 		os.Exit(0)
-	case r.dismissed(err) && r.interrupt.Load():
+	case r.wasAsked(err) && r.interrupt.Load():
 		child.DieInterrupted()
-	case r.dismissed(err):
+	case r.wasAsked(err):
 		child.DieTerminated()
 	}
 	os.Exit(1)
 }
 
-// dismissed says whether the task has returned because it was asked to.
-func (r *resident) dismissed(err error) bool {
+// wasAsked says whether the task has returned because it was asked to.
+func (r *childProcess) wasAsked(err error) bool {
 	return r.terminated.Load() && errors.Is(err, context.Canceled)
 }
 
 // report writes to the standard error how the task failed.
-func (r *resident) report(err error) {
+func (r *childProcess) report(err error) {
 	var p *guard.Panic
 	if errors.As(err, &p) {
 		err = fmt.Errorf("panic: %s\n\n%s", p.Value, p.Stack)
 	}
-	fmt.Fprintf(os.Stderr, "pool: process %q: task %q: %v\n", r.letter.Name, r.letter.Task, err)
+	fmt.Fprintf(os.Stderr, "process %q: task %q: %v\n", r.request.Name, r.request.Task, err)
 }

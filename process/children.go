@@ -1,4 +1,4 @@
-package pool
+package process
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// The processes that this one has started and that have not ended, in the order of their start.
+// children are the processes that this one has started and that have not ended, in the order of their start.
 var (
 	childrenMu sync.Mutex
 	children   []*Process
@@ -24,9 +24,9 @@ func disown(p *Process) {
 	children = slices.DeleteFunc(children, func(c *Process) bool { return c == p })
 }
 
-// ActiveChildren are the processes that this one has started and that have not ended, in the order of their
+// Children are the processes that this one has started and that have not ended, in the order of their
 // start. Workers of pools are not among them.
-func ActiveChildren() []*Process {
+func Children() []*Process {
 	childrenMu.Lock()
 	defer childrenMu.Unlock()
 	return slices.Clone(children)
@@ -40,7 +40,7 @@ func ActiveChildren() []*Process {
 //
 // Errors: that of ctx.
 func Shutdown(ctx context.Context) error {
-	active := ActiveChildren()
+	active := Children()
 	endDaemons(active)
 	for _, p := range active {
 		if err := p.Join(ctx); err != nil {
