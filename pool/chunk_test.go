@@ -50,7 +50,7 @@ func TestChunksAreCounted(t *testing.T) {
 }
 
 func TestNegativeChunk(t *testing.T) {
-	for _, o := range []pool.TaskOptions{{Chunk: -1}, {Soft: -1}, {Hard: -1}} {
+	for _, o := range []pool.TaskOptions{{Chunk: -1}, {SoftDeadline: -1}, {HardDeadline: -1}} {
 		func() {
 			defer func() {
 				if recover() == nil {

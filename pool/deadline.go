@@ -63,7 +63,7 @@ func (p *Pool) leaveBehind(i uint32, s uint64) bool {
 
 // late is the error of a call that ran past its hard deadline.
 func (c *call) late() error {
-	return &DeadlineError{Task: c.task, Limit: c.options.Hard, Stack: c.stack}
+	return &DeadlineError{Task: c.task, Limit: c.options.HardDeadline, Stack: c.stack}
 }
 
 // A lateTask is a task past its hard deadline, as it was seen.
@@ -78,10 +78,10 @@ type lateTask struct {
 func (p *Pool) overdue(now time.Time) (late []lateTask, period time.Duration) {
 	for i := range p.calls {
 		c := &p.calls[i]
-		if !c.live || c.options.Hard == 0 {
+		if !c.live || c.options.HardDeadline == 0 {
 			continue
 		}
-		step := min(max(c.options.Hard/20, deadlineMin), deadlineMax)
+		step := min(max(c.options.HardDeadline/20, deadlineMin), deadlineMax)
 		if period == 0 || step < period {
 			period = step
 		}
@@ -91,7 +91,7 @@ func (p *Pool) overdue(now time.Time) (late []lateTask, period time.Duration) {
 		}
 		if c.running.IsZero() || p.hasReturned(uint32(i)) { // waiting for room does not count
 			c.running = now
-		} else if now.Sub(c.running) >= c.options.Hard {
+		} else if now.Sub(c.running) >= c.options.HardDeadline {
 			if task := (lateTask{uint32(i), s, p.crew.find(tasktable.WorkerOf(s))}); task.child != nil && p.endLate(task) {
 				late = append(late, task)
 			}
@@ -140,5 +140,5 @@ func (p *Pool) killLate(task lateTask) {
 
 func (t lateTask) show(c *call) {
 	event.Show(slog.LevelWarn, "worker killed: its task is past the hard deadline",
-		slog.String("worker", t.child.name()), slog.String("task", c.task), slog.Duration("limit", c.options.Hard))
+		slog.String("worker", t.child.name()), slog.String("task", c.task), slog.Duration("limit", c.options.HardDeadline))
 }

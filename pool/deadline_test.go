@@ -15,10 +15,10 @@ import (
 func TestSoftDeadline(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})
-		soft := pool.TaskOptions{Soft: 20 * time.Millisecond} //clock: the time-out is the subject
+		soft := pool.TaskOptions{SoftDeadline: 20 * time.Millisecond} //clock: the time-out is the subject
 		start := time.Now()
 		_, err := pool.Apply(t.Context(), p, nap.With(soft), time.Hour)
-		if d := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || d < soft.Soft { //clock: at least so long
+		if d := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || d < soft.SoftDeadline { //clock: at least so long
 			t.Errorf("after %v: %v", d, err)
 		}
 		if d, err := pool.Apply(t.Context(), p, deaf.With(soft), 60*time.Millisecond); err != nil || d != 60*time.Millisecond {
@@ -27,7 +27,7 @@ func TestSoftDeadline(t *testing.T) {
 		if d, err := pool.Apply(t.Context(), p, nap, 60*time.Millisecond); err != nil || d != 60*time.Millisecond {
 			t.Errorf("the same task without it: %v, %v", d, err)
 		}
-		timely := pool.TaskOptions{Soft: time.Hour}
+		timely := pool.TaskOptions{SoftDeadline: time.Hour}
 		for range 100 {
 			if _, err := pool.Apply(t.Context(), p, nap.With(timely), 0); err != nil {
 				t.Fatal(err)
@@ -44,7 +44,7 @@ func TestHardDeadline(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
-		hard := pool.TaskOptions{Hard: 100 * time.Millisecond} //clock: the time-out is the subject
+		hard := pool.TaskOptions{HardDeadline: 100 * time.Millisecond} //clock: the time-out is the subject
 		var others []*pool.Future[int64]
 		for i := range int64(50) {
 			f, err := pool.ApplyAsync(t.Context(), p, square, i)
@@ -57,10 +57,10 @@ func TestHardDeadline(t *testing.T) {
 			start := time.Now()
 			_, err := pool.Apply(t.Context(), p, deaf.With(hard), deafTime(t))
 			var de *pool.DeadlineError
-			if !errors.As(err, &de) || de.Task != "deaf" || de.Limit != hard.Hard || !errors.Is(err, context.DeadlineExceeded) {
+			if !errors.As(err, &de) || de.Task != "deaf" || de.Limit != hard.HardDeadline || !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("%#v", err)
 			}
-			if d := time.Since(start); d < hard.Hard { //clock: at least so long
+			if d := time.Since(start); d < hard.HardDeadline { //clock: at least so long
 				t.Errorf("after %v", d)
 			}
 			wantSquare(t, 3)(pool.Apply(t.Context(), p, square, 3))
@@ -69,7 +69,7 @@ func TestHardDeadline(t *testing.T) {
 			wantSquare(t, int64(i))(f.Get(t.Context()))
 		}
 		for range 100 { // it is not counted from the submission, and those in time are not touched
-			if _, err := pool.Apply(t.Context(), p, nap.With(pool.TaskOptions{Hard: time.Hour}), time.Millisecond); err != nil {
+			if _, err := pool.Apply(t.Context(), p, nap.With(pool.TaskOptions{HardDeadline: time.Hour}), time.Millisecond); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -85,7 +85,7 @@ func TestHardDeadline(t *testing.T) {
 func TestHardDeadlineRace(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
-		hard := pool.TaskOptions{Hard: 5 * time.Millisecond, Attempts: -1} //clock: the time-out is the subject
+		hard := pool.TaskOptions{HardDeadline: 5 * time.Millisecond, Attempts: -1} //clock: the time-out is the subject
 		var tasks []*pool.Future[time.Duration]
 		for i := range 60 {
 			f, err := pool.ApplyAsync(t.Context(), p, deaf.With(hard), 4*time.Millisecond+time.Duration(i%5)*500*time.Microsecond)
@@ -120,7 +120,7 @@ func TestHardDeadlineRace(t *testing.T) {
 func TestHardDeadlineThenEnd(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})
-		hard := pool.TaskOptions{Hard: 10 * time.Millisecond} //clock: the time-out is the subject
+		hard := pool.TaskOptions{HardDeadline: 10 * time.Millisecond} //clock: the time-out is the subject
 		f, err := pool.ApplyAsync(t.Context(), p, deaf.With(hard), deafTime(t))
 		if err != nil {
 			t.Fatal(err)

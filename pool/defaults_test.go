@@ -22,14 +22,14 @@ func TestTaskDefaults(t *testing.T) {
 		tries := func(most int) func(int, error) (bool, time.Duration) {
 			return func(attempt int, _ error) (bool, time.Duration) { return attempt < most, 0 }
 		}
-		p := newPool(pool.Options{Workers: 1, Task: pool.TaskOptions{Soft: time.Nanosecond, Hard: time.Hour, Retry: tries(3)}}) //clock: the time-out is the subject
+		p := newPool(pool.Options{Workers: 1, Task: pool.TaskOptions{SoftDeadline: time.Nanosecond, HardDeadline: time.Hour, Retry: tries(3)}}) //clock: the time-out is the subject
 		if _, err := pool.Apply(t.Context(), p, nap, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("soft: %v", err)
 		}
 		if s := p.Stats(); s.Retried != 2 {
 			t.Errorf("%d retries, not 2", s.Retried)
 		}
-		own := nap.With(pool.TaskOptions{Soft: time.Hour, Retry: tries(1)})
+		own := nap.With(pool.TaskOptions{SoftDeadline: time.Hour, Retry: tries(1)})
 		if d, err := pool.Apply(t.Context(), p, own, 1); d != 1 || err != nil {
 			t.Errorf("its own: %v, %v", d, err)
 		}
@@ -38,20 +38,20 @@ func TestTaskDefaults(t *testing.T) {
 				t.Errorf("%d, %v", n, err)
 			}
 		}
-		if _, err := pool.ApplyAsync(t.Context(), p, fail.With(pool.TaskOptions{Soft: time.Hour}), ""); err != nil {
+		if _, err := pool.ApplyAsync(t.Context(), p, fail.With(pool.TaskOptions{SoftDeadline: time.Hour}), ""); err != nil {
 			t.Error(err)
 		}
 		if s := p.Stats(); s.Retried != 4 {
 			t.Errorf("%d retries, not 4", s.Retried)
 		}
 	})
-	p := newPool(t, pool.Options{Workers: 1, Task: pool.TaskOptions{Hard: time.Millisecond}}) //clock: the time-out is the subject
+	p := newPool(t, pool.Options{Workers: 1, Task: pool.TaskOptions{HardDeadline: time.Millisecond}}) //clock: the time-out is the subject
 	_, err := pool.Apply(t.Context(), p, deaf, time.Hour)
 	var de *pool.DeadlineError
 	if !errors.As(err, &de) {
 		t.Errorf("hard: %v", err)
 	}
-	if _, err := pool.New(t.Context(), pool.Options{Task: pool.TaskOptions{Hard: -1}}); err == nil {
+	if _, err := pool.New(t.Context(), pool.Options{Task: pool.TaskOptions{HardDeadline: -1}}); err == nil {
 		t.Error("a negative deadline is taken")
 	}
 }

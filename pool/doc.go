@@ -31,7 +31,7 @@
 //	MapAsync       the same as a Future
 //	IMap           an iterator, of any length; yields results in order, errors among them, and reads only a few arguments ahead
 //	IMapUnordered  the same, each result as soon as it is there
-//	IMapSeq2, …    the same for iterators that can fail
+//	IMapErr, …     the same for iterators that can fail
 //
 // All take a context. When it ends, tasks that have not begun are dropped, the contexts of those that run end, and the call
 // returns the cause. So does leaving the loop over an IMap. At most Options.Backlog tasks are on their way; whoever has more waits.

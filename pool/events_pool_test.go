@@ -76,7 +76,7 @@ var eventsOfPools = map[string]poolEvents{
 		Map(t.Context(), p, trouble.With(TaskOptions{Chunk: 3}), []string{"", "exit", ""})
 	}, []string{`WARN msg="tasks of a chunk run again one by one: their worker died" process=main task="events: trouble" count=3`}},
 	"deadline": {Options{Workers: 1}, func(t *testing.T, p *Pool) {
-		_, err := Apply(t.Context(), p, trouble.With(TaskOptions{Hard: 20 * time.Millisecond}), "hang") //clock: the time-out is the subject
+		_, err := Apply(t.Context(), p, trouble.With(TaskOptions{HardDeadline: 20 * time.Millisecond}), "hang") //clock: the time-out is the subject
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}

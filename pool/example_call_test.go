@@ -160,8 +160,8 @@ func ExampleTask_With() {
 	defer p.Close()
 
 	patient := Flaky.With(pool.TaskOptions{
-		Soft:  time.Minute, // then the task's context ends
-		Retry: func(attempt int, _ error) (bool, time.Duration) { return attempt < 5, time.Millisecond },
+		SoftDeadline: time.Minute, // then the task's context ends
+		Retry:        func(attempt int, _ error) (bool, time.Duration) { return attempt < 5, time.Millisecond },
 	})
 	file, err := os.CreateTemp("", "attempts")
 	if err != nil {
@@ -172,7 +172,7 @@ func ExampleTask_With() {
 	attempts, err := pool.Apply(ctx, p, patient, file.Name())
 	fmt.Println("attempts:", attempts, err)
 
-	_, err = pool.Apply(ctx, p, Stuck.With(pool.TaskOptions{Hard: 50 * time.Millisecond}), struct{}{}) //clock: the time-out is the subject
+	_, err = pool.Apply(ctx, p, Stuck.With(pool.TaskOptions{HardDeadline: 50 * time.Millisecond}), struct{}{}) //clock: the time-out is the subject
 	fmt.Println(err)
 	// Output:
 	// attempts: 3 <nil>

@@ -31,9 +31,9 @@ func eachSeq2(t *testing.T, test func(t *testing.T, p *pool.Pool, chunk int, ima
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
 		for _, chunk := range []int{1, 7, 1000} {
-			t.Run(fmt.Sprintf("IMapSeq2/chunk=%d", chunk), func(t *testing.T) { test(t, p, chunk, pool.IMapSeq2[int64, int64]) })
+			t.Run(fmt.Sprintf("IMapSeq2/chunk=%d", chunk), func(t *testing.T) { test(t, p, chunk, pool.IMapErr[int64, int64]) })
 			t.Run(fmt.Sprintf("IMapUnorderedSeq2/chunk=%d", chunk), func(t *testing.T) {
-				test(t, p, chunk, pool.IMapUnorderedSeq2[int64, int64])
+				test(t, p, chunk, pool.IMapUnorderedErr[int64, int64])
 			})
 		}
 	})

@@ -19,8 +19,8 @@ func eachIMap(t *testing.T, test func(t *testing.T, newPool makePool, ordered bo
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		t.Run("IMap", func(t *testing.T) { test(t, newPool, true, pool.IMap[int64, int64]) })
 		t.Run("IMapUnordered", func(t *testing.T) { test(t, newPool, false, pool.IMapUnordered[int64, int64]) })
-		t.Run("IMapSeq2", func(t *testing.T) { test(t, newPool, true, withErrors(pool.IMapSeq2[int64, int64])) })
-		t.Run("IMapUnorderedSeq2", func(t *testing.T) { test(t, newPool, false, withErrors(pool.IMapUnorderedSeq2[int64, int64])) })
+		t.Run("IMapSeq2", func(t *testing.T) { test(t, newPool, true, withErrors(pool.IMapErr[int64, int64])) })
+		t.Run("IMapUnorderedSeq2", func(t *testing.T) { test(t, newPool, false, withErrors(pool.IMapUnorderedErr[int64, int64])) })
 	})
 }
 

@@ -127,6 +127,6 @@ func use(t *testing.T, p *pool.Pool) {
 	for range pool.IMap(t.Context(), p, square, endless(&taken)) {
 		break
 	}
-	hard := pool.TaskOptions{Hard: 10 * time.Millisecond} //clock: the time-out is the subject
+	hard := pool.TaskOptions{HardDeadline: 10 * time.Millisecond} //clock: the time-out is the subject
 	pool.Apply(t.Context(), p, deaf.With(hard), 200*time.Millisecond)
 }

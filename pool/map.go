@@ -64,14 +64,14 @@ func IMap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq[A
 	return imap(ctx, p, t, infallible(args), true)
 }
 
-// IMapUnorderedSeq2 is [IMapUnordered] for arguments that can fail to come. The first error among them comes last, after the
+// IMapUnorderedErr is [IMapUnordered] for arguments that can fail to come. The first error among them comes last, after the
 // results of the arguments before it.
-func IMapUnorderedSeq2[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[A, error]) iter.Seq2[R, error] {
+func IMapUnorderedErr[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[A, error]) iter.Seq2[R, error] {
 	return imap(ctx, p, t, args, false)
 }
 
-// IMapSeq2 is [IMap] for arguments that can fail to come, as [IMapUnorderedSeq2].
-func IMapSeq2[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[A, error]) iter.Seq2[R, error] {
+// IMapErr is [IMap] for arguments that can fail to come, as [IMapUnorderedErr].
+func IMapErr[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[A, error]) iter.Seq2[R, error] {
 	return imap(ctx, p, t, args, true)
 }
 

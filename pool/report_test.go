@@ -53,7 +53,7 @@ func TestDeadlineErrorHasStack(t *testing.T) {
 			if name == "goroutines" && (how == "stopped" || how == "spin") {
 				continue
 			}
-			_, err := pool.Apply(t.Context(), p, hang.With(pool.TaskOptions{Hard: 20 * time.Millisecond}), how) //clock: the time-out is the subject
+			_, err := pool.Apply(t.Context(), p, hang.With(pool.TaskOptions{HardDeadline: 20 * time.Millisecond}), how) //clock: the time-out is the subject
 			var late *pool.DeadlineError
 			if !errors.As(err, &late) || late.Task != "hang" {
 				t.Errorf("%s, %s: %v", name, how, err)

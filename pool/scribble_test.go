@@ -80,7 +80,7 @@ func scribbled(ctx context.Context, p *pool.Pool, r *rand.Rand) error {
 		}
 	case 5:
 		var f *pool.Future[int64]
-		if f, err = pool.ApplyAsync(ctx, p, square.With(pool.TaskOptions{Hard: time.Minute}), 1); err == nil {
+		if f, err = pool.ApplyAsync(ctx, p, square.With(pool.TaskOptions{HardDeadline: time.Minute}), 1); err == nil {
 			_, err = f.Get(ctx)
 		}
 	case 6:

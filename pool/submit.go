@@ -92,7 +92,7 @@ func (p *Pool) enqueue(i uint32) {
 		p.work++
 	}
 	c.live, c.delayed, c.running = true, false, time.Time{}
-	sl.Soft, sl.Timed, sl.Kind, sl.Result, sl.ResultLen, sl.Ran = int64(c.options.Soft), 0, 0, 0, 0, 0
+	sl.Soft, sl.Timed, sl.Kind, sl.Result, sl.ResultLen, sl.Ran = int64(c.options.SoftDeadline), 0, 0, 0, 0, 0
 	sl.At.Store(0)
 	if sl.Cancel.Load() != 0 { // an attempt may have had the same number, 2^32 attempts ago
 		sl.Cancel.Store(0)
@@ -107,7 +107,7 @@ func (p *Pool) enqueue(i uint32) {
 		sl.Timed |= tasktable.TellBegan
 		sl.Began.Store(0)
 	}
-	if c.options.Hard > 0 {
+	if c.options.HardDeadline > 0 {
 		p.watchDeadlines()
 	}
 	// SYNC: task: the argument is visible to the worker that takes the slot.

@@ -21,15 +21,15 @@ type Task[A, R any] struct {
 
 // TaskOptions say how a pool goes about a task. See [Task.With].
 type TaskOptions struct {
-	// Each of Soft, Hard, Attempts, Retry and Deaf that is zero is what Options.Task of the pool says.
+	// Each of SoftDeadline, HardDeadline, Attempts, Retry and Deaf that is zero is what Options.Task of the pool says.
 
-	// Soft ends the context of the task after that time, with [context.DeadlineExceeded]. What the
+	// SoftDeadline ends the context of the task after that time, with [context.DeadlineExceeded]. What the
 	// task returns then is its result. 0 means never.
-	Soft time.Duration
+	SoftDeadline time.Duration
 
-	// Hard kills the worker of a task that has run for that time. The task fails with a [*DeadlineError]; it is not tried
+	// HardDeadline kills the worker of a task that has run for that time. The task fails with a [*DeadlineError]; it is not tried
 	// again. The time is kept to about a twentieth, and to no better than a millisecond. On a pool of [NewLocal], where nothing can be killed, the goroutine is left alone and replaced. 0 means never.
-	Hard time.Duration
+	HardDeadline time.Duration
 
 	// Attempts is how often the task is tried when its worker dies while it runs, as Options.Attempts; 0 means what the pool says.
 	Attempts int
@@ -43,7 +43,7 @@ type TaskOptions struct {
 	Deaf time.Duration
 
 	// Chunk is how many arguments [Map], [IMap] and the like send to a worker in one go; 0 means so many that
-	// sending costs little beside running for Map, and 1 for the others. It is 1 for tasks with Soft, Hard or Retry. When a worker
+	// sending costs little beside running for Map, and 1 for the others. It is 1 for tasks with SoftDeadline, HardDeadline or Retry. When a worker
 	// dies, the other arguments of its chunk run again one by one.
 	Chunk int
 }
@@ -63,8 +63,8 @@ func (t *Task[A, R]) With(o TaskOptions) *Task[A, R] {
 
 // check says what of the options cannot be.
 func (o *TaskOptions) check() error {
-	if o.Soft < 0 || o.Hard < 0 || o.Deaf < 0 || o.Chunk < 0 {
-		return fmt.Errorf("options Soft %v, Hard %v, Deaf %v, Chunk %d: must not be negative", o.Soft, o.Hard, o.Deaf, o.Chunk)
+	if o.SoftDeadline < 0 || o.HardDeadline < 0 || o.Deaf < 0 || o.Chunk < 0 {
+		return fmt.Errorf("options SoftDeadline %v, HardDeadline %v, Deaf %v, Chunk %d: must not be negative", o.SoftDeadline, o.HardDeadline, o.Deaf, o.Chunk)
 	}
 	return nil
 }
@@ -72,7 +72,7 @@ func (o *TaskOptions) check() error {
 // defaults are the options of a task with those of the pool where it has none.
 func (p *Pool) defaults(o TaskOptions) TaskOptions {
 	d := &p.options.Task
-	o.Soft, o.Hard, o.Deaf = cmp.Or(o.Soft, d.Soft), cmp.Or(o.Hard, d.Hard), cmp.Or(o.Deaf, d.Deaf)
+	o.SoftDeadline, o.HardDeadline, o.Deaf = cmp.Or(o.SoftDeadline, d.SoftDeadline), cmp.Or(o.HardDeadline, d.HardDeadline), cmp.Or(o.Deaf, d.Deaf)
 	o.Attempts, o.Chunk = cmp.Or(o.Attempts, d.Attempts, p.options.Attempts), cmp.Or(o.Chunk, d.Chunk)
 	if o.Retry == nil {
 		o.Retry = d.Retry
@@ -82,7 +82,7 @@ func (p *Pool) defaults(o TaskOptions) TaskOptions {
 
 // chunk is how many arguments go into one slot, 0: to be found out.
 func (o TaskOptions) chunk() int {
-	if o.Soft > 0 || o.Hard > 0 || o.Retry != nil {
+	if o.SoftDeadline > 0 || o.HardDeadline > 0 || o.Retry != nil {
 		return 1
 	}
 	return o.Chunk
