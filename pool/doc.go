@@ -19,7 +19,7 @@
 //		…
 //	}
 //
-// A [Pool] is for many tasks that return something. A [Process] is for one task that runs for long and talks through shared
+// A [Pool] is for many tasks that return something. A Process, of package process, is for one task that runs for long and talks through shared
 // objects in its argument, such as a queue: it has a name, an exit code, and options for its environment, files, processors and
 // memory; its result is dropped. Both run the same tasks.
 //
@@ -179,7 +179,7 @@
 //   - A task runs alone in its worker; a goroutine that it leaves behind goes on beside the next ones.
 //   - A pool has at most 480 workers. Workers can have pools and processes of their own, [MaxDepth] = 8 levels deep.
 //   - A program that runs with more rights than its caller (set-user-ID, file capabilities) takes no
-//     orders from its environment, and so has neither workers nor processes: [New] and [NewProcess]
+//     orders from its environment, and so has neither workers nor processes: [New] and process.Start
 //     return an error.
-//   - Linux only: elsewhere [New], [NewLocal] and [Process.Start] return an error.
+//   - Linux only: elsewhere [New], [NewLocal] and process.Start return an error.
 package pool

@@ -11,7 +11,7 @@ import (
 )
 
 // LogToStderr shows what happens in the pools and processes of this program on standard error, from that level on. Each line
-// says in which process it was seen, as the attribute process, with the name of [Current], and which worker or process it is about:
+// says in which process it was seen, as the attribute process, with its name, and which worker or process it is about:
 //
 //	ERROR  a task is quarantined; a resource cannot be opened or closed; a pool has ended because of an error
 //	WARN   a worker died, with its exit code; its tasks run again; it is killed at a hard deadline

@@ -31,7 +31,7 @@ type WorkerExit struct {
 	Stderr   string // the last it wrote to its standard error, at most 4 KiB
 }
 
-// ExitUnknown stands for the exit code of a worker or a [Process] that another part of this program
+// ExitUnknown stands for the exit code of a worker or a Process that another part of this program
 // has waited for: one that waits for all children, as PID 1 of a container does, or that ignores
 // SIGCHLD. From Linux 6.15 on the exit code is known all the same.
 const ExitUnknown = child.CodeUnknown

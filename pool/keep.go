@@ -16,7 +16,7 @@ type Handle interface {
 // go on working after the task has returned, and keep their objects and segments attached until their
 // Detach. Without Keep a handle is closed when its task returns: a later use is [shm.ErrClosed].
 //
-// Handles that came otherwise are the worker's already. So are those in the argument of a [Process].
+// Handles that came otherwise are the worker's already. So are those in the argument of a Process.
 //
 // Errors: [shm.ErrClosed] when the task has returned.
 func Keep(ctx context.Context, handles ...Handle) error {

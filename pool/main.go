@@ -8,7 +8,7 @@ import (
 	"github.com/shmkit/shmkit/internal/event"
 )
 
-// Main makes this process a worker or a [Process] if it was started as one: then it runs tasks and
+// Main makes this process a worker or a Process if it was started as one: then it runs tasks and
 // never returns. In any other process it returns at once. Call it first in main, and first in
 // TestMain.
 func Main() {

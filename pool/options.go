@@ -96,7 +96,7 @@ type Options struct {
 	// Dir is the working directory of each worker; "" means that of this process.
 	Dir string
 
-	// Files become descriptors 4, 5, … of each worker; a task finds them in [Current]. They stay the caller's, which may close
+	// Files become descriptors 4, 5, … of each worker; a task finds them in process.Current. They stay the caller's, which may close
 	// them after [New]. Workers share their offsets, and inherit no others.
 	Files []*os.File
 
