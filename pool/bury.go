@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/event"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
@@ -97,7 +96,7 @@ func (p *Pool) isQueued(i, serial uint32) bool {
 
 // quarantined is the error of a task, or of the one of a chunk that ran, which has killed enough workers.
 func (p *Pool) quarantined(c *call, d WorkerExit) error {
-	event.Show(slog.LevelError, "task quarantined: it kills its workers", slog.String("task", c.task), slog.Int("kills", c.kills))
+	p.event(slog.LevelError, "task quarantined: it kills its workers", slog.String("task", c.task), slog.Int("kills", c.kills))
 	return d.kills(c.task, c.kills)
 }
 
@@ -122,7 +121,7 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 	case c.waiter == nil: // nobody will see it
 		c.err = ErrClosed
 	case c.count > 1:
-		event.Show(slog.LevelWarn, "tasks of a chunk run again one by one: their worker died", slog.String("task", c.task), slog.Int("count", c.count))
+		p.event(slog.LevelWarn, "tasks of a chunk run again one by one: their worker died", slog.String("task", c.task), slog.Int("count", c.count))
 		p.retried += c.got.at // those before the one that ran
 		if c.split = true; enough {
 			c.err = p.quarantined(c, d)
@@ -132,7 +131,7 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 	case enough:
 		c.err = p.quarantined(c, d)
 	default:
-		event.Show(slog.LevelWarn, "task runs again: its worker died", slog.String("task", c.task), slog.Int("kills", c.kills))
+		p.event(slog.LevelWarn, "task runs again: its worker died", slog.String("task", c.task), slog.Int("kills", c.kills))
 		p.retried++
 		p.requeue(i) // #3 -> #2
 		return true

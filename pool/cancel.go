@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/event"
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
@@ -100,7 +99,7 @@ func (p *Pool) killDeaf(i, serial uint32) {
 	s := p.table.Slots[i].State.Load()
 	ok := c.live && c.serial == serial && tasktable.PhaseOf(s) == tasktable.PhaseRunning && tasktable.SerialOf(s) == serial && p.alive.Err() == nil
 	if ok {
-		event.Show(slog.LevelWarn, "worker killed: its task goes on without a caller",
+		p.event(slog.LevelWarn, "worker killed: its task goes on without a caller",
 			slog.String("worker", p.crew.nameOf(tasktable.WorkerOf(s))), slog.String("task", c.task), slog.Duration("limit", c.options.Deaf))
 		if p.local {
 			ok = p.leaveBehind(i, s)

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"slices"
 
-	"github.com/shmkit/shmkit/internal/event"
 	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/tasktable"
@@ -116,7 +115,7 @@ func (w *crew) ready(number uint32) {
 		return
 	}
 	c := w.children[number]
-	event.Show(slog.LevelDebug, "worker ready", slog.String("worker", c.name()))
+	w.p.event(slog.LevelDebug, "worker ready", slog.String("worker", c.name()))
 	if c.host != c.renewing {
 		c.endRenewal()
 	}

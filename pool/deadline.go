@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/event"
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
@@ -139,6 +138,6 @@ func (p *Pool) killLate(task lateTask) {
 }
 
 func (t lateTask) show(c *call) {
-	event.Show(slog.LevelWarn, "worker killed: its task is past the hard deadline",
+	t.child.p.event(slog.LevelWarn, "worker killed: its task is past the hard deadline",
 		slog.String("worker", t.child.name()), slog.String("task", c.task), slog.Duration("limit", c.options.HardDeadline))
 }

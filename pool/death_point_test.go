@@ -107,7 +107,7 @@ func TestDeathInReport(t *testing.T) {
 		if _, err := pool.Apply(t.Context(), p, setTrap, trap{Point: point}); err != nil {
 			t.Fatal(err)
 		}
-		late := hangForReport.With(pool.TaskOptions{Hard: time.Millisecond}) //clock: the deadline is the subject
+		late := hangForReport.With(pool.TaskOptions{HardDeadline: time.Millisecond}) //clock: the deadline is the subject
 		if _, err := pool.Apply(t.Context(), p, late, 0); err == nil {
 			t.Errorf("%s: the task returns", point)
 		}

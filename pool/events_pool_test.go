@@ -113,6 +113,13 @@ var eventsOfPools = map[string]poolEvents{
 		}
 		eventually(t, func() bool { return len(p.Stats().Workers) == 1 }, "the second worker has ended")
 	}, []string{`INFO msg="worker ended" process=main worker=Worker-2 pid=\d+ reason=retired`}},
+	"label": {Options{Workers: 1, Label: "thumbs"}, func(t *testing.T, p *Pool) {
+		Apply(t.Context(), p, trouble, "error")
+	}, []string{
+		`INFO msg="worker started" process=main worker=thumbs/Worker-1 pid=\d+ pool=thumbs`,
+		`DEBUG msg="worker ready" process=main worker=thumbs/Worker-1 pool=thumbs`,
+		`INFO msg="pool closed" process=main pool=thumbs`,
+	}},
 	"cancelled": {Options{Workers: 1}, func(t *testing.T, p *Pool) {
 		p.end(context.Canceled)
 	}, []string{`INFO msg="pool closed" process=main cause="context canceled"`}},

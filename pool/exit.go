@@ -50,7 +50,7 @@ func (c *supervisor) ended(d WorkerExit) (again bool) {
 	d.Reason = c.noteEnd(st)
 	c.p.bury(worker, d, st >= tasktable.StageWorn && d.ExitCode == 0)
 	c.p.glance() // a task that nobody waits for any more is no work to start a worker for
-	showEnd(d, st)
+	c.p.showEnd(d, st)
 	if f := c.p.options.OnWorkerExit; f != nil {
 		c.p.exits.Lock()
 		f(d)

@@ -291,7 +291,7 @@ func (p *Pool) shut(grace time.Duration) error {
 		p.futures.rest()
 		p.end(ErrClosed)
 		p.closeErr = p.closeShared()
-		showClosed(context.Cause(p.alive))
+		p.showClosed(context.Cause(p.alive))
 		close(p.finished)
 	})
 	<-p.finished

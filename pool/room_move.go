@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"log/slog"
 
-	"github.com/shmkit/shmkit/internal/event"
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
@@ -45,7 +44,7 @@ func (p *Pool) moveResults(enough func(freed int) bool) bool {
 			c.got.moved = bytes.Clone(b)
 			freed += n
 			p.dropResult(uint32(i))
-			event.Show(slog.LevelDebug, "result moved: memory is short", slog.String("task", c.task), slog.Int("bytes", n))
+			p.event(slog.LevelDebug, "result moved: memory is short", slog.String("task", c.task), slog.Int("bytes", n))
 		}
 		if enough(freed) {
 			return true
@@ -83,7 +82,7 @@ func (p *Pool) moveArg(i uint32) (freed int) {
 			return 0
 		}
 		c.moved = bytes.Clone(b)
-		event.Show(slog.LevelDebug, "argument moved: memory is short", slog.String("task", c.task), slog.Int("bytes", freed))
+		p.event(slog.LevelDebug, "argument moved: memory is short", slog.String("task", c.task), slog.Int("bytes", freed))
 	}
 	p.dropArg(i)
 	return freed

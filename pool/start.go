@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
-	"github.com/shmkit/shmkit/internal/event"
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
@@ -30,7 +29,7 @@ func (c *supervisor) notStarted(err error) (again bool) {
 		p.fail(fmt.Errorf("start a worker: %w", err))
 		return false
 	}
-	event.Show(slog.LevelWarn, "worker cannot be started: tried again", slog.String("worker", c.name()), slog.Any("error", err))
+	p.event(slog.LevelWarn, "worker cannot be started: tried again", slog.String("worker", c.name()), slog.Any("error", err))
 	c.rest(falls)
 	return true
 }

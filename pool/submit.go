@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
-	"github.com/shmkit/shmkit/internal/event"
 	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/queue"
 )
@@ -125,7 +124,7 @@ func (p *Pool) again(i uint32, after time.Duration, err error) {
 	serial := c.serial
 	// From here on a message of the attempt that has failed, sent twice because of a death, means nothing.
 	p.table.Slots[i].State.Store(tasktable.StateOf(tasktable.PhaseFree, 0, serial)) // #4 -> #1
-	event.Show(slog.LevelInfo, "task runs again: it has failed", slog.String("task", c.task), slog.Int("failures", c.tries),
+	p.event(slog.LevelInfo, "task runs again: it has failed", slog.String("task", c.task), slog.Int("failures", c.tries),
 		slog.Duration("after", after), slog.String("error", err.Error()))
 	p.mu.Unlock()
 	if after > 0 {

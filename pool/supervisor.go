@@ -120,7 +120,7 @@ func (c *supervisor) start(stderr *linemux.Writer) (host, error) {
 	if err != nil {
 		return nil, err
 	}
-	showStart(c.name(), h.PID(), c.before)
+	c.p.showStart(c.name(), h.PID(), c.before)
 	if f := c.p.options.OnWorkerStart; f != nil {
 		c.p.exits.Lock()
 		f(WorkerStart{Name: c.name(), PID: h.PID(), Before: c.before})

@@ -63,6 +63,12 @@ func Inherit() error {
 	return nil
 }
 
+// Enabled reports whether events of that level are shown.
+func Enabled(level slog.Level) bool {
+	h := destination.Load()
+	return h != nil && h.to.Enabled(context.Background(), level)
+}
+
 // Show shows an event. It costs a load, and no memory, when events are not shown.
 func Show(level slog.Level, msg string, attrs ...slog.Attr) {
 	if h := destination.Load(); h != nil {

@@ -2,8 +2,11 @@ package task
 
 import (
 	"fmt"
+	"log/slog"
 	"runtime"
+	"sync"
 
+	"github.com/shmkit/shmkit/internal/event"
 	"github.com/shmkit/shmkit/internal/guard"
 )
 
@@ -80,4 +83,20 @@ func PanicStacks(err error) (stacks []string) {
 		}
 	}
 	return stacks
+}
+
+// leftBehind are the types of errors that tellLeftBehind has told of.
+var leftBehind sync.Map
+
+// tellLeftBehind shows, once for each type, that the type of an error does not reach the parent: none
+// of the registered errors is it.
+func tellLeftBehind(err error, registered []string) {
+	if len(registered) > 0 || !event.Enabled(slog.LevelDebug) {
+		return
+	}
+	name := fmt.Sprintf("%T", err)
+	if _, told := leftBehind.LoadOrStore(name, true); !told {
+		event.Show(slog.LevelDebug, "error is not registered: only its text reaches the parent, see RegisterError",
+			slog.String("type", name), slog.String("error", guard.Text(err.Error)))
+	}
 }

@@ -64,7 +64,9 @@ func (out *Reply) FailWith(err error) {
 	var panicked *guard.Panic
 	switch {
 	case errors.As(err, &own):
-		out.Fail(KindError, FailureOf(own.err))
+		f := FailureOf(own.err)
+		tellLeftBehind(own.err, f.Registered)
+		out.Fail(KindError, f)
 	case errors.As(err, &panicked): // in the argument or in the result
 		out.Fail(KindPanic, Failure{Text: panicked.Value, Stack: panicked.Stack})
 	default:
