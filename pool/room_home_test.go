@@ -50,7 +50,7 @@ func besideAResult(t *testing.T, p *Pool, part int) {
 	}
 	p.mu.Lock()
 	moved := p.moveArgs(p.isUnbegun, func(int) bool { return true })
-	off, _, err := p.s.AllocDirty(part) // as the result of another task
+	off, _, err := p.table.Mem.AllocDirty(part) // as the result of another task
 	p.mu.Unlock()
 	if !moved || err != nil {
 		t.Fatalf("moved %v, %v", moved, err)
