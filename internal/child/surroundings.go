@@ -20,7 +20,7 @@ type Surroundings struct {
 func (s Surroundings) Check() error {
 	for i, f := range s.Files {
 		if f == nil {
-			return fmt.Errorf("Files[%d]: must not be nil", i)
+			return fmt.Errorf("entry Files[%d]: must not be nil", i)
 		}
 	}
 	for _, e := range s.Env {
