@@ -7,8 +7,8 @@ import (
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
-	shmsync "github.com/shmkit/shmkit/sync"
 )
 
 // A Broadcast passes values of type T from one process, the writer, to any number of
@@ -28,7 +28,7 @@ import (
 type Broadcast[T any] struct {
 	object
 	r      *broadcast // immutable once bound
-	policy shmsync.WaitPolicy
+	policy wait.Policy
 }
 
 // NewBroadcast finds the Broadcast of that name in the segment, or makes it, empty. Its capacity,
@@ -53,7 +53,7 @@ func NewBroadcast[T any](seg *shm.Segment, name string, capacity int, o Options)
 	if err != nil {
 		return nil, err
 	}
-	b, err := find(&Broadcast[T]{policy: o.Wait}, seg, segment.Spec{
+	b, err := find(&Broadcast[T]{policy: wait.Policy(o.Wait)}, seg, segment.Spec{
 		Name: name, Kind: segment.KindBroadcast, Type: t.Format, Size: int64(broadcastHeadBytes + n*uint64(stride)),
 		Init: func(mem []byte) { fillBroadcast(mem, n, stride, o.start) },
 	})
@@ -71,7 +71,7 @@ func OpenBroadcast[T any](seg *shm.Segment, name string, o Options) (*Broadcast[
 	if err != nil {
 		return nil, err
 	}
-	return open(&Broadcast[T]{policy: o.Wait}, seg, segment.Spec{Name: name, Kind: segment.KindBroadcast, Type: t.Format})
+	return open(&Broadcast[T]{policy: wait.Policy(o.Wait)}, seg, segment.Spec{Name: name, Kind: segment.KindBroadcast, Type: t.Format})
 }
 
 // UnmarshalBinary makes b a handle of the Broadcast that another process's MarshalBinary

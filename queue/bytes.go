@@ -9,8 +9,8 @@ import (
 
 	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
-	shmsync "github.com/shmkit/shmkit/sync"
 )
 
 // A Bytes passes messages of any length between goroutines of all processes: any number
@@ -23,7 +23,7 @@ import (
 type Bytes struct {
 	object
 	r      *bytesRing // immutable once bound
-	policy shmsync.WaitPolicy
+	policy wait.Policy
 	full   ring.WhenFull
 
 	refused atomic.Uint64 // bytes of the message for which TryPut has last found no room
@@ -48,7 +48,7 @@ func newBytesOf(kind segment.Kind, seg *shm.Segment, name string, capacity int, 
 		return nil, err
 	}
 	longest := uint64(capacity)
-	b, err := find(&Bytes{policy: o.Wait, full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{
+	b, err := find(&Bytes{policy: wait.Policy(o.Wait), full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{
 		Name: name, Kind: kind, Size: bytesFor(longest, o.Joinable, slotsOf(seg)),
 		Init: func(mem []byte) { fillBytes(mem, longest, o.Joinable, o.start&^7) },
 	})
@@ -82,7 +82,7 @@ func openBytesOf(kind segment.Kind, seg *shm.Segment, name string, o Options) (*
 	if err := o.check(name, kind); err != nil {
 		return nil, err
 	}
-	return open(&Bytes{policy: o.Wait, full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{Name: name, Kind: kind})
+	return open(&Bytes{policy: wait.Policy(o.Wait), full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{Name: name, Kind: kind})
 }
 
 // UnmarshalBinary makes b a handle of the Bytes that another process's MarshalBinary

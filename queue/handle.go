@@ -7,6 +7,7 @@ import (
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
@@ -49,7 +50,7 @@ func NewQueue[T any](seg *shm.Segment, name string, capacity int, o Options) (*Q
 	if o.Joinable {
 		seats = segment.Of(seg).Table().Len()
 	}
-	q, err := find(&Queue[T]{policy: o.Wait, full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{
+	q, err := find(&Queue[T]{policy: wait.Policy(o.Wait), full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{
 		Name: name, Kind: segment.KindQueue, Type: t.Format, Size: ringBytes(n, stride, seats),
 		Init: func(mem []byte) { fill(mem, n, stride, seats, o.start) },
 	})
@@ -70,7 +71,7 @@ func OpenQueue[T any](seg *shm.Segment, name string, o Options) (*Queue[T], erro
 	if err != nil {
 		return nil, err
 	}
-	return open(&Queue[T]{policy: o.Wait, full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{Name: name, Kind: segment.KindQueue, Type: t.Format})
+	return open(&Queue[T]{policy: wait.Policy(o.Wait), full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{Name: name, Kind: segment.KindQueue, Type: t.Format})
 }
 
 // UnmarshalBinary makes q a handle of the Queue that another process's MarshalBinary

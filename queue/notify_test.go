@@ -23,7 +23,7 @@ var rolePingPong = proctest.Register("ping-pong", func(args []string) {
 		exitOn(err)
 		ends[i] = new(SPSC[uint64])
 		exitOn(ends[i].UnmarshalBinary(b))
-		ends[i].policy = shmsync.Park
+		ends[i].policy = wait.Parking
 	}
 	proctest.Say("ready")
 	for v, err := range ends[0].All(patient) {

@@ -10,7 +10,7 @@ import (
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/ring"
-	shmsync "github.com/shmkit/shmkit/sync"
+	"github.com/shmkit/shmkit/internal/wait"
 )
 
 // A Queue passes values of type T between goroutines of all processes: any number
@@ -27,7 +27,7 @@ import (
 type Queue[T any] struct {
 	object
 	r       *mpmcRing // immutable once bound
-	policy  shmsync.WaitPolicy
+	policy  wait.Policy
 	full    ring.WhenFull
 	waiters sync.Pool // of *waiter[T]
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
-	shmsync "github.com/shmkit/shmkit/sync"
 )
 
 // An SPSC passes values of type T from one process, the producer, to one other, the
@@ -31,7 +31,7 @@ import (
 type SPSC[T any] struct {
 	object
 	r      *spsc // immutable once bound
-	policy shmsync.WaitPolicy
+	policy wait.Policy
 	full   ring.WhenFull
 }
 
@@ -54,7 +54,7 @@ func NewSPSC[T any](seg *shm.Segment, name string, capacity int, o Options) (*SP
 	if err != nil {
 		return nil, err
 	}
-	q, err := find(&SPSC[T]{policy: o.Wait, full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{
+	q, err := find(&SPSC[T]{policy: wait.Policy(o.Wait), full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{
 		Name: name, Kind: segment.KindSPSC, Type: t.Format, Size: int64(spscHeadBytes + n*uint64(stride)),
 		Init: func(mem []byte) { fillSPSC(mem, n, o.start) },
 	})
@@ -72,7 +72,7 @@ func OpenSPSC[T any](seg *shm.Segment, name string, o Options) (*SPSC[T], error)
 	if err != nil {
 		return nil, err
 	}
-	return open(&SPSC[T]{policy: o.Wait, full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{Name: name, Kind: segment.KindSPSC, Type: t.Format})
+	return open(&SPSC[T]{policy: wait.Policy(o.Wait), full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{Name: name, Kind: segment.KindSPSC, Type: t.Format})
 }
 
 // UnmarshalBinary makes q a handle of the SPSC that another process's MarshalBinary

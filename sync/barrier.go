@@ -9,6 +9,7 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/lock/barrier"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -97,7 +98,7 @@ func (b *Barrier) bind(o *segment.Object) error {
 		return &shm.MismatchError{Segment: o.Seg.Path(), Name: o.Name, Difference: fmt.Sprintf("it is for %d parties, not %d", n, b.want)}
 	}
 	shared := o.Local(func() (any, func() bool) {
-		l := barrier.New(o.Party(), o.Payload, n, b.options.Wait, o.Target(lock.RoleBarrier))
+		l := barrier.New(o.Party(), o.Payload, n, wait.Policy(b.options.Wait), o.Target(lock.RoleBarrier))
 		return l, l.Busy
 	}).(*barrier.Cyclic)
 	if !b.options.Spectator && !o.Closed() { // a handle that is detached joins nothing

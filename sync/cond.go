@@ -9,6 +9,7 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/lock/cond"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -84,7 +85,7 @@ func (c *Cond) bind(o *segment.Object) error {
 	}
 	c.o = o
 	c.c = o.Local(func() (any, func() bool) {
-		l := cond.New(o.Party(), o.Payload, c.policy)
+		l := cond.New(o.Party(), o.Payload, wait.Policy(c.policy))
 		l.Target, l.Keep = o.Target(lock.RoleCond), o
 		return l, l.Held
 	}).(*cond.Var)

@@ -39,13 +39,16 @@ var (
 )
 
 // A WaitPolicy says how blocking calls wait.
-type WaitPolicy = wait.Policy
+type WaitPolicy int
+
+// String is the name of the policy.
+func (p WaitPolicy) String() string { return wait.Policy(p).String() }
 
 const (
 	// Adaptive, the default, spins for some microseconds and then sleeps.
-	Adaptive = wait.Adaptive
+	Adaptive = WaitPolicy(wait.Adaptive)
 	// Park sleeps at once: the least processor time.
-	Park = wait.Parking
+	Park = WaitPolicy(wait.Parking)
 	// Spin never sleeps: the least latency, where each waiter has a processor of its own.
-	Spin = wait.Spinning
+	Spin = WaitPolicy(wait.Spinning)
 )

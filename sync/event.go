@@ -6,6 +6,7 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/lock/event"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -59,7 +60,7 @@ func (e *Event) bind(o *segment.Object) error {
 	}
 	e.o = o
 	e.e = o.Local(func() (any, func() bool) {
-		l := event.New(o.Party(), o.Payload, e.policy)
+		l := event.New(o.Party(), o.Payload, wait.Policy(e.policy))
 		l.SetTarget(o.Target(lock.RoleEvent))
 		l.Keep = o
 		return l, nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -95,7 +96,7 @@ func (m *Mutex) bind(o *segment.Object) error {
 // mutexIn views the payload of an object, which has [mutexBytes], as a lock. The date of a death
 // follows the lock.
 func mutexIn(o *segment.Object, policy WaitPolicy) *lock.Mutex {
-	l := lock.NewMutex(o.Party(), o.Payload, policy)
+	l := lock.NewMutex(o.Party(), o.Payload, wait.Policy(policy))
 	l.Target = o.Target(lock.RoleLock)
 	l.RecordDeaths(o.Payload[lock.RegionBytes:])
 	return l

@@ -10,6 +10,7 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -72,7 +73,7 @@ func (o *Once) bind(object *segment.Object) error {
 	o.o = object
 	o.shared = object.Local(func() (any, func() bool) {
 		body := onceIn(object.Payload)
-		m := lock.NewMutex(object.Party(), body.lock[:], o.policy)
+		m := lock.NewMutex(object.Party(), body.lock[:], wait.Policy(o.policy))
 		m.Target = object.Target(lock.RoleOnce)
 		return &once{m: m, body: body}, m.Held
 	}).(*once)

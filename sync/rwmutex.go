@@ -10,6 +10,7 @@ import (
 	"github.com/shmkit/shmkit/internal/lock/rwmutex"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -88,7 +89,7 @@ func (m *RWMutex) bind(o *segment.Object) error {
 		return err
 	}
 	l := o.Local(func() (any, func() bool) {
-		l := rwmutex.New(o.Party(), o.Payload, m.options.Wait)
+		l := rwmutex.New(o.Party(), o.Payload, wait.Policy(m.options.Wait))
 		if l == nil {
 			return l, nil
 		}

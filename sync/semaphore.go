@@ -8,6 +8,7 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/lock/semaphore"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -117,7 +118,7 @@ func (s *Semaphore) bind(o *segment.Object) error {
 	}
 	s.o = o
 	s.s = o.Local(func() (any, func() bool) {
-		l := semaphore.New(o.Party(), o.Payload, spec, s.policy)
+		l := semaphore.New(o.Party(), o.Payload, spec, wait.Policy(s.policy))
 		l.SetTarget(o.Target(lock.RoleAcquire))
 		return l, l.Held
 	}).(*semaphore.Weighted)

@@ -8,6 +8,7 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/lock/waitgroup"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -87,7 +88,7 @@ func (g *WaitGroup) bind(o *segment.Object) error {
 	}
 	g.o = o
 	g.g = o.Local(func() (any, func() bool) {
-		l := waitgroup.New(o.Party(), o.Payload, undo, g.policy)
+		l := waitgroup.New(o.Party(), o.Payload, undo, wait.Policy(g.policy))
 		l.SetTarget(o.Target(lock.RoleWaitGroup))
 		return l, l.Held
 	}).(*waitgroup.Group)

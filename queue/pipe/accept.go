@@ -9,9 +9,9 @@ import (
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
-	shmsync "github.com/shmkit/shmkit/sync"
 )
 
 // A listener is a [net.Listener] of connections by shared memory.
@@ -19,7 +19,7 @@ type listener struct {
 	a       *attachment
 	reg     *registration
 	backlog *queue.Queue[offer]
-	policy  shmsync.WaitPolicy
+	policy  wait.Policy
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	once    sync.Once

@@ -9,6 +9,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/ring/stream"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
@@ -33,7 +34,7 @@ type Conn struct {
 	end    int   // which end it is; immutable
 	in     *stream.Stream
 	out    *stream.Stream
-	policy shmsync.WaitPolicy
+	policy wait.Policy
 	local  net.Addr
 	remote net.Addr
 	ended  func() // called when nothing touches the shared memory any more; may be nil
@@ -120,7 +121,7 @@ func existing(name string) segment.Spec {
 }
 
 func newEnd(end int, o Options, find func() (*segment.Object, error)) (*Conn, error) {
-	c := &Conn{policy: o.Wait}
+	c := &Conn{policy: wait.Policy(o.Wait)}
 	if err := takeEnd(c, end, find); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"github.com/shmkit/shmkit/internal/errno"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -82,7 +83,7 @@ func listenOnce(name string, buffer uint64, o ListenOptions) (net.Listener, erro
 		var q *queue.Queue[offer]
 		q, err = queue.NewQueue[offer](a.seg, backlogName, o.Backlog, queue.Options{Wait: o.Wait})
 		if err == nil {
-			l := &listener{a: a, reg: reg, backlog: q, policy: o.Wait}
+			l := &listener{a: a, reg: reg, backlog: q, policy: wait.Policy(o.Wait)}
 			l.ctx, l.cancel = context.WithCancel(context.Background())
 			return l, nil
 		}
