@@ -12,11 +12,12 @@ import (
 // waiters are those of calls of Apply that are over.
 var waiters = sync.Pool{New: func() any { return newWaiter() }}
 
-// Apply runs the task with one argument and returns its result. It waits for a worker and for the result until ctx ends;
-// the task's own context ends then, too.
+// Apply runs the task with one argument and returns its result. It waits for a worker and for the
+// result until ctx ends; the task's own context ends then, too.
 //
-// Errors: what the task returned, as a [*TaskError]; a [*PanicError]; a [*WorkerDiedError] or [*DeadlineError]; what cannot travel; the
-// cause of the end of ctx, with how far the task had come; [ErrClosed].
+// Errors: what the task returned, as a [*TaskError]; a [*PanicError]; a [*WorkerDiedError] or
+// [*DeadlineError]; what cannot travel; the cause of the end of ctx, with how far the task had
+// come; [ErrClosed].
 func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, err error) {
 	w := waiters.Get().(*waiter)
 	i, err := send(ctx, p, t, w, w, &arg, nil)
@@ -50,7 +51,8 @@ func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, e
 	return r, err
 }
 
-// send submits one argument, and returns its slot; w waits for a slot if there is none, and to for the result.
+// send submits one argument, and returns its slot; w waits for a slot if there is none, and to for
+// the result.
 func send[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w, to *waiter, arg *A, f settler) (uint32, error) {
 	b, err := t.args.Encode(arg)
 	if err != nil {
@@ -100,7 +102,8 @@ func sendRoom[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w *waiter, 
 	}
 }
 
-// unsubmitted is the error of a task that was not submitted because of err: if ctx has ended, it says what was waited for.
+// unsubmitted is the error of a task that was not submitted because of err: if ctx has ended, it
+// says what was waited for.
 func (t *Task[A, R]) unsubmitted(ctx context.Context, why string, err error) error {
 	if ctx.Err() == nil {
 		return err
@@ -108,7 +111,8 @@ func (t *Task[A, R]) unsubmitted(ctx context.Context, why string, err error) err
 	return fmt.Errorf("pool: task %q: %s: %w", t.name, why, err)
 }
 
-// notPlaced is the error of an argument that was not placed because of err: if the pool has ended, why.
+// notPlaced is the error of an argument that was not placed because of err: if the pool has ended,
+// why.
 func (p *Pool) notPlaced(err error) error {
 	if p.alive.Err() != nil {
 		return context.Cause(p.alive)
@@ -116,7 +120,8 @@ func (p *Pool) notPlaced(err error) error {
 	return err
 }
 
-// fill says what is in slot i, which is the caller's: count arguments from that index on. They are in place.
+// fill says what is in slot i, which is the caller's: count arguments from that index on. They are
+// in place.
 func fill[A, R any](p *Pool, t *Task[A, R], w *waiter, i uint32, index, count int) {
 	sl := &p.table.Slots[i]
 	sl.Task, sl.Count = t.id, uint32(count)
@@ -124,7 +129,8 @@ func fill[A, R any](p *Pool, t *Task[A, R], w *waiter, i uint32, index, count in
 	c.waiter, c.index, c.count, c.task, c.options = w, index, count, t.name, p.defaults(t.options)
 }
 
-// settle reads the result in slot i, which has one argument, or tries again because the task's policy says so.
+// settle reads the result in slot i, which has one argument, or tries again because the task's
+// policy says so.
 func settle[A, R any](p *Pool, t *Task[A, R], i uint32, scratch *[]byte) (r R, again bool, err error) {
 	c := &p.calls[i]
 	if c.err != nil {
@@ -154,8 +160,9 @@ func settle[A, R any](p *Pool, t *Task[A, R], i uint32, scratch *[]byte) (r R, a
 	return r, retry, err
 }
 
-// tooLate is why what has just been read in shared memory may be something else: the pool has ended, and the memory was closed
-// before the end of the read. It is nil when the read has come in time.
+// tooLate is why what has just been read in shared memory may be something else: the pool has
+// ended, and the memory was closed before the end of the read. It is nil when the read has come in
+// time.
 func (p *Pool) tooLate() error {
 	if p.table.Mem.Closed() {
 		return context.Cause(p.alive) // it ends before
@@ -163,8 +170,9 @@ func (p *Pool) tooLate() error {
 	return nil
 }
 
-// result is what the worker has left in slot i: in memory that no other process can write, unless its reader copies it once
-// and decodes the copy. It is valid until the next call with that scratch memory.
+// result is what the worker has left in slot i: in memory that no other process can write, unless
+// its reader copies it once and decodes the copy. It is valid until the next call with that scratch
+// memory.
 func (p *Pool) result(i uint32, scratch *[]byte, copies bool) ([]byte, error) {
 	o := &p.calls[i].got
 	if o.moved != nil {
@@ -184,7 +192,8 @@ func (p *Pool) result(i uint32, scratch *[]byte, copies bool) ([]byte, error) {
 // scratchBytes is how much memory a call keeps for results.
 const scratchBytes = 64 << 10
 
-// open makes a value of a result, or the error that it is. The bytes are in memory of this process, unless the value is copied.
+// open makes a value of a result, or the error that it is. The bytes are in memory of this process,
+// unless the value is copied.
 func (t *Task[A, R]) open(kind uint32, b []byte) (v R, err error) {
 	if kind != task.KindValue {
 		f, err := task.Codec[task.Failure]{}.Receive(b)

@@ -31,7 +31,8 @@ func TestApply(t *testing.T) {
 	})
 }
 
-// Errors come with the name of the task, its text, the registered errors in it, and the stack of the worker.
+// Errors come with the name of the task, its text, the registered errors in it, and the stack of
+// the worker.
 func TestApplyErrors(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
@@ -67,7 +68,8 @@ func TestApplyEndsWithItsContext(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})
 		for range 10 {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond) //clock: that the time-out ends it is the subject
+			//clock: that the time-out ends it is the subject
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			if _, err := pool.Apply(ctx, p, nap, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
 				t.Fatal(err)
 			}
@@ -112,7 +114,8 @@ func TestApplyWithdrawn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond) //clock: that the time-out ends it is the subject
+		//clock: that the time-out ends it is the subject
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		if _, err := pool.Apply(ctx, p, tell, counted{Tally: a}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)

@@ -16,8 +16,9 @@ type Began struct {
 	At     time.Time
 }
 
-// Began says which worker has begun the task, the last if there was more than one attempt, and when; ok is false when none
-// has, or none has told before it died, and for [MapAsync], which has many tasks.
+// Began says which worker has begun the task, the last if there was more than one attempt, and
+// when; ok is false when none has, or none has told before it died, and for [MapAsync], which has
+// many tasks.
 func (f *Future[R]) Began() (b Began, ok bool) {
 	if f.Ready() {
 		return f.began, !f.began.At.IsZero()
@@ -50,7 +51,8 @@ func (p *Pool) running(i uint32, s settler) (b Began, ok bool) {
 	return p.begun(i, state)
 }
 
-// begun says, under mu, which worker has begun the task in slot i, whose state is that.
+// begun returns the worker that has begun the task in slot i, from the state of the slot. p.mu is
+// held.
 func (p *Pool) begun(i uint32, state uint64) (b Began, ok bool) {
 	at := p.table.Slots[i].Began.Load()
 	worker := p.crew.find(tasktable.WorkerOf(state))
@@ -60,8 +62,8 @@ func (p *Pool) begun(i uint32, state uint64) (b Began, ok bool) {
 	return Began{Worker: worker.name(), PID: worker.host.PID(), At: time.Unix(0, at)}, true
 }
 
-// unanswered is the error of a call that ends because of err, although its task, in slot i, may go on: if ctx has ended,
-// it says how far the task has come.
+// unanswered is the error of a call that ends because of err, although its task, in slot i, may go
+// on: if ctx has ended, it says how far the task has come.
 func (p *Pool) unanswered(ctx context.Context, task string, i uint32, err error) error {
 	if ctx.Err() == nil {
 		return err

@@ -56,8 +56,9 @@ func (c *call) begunBy(d WorkerExit, sl *tasktable.Slot) {
 	}
 }
 
-// recall sends, under mu, the messages of all queued tasks again. That may take until there is room for them, and the
-// worker that makes it may still have to be started by the caller: so another goroutine does it, one for the whole pool.
+// recall sends, under mu, the messages of all queued tasks again. That may take until there is room
+// for them, and the worker that makes it may still have to be started by the caller: so another
+// goroutine does it, one for the whole pool.
 func (p *Pool) recall() {
 	p.lost = true
 	if !p.recalling {
@@ -82,7 +83,8 @@ func (p *Pool) recallAll() {
 		}
 		p.mu.Unlock()
 		for _, m := range messages {
-			if p.isQueued(uint32(m), uint32(m>>32)) { // one that is doubled is recognised by its serial number
+			// one that is doubled is recognised by its serial number
+			if p.isQueued(uint32(m), uint32(m>>32)) {
 				p.resend(m)
 			}
 		}
@@ -94,14 +96,15 @@ func (p *Pool) isQueued(i, serial uint32) bool {
 	return p.table.Slots[i].State.Load() == tasktable.StateOf(tasktable.PhaseQueued, 0, serial)
 }
 
-// quarantined is the error of a task, or of the one of a chunk that ran, which has killed enough workers.
+// quarantined is the error of a task, or of the one of a chunk that ran, which has killed enough
+// workers.
 func (p *Pool) quarantined(c *call, d WorkerExit) error {
 	p.event(slog.LevelError, "task quarantined: it kills its workers", slog.String("task", c.task), slog.Int("kills", c.kills))
 	return d.kills(c.task, c.kills)
 }
 
-// retry queues a task whose worker died while it ran, under mu. It reports false when it will not run again in this slot: it
-// has failed, or its arguments are to run one by one.
+// retry queues a task again that ran when its worker died. It reports false when the task will not
+// run again in this slot: it has failed, or its arguments must run one by one. p.mu is held.
 func (p *Pool) retry(i uint32, d WorkerExit) bool {
 	c, sl := &p.calls[i], &p.table.Slots[i]
 	if p.local {
@@ -118,7 +121,7 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 		c.err = c.late()
 	case p.alive.Err() != nil:
 		c.err = context.Cause(p.alive)
-	case c.waiter == nil: // nobody will see it
+	case c.waiter == nil: // no caller will see it
 		c.err = ErrClosed
 	case c.count > 1:
 		p.event(slog.LevelWarn, "tasks of a chunk run again one by one: their worker died", slog.String("task", c.task), slog.Int("count", c.count))

@@ -6,40 +6,42 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// A call is what the parent knows of the task in a slot. Guarded by Pool.mu while it is live, its waiter's otherwise; live and
-// out are guarded by Pool.mu at all times.
+// A call is what the parent knows of the task in a slot. Guarded by Pool.mu while it is live, its
+// waiter's otherwise; live and out are guarded by Pool.mu at all times.
 type call struct {
-	out      bool    // submitted, and not released
-	waiter   *waiter // nil: the caller has gone
-	index    int     // of the first argument
-	count    int     // arguments in it, from 1
-	arg      block   // of the arguments
-	moved    []byte  // the arguments, when they had to make room: see room.go
-	got      outcome // what the worker has left
-	task     string
-	options  TaskOptions // with the defaults of the pool
-	serial   uint32      // of the current attempt
-	tries    int         // attempts that failed with an error
-	kills    int         // workers that died while they ran it
-	live     bool        // queued, running, or waiting for another attempt
-	delayed  bool        // live, but it is not yet time to try again, or there is no room for its argument
-	homeless bool        // delayed for want of room
-	listed   bool        // its result has come, and its waiter has not been told yet
-	kept     bool        // pending until its waiter has read the result: Close waits for that
-	owed     bool        // not live, but pending: it may run again because of its error, or is kept
-	split    bool        // its worker died: its arguments are to run one by one; the one that ran was slot.at
-	err      error       // instead of a result
-	future   settler     // of ApplyAsync, else nil
-	began    Began       // for the future
+	out     bool    // submitted, and not released
+	waiter  *waiter // nil: the caller has gone
+	index   int     // of the first argument
+	count   int     // arguments in it, from 1
+	arg     block   // of the arguments
+	moved   []byte  // the arguments, when they had to make room: see room.go
+	got     outcome // what the worker has left
+	task    string
+	options TaskOptions // with the defaults of the pool
+	serial  uint32      // of the current attempt
+	tries   int         // attempts that failed with an error
+	kills   int         // workers that died while they ran it
+	live    bool        // queued, running, or waiting for another attempt
+	// live, but it is not yet time to try again, or there is no room for its argument
+	delayed  bool
+	homeless bool // delayed for want of room
+	listed   bool // its result has come, and its waiter has not been told yet
+	kept     bool // pending until its waiter has read the result: Close waits for that
+	owed     bool // not live, but pending: it may run again because of its error, or is kept
+	// its worker died: its arguments are to run one by one; the one that ran was slot.at
+	split  bool
+	err    error   // instead of a result
+	future settler // of ApplyAsync, else nil
+	began  Began   // for the future
 
 	timed   bool      // its waiter wants to know how long it takes
 	since   time.Time // of the submission, if it is timed
 	running time.Time // of the first look at which it ran, for the hard deadline
-	asked   uint32    // serial of the attempt that was past it, and whose stack is asked for
+	asked   uint32    // serial of the attempt that was past it, and that a stack is asked of
 	expired bool      // its worker is being killed because of it
 	stack   string    // of the task, when it has expired
 	stuck   bool      // a goroutine that cannot be killed is still at it, see local.go
-	left    bool      // stuck, and otherwise nobody's
+	left    bool      // stuck, and belongs to no list
 }
 
 // A block is where an argument or a result is.
@@ -56,8 +58,8 @@ func (b *block) outside() int {
 	return b.size
 }
 
-// An outcome is what a worker says of a task that is done. The parent reads it once, into its own memory: what other processes
-// can write, they may write at any time.
+// An outcome is what a worker says of a task that is done. The parent reads it once, into its own
+// memory: what other processes can write, they may write at any time.
 type outcome struct {
 	kind  uint32
 	block block         // of the result
@@ -85,8 +87,9 @@ func nextSerial(serial uint32) uint32 {
 	return serial
 }
 
-// finish hands the result in slot i to whoever waits for it, under mu, and reports whether nobody does. A message that is late
-// or doubled is recognised by its serial number and by what is no longer live.
+// finish hands the result in slot i to its waiter, and reports whether there is none. p.mu is held.
+// A late or repeated message is recognised by its serial number, or because the call is not live
+// any more.
 func (p *Pool) finish(i, serial uint32) (gone bool) {
 	c := &p.calls[i]
 	s := p.table.Slots[i].State.Load()
@@ -99,7 +102,8 @@ func (p *Pool) finish(i, serial uint32) (gone bool) {
 	return p.deliver(i)
 }
 
-// deliver ends the task in slot i, under mu, and reports whether nobody waits for its result.
+// deliver ends the task in slot i, and reports whether no caller waits for its result. p.mu is
+// held.
 func (p *Pool) deliver(i uint32) (gone bool) {
 	c := &p.calls[i]
 	c.live = false

@@ -12,7 +12,8 @@ func (p *Pool) withdraw(i, serial uint32) bool {
 	p.mu.Lock()
 	c := &p.calls[i]
 	ok := c.live && c.serial == serial && (c.delayed ||
-		p.table.Slots[i].State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseQueued, 0, serial), tasktable.StateOf(tasktable.PhaseFree, 0, serial))) // #2 -> #1
+		// #2 -> #1
+		p.table.Slots[i].State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseQueued, 0, serial), tasktable.StateOf(tasktable.PhaseFree, 0, serial)))
 	if ok {
 		if !c.delayed {
 			p.work--
@@ -27,8 +28,8 @@ func (p *Pool) withdraw(i, serial uint32) bool {
 	return ok
 }
 
-// abandon lets go of all tasks of a waiter: those that wait are withdrawn, the contexts of those that run end, and
-// results are thrown away when they come.
+// abandon lets go of all tasks of a waiter: those that wait are withdrawn, the contexts of those
+// that run end, and results are thrown away when they come.
 func (p *Pool) abandon(w *waiter) {
 	var live, ready []uint32
 	p.mu.Lock()
@@ -39,7 +40,7 @@ func (p *Pool) abandon(w *waiter) {
 		case c.live:
 			live = append(live, uint32(i))
 		default:
-			ready = append(ready, uint32(i)) // its result has come, and nobody will look at it
+			ready = append(ready, uint32(i)) // its result has come, and no caller will look at it
 		}
 	}
 	w.ready = w.ready[:0]
@@ -64,7 +65,7 @@ func (p *Pool) cancel(slots ...uint32) {
 	}
 }
 
-// forget notes, under mu, that nobody waits for a live call any more.
+// forget notes that no caller waits for a live call any more. p.mu is held.
 func (c *call) forget() (serial uint32) {
 	c.waiter, c.future = nil, nil
 	return c.serial
@@ -92,7 +93,7 @@ func (p *Pool) interrupt(i, serial uint32) {
 	}
 }
 
-// killDeaf kills the worker of the task in slot i, whose caller has gone, if it still runs.
+// killDeaf kills the worker of the task in slot i if the task still runs. Its caller has gone.
 func (p *Pool) killDeaf(i, serial uint32) {
 	p.mu.Lock()
 	c := &p.calls[i]
@@ -125,7 +126,8 @@ func (p *Pool) drop() {
 		case c.delayed:
 			p.table.Slots[i].State.Store(tasktable.StateOf(tasktable.PhaseDone, 0, next))
 			p.work++ // deliver takes it off
-		case !p.table.Slots[i].State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseQueued, 0, c.serial), tasktable.StateOf(tasktable.PhaseDone, 0, next)): // #2 -> #4
+		// #2 -> #4
+		case !p.table.Slots[i].State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseQueued, 0, c.serial), tasktable.StateOf(tasktable.PhaseDone, 0, next)):
 			continue
 		}
 		c.serial, c.delayed, c.homeless, c.err = next, false, false, ErrClosed

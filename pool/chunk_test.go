@@ -78,7 +78,8 @@ func TestChunksOfLargeArguments(t *testing.T) {
 	})
 }
 
-// When a worker dies, those of its chunk run again one by one; only the one that kills it fails, after as many attempts as it has.
+// When a worker dies, those of its chunk run again one by one; only the one that kills it fails,
+// after as many attempts as it has.
 func TestDeathInAChunk(t *testing.T) {
 	for attempts := 1; attempts <= 3; attempts++ {
 		p := newPool(t, pool.Options{Workers: 2, Attempts: attempts})

@@ -11,7 +11,7 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// An unsendable is a value whose type does not say that it cannot travel.
+// An unsendable is a value that cannot travel, although its type does not show it.
 type unsendable struct{ C any }
 
 var sendable = pool.Define("unsendable", func(_ context.Context, u unsendable) (unsendable, error) { return u, nil })

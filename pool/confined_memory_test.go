@@ -81,7 +81,8 @@ func TestConfinedPoolWorks(t *testing.T) {
 			for _, errno := range []syscall.Errno{unix.ENOSYS, unix.EPERM} {
 				var refusals []proctest.Refusal
 				for _, call := range calls {
-					if call == unix.SYS_CLONE3 || call == unix.SYS_STATX { // libc and Go know no other for them
+					// libc and Go know no other for them
+					if call == unix.SYS_CLONE3 || call == unix.SYS_STATX {
 						refusals = append(refusals, proctest.Refuse(unix.ENOSYS, call)...)
 						continue
 					}

@@ -26,8 +26,9 @@ var arm = pool.Define("arm", func(_ context.Context, a armament) (int, error) {
 	return os.Getpid(), nil
 })
 
-// A worker is killed at the 1st, 2nd, … crash point after it was armed, until it gets through all tasks: every task
-// has its result, once, and no slot or block of shared memory is left. SHMKIT_LONG=1 tries each point; otherwise every third.
+// A worker is killed at the 1st, 2nd, … crash point after it was armed, until it gets through all
+// tasks: every task has its result, once, and no slot or block of shared memory is left.
+// SHMKIT_LONG=1 tries each point; otherwise every third.
 func TestCrashSweep(t *testing.T) {
 	for name, test := range map[string]struct {
 		options pool.Options
@@ -39,7 +40,8 @@ func TestCrashSweep(t *testing.T) {
 		"large":     {pool.Options{}, sweepLarge},
 		"no room":   {pool.Options{Memory: 64 << 10}, sweepNoRoom},
 		"recycling": {pool.Options{MaxTasksPerWorker: 4}, sweepMap},
-		"idle":      {pool.Options{IdleTimeout: 1}, sweepApply}, //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		"idle": {pool.Options{IdleTimeout: 1}, sweepApply},
 	} {
 		t.Run(name, func(t *testing.T) { sweep(t, test.options, test.work) })
 	}
@@ -113,7 +115,8 @@ func sweepLarge(ctx context.Context, p *pool.Pool) error {
 	return nil
 }
 
-// The results of a loop fill the memory, so that the worker waits for room, while the body of the loop calls Apply.
+// The results of a loop fill the memory, so that the worker waits for room, while the body of the
+// loop calls Apply.
 func sweepNoRoom(ctx context.Context, p *pool.Pool) error {
 	n := int64(0)
 	for got, err := range pool.IMap(ctx, p, wrap, func(yield func(parcel) bool) {

@@ -10,7 +10,8 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// A crew is the workers of a pool, from the parent's side. Guarded by Pool.mu, but for what is said otherwise.
+// A crew is the workers of a pool, from the parent's side. Guarded by Pool.mu, but for what is said
+// otherwise.
 type crew struct {
 	p        *Pool
 	children []*supervisor // by number
@@ -19,8 +20,8 @@ type crew struct {
 	waiting  int           // how many must be ready for New to return
 }
 
-// Resize changes how many workers there are, from 1 to 480. New ones are started in the background; of those that are too
-// many each finishes its task first. It does not block.
+// Resize changes how many workers there are, from 1 to 480. New ones are started in the background;
+// of those that are too many each finishes its task first. It does not block.
 //
 // Errors: a number that cannot be; [ErrClosed].
 func (p *Pool) Resize(workers int) error {
@@ -189,7 +190,8 @@ func (w *crew) interrupt(worker proctab.Owner) {
 	}
 }
 
-// ring wakes whatever is there: the worker that waits for orders, or the keeper that waits for work.
+// ring wakes whatever is there: the worker that waits for orders, or the keeper that waits for
+// work.
 func (c *supervisor) ring() {
 	word := c.record.OrderWord(0)
 	c.record.Order.Add(tasktable.OrderOne)

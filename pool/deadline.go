@@ -12,8 +12,7 @@ const (
 	deadlineMax = 100 * time.Millisecond
 )
 
-// watchDeadlines sees to it, under mu, that somebody looks for tasks that run for longer than they
-// may.
+// watchDeadlines makes sure that a goroutine looks for tasks that run for too long. p.mu is held.
 func (p *Pool) watchDeadlines() {
 	if !p.watching {
 		p.watching = true
@@ -41,17 +40,18 @@ func (p *Pool) watch() {
 	}
 }
 
-// leaveBehind fails, under mu, the task in slot i of a local pool, whose state is s, unless it has
-// finished. Only then its goroutine may be left alone: otherwise it may be at another task already,
-// which must not run twice at once.
+// leaveBehind fails the task in slot i, with state s, of a local pool, unless it has finished. p.mu
+// is held. Only a goroutine that still runs this task may be left alone: otherwise it may have
+// begun another task, which must not run twice at once.
 func (p *Pool) leaveBehind(i uint32, s uint64) bool {
 	c := &p.calls[i]
-	if !p.table.Slots[i].State.CompareAndSwap(s, tasktable.StateOf(tasktable.PhaseDone, 0, nextSerial(c.serial))) { // #3 -> #4
+	// #3 -> #4
+	if !p.table.Slots[i].State.CompareAndSwap(s, tasktable.StateOf(tasktable.PhaseDone, 0, nextSerial(c.serial))) {
 		return false
 	}
 	c.serial = nextSerial(c.serial)
 	c.stuck = true
-	if c.err = ErrClosed; c.expired { // otherwise nobody sees it
+	if c.err = ErrClosed; c.expired { // otherwise no caller sees it
 		c.err = c.late()
 	}
 	if p.deliver(i) {

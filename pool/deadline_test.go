@@ -11,14 +11,16 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// A soft deadline ends the context of the task, whose answer counts.
+// A soft deadline ends the context of the task. The answer of the task counts.
 func TestSoftDeadline(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})
-		soft := pool.TaskOptions{SoftDeadline: 20 * time.Millisecond} //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		soft := pool.TaskOptions{SoftDeadline: 20 * time.Millisecond}
 		start := time.Now()
 		_, err := pool.Apply(t.Context(), p, nap.With(soft), time.Hour)
-		if d := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || d < soft.SoftDeadline { //clock: at least so long
+		//clock: at least so long
+		if d := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || d < soft.SoftDeadline {
 			t.Errorf("after %v: %v", d, err)
 		}
 		if d, err := pool.Apply(t.Context(), p, deaf.With(soft), 60*time.Millisecond); err != nil || d != 60*time.Millisecond {
@@ -44,7 +46,8 @@ func TestHardDeadline(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
-		hard := pool.TaskOptions{HardDeadline: 100 * time.Millisecond} //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		hard := pool.TaskOptions{HardDeadline: 100 * time.Millisecond}
 		var others []*pool.Future[int64]
 		for i := range int64(50) {
 			f, err := pool.ApplyAsync(t.Context(), p, square, i)
@@ -85,7 +88,8 @@ func TestHardDeadline(t *testing.T) {
 func TestHardDeadlineRace(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
-		hard := pool.TaskOptions{HardDeadline: 5 * time.Millisecond, Attempts: -1} //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		hard := pool.TaskOptions{HardDeadline: 5 * time.Millisecond, Attempts: -1}
 		var tasks []*pool.Future[time.Duration]
 		for i := range 60 {
 			f, err := pool.ApplyAsync(t.Context(), p, deaf.With(hard), 4*time.Millisecond+time.Duration(i%5)*500*time.Microsecond)
@@ -93,7 +97,8 @@ func TestHardDeadlineRace(t *testing.T) {
 				t.Fatal(err)
 			}
 			tasks = append(tasks, f)
-			g, err := pool.ApplyAsync(t.Context(), p, deaf.With(pool.TaskOptions{Attempts: -1}), time.Millisecond) // may be killed in its place
+			// may be killed in its place
+			g, err := pool.ApplyAsync(t.Context(), p, deaf.With(pool.TaskOptions{Attempts: -1}), time.Millisecond)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,16 +121,19 @@ func TestHardDeadlineRace(t *testing.T) {
 	})
 }
 
-// A future whose task ran past its hard deadline has its outcome, although its goroutine still runs when the pool ends.
+// After a hard deadline the future has its outcome, although the goroutine of the task still runs
+// when the pool ends.
 func TestHardDeadlineThenEnd(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})
-		hard := pool.TaskOptions{HardDeadline: 10 * time.Millisecond} //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		hard := pool.TaskOptions{HardDeadline: 10 * time.Millisecond}
 		f, err := pool.ApplyAsync(t.Context(), p, deaf.With(hard), deafTime(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		g, err := pool.ApplyAsync(t.Context(), p, forever, 1) // keeps somebody waiting for futures
+		// keeps a goroutine waiting for futures
+		g, err := pool.ApplyAsync(t.Context(), p, forever, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

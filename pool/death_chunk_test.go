@@ -24,8 +24,9 @@ var blast = pool.Define("blast", func(_ context.Context, a struct {
 	return fmt.Sprint("value ", a.N), nil
 })
 
-// A49 in chunks: the argument that is poison fails alone; the others of its chunk, and those after it, have their results, in order. The
-// task is given up after exactly as many kills as there may be.
+// A49 in chunks: the argument that is poison fails alone; the others of its chunk, and those after
+// it, have their results, in order. The task is given up after exactly as many kills as there may
+// be.
 func TestDeathInChunk(t *testing.T) {
 	t.Parallel()
 	for _, attempts := range []int{1, 2, 3} {

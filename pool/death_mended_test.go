@@ -65,7 +65,8 @@ func TestManyWorkers(t *testing.T) {
 		t.Errorf("ends: %v", got)
 	}
 	for _, e := range w.all() {
-		if e.ExitCode != 0 && e.Signal != "terminated" || e.Stderr != "" { // SIGTERM may come before a worker has begun to work
+		// SIGTERM may come before a worker has begun to work
+		if e.ExitCode != 0 && e.Signal != "terminated" || e.Stderr != "" {
 			t.Errorf("%+v", e)
 		}
 	}

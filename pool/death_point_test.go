@@ -16,7 +16,8 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// A trap kills the worker that sets it when it passes a point of that name, after so many passes that do not count.
+// A trap kills the worker that sets it when it passes a point of that name, after so many passes
+// that do not count.
 type trap struct {
 	Point string
 	Skip  int64
@@ -51,15 +52,15 @@ var wrapCounted = pool.Define("wrap counted", func(_ context.Context, a countedP
 	return wrapped(a.Parcel), nil
 })
 
-// A49 in transit: the worker is killed at each step of a task. It runs as often as it must, and has its result once. The task that sets the trap
-// passes the points after its own run once.
+// A49 in transit: the worker is killed at each step of a task. It runs as often as it must, and has
+// its result once. The task that sets the trap passes the points after its own run once.
 func TestDeathInTransit(t *testing.T) {
 	for _, test := range []struct {
 		point         string
 		skip          int64
 		runs, retried int
 	}{
-		{"pool.got", 0, 1, 0},      // nobody has begun it
+		{"pool.got", 0, 1, 0},      // no worker has begun it
 		{"pool.running", 0, 1, 1},  // counts as begun
 		{"pool.held", 1, 2, 1},     // the result has a place, which the parent does not know
 		{"block.given", 0, 2, 1},   // the result is the parent's, which does not know it
@@ -100,14 +101,16 @@ func TestDeathInTransit(t *testing.T) {
 
 var hangForReport = pool.Define("hang for a report", func(context.Context, int64) (int64, error) { select {} })
 
-// The worker is killed while it leaves the stack of a late task to its parent: no block of shared memory is left.
+// The worker is killed while it leaves the stack of a late task to its parent: no block of shared
+// memory is left.
 func TestDeathInReport(t *testing.T) {
 	for _, point := range []string{"pool.reported", "block.given", "pool.answering"} {
 		p := newPool(t, pool.Options{Workers: 1, Attempts: 1})
 		if _, err := pool.Apply(t.Context(), p, setTrap, trap{Point: point}); err != nil {
 			t.Fatal(err)
 		}
-		late := hangForReport.With(pool.TaskOptions{HardDeadline: time.Millisecond}) //clock: the deadline is the subject
+		//clock: the deadline is the subject
+		late := hangForReport.With(pool.TaskOptions{HardDeadline: time.Millisecond})
 		if _, err := pool.Apply(t.Context(), p, late, 0); err == nil {
 			t.Errorf("%s: the task returns", point)
 		}

@@ -22,7 +22,8 @@ var restless = pool.Define("restless", func(_ context.Context, n int64) (int64, 
 	return n, nil
 })
 
-// A50: the pool is closed, terminated or loses its context while tasks crash. It always ends, and so do all calls.
+// A50: the pool is closed, terminated or loses its context while tasks crash. It always ends, and
+// so do all calls.
 func TestShutdownWhileTasksCrash(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(t *testing.T, p *pool.Pool, cancel func()) (want error){
@@ -33,7 +34,8 @@ func TestShutdownWhileTasksCrash(t *testing.T) {
 			return nil
 		},
 		"Terminate": func(t *testing.T, p *pool.Pool, _ func()) error {
-			if err := p.Terminate(time.Duration(rand.IntN(20)) * time.Millisecond); err != nil { //clock: graces that are too short are the subject
+			//clock: graces that are too short are the subject
+			if err := p.Terminate(time.Duration(rand.IntN(20)) * time.Millisecond); err != nil {
 				t.Error(err)
 			}
 			return pool.ErrClosed
@@ -112,11 +114,13 @@ func shutdownRound(t *testing.T, end func(*testing.T, *pool.Pool, func()) error)
 	w.gone(t)
 }
 
-// The pool is resized all the time while its workers crash, are killed and fall asleep: each task has its result.
+// The pool is resized all the time while its workers crash, are killed and fall asleep: each task
+// has its result.
 func TestResizeWhileTasksCrash(t *testing.T) {
 	t.Parallel()
 	var w witness
-	p := newPool(t, pool.Options{Workers: 3, Attempts: -1, IdleTimeout: 10 * time.Millisecond, OnWorkerExit: w.note}) //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	p := newPool(t, pool.Options{Workers: 3, Attempts: -1, IdleTimeout: 10 * time.Millisecond, OnWorkerExit: w.note})
 	ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 	defer cancel()
 	stop := hunt(t, p, 40*time.Millisecond)
@@ -148,7 +152,8 @@ func TestResizeWhileTasksCrash(t *testing.T) {
 	t.Logf("%d kills, ends: %v", kills, w.reasons())
 }
 
-// More tasks are queued than any worker gets to see before it is killed, again and again: none is lost, and nothing hangs.
+// More tasks are queued than any worker gets to see before it is killed, again and again: none is
+// lost, and nothing hangs.
 func TestDeathWithFullBacklog(t *testing.T) {
 	t.Parallel()
 	p := newPool(t, pool.Options{Workers: 1, Attempts: -1})

@@ -11,7 +11,8 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// A pool that ends by itself while somebody waits for room in its queue refuses what waits; nothing hangs.
+// A pool that ends by itself while a caller waits for room in its queue refuses the call. No call
+// hangs.
 func TestPoolFailsWithFullBacklog(t *testing.T) {
 	newDiary(t)
 	t.Setenv(suicideEnv, "0")
@@ -36,7 +37,8 @@ func TestPoolFailsWithFullBacklog(t *testing.T) {
 	}
 }
 
-// Workers are killed before they take tasks: they are replaced, and New and the tasks only wait for it.
+// Workers are killed before they take tasks: they are replaced, and New and the tasks only wait for
+// it.
 func TestDeathDuringStart(t *testing.T) {
 	d := newDiary(t)
 	t.Setenv(suicideEnv, "8")

@@ -50,7 +50,9 @@ func explode(how string) error {
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	case "memory":
-		debug.SetGCPercent(-1) // at the limit a thread for it could not start either, and that ends a program in other words
+		// at the limit a thread for it could not start either, and that ends a program in other
+		// words
+		debug.SetGCPercent(-1)
 		var all [][]byte
 		for {
 			all = append(all, make([]byte, 1<<20))
@@ -111,7 +113,8 @@ var deadly = map[string]func(e *pool.WorkerDiedError) bool{
 	},
 }
 
-// outcome checks the error of a grenade that was thrown with so many attempts, and says how many workers it has cost.
+// outcome checks the error of a grenade that was thrown with so many attempts, and says how many
+// workers it has cost.
 func outcome(t *testing.T, g grenade, err error, attempts int) (kills int) {
 	t.Helper()
 	if check := deadly[g.How]; check != nil {
@@ -137,8 +140,8 @@ func outcome(t *testing.T, g grenade, err error, attempts int) (kills int) {
 	return 0
 }
 
-// A49: each point of a task in its worker, with each way to die there: the outcome of the task, of the others, and of the
-// pool.
+// A49: each point of a task in its worker, with each way to die there: the outcome of the task, of
+// the others, and of the pool.
 func TestDeath(t *testing.T) {
 	t.Parallel()
 	const attempts = 2

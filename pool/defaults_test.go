@@ -22,7 +22,8 @@ func TestTaskDefaults(t *testing.T) {
 		tries := func(most int) func(int, error) (bool, time.Duration) {
 			return func(attempt int, _ error) (bool, time.Duration) { return attempt < most, 0 }
 		}
-		p := newPool(pool.Options{Workers: 1, Task: pool.TaskOptions{SoftDeadline: time.Nanosecond, HardDeadline: time.Hour, Retry: tries(3)}}) //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		p := newPool(pool.Options{Workers: 1, Task: pool.TaskOptions{SoftDeadline: time.Nanosecond, HardDeadline: time.Hour, Retry: tries(3)}})
 		if _, err := pool.Apply(t.Context(), p, nap, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("soft: %v", err)
 		}
@@ -45,7 +46,8 @@ func TestTaskDefaults(t *testing.T) {
 			t.Errorf("%d retries, not 4", s.Retried)
 		}
 	})
-	p := newPool(t, pool.Options{Workers: 1, Task: pool.TaskOptions{HardDeadline: time.Millisecond}}) //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	p := newPool(t, pool.Options{Workers: 1, Task: pool.TaskOptions{HardDeadline: time.Millisecond}})
 	_, err := pool.Apply(t.Context(), p, deaf, time.Hour)
 	var de *pool.DeadlineError
 	if !errors.As(err, &de) {
@@ -56,7 +58,7 @@ func TestTaskDefaults(t *testing.T) {
 	}
 }
 
-// OnWorkerStart tells of each worker before OnWorkerExit does, and whom it replaces.
+// OnWorkerStart tells of each worker before OnWorkerExit does, and which worker it replaces.
 func TestOnWorkerStart(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		var mu sync.Mutex
@@ -118,7 +120,8 @@ func TestMinWorkers(t *testing.T) {
 			}
 			return n
 		}
-		p := newPool(pool.Options{Workers: 4, MinWorkers: 1, IdleTimeout: time.Millisecond}) //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		p := newPool(pool.Options{Workers: 4, MinWorkers: 1, IdleTimeout: time.Millisecond})
 		wantSquare(t, 3)(pool.Apply(t.Context(), p, square, 3))
 		if n := awake(p); n != 1 {
 			t.Errorf("%d workers for one task", n)

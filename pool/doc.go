@@ -1,7 +1,8 @@
 // Package pool runs typed tasks in worker processes, and loses nothing when one of them is killed.
 //
-// Go cannot fork. A worker is this very program, started again: it gets to [Main], which runs it and never returns. A
-// [Task] is defined once, as a package-level variable, so that parent and worker know it by the same name.
+// Go cannot fork. A worker is this very program, started again: it gets to [Main], which runs it
+// and never returns. A [Task] is defined once, as a package-level variable, so that parent and
+// worker know it by the same name.
 //
 //	var Square = pool.Define("square", func(ctx context.Context, n int64) (int64, error) {
 //		return n * n, nil
@@ -19,9 +20,10 @@
 //		…
 //	}
 //
-// A [Pool] is for many tasks that return something. A Process, of package process, is for one task that runs for long and talks through shared
-// objects in its argument, such as a queue: it has a name, an exit code, and options for its environment, files, processors and
-// memory; its result is dropped. Both run the same tasks.
+// A [Pool] is for many tasks that return something. A Process, of package process, is for one task
+// that runs for long and talks through shared objects in its argument, such as a queue: it has a
+// name, an exit code, and options for its environment, files, processors and memory; its result is
+// dropped. Both run the same tasks.
 //
 // # Calls
 //
@@ -33,12 +35,14 @@
 //	IMapUnordered  the same, each result as soon as it is there
 //	IMapErr, …     the same for iterators that can fail
 //
-// All take a context. When it ends, tasks that have not begun are dropped, the contexts of those that run end, and the call
-// returns the cause. So does leaving the loop over an IMap. At most Options.Backlog tasks are on their way; whoever has more waits.
+// All take a context. When it ends, tasks that have not begun are dropped, the contexts of those
+// that run end, and the call returns the cause. So does leaving the loop over an IMap. At most
+// Options.Backlog tasks are on their way; a caller that has more waits.
 //
-// To hand over a task costs some microseconds. Map therefore sends several arguments at once, a chunk: it measures how long they
-// take, so that a chunk is long enough to hide its cost and short enough that no worker is left with much at the end.
-// TaskOptions.Chunk sets a size, for IMap, too, where it is 1 otherwise.
+// To hand over a task costs some microseconds. Map therefore sends several arguments at once, a
+// chunk: it measures how long they take, so that a chunk is long enough to hide its cost and short
+// enough that no worker is left with much at the end. TaskOptions.Chunk sets a size, for IMap, too,
+// where it is 1 otherwise.
 //
 // # Deadlines and attempts
 //
@@ -55,15 +59,18 @@
 //
 // # Resources
 //
-// A [Resource] is what each worker opens before its first task and closes after its last one, such as a connection: in the
-// order of Options.Resources, and backwards. A task gets it with [Resource.Get]. [New] waits until all workers have opened
-// theirs, and fails with the error of the one that could not; a later one that cannot ends the pool with that error.
+// A [Resource] is what each worker opens before its first task and closes after its last one, such
+// as a connection: in the order of Options.Resources, and backwards. A task gets it with
+// [Resource.Get]. [New] waits until all workers have opened theirs, and fails with the error of the
+// one that could not; a later one that cannot ends the pool with that error.
 //
-// A resource has an argument, such as the address of the database, which [Resource.With] gives for one pool. What only some
-// tasks open, [Finalize] has the worker close before it closes its resources.
+// A resource has an argument, such as the address of the database, which [Resource.With] gives for
+// one pool. What only some tasks open, [Finalize] has the worker close before it closes its
+// resources.
 //
-// Resources are closed when the worker ends in any way but by its death: a SIGKILL, also that of a hard deadline or of a grace that
-// is over, a crash, os.Exit. After those Options.OnWorkerExit, which the parent calls at every end of a worker, is the place to clean up.
+// Resources are closed when the worker ends in any way but by its death: a SIGKILL, also that of a
+// hard deadline or of a grace that is over, a crash, os.Exit. After those Options.OnWorkerExit,
+// which the parent calls at every end of a worker, is the place to clean up.
 //
 // # Arguments and results
 //
@@ -74,40 +81,44 @@
 //	any                                          with its type: a basic one, or one that is part of an argument or result of some task
 //	handles of shm, shmsync and queue            open the same object in the worker; of anonymous segments, too, while the sender has them open
 //
-// What arrives is equal to what was sent. [Define] panics when the type says that it would not be: for a
-// field that is not exported or has the tag json:"-", an embedded field that another one hides, error and other
-// interfaces with methods, func, chan, pointers as keys of maps. What a type cannot tell, as a value that contains itself,
-// is an error of the call. A pointer arrives as one to a copy.
+// What arrives is equal to what was sent. [Define] panics when the type says that it would not be:
+// for a field that is not exported or has the tag json:"-", an embedded field that another one
+// hides, error and other interfaces with methods, func, chan, pointers as keys of maps. What a type
+// cannot tell, as a value that contains itself, is an error of the call. A pointer arrives as one
+// to a copy.
 //
-// What is small lies in the task's own slot, and costs no allocation; the rest in memory of the pool, of at most Options.Memory. Of data
-// that is large or used by many tasks pass a handle of an Array, or of a queue, instead.
+// What is small lies in the task's own slot, and costs no allocation; the rest in memory of the
+// pool, of at most Options.Memory. Of data that is large or used by many tasks pass a handle of an
+// Array, or of a queue, instead.
 //
 // # Memory
 //
-// Memory is backpressure. When Options.Memory is full, a caller waits for room for its argument, under its context, and a
-// worker waits for room for its result. Only what can never fit is an error: an argument or a result that is larger
-// than Options.Memory.
+// Memory is backpressure. When Options.Memory is full, a caller waits for room for its argument,
+// under its context, and a worker waits for room for its result. Only what can never fit is an
+// error: an argument or a result that is larger than Options.Memory.
 //
 //	waits for room                 room comes from
 //	a caller, for an argument      results that are taken: the argument and the result of a task are freed then
 //	a worker, for a result         the same; workers come before callers
 //
-// Results of a loop over IMap stay in shared memory until the loop comes to them: so a slow body slows the workers down.
-// When another call waits meanwhile, for room or for a worker, such results make room for it: they move to the parent's own
-// memory, and so do arguments of tasks that have not begun. At most half of Options.Memory is for arguments of
-// tasks that have not begun, unless it is a single one; the rest is kept for results. So a task may submit to its own
-// pool, and the body of a loop over IMap may call Apply, however full the memory is; a worker must be free for them.
+// Results of a loop over IMap stay in shared memory until the loop comes to them: so a slow body
+// slows the workers down. When another call waits meanwhile, for room or for a worker, such results
+// make room for it: they move to the parent's own memory, and so do arguments of tasks that have
+// not begun. At most half of Options.Memory is for arguments of tasks that have not begun, unless
+// it is a single one; the rest is kept for results. So a task may submit to its own pool, and the
+// body of a loop over IMap may call Apply, however full the memory is; a worker must be free for
+// them.
 //
 // # Errors across processes
 //
-// An error that a task returns arrives as a [*TaskError]: its text, its stack, and which of the errors known to [RegisterError]
-// it wraps, so that errors.Is finds io.EOF or your own ErrNotFound on this side. A panic arrives as a [*PanicError] with the stack of
-// the worker. Types and fields stay behind.
+// An error that a task returns arrives as a [*TaskError]: its text, its stack, and which of the
+// errors known to [RegisterError] it wraps, so that errors.Is finds io.EOF or your own ErrNotFound
+// on this side. A panic arrives as a [*PanicError] with the stack of the worker. Types and fields
+// stay behind.
 //
 // # Deaths
-//
-// Arguments and results are in shared memory, in a table whose slots say who is at work on them. Other tasks are never harmed, and
-// no result is delivered twice:
+// Arguments and results are in shared memory, in a table of slots. Each slot has the worker that
+// runs its task. Other tasks are never harmed, and no result is delivered twice:
 //
 //	what happens                            the task                                        the worker, the pool
 //	the task returns an error               *TaskError                                      goes on
@@ -125,12 +136,13 @@
 //	it cannot be started for want of        -                                               the others go on; it is tried again
 //	descriptors, processes or memory
 //
-// A worker dies of a signal, a fault, os.Exit, a panic in a goroutine other than the task's, and when it has no memory left. The
-// last lines that it wrote to its standard error are in the *WorkerDiedError.
+// A worker dies of a signal, a fault, os.Exit, a panic in a goroutine other than the task's, and
+// when it has no memory left. The last lines that it wrote to its standard error are in the
+// *WorkerDiedError.
 //
 // # The end
 //
-//	                        tasks that wait   tasks that run                  who waits gets      the workers
+//	                        tasks that wait   tasks that run                  callers get         the workers
 //	Close                   are run           finish                          results             end, with 5 s to close resources
 //	Finish                  are dropped       finish                          results, ErrClosed  end, with 5 s to close resources
 //	Terminate(grace)        are dropped       their contexts end              ErrClosed           are killed after the grace
@@ -145,41 +157,48 @@
 //
 // # Age, idleness, size
 //
-// Options.MaxTasksPerWorker and RecycleMemory have a worker replaced by a fresh one, after the task at
-// which it is too old or too large. With Options.IdleTimeout it ends when there is nothing to do, and
-// is started again when there is. With Options.MinWorkers the rest start when tasks wait. [Pool.Resize]
-// changes how many there are, [Pool.Restart] replaces all of them one after another. [Pool.Stats] tells
-// of each worker's tasks, processor time, memory and restarts, of the queue, and how long tasks take.
+// Options.MaxTasksPerWorker and RecycleMemory have a worker replaced by a fresh one, after the task
+// at which it is too old or too large. With Options.IdleTimeout it ends when there is nothing to
+// do, and is started again when there is. With Options.MinWorkers the rest start when tasks wait.
+// [Pool.Resize] changes how many there are, [Pool.Restart] replaces all of them one after another.
+// [Pool.Stats] tells of each worker's tasks, processor time, memory and restarts, of the queue, and
+// how long tasks take.
 //
 // # Without processes
 //
-// [NewLocal] makes a pool of goroutines: the same calls, results and errors, with arguments copied likewise, for tests and
-// debuggers. But nothing can be killed there: a task past its hard deadline is left alone, os.Exit ends the program, and there are no
-// limits of memory.
+// [NewLocal] makes a pool of goroutines: the same calls, results and errors, with arguments copied
+// likewise, for tests and debuggers. But nothing can be killed there: a task past its hard deadline
+// is left alone, os.Exit ends the program, and there are no limits of memory.
 //
 // # Logging
 //
-// With Options.Log workers have a ready logger, as [Logger] and as slog.Default: what they log comes to that handler in the
-// parent, with their name.
+// With Options.Log workers have a ready logger, as [Logger] and as slog.Default: what they log
+// comes to that handler in the parent, with their name.
 //
-// Package shmlog has the handler by which any number of processes, of pools or not, log to one place.
+// Package shmlog has the handler by which any number of processes, of pools or not, log to one
+// place.
 //
-// [LogToStderr], or SHMKIT_LOG=INFO in the environment, shows what pools and processes do themselves. What workers write to their
-// standard error comes out of the parent's, line by line, with their name and process id before it; Options.Stderr sends it elsewhere.
+// [LogToStderr], or SHMKIT_LOG=INFO in the environment, shows what pools and processes do
+// themselves. What workers write to their standard error comes out of the parent's, line by line,
+// with their name and process id before it; Options.Stderr sends it elsewhere.
 //
 // # Caveats
 //
-//   - What a task did outside its result before its worker died (files, counters), it may do again in the next attempt.
-//   - Callbacks of futures, and OnWorkerExit, must not close the pool or wait for it: it waits for them.
-//   - A worker inherits the environment, directory, arguments and standard output of the parent, but no
-//     goroutine, and no open file but those of Options.Files; its standard input is empty. Whatever the
-//     program does before Main, each worker does, too.
+//   - What a task did outside its result before its worker died (files, counters), it may do again
+//     in the next attempt.
+//   - Callbacks of futures, and OnWorkerExit, must not close the pool or wait for it: it waits for
+//     them.
+//   - A worker inherits the environment, directory, arguments and standard output of the parent,
+//     but no goroutine, and no open file but those of Options.Files; its standard input is empty.
+//     Whatever the program does before Main, each worker does, too.
 //   - A task must not replace its program by another one (syscall.Exec): the kernel kills its
 //     process group for it.
-//   - A task runs alone in its worker; a goroutine that it leaves behind goes on beside the next ones.
-//   - A pool has at most 480 workers. Workers can have pools and processes of their own, [MaxDepth] = 8 levels deep.
-//   - A program that runs with more rights than its caller (set-user-ID, file capabilities) takes no
-//     orders from its environment, and so has neither workers nor processes: [New] and process.Start
-//     return an error.
+//   - A task runs alone in its worker; a goroutine that it leaves behind goes on beside the next
+//     ones.
+//   - A pool has at most 480 workers. Workers can have pools and processes of their own, [MaxDepth]
+//     = 8 levels deep.
+//   - A program that runs with more rights than its caller (set-user-ID, file capabilities) takes
+//     no orders from its environment, and so has neither workers nor processes: [New] and
+//     process.Start return an error.
 //   - Linux only: elsewhere [New], [NewLocal] and process.Start return an error.
 package pool

@@ -112,7 +112,8 @@ func TestTerminateWithManyQueued(t *testing.T) {
 	})
 }
 
-// With a grace a task that heeds its context may finish what it is at; one that does not is killed, or left alone, after it.
+// With a grace a task that heeds its context may finish what it is at; one that does not is killed,
+// or left alone, after it.
 func TestTerminateGrace(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})
@@ -125,7 +126,8 @@ func TestTerminateGrace(t *testing.T) {
 		if err := p.Terminate(proctest.Hang); err != nil {
 			t.Error(err)
 		}
-		if d := time.Since(start); times(a, 1) != 1 || d < 50*time.Millisecond { //clock: at least so long
+		//clock: at least so long
+		if d := time.Since(start); times(a, 1) != 1 || d < 50*time.Millisecond {
 			t.Errorf("after %v it has tidied up %d times", d, times(a, 1))
 		}
 		q := newPool(pool.Options{Workers: 1})
@@ -135,7 +137,8 @@ func TestTerminateGrace(t *testing.T) {
 		}
 		proctest.Eventually(t, proctest.Hang, func() bool { s := q.Stats(); return s.Pending == 1 && s.Queued == 0 }, "it runs")
 		start = time.Now()
-		if err := q.Terminate(100 * time.Millisecond); err != nil { //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		if err := q.Terminate(100 * time.Millisecond); err != nil {
 			t.Error(err)
 		}
 		if d := time.Since(start); d < 100*time.Millisecond { //clock: at least so long
@@ -178,7 +181,8 @@ func TestContextOfNew(t *testing.T) {
 func TestJoin(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond) //clock: that the time-out ends it is the subject
+		//clock: that the time-out ends it is the subject
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		if err := p.Join(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)

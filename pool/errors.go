@@ -14,10 +14,12 @@ import (
 )
 
 var (
-	// ErrClosed says that the pool takes no more tasks: it was closed or terminated. It is an [os.ErrClosed].
+	// ErrClosed says that the pool takes no more tasks: it was closed or terminated. It is an
+	// [os.ErrClosed].
 	ErrClosed = task.ErrClosed
 
-	// ErrNoMain says that the program does not call [Main], or that a worker came to [New], or to its end, without it.
+	// ErrNoMain says that the program does not call [Main], or that a worker came to [New], or to
+	// its end, without it.
 	ErrNoMain = child.ErrNoMain
 
 	// ErrTooDeep says that this process is at [MaxDepth] and cannot start others.
@@ -35,9 +37,12 @@ type WorkerDiedError struct {
 	Attempts int    // how often it was tried
 	Worker   string // name of the last worker, such as Worker-2
 	PID      int    // of the last worker
-	ExitCode int    // of the last worker; negative: the number of the signal that killed it; ExitUnknown
+	// of the last worker; negative: the number of the signal that killed it; ExitUnknown
+	ExitCode int
 	Signal   string // name of that signal, empty when it was none
-	Stderr   string // the last lines that the last worker wrote to its standard error, at most 4 KiB; of a long crash also the first, and those before it
+	// the last lines that the last worker wrote to its standard error, at most 4 KiB; of a long
+	// crash also the first, and those before it
+	Stderr string
 }
 
 func (e *WorkerDiedError) Error() string {
@@ -70,7 +75,8 @@ func times(n int, last string) string {
 	return fmt.Sprintf("%d times, the last was %s", n, last)
 }
 
-// A PanicError says that a task, or a function that opens or closes a [Resource], panicked or ended its goroutine.
+// A PanicError says that a task, or a function that opens or closes a [Resource], panicked or ended
+// its goroutine.
 type PanicError struct {
 	Task  string // name of the task; empty when it was no task
 	Value string // what it panicked with, as text
@@ -106,12 +112,14 @@ func (e *PanicError) Format(s fmt.State, verb rune) {
 	}
 }
 
-// A DeadlineError says that a task ran past its hard deadline, and that its worker was killed for it. It is a
-// [context.DeadlineExceeded].
+// A DeadlineError says that a task ran past its hard deadline, and that its worker was killed for
+// it. It is a [context.DeadlineExceeded].
 type DeadlineError struct {
 	Task  string        // name of the task
 	Limit time.Duration // how long it may run
-	Stack string        // of the task's goroutine before its worker was killed, at most 16 KiB; empty when the worker did not tell
+	// of the task's goroutine before its worker was killed, at most 16 KiB; empty when the worker
+	// did not tell
+	Stack string
 }
 
 func (e *DeadlineError) Error() string {
@@ -121,21 +129,24 @@ func (e *DeadlineError) Error() string {
 // Is reports whether target is [context.DeadlineExceeded].
 func (e *DeadlineError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// A TaskError is an error that a task returned in its worker. What comes from there of that error is this:
+// A TaskError is an error that a task returned in its worker. What comes from there of that error
+// is this:
 //
 //   - its text;
-//   - which of the errors that are known to [RegisterError] it is, in the sense of errors.Is, wherever they are in its tree:
-//     errors.Is finds the same ones here, and errors.As those of their types;
+//   - which of the errors that are known to [RegisterError] it is, in the sense of errors.Is,
+//     wherever they are in its tree: errors.Is finds the same ones here, and errors.As those of
+//     their types;
 //   - a stack.
 //
-// Its type, its fields and the errors that it wraps stay behind. A result that the task returned beside it is dropped.
+// Its type, its fields and the errors that it wraps stay behind. A result that the task returned
+// beside it is dropped.
 type TaskError struct {
 	Task string // name of the task
 	Text string // of the error
 
-	// Stack is what the error, or one that it wraps, says of its origin: what %+v makes of it, when that is longer than its text, or
-	// the stack that came from yet another worker. For an error that says nothing it is the stack of the goroutine that got it from
-	// the task. At most 16 KiB.
+	// Stack is what the error, or one that it wraps, says of its origin: what %+v makes of it, when
+	// that is longer than its text, or the stack that came from yet another worker. For an error
+	// that says nothing it is the stack of the goroutine that got it from the task. At most 16 KiB.
 	Stack string
 
 	registered []error

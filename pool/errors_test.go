@@ -135,7 +135,7 @@ func (e *nilError) Error() string   { return e.text }
 func (e *nilError) Unwrap() error   { return errors.New(e.text) }
 func (e *nilError) Is(_ error) bool { return e.text != "" }
 
-// An error whose methods panic costs its worker nothing.
+// An error with methods that panic does no harm to its worker.
 func TestErrorThatPanics(t *testing.T) {
 	err := sent(t, task.KindError, (*nilError)(nil))
 	if !strings.HasPrefix(err.Error(), "!PANIC: ") || err.(*TaskError).registered != nil {
@@ -145,7 +145,8 @@ func TestErrorThatPanics(t *testing.T) {
 
 func TestErrorTexts(t *testing.T) {
 	for want, err := range map[string]error{
-		`pool: task "job" ran for longer than 2s: its worker was killed`: &DeadlineError{Task: "job", Limit: 2 * time.Second}, //clock: it is printed only
+		//clock: it is printed only
+		`pool: task "job" ran for longer than 2s: its worker was killed`: &DeadlineError{Task: "job", Limit: 2 * time.Second},
 		`pool: task "job" panicked: boom`:                                sent(t, task.KindPanic, errors.New("boom")),
 		`pool: task "job": its worker died (3 times, the last was Worker-2, pid 12, signal: killed): last words`: &WorkerDiedError{
 			Task: "job", Attempts: 3, Worker: "Worker-2", PID: 12, ExitCode: -9, Signal: "killed", Stderr: "first\nlast words\n"},

@@ -48,7 +48,8 @@ func eventually(t *testing.T, cond func() bool, message string) {
 	proctest.Eventually(t, proctest.Hang, cond, message)
 }
 
-// A poolEvents is something that happens to a pool, and the events that it shows, each a pattern without the time.
+// A poolEvents is something that happens to a pool, and the events that it shows, each a pattern
+// without the time.
 type poolEvents struct {
 	options Options
 	happen  func(t *testing.T, p *Pool)
@@ -76,7 +77,8 @@ var eventsOfPools = map[string]poolEvents{
 		Map(t.Context(), p, trouble.With(TaskOptions{Chunk: 3}), []string{"", "exit", ""})
 	}, []string{`WARN msg="tasks of a chunk run again one by one: their worker died" process=main task="events: trouble" count=3`}},
 	"deadline": {Options{Workers: 1}, func(t *testing.T, p *Pool) {
-		_, err := Apply(t.Context(), p, trouble.With(TaskOptions{HardDeadline: 20 * time.Millisecond}), "hang") //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		_, err := Apply(t.Context(), p, trouble.With(TaskOptions{HardDeadline: 20 * time.Millisecond}), "hang")
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
@@ -99,7 +101,8 @@ var eventsOfPools = map[string]poolEvents{
 	"large": {Options{Workers: 1, RecycleMemory: 1}, func(t *testing.T, p *Pool) {
 		eventually(t, func() bool { return p.Stats().Recycled > 0 }, "a worker is recycled")
 	}, []string{`INFO msg="worker ended" process=main worker=Worker-1 pid=\d+ reason=recycled limit=RecycleMemory`}},
-	"idle": {Options{Workers: 1, IdleTimeout: time.Millisecond}, func(t *testing.T, p *Pool) { //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	"idle": {Options{Workers: 1, IdleTimeout: time.Millisecond}, func(t *testing.T, p *Pool) {
 		eventually(t, func() bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -161,7 +164,8 @@ var roleShowPool = proctest.Register("events-pool", func(args []string) {
 	proctest.Say("%v", errors.Is(err, ErrClosed))
 })
 
-// A worker shows its own events, at the level that it has inherited, and its lines come with its name.
+// A worker shows its own events, at the level that it has inherited, and its lines come with its
+// name.
 func TestEventsOfWorkers(t *testing.T) {
 	for level, want := range map[string]string{
 		"DEBUG": "INFO worker started\nERROR resource cannot be opened\nINFO worker ended\nERROR pool ended\n",

@@ -172,7 +172,8 @@ func ExampleTask_With() {
 	attempts, err := pool.Apply(ctx, p, patient, file.Name())
 	fmt.Println("attempts:", attempts, err)
 
-	_, err = pool.Apply(ctx, p, Stuck.With(pool.TaskOptions{HardDeadline: 50 * time.Millisecond}), struct{}{}) //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	_, err = pool.Apply(ctx, p, Stuck.With(pool.TaskOptions{HardDeadline: 50 * time.Millisecond}), struct{}{})
 	fmt.Println(err)
 	// Output:
 	// attempts: 3 <nil>

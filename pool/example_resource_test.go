@@ -90,10 +90,11 @@ func ExampleFinalize() {
 	// when it has ended, the file is gone: true
 }
 
-// What happens in a pool. LogTo takes any handler; LogToStderr is enough as a rule, or SHMKIT_LOG=INFO in the environment.
+// What happens in a pool. LogTo takes any handler; LogToStderr is enough as a rule, or
+// SHMKIT_LOG=INFO in the environment.
 func ExampleLogToStderr() {
-	// In a program: pool.LogToStderr(slog.LevelInfo), first of all. Here standard output takes its place, without what
-	// differs from run to run.
+	// In a program: pool.LogToStderr(slog.LevelInfo), first of all. Here standard output takes its
+	// place, without what differs from run to run.
 	pool.LogTo(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey || a.Key == "pid" || a.Key == "before" {
 			return slog.Attr{}

@@ -49,7 +49,7 @@ func (c *supervisor) ended(d WorkerExit) (again bool) {
 	st := tasktable.Stage(c.record.Stage.Load())
 	d.Reason = c.noteEnd(st)
 	c.p.bury(worker, d, st >= tasktable.StageWorn && d.ExitCode == 0)
-	c.p.glance() // a task that nobody waits for any more is no work to start a worker for
+	c.p.glance() // a task without a caller is no work to start a worker for
 	c.p.showEnd(d, st)
 	if f := c.p.options.OnWorkerExit; f != nil {
 		c.p.exits.Lock()
@@ -65,7 +65,9 @@ func (c *supervisor) ended(d WorkerExit) (again bool) {
 	case d.Reason != "died": // awaitWork knows whether there shall be another
 	case st == tasktable.StageReady:
 		c.falls = 0
-	case asked(d): // by another process, before it heeded that, as it does from Main on: its start was slow, and not false
+	// by another process, before it heeded that, as it does from Main on: its start was slow, and
+	// not false
+	case asked(d):
 	default:
 		return c.fell(d, st)
 	}

@@ -24,7 +24,7 @@ func Leftovers(p *Pool) error {
 // SegmentFile is the descriptor of the pool's segment.
 func SegmentFile(p *Pool) *os.File { return p.table.Seg.File() }
 
-// LostSlots says whether an idle pool has slots that nobody has given back, or that are free twice.
+// LostSlots reports whether an idle pool has slots that were not given back, or are free twice.
 func LostSlots(p *Pool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,7 +66,8 @@ func TableWords(p *Pool) []uint64 {
 // TableStart is where the slots begin in TableWords.
 const TableStart = tasktable.MaxWorkers * tasktable.RecordBytes / 8
 
-// SetSerials has the next attempt in each slot of an idle pool be the one after that of that number.
+// SetSerials has the next attempt in each slot of an idle pool be the one after that of that
+// number.
 func SetSerials(p *Pool, serial uint32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,20 +9,22 @@ import (
 	"github.com/shmkit/shmkit/internal/task"
 )
 
-// A feeder reads the arguments of a call of IMap in a goroutine of its own, since an iterator is code of the user: it may
-// take long, or wait for a result of the same call. It reads no more of them than it is allowed to.
+// A feeder reads the arguments of a call of IMap in a goroutine of its own, since an iterator is
+// code of the user: it may take long, or wait for a result of the same call. It reads no more of
+// them than it is allowed to.
 //
 // An argument is encoded before its yield returns, so that the iterator may use its memory again.
 type feeder[A any] struct {
 	encode func(*A) ([]byte, error)
 	wake   func() // tells the call that it should look
 
-	mu      sync.Mutex
-	proceed sync.Cond // the iterator's goroutine waits: for a higher limit, or until its last argument was taken
-	limit   int       // how many arguments may be read
-	read    int       // how many were
-	lent    bool      // the last one still lies in memory of the iterator
-	hungry  bool      // the call wants to be woken
+	mu sync.Mutex
+	// the iterator's goroutine waits: for a higher limit, or until its last argument was taken
+	proceed sync.Cond
+	limit   int  // how many arguments may be read
+	read    int  // how many were
+	lent    bool // the last one still lies in memory of the iterator
+	hungry  bool // the call wants to be woken
 	stopped bool
 	items   []fed
 	copied  []byte // arguments that were copied
@@ -49,7 +51,8 @@ type feedEnd struct {
 	goexit   bool // it has ended its goroutine
 }
 
-// lentFrom is the size from which an argument is not copied, but the iterator waits until it was taken.
+// lentFrom is the size from which an argument is not copied, but the iterator waits until it was
+// taken.
 const lentFrom = 4 << 10
 
 // lingerPause is how often a call that waits for its iterator looks.
@@ -123,7 +126,8 @@ func (f *feeder[A]) put(a *A) bool {
 	return f.allowed()
 }
 
-// allow lets the iterator yield that many arguments in all. It is told of small steps only when the call is hungry.
+// allow lets the iterator yield that many arguments in all. It is told of small steps only when the
+// call is hungry.
 func (f *feeder[A]) allow(limit, step int, hungry bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -136,8 +140,9 @@ func (f *feeder[A]) allow(limit, step int, hungry bool) {
 // some is none: the iterator may use the memory of its arguments again.
 func (f *feeder[A]) some(int, [][]byte) (task.Content, int) { return task.Content{}, 0 }
 
-// next is the next argument, valid until the next call. When there is none yet, which need not be the end, it waits as long as
-// it is told, and then the call is woken for the next one if it is hungry.
+// next is the next argument, valid until the next call. When there is none yet, which need not be
+// the end, it waits as long as it is told, and then the call is woken for the next one if it is
+// hungry.
 //
 // It panics, or ends the goroutine, as the iterator did.
 func (f *feeder[A]) next(patience time.Duration, hungry bool) (b []byte, there bool, end *feedEnd, err error) {
@@ -171,10 +176,12 @@ func (f *feeder[A]) fetch(hungry bool) bool {
 	return true
 }
 
-// linger lets the iterator run, which costs less than to be woken by it, and waits for an argument as long as it is told.
+// linger lets the iterator run, which costs less than to be woken by it, and waits for an argument
+// as long as it is told.
 func (f *feeder[A]) linger(patience time.Duration) {
 	runtime.Gosched()
-	for end := time.Now().Add(patience); patience > 0 && time.Now().Before(end); time.Sleep(lingerPause) { // the iterator is code of the user
+	// the iterator is code of the user
+	for end := time.Now().Add(patience); patience > 0 && time.Now().Before(end); time.Sleep(lingerPause) {
 		f.mu.Lock()
 		there := len(f.items) > 0 || f.end != nil
 		f.mu.Unlock()

@@ -49,7 +49,8 @@ func TestInputNeedsResults(t *testing.T) {
 	})
 }
 
-// The end of the context ends a call whose input hangs, and leaving the loop does, too. The results before come first.
+// The end of the context, and leaving the loop, end a call with an input that hangs. Earlier
+// results come first.
 func TestInputHangs(t *testing.T) {
 	t.Parallel()
 	eachInput(t, func(t *testing.T, p *pool.Pool, task *pool.Task[int64, int64], imap imapper) {

@@ -54,9 +54,10 @@ func (f *Future[R]) Get(ctx context.Context) (r R, err error) {
 	}
 }
 
-// OnResult has call called with the result, if there is one: at once when it is there already. All callbacks of a pool are
-// called one after the other, in a goroutine of its own, so that they need no lock among themselves; [Pool.Close] and [Pool.Terminate] wait for
-// them, and must not be called by one.
+// OnResult has call called with the result, if there is one: at once when it is there already. All
+// callbacks of a pool are called one after the other, in a goroutine of its own, so that they need
+// no lock among themselves; [Pool.Close] and [Pool.Terminate] wait for them, and must not be called
+// by one.
 func (f *Future[R]) OnResult(call func(R)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -105,8 +106,8 @@ func (f *Future[R]) notify() {
 	}
 }
 
-// ApplyAsync is [Apply] that does not wait for the result. It waits when the backlog is full. When ctx ends, the
-// future ends with its cause, and so does the context of the task.
+// ApplyAsync is [Apply] that does not wait for the result. It waits when the backlog is full. When
+// ctx ends, the future ends with its cause, and so does the context of the task.
 //
 // Errors: what cannot travel; the cause of the end of ctx; [ErrClosed].
 func ApplyAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (*Future[R], error) {
@@ -131,7 +132,7 @@ func ApplyAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (*
 	return f.Future, nil
 }
 
-// A settler is a future whose result is in a slot.
+// A settler is a future with a result in a slot.
 type settler interface {
 	settle(i uint32) (again bool)
 	fail(err error)
@@ -180,7 +181,8 @@ func (f *asyncApply[A, R]) settle(i uint32) (again bool) {
 	return again
 }
 
-// guarded is settle for what calls functions of the user: they must not take along the goroutine that settles all futures.
+// guarded is settle for what calls functions of the user: they must not take along the goroutine
+// that settles all futures.
 func (f *asyncApply[A, R]) guarded(i uint32) (r R, again bool, err error) {
 	err = guard.Call(func() (err error) {
 		r, again, err = settle(f.p, f.t, i, &f.p.futures.scratch)
@@ -195,8 +197,8 @@ func (f *asyncApply[A, R]) fail(err error) {
 	f.complete(zero, err)
 }
 
-// MapAsync is [Map] that does not wait. It encodes the arguments as they are sent: they must not be changed
-// before the future is done.
+// MapAsync is [Map] that does not wait. It encodes the arguments as they are sent: they must not be
+// changed before the future is done.
 func MapAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) *Future[[]R] {
 	f := newFuture[[]R](p)
 	if err := p.admit(); err != nil {
@@ -210,7 +212,8 @@ func MapAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) *
 		defer p.futures.leave()
 		defer p.dismiss()
 		var results []R
-		err := error(&PanicError{Task: t.name, Value: "runtime.Goexit was called"}) // by a method of A or R
+		// by a method of A or R
+		err := error(&PanicError{Task: t.name, Value: "runtime.Goexit was called"})
 		defer func() { f.complete(results, err) }()
 		results, err = mapAdmitted(ctx, p, t, args)
 	}()

@@ -43,7 +43,7 @@ func TestApplyAsync(t *testing.T) {
 	})
 }
 
-// Close waits for what was submitted, though nobody else does.
+// Close waits for all submitted tasks, even if no caller does.
 func TestCloseFinishesFutures(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
@@ -103,7 +103,8 @@ func TestCallbackUsesThePool(t *testing.T) {
 	})
 }
 
-// Callbacks are called in the order in which they were given, also when the result is there already.
+// Callbacks are called in the order in which they were given, also when the result is there
+// already.
 func TestCallbackAfterTheResult(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})
@@ -129,7 +130,8 @@ func TestCallbackAfterTheResult(t *testing.T) {
 	})
 }
 
-// The end of the context of ApplyAsync ends the future, and the context of the task; that of Get ends Get alone.
+// The end of the context of ApplyAsync ends the future, and the context of the task; that of Get
+// ends Get alone.
 func TestFutureEndsWithItsContext(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})
@@ -144,7 +146,8 @@ func TestFutureEndsWithItsContext(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			short, stop := context.WithTimeout(t.Context(), time.Millisecond) //clock: that the time-out ends it is the subject
+			//clock: that the time-out ends it is the subject
+			short, stop := context.WithTimeout(t.Context(), time.Millisecond)
 			if _, err := running.Get(short); !errors.Is(err, context.DeadlineExceeded) || running.Ready() {
 				t.Error(err)
 			}

@@ -40,7 +40,7 @@ func (f *futures) rest() {
 	}
 }
 
-// begin counts a future, and sees to it that somebody waits for it.
+// begin counts a future, and makes sure that a goroutine waits for it.
 func (f *futures) begin() *waiter {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -55,7 +55,7 @@ func (f *futures) begin() *waiter {
 	return f.w
 }
 
-// finished counts futures that have ended. If they were the last, nobody needs to wait.
+// finished counts futures that have ended. After the last one no goroutine needs to wait.
 func (f *futures) finished(n int) {
 	f.mu.Lock()
 	f.open -= n
@@ -87,7 +87,7 @@ func (f *futures) wait() {
 	}
 }
 
-// settle settles the futures whose results have come.
+// settle settles the futures that have results.
 func (f *futures) settle() {
 	n := 0
 	for _, i := range f.p.collected(f.w) {

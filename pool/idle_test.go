@@ -25,10 +25,12 @@ func awake(p *pool.Pool) (n int) {
 func TestIdleTimeout(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		var w witness
-		p := newPool(pool.Options{Workers: 2, IdleTimeout: 50 * time.Millisecond, OnWorkerExit: w.note}) //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		p := newPool(pool.Options{Workers: 2, IdleTimeout: 50 * time.Millisecond, OnWorkerExit: w.note})
 		for round := 1; round <= 3; round++ {
 			wantSquare(t, 3)(pool.Apply(t.Context(), p, square, 3))
-			// In the first round both end, in each other one at least; one that is being started has no process id yet.
+			// In the first round both end, in each other one at least; one that is being started
+			// has no process id yet.
 			proctest.Eventually(t, proctest.Hang, func() bool { return w.count("idle") > round && awake(p) == 0 }, "all workers have ended")
 		}
 		if _, err := pool.Map(t.Context(), p, nap, []time.Duration{100 * time.Millisecond, 100 * time.Millisecond}); err != nil {
@@ -44,7 +46,8 @@ func TestIdleTimeout(t *testing.T) {
 // A task that runs for longer than the time-out is not idleness.
 func TestIdleTimeoutWhileRunning(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
-		p := newPool(pool.Options{Workers: 1, IdleTimeout: 20 * time.Millisecond}) //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		p := newPool(pool.Options{Workers: 1, IdleTimeout: 20 * time.Millisecond})
 		if _, err := pool.Apply(t.Context(), p, nap, 200*time.Millisecond); err != nil {
 			t.Error(err)
 		}
@@ -84,13 +87,15 @@ func TestIdleTimeoutRace(t *testing.T) {
 	})
 }
 
-// A task that nobody waits for any more, and one that waits for another attempt, are no work to start workers for.
+// A task without a caller, and one that waits for another attempt, are no work to start workers
+// for.
 func TestIdleTimeoutStaysIdle(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		for _, what := range []string{"abandoned", "delayed"} {
 			var w witness
-			p := newPool(pool.Options{Workers: 1, IdleTimeout: 30 * time.Millisecond, OnWorkerExit: w.note}) //clock: the time-out is the subject
+			//clock: the time-out is the subject
+			p := newPool(pool.Options{Workers: 1, IdleTimeout: 30 * time.Millisecond, OnWorkerExit: w.note})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			if what == "abandoned" {

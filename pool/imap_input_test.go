@@ -39,7 +39,8 @@ func eachSeq2(t *testing.T, test func(t *testing.T, p *pool.Pool, chunk int, ima
 	})
 }
 
-// A48: an input iterator that fails halfway: the results before it come, then its error, once, and nothing is taken after it.
+// A48: an input iterator that fails halfway: the results before it come, then its error, once, and
+// nothing is taken after it.
 func TestInputFails(t *testing.T) {
 	eachSeq2(t, func(t *testing.T, p *pool.Pool, chunk int, imap func(context.Context, *pool.Pool, *pool.Task[int64, int64], iter.Seq2[int64, error]) iter.Seq2[int64, error]) {
 		after := 0

@@ -132,8 +132,9 @@ func endless(taken *int) iter.Seq[int64] {
 	}
 }
 
-// Arguments are taken only as they are worked off: 8 for each worker are on their way; with those whose results wait for their turn,
-// because the worker of an earlier one was held up, 32. Leaving the loop leaves nothing behind.
+// Arguments are taken only as they are worked off: 8 for each worker are under way, or 32 with
+// those that have results which wait for their turn, because the worker of an earlier one was held
+// up. Leaving the loop leaves nothing behind.
 func TestReadAhead(t *testing.T) {
 	eachIMap(t, func(t *testing.T, newPool makePool, ordered bool, imap imapper) {
 		p := newPool(pool.Options{Workers: 2})
@@ -201,12 +202,13 @@ func TestIMapBodyPanics(t *testing.T) {
 	})
 }
 
-// wantNothingLeft checks that a pool that becomes idle has no task, no slot in use and no block. A result is known a moment
-// before its slot is given back.
+// wantNothingLeft checks that a pool that becomes idle has no task, no slot in use and no block. A
+// result is known a moment before its slot is given back.
 func wantNothingLeft(t testing.TB, p *pool.Pool) {
 	t.Helper()
 	proctest.Eventually(t, proctest.Hang, func() bool {
-		return p.Stats().Pending == 0 && pool.LostSlots(p) == nil && pool.Leftovers(p) == nil // a worker that is being killed may have a block yet
+		// a worker that is being killed may have a block yet
+		return p.Stats().Pending == 0 && pool.LostSlots(p) == nil && pool.Leftovers(p) == nil
 	}, "nothing is left")
 	if s := p.Stats(); s.Pending != 0 || s.Queued != 0 {
 		t.Errorf("%d tasks are pending, %d queued", s.Pending, s.Queued)

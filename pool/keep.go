@@ -12,9 +12,10 @@ type Handle interface {
 	Detach() error
 }
 
-// Keep makes handles, which came with the argument of the task whose context ctx is, the worker's: they
-// go on working after the task has returned, and keep their objects and segments attached until their
-// Detach. Without Keep a handle is closed when its task returns: a later use is [shm.ErrClosed].
+// Keep keeps handles that came with the argument of a task. ctx is the context of that task. The
+// handles go on working after the task has returned, and keep their objects and segments attached
+// until their Detach. Without Keep a handle is closed when its task returns: a later use is
+// [shm.ErrClosed].
 //
 // Handles that came otherwise are the worker's already. So are those in the argument of a Process.
 //

@@ -15,7 +15,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// belongings are what this process has that a pool could leave: descriptors, children, and what is in /dev/shm.
+// belongings are what this process has that a pool could leave: descriptors, children, and what is
+// in /dev/shm.
 func belongings(t *testing.T) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}
@@ -42,7 +43,8 @@ func belongings(t *testing.T) map[string]bool {
 	return all
 }
 
-// newBelongings are those that were not there before. Other programs use /dev/shm, too: so do tests of other packages.
+// newBelongings are those that were not there before. Other programs use /dev/shm, too: so do tests
+// of other packages.
 func newBelongings(t *testing.T, before map[string]bool) (all []string) {
 	t.Helper()
 	for what := range belongings(t) {
@@ -71,7 +73,8 @@ func TestLeavesNothing(t *testing.T) {
 			func() {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				p, err := create(ctx, pool.Options{Workers: 3, MaxTasksPerWorker: 50, IdleTimeout: 20 * time.Millisecond}) //clock: the time-out is the subject
+				//clock: the time-out is the subject
+				p, err := create(ctx, pool.Options{Workers: 3, MaxTasksPerWorker: 50, IdleTimeout: 20 * time.Millisecond})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -127,6 +130,7 @@ func use(t *testing.T, p *pool.Pool) {
 	for range pool.IMap(t.Context(), p, square, endless(&taken)) {
 		break
 	}
-	hard := pool.TaskOptions{HardDeadline: 10 * time.Millisecond} //clock: the time-out is the subject
+	//clock: the time-out is the subject
+	hard := pool.TaskOptions{HardDeadline: 10 * time.Millisecond}
 	pool.Apply(t.Context(), p, deaf.With(hard), 200*time.Millisecond)
 }

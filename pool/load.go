@@ -18,7 +18,8 @@ type load struct {
 // chunkPatience is how long a chunk that could go waits for the rest of its arguments.
 const chunkPatience = 20 * time.Millisecond
 
-// fill puts the next arguments into the next slot. It reports false when there are none, or no room for them.
+// fill puts the next arguments into the next slot. It reports false when there are none, or no room
+// for them.
 //
 // Errors: why the pool has ended.
 func (r *run[A, R]) fill() (more bool, err error) {
@@ -79,7 +80,8 @@ func (r *run[A, R]) take() (l load) {
 		r.part = load{index: l.index}
 		r.join(l)
 	}
-	idle := r.flying+len(r.full) == 0 // then nothing but this chunk may be what its iterator waits for
+	// then nothing but this chunk may be what its iterator waits for
+	idle := r.flying+len(r.full) == 0
 	for r.part.count < n && r.part.content.Size < chunkBytes {
 		patience := time.Duration(0)
 		if idle {

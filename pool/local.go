@@ -11,13 +11,15 @@ import (
 	"github.com/shmkit/shmkit/internal/worker"
 )
 
-// NewLocal is [New] with goroutines of this process for workers: the same functions with the same results and errors, for tests,
-// for debuggers, and for programs that want to choose. Arguments and results are copied as between processes, so that what
-// cannot travel is found here, too. [Main] need not be called.
+// NewLocal is [New] with goroutines of this process for workers: the same functions with the same
+// results and errors, for tests, for debuggers, and for programs that want to choose. Arguments and
+// results are copied as between processes, so that what cannot travel is found here, too. [Main]
+// need not be called.
 //
-// What differs: os.Exit and a fault in a task end the program. A task cannot be killed: one that is past its hard
-// deadline, or goes on after the grace of [Pool.Terminate], is left alone, with its goroutine, until it returns. Options.RecycleMemory and
-// MemoryLimit mean nothing, nor do Env, Dir, Files, CPUs, Nice, GOMAXPROCS and Stdout. A worker's process id is that of this process.
+// What differs: os.Exit and a fault in a task end the program. A task cannot be killed: one that is
+// past its hard deadline, or goes on after the grace of [Pool.Terminate], is left alone, with its
+// goroutine, until it returns. Options.RecycleMemory and MemoryLimit mean nothing, nor do Env, Dir,
+// Files, CPUs, Nice, GOMAXPROCS and Stdout. A worker's process id is that of this process.
 func NewLocal(ctx context.Context, o Options) (*Pool, error) {
 	o.RecycleMemory, o.MemoryLimit, o.Files = 0, 0, nil
 	return newPool(ctx, o, true)
@@ -77,7 +79,8 @@ func (g *goroutine) Kill() error {
 
 func (g *goroutine) Usage() (child.Usage, error) { return child.OwnUsage() }
 
-// withoutStuck are those of the slots that no goroutine uses which was left alone. The others are released when it returns.
+// withoutStuck are those of the slots that no goroutine uses which was left alone. The others are
+// released when it returns.
 func (p *Pool) withoutStuck(slots []uint32) (ours []uint32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

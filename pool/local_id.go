@@ -7,8 +7,8 @@ import (
 )
 
 // localIDs are the owner ids of the goroutines that work in local pools. The states of slots tell
-// goroutines apart by them, as they do processes. A goroutine has its id until it returns; so two of
-// them never have the same one, however many there have been.
+// goroutines apart by them, as they do processes. A goroutine has its id until it returns; so two
+// of them never have the same one, however many there have been.
 var localIDs idSet
 
 type idSet struct {

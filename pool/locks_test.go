@@ -62,7 +62,8 @@ func newToolbox(t *testing.T, seg *shm.Segment, parties int) toolbox {
 	return b
 }
 
-// use waits for the event, then uses every lock, meets the others at the barrier, and tells the parent.
+// use waits for the event, then uses every lock, meets the others at the barrier, and tells the
+// parent.
 func (b toolbox) use(ctx context.Context) error {
 	if err := b.Event.Wait(ctx); err != nil {
 		return err
@@ -78,7 +79,8 @@ func (b toolbox) use(ctx context.Context) error {
 		func() (func(), error) { return func() { b.Recursive.Unlock(h) }, b.Recursive.Lock(ctx, h) },
 		func() (func(), error) { return func() { b.Semaphore.Release(1) }, b.Semaphore.Acquire(ctx, 1) },
 	} {
-		if _, err := b.Barrier.Wait(ctx); err != nil { // so that one kind of lock guards the count at a time
+		// so that one kind of lock guards the count at a time
+		if _, err := b.Barrier.Wait(ctx); err != nil {
 			return err
 		}
 		for range 100 {

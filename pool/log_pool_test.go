@@ -55,7 +55,8 @@ func linesOf(t *testing.T, out string) (lines []loggedLine) {
 	return lines
 }
 
-// What workers log comes to the handler of the pool, with the worker's name, also the last of one that is killed.
+// What workers log comes to the handler of the pool, with the worker's name, also the last of one
+// that is killed.
 func TestPoolLog(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		var out, said bytes.Buffer

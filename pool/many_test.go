@@ -11,7 +11,7 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// A backlog as small as it may be, and many who want to have a place in it: everybody gets one.
+// A backlog as small as it may be, and many callers that want a place in it: each gets one.
 func TestTinyBacklog(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		for _, workers := range []int{1, 2} {
@@ -134,7 +134,8 @@ func (u user) use(ctx context.Context, n int64) {
 			at++
 		}
 	case 5:
-		short, stop := context.WithTimeout(ctx, time.Duration(n%3)*time.Millisecond) //clock: that the time-out ends it is the subject
+		//clock: that the time-out ends it is the subject
+		short, stop := context.WithTimeout(ctx, time.Duration(n%3)*time.Millisecond)
 		if _, err := pool.Apply(short, u.p, nap, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
 			u.want(n, 0, err)
 		}

@@ -11,8 +11,8 @@ import (
 // Map runs the task for every argument and returns the results in the order of the
 // arguments. It waits until ctx ends.
 //
-// Errors: the first that comes, those of [Apply]; then tasks that have not begun are dropped, and the contexts of those that run
-// end.
+// Errors: the first that comes, those of [Apply]; then tasks that have not begun are dropped, and
+// the contexts of those that run end.
 func Map[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) ([]R, error) {
 	if err := p.admit(); err != nil {
 		return nil, err
@@ -42,30 +42,31 @@ func mapAdmitted[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A
 	return results, nil
 }
 
-// IMapUnordered runs the task for every argument and yields each result, or error of a task,
-// as it comes. It takes arguments only as fast as they are worked off, at most 8 chunks for each worker ahead.
-// The loop may be left at any time: tasks that have not begun are dropped then, and the contexts of those that run end. A panic of
-// the iterator args does the same.
+// IMapUnordered runs the task for every argument and yields each result, or error of a task, as it
+// comes. It takes arguments only as fast as they are worked off, at most 8 chunks for each worker
+// ahead. The loop may be left at any time: tasks that have not begun are dropped then, and the
+// contexts of those that run end. A panic of the iterator args does the same.
 //
-// The iterator runs in a goroutine of its own, at the same time as the body of the loop. So it may be slow, or wait for an
-// earlier result; a chunk is sent before it is full when nothing else is on its way. Memory of an argument may be used again
-// when yield returns. An iterator that is busy when the call ends is waited for for a tenth of a second; then it goes on
-// alone until it yields.
+// The iterator runs in a goroutine of its own, at the same time as the body of the loop. So it may
+// be slow, or wait for an earlier result; a chunk is sent before it is full when nothing else is on
+// its way. Memory of an argument may be used again when yield returns. An iterator that is busy
+// when the call ends is waited for for a tenth of a second; then it goes on alone until it yields.
 //
 // The errors are those of [Apply]. The cause of the end of ctx and [ErrClosed] come last.
 func IMapUnordered[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq[A]) iter.Seq2[R, error] {
 	return imap(ctx, p, t, infallible(args), false)
 }
 
-// IMap is [IMapUnordered] with the results in the order of the arguments. It takes at most 32 chunks for each worker ahead, those
-// whose results wait for their turn included; such results are in the caller's memory, and when they have more than four times
-// Options.Memory no more arguments are taken.
+// IMap is [IMapUnordered] with the results in the order of the arguments. At most 32 chunks for
+// each worker are under way, including those with results that wait for their turn. Such results
+// are in the caller's memory. While they take more than four times Options.Memory no more arguments
+// are taken.
 func IMap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq[A]) iter.Seq2[R, error] {
 	return imap(ctx, p, t, infallible(args), true)
 }
 
-// IMapUnorderedErr is [IMapUnordered] for arguments that can fail to come. The first error among them comes last, after the
-// results of the arguments before it.
+// IMapUnorderedErr is [IMapUnordered] for arguments that can fail to come. The first error among
+// them comes last, after the results of the arguments before it.
 func IMapUnorderedErr[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[A, error]) iter.Seq2[R, error] {
 	return imap(ctx, p, t, args, false)
 }
@@ -86,7 +87,8 @@ func infallible[A any](args iter.Seq[A]) iter.Seq2[A, error] {
 }
 
 const (
-	imapAhead = 8  // slots on their way for each worker: the next ones wait so near that no worker need
+	// slots on their way for each worker: the next ones wait so near that no worker need
+	imapAhead = 8
 	mapAhead  = 64 // the arguments of Map are there anyway
 )
 

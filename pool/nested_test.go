@@ -29,7 +29,8 @@ func init() {
 	})
 }
 
-// A50: pools nest to the limit, and the one beyond it is refused with an error that says so, through all the others.
+// A50: pools nest to the limit, and the one beyond it is refused with an error that says so,
+// through all the others.
 func TestNestedPools(t *testing.T) {
 	var w witness
 	p := newPool(t, pool.Options{Workers: 1, OnWorkerExit: w.note})

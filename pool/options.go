@@ -19,72 +19,84 @@ import (
 // Options say how a pool works. The zero value is a pool of as many workers as
 // there are processors.
 type Options struct {
-	// Workers is how many processes run tasks, at most 480; 0 means [runtime.GOMAXPROCS]. [Pool.Resize] changes it.
+	// Workers is how many processes run tasks, at most 480; 0 means [runtime.GOMAXPROCS].
+	// [Pool.Resize] changes it.
 	Workers int
 
-	// Attempts is how often a task is tried whose worker dies while it runs; 0
-	// means 3, a negative number means without end. A task that has killed so many workers is quarantined: it
+	// Attempts is how often a task is tried when its worker dies while it runs; 0 means 3, a
+	// negative number means without end. A task that has killed so many workers is quarantined: it
 	// fails with a [*WorkerDiedError].
 	Attempts int
 
-	// Task is what goes for tasks whose own options, see [Task.With], do not say otherwise: deadlines, retries, and all else.
+	// Task are the options of tasks, such as deadlines and retries, where the task's own options do
+	// not say otherwise. See [Task.With].
 	Task TaskOptions
 
-	// Label names the pool for people: it is before the names of its workers, as in "thumbnails/Worker-2", and so in
-	// errors, in what workers write to their standard error, in logs and in [Stats], where it is by itself, too.
+	// Label names the pool for people: it is before the names of its workers, as in
+	// "thumbnails/Worker-2", and so in errors, in what workers write to their standard error, in
+	// logs and in [Stats], where it is by itself, too.
 	Label string
 
-	// MinWorkers is how many of the workers are started at once and stay; the rest are started when tasks wait. With
-	// IdleTimeout they end again. 0 means all of them, none of which stays with IdleTimeout.
+	// MinWorkers is how many of the workers are started at once and stay; the rest are started when
+	// tasks wait. With IdleTimeout they end again. 0 means all of them, none of which stays with
+	// IdleTimeout.
 	MinWorkers int
 
-	// Backlog is how many tasks can be on their way at once, queued, running or
-	// waiting for their result to be taken; 0 means 64 for each worker, and at least 1024. Whoever has more waits.
+	// Backlog is how many tasks can be on their way at once, queued, running or waiting for their
+	// result to be taken; 0 means 64 for each worker, and at least 1024. A caller that has more
+	// waits.
 	Backlog int
 
-	// Memory bounds the shared memory for arguments and results in bytes, at least 64 KiB; 0 means 1 GiB. It is taken as it is
-	// needed. When it is full, callers and workers wait for room. A larger argument or result is an error.
+	// Memory bounds the shared memory for arguments and results in bytes, at least 64 KiB; 0 means
+	// 1 GiB. It is taken as it is needed. When it is full, callers and workers wait for room. A
+	// larger argument or result is an error.
 	Memory int64
 
 	// Grace is how long tasks may go on when the context of [New] ends: their
 	// contexts end at once, and their workers are killed after that time.
 	Grace time.Duration
 
-	// Resources are opened by each worker, in this order, before its first task, and closed in the opposite order when it ends:
-	// see [DefineResource] and [Resource.With].
+	// Resources are opened by each worker, in this order, before its first task, and closed in the
+	// opposite order when it ends: see [DefineResource] and [Resource.With].
 	Resources []AnyResource
 
-	// MaxTasksPerWorker is how many tasks a worker runs before it is replaced by a fresh one; 0 means any number. Each
-	// argument of a chunk counts; a chunk that has begun is finished.
+	// MaxTasksPerWorker is how many tasks a worker runs before it is replaced by a fresh one; 0
+	// means any number. Each argument of a chunk counts; a chunk that has begun is finished.
 	MaxTasksPerWorker int
 
-	// RecycleMemory is the resident memory in bytes, shared memory not counted, at which a worker is replaced by a fresh one after its task; 0 means
-	// never. It is looked at every 100 ms at most.
+	// RecycleMemory is the resident memory in bytes, shared memory not counted, at which a worker
+	// is replaced by a fresh one after its task; 0 means never. It is looked at every 100 ms at
+	// most.
 	RecycleMemory int64
 
-	// MemoryLimit is the private memory in bytes that a worker cannot go beyond: it dies of it. 0 means no limit. The Go runtime
-	// alone needs some 64 MiB.
+	// MemoryLimit is the private memory in bytes that a worker cannot go beyond: it dies of it. 0
+	// means no limit. The Go runtime alone needs some 64 MiB.
 	MemoryLimit int64
 
-	// MaxFailedStarts is how many starts in a row may fail: when there are more, the pool ends with an error. A start fails when the
-	// worker is killed before it takes tasks, or, after [New] has returned, ends by itself. A start that the system
-	// refuses for want of descriptors, processes or memory counts only while no other worker is there; it is tried again
-	// after a pause that grows to a second. 0 means 20, a negative number any number.
+	// MaxFailedStarts is how many starts in a row may fail: when there are more, the pool ends with
+	// an error. A start fails when the worker is killed before it takes tasks, or, after [New] has
+	// returned, ends by itself. A start that the system refuses for want of descriptors, processes
+	// or memory counts only while no other worker is there; it is tried again after a pause that
+	// grows to a second. 0 means 20, a negative number any number.
 	MaxFailedStarts int
 
-	// IdleTimeout is how long a worker waits for a task before it ends. It is started again when it is needed. 0 means for ever.
+	// IdleTimeout is how long a worker waits for a task before it ends. It is started again when it
+	// is needed. 0 means for ever.
 	IdleTimeout time.Duration
 
-	// OnWorkerStart is called in the parent when a worker's process has been started, before OnWorkerExit for the same, and
-	// never at the same time as another of these two. It may not wait for the pool.
+	// OnWorkerStart is called in the parent when a worker's process has been started, before
+	// OnWorkerExit for the same, and never at the same time as another of these two. It may not
+	// wait for the pool.
 	OnWorkerStart func(WorkerStart)
 
-	// OnWorkerExit is called in the parent, one call at a time, when a worker has ended, however that was. It may not wait for the pool.
+	// OnWorkerExit is called in the parent, one call at a time, when a worker has ended, however
+	// that was. It may not wait for the pool.
 	OnWorkerExit func(WorkerExit)
 
-	// Log gets what workers log: in a task [Logger], and in a worker that is a process also [slog.Default], writes to it, through
-	// shared memory, from a goroutine of the pool. Workers send the levels that it takes when the pool is made. It may write
-	// anywhere but to the same pool. nil means that workers log as the program says.
+	// Log gets what workers log: in a task [Logger], and in a worker that is a process also
+	// [slog.Default], writes to it, through shared memory, from a goroutine of the pool. Workers
+	// send the levels that it takes when the pool is made. It may write anywhere but to the same
+	// pool. nil means that workers log as the program says.
 	Log slog.Handler
 
 	// LogOptions are those of the workers' side of Log, but for Process, which is the worker.
@@ -96,28 +108,31 @@ type Options struct {
 	// Dir is the working directory of each worker; "" means that of this process.
 	Dir string
 
-	// Files become descriptors 4, 5, … of each worker; a task finds them in process.Current. They stay the caller's, which may close
-	// them after [New]. Workers share their offsets, and inherit no others.
+	// Files become descriptors 4, 5, … of each worker; a task finds them in process.Current. They
+	// stay the caller's, which may close them after [New]. Workers share their offsets, and inherit
+	// no others.
 	Files []*os.File
 
-	// CPUs are the processors that workers may run on, from 0; none means all that this process has. GOMAXPROCS follows.
+	// CPUs are the processors that workers may run on, from 0; none means all that this process
+	// has. GOMAXPROCS follows.
 	CPUs []int
 
-	// Nice is the niceness of workers, from -20, the most favourable, to 19; 0 means that of this process. Less than that of
-	// this process needs a privilege.
+	// Nice is the niceness of workers, from -20, the most favourable, to 19; 0 means that of this
+	// process. Less than that of this process needs a privilege.
 	Nice int
 
-	// GOMAXPROCS is that of each worker: how many of its threads execute Go code at once. 0 means as many as there are
-	// processors for it, or what GOMAXPROCS in the environment says; [MachineShare] means its share of the machine, so that
-	// garbage collectors and goroutines of many workers do not compete for it.
+	// GOMAXPROCS is that of each worker: how many of its threads execute Go code at once. 0 means
+	// as many as there are processors for it, or what GOMAXPROCS in the environment says;
+	// [MachineShare] means its share of the machine, so that garbage collectors and goroutines of
+	// many workers do not compete for it.
 	GOMAXPROCS int
 
-	// Stdout is where the standard output of workers goes; nil means that of this process. If it is not an [*os.File], it
-	// goes by this process, one Write at a time.
+	// Stdout is where the standard output of workers goes; nil means that of this process. If it is
+	// not an [*os.File], it goes by this process, one Write at a time.
 	Stdout io.Writer
 
-	// Stderr is where the lines go that workers write to their standard error, each after the worker's name and process id;
-	// nil means the standard error of the parent.
+	// Stderr is where the lines go that workers write to their standard error, each after the
+	// worker's name and process id; nil means the standard error of the parent.
 	Stderr io.Writer
 }
 

@@ -19,7 +19,8 @@ import (
 	"github.com/shmkit/shmkit/process"
 )
 
-// diaryEnv names the file in which processes of these tests write what happens to them, a line for each event.
+// diaryEnv names the file in which processes of these tests write what happens to them, a line for
+// each event.
 const diaryEnv = "SHMKIT_TEST_DIARY"
 
 // note writes an event of this process into the diary.
@@ -70,8 +71,8 @@ func (d *diary) count(what string) (n int) {
 	return n
 }
 
-// lives fails the test unless every process that has opened resources has opened all and closed all, once, in the opposite order, and says
-// how many there were.
+// lives fails the test unless every process that has opened resources has opened all and closed
+// all, once, in the opposite order, and says how many there were.
 func (d *diary) lives() (n int) {
 	d.t.Helper()
 	for pid, events := range d.read() {
@@ -175,8 +176,8 @@ var parent = proctest.Register("pool parent", func(args []string) {
 	}
 })
 
-// However the parent ends, its workers and all that they have started are gone; the resources of each worker were closed,
-// once and in order.
+// However the parent ends, its workers and all that they have started are gone; the resources of
+// each worker were closed, once and in order.
 func TestDeathOfParent(t *testing.T) {
 	for name, test := range map[string]struct {
 		end     func(c *proctest.Child)

@@ -17,8 +17,9 @@ import (
 	"github.com/shmkit/shmkit/shmlog"
 )
 
-// A Pool is a set of worker processes. Calls are functions, since Go's methods have no type parameters: pool.Apply(ctx, p, task,
-// arg), and [Map], [IMap], [ApplyAsync]. It may be used by any number of goroutines.
+// A Pool is a set of worker processes. Calls are functions, since Go's methods have no type
+// parameters: pool.Apply(ctx, p, task, arg), and [Map], [IMap], [ApplyAsync]. It may be used by any
+// number of goroutines.
 type Pool struct {
 	table     *tasktable.Table
 	options   Options
@@ -29,19 +30,20 @@ type Pool struct {
 	files     []*os.File // those of the options, under other numbers
 	log       *shmlog.Listener
 
-	restarting chan struct{} // has room for one: who is in it restarts the workers
+	restarting chan struct{} // has room for one: the goroutine that restarts the workers
 
-	lead     chan struct{}          // has room for one: who is in it collects results
-	messages [64]uint64             // of who has the lead
-	leader   atomic.Pointer[waiter] // who that is while it waits for messages
+	lead     chan struct{}          // has room for one: the waiter that collects results
+	messages [64]uint64             // of the leader
+	leader   atomic.Pointer[waiter] // the leader, while it waits for messages
 
-	mu        sync.Mutex
-	calls     []call    // per slot: what the parent knows of its task
-	free      []uint32  // slots that are nobody's
-	hungry    []*waiter // who waits for one
-	pending   int       // tasks that are queued or running
-	work      int       // of them, those that are for the workers: not those that wait for another attempt
-	admitted  int       // calls that may submit more of them although the pool is closing
+	mu      sync.Mutex
+	calls   []call    // per slot: what the parent knows of its task
+	free    []uint32  // slots that no caller has
+	hungry  []*waiter // that wait for a slot
+	pending int       // tasks that are queued or running
+	// of them, those that are for the workers: not those that wait for another attempt
+	work      int
+	admitted  int // calls that may submit more of them although the pool is closing
 	crew      crew
 	latency   latency
 	room      room
@@ -75,12 +77,13 @@ type Pool struct {
 	closeErr error
 }
 
-// New starts the workers of a pool. When ctx ends, the pool is terminated as by
-// [Pool.Terminate]. The caller closes the pool. It waits until one worker takes tasks, or all do when there are resources.
+// New starts the workers of a pool. When ctx ends, the pool is terminated as by [Pool.Terminate].
+// The caller closes the pool. It waits until one worker takes tasks, or all do when there are
+// resources.
 //
-// Errors: [ErrNoMain]; [ErrTooDeep]; bad options; why a resource did not open; a worker that cannot start, with its exit code
-// and the last it wrote; what keeps shared memory from being made. When a resource of a worker that is started later does not open,
-// the pool ends with that error.
+// Errors: [ErrNoMain]; [ErrTooDeep]; bad options; why a resource did not open; a worker that cannot
+// start, with its exit code and the last it wrote; what keeps shared memory from being made. When a
+// resource of a worker that is started later does not open, the pool ends with that error.
 func New(ctx context.Context, o Options) (*Pool, error) {
 	if err := child.NeedMain(); err != nil {
 		return nil, err
@@ -115,8 +118,8 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 	}
 	p.alive, p.end = context.WithCancelCause(context.Background())
 	context.AfterFunc(p.alive, func() {
-		p.table.Done.Close() // wakes whoever has the lead
-		p.table.Todo.Close() // and who waits for room, which nobody will make
+		p.table.Done.Close() // wakes the leader
+		p.table.Todo.Close() // and those that wait for room, which will not come
 	})
 	for i := range o.Backlog {
 		p.free = append(p.free, uint32(o.Backlog-1-i))
@@ -134,7 +137,8 @@ func (p *Pool) share() error {
 	if err != nil {
 		return err
 	}
-	if p.files, err = child.Duplicates(o.Files); err != nil { // workers are started until the pool has ended
+	// workers are started until the pool has ended
+	if p.files, err = child.Duplicates(o.Files); err != nil {
 		return fmt.Errorf("pool: %w", err)
 	}
 	if p.table, err = tasktable.New(o.Backlog, o.Memory+argumentBytes(bound)+o.logBytes()); err != nil {
@@ -164,7 +168,8 @@ func (p *Pool) start(ctx context.Context) (*Pool, error) {
 		p.terminate(context.Cause(ctx), p.options.Grace)
 	})
 	context.AfterFunc(p.alive, func() { detach() })
-	if err := p.until(context.Background(), p.ready); err != nil { // a worker cannot start, or ctx has ended
+	// a worker cannot start, or ctx has ended
+	if err := p.until(context.Background(), p.ready); err != nil {
 		p.terminate(err, worker.LossGrace) // workers may have opened resources
 		return nil, err
 	}
@@ -205,7 +210,8 @@ func (p *Pool) fail(err error) {
 	p.end(err)
 }
 
-// settledAll says, under mu, that there is nothing left to wait for. When the pool is closing, that is so once and for all.
+// settledAll says, under mu, that there is nothing left to wait for. When the pool is closing, that
+// is so once and for all.
 func (p *Pool) settledAll() bool { return p.pending+p.admitted == 0 }
 
 // over says, under mu, that the workers shall end.
@@ -224,9 +230,10 @@ func (p *Pool) refuse() {
 	}
 }
 
-// Close lets the tasks that were submitted finish, ends the workers, and frees
-// everything. New tasks are refused with [ErrClosed]. It blocks until all is done, also for tasks whose results nobody
-// wants any more: defer p.Terminate(0) in place of p.Close() ends now, and [Pool.Finish] drops what waits. It may be called again.
+// Close lets the tasks that were submitted finish, ends the workers, and frees everything. New
+// tasks are refused with [ErrClosed]. Close blocks until all tasks are done, also those without a
+// caller. To end at once, call p.Terminate(0) instead; [Pool.Finish] drops the tasks that wait.
+// Close may be called again.
 //
 // Errors: of the handler of Options.Log; of closing the shared memory.
 func (p *Pool) Close() error {
@@ -240,8 +247,9 @@ func (p *Pool) Close() error {
 	return p.shut(closeGrace)
 }
 
-// Finish is [Pool.Close] that drops the tasks which no worker has begun: their calls fail with [ErrClosed]. Those that run
-// finish, and their results are delivered; one whose worker dies runs again, one that fails does not.
+// Finish is [Pool.Close] that drops the tasks which no worker has begun: their calls fail with
+// [ErrClosed]. Those that run finish, and their results are delivered. A task that loses its worker
+// runs again, one that fails does not.
 //
 // Errors: of closing the shared memory.
 func (p *Pool) Finish() error {
@@ -250,9 +258,9 @@ func (p *Pool) Finish() error {
 	return p.Close()
 }
 
-// Terminate ends the pool now: tasks that wait are dropped, contexts of tasks that
-// run end, and workers that have not ended after the grace are killed. Calls that
-// wait for results return [ErrClosed]. It blocks until all is done, and may be called again; the first grace counts.
+// Terminate ends the pool now: tasks that wait are dropped, contexts of tasks that run end, and
+// workers that have not ended after the grace are killed. Calls that wait for results return
+// [ErrClosed]. It blocks until all is done, and may be called again; the first grace counts.
 //
 // Errors: of closing the shared memory.
 func (p *Pool) Terminate(grace time.Duration) error {
@@ -271,7 +279,8 @@ func (p *Pool) terminate(cause error, grace time.Duration) error {
 	return p.shut(grace)
 }
 
-// Join waits until the pool has ended, by [Pool.Close], [Pool.Terminate] or an error, and all is freed. It ends nothing itself.
+// Join waits until the pool has ended, by [Pool.Close], [Pool.Terminate] or an error, and all is
+// freed. It ends nothing itself.
 //
 // Errors: the cause of the end of ctx; of closing the shared memory.
 func (p *Pool) Join(ctx context.Context) error {

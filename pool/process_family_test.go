@@ -16,11 +16,13 @@ import (
 	"github.com/shmkit/shmkit/process"
 )
 
-// A kin is what a process of these tests does: it writes to its file that it began, does that, and writes that it ends. Whoever
-// reads sees the end of the file when nobody has it any more.
+// A kin is what a process of these tests does: it writes to its file that it began, does that, and
+// writes that it ends. A reader sees the end of the file when no process has it open any more.
 type kin struct {
-	Wait  string // "": return at once; "context", "parent": wait for its end; "ignore": take no notice of anything
-	Sleep bool   // start a program that holds the file, too
+	// "": return at once; "context", "parent": wait for its end; "ignore": take no notice of
+	// anything
+	Wait  string
+	Sleep bool // start a program that holds the file, too
 	Kids  []kid
 }
 
@@ -112,7 +114,7 @@ func (c *chronicle) expect(want ...string) {
 	}
 }
 
-// expectEnd waits until nobody has the file, and returns the lines up to there.
+// expectEnd waits until no process has the file open, and returns the lines up to there.
 func (c *chronicle) expectEnd() (lines []string) {
 	c.t.Helper()
 	c.r.SetReadDeadline(time.Now().Add(proctest.Hang))
@@ -130,7 +132,8 @@ func (c *chronicle) expectEnd() (lines []string) {
 
 func (c *chronicle) expectSilence() {
 	c.t.Helper()
-	c.r.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) //clock: at least so long nothing comes
+	//clock: at least so long nothing comes
+	c.r.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if line, err := c.lines.ReadString('\n'); !os.IsTimeout(err) {
 		c.t.Fatalf("read %q, %v", line, err)
 	}
@@ -170,7 +173,8 @@ func startPatriarch(t *testing.T, w *os.File, args ...string) *proctest.Child {
 	return c
 }
 
-// A47: a parent is killed. A daemon ends with what it has started, whether it listens or not; a non-daemon notices, and goes on.
+// A47: a parent is killed. A daemon ends with what it has started, whether it listens or not; a
+// non-daemon notices, and goes on.
 func TestProcessOutlivesParentUnlessDaemon(t *testing.T) {
 	for _, how := range []string{"kill", "return"} {
 		t.Run(how, func(t *testing.T) {
@@ -212,7 +216,7 @@ func TestDeafDaemonDiesWithParent(t *testing.T) {
 	}
 }
 
-// A daemon whose parent is killed before it has begun does not stay.
+// A daemon does not stay when its parent is killed before it has begun.
 func TestDaemonBeginsWithoutParent(t *testing.T) {
 	c, w := newChronicle(t)
 	p := proctest.Command(t, patriarch, "daemon:context+sleep")
@@ -231,7 +235,8 @@ func TestDaemonBeginsWithoutParent(t *testing.T) {
 	}
 }
 
-// hasChildren says whether one of the threads that a directory of /proc lists has started a process.
+// hasChildren says whether one of the threads that a directory of /proc lists has started a
+// process.
 func hasChildren(threads string) bool {
 	entries, _ := os.ReadDir(threads)
 	for _, e := range entries {
@@ -257,7 +262,8 @@ func TestShutdown(t *testing.T) {
 func TestShutdownWaits(t *testing.T) {
 	slow := startProcess(t, await, "context", process.Options{})
 	daemon := startProcess(t, await, "context", process.Options{Daemon: true})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) //clock: that the time-out ends it is the subject
+	//clock: that the time-out ends it is the subject
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := process.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("did not wait: %v", err)
@@ -276,7 +282,7 @@ func TestShutdownWaits(t *testing.T) {
 	}
 }
 
-// A process whose task has returned ends its daemons and waits for its other children.
+// After its task has returned a process ends its daemons and waits for its other children.
 func TestProcessShutsDown(t *testing.T) {
 	c, w := newChronicle(t)
 	p := startProcess(t, live, kin{Kids: []kid{
@@ -288,7 +294,7 @@ func TestProcessShutsDown(t *testing.T) {
 	if !p.Alive() {
 		t.Error("it has not waited for its child")
 	}
-	// Once it is asked to end, it waits for nobody.
+	// Once it is asked to end, it does not wait for others.
 	p.Terminate(-1)
 	if code := join(t, p); code != 0 {
 		t.Errorf("exit code %d", code)

@@ -41,7 +41,8 @@ var introduce = pool.Define("introduce", func(_ context.Context, what string) (s
 	case "descriptors":
 		fmt.Fprint(out, out.Fd(), inheritedDescriptors())
 	case "work":
-		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); { //clock: it stands for work of so long
+		//clock: it stands for work of so long
+		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
 		}
 		fmt.Fprint(out, "worked")
 		proctest.Forever()
@@ -49,7 +50,8 @@ var introduce = pool.Define("introduce", func(_ context.Context, what string) (s
 	return "", nil
 })
 
-// inheritedDescriptors are those that are not closed on exec, which no descriptor is that Go has opened.
+// inheritedDescriptors are those that are not closed on exec, which no descriptor is that Go has
+// opened.
 func inheritedDescriptors() (fds []string) {
 	entries, _ := os.ReadDir("/proc/self/fd")
 	for _, e := range entries {
@@ -106,7 +108,8 @@ func TestProcessFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	other := startProcess(t, await, "context", process.Options{}) // what leads to it is not for others
+	// what leads to it is not for others
+	other := startProcess(t, await, "context", process.Options{})
 	p := startProcess(t, introduce, "descriptors", process.Options{Files: []*os.File{null, w}})
 	w.Close()
 	got := make([]byte, 4096)

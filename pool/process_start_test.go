@@ -38,7 +38,8 @@ var (
 	})
 )
 
-// A54: a program that has forgotten pool.Main gets an error that says so within a second, and does not start itself again and again.
+// A54: a program that has forgotten pool.Main gets an error that says so within a second, and does
+// not start itself again and again.
 func TestProcessForgottenMain(t *testing.T) {
 	for _, role := range []string{forgetsAndSleeps, forgetsAndReturns, forgetsAndStarts, forgetsAndPools} {
 		var stderr bytes.Buffer
@@ -70,7 +71,7 @@ var withoutMain = proctest.Register("without main", func([]string) {
 	proctest.Say("%v", err)
 })
 
-// A program whose packages take long to initialise has not forgotten anything.
+// A program with packages that take long to initialise is not taken for one without pool.Main.
 func TestProcessSlowInit(t *testing.T) {
 	p := startProcess(t, await, "", process.Options{Env: []string{initEnv + "=1200ms"}})
 	if code := join(t, p); code != 0 {
@@ -78,7 +79,8 @@ func TestProcessSlowInit(t *testing.T) {
 	}
 }
 
-// Start ends when the process is killed meanwhile, or when its context ends: then there is no process.
+// Start ends when the process is killed meanwhile, or when its context ends: then there is no
+// process.
 func TestProcessKilledInStart(t *testing.T) {
 	enough := errors.New("enough")
 	for _, cancels := range []bool{false, true} {

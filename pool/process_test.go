@@ -138,7 +138,8 @@ func TestProcessTerminate(t *testing.T) {
 	if err := p.Terminate(-1); err != nil {
 		t.Error(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) //clock: that the time-out ends it is the subject
+	//clock: that the time-out ends it is the subject
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := p.Join(ctx); !errors.Is(err, context.DeadlineExceeded) || !p.Alive() {
 		t.Errorf("joined a process that ignores SIGTERM: %v", err)

@@ -28,8 +28,9 @@ func (r *run[A, R]) receive(hand func(int, *R, error) (bool, error)) (more bool,
 	return true, nil
 }
 
-// collected takes slots whose results have come, as [Pool.collected]. A call whose results go to code of the user's takes large
-// ones one by one: what it has not taken can make room for others. More says that some are left.
+// collected takes slots with results, as [Pool.collected] does. A call that passes its results to
+// the user's code takes large ones one by one, so that those it has not taken can make room for
+// others. more says that some are left.
 func (r *run[A, R]) collected() (ready []uint32, more bool) {
 	if !r.lazy {
 		return r.p.collected(r.w), false
@@ -103,8 +104,8 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 	return true, nil
 }
 
-// openVector hands over count results that lie one after the other in memory that may change. A call that only
-// keeps them gets a copy at once.
+// openVector hands over count results that lie one after the other in memory that may change. A
+// call that only keeps them gets a copy at once.
 func (r *run[A, R]) openVector(index, count int, b []byte, large bool, hand func(int, *R, error) (bool, error)) (more bool, err error) {
 	if len(b) != count*r.t.rets.Size {
 		return false, task.ErrChunk

@@ -52,7 +52,7 @@ func TestMaxTasksAndChunks(t *testing.T) {
 	}
 }
 
-// Many tasks wait while each worker runs one: messages do not pile up until nobody can go on.
+// Many tasks wait while each worker runs one: messages do not pile up until no worker can go on.
 func TestRecyclingUnderFullBacklog(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, newPool makePool) {

@@ -11,8 +11,9 @@ import (
 // stackGrace is how long a worker may take to tell the stack of a task before it is killed.
 const stackGrace = time.Second
 
-// takeReport returns a copy of what worker number n has left, at most so many bytes, or nil. A report
-// that a living worker is about to give stays for the next call; ended says that the worker has ended.
+// takeReport returns a copy of what worker number n has left, at most so many bytes, or nil. A
+// report that a living worker is about to give stays for the next call; ended says that the worker
+// has ended.
 func (p *Pool) takeReport(n int, most int, ended bool) []byte {
 	r := &p.table.Records[n]
 	off := r.Report.Load()
@@ -35,8 +36,9 @@ func (p *Pool) takeReport(n int, most int, ended bool) []byte {
 	return report
 }
 
-// askStack is the stack of a task that runs, or empty when its worker does not tell, or the task has
-// ended. It waits for the answer for a while: one that nothing takes would stay until the pool ends.
+// askStack is the stack of a task that runs, or empty when its worker does not tell, or the task
+// has ended. It waits for the answer for a while: one that nothing takes would stay until the pool
+// ends.
 func (p *Pool) askStack(task lateTask) string {
 	c, serial, owner := task.child, tasktable.SerialOf(task.state), task.child.owner()
 	p.takeReport(c.number, 0, false) // of an earlier one that was too late

@@ -39,8 +39,8 @@ func hangAs(_ context.Context, how string) (int64, error) {
 	return 1, nil
 }
 
-// The error of a task past its hard deadline says where it was; one whose worker cannot answer ends
-// without.
+// The error of a task past its hard deadline says where the task was. If the worker cannot answer,
+// the error does not say it.
 func TestDeadlineErrorHasStack(t *testing.T) {
 	t.Parallel()
 	local, err := pool.NewLocal(t.Context(), pool.Options{Workers: 1})
@@ -53,7 +53,8 @@ func TestDeadlineErrorHasStack(t *testing.T) {
 			if name == "goroutines" && (how == "stopped" || how == "spin") {
 				continue
 			}
-			_, err := pool.Apply(t.Context(), p, hang.With(pool.TaskOptions{HardDeadline: 20 * time.Millisecond}), how) //clock: the time-out is the subject
+			//clock: the time-out is the subject
+			_, err := pool.Apply(t.Context(), p, hang.With(pool.TaskOptions{HardDeadline: 20 * time.Millisecond}), how)
 			var late *pool.DeadlineError
 			if !errors.As(err, &late) || late.Task != "hang" {
 				t.Errorf("%s, %s: %v", name, how, err)

@@ -10,14 +10,16 @@ import (
 	"github.com/shmkit/shmkit/internal/worker"
 )
 
-// A Resource is something that each worker has for itself as long as it lives, such as a connection to a
-// database: opened before the worker's first task, closed after its last one. It is made by [DefineResource] of a function
-// that takes an A and returns a T, and a pool has it when its Options.Resources list it, itself or [Resource.With] an argument.
+// A Resource is something that each worker has for itself as long as it lives, such as a connection
+// to a database: opened before the worker's first task, closed after its last one. It is made by
+// [DefineResource] of a function that takes an A and returns a T, and a pool has it when its
+// Options.Resources list it, itself or [Resource.With] an argument.
 //
-// It is closed when the pool is closed or terminated with a grace that is long enough, when the worker is replaced because of
-// its age, its memory or its idleness, and when the parent is gone. A panic of a task does not change that. What cannot close it is a
-// death of the worker itself: a SIGKILL, a crash, os.Exit. Options.OnWorkerExit, which runs in the parent, tells of every
-// end of a worker, and is the place to clean up after those.
+// It is closed when the pool is closed or terminated with a grace that is long enough, when the
+// worker is replaced because of its age, its memory or its idleness, and when the parent is gone. A
+// panic of a task does not change that. What cannot close it is a death of the worker itself: a
+// SIGKILL, a crash, os.Exit. Options.OnWorkerExit, which runs in the parent, tells of every end of
+// a worker, and is the place to clean up after those.
 type Resource[A, T any] struct {
 	untyped *worker.Resource
 	args    task.Codec[A]
@@ -33,15 +35,16 @@ type AnyResource interface {
 	bind() (*worker.Resource, []byte, error)
 }
 
-// DefineResource makes a resource of a function that opens it. Call it for a package-level variable, so that it is
-// defined in the worker, too, before [Main] is called. [Resource.With] gives the argument; for a resource
-// that needs none A is struct{}.
+// DefineResource makes a resource of a function that opens it. Call it for a package-level
+// variable, so that it is defined in the worker, too, before [Main] is called. [Resource.With]
+// gives the argument; for a resource that needs none A is struct{}.
 //
-// A worker calls open once, in a goroutine of its own. The context ends when the pool is terminated or its parent is gone. The
-// function that open returns closes the resource; it may be nil. With an error the other results are ignored, and the worker
-// takes no tasks.
+// A worker calls open once, in a goroutine of its own. The context ends when the pool is terminated
+// or its parent is gone. The function that open returns closes the resource; it may be nil. With an
+// error the other results are ignored, and the worker takes no tasks.
 //
-// It panics when the name is taken or empty, and when a value of A would arrive changed, as [Define] does.
+// It panics when the name is taken or empty, and when a value of A would arrive changed, as
+// [Define] does.
 func DefineResource[A, T any](name string, open func(ctx context.Context, arg A) (T, func() error, error)) *Resource[A, T] {
 	args, err := task.CodecFor[A]()
 	switch {
@@ -66,8 +69,8 @@ func (r *Resource[A, T]) Name() string {
 	return r.untyped.Name
 }
 
-// With is the resource that is opened with arg, for Options.Resources. The argument is encoded at once:
-// what is changed in it later does not count. Without With it is the zero value.
+// With is the resource that is opened with arg, for Options.Resources. The argument is encoded at
+// once: what is changed in it later does not count. Without With it is the zero value.
 //
 // What of arg cannot travel is an error of [New].
 func (r *Resource[A, T]) With(arg A) AnyResource {
@@ -87,8 +90,9 @@ func (b *resourceWith) Name() string { return b.Of.Name }
 
 func (b *resourceWith) bind() (*worker.Resource, []byte, error) { return b.Of, b.Arg, b.err }
 
-// Get is the resource of the worker in which the task runs; ctx is the task's, or comes from it. The task may
-// use it until it returns, and must not close it. With one task at a time in a worker no two tasks use it at once.
+// Get is the resource of the worker in which the task runs; ctx is the task's, or comes from it.
+// The task may use it until it returns, and must not close it. With one task at a time in a worker
+// no two tasks use it at once.
 //
 // It panics when ctx is not a task's, and when the pool does not list the resource.
 func (r *Resource[A, T]) Get(ctx context.Context) T {
@@ -116,7 +120,8 @@ func (r *Resource[A, T]) open(ctx context.Context, b []byte) (any, func() error,
 
 // bindAll binds resources, and tells those of each name apart.
 //
-// Errors: one that is nil, was not made by DefineResource, or is there twice; an argument that cannot travel.
+// Errors: one that is nil, was not made by DefineResource, or is there twice; an argument that
+// cannot travel.
 func bindAll(rs []AnyResource) ([]worker.BoundResource, error) {
 	bound := make([]worker.BoundResource, 0, len(rs))
 	for _, r := range rs {

@@ -39,7 +39,8 @@ var askConfigured = pool.Define("ask configured", func(ctx context.Context, _ in
 	return fmt.Sprintf("%s, %d, %d", s.Name, numbered.Get(ctx), n), nil
 })
 
-// Each pool opens its resources with its own arguments, of any size; a worker that replaces another one as well.
+// Each pool opens its resources with its own arguments, of any size; a worker that replaces another
+// one as well.
 func TestResourceArguments(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, newPool makePool) {
@@ -66,7 +67,8 @@ func TestResourceArguments(t *testing.T) {
 
 var holding = pool.DefineResource("holding", func(_ context.Context, v any) (any, func() error, error) { return v, nil, nil })
 
-// An argument that cannot travel, or that does not open the resource, is an error of New with the resource's name.
+// An argument that cannot travel, or that does not open the resource, is an error of New with the
+// resource's name.
 func TestResourceArgumentErrors(t *testing.T) {
 	for want, rs := range map[string][]pool.AnyResource{
 		`"holding": send the argument`: {holding.With(func() {})},
@@ -129,8 +131,9 @@ var writeLater = pool.Define("write later", func(ctx context.Context, w writing)
 	return true, nil
 })
 
-// What tasks have added is called once, when their worker ends: the highest priority first, of the same the last that was added,
-// and all before the resources are closed. An error or a panic keeps none of the others from it.
+// What tasks have added is called once, when their worker ends: the highest priority first, of the
+// same the last that was added, and all before the resources are closed. An error or a panic keeps
+// none of the others from it.
 func TestFinalize(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		file := filepath.Join(t.TempDir(), "journal")

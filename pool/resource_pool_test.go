@@ -39,8 +39,9 @@ var moody = pool.DefineResource("moody", func(context.Context, struct{}) (int, f
 	return 7, nil, nil
 })
 
-// Resources are open before the first task and closed once, in the opposite order, however their worker comes to its end, unless it is killed;
-// OnWorkerExit is called once for each end, with the reason.
+// Resources are open before the first task and closed once, in the opposite order, however their
+// worker comes to its end, unless it is killed; OnWorkerExit is called once for each end, with the
+// reason.
 func TestResourcesOfPool(t *testing.T) {
 	for name, test := range map[string]struct {
 		options pool.Options
@@ -69,7 +70,8 @@ func TestResourcesOfPool(t *testing.T) {
 			}
 			proctest.Eventually(t, proctest.Hang, func() bool { return d.count("close first") == 2 }, "two workers close")
 		}, map[string]int{"retired": 2, "closed": 1}, 3},
-		"idle": {pool.Options{Workers: 2, IdleTimeout: time.Second}, func(t *testing.T, p *pool.Pool, d *diary) { //clock: the time-out is the subject
+		//clock: the time-out is the subject
+		"idle": {pool.Options{Workers: 2, IdleTimeout: time.Second}, func(t *testing.T, p *pool.Pool, d *diary) {
 			proctest.Eventually(t, proctest.Hang, func() bool { return d.count("close first") == 2 }, "both workers close")
 			proctest.Eventually(t, proctest.Hang, func() bool { return awake(p) == 0 }, "Close finds them asleep")
 		}, map[string]int{"idle": 2}, 2},
@@ -82,7 +84,8 @@ func TestResourcesOfPool(t *testing.T) {
 			if err := p.Terminate(proctest.Hang); err != nil {
 				t.Error(err)
 			}
-			if _, err := f.Get(t.Context()); err != nil && !errors.Is(err, pool.ErrClosed) { // it has finished within the grace
+			// it has finished within the grace
+			if _, err := f.Get(t.Context()); err != nil && !errors.Is(err, pool.ErrClosed) {
 				t.Error(err)
 			}
 		}, map[string]int{"closed": 2}, 2},
@@ -162,7 +165,8 @@ func TestResourcesOfDeadWorker(t *testing.T) {
 	}
 }
 
-// A resource that does not open fails New, or later the pool, with that error; no worker is started again and again.
+// A resource that does not open fails New, or later the pool, with that error; no worker is started
+// again and again.
 func TestResourceDoesNotOpenInPool(t *testing.T) {
 	refuse := filepath.Join(t.TempDir(), "refuse")
 	t.Setenv(refuseEnv, refuse)

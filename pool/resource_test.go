@@ -36,7 +36,7 @@ func (l *lifeOf) check(t *testing.T, want ...string) {
 	}
 }
 
-// define makes a resource for one test, whose life l notes.
+// define makes a resource for one test. l records when it is opened and closed.
 func define[T any](t *testing.T, l *lifeOf, name string, value T, open, closer func() error) *Resource[struct{}, T] {
 	t.Helper()
 	r := DefineResource(name, func(context.Context, struct{}) (T, func() error, error) {
@@ -106,7 +106,8 @@ func TestResourcesOpenAndClose(t *testing.T) {
 	l.check(t, "open a", "open b", "open c", "close c", "close b", "close a")
 }
 
-// Whatever keeps one from being opened, those before it are closed, and those after it are not touched.
+// Whatever keeps one from being opened, those before it are closed, and those after it are not
+// touched.
 func TestResourceDoesNotOpen(t *testing.T) {
 	for name, test := range map[string]struct {
 		open func() error
@@ -207,7 +208,8 @@ func TestResourceMisuse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustPanic(t, func() { a.Get(none.Context(o.Context(t.Context()))) }, `"a"`, "Options.Resources") // a pool in a pool
+	// a pool in a pool
+	mustPanic(t, func() { a.Get(none.Context(o.Context(t.Context()))) }, `"a"`, "Options.Resources")
 	for _, bad := range [][]AnyResource{{a, nil}, {a, b, a}, {new(Resource[struct{}, int])}} {
 		if rs, err := bindAll(bad); err == nil {
 			t.Errorf("%v passes", rs)

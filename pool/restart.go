@@ -6,11 +6,13 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// Restart replaces all workers, one after another, so that no task is lost and nearly all workers are there at all times. It is
-// for what workers have read when they started, or have leaked. Each finishes its task first, and closes its resources; the
-// next one follows when the new worker takes tasks. Workers that have ended because they were idle are not started for it.
+// Restart replaces all workers, one after another, so that no task is lost and nearly all workers
+// are there at all times. It is for what workers have read when they started, or have leaked. Each
+// finishes its task first, and closes its resources; the next one follows when the new worker takes
+// tasks. Workers that have ended because they were idle are not started for it.
 //
-// It blocks until all have been replaced. When ctx ends before, the worker that was asked to end still does, and the others stay.
+// It blocks until all have been replaced. When ctx ends before, the worker that was asked to end
+// still does, and the others stay.
 //
 // Errors: the cause of the end of ctx; [ErrClosed]; why the pool has ended.
 func (p *Pool) Restart(ctx context.Context) error {
@@ -34,8 +36,8 @@ func (p *Pool) Restart(ctx context.Context) error {
 	}
 }
 
-// renew asks the worker of that number to end and be replaced. The channel is closed when the new one takes tasks, or when there
-// will be none; it is nil when there is no worker to replace.
+// renew asks the worker of that number to end and be replaced. The channel is closed when the new
+// one takes tasks, or when there will be none; it is nil when there is no worker to replace.
 func (p *Pool) renew(number int) (renewed <-chan struct{}, more bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

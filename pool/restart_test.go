@@ -12,7 +12,8 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// Restart replaces all workers, one after another, while tasks run; none is lost, and none runs again.
+// Restart replaces all workers, one after another, while tasks run; none is lost, and none runs
+// again.
 func TestRestart(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		var mu sync.Mutex

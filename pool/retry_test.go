@@ -90,7 +90,8 @@ func TestRetrySucceeds(t *testing.T) {
 	})
 }
 
-// What waits for another attempt is dropped with its caller, and holds up neither Close nor Terminate.
+// What waits for another attempt is dropped with its caller, and holds up neither Close nor
+// Terminate.
 func TestRetryDropped(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})

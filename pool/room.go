@@ -9,33 +9,42 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// Memory is backpressure. Blocks of shared memory, for arguments and results that do not fit into their slots, have
-// Options.Memory bytes in all. The protocol:
+// Memory is backpressure. Blocks of shared memory, for arguments and results that do not fit into
+// their slots, have Options.Memory bytes in all. The protocol:
 //
-//   - Waiting for room: a caller, for the block of an argument, before the task is submitted; a worker, for the block of a
-//     result, after the task has returned. No other step of the pool waits for room.
-//   - Giving room: the parent alone frees blocks. A caller frees the argument and the result of its task when it has taken
-//     the result. A caller that is busy otherwise, such as the body of a loop over IMap, does not; that is the backpressure.
-//   - Order: workers come before callers, because a result that is complete frees an argument, too. Each of the two waits in
-//     a line. As long as workers wait, the parent allocates for them, in their order, and no other worker takes a block.
-//   - Reserve: arguments that no worker has begun hold at most half of the memory, or are a single one. The other half
-//     is the reserve of the results. Loops over IMap keep what they leave unread within half, as far as they can know.
-//   - The last resort: when room is short, and a caller waits for anything, that caller makes room after a short time. It moves
-//     blocks to the parent's own memory: results that were not taken, and their arguments, then arguments of tasks that no
-//     worker has begun, then arguments of tasks whose worker waits for room. The last are needed only when the worker dies.
-//     For an argument that waits to come back, it moves results.
+//   - Waiting for room: a caller, for the block of an argument, before the task is submitted; a
+//     worker, for the block of a result, after the task has returned. No other step of the pool
+//     waits for room.
+//   - Giving room: the parent alone frees blocks. A caller frees the argument and the result of its
+//     task when it has taken
+// the result. A caller that is busy otherwise, as in the body of a loop over IMap, does not; that
+// is
+//     the backpressure.
+//   - Order: workers come before callers, because a result that is complete frees an argument, too.
+//     Each of the two waits in a line. As long as workers wait, the parent allocates for them, in
+//     their order, and no other worker takes a block.
+//   - Reserve: arguments that no worker has begun hold at most half of the memory, or are a single
+//     one. The other half is the reserve of the results. Loops over IMap keep what they leave
+//     unread within half, as far as they can know.
+//   - The last resort: when room is short, and a caller waits for anything, that caller makes room
+//     after a short time. It moves blocks to the parent's own memory: results that were not taken,
+//     and their arguments, then arguments of tasks that no worker has begun, then arguments of
+//     tasks with a worker that waits for room. The last are needed only when the worker dies. For
+//     an argument that waits to come back, it moves results.
 //
-// There is no deadlock: what the last resort cannot move are arguments of tasks that run, and those return. In the end the worker
-// that is first in its line has all memory for itself; so a result that fits into Options.Memory gets its room. The same holds
-// for the first caller in its line, when no worker waits. What is larger than Options.Memory is an error at once.
+// There is no deadlock: what the last resort cannot move are arguments of tasks that run, and those
+// return. In the end the worker that is first in its line has all memory for itself; so a result
+// that fits into Options.Memory gets its room. The same holds for the first caller in its line,
+// when no worker waits. What is larger than Options.Memory is an error at once.
 
-// room is who waits for shared memory. Guarded by Pool.mu, but for what is said otherwise.
+// room has the callers and workers that wait for shared memory. Pool.mu guards it, apart from
+// fields that say otherwise.
 type room struct {
 	limit    int           // bytes of Options.Memory; immutable
 	args     atomic.Int64  // bytes of blocks of arguments; changed without Pool.mu, too
 	short    atomic.Bool   // a line is not empty; written under Pool.mu
 	workers  []*supervisor // that wait for room for a result
-	homeless []uint32      // slots whose arguments wait to come back
+	homeless []uint32      // slots with arguments that wait to come back
 	callers  []*roomWait   // that wait for room for an argument
 	pause    time.Duration // before the next last resort
 }
@@ -59,8 +68,8 @@ const (
 	shortPauseMax = 64 * time.Millisecond
 )
 
-// place puts arguments into slot i, which is the caller's. It reports false when there is no room just now: then w is
-// woken when there may be some, until it gets it or calls [Pool.leaveRoom].
+// place puts arguments into slot i, which is the caller's. It reports false when there is no room
+// just now: then w is woken when there may be some, until it gets it or calls [Pool.leaveRoom].
 func (p *Pool) place(w *waiter, i uint32, c task.Content) (placed bool, err error) {
 	sl := &p.table.Slots[i]
 	if c.Size <= len(sl.Args) {
@@ -90,7 +99,8 @@ func (p *Pool) place(w *waiter, i uint32, c task.Content) (placed bool, err erro
 	return true, nil
 }
 
-// queueForRoom allocates n bytes for a caller whose turn it is. It has others wait in line, and then mem is nil.
+// queueForRoom allocates n bytes if it is the caller's turn. Otherwise the caller waits in line,
+// and mem is nil.
 func (p *Pool) queueForRoom(w *waiter, n int) (off uint64, mem []byte, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -168,7 +178,8 @@ func (p *Pool) waitingArgs() int {
 	return n
 }
 
-// hopeless says, under mu, that no task but that of c, if any, will give room back: then there is none because the system has none.
+// hopeless says, under mu, that no task but that of c, if any, will give room back: then there is
+// none because the system has none.
 func (p *Pool) hopeless(c *supervisor) bool {
 	for i := range p.calls {
 		s := p.table.Slots[i].State.Load()
@@ -193,7 +204,8 @@ func (p *Pool) asksForRoom(number uint32) {
 	p.provide(false)
 }
 
-// provide gives room to those who wait for it, under mu, as far as there is some. As the last resort it makes some.
+// provide gives room to waiters as far as there is some, and as a last resort makes some. p.mu is
+// held.
 func (p *Pool) provide(lastResort bool) {
 	p.freeUnfreed()
 	r := &p.room
@@ -218,7 +230,7 @@ func (p *Pool) provide(lastResort bool) {
 	}
 }
 
-// roomFreed gives room to those who wait for it, when blocks were freed.
+// roomFreed gives room to waiters after blocks were freed.
 func (p *Pool) roomFreed() {
 	if p.room.short.Load() {
 		p.mu.Lock()
@@ -242,7 +254,8 @@ func (p *Pool) makeRoom() {
 	p.provide(true)
 }
 
-// grant gives the worker the room that it waits for, under mu. It reports false when there is none yet.
+// grant gives the worker the room that it waits for, under mu. It reports false when there is none
+// yet.
 func (p *Pool) grant(c *supervisor, lastResort bool) bool {
 	word := &c.record.Room
 	v := word.Load()

@@ -7,7 +7,8 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// What moves blocks to the parent's own memory: the last resort of those who wait for room, see room.go.
+// This file moves blocks to the parent's own memory: the last resort of waiters for room, see
+// room.go.
 
 // allocMoving allocates n bytes, under mu, and moves what can be moved until there is room.
 //
@@ -27,7 +28,8 @@ func (p *Pool) allocMoving(n int) (off uint64, err error) {
 	return off, err
 }
 
-// moveResults moves results that were not taken, and their arguments, under mu, until enough says so. It reports whether that was so.
+// moveResults moves results that were not taken, and their arguments, under mu, until enough says
+// so. It reports whether that was so.
 func (p *Pool) moveResults(enough func(freed int) bool) bool {
 	freed := 0
 	for i := range p.calls {
@@ -53,7 +55,8 @@ func (p *Pool) moveResults(enough func(freed int) bool) bool {
 	return false
 }
 
-// moveArgs moves arguments of tasks that are live, under mu, until enough says so. It reports whether that was so.
+// moveArgs moves arguments of tasks that are live, under mu, until enough says so. It reports
+// whether that was so.
 func (p *Pool) moveArgs(which func(i uint32) bool, enough func(freed int) bool) bool {
 	freed := 0
 	for i := range p.calls {
@@ -68,14 +71,15 @@ func (p *Pool) moveArgs(which func(i uint32) bool, enough func(freed int) bool) 
 	return false
 }
 
-// moveArg moves the argument in slot i, under mu, and returns how many bytes of shared memory that has freed.
+// moveArg moves the argument in slot i, under mu, and returns how many bytes of shared memory that
+// has freed.
 func (p *Pool) moveArg(i uint32) (freed int) {
 	c := &p.calls[i]
 	freed = c.arg.outside()
 	if freed == 0 {
 		return 0
 	}
-	if c.live || c.split || c.options.Retry != nil { // otherwise nobody needs it any more
+	if c.live || c.split || c.options.Retry != nil { // otherwise it is not needed any more
 		b, err := p.table.Mem.Bytes(c.arg.off, freed)
 		if err != nil {
 			p.fail(err) // it was this process that put it there
@@ -94,7 +98,8 @@ func (p *Pool) isUnbegun(i uint32) bool {
 	if c.delayed {
 		return !c.homeless // otherwise it has no argument here
 	}
-	if !p.table.Slots[i].State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseQueued, 0, c.serial), tasktable.StateOf(tasktable.PhaseFree, 0, c.serial)) { // #2 -> #1
+	// #2 -> #1
+	if !p.table.Slots[i].State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseQueued, 0, c.serial), tasktable.StateOf(tasktable.PhaseFree, 0, c.serial)) {
 		return false
 	}
 	p.work--
@@ -103,8 +108,8 @@ func (p *Pool) isUnbegun(i uint32) bool {
 	return true
 }
 
-// hasReturned says, under mu, that the task in slot i has returned, and that its worker waits for room for the result: then the
-// argument is needed only if the worker dies.
+// hasReturned says, under mu, that the task in slot i has returned, and that its worker waits for
+// room for the result: then the argument is needed only if the worker dies.
 func (p *Pool) hasReturned(i uint32) bool {
 	s := p.table.Slots[i].State.Load()
 	if tasktable.PhaseOf(s) != tasktable.PhaseRunning || tasktable.SerialOf(s) != p.calls[i].serial {
@@ -118,15 +123,17 @@ func (p *Pool) hasReturned(i uint32) bool {
 	return false
 }
 
-// queueHomeless has the argument of the task in slot i, which is delayed, wait to come back, under mu.
+// queueHomeless has the argument of the task in slot i, which is delayed, wait to come back, under
+// mu.
 func (p *Pool) queueHomeless(i uint32) {
 	p.calls[i].homeless = true
 	p.room.homeless = append(p.room.homeless, i)
 	p.runShort()
 }
 
-// bringBack puts an argument that was moved into shared memory again, under mu, and queues its task. It reports false when there
-// is no room. As the last resort it makes some: otherwise results that no caller takes could keep the argument out for ever.
+// bringBack puts an argument that was moved into shared memory again, under mu, and queues its
+// task. It reports false when there is no room. As the last resort it makes some: otherwise results
+// that no caller takes could keep the argument out for ever.
 func (p *Pool) bringBack(i uint32, lastResort bool) bool {
 	c := &p.calls[i]
 	if !c.homeless {
@@ -159,7 +166,8 @@ func (p *Pool) bringBack(i uint32, lastResort bool) bool {
 	return true
 }
 
-// requeue queues a task again, under mu, or has it wait until its argument is back. It reports whether its message is to be sent.
+// requeue queues a task again, under mu, or has it wait until its argument is back. It reports
+// whether its message is to be sent.
 func (p *Pool) requeue(i uint32) bool {
 	c := &p.calls[i]
 	if c.moved == nil {

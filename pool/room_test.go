@@ -18,7 +18,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A blob is a task with an argument and a result of any size. It returns when as many others have ended as it says.
+// A blob is a task with an argument and a result of any size. It returns when as many others have
+// ended as it says.
 type blob struct {
 	ID, Result, After int64
 	Ended             *shm.Counter
@@ -70,7 +71,8 @@ func counter(t testing.TB) *shm.Counter {
 	return c
 }
 
-// memory is Options.Memory of the pools of these tests; the reported cases have the same share of it.
+// memory is Options.Memory of the pools of these tests; the reported cases have the same share of
+// it.
 const memory = 3 << 20
 
 // eachRoom runs a test with both kinds of pools that have little memory.
@@ -108,7 +110,8 @@ func TestRoomFirstComesLast(t *testing.T) {
 	})
 }
 
-// A loop over IMap whose body calls Apply on the same pool. What the loop leaves unread holds half of Memory, or all of it.
+// A loop over IMap calls Apply on the same pool in its body. Unread results of the loop hold half
+// of Memory, or all of it.
 func TestRoomApplyInLoop(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{memory / 32, memory / 3} {
@@ -205,7 +208,8 @@ func TestRoomSlowConsumer(t *testing.T) {
 				id := int64(binary.NativeEndian.Uint64(got[len(got)-8:]))
 				wantBlob(t, id, size, got, nil)
 				seen[id] = true
-				for s := p.Stats(); s.Queued > 0 && s.Pending-s.Queued < 2; s = p.Stats() { // until all workers are at work, or wait
+				// until all workers are at work, or wait
+				for s := p.Stats(); s.Queued > 0 && s.Pending-s.Queued < 2; s = p.Stats() {
 					time.Sleep(100 * time.Microsecond)
 				}
 			}
@@ -298,7 +302,8 @@ func TestRoomNeverEnough(t *testing.T) {
 	})
 }
 
-// The end of a context ends the wait for room, a caller's and a worker's, and so does the end of the pool.
+// The end of a context ends the wait for room, a caller's and a worker's, and so does the end of
+// the pool.
 func TestRoomWaitEnds(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2, Memory: memory})
@@ -338,7 +343,8 @@ func TestRoomWaitEnds(t *testing.T) {
 			t.Error(err)
 		}
 		for _, f := range []*pool.Future[[]byte]{holder, last} {
-			if _, err := f.Get(t.Context()); err != nil && !errors.Is(err, pool.ErrClosed) { // it may have got room at the end
+			// it may have got room at the end
+			if _, err := f.Get(t.Context()); err != nil && !errors.Is(err, pool.ErrClosed) {
 				t.Errorf("at the end: %v", err)
 			}
 		}

@@ -8,8 +8,9 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// A run is one call of Map or IMap: it turns arguments into tasks, a bounded number at a time, and hands over
-// the results as they come. Everything happens in the caller's goroutine, but for the iterator of IMap: see feeder.
+// A run is one call of Map or IMap: it turns arguments into tasks, a bounded number at a time, and
+// hands over the results as they come. Everything happens in the caller's goroutine, but for the
+// iterator of IMap: see feeder.
 type run[A, R any] struct {
 	p        *Pool
 	t        *Task[A, R]
@@ -37,25 +38,26 @@ type run[A, R any] struct {
 	vector  []byte    // results that hand gets one by one
 	stalled load      // there was no room for it
 	dry     bool      // there is no argument yet
-	done    []uint32  // whose results were handed over
+	done    []uint32  // slots with results that were handed over
 	failed  error     // of the arguments: there are no more
 	over    bool      // there are no more
-	again   []load    // arguments of chunks whose worker died
+	again   []load    // arguments of chunks that have lost their worker
 	refused []refused // arguments that cannot travel
 	value   R         // of the last result: so that it need not be in the heap for itself
 }
 
 // A source is where a run gets its arguments from.
 type source interface {
-	// next is the next argument, encoded, valid until the next call. There may be none yet: then the run is woken for it if
-	// it is hungry, and end is not nil if none will ever come.
+	// next is the next argument, encoded, valid until the next call. There may be none yet: then
+	// the run is woken for it if it is hungry, and end is not nil if none will ever come.
 	next(patience time.Duration, hungry bool) (b []byte, there bool, end *feedEnd, err error)
 
 	// allow says how many arguments may be read in all.
 	allow(limit, step int, hungry bool)
 
-	// some is the next arguments, at most so many, where they lie: in memory that stays as it is until the run has
-	// ended. Slices are appended to parts. Their number is 0 where that cannot be done.
+	// some is the next arguments, at most so many, where they lie: in memory that stays as it is
+	// until the run has ended. Slices are appended to parts. Their number is 0 where that cannot be
+	// done.
 	some(most int, parts [][]byte) (c task.Content, count int)
 }
 
@@ -73,7 +75,8 @@ func newRun[A, R any](p *Pool, t *Task[A, R]) *run[A, R] {
 
 // all runs everything. It calls hand for each result, until that wants no more or returns an error.
 //
-// Errors: that of hand; that of the arguments, at the end; the cause of the end of ctx; why the pool has ended.
+// Errors: that of hand; that of the arguments, at the end; the cause of the end of ctx; why the
+// pool has ended.
 func (r *run[A, R]) all(ctx context.Context, hand func(index int, value *R, err error) (more bool, _ error)) error {
 	for {
 		if err := r.send(ctx); err != nil {
@@ -171,8 +174,9 @@ func (r *run[A, R]) window() int {
 	return n
 }
 
-// room is how many slots may be on their way: few as long as nobody knows how long a task takes, and when arguments or results
-// are so large that more of them would only fill memory and caches.
+// room is the number of slots that may be under way: few as long as the time of a task is not
+// known, and when arguments or results are so large that more of them would only fill memory and
+// caches.
 func (r *run[A, R]) room() int {
 	n := r.ahead
 	switch {
@@ -203,11 +207,14 @@ func (r *run[A, R]) saw(size int) {
 
 const flyingBytes = 1 << 20
 
-// heldMost is how many times Options.Memory the results may have that wait for their turn, in memory of the caller.
+// heldMost is how many times Options.Memory the results may have that wait for their turn, in
+// memory of the caller.
 const heldMost = 4
 
-// behindMost is how many times as many slots as may be on their way may be there in all, on their way or waiting for their turn.
+// behindMost is how many times as many slots as may be on their way may be there in all, on their
+// way or waiting for their turn.
 const behindMost = 4
 
-// sendMost is how many slots are filled before they are submitted: so that workers do not wait for the last of many.
+// sendMost is how many slots are filled before they are submitted: so that workers do not wait for
+// the last of many.
 const sendMost = 16

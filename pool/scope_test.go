@@ -64,7 +64,8 @@ func newHandles(seg *shm.Segment) *handles {
 	}
 }
 
-// lent are the handles that a task of this worker has left behind; kept is one that it has retained.
+// lent are the handles that a task of this worker has left behind; kept is one that it has
+// retained.
 var (
 	lent     *handles
 	retained handles
@@ -82,7 +83,8 @@ var keepTwo = pool.Define("keep two", func(ctx context.Context, h *handles) (int
 	return 0, pool.Keep(ctx, h.Value, h.Array)
 })
 
-// useLent says what is wrong with handles that are closed, and counts on with those that are not touched any more.
+// useLent says what is wrong with handles that are closed, and counts on with those that are not
+// touched any more.
 var useLent = pool.Define("use lent", func(ctx context.Context, _ int64) ([]string, error) {
 	var wrong []string
 	closed := func(what string, err error) {
@@ -134,8 +136,8 @@ var attached = pool.Define("attached", func(context.Context, int64) (n int, err 
 	return n, err
 })
 
-// What a task got with its argument is let go at its end: objects, and the segment with descriptor and mapping. A later
-// use is ErrClosed, or reaches nobody.
+// Handles in a task's argument are closed at its end: objects, and the segment with its descriptor
+// and mapping. A later use is ErrClosed, or reaches no other process.
 func TestHandlesOfATaskAreLetGo(t *testing.T) {
 	p := newPool(t, pool.Options{Workers: 1})
 	before := must(pool.Apply(t.Context(), p, attached, 0))
@@ -204,8 +206,8 @@ var fillArray = pool.Define("fill array", func(ctx context.Context, a *shm.RawAr
 	return a.Len(), nil
 })
 
-// A task gets an array of 1 MiB with each call, which is removed after that: the segment is never full, also when the
-// worker is attached for the sake of something else.
+// A task gets an array of 1 MiB with each call, which is removed after that: the segment is never
+// full, also when the worker is attached for the sake of something else.
 func TestArrayWithEachCall(t *testing.T) {
 	for _, keeps := range []bool{false, true} {
 		p := newPool(t, pool.Options{Workers: 2})

@@ -30,7 +30,7 @@ type scribbler struct {
 func (s *scribbler) once(r *rand.Rand) {
 	at := s.start + r.IntN(32*48) // the slots of 32 tasks
 	if r.IntN(8) == 0 {
-		at = r.IntN(len(s.words)) // or the records of workers, most of which are nobody's
+		at = r.IntN(len(s.words)) // or the records of workers, most of which are unused
 		if r.IntN(2) == 0 {
 			at = r.IntN(4 * 64)
 		}
@@ -107,8 +107,8 @@ var scribbles = proctest.Register("scribbles", func(args []string) {
 	proctest.Say("damaged %v, grown %v", damaged > 0, m.Sys > 512<<20)
 })
 
-// scribbleRound overwrites words of one pool for some hundred calls, or until calls stand still, and says how many, and how many calls
-// have noticed.
+// scribbleRound overwrites words of one pool for some hundred calls, or until calls stand still,
+// and says how many, and how many calls have noticed.
 func scribbleRound(most int) (words, failed int) {
 	p, err := pool.New(context.Background(), pool.Options{Workers: 2, Backlog: 32, Memory: 4 << 20, Stderr: nowhere{}})
 	needs(err)
@@ -149,8 +149,8 @@ type nowhere struct{}
 
 func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
 
-// Overwriting random words of a pool's own segment, while it works with all kinds of calls, neither ends the parent nor holds it up.
-// SHMKIT_LONG=1 overwrites 10⁸ words.
+// Overwriting random words of a pool's own segment, while it works with all kinds of calls, neither
+// ends the parent nor holds it up. SHMKIT_LONG=1 overwrites 10⁸ words.
 func TestScribble(t *testing.T) {
 	t.Parallel()
 	if race.Enabled {
@@ -167,12 +167,13 @@ func TestScribble(t *testing.T) {
 	child.WaitOK()
 }
 
-// After 2³² attempts in a slot their numbers begin anew: nothing is cancelled from the start, and no task is lost.
+// After 2³² attempts in a slot their numbers begin anew: nothing is cancelled from the start, and
+// no task is lost.
 func TestSerialsWrap(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2, Backlog: 2})
 		for range 2 {
-			// Some attempts whose callers go leave their numbers behind.
+			// Some attempts lose their callers, and leave their numbers behind.
 			for _, serial := range []uint32{0, 1<<32 - 4} {
 				pool.SetSerials(p, serial)
 				for range 6 {

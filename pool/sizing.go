@@ -2,9 +2,10 @@ package pool
 
 import "time"
 
-// sizing decides how many arguments go into one slot: so many that sending them costs little
-// beside running them, and so few that no worker is left with much when the others have nothing any more.
-// This is guided self-scheduling (Polychronopoulos and Kuck, 1987) with a lower bound that is measured.
+// sizing decides how many arguments go into one slot: so many that sending them costs little beside
+// running them, and so few that no worker is left with much when the others have nothing any more.
+// This is guided self-scheduling (Polychronopoulos and Kuck, 1987) with a lower bound that is
+// measured.
 type sizing struct {
 	fixed   int           // if not 0, what the user wants
 	workers int           //

@@ -50,7 +50,8 @@ func TestSlices(t *testing.T) {
 	})
 }
 
-// Within a chunk elements do not lie where their type needs it, or in the place of the next argument.
+// Within a chunk elements do not lie where their type needs it, or in the place of the next
+// argument.
 func TestSlicesInChunks(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
@@ -70,7 +71,7 @@ func TestSlicesInChunks(t *testing.T) {
 	})
 }
 
-// What a task got stays as it was when the caller has gone: nobody else gets its memory.
+// The argument of a task stays as it was when the caller has gone: no other task gets its memory.
 func TestSliceOfAbandonedTask(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})

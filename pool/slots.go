@@ -6,8 +6,9 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// grab gives the caller up to want slots, appended to slots. Those who have waited longer come first. If there is none and the waiter
-// has nothing else to wait for, it is woken when there is one.
+// grab gives the caller up to want slots, appended to slots. Waiters that have waited longer come
+// first. If there is none and the waiter has nothing else to wait for, it is woken when there is
+// one.
 func (p *Pool) grab(w *waiter, slots []uint32, want int, hungry bool) []uint32 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -28,7 +29,8 @@ func (p *Pool) grab(w *waiter, slots []uint32, want int, hungry bool) []uint32 {
 	return slots
 }
 
-// sate notes that a waiter does not wait for a slot any more. What it was woken for is the next one's.
+// sate notes that a waiter does not wait for a slot any more. What it was woken for is the next
+// one's.
 func (p *Pool) sate(w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -41,7 +43,8 @@ func (p *Pool) unlist(w *waiter) {
 	p.feed()
 }
 
-// feed wakes those who wait for slots, as many as there are slots, under mu. They leave the list when they have got one.
+// feed wakes as many waiters for slots as there are slots. They leave the list when they have one.
+// p.mu is held.
 func (p *Pool) feed() {
 	for _, w := range p.hungry[:min(len(p.hungry), len(p.free))] {
 		p.rouse(w)
@@ -88,8 +91,9 @@ func (p *Pool) dropArg(i uint32) {
 	}
 }
 
-// dropResult frees the block of the result in slot i, if there is one. A worker that died before it gave it away has not
-// given it for this slot, so that nothing is freed here even if the block is another one by now.
+// dropResult frees the block of the result in slot i, if there is one. A worker that died before it
+// gave it away has not given it for this slot, so that nothing is freed here even if the block is
+// another one by now.
 func (p *Pool) dropResult(i uint32) {
 	b := &p.calls[i].got.block
 	if b.off == 0 {

@@ -9,16 +9,17 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// What happens when a worker cannot be started, or ends before it takes tasks. One lost thing must not take all: the pool goes
-// on with its other workers, and tries again.
+// What happens when a worker cannot be started, or ends before it takes tasks. One lost thing must
+// not take all: the pool goes on with its other workers, and tries again.
 
 const (
 	startPause    = time.Millisecond
 	startPauseMax = time.Second
 )
 
-// notStarted looks after a start that has failed, and reports whether to try again. That is so while another worker is there
-// and the system is only short of something, and otherwise as often as Options.MaxFailedStarts says.
+// notStarted looks after a start that has failed, and reports whether to try again. That is so
+// while another worker is there and the system is only short of something, and otherwise as often
+// as Options.MaxFailedStarts says.
 func (c *supervisor) notStarted(err error) (again bool) {
 	p := c.p
 	p.mu.Lock()
@@ -44,8 +45,8 @@ func (w *crew) alone() bool {
 	return true
 }
 
-// fell notes that a worker has ended before it took tasks, and reports whether another may be started. Before New has
-// returned, one that ends by itself will not do better the next time.
+// fell notes that a worker has ended before it took tasks, and reports whether another may be
+// started. Before New has returned, one that ends by itself will not do better the next time.
 func (c *supervisor) fell(d WorkerExit, st tasktable.Stage) (again bool) {
 	c.p.mu.Lock()
 	c.falls++
@@ -68,7 +69,8 @@ func (c *supervisor) tooOften(falls int) bool {
 	return most >= 0 && falls > most
 }
 
-// rest waits before the next start, the longer the more have failed in a row. It returns early when the keeper may have to end.
+// rest waits before the next start, the longer the more have failed in a row. It returns early when
+// the keeper may have to end.
 func (c *supervisor) rest(falls int) {
 	select {
 	case <-time.After(min(startPause<<min(falls-1, 10), startPauseMax)):

@@ -98,7 +98,8 @@ var shortOfDescriptors = proctest.Register("short of descriptors", func(args []s
 	proctest.Say("good")
 })
 
-// Workers are killed while there is no descriptor for new ones: no task is lost, and they are replaced when there is.
+// Workers are killed while there is no descriptor for new ones: no task is lost, and they are
+// replaced when there is.
 func TestStartShortOfDescriptors(t *testing.T) {
 	for _, dead := range []string{"1", "22"} { // as many as letters
 		child := proctest.Start(t, shortOfDescriptors, dead)

@@ -8,12 +8,15 @@ import (
 
 // Stats is what a pool has done so far.
 type Stats struct {
-	Label      string // Options.Label
-	Workers    []WorkerStats
-	Killed     int     // workers that died and were replaced
-	Recycled   int     // workers that were replaced because of MaxTasksPerWorker, RecycleMemory or Restart
-	Retried    int     // attempts after the first, of tasks whose worker died or whose Retry said so
-	Pending    int     // tasks that are queued or running, and those whose results callers of Apply are about to read
+	Label   string // Options.Label
+	Workers []WorkerStats
+	Killed  int // workers that died and were replaced
+	// workers that were replaced because of MaxTasksPerWorker, RecycleMemory or Restart
+	Recycled int
+	// attempts after the first, after the death of a worker or because Retry said so
+	Retried int
+	// tasks that are queued or running, or have a result that a caller of Apply is about to read
+	Pending    int
 	Queued     int     // of them, those that no worker has begun
 	LogDropped uint64  // records of workers that Options.Log has not got, because the log was full
 	Total      Latency // from the submission of a task, or chunk, to its result
@@ -22,12 +25,14 @@ type Stats struct {
 
 // WorkerStats is what one worker has done so far.
 type WorkerStats struct {
-	Name     string        // the same for all that replace each other
-	PID      int           // 0: is being started, or asleep; to kill(2), 0 is the whole group of the caller
+	Name string // the same for all that replace each other
+	// 0: is being started, or asleep; to kill(2), 0 is the whole group of the caller
+	PID      int
 	Tasks    uint64        // that this worker, or those that it has replaced, have finished
 	Restarts int           // how often it was replaced, other than after an IdleTimeout
 	CPU      time.Duration // of this process so far, and of the programs that it has started
-	Memory   int64         // resident bytes of this process and of those that run, shared memory included
+	// resident bytes of this process and of those that run, shared memory included
+	Memory int64
 }
 
 // Stats describes the pool at this moment. It reads a file of the operating system for each worker.

@@ -12,8 +12,8 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// burn uses processor time for 30 ms, and returns when as many as At says have done so: each of them
-// in a worker of its own.
+// burn uses processor time for 30 ms, and returns when as many as At says have done so: each of
+// them in a worker of its own.
 var burn = pool.Define("burn", func(ctx context.Context, c counted) (int64, error) {
 	used := func() time.Duration {
 		var u syscall.Rusage

@@ -65,7 +65,8 @@ func TestStderrOfAWorker(t *testing.T) {
 	}
 }
 
-// The last lines of a worker ride on the error of the task that killed it, and on what OnWorkerExit is told.
+// The last lines of a worker ride on the error of the task that killed it, and on what OnWorkerExit
+// is told.
 func TestLastLinesOfAWorker(t *testing.T) {
 	r := &writes{}
 	var exit WorkerExit
@@ -75,7 +76,7 @@ func TestLastLinesOfAWorker(t *testing.T) {
 		}
 	}})
 	_, err := Apply(t.Context(), p, complain, 0)
-	if err := p.Close(); err != nil { // after it nobody calls OnWorkerExit
+	if err := p.Close(); err != nil { // OnWorkerExit is not called after it
 		t.Fatal(err)
 	}
 	var died *WorkerDiedError
@@ -112,7 +113,7 @@ func TestSinksOfPools(t *testing.T) {
 	}
 }
 
-// roleComplainTwice runs two pools at once, whose workers write to its standard error.
+// roleComplainTwice runs two pools at once. Their workers write to its standard error.
 var roleComplainTwice = proctest.Register("stderr-pools", func([]string) {
 	var all sync.WaitGroup
 	for range 2 {

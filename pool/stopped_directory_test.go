@@ -15,7 +15,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// roleInDirectory keeps the directory of the segment in descriptor 3 locked, until it hears something.
+// roleInDirectory keeps the directory of the segment in descriptor 3 locked, until it hears
+// something.
 var roleInDirectory = proctest.Register("in-directory", func([]string) {
 	seg := must(shm.FromFile(os.NewFile(3, "inherited")))
 	_, _, err := segment.Of(seg).New(segment.Spec{Name: "half made", Kind: segment.KindRawArray, Type: "<B", Size: 1, Init: func([]byte) {
@@ -26,8 +27,8 @@ var roleInDirectory = proctest.Register("in-directory", func([]string) {
 	proctest.Hear()
 })
 
-// While a process is stopped in the directory of a pool's segment, calls return when their contexts end, also those whose
-// arguments need memory. Nothing is lost by that.
+// While a process is stopped in the directory of a pool's segment, calls return when their contexts
+// end, also calls with arguments that need memory. Nothing is lost by that.
 func TestStoppedInTheDirectory(t *testing.T) {
 	p := newPool(t, pool.Options{Workers: 1})
 	large := make([]byte, 100_000)

@@ -32,8 +32,9 @@ func (p *Pool) dismiss() {
 	}
 }
 
-// submit sends the tasks in slots to the workers. Their arguments are in place, and p.calls says what they are but
-// for the serial number and whether they are live. A closed pool takes those that were admitted before.
+// submit sends the tasks in slots to the workers. Their arguments are in place, and p.calls says
+// what they are but for the serial number and whether they are live. A closed pool takes those that
+// were admitted before.
 func (p *Pool) submit(ctx context.Context, slots []uint32, admitted bool) error {
 	p.mu.Lock()
 	if err := p.refusal(ctx, admitted); err != nil {
@@ -113,7 +114,7 @@ func (p *Pool) enqueue(i uint32) {
 	sl.State.Store(tasktable.StateOf(tasktable.PhaseQueued, 0, c.serial)) // #1, #4 -> #2
 }
 
-// again tries the task in slot i, whose waiter has seen that it failed, once more after a time.
+// again tries the task in slot i once more after a time. Its waiter has seen that it failed.
 func (p *Pool) again(i uint32, after time.Duration, err error) {
 	p.dropResult(i)
 	p.mu.Lock()
@@ -122,7 +123,8 @@ func (p *Pool) again(i uint32, after time.Duration, err error) {
 	p.retried++
 	c.live, c.delayed, c.owed = true, true, false
 	serial := c.serial
-	// From here on a message of the attempt that has failed, sent twice because of a death, means nothing.
+	// From here on a message of the attempt that has failed, sent twice because of a death, means
+	// nothing.
 	p.table.Slots[i].State.Store(tasktable.StateOf(tasktable.PhaseFree, 0, serial)) // #4 -> #1
 	p.event(slog.LevelInfo, "task runs again: it has failed", slog.String("task", c.task), slog.Int("failures", c.tries),
 		slog.Duration("after", after), slog.String("error", err.Error()))
@@ -151,7 +153,8 @@ func (p *Pool) resume(i, serial uint32) {
 	}
 }
 
-// resend puts a message that is alone, or may be lost. It may wait for room, which the workers make.
+// resend puts a message that is alone, or may be lost. It may wait for room, which the workers
+// make.
 func (p *Pool) resend(message uint64) {
 	if err := p.table.Todo.Put(p.alive, message); err != nil && p.alive.Err() == nil && !errors.Is(err, queue.ErrClosed) {
 		p.fail(err)

@@ -21,7 +21,8 @@ type host interface {
 	Usage() (child.Usage, error)
 }
 
-// A supervisor is one place for a worker in the parent: the one that has it now, and its replacements.
+// A supervisor is one place for a worker in the parent: the one that has it now, and its
+// replacements.
 type supervisor struct {
 	p      *Pool
 	number int
@@ -34,11 +35,12 @@ type supervisor struct {
 	asleep   bool // the worker has ended because it had nothing to do
 	retire   bool // shall end
 	gone     bool // the keeper returns, or has returned
-	falls    int  // starts in a row that failed, or whose workers ended before they took tasks
+	falls    int  // starts in a row that failed, or workers that ended before they took tasks
 	before   int  // process id of the worker that the next one replaces, or 0
 	restarts int
-	renewed  chan struct{} // closed when the worker has been replaced because of Restart; nil: it is not to be
-	renewing host          // the worker that is
+	// closed when the worker has been replaced because of Restart; nil: it is not to be
+	renewed  chan struct{}
+	renewing host // the worker that is
 }
 
 // owner is the owner id of the worker, 0 before it has one.
@@ -130,7 +132,8 @@ func (c *supervisor) start(stderr *linemux.Writer) (host, error) {
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
 	c.host = h
-	if c.p.over() { // since then; one that is to retire finds the order to do so, and may be kept after all
+	// since then; one that is to retire finds the order to do so, and may be kept after all
+	if c.p.over() {
 		h.Terminate()
 	}
 	return h, nil
@@ -162,7 +165,8 @@ func (p *Pool) launchProcess(c *supervisor, stderr *linemux.Writer) (host, error
 // closeGrace is how long idle workers get to end by themselves.
 const closeGrace = 5 * time.Second
 
-// endWorkers asks the workers to end, kills those that are there after the grace, and waits for the keepers.
+// endWorkers asks the workers to end, kills those that are there after the grace, and waits for the
+// keepers.
 func (p *Pool) endWorkers(grace time.Duration) {
 	gone := make(chan struct{})
 	go func() {

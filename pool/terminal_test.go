@@ -105,7 +105,8 @@ var show = pool.Define("show", func(_ context.Context, what string) (string, err
 	if err := program.Run(); err != nil {
 		return "", err
 	}
-	exec.Command("sh", "-c", "exec </dev/tty >/dev/tty && stty -echo && read line").Run() // an error is right, too
+	// an error is right, too
+	exec.Command("sh", "-c", "exec </dev/tty >/dev/tty && stty -echo && read line").Run()
 	fmt.Println(what + " goes on")
 	return what, nil
 })

@@ -70,7 +70,8 @@ var tie = pool.Define("tie", func(_ context.Context, k *knot) (*knot, error) {
 	return k, nil
 })
 
-// A value that contains itself is an error where it is sent: of the caller, or of the task; the worker goes on.
+// A value that contains itself is an error where it is sent: of the caller, or of the task; the
+// worker goes on.
 func TestCyclicValues(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})

@@ -9,7 +9,7 @@ import (
 )
 
 // unfreed are blocks that could not be freed, because a process was stopped in the directory of the
-// segment. They are freed later: whoever frees a block or looks for room tries again.
+// segment. They are freed later: each free and each search for room tries again.
 type unfreed struct {
 	any atomic.Bool // there are some
 

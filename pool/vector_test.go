@@ -49,7 +49,8 @@ var walkSlices = pool.Define("walk slices", func(_ context.Context, s []int) (st
 	return step{N: s[0], Do: int8(s[len(s)-1])}.run()
 })
 
-// A chunk of values, or of slices of them, gives each argument its own result, whatever the others do, in every size of chunks.
+// A chunk of values, or of slices of them, gives each argument its own result, whatever the others
+// do, in every size of chunks.
 func TestVectors(t *testing.T) {
 	eachKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})

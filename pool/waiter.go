@@ -8,11 +8,10 @@ import (
 	"github.com/shmkit/shmkit/queue"
 )
 
-// A waiter is somebody who waits for results: a call of Apply or Map, or all futures together. Slots come
-// to ready as their results do.
-//
-// Nobody but the waiters reads the queue of results: whoever waits takes the lead when it is free, collects for all, and
-// leaves the lead when its own result is there. So the caller of Apply is woken by the worker itself.
+// A waiter is a call of Apply or Map that waits for results, or all futures together. A slot is
+// appended to ready when its result comes. Only waiters read the queue of results. A waiter takes
+// the lead when it is free, collects for all, and passes the lead on when its own result is there.
+// So the worker itself wakes the caller of Apply.
 type waiter struct {
 	ready   []uint32      // guarded by Pool.mu
 	spare   []uint32      // the other one of two buffers
@@ -29,7 +28,7 @@ func (w *waiter) signal() {
 	}
 }
 
-// collected takes the slots whose results have come. They are valid until the next call.
+// collected takes the slots that have results. They are valid until the next call.
 func (p *Pool) collected(w *waiter) []uint32 {
 	p.mu.Lock()
 	ready := w.ready
@@ -147,10 +146,11 @@ func (p *Pool) dispatch(messages []uint64) {
 	}
 }
 
-// nudge has whoever has the lead look around. If there is no room for the message, it is about to do so.
+// nudge makes the leader look around. If there is no room for the message, the leader is about to
+// look anyway.
 func (p *Pool) nudge() { p.table.Done.TryPut(tasktable.MessageOf(tasktable.NudgeSlot, 0)) }
 
-// glance passes on what is there, unless somebody else is about to do that.
+// glance passes on the results that are there, unless another waiter is about to do that.
 func (p *Pool) glance() {
 	select {
 	case p.lead <- struct{}{}:

@@ -38,12 +38,14 @@ func (w *witness) reasons() map[string]int {
 // count is how many have ended for one reason.
 func (w *witness) count(reason string) int { return w.reasons()[reason] }
 
-// gone fails the test unless every worker that has ended is no process any more, and each of them has ended once.
+// gone fails the test unless every worker that has ended is no process any more, and each of them
+// has ended once.
 func (w *witness) gone(t *testing.T) {
 	t.Helper()
 	seen := map[int]bool{}
 	all := w.all()
-	few := len(all) < 1000 // of more, the kernel may have given an id to two: then they are counted, see TestChaos
+	// of more, the kernel may have given an id to two: then they are counted, see TestChaos
+	few := len(all) < 1000
 	for _, e := range all {
 		if seen[e.PID] && few {
 			t.Errorf("worker %d has ended twice", e.PID)

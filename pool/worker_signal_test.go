@@ -51,7 +51,8 @@ func TestStoppedWorker(t *testing.T) {
 	w.gone(t)
 	exits := w.all()
 	killed := slices.IndexFunc(exits, func(e pool.WorkerExit) bool { return e.PID == pid && e.ExitCode == -9 })
-	if len(exits) != 2 || killed < 0 || exits[1-killed].ExitCode != 0 && exits[1-killed].ExitCode != -9 { // the grace may be short for both
+	// the grace may be short for both
+	if len(exits) != 2 || killed < 0 || exits[1-killed].ExitCode != 0 && exits[1-killed].ExitCode != -9 {
 		t.Errorf("%d was stopped: %+v", pid, exits)
 	}
 }
@@ -64,7 +65,7 @@ var stopSelf = pool.Define("stop self", func(_ context.Context, pid int64) (int6
 	return pid, nil
 })
 
-// SIGTERM to workers from anybody: each finishes its task and is replaced.
+// SIGTERM to workers from any process: each finishes its task and is replaced.
 func TestWorkerIsAskedToEnd(t *testing.T) {
 	var w witness
 	p := newPool(t, pool.Options{Workers: 2, Attempts: 1, OnWorkerExit: w.note})
@@ -75,7 +76,8 @@ func TestWorkerIsAskedToEnd(t *testing.T) {
 	all.Go(func() {
 		for !over.Load() {
 			proctest.Stagger(120 * time.Millisecond)
-			proctest.Signal(t, p.Stats().Workers[rand.IntN(2)].PID, syscall.SIGTERM) // if it is there
+			// if it is there
+			proctest.Signal(t, p.Stats().Workers[rand.IntN(2)].PID, syscall.SIGTERM)
 		}
 	})
 	for range 10 {

@@ -23,7 +23,7 @@ const interruptGrace = 2 * time.Second
 
 func init() { child.Register(child.ProcessOrder, runProcess) }
 
-// runProcess runs the [Process] whose parent has that process id. It does not return.
+// runProcess runs the [Process] with a parent of that process id. It does not return.
 func runProcess(parentPID string, limited error) {
 	link, err := child.Inherited(child.OrderFD, "link")
 	if err != nil {
@@ -123,7 +123,7 @@ func (r *childProcess) exit(err error) {
 	Shutdown(r.ctx) // once this process shall end, only its daemons are seen to
 	switch {
 	case r.request.Daemon && !Parent().Alive():
-		child.EndGroup() // nobody else ends what the task has started
+		child.EndGroup() // no other process ends what the task has started
 	case err == nil:
 		os.Exit(0)
 	case r.wasAsked(err) && r.interrupt.Load():

@@ -17,14 +17,14 @@
 //		err = p.Join(ctx) // now the balance is 142
 //	}
 //
-// Go cannot fork. A process is this very program, started again, as a worker of a pool is: tasks are
-// those of package pool, and pool.Main is the one entry of both. A pool is for many tasks that return
-// something; a [Process] has a name, an exit code, and options for its environment, files, processors
-// and memory.
+// Go cannot fork. A process is this very program, started again, as a worker of a pool is: tasks
+// are those of package pool, and pool.Main is the one entry of both. A pool is for many tasks that
+// return something; a [Process] has a name, an exit code, and options for its environment, files,
+// processors and memory.
 //
 // # The end
 //
 // A process that is a daemon ends with its parent. Any other goes on, unless a Ctrl-C has ended the
-// parent. [Shutdown] at the end of main terminates the daemons and waits for the others; a process does
-// the same when its task has returned.
+// parent. [Shutdown] at the end of main terminates the daemons and waits for the others; a process
+// does the same when its task has returned.
 package process

@@ -24,5 +24,5 @@ func endText(code int) string {
 	return fmt.Sprintf("ended, exit code %d", code)
 }
 
-// String says who the process is.
+// String returns a description of the process.
 func (i Info) String() string { return fmt.Sprintf("%s[%d]", i.Name, i.PID) }

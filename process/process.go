@@ -20,12 +20,12 @@ import (
 var processes atomic.Int64
 
 // A Process runs one task in a process of its own: this very program, started again, which gets to
-// pool.Main. The result of the task is dropped; what it has to tell goes through shared objects in its
-// argument. It inherits the environment, directory and arguments of this process, its standard output
-// and error, but no other files, and has nothing to read on its standard input.
+// pool.Main. The result of the task is dropped; what it has to tell goes through shared objects in
+// its argument. It inherits the environment, directory and arguments of this process, its standard
+// output and error, but no other files, and has nothing to read on its standard input.
 //
-// It leads a process group of its own. What else is in that group when it ends, which are the programs
-// that its task has started by other means than this package, is killed then.
+// It leads a process group of its own. What else is in that group when it ends, which are the
+// programs that its task has started by other means than this package, is killed then.
 //
 // It may be used by any number of goroutines. Its end is noticed whether or not it is joined.
 type Process struct {
@@ -36,15 +36,16 @@ type Process struct {
 }
 
 // Start starts t with arg in a process of its own. It returns when the process has its argument and
-// begins with the task: from then on handles in the argument are the process's own, and the caller may
-// close its own. The argument is encoded before anything else; later changes to it are not seen.
+// begins with the task: from then on handles in the argument are the process's own, and the caller
+// may close its own. The argument is encoded before anything else; later changes to it are not
+// seen.
 //
 // When ctx ends before that, the process is killed. Afterwards ctx has no effect.
 //
 // Errors: [pool.ErrNoMain]; [pool.ErrTooDeep]; an argument that cannot be encoded; options that can
-// never be right; what the system, or the new process itself, says: options that cannot be applied, an
-// argument that it cannot decode, a task that it does not know; the cause of the end of ctx. There is
-// no process then.
+// never be right; what the system, or the new process itself, says: options that cannot be applied,
+// an argument that it cannot decode, a task that it does not know; the cause of the end of ctx.
+// There is no process then.
 func Start[A, R any](ctx context.Context, t *pool.Task[A, R], arg A, o Options) (*Process, error) {
 	h := task.ByID(task.IDOf(t.Name()))
 	p, argument, err := prepare(h, &arg, o)
@@ -54,7 +55,8 @@ func Start[A, R any](ctx context.Context, t *pool.Task[A, R], arg A, o Options) 
 	if err := p.start(ctx, argument); err != nil {
 		return nil, fmt.Errorf("process: start %q: %w", p.Name(), err)
 	}
-	runtime.KeepAlive(&arg) // what its handles lead to must stay until the process has followed them
+	// what its handles lead to must stay until the process has followed them
+	runtime.KeepAlive(&arg)
 	return p, nil
 }
 
@@ -133,7 +135,8 @@ func (p *Process) launch() (*os.File, error) {
 	return here, nil
 }
 
-// answerLimit is how long a process that says nothing, but has ended what ties it to us, may take to end.
+// answerLimit is how long a process that says nothing, but has ended what ties it to us, may take
+// to end.
 const answerLimit = 2 * time.Second
 
 // handshake sends the request and the argument, and waits until the process says that it begins.
@@ -143,7 +146,8 @@ func (p *Process) handshake(link *os.File, proc *child.Process, argument []byte)
 	defer close(finished)
 	go func() {
 		select {
-		case <-proc.Done(): // another process that has inherited the other end does not speak for it
+		// another process that has inherited the other end does not speak for it
+		case <-proc.Done():
 			link.SetDeadline(time.Now().Add(answerLimit / 2))
 		case <-finished:
 		}

@@ -12,8 +12,8 @@ import (
 )
 
 // A spawnRequest is what a new process is told, before its argument: both go through the connection
-// that is its descriptor child.OrderFD, each with its length in 8 bytes in front. What comes back is
-// ackMain and one more word: ackBegin, or ackFailed and a text. No word means that it has ended.
+// that is its descriptor child.OrderFD, each with its length in 8 bytes in front. What comes back
+// is ackMain and one more word: ackBegin, or ackFailed and a text. No word means that it has ended.
 type spawnRequest struct {
 	Name   string
 	Daemon bool

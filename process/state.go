@@ -43,14 +43,15 @@ func (p *Process) Join(ctx context.Context) error {
 	return nil
 }
 
-// ExitUnknown stands for the exit code of a process that another part of this program has waited for:
-// one that waits for all children, as PID 1 of a container does, or that ignores SIGCHLD. From Linux
-// 6.15 on the exit code is known all the same.
+// ExitUnknown stands for the exit code of a process that another part of this program has waited
+// for: one that waits for all children, as PID 1 of a container does, or that ignores SIGCHLD. From
+// Linux 6.15 on the exit code is known all the same.
 const ExitUnknown = child.CodeUnknown
 
 // ExitCode is how the process ended; ended is false as long as it has not:
 //   - 0: its task returned no error.
-//   - 1: its task returned an error, panicked, or called [runtime.Goexit]. It wrote to its standard error what and where.
+//   - 1: its task returned an error, panicked, or called [runtime.Goexit]. It wrote to its standard
+//     error what and where.
 //   - what it gave to [os.Exit].
 //   - 2: the Go runtime ended it: a panic outside the task's goroutine, or its memory limit.
 //   - negative: the number of the signal that killed it.
@@ -96,11 +97,12 @@ func (p *Process) Kill() error {
 }
 
 // Usage is what a process uses of the machine, with the programs that it has started: those that
-// run, and those that it has waited for. Of programs whose parents have ended before them it counts
-// none.
+// run, and those that it has waited for. A program that has outlived its parent does not count.
 type Usage struct {
-	User, System time.Duration // time on a processor, of all threads; in steps of 10 ms while it runs
-	Resident     int64         // bytes of memory that they have at this moment, shared ones included; 0 when it has ended
+	// time on a processor, of all threads; in steps of 10 ms while it runs
+	User, System time.Duration
+	// bytes of memory that they have at this moment, shared ones included; 0 when it has ended
+	Resident int64
 }
 
 // Usage says what the process uses now, or what it has used when it has ended.

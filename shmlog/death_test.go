@@ -108,8 +108,8 @@ func TestLogListenerIsKilled(t *testing.T) {
 	}
 }
 
-// A process that is stopped, perhaps in the middle of a record, holds up nobody who logs, nor the
-// end of a listener for long. What lies behind its record is there for the next listener.
+// A process that is stopped, perhaps in the middle of a record, holds up no process that logs, and
+// does not hold up the end of a listener for long. Later records are there for the next listener.
 func TestStoppedLogger(t *testing.T) {
 	seg, name := namedSegment(t)
 	l, first := fileListener(t, seg)

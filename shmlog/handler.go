@@ -31,8 +31,9 @@ type Options struct {
 	// Worker-2[4711]; a process that is neither a worker nor a Process has the name of its program.
 	Process string
 
-	// Capacity is how many bytes of records can wait for the listener; 0 means 1 MiB. The first who
-	// makes the log decides. An eighth of it is kept for records of [slog.LevelError] and above.
+	// Capacity is how many bytes of records can wait for the listener; 0 means 1 MiB. The first
+	// process that makes the log decides. An eighth of it is kept for records of [slog.LevelError]
+	// and above.
 	Capacity int
 
 	// WhenFull is how long Handle waits for room when the log is full, before it drops the record;
@@ -65,7 +66,8 @@ type shared struct {
 	records           *queue.Bytes
 	dropped, reported *shm.Counter
 
-	held atomic.Int64 // until when, in ns since 1970, nobody waits for whoever holds up the log
+	// until then, in ns since 1970, no caller waits for a process that holds up the log
+	held atomic.Int64
 	vain atomic.Int64 // until when none waits for room
 }
 
@@ -123,9 +125,9 @@ func (h *Handler) Enabled(_ context.Context, level slog.Level) bool {
 }
 
 // Handle passes the record on, or drops it when there is no room, after the wait of
-// Options.WhenFull. It takes no memory for values of slog's own kinds. It waits for nobody but a
-// process that was put off its processor in the instant in which it claimed a place, and for that
-// half a second at most, and then for 5 s not again: it drops.
+// Options.WhenFull. It allocates nothing for values of slog's own kinds. It waits only for a
+// process that lost its processor in the instant in which it claimed a place: for half a second at
+// most. For 5 s after that it does not wait again, but drops records.
 //
 // Errors: [shm.ErrClosed], [queue.ErrClosed], [shm.ErrCorrupt].
 func (h *Handler) Handle(_ context.Context, r slog.Record) error {
@@ -222,7 +224,7 @@ func (l *shared) tryPut(record []byte) error {
 	return err
 }
 
-// noTime is a context for whoever must not wait.
+// noTime is a context for calls that must not wait.
 var noTime = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -234,7 +236,7 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 // maxBuffer bounds what is kept for later records, in bytes.
 const maxBuffer = 64 << 10
 
-// WithAttrs returns a handler whose records have these attributes, too.
+// WithAttrs returns a handler that adds these attributes to its records.
 func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	if len(attrs) == 0 {
 		return h

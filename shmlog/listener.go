@@ -162,7 +162,7 @@ func (l *Listener) report() {
 	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log records were dropped: the log was full", 0)
 	r.AddAttrs(slog.Int64("dropped", n))
 	l.handle(r)
-	l.log.reported.Add(n) // whoever dies here has the next one say it again
+	l.log.reported.Add(n) // after a death here the next listener reports it again
 }
 
 func (l *Listener) handle(r slog.Record) {

@@ -159,7 +159,7 @@ func TestLogValues(t *testing.T) {
 	}
 }
 
-// A stopped listener, and none at all, hold up nobody: what there is no room for is dropped,
+// A stopped listener, or none, holds up no process that logs: records without room are dropped,
 // counted and reported.
 func TestFullLogDrops(t *testing.T) {
 	seg, _ := logSegment(t)

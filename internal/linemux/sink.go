@@ -13,8 +13,8 @@ const maxSinkBytes = 1 << 20 // how much can wait for a slow destination
 // A Sink passes lines of many workers on to one destination, each in one Write, in the order in
 // which they came. It does not make them wait: the destination may be a terminal that is held up,
 // and a worker that waits for its standard error does no work. What there is no room for is
-// dropped, and counted in a line of its own. Errors of the destination are nobody's to mend here:
-// the line is lost, and the next one is tried.
+// dropped, and counted in a line of its own. After an error of the destination the line is lost,
+// and the next one is tried.
 type Sink struct {
 	to io.Writer
 

@@ -187,8 +187,8 @@ func TestStderrOfManyWorkers(t *testing.T) {
 	}
 }
 
-// A destination that is held up makes nobody wait; what there is no room for is counted, and the
-// rest comes in order.
+// A destination that is held up makes no worker wait. Lines without room are counted, and the rest
+// comes in order.
 func TestStderrSlowDestination(t *testing.T) {
 	r := &recorder{gate: make(chan struct{})}
 	s := NewSink(r)

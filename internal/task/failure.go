@@ -21,8 +21,8 @@ type Failure struct {
 // that fills it in.
 type Origin string
 
-// FailureOf is what travels of an error. The goroutine that calls it is the one whose stack goes
-// with the error. A panic in a method of the error costs what that method was to tell, and no more.
+// FailureOf returns the parts of an error that travel. The stack of the calling goroutine goes with
+// the error. A panic in a method of the error loses only what that method would have told.
 func FailureOf(err error) Failure {
 	f := Failure{Text: guard.Text(err.Error)}
 	func() {
@@ -88,8 +88,8 @@ func PanicStacks(err error) (stacks []string) {
 // leftBehind are the types of errors that tellLeftBehind has told of.
 var leftBehind sync.Map
 
-// tellLeftBehind shows, once for each type, that the type of an error does not reach the parent: none
-// of the registered errors is it.
+// tellLeftBehind shows, once for each type, that the type of an error does not reach the parent:
+// none of the registered errors is it.
 func tellLeftBehind(err error, registered []string) {
 	if len(registered) > 0 || !event.Enabled(slog.LevelDebug) {
 		return

@@ -33,7 +33,7 @@ func TestEveryExportedErrorIsRegistered(t *testing.T) {
 	}
 }
 
-// exportedErrors are the package's variables in the file whose names begin with Err.
+// exportedErrors are the package's variables in the file with names that begin with Err.
 func exportedErrors(t *testing.T, file string) (names []string) {
 	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
 	if err != nil {

@@ -16,7 +16,7 @@ func overlap(a, b []byte) bool {
 	return x < y+uintptr(len(b)) && y < x+uintptr(len(a))
 }
 
-// bytesOf views the n bytes of v, whose type holds no pointers.
+// bytesOf views the n bytes of v. Its type must not hold pointers.
 func bytesOf[T any](v *T, n int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(v)), n)
 }

@@ -6,10 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// A vector is the chunk that a worker runs of a task whose arguments are of fixed size, or slices
-// of such elements, and whose results are of fixed size: those lie one after the other, without
-// frames. Each result has its place before its task runs, so that a task costs the loop around its
-// function little. A failure has all results of the chunk go in frames.
+// A vector is the chunk that a worker runs of a task with arguments of fixed size, or slices of
+// such elements, and with results of fixed size. They lie one after the other, without frames. Each
+// result has its place before its task runs, so that the loop around the function costs little.
+// After a failure all results of the chunk go in frames.
 type vector struct {
 	On    bool
 	in    []byte         // the arguments

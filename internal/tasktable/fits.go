@@ -14,7 +14,8 @@ func LacksRoom(err error) bool {
 	return errors.As(err, &full)
 }
 
-// MustWait says that a block cannot be had just now: there is no room, or another process has the directory.
+// MustWait says that a block cannot be had just now: there is no room, or another process has the
+// directory.
 func MustWait(err error) bool { return LacksRoom(err) || errors.Is(err, lock.ErrLocked) }
 
 // TooLarge is the error of what can never fit.

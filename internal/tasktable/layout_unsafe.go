@@ -31,7 +31,7 @@ const (
 //	 24     8  Room     parent, worker CAS   both      bytes that the worker waits for: see RoomAsks
 //	 32     8  Report     worker, parent       parent    block of its report, 0: none; see ReportMark
 //	 40     4  ReportLen  worker               parent    bytes of the report
-//	 44     4  Asked      parent               worker    serial of the attempt whose stack is wanted
+//	 44     4  Asked      parent               worker    serial of the attempt that a stack is wanted of
 //	 48     4  Answered   worker               parent    the last of those that it has seen
 //	 52    12  -
 //	 64   448  Failure  worker, once         parent    encoded: why a resource did not open
@@ -71,7 +71,7 @@ const (
 //	 24     4  ArgLen     parent               worker           bytes
 //	 28     4  Count      parent               worker           arguments in it, from 1
 //	 32     8  Soft       parent               worker           soft deadline in ns, 0: none
-//	 40     4  Cancel     parent               worker           serial of the attempt whose context is to end
+//	 40     4  Cancel     parent               worker           serial of the attempt that must end its context
 //	 44     4  Timed      parent               worker           bit 0: fill in Ran, bit 1: fill in Began
 //	 48   144  Args
 //	192     8  Result     worker               parent           block of the result, 0: in Results

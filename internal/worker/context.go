@@ -7,14 +7,14 @@ import (
 )
 
 // A taskContext is the context of the tasks of one worker, one after the other. Most tasks never
-// look whether it ends: as long as none has, it costs nothing to use it again. The first who asks
-// for Done gets one of its own.
+// look whether it ends: as long as none has, it costs nothing to use it again. The first task that
+// asks for Done gets a context of its own.
 type taskContext struct {
 	base context.Context // ends when the worker shall; knows the resources
 
 	mu     sync.Mutex
 	ended  error           // why the task shall end
-	real   context.Context // nil: nobody has asked for Done
+	real   context.Context // nil: no task has asked for Done
 	cancel context.CancelCauseFunc
 }
 

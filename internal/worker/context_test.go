@@ -11,7 +11,7 @@ import (
 
 type keyOfTest struct{}
 
-// The context of a task that nobody has asked for Done is used again; one that ended, or was asked,
+// The context of a task is used again if it was not asked for Done. One that ended, or was asked,
 // is not.
 func TestTaskContextReuse(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -41,7 +41,7 @@ func TestTaskContextReuse(t *testing.T) {
 	}
 }
 
-// It ends with a reason, whoever has asked before or asks after it, and takes its children along.
+// It ends with a reason, for callers that asked before and after it, and ends its children, too.
 func TestTaskContextEnds(t *testing.T) {
 	reason := errors.New("enough")
 	for _, asked := range []bool{false, true} {

@@ -54,7 +54,7 @@ func runWorker(order string, limited error) {
 	w.Seg.Close()
 	select {
 	case <-gone:
-		child.EndGroup() // nobody else ends what tasks have started
+		child.EndGroup() // no other process ends what tasks have started
 	default:
 	}
 	if err != nil {
@@ -101,9 +101,8 @@ func enter(value string) (*Worker, error) {
 	return newWorker(t, c, t.Mem.Me()), nil
 }
 
-// dismiss is what SIGTERM does: when the pool has ended, so do the contexts of tasks. From anybody
-// else than the parent it means that this worker shall end; but the task is not to blame, and
-// finishes.
+// dismiss is called at SIGTERM. When the pool has ended, the contexts of tasks end. A signal that
+// does not come from the parent asks this worker alone to end: its task finishes first.
 func (w *Worker) dismiss() {
 	if w.Todo.Closed() {
 		w.Stop(task.ErrClosed)

@@ -32,8 +32,8 @@ type openedKey struct{}
 
 // OpenResources opens the resources in their order. When one cannot be opened, because it returns
 // an error, panics, ends its goroutine or ctx has ended, those that were opened before are closed,
-// and what comes after is not touched. Without any resource it returns one of none, whose context
-// hides the resources of an outer pool.
+// and later ones are not opened. Without any resource it returns an empty set. Its context hides
+// the resources of an outer pool.
 //
 // Errors: why a resource could not be opened, with its name, and what closing the others returned.
 func OpenResources(ctx context.Context, rs []BoundResource) (*Opened, error) {

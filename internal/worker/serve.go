@@ -55,7 +55,7 @@ func (w *Worker) enter() {
 	w.mu.Lock()
 	w.Slot, w.serial = w.turn.slot, w.turn.serial
 	w.mu.Unlock()
-	if w.Slots[w.Slot].Cancel.Load() == w.serial { // before anybody could order it
+	if w.Slots[w.Slot].Cancel.Load() == w.serial { // before the parent could order it
 		w.current.end(context.Canceled)
 	}
 }
@@ -162,7 +162,7 @@ func (w *Worker) commit() error {
 	count := uint64(sl.Count)
 	t.on = false
 	crashpoint.Here("pool.finished")
-	// SYNC: result: the whole result is visible to whoever sees the slot done.
+	// SYNC: result: the whole result is visible to a reader that sees the slot done.
 	if w.local {
 		if !sl.State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseRunning, w.me, t.serial), tasktable.StateOf(tasktable.PhaseDone, w.me, t.serial)) {
 			return ErrLeftBehind // the parent has given up on this goroutine: see local.go
@@ -175,5 +175,5 @@ func (w *Worker) commit() error {
 	return w.Done.Put(context.Background(), t.message)
 }
 
-// ErrLeftBehind says that nobody wants the result any more.
+// ErrLeftBehind says that no caller wants the result any more.
 var ErrLeftBehind = errors.New("pool: a task ran past its hard deadline")

@@ -17,5 +17,6 @@ func (w *Worker) large() bool {
 	}
 	w.sized = now
 	private, err := child.PrivateMemory()
-	return err == nil && private >= w.config.RecycleMemory // otherwise nobody knows, and it goes on
+	// otherwise the usage is unknown, and the worker goes on
+	return err == nil && private >= w.config.RecycleMemory
 }

@@ -113,7 +113,7 @@ func (w *Worker) Work() error {
 	w.base = w.opened.Context(w.base)
 	w.current = &taskContext{base: w.base}
 	w.record.Stage.Store(uint32(tasktable.StageReady))
-	// SYNC: ready: with this the parent knows who is at work under this owner id.
+	// SYNC: ready: with this the parent knows which worker has this owner id.
 	defer segment.HoldIdle()()
 	w.err = over(w.Done.Put(w.base, tasktable.MessageOf(tasktable.ReadySlot, w.config.Number)))
 	if w.err == nil {
@@ -231,8 +231,8 @@ func (w *Worker) full() bool {
 	return true
 }
 
-// heed does what the parent orders: it ends the context of a task whose caller has gone, or ends
-// the worker. It also notices when there has been nothing to do for long.
+// heed follows the orders of the parent: it ends the context of a task that has lost its caller, or
+// ends the worker. It also notices when the worker has been idle for long.
 func (w *Worker) heed() {
 	seen := uint32(0)
 	for w.working.Err() == nil && !w.Mem.Closed() {
