@@ -6,6 +6,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/ring"
+	"github.com/shmkit/shmkit/internal/ring/seqlock"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
@@ -27,7 +28,7 @@ import (
 // A Put synchronizes before the return of each Get or Latest that sees its message, in any process.
 type Broadcast[T any] struct {
 	object
-	r      *broadcast // immutable once bound
+	r      *seqlock.Ring // immutable once bound
 	policy wait.Policy
 }
 
@@ -45,19 +46,19 @@ func NewBroadcast[T any](seg *shm.Segment, name string, capacity int, o Options)
 	if err != nil {
 		return nil, err
 	}
-	stride := broadcastStride(t.Size)
+	layout := seqlock.Layout(t.Size)
 	if capacity == 1 {
 		capacity = 2 // the latest message is there while the next one is written
 	}
-	n, err := ring.SlotsFor(name, capacity, stride)
+	n, err := ring.SlotsFor(name, capacity, layout.Stride)
 	if err != nil {
 		return nil, err
 	}
 	b, err := find(&Broadcast[T]{policy: wait.Policy(o.Wait)}, seg, segment.Spec{
-		Name: name, Kind: segment.KindBroadcast, Type: t.Format, Size: int64(broadcastHeadBytes + n*uint64(stride)),
-		Init: func(mem []byte) { fillBroadcast(mem, n, stride, o.start) },
+		Name: name, Kind: segment.KindBroadcast, Type: t.Format, Size: layout.Size(n, 0),
+		Init: func(mem []byte) { seqlock.Init(mem, t.Size, n, o.start) },
 	})
-	return b, withCapacity(err, capacity, n, broadcastHeadBytes, stride)
+	return b, withCapacity(err, capacity, n, layout)
 }
 
 // OpenBroadcast finds the Broadcast of that name, which must exist, whatever its capacity is.
@@ -91,7 +92,7 @@ func (b *Broadcast[T]) bind(o *segment.Object) error {
 	if err != nil {
 		return err
 	}
-	r, err := ring.ViewOf(o, func() (*broadcast, error) { return viewBroadcast(o, broadcastStride(t.Size)) }, nil)
+	r, err := ring.ViewOf(o, func() (*seqlock.Ring, error) { return seqlock.View(o, t.Size) }, nil)
 	if err != nil {
 		return err
 	}
@@ -103,14 +104,40 @@ func (b *Broadcast[T]) bind(o *segment.Object) error {
 //
 // Errors: [ErrClosed], [ErrRoleTaken], [ErrReserved], [shm.ErrClosed]; nobody sees the message then.
 func (b *Broadcast[T]) Put(v T) error {
-	s, err := b.r.begin()
+	s, err := b.r.Begin()
 	if err != nil {
 		return err
 	}
-	*broadcastValue[T](s) = v
-	b.r.publish(s)
+	*seqlock.Value[T](s) = v
+	b.r.Publish(s)
 	runtime.KeepAlive(b)
 	return nil
+}
+
+// PutBatch appends all messages of vs, in this order, and returns how many it has appended. It does not wait. Readers
+// that sleep are woken at the end, and before that twice in each round of the ring. A batch of more than Cap messages
+// overwrites its own beginning.
+//
+// Errors: those of [Broadcast.Put]; n messages are there then.
+func (b *Broadcast[T]) PutBatch(vs []T) (n int, err error) {
+	r := b.r
+	for n < len(vs) {
+		var s *seqlock.Slot
+		if s, err = r.Begin(); err != nil {
+			break
+		}
+		*seqlock.Value[T](s) = vs[n]
+		r.Store(s)
+		n++
+		if r.NotifyDue() {
+			r.Notify()
+		}
+	}
+	if n > 0 {
+		r.Notify()
+	}
+	runtime.KeepAlive(b)
+	return n, err
 }
 
 // Reserve gives the place of the next message, to write it there; see [Reservation]. The oldest message, whose place it
@@ -118,40 +145,50 @@ func (b *Broadcast[T]) Put(v T) error {
 //
 // Errors: those of [Broadcast.Put].
 func (b *Broadcast[T]) Reserve() (Reservation[T], error) {
-	s, err := b.r.begin()
+	s, err := b.r.Begin()
 	if err != nil {
 		return Reservation[T]{}, err
 	}
-	b.r.open = true
-	elem.MendAt(b.bools, broadcastValue[T](s))
-	return Reservation[T]{Value: broadcastValue[T](s), at: place{position: b.r.next}, owner: b.r, keep: b}, nil
+	v := seqlock.Value[T](s)
+	elem.MendAt(b.bools, v)
+	return Reservation[T]{Value: v, position: b.r.Reserve(), ring: b.r, queue: &b.object}, nil
 }
 
-// Close says that nothing will be put any more. Readers get what is there, and then [ErrClosed]. Any
-// process may close it, and again. A Put that is under way at the same time may or may not be seen.
+// Close says that nothing will be put any more, until [Broadcast.Reopen]. Readers get what is there, and then
+// [ErrClosed]. Any process may close it, and again. A Put that is under way at the same time may or may not be seen.
 //
 // Errors: [shm.ErrClosed].
 func (b *Broadcast[T]) Close() error {
-	err := b.r.close()
+	err := b.r.Close()
 	runtime.KeepAlive(b)
 	return err
 }
 
-// Closed reports whether somebody has closed it. There may still be messages to read.
+// Reopen opens a Broadcast that was closed, for all processes. Readers go on where they are. It does nothing when the
+// Broadcast is open.
+//
+// Errors: [shm.ErrClosed].
+func (b *Broadcast[T]) Reopen() error {
+	err := b.r.Queue.Reopen(0)
+	runtime.KeepAlive(b)
+	return err
+}
+
+// Closed reports whether a process has closed it. There may still be messages to read.
 func (b *Broadcast[T]) Closed() bool {
-	closed := b.r.head.closed.Load() != 0
+	closed := b.r.Closed()
 	runtime.KeepAlive(b)
 	return closed
 }
 
 // Cap is how many messages are kept: the capacity that was asked for, rounded up to a power of two.
-func (b *Broadcast[T]) Cap() int { return int(b.r.capacity()) }
+func (b *Broadcast[T]) Cap() int { return int(b.r.Capacity()) }
 
-// Stats returns the counts. Those of messages that were taken, or dropped, and the high-water mark are 0: nobody takes
+// Stats returns the counts. Those of messages that were taken, or dropped, and the high-water mark are 0: no reader takes
 // a message from the others, and what a reader has lost only its own [LappedError] says. Waits counts readers only.
 func (b *Broadcast[T]) Stats() Stats {
-	h := b.r.head
-	s := Stats{Put: h.next.Load() - h.first, Abandoned: h.abandoned.Load(), Waits: h.waits.Load()}
+	shared := b.r.Shared
+	s := Stats{Put: b.r.Next() - b.r.First(), Abandoned: shared.Abandoned.Load(), Waits: shared.Counters.Waits.Load()}
 	s.Bytes = s.Put * uint64(reflect.TypeFor[T]().Size())
 	runtime.KeepAlive(b)
 	return s

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/ring/seqlock"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -37,7 +38,7 @@ func TestBroadcastHostile(t *testing.T) {
 	}
 	b := newBroadcast[int64](t, 4, Options{})
 	binary.NativeEndian.PutUint64(b.o.Payload, 5)
-	if _, err := viewBroadcast(b.o, broadcastStride(8)); !errors.Is(err, shm.ErrCorrupt) {
+	if _, err := seqlock.View(b.o, 8); !errors.Is(err, shm.ErrCorrupt) {
 		t.Errorf("a wrong capacity: %v", err)
 	}
 }

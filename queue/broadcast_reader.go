@@ -3,12 +3,13 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"runtime"
 
-	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/ring"
+	"github.com/shmkit/shmkit/internal/ring/seqlock"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -32,23 +33,32 @@ type Reader[T any] struct {
 	look func() bool // reports whether a wait is over
 }
 
+// String names the place.
+func (s Start) String() string { return enum(int(s), "Start", "FromNewest", "FromOldest") }
+
+// ErrLapped says that a reader was too slow: messages that it had not read were overwritten. It comes as a [*LappedError].
+var ErrLapped = errors.New("queue: messages were overwritten before they were read")
+
+// A LappedError is an [ErrLapped] that says how many messages the reader has lost. The next one that
+// it reads is the oldest that was kept.
+type LappedError struct{ Lost uint64 }
+
+func (e *LappedError) Error() string { return fmt.Sprintf("%v: %d are lost", ErrLapped, e.Lost) }
+
+// Unwrap makes [errors.Is] find [ErrLapped].
+func (e *LappedError) Unwrap() error { return ErrLapped }
+
 // Reader returns a new reader of b.
 func (b *Broadcast[T]) Reader(from Start) *Reader[T] {
-	r := &Reader[T]{b: b, next: b.r.head.next.Load()}
+	r := &Reader[T]{b: b, next: b.r.Next()}
 	if from == FromOldest {
-		r.next = b.r.oldest(r.next)
+		r.next = b.r.Oldest(r.next)
 	}
 	r.look = func() bool {
 		r.v, r.err = r.TryGet()
 		return r.err != ErrEmpty
 	}
 	return r
-}
-
-// oldest is the position of the oldest message that is kept while next is that of the next one. The one
-// before it may be about to be overwritten.
-func (r *broadcast) oldest(next uint64) uint64 {
-	return next - min(next-r.head.first, r.mask)
 }
 
 // Get returns the next message. It waits for one until ctx ends. A message that is there at once is returned even
@@ -67,29 +77,23 @@ func (r *Reader[T]) Get(ctx context.Context) (v T, err error) {
 }
 
 func (r *Reader[T]) wait(ctx context.Context) (v T, err error) {
-	s := &r.b.r.news
-	policy, over := s.SpinThen(r.b.policy, &r.b.r.puts, r.look)
+	b := r.b.r
+	policy, over := b.Readers.SpinThen(r.b.policy, &b.Writer, r.look)
 	if !over {
-		r.b.r.head.waits.Add(1)
-		if err := s.Event.AwaitEach(ctx, policy, r.look, nil); err != nil {
-			return v, err
+		b.Shared.Counters.Waits.Add(1)
+		if err := b.Readers.Event.AwaitEach(ctx, policy, r.look, nil); err != nil {
+			return v, r.b.lateForMessage(ctx, err, b.Owner(), "is the writer")
 		}
 	}
-	s.Adapt(r.more())
+	b.Readers.Adapt(b.Holds(r.next))
 	return r.v, r.err
-}
-
-// more reports whether the message after the last one is there, too.
-func (r *Reader[T]) more() bool {
-	return r.b.r.slot(r.next).sequence.Load() == complete(r.next)
 }
 
 // TryGet is Get without waiting.
 //
 // Errors: [ErrEmpty] when all messages have been read; otherwise those of [Reader.Get].
 func (r *Reader[T]) TryGet() (v T, err error) {
-	b := r.b.r
-	if b.Closer.Closed() {
+	if r.b.r.Closer.Closed() {
 		return v, shm.ErrClosed
 	}
 	seen, ok := r.read(&v)
@@ -102,48 +106,59 @@ func (r *Reader[T]) TryGet() (v T, err error) {
 
 // read copies the next message to v, if it is there. Otherwise it returns the number of its slot, and v may be torn.
 func (r *Reader[T]) read(v *T) (seen uint64, ok bool) {
-	b := r.b.r
-	s := b.slot(r.next)
-	want := complete(r.next)
-	// SYNC: sequence: the value that belongs to the number was written before it.
-	if seen = s.sequence.Load(); seen != want {
-		return seen, false
-	}
-	*v = *broadcastValue[T](s)
-	cpu.LoadFence() // the copy was made before the number is looked at again
-	if seen = s.sequence.Load(); seen != want {
+	if seen, ok = seqlock.Read(r.b.r, r.next, v); !ok {
 		return seen, false
 	}
 	if r.b.bools != nil {
 		elem.MendAt(r.b.bools, v)
 	}
-	b.filled.Acquire()
 	r.next++
 	return seen, true
 }
 
 // behind says why the slot of the next message, whose number was seen, does not hold it.
 func (r *Reader[T]) behind(seen uint64) error {
-	b := r.b.r
-	if int64(seen-complete(r.next)) < 0 { // an earlier message, or this one that is being written
-		if b.head.closed.Load() == 0 {
-			return ErrEmpty
-		}
-		// What was put before the close shows in a second look, and may even be overwritten by now.
-		switch seen = b.slot(r.next).sequence.Load(); {
-		case int64(seen-complete(r.next)) < 0:
-			return ErrClosed
-		case seen == complete(r.next):
-			return ErrEmpty // the next look reads it
-		}
+	kept, err := r.b.r.Miss(r.next, seen)
+	if err != nil {
+		return err
 	}
-	kept := b.oldest(b.head.next.Load())
 	lost := kept - r.next
-	if int64(lost) <= 0 {
-		return b.Corrupt
-	}
 	r.next = kept
 	return &LappedError{Lost: lost}
+}
+
+// GetBatch reads as many of the next messages as there are, up to len(vs), and returns how many it has read. It waits
+// for the first until ctx ends. What is behind them in vs may have changed. For an empty vs it does nothing.
+//
+// Errors: those of [Reader.Get] for the first message; what comes after it is left to the next call.
+func (r *Reader[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
+	if len(vs) == 0 {
+		return 0, nil
+	}
+	if vs[0], err = r.Get(ctx); err != nil {
+		return 0, err
+	}
+	for n = 1; n < len(vs); n++ {
+		if _, ok := r.read(&vs[n]); !ok {
+			vs[n] = *new(T) // it may be torn
+			break
+		}
+	}
+	runtime.KeepAlive(r)
+	return n, nil
+}
+
+// Len is how many messages there are for r to read. Those that it has lost are not among them. While the
+// writer is at work it is out of date when it is returned.
+func (r *Reader[T]) Len() int {
+	b := r.b.r
+	next := b.Next()
+	n := int64(next - r.next)
+	if n > 0 && !b.Holds(r.next) { // lapped
+		n = int64(next - b.Oldest(next))
+	}
+	runtime.KeepAlive(r)
+	return int(max(0, min(n, int64(b.Capacity())))) // below 0: the last one that was read is complete, but not published
 }
 
 // All yields messages until the Broadcast is closed and all have been read. It waits for them until ctx ends. An [ErrLapped]
@@ -162,27 +177,20 @@ func (r *Reader[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	}
 }
 
-// Latest returns the newest message, whoever has read it. It does not wait.
+// Latest returns the newest message, whichever readers have read it. It does not wait.
 //
 // Errors: [ErrEmpty] when nothing was ever put, [shm.ErrClosed], [shm.ErrCorrupt].
 func (b *Broadcast[T]) Latest() (v T, err error) {
-	h := b.r.head
+	r := b.r
 	for range ring.Retries {
-		if b.r.Closer.Closed() {
+		if r.Closer.Closed() {
 			return v, shm.ErrClosed
 		}
-		next := h.next.Load()
-		if next == h.first {
+		next := r.Next()
+		if next == r.First() {
 			return v, ErrEmpty
 		}
-		s := b.r.slot(next - 1)
-		if s.sequence.Load() != complete(next-1) {
-			continue // it was overwritten: there is a newer one
-		}
-		v = *broadcastValue[T](s)
-		cpu.LoadFence()
-		if s.sequence.Load() == complete(next-1) {
-			b.r.filled.Acquire()
+		if _, ok := seqlock.Read(r, next-1, &v); ok { // else it was overwritten: there is a newer one
 			if b.bools != nil {
 				v = elem.Mended(b.bools, v)
 			}
@@ -190,5 +198,5 @@ func (b *Broadcast[T]) Latest() (v T, err error) {
 			return v, nil
 		}
 	}
-	return *new(T), b.r.Corrupt
+	return *new(T), r.Corrupt
 }

@@ -3,11 +3,14 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"runtime"
 	"sync/atomic"
 
+	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/ring"
+	"github.com/shmkit/shmkit/internal/ring/record"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
@@ -22,7 +25,7 @@ import (
 // A Put synchronizes before the return of the Get that takes its message, in any process.
 type Bytes struct {
 	object
-	r      *bytesRing // immutable once bound
+	r      *record.Ring // immutable once bound
 	policy wait.Policy
 	full   ring.WhenFull
 
@@ -41,16 +44,16 @@ func NewBytes(seg *shm.Segment, name string, capacity int, o Options) (*Bytes, e
 }
 
 func newBytesOf(kind segment.Kind, seg *shm.Segment, name string, capacity int, o Options) (*Bytes, error) {
-	if capacity < 1 || capacity > maxLongest {
-		return nil, segment.Invalid("queue: %q: capacity %d: must be from 1 to %d bytes", name, capacity, maxLongest)
+	if capacity < 1 || capacity > record.MaxLongest {
+		return nil, segment.Invalid("queue: %q: capacity %d: must be from 1 to %d bytes", name, capacity, record.MaxLongest)
 	}
 	if err := o.check(name, kind); err != nil {
 		return nil, err
 	}
 	longest := uint64(capacity)
-	b, err := find(&Bytes{policy: wait.Policy(o.Wait), full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{
-		Name: name, Kind: kind, Size: bytesFor(longest, o.Joinable, slotsOf(seg)),
-		Init: func(mem []byte) { fillBytes(mem, longest, o.Joinable, o.start&^7) },
+	b, err := find(&Bytes{policy: wait.Policy(o.Wait), full: o.whenFull()}, seg, segment.Spec{
+		Name: name, Kind: kind, Size: record.Size(longest, o.processes(seg)),
+		Init: func(mem []byte) { record.Init(mem, longest, o.Joinable, o.start&^7) },
 	})
 	if m := new(shm.MismatchError); errors.As(err, &m) && m.SizeDiffers {
 		if found, e := openBytesOf(kind, seg, name, o); e == nil {
@@ -60,16 +63,15 @@ func newBytesOf(kind segment.Kind, seg *shm.Segment, name string, capacity int, 
 	if err != nil {
 		return nil, err
 	}
-	if b.r.longest != longest {
-		return nil, &shm.MismatchError{Segment: b.o.Seg.Path(), Name: name, Difference: differentCapacity(b.r.longest, longest)}
+	if have := b.r.Longest(); have != capacity {
+		difference := fmt.Sprintf("its capacity is %d bytes, not %d", have, capacity)
+		return nil, &shm.MismatchError{Segment: b.o.Seg.Path(), Name: name, Difference: difference}
 	}
-	if (b.r.tasks != nil) != o.Joinable {
-		return nil, sortDiffers(seg, name, !o.Joinable)
+	if (b.r.Tasks != nil) != o.Joinable {
+		return nil, joinableDiffers(seg, name, !o.Joinable)
 	}
 	return b, nil
 }
-
-func slotsOf(seg *shm.Segment) int { return segment.Of(seg).Table().Len() }
 
 // OpenBytes finds the Bytes of that name, which must exist, whatever its capacity is.
 //
@@ -82,7 +84,7 @@ func openBytesOf(kind segment.Kind, seg *shm.Segment, name string, o Options) (*
 	if err := o.check(name, kind); err != nil {
 		return nil, err
 	}
-	return open(&Bytes{policy: wait.Policy(o.Wait), full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{Name: name, Kind: kind})
+	return open(&Bytes{policy: wait.Policy(o.Wait), full: o.whenFull()}, seg, segment.Spec{Name: name, Kind: kind})
 }
 
 // UnmarshalBinary makes b a handle of the Bytes that another process's MarshalBinary
@@ -94,7 +96,7 @@ func (b *Bytes) UnmarshalBinary(data []byte) error {
 }
 
 func (b *Bytes) bind(o *segment.Object) error {
-	r, err := ring.ViewOf(o, func() (*bytesRing, error) { return viewBytes(o) }, (*bytesRing).busy)
+	r, err := ring.ViewOf(o, func() (*record.Ring, error) { return record.View(o) }, (*record.Ring).Busy)
 	if err != nil {
 		return err
 	}
@@ -106,7 +108,7 @@ func (b *Bytes) bind(o *segment.Object) error {
 // once, the message is put even when ctx has ended.
 //
 // Errors:
-//   - [ErrClosed]: somebody has closed the queue.
+//   - [ErrClosed]: a process has closed the queue.
 //   - [io/fs.ErrInvalid]: it is longer than the capacity.
 //   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
 //
@@ -128,11 +130,11 @@ func (b *Bytes) put(ctx context.Context, message []byte) error {
 //
 // Errors: [ErrFull], also when a process is stopped while it claims a place; otherwise those of [Bytes.Put].
 func (b *Bytes) TryPut(message []byte) error {
-	if err := b.r.fits(len(message)); err != nil {
+	if err := b.r.Fits(len(message)); err != nil {
 		return err
 	}
-	c, err := b.r.reserve(uint64(len(message)))
-	if err == errBusy {
+	c, err := b.r.Reserve(uint64(len(message)))
+	if err == record.ErrBusy {
 		err = ErrFull
 	}
 	if err == ErrFull {
@@ -144,22 +146,23 @@ func (b *Bytes) TryPut(message []byte) error {
 	return b.fill(c, message)
 }
 
-func (b *Bytes) fill(c claim, message []byte) error {
-	copy(b.r.content(c), message)
-	err := b.r.publish(c)
+func (b *Bytes) fill(c record.Claim, message []byte) error {
+	copy(b.r.Content(c), message)
+	err := b.r.Publish(c)
 	runtime.KeepAlive(b)
 	return err
 }
 
-func (b *Bytes) claimRoom(ctx context.Context, n int) (claim, error) {
-	if err := b.r.fits(n); err != nil {
-		return claim{}, err
+func (b *Bytes) claimRoom(ctx context.Context, n int) (record.Claim, error) {
+	if err := b.r.Fits(n); err != nil {
+		return record.Claim{}, err
 	}
-	c, err := b.r.room(b.full, uint64(n))
-	if err == ErrFull || err == errBusy {
-		c, err = b.r.awaitRoom(ctx, b.policy, b.full, uint64(n))
+	c, err := b.r.MakeRoom(b.full, uint64(n))
+	if err == ErrFull || err == record.ErrBusy {
+		var holder proctab.Owner
+		c, holder, err = b.r.AwaitRoom(ctx, b.policy, b.full, uint64(n))
 		if err != nil && err != ring.ErrDropped {
-			err = b.lateForRoom(ctx, err, b.Len())
+			err = b.lateForRoom(ctx, err, b.Len(), holder, "has the oldest")
 		}
 	}
 	return c, err
@@ -169,7 +172,7 @@ func (b *Bytes) claimRoom(ctx context.Context, n int) (claim, error) {
 // there at once is taken even when ctx has ended.
 //
 // Errors:
-//   - [ErrClosed]: somebody has closed the queue, and all messages have been taken.
+//   - [ErrClosed]: a process has closed the queue, and all messages have been taken.
 //   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
 //
 // No message has been taken then. The exception is a Get of a process that closes the segment in the same
@@ -197,17 +200,17 @@ func (b *Bytes) TryGet() ([]byte, error) {
 	return b.drain(c, nil)
 }
 
-func (b *Bytes) tryClaim() (claim, error) {
-	c, _, err := b.r.claimNext()
-	if err == ring.ErrHeld || err == errBusy {
+func (b *Bytes) tryClaim() (record.Claim, error) {
+	c, _, err := b.r.ClaimNext()
+	if err == ring.ErrHeld || err == record.ErrBusy {
 		err = ErrEmpty
 	}
 	return c, err
 }
 
-func (b *Bytes) drain(c claim, dst []byte) ([]byte, error) {
-	all := append(dst, b.r.content(c)...)
-	err := b.r.release(c)
+func (b *Bytes) drain(c record.Claim, dst []byte) ([]byte, error) {
+	all := append(dst, b.r.Content(c)...)
+	err := b.r.Release(c)
 	runtime.KeepAlive(b)
 	if err != nil {
 		return dst, err
@@ -215,11 +218,12 @@ func (b *Bytes) drain(c claim, dst []byte) ([]byte, error) {
 	return all, nil
 }
 
-func (b *Bytes) claimMessage(ctx context.Context) (claim, error) {
-	c, _, err := b.r.claimNext()
-	if err == ErrEmpty || err == ring.ErrHeld || err == errBusy {
-		if c, err = b.r.awaitMessage(ctx, b.policy); err != nil {
-			err = b.lateForMessage(ctx, err)
+func (b *Bytes) claimMessage(ctx context.Context) (record.Claim, error) {
+	c, _, err := b.r.ClaimNext()
+	if err == ErrEmpty || err == ring.ErrHeld || err == record.ErrBusy {
+		var holder proctab.Owner
+		if c, holder, err = b.r.AwaitMessage(ctx, b.policy); err != nil {
+			err = b.lateForMessage(ctx, err, holder, "writes the oldest")
 		}
 	}
 	return c, err

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/shmkit/shmkit/internal/ring"
+	"github.com/shmkit/shmkit/internal/ring/record"
 )
 
 // PutBatch appends all messages, in this order but perhaps with others between them, and returns how many it has appended. It
@@ -16,11 +17,11 @@ func (b *Bytes) PutBatch(ctx context.Context, messages [][]byte) (n int, err err
 }
 
 // putAll puts all vs, or, when one was dropped, those before it.
-func putAll[T any](r *bytesRing, vs []T, put func(T) error) (int, error) {
+func putAll[T any](r *record.Ring, vs []T, put func(T) error) (int, error) {
 	for n, v := range vs {
 		switch err := put(v); {
 		case err == ring.ErrDropped:
-			r.head.tally.Dropped.Add(uint64(len(vs) - n - 1)) // this one is counted
+			r.Shared.Counters.Dropped.Add(uint64(len(vs) - n - 1)) // this one is counted
 			return n, nil
 		case err != nil:
 			return n, err
@@ -36,7 +37,7 @@ func putAll[T any](r *bytesRing, vs []T, put func(T) error) (int, error) {
 // Errors: those of [Bytes.Get] for the first message; what comes after it is left to the next call.
 func (b *Bytes) GetBatch(ctx context.Context, into [][]byte) (n int, err error) {
 	for n < len(into) {
-		var c claim
+		var c record.Claim
 		if n == 0 {
 			c, err = b.claimMessage(ctx)
 		} else {
@@ -54,37 +55,4 @@ func (b *Bytes) GetBatch(ctx context.Context, into [][]byte) (n int, err error) 
 		err = nil
 	}
 	return n, err
-}
-
-// PutBatch appends all values, in this order but perhaps with others between them, and returns how many it has appended. It
-// waits for room until ctx ends. With [DropNewest], when there is no room for one it and the rest are dropped, and n is less than
-// len(vs) without an error.
-//
-// Errors: those of [Objects.Put]; n values are in the queue then.
-func (q *Objects[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
-	return putAll(q.b.r, vs, func(v T) error { return q.put(ctx, v) })
-}
-
-// GetBatch takes as many of the oldest values as there are, up to len(into), and returns how many it has taken. It
-// waits for the first until ctx ends. For an empty into it does nothing.
-//
-// Errors: those of [Objects.Get]; n values have been taken then, and with a [*DecodeError] one more that is lost.
-func (q *Objects[T]) GetBatch(ctx context.Context, into []T) (n int, err error) {
-	for n < len(into) {
-		var v T
-		if n == 0 {
-			v, err = q.Get(ctx)
-		} else {
-			v, err = q.TryGet()
-		}
-		if _, bad := err.(*DecodeError); err != nil && (n == 0 || bad) {
-			return n, err
-		}
-		if err != nil {
-			break
-		}
-		into[n] = v
-		n++
-	}
-	return n, nil
 }

@@ -9,14 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/ring"
+	"github.com/shmkit/shmkit/internal/ring/record"
 	"github.com/shmkit/shmkit/shm"
 )
 
 // Whatever words the memory holds: no panic, no fault, no loop without end.
 func TestBytesHostile(t *testing.T) {
 	words := []uint64{0, 1, 7, 8, 16, 24, 255, 1 << 30, 1<<31 - 8, 1 << 32, 1 << 62, 1 << 63, ^uint64(0), ^uint64(7),
-		recWord(recFull, ring.Nobody, 16), recWord(recFull, ring.Nobody, 1<<20), recWord(recWriting, 77, 24), recWord(recReading, 5, 32), recWord(recDone, 0, 8)}
+		// states of records: full, full, being written, being read, done
+		2<<61 | 16, 2<<61 | 1<<20, 1<<61 | 77<<31 | 24, 3<<61 | 5<<31 | 32, 5<<61 | 8}
 	for range 500 {
 		b := newBytes(t, 100, Options{}.startingAt(64))
 		for i := range 2 {
@@ -33,7 +34,7 @@ func TestBytesHostile(t *testing.T) {
 	}
 	b := newBytes(t, 100, Options{})
 	binary.NativeEndian.PutUint64(b.o.Payload, 100)
-	if _, err := viewBytes(b.o); !errors.Is(err, shm.ErrCorrupt) {
+	if _, err := record.View(b.o); !errors.Is(err, shm.ErrCorrupt) {
 		t.Errorf("a wrong size: %v", err)
 	}
 	binary.NativeEndian.PutUint64(b.o.Payload, 128) // so that the segment closes as usual
@@ -61,7 +62,7 @@ func useBytes(t *testing.T, b *Bytes) {
 			}
 		}
 	}
-	b.r.busy()
+	b.r.Busy()
 	b.Len()
 }
 

@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/ring"
+	"github.com/shmkit/shmkit/internal/ring/record"
 )
 
 // A BytesReservation is a place in a [Bytes] for a message that is written there, without a copy. It must be
@@ -16,7 +17,7 @@ type BytesReservation struct {
 	// messages. It must not be used after Commit or Abort.
 	Value []byte
 
-	c claim
+	c record.Claim
 	b *Bytes
 }
 
@@ -28,24 +29,30 @@ func (b *Bytes) Reserve(ctx context.Context, n int) (BytesReservation, error) {
 	if err != nil {
 		return BytesReservation{}, ring.FullIfDropped(err)
 	}
-	return BytesReservation{Value: b.r.content(c), c: c, b: b}, nil
+	return BytesReservation{Value: b.r.Content(c), c: c, b: b}, nil
 }
 
 // Commit appends the message to the queue.
 //
 // Errors: [ErrNotHeld]; [shm.ErrClosed], the message is not in the queue then.
-func (r *BytesReservation) Commit() error { return r.end((*bytesRing).publish) }
+func (r *BytesReservation) Commit() error {
+	if r.b == nil {
+		return ErrNotHeld
+	}
+	return r.end(r.b.r.Publish(r.c))
+}
 
 // Abort gives the place back without a message.
 //
 // Errors: [ErrNotHeld], [shm.ErrClosed].
-func (r *BytesReservation) Abort() error { return r.end((*bytesRing).abort) }
-
-func (r *BytesReservation) end(how func(*bytesRing, claim) error) error {
+func (r *BytesReservation) Abort() error {
 	if r.b == nil {
 		return ErrNotHeld
 	}
-	err := how(r.b.r, r.c)
+	return r.end(r.b.r.Abort(r.c))
+}
+
+func (r *BytesReservation) end(err error) error {
 	runtime.KeepAlive(r.b)
 	*r = BytesReservation{}
 	return err
@@ -59,7 +66,7 @@ type PeekedBytes struct {
 	// Value is the message, in shared memory. It must not be used after Release.
 	Value []byte
 
-	c claim
+	c record.Claim
 	b *Bytes
 }
 
@@ -71,7 +78,7 @@ func (b *Bytes) Peek(ctx context.Context) (PeekedBytes, error) {
 	if err != nil {
 		return PeekedBytes{}, err
 	}
-	return PeekedBytes{Value: b.r.content(c), c: c, b: b}, nil
+	return PeekedBytes{Value: b.r.Content(c), c: c, b: b}, nil
 }
 
 // TryPeek is Peek without waiting.
@@ -82,7 +89,7 @@ func (b *Bytes) TryPeek() (PeekedBytes, error) {
 	if err != nil {
 		return PeekedBytes{}, err
 	}
-	return PeekedBytes{Value: b.r.content(c), c: c, b: b}, nil
+	return PeekedBytes{Value: b.r.Content(c), c: c, b: b}, nil
 }
 
 // Release gives the place of the message back.
@@ -92,7 +99,7 @@ func (p *PeekedBytes) Release() error {
 	if p.b == nil {
 		return ErrNotHeld
 	}
-	err := p.b.r.release(p.c)
+	err := p.b.r.Release(p.c)
 	runtime.KeepAlive(p.b)
 	*p = PeekedBytes{}
 	return err

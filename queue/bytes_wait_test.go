@@ -48,13 +48,13 @@ func TestBytesHeldUp(t *testing.T) {
 }
 
 func holdGet(b *Bytes) func() bool {
-	b.r.getLock.Lock(background)
-	return b.r.getLock.TryUnlock
+	b.r.GetLock.Lock(background)
+	return b.r.GetLock.TryUnlock
 }
 
 func holdPut(b *Bytes) func() bool {
-	b.r.putLock.Lock(background)
-	return b.r.putLock.TryUnlock
+	b.r.PutLock.Lock(background)
+	return b.r.PutLock.TryUnlock
 }
 
 // While somebody reads the oldest message, nothing is dropped for its room; a Put waits for it, under its context, and then goes on.

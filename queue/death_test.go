@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/ring/mpmc"
 )
 
 // roleClaim claims the next position of the queue in the segment args[0], to put or to get as args[1] says, and
@@ -13,20 +14,20 @@ import (
 var roleClaim = proctest.Register("claim", func(args []string) {
 	q := openFor(args[0])
 	if args[1] == "put" {
-		s, p, _, err := q.r.claimPut()
+		s, p, _, err := q.r.ClaimPut()
 		exitOn(err)
-		valueOf[checked](s)[0] = 0xdead // half a message
+		mpmc.Value[checked](s)[0] = 0xdead // half a message
 		proctest.Say("claimed")
 		proctest.Hear()
-		*valueOf[checked](s) = messageOf(99)
-		q.r.publish(s, p)
+		*mpmc.Value[checked](s) = messageOf(99)
+		q.r.Publish(s, p)
 	} else {
-		s, p, _, err := q.r.claimGet()
+		s, p, _, err := q.r.ClaimGet()
 		exitOn(err)
 		proctest.Say("claimed")
 		proctest.Hear()
-		exitOn(valueOf[checked](s).check())
-		exitOn(q.r.release(s, p))
+		exitOn(mpmc.Value[checked](s).check())
+		exitOn(q.r.Release(s, p))
 	}
 	proctest.Say("finished")
 })

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"testing"
 
 	"github.com/shmkit/shmkit/shm"
@@ -19,13 +18,13 @@ type face struct {
 	// reserve returns how to commit, with a value, and how to abort. It is nil for an Objects.
 	reserve func(context.Context) (commit func(int64) error, abort func() error, err error)
 	// peek returns what it sees, and how to release it. It is nil for an Objects.
-	peek     func(context.Context) (v int64, release func() error, err error)
-	putBatch func(context.Context, []int64) (int, error)
-	getBatch func(context.Context, int) ([]int64, error)
-	len      func() int
-	close    func() error
-	stats    func() Stats
-	events   func() []byte // the words of those who sleep
+	peek       func(context.Context) (v int64, release func() error, err error)
+	putBatch   func(context.Context, []int64) (int, error)
+	getBatch   func(context.Context, int) ([]int64, error)
+	len        func() int
+	close      func() error
+	stats      func() Stats
+	usedEvents func() bool // a waiter has slept
 }
 
 // faces makes a queue of each kind with room for 2 numbers, which begins just below the wrap-around.
@@ -33,21 +32,19 @@ var faces = map[string]func(t *testing.T, seg *shm.Segment, name string, o Optio
 	"Queue": func(t *testing.T, seg *shm.Segment, name string, o Options) face {
 		q, err := NewQueue[int64](seg, name, 2, o.startingAt(beforeLapWrap(2)))
 		wantErr(t, err, nil)
-		h := q.r.head
 		f := valuesFace(q.Reserve, q.Peek, q.GetBatch)
 		f.tryPut, f.put, f.tryGet, f.get, f.putBatch = q.TryPut, q.Put, q.TryGet, q.Get, q.PutBatch
 		f.len, f.close, f.stats = q.Len, q.Close, q.Stats
-		f.events = func() []byte { return slices.Concat(h.notEmpty[:], h.notFull[:]) }
+		f.usedEvents = q.usedEvents
 		return f
 	},
 	"SPSC": func(t *testing.T, seg *shm.Segment, name string, o Options) face {
 		q, err := NewSPSC[int64](seg, name, 2, o.startingAt(^uint64(0)-1))
 		wantErr(t, err, nil)
-		h := q.r.head
 		f := valuesFace(q.Reserve, q.Peek, q.GetBatch)
 		f.tryPut, f.put, f.tryGet, f.get, f.putBatch = q.TryPut, q.Put, q.TryGet, q.Get, q.PutBatch
 		f.len, f.close, f.stats = q.Len, q.Close, q.Stats
-		f.events = func() []byte { return slices.Concat(h.notEmpty[:], h.notFull[:]) }
+		f.usedEvents = q.usedEvents
 		return f
 	},
 	"Bytes": func(t *testing.T, seg *shm.Segment, name string, o Options) face {
@@ -112,7 +109,6 @@ func number(m []byte, err error) (int64, error) {
 func message(v int64) []byte { return binary.NativeEndian.AppendUint64(nil, uint64(v)) }
 
 func bytesFace(b *Bytes) face {
-	h := b.r.head
 	return face{
 		tryPut: func(v int64) error { return b.TryPut(message(v)) },
 		put:    func(ctx context.Context, v int64) error { return b.Put(ctx, message(v)) },
@@ -147,6 +143,6 @@ func bytesFace(b *Bytes) face {
 			return vs, err
 		},
 		len: b.Len, close: b.Close, stats: b.Stats,
-		events: func() []byte { return slices.Concat(h.notEmpty[:], h.notFull[:]) },
+		usedEvents: b.usedEvents,
 	}
 }

@@ -30,10 +30,10 @@ func (r rules) newLane(t *testing.T) string {
 	seg, err := shm.Create(path, shm.Options{})
 	wantErr(t, err, nil)
 	t.Cleanup(func() { seg.Close() })
-	size := twinBytes + recordBytes // so many records fill the ring to the last byte
-	b, err := NewBytes(seg, "q", r.capacity*size-recordBytes, Options{}.startingAt(-uint64(2*r.capacity*size)))
+	size := twinBytes + 16 // so many records fill the ring to the last byte
+	b, err := NewBytes(seg, "q", r.capacity*size-16, Options{}.startingAt(-uint64(2*r.capacity*size)))
 	wantErr(t, err, nil)
-	if n := b.r.size(); n != uint64(r.capacity*size) {
+	if n := b.r.Capacity(); n != uint64(r.capacity*size) {
 		t.Fatalf("the ring has %d bytes", n)
 	}
 	return path

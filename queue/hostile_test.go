@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
@@ -85,6 +84,9 @@ func useOthers(t *testing.T, ctx context.Context, q *Queue[uint64]) {
 	}
 }
 
+// slot0 is where the first slot of a Queue lies; see package mpmc.
+const slot0 = 384
+
 // Every word of the queue gets every odd value. Handles that are open go on somehow, new ones
 // are refused or do so, too.
 func TestHostileWords(t *testing.T) {
@@ -92,7 +94,7 @@ func TestHostileWords(t *testing.T) {
 	me := uint64(segment.Of(seg).Me())
 	words := []uint64{0, 1, 2, 3, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1 << 62, 2 << 62, 3 << 62, 1<<62 | me<<32, 3<<62 | me<<32,
 		1<<62 | me<<32 | 1<<31, 3<<62 | 1<<32, 2<<62 | 1<<31, 1 << 63, math.MaxUint64, math.MaxUint64 - 1, 0x5555555555555555}
-	for _, off := range []int{0, 8, 16, 32, 40, 48, 56, 64, 72, 80, 96, 104, 128, 256, headBytes, headBytes + 8, headBytes + 16, headBytes + 24} {
+	for _, off := range []int{0, 8, 16, 32, 40, 48, 56, 64, 72, 80, 96, 104, 128, 256, slot0, slot0 + 8, slot0 + 16, slot0 + 24} {
 		for _, word := range words {
 			q, err := NewQueue[uint64](seg, "q", 2, Options{})
 			if err != nil {
@@ -106,8 +108,8 @@ func TestHostileWords(t *testing.T) {
 				t.Fatal(err) // the geometry is known to this process already
 			}
 			useAll(t, again)
-			for p := range q.r.capacity() {
-				q.r.slot(p).state.Store(0) // Close would wait for claims that nobody made
+			for slot := range q.Cap() {
+				q.poke(slot0+16*slot, 0) // Close would wait for claims that no process made
 			}
 			if err := seg.RemoveObject("q"); err != nil {
 				t.Fatal(err)
@@ -129,15 +131,14 @@ func TestHostileCapacity(t *testing.T) {
 	}
 }
 
-// Words that make no sense are found out; nobody runs after a position that does not come.
+// Words that contradict each other are found out; no caller searches for a position that does not come.
 func TestNonsenseIsCorrupt(t *testing.T) {
-	far := wordOf(empty, ring.Nobody, 1000)
 	for name, word := range map[string]uint64{
-		"later lap": far, "earlier lap": wordOf(full, ring.Nobody, math.MaxUint32-5), "empty with an owner": wordOf(empty, proctab.Owner(1025), 0),
+		"later lap": 1000, "earlier lap": 2<<62 | math.MaxUint32 - 5, "empty with an owner": 1025 << 32,
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := newQueue[uint64](t, 1, Options{})
-			q.r.slot(0).state.Store(word)
+			q.poke(slot0, word)
 			wantErr(t, q.TryPut(1), shm.ErrCorrupt)
 			_, err := q.TryGet()
 			wantErr(t, err, shm.ErrCorrupt)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
-	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -243,10 +242,10 @@ func TestHostileTaskCounts(t *testing.T) {
 		q := newQueue[uint64](t, 2, isJoinable)
 		mustPut(t, q, 1)
 		mustGet(t, q, 1)
-		counts := q.o.Payload[len(q.o.Payload)-ring.TasksSize(q.o.Seg.Table().Len()):]
+		counts := q.o.Payload[len(q.o.Payload)-64*q.o.Seg.Table().Len():]
 		for len(counts) > 0 {
 			binary.NativeEndian.PutUint64(counts, word)
-			counts = counts[ring.TasksSize(1):]
+			counts = counts[64:]
 		}
 		//clock: with such words it may wait for ever
 		if err := q.Join(timeLimit(t, time.Millisecond)); err != nil && !errors.Is(err, context.DeadlineExceeded) {

@@ -43,6 +43,9 @@ type noCopy struct{}
 func (*noCopy) Lock()   {}
 func (*noCopy) Unlock() {}
 
+// String names the queue, its kind and its segment: for people, and for logs.
+func (h *object) String() string { return h.o.String() }
+
 // Name is the object's name in its segment, or "" when it has none.
 func (h *object) Name() string { return h.o.GivenName() }
 

@@ -62,6 +62,9 @@ func objectsOf[T any](open func() (*Bytes, error)) (*Objects[T], error) {
 // Name is the object's name in its segment.
 func (q *Objects[T]) Name() string { return q.b.Name() }
 
+// String names the queue, its kind and its segment: for people, and for logs.
+func (q *Objects[T]) String() string { return q.b.String() }
+
 // MarshalBinary writes the handle down for another process of this machine; see [Bytes.MarshalBinary].
 func (q *Objects[T]) MarshalBinary() ([]byte, error) { return q.b.MarshalBinary() }
 
@@ -170,18 +173,3 @@ func (q *Objects[T]) All(ctx context.Context) iter.Seq2[T, error] {
 		}
 	}
 }
-
-// Cap is the length of the longest encoded value, in bytes.
-func (q *Objects[T]) Cap() int { return q.b.Cap() }
-
-// Len is how many values are in the queue; see [Bytes.Len].
-func (q *Objects[T]) Len() int { return q.b.Len() }
-
-// Stats returns the counts; see [Bytes.Stats].
-func (q *Objects[T]) Stats() Stats { return q.b.Stats() }
-
-// Close closes the queue for everyone, for good; see [Bytes.Close].
-func (q *Objects[T]) Close() error { return q.b.Close() }
-
-// Closed reports whether somebody has closed the queue. There may still be values in it.
-func (q *Objects[T]) Closed() bool { return q.b.Closed() }

@@ -10,7 +10,10 @@ import (
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/ring"
+	"github.com/shmkit/shmkit/internal/ring/mpmc"
+	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/internal/wait"
+	"github.com/shmkit/shmkit/shm"
 )
 
 // A Queue passes values of type T between goroutines of all processes: any number
@@ -26,17 +29,85 @@ import (
 // before the return of the k+Cap'th Put, in any process.
 type Queue[T any] struct {
 	object
-	r       *mpmcRing // immutable once bound
+	r       *mpmc.Ring // immutable once bound
 	policy  wait.Policy
 	full    ring.WhenFull
 	waiters sync.Pool // of *waiter[T]
 }
 
-// Put appends a message. It waits for room until ctx ends, unless [Options.WhenFull] says otherwise. Where there is room at
-// once, the message is put even when ctx has ended.
+// NewQueue finds the Queue of that name in the segment, or makes it, empty. Its
+// capacity is rounded up to a power of two messages, at most 2³⁰.
+//
+// Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to a queue of another type or
+// capacity, or one that is joinable while o is not, or the reverse; a [*shm.UnsupportedTypeError]; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved],
+// [shm.ErrCorrupt], [shm.ErrClosed]; [io/fs.ErrInvalid] for a bad name, capacity or option.
+func NewQueue[T any](seg *shm.Segment, name string, capacity int, o Options) (*Queue[T], error) {
+	if err := o.check(name, segment.KindQueue); err != nil {
+		return nil, err
+	}
+	t, err := elementOf[T]()
+	if err != nil {
+		return nil, err
+	}
+	layout := mpmc.Layout(t.Size)
+	n, err := ring.SlotsFor(name, capacity, layout.Stride)
+	if err != nil {
+		return nil, err
+	}
+	q, err := find(&Queue[T]{policy: wait.Policy(o.Wait), full: o.whenFull()}, seg, segment.Spec{
+		Name: name, Kind: segment.KindQueue, Type: t.Format, Size: layout.Size(n, o.processes(seg)),
+		Init: func(mem []byte) { mpmc.Init(mem, t.Size, n, o.Joinable, o.start) },
+	})
+	if err == nil && (q.r.Tasks != nil) != o.Joinable {
+		return nil, joinableDiffers(seg, name, !o.Joinable)
+	}
+	return q, withCapacity(err, capacity, n, layout)
+}
+
+// OpenQueue finds the Queue of that name, which must exist, whatever its capacity is.
+//
+// Errors: [io/fs.ErrNotExist], [io/fs.ErrInvalid], [shm.ErrMismatch], a [*shm.UnsupportedTypeError], [shm.ErrCorrupt], [shm.ErrClosed].
+func OpenQueue[T any](seg *shm.Segment, name string, o Options) (*Queue[T], error) {
+	if err := o.check(name, segment.KindQueue); err != nil {
+		return nil, err
+	}
+	t, err := elementOf[T]()
+	if err != nil {
+		return nil, err
+	}
+	return open(&Queue[T]{policy: wait.Policy(o.Wait), full: o.whenFull()}, seg, segment.Spec{Name: name, Kind: segment.KindQueue, Type: t.Format})
+}
+
+// UnmarshalBinary makes q a handle of the Queue that another process's MarshalBinary
+// wrote down. It must not have been used before.
+//
+// Errors: [shm.ErrFormat], [shm.ErrRemoved], [shm.ErrMismatch], those of [shm.Open].
+func (q *Queue[T]) UnmarshalBinary(b []byte) error {
+	t, err := elementOf[T]()
+	if err != nil {
+		return err
+	}
+	return unmarshal(q, b, segment.KindQueue, t.Format)
+}
+
+func (q *Queue[T]) bind(obj *segment.Object) error {
+	t, err := elem.Of[T]()
+	if err != nil {
+		return err
+	}
+	r, err := ring.ViewOf(obj, func() (*mpmc.Ring, error) { return mpmc.View(obj, t.Size) }, (*mpmc.Ring).Busy)
+	if err != nil {
+		return err
+	}
+	q.o, q.r, q.bools = obj, r, t.Bools
+	return nil
+}
+
+// Put appends a message. It waits for room until ctx ends, unless [Options.WhenFull] says otherwise. Where there is
+// room at once, the message is put even when ctx has ended.
 //
 // Errors:
-//   - [ErrClosed]: somebody has closed the queue.
+//   - [ErrClosed]: a process has closed the queue.
 //   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
 //
 // The message is not in the queue then, and never will be.
@@ -51,18 +122,15 @@ func (q *Queue[T]) Put(ctx context.Context, v T) error {
 func (q *Queue[T]) putSlow(ctx context.Context, v *T) error {
 	w := q.newWaiter()
 	w.value = *v
-	err := q.await(ctx, w, &q.r.producers, w.put)
+	err := q.awaitRoom(ctx, w, w.put)
 	q.waiters.Put(w)
-	if err != nil && err != ring.ErrDropped {
-		err = q.lateForRoom(ctx, err, q.Len())
-	}
 	runtime.KeepAlive(q)
 	return err
 }
 
 // TryPut is Put without waiting.
 //
-// Errors: [ErrFull], also when there will be room as soon as somebody who is taking a
+// Errors: [ErrFull], also when there will be room as soon as a process that is taking a
 // message is done; otherwise those of [Queue.Put].
 func (q *Queue[T]) TryPut(v T) error {
 	_, err := q.tryPut(&v)
@@ -73,10 +141,10 @@ func (q *Queue[T]) TryPut(v T) error {
 }
 
 func (q *Queue[T]) tryPut(v *T) (held proctab.Owner, err error) {
-	s, p, held, err := q.r.claimPut()
+	s, p, held, err := q.r.ClaimPut()
 	if err == nil {
-		*valueOf[T](s) = *v
-		q.r.publish(s, p)
+		*mpmc.Value[T](s) = *v
+		q.r.Publish(s, p)
 	}
 	runtime.KeepAlive(q)
 	return held, err
@@ -86,7 +154,7 @@ func (q *Queue[T]) tryPut(v *T) (held proctab.Owner, err error) {
 // there at once is taken even when ctx has ended.
 //
 // Errors:
-//   - [ErrClosed]: somebody has closed the queue, and all messages have been taken.
+//   - [ErrClosed]: a process has closed the queue, and all messages have been taken.
 //   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
 //
 // No message has been taken then. The exception is a Get of a process that closes the segment in the same
@@ -101,14 +169,10 @@ func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
 
 func (q *Queue[T]) getSlow(ctx context.Context) (v T, err error) {
 	w := q.newWaiter()
-	err = q.await(ctx, w, &q.r.consumers, w.get)
-	if err == nil {
+	if err = q.awaitMessage(ctx, w, w.get); err == nil {
 		v = w.value
 	}
 	q.waiters.Put(w)
-	if err != nil {
-		err = q.lateForMessage(ctx, err)
-	}
 	runtime.KeepAlive(q)
 	return v, err
 }
@@ -127,11 +191,11 @@ func (q *Queue[T]) TryGet() (v T, err error) {
 
 // tryGet sets *v, which is zero, when it returns no error.
 func (q *Queue[T]) tryGet(v *T) (held proctab.Owner, err error) {
-	s, p, held, err := q.r.take()
+	s, p, held, err := q.r.ClaimGet()
 	if err == nil {
-		*v = *valueOf[T](s)
+		*v = *mpmc.Value[T](s)
 		elem.MendAt(q.bools, v)
-		if err = q.r.release(s, p); err != nil {
+		if err = q.r.Release(s, p); err != nil {
 			*v = *new(T)
 		}
 	}
@@ -150,4 +214,67 @@ func (q *Queue[T]) All(ctx context.Context) iter.Seq2[T, error] {
 			}
 		}
 	}
+}
+
+// Len is how many messages are in the queue, those included that are being written.
+// While other processes are at work it is out of date when it is returned.
+func (q *Queue[T]) Len() int {
+	put, got := q.r.Counts()
+	runtime.KeepAlive(q)
+	return int(put - got)
+}
+
+// Cap is how many messages the queue can hold: the capacity that was asked for, rounded up to a power of two.
+func (q *Queue[T]) Cap() int { return int(q.r.Capacity()) }
+
+// Close closes the queue for all processes, until [Queue.Reopen]. Nothing can be put any more; what is in it can still
+// be taken, and after that every Get returns [ErrClosed]. All waiters look again. A Put that is under way either returns
+// [ErrClosed], or its message is delivered. Close may be called again.
+//
+// Errors: [shm.ErrClosed].
+func (q *Queue[T]) Close() error {
+	err := q.r.Close()
+	runtime.KeepAlive(q)
+	return err
+}
+
+// Reopen opens a queue that was closed, for all processes, as a program does that begins anew with the queue of its
+// last run. It does nothing when the queue is open.
+//
+// Errors: [io/fs.ErrInvalid] when messages are left in it, which would mix with those to come: take them first;
+// [shm.ErrClosed].
+func (q *Queue[T]) Reopen() error {
+	err := q.r.Reopen()
+	runtime.KeepAlive(q)
+	return err
+}
+
+// Closed reports whether a process has closed the queue. There may still be messages in it.
+func (q *Queue[T]) Closed() bool {
+	closed := q.r.Closed()
+	runtime.KeepAlive(q)
+	return closed
+}
+
+// TaskDone says that this process is done with a message that it took from a joinable queue by
+// Get, TryGet, GetBatch, All or Peek.
+//
+// Errors:
+//   - [ErrNotHeld]: the process has said so of all messages that it took.
+//   - [io/fs.ErrInvalid]: the queue is not joinable.
+//   - [shm.ErrClosed].
+func (q *Queue[T]) TaskDone() error {
+	err := q.r.Tasks.Done()
+	runtime.KeepAlive(q)
+	return err
+}
+
+// Join waits until the queue is empty, and all messages that were taken are done, or their process is dead, or until
+// ctx ends.
+//
+// Errors: the context's error; [io/fs.ErrInvalid] when the queue is not joinable; [shm.ErrClosed], [shm.ErrCorrupt].
+func (q *Queue[T]) Join(ctx context.Context) error {
+	err := q.late(ctx, q.r.Tasks.Join(ctx, q.r.Joined), "all messages to be done", ring.Nobody, "")
+	runtime.KeepAlive(q)
+	return err
 }

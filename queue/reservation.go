@@ -1,8 +1,6 @@
 package queue
 
-import (
-	"runtime"
-)
+import "runtime"
 
 // A Reservation is a place in a queue for a message that is written there, without a copy. It must be
 // ended by Commit or Abort; what is behind it in the queue waits for that. When the process dies before,
@@ -14,41 +12,44 @@ type Reservation[T any] struct {
 	// message. It must not be used after Commit or Abort.
 	Value *T
 
-	at    place
-	owner reserver
-	keep  any // the queue
-}
-
-// A place is where a queue has put a message.
-type place struct {
 	position uint64
-	slot     *slot // of a Queue
+	ring     reserver // nil: it has ended
+	queue    *object  // kept alive
 }
 
-// A reserver is a queue that has given out places.
+// A reserver is a ring that has given out the place at a position.
 type reserver interface {
-	commit(place) error
-	abandonPlace(place) error
+	Commit(position uint64) error
+	Abort(position uint64) error
 }
 
 // Commit appends the message to the queue.
 //
 // Errors: [ErrNotHeld]; [shm.ErrClosed], the message is not in the queue then.
-func (r *Reservation[T]) Commit() error { return r.end(reserver.commit) }
+func (r *Reservation[T]) Commit() error {
+	if r.ring == nil {
+		return ErrNotHeld
+	}
+	err := r.ring.Commit(r.position)
+	r.end()
+	return err
+}
 
 // Abort gives the place back without a message. The place is skipped.
 //
 // Errors: [ErrNotHeld], [shm.ErrClosed].
-func (r *Reservation[T]) Abort() error { return r.end(reserver.abandonPlace) }
-
-func (r *Reservation[T]) end(how func(reserver, place) error) error {
-	if r.owner == nil {
+func (r *Reservation[T]) Abort() error {
+	if r.ring == nil {
 		return ErrNotHeld
 	}
-	err := how(r.owner, r.at)
-	runtime.KeepAlive(r.keep)
-	r.Value, r.owner, r.keep = nil, nil, nil
+	err := r.ring.Abort(r.position)
+	r.end()
 	return err
+}
+
+func (r *Reservation[T]) end() {
+	runtime.KeepAlive(r.queue)
+	r.Value, r.ring, r.queue = nil, nil, nil
 }
 
 // A Peeked is a message that is looked at where it lies, without a copy. It must be ended by Release, which
@@ -60,25 +61,25 @@ type Peeked[T any] struct {
 	// Value is the message, in shared memory. It must not be used after Release.
 	Value *T
 
-	at    place
-	owner releaser
-	keep  any // the queue
+	position uint64
+	ring     peeker  // nil: it has ended
+	queue    *object // kept alive
 }
 
-// A releaser is a queue that has let somebody look at a message.
-type releaser interface {
-	releasePlace(place) error
+// A peeker is a ring that lets a caller look at the message at a position.
+type peeker interface {
+	EndPeek(position uint64) error
 }
 
 // Release takes the message out of the queue.
 //
 // Errors: [ErrNotHeld]; [shm.ErrClosed], another process may have the message then.
 func (p *Peeked[T]) Release() error {
-	if p.owner == nil {
+	if p.ring == nil {
 		return ErrNotHeld
 	}
-	err := p.owner.releasePlace(p.at)
-	runtime.KeepAlive(p.keep)
-	p.Value, p.owner, p.keep = nil, nil, nil
+	err := p.ring.EndPeek(p.position)
+	runtime.KeepAlive(p.queue)
+	p.Value, p.ring, p.queue = nil, nil, nil
 	return err
 }

@@ -38,7 +38,7 @@ var selectable = map[string]func(seg *shm.Segment) ends{
 			get:     func() error { _, err := q.TryGet(); return err },
 			put:     func() error { return q.TryPut(1) },
 			reserve: func() (func() error, error) { r, err := q.Reserve(background); return reserved(&r, err) },
-			damage:  func() { scribble(q.o.Payload[headBytes:]) },
+			damage:  func() { scribble(q.o.Payload[slot0:]) },
 		}
 	},
 	"SPSC": func(seg *shm.Segment) ends {
@@ -47,7 +47,7 @@ var selectable = map[string]func(seg *shm.Segment) ends{
 			gets: q.Gets(), puts: q.Puts(), close: q.Close,
 			get:    func() error { _, err := q.TryGet(); return err },
 			put:    func() error { return q.TryPut(1) },
-			damage: func() { q.r.head.tail.Store(1 << 40) },
+			damage: func() { q.poke(tail, 1<<40) },
 		}
 	},
 	"Bytes": func(seg *shm.Segment) ends {
@@ -58,7 +58,7 @@ var selectable = map[string]func(seg *shm.Segment) ends{
 			get:     func() error { _, err := b.TryGet(); return err },
 			put:     func() error { return b.TryPut(message) },
 			reserve: func() (func() error, error) { r, err := b.Reserve(background, 1); return reserved(&r, err) },
-			damage:  func() { exitOn(b.TryPut(message)); scribble(b.o.Payload[bytesHeadBytes:]) },
+			damage:  func() { exitOn(b.TryPut(message)); scribble(b.o.Payload[384:]) },
 		}
 	},
 	"Objects": func(seg *shm.Segment) ends {

@@ -19,18 +19,18 @@ func (q *Queue[T]) Gets() shmsync.Source {
 		r := q.r
 		var held proctab.Owner
 		return lock.Source{
-			Event: r.consumers.Event, Policy: q.policy,
+			Event: r.Consumers.Event, Policy: q.policy,
 			Ready: func() bool {
-				if ready, sure := r.plainly(); sure {
+				if ready, sure := r.FrontPlainly(); sure {
 					held = ring.Nobody
 					return ready
 				}
 				var err error
-				_, held, err = r.front()
+				_, held, err = r.Front()
 				runtime.KeepAlive(q)
 				return err != ErrEmpty && err != ring.ErrHeld
 			},
-			More:  r.secondMessage,
+			More:  r.SecondMessage,
 			Watch: func(w *lock.Watch) { w.Process(held) },
 		}
 	})
@@ -42,76 +42,17 @@ func (q *Queue[T]) Puts() shmsync.Source {
 		r := q.r
 		var held proctab.Owner
 		return lock.Source{
-			Event: r.producers.Event, Policy: q.policy,
+			Event: r.Producers.Event, Policy: q.policy,
 			Ready: func() bool {
 				var err error
-				held, err = r.vacant()
+				held, err = r.Vacant()
 				runtime.KeepAlive(q)
 				return err != ErrFull && err != ring.ErrHeld
 			},
-			More:  r.secondRoom,
+			More:  r.SecondRoom,
 			Watch: func(w *lock.Watch) { w.Process(held) },
 		}
 	})
-}
-
-// plainly reports whether there is a message, as front finds it at its first step, which is what
-// the looks of a Select mostly find. It is not sure when that takes more than one step.
-func (r *mpmcRing) plainly() (ready, sure bool) {
-	p := r.gets.from()
-	lap := uint64(r.lap(p))
-	switch r.slot(p).state.Load() {
-	case full | lap:
-		return true, true
-	case empty | lap:
-		return false, r.head.closed.Load() == 0
-	}
-	return false, false
-}
-
-// secondMessage and secondRoom report whether there are two messages, or rooms, one behind the
-// other.
-func (r *mpmcRing) secondMessage() bool {
-	p, far := r.next(&r.gets)
-	return far >= isFull && r.stageAt(p+1) == isFull
-}
-
-func (r *mpmcRing) secondRoom() bool {
-	p, far := r.next(&r.puts)
-	return far >= isEmpty && r.stageAt(p+1) == isEmpty
-}
-
-func (r *mpmcRing) stageAt(p uint64) stage { return stageOf(r.slot(p).state.Load(), r.lap(p)) }
-
-// vacant finds out whether there is room, as claimPut does, which frees on its way what dead
-// processes have left.
-//
-// Errors: [ErrFull], [ring.ErrHeld] with the living process that has to finish first, [ErrClosed],
-// [shm.ErrClosed], [shm.ErrCorrupt].
-func (r *mpmcRing) vacant() (held proctab.Owner, err error) {
-	if err := r.closedForPut(); err != nil {
-		return ring.Nobody, err
-	}
-	p := r.puts.from()
-	for range r.tries() {
-		s := r.slot(p)
-		w := s.state.Load()
-		switch stage := stageOf(w, r.lap(p)); {
-		case stage == isEmpty && ownerOf(w) == ring.Nobody:
-			return ring.Nobody, nil
-		case isWriting <= stage && stage <= mostPassed: // the position is taken
-			p++
-		case isWriting-perLap <= stage && stage <= isReading-perLap:
-			if held, err := r.blocked(s, w); err != nil {
-				return held, err
-			}
-		default:
-			if p, err = r.again(&r.puts, p); err != nil {
-				return ring.Nobody, err
-			}
-		}
-	}
-	return ring.Nobody, r.corrupt()
 }
 
 // Gets is a source for [shmsync.NewSelect] that is ready when TryGet would not return [ErrEmpty].
@@ -120,13 +61,13 @@ func (q *SPSC[T]) Gets() shmsync.Source {
 	return source(func() lock.Source {
 		r := q.r
 		return lock.Source{
-			Event: r.get.Event, Policy: q.policy,
+			Event: r.Get.Event, Policy: q.policy,
 			Ready: func() bool {
-				ready := r.get.next != r.get.until || r.messages() != ErrEmpty
+				ready := r.HasMessages() || r.Messages() != ErrEmpty
 				runtime.KeepAlive(q)
 				return ready
 			},
-			Watch: r.watch,
+			Watch: r.WatchProducer,
 		}
 	})
 }
@@ -137,9 +78,9 @@ func (q *SPSC[T]) Puts() shmsync.Source {
 	return source(func() lock.Source {
 		r := q.r
 		return lock.Source{
-			Event: r.put.Event, Policy: q.policy,
+			Event: r.Put.Event, Policy: q.policy,
 			Ready: func() bool {
-				ready := r.room(exactly) != ErrFull
+				ready := r.Room() != ErrFull
 				runtime.KeepAlive(q)
 				return ready
 			},
@@ -152,9 +93,9 @@ func (q *SPSC[T]) Puts() shmsync.Source {
 func (r *Reader[T]) Gets() shmsync.Source {
 	return source(func() lock.Source {
 		return lock.Source{
-			Event: r.b.r.news.Event, Policy: r.b.policy,
+			Event: r.b.r.Readers.Event, Policy: r.b.policy,
 			Ready: func() bool {
-				ready := r.b.r.ready(r.next)
+				ready := r.b.r.Ready(r.next)
 				runtime.KeepAlive(r)
 				return ready
 			},
@@ -162,12 +103,46 @@ func (r *Reader[T]) Gets() shmsync.Source {
 	})
 }
 
-// ready reports whether a reader whose next message is that of position p would not find the
-// Broadcast empty.
-func (r *broadcast) ready(p uint64) bool {
-	if r.Closer.Closed() {
-		return true
-	}
-	early := func() bool { return int64(r.slot(p).sequence.Load()-complete(p)) < 0 }
-	return !early() || r.head.closed.Load() != 0
+// Gets is a source for [shmsync.NewSelect] that is ready when TryGet would not return [ErrEmpty].
+func (b *Bytes) Gets() shmsync.Source {
+	return source(func() lock.Source {
+		r := b.r
+		var held proctab.Owner
+		var end uint64 // of the oldest message
+		return lock.Source{
+			Event: r.Consumers.Event, Policy: b.policy,
+			Ready: func() (ready bool) {
+				ready, end, held = r.Oldest()
+				runtime.KeepAlive(b)
+				return ready
+			},
+			More:  func() bool { return r.EndsAfter(end) },
+			Watch: func(w *lock.Watch) { w.Process(held) },
+		}
+	})
 }
+
+// Puts is a source for [shmsync.NewSelect] that is ready when there is room for the message for
+// which the last TryPut of this handle has returned [ErrFull], or for an empty one when none has.
+func (b *Bytes) Puts() shmsync.Source {
+	return source(func() lock.Source {
+		r := b.r
+		return lock.Source{
+			Event: r.Producers.Event, Policy: b.policy,
+			Ready: func() bool {
+				ready := r.HasRoom(b.refused.Load())
+				runtime.KeepAlive(b)
+				return ready
+			},
+			More:  func() bool { return true }, // room for one message may be enough for several
+			Watch: func(w *lock.Watch) { w.Process(r.Holder()) },
+		}
+	})
+}
+
+// Gets is a source for [shmsync.NewSelect] that is ready when TryGet would not return [ErrEmpty].
+func (q *Objects[T]) Gets() shmsync.Source { return q.b.Gets() }
+
+// Puts is a source for [shmsync.NewSelect] that is ready when there is room for the value for which
+// the last TryPut of this handle has returned [ErrFull], or for the smallest one when none has.
+func (q *Objects[T]) Puts() shmsync.Source { return q.b.Puts() }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"reflect"
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/ring"
+	"github.com/shmkit/shmkit/internal/ring/spsc"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
@@ -30,7 +32,7 @@ import (
 // before the return of the k+Cap'th Put, in any process.
 type SPSC[T any] struct {
 	object
-	r      *spsc // immutable once bound
+	r      *spsc.Ring // immutable once bound
 	policy wait.Policy
 	full   ring.WhenFull
 }
@@ -49,16 +51,16 @@ func NewSPSC[T any](seg *shm.Segment, name string, capacity int, o Options) (*SP
 	if err != nil {
 		return nil, err
 	}
-	stride := spscStride(t.Size)
-	n, err := ring.SlotsFor(name, capacity, stride)
+	layout := spsc.Layout(t.Size)
+	n, err := ring.SlotsFor(name, capacity, layout.Stride)
 	if err != nil {
 		return nil, err
 	}
-	q, err := find(&SPSC[T]{policy: wait.Policy(o.Wait), full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{
-		Name: name, Kind: segment.KindSPSC, Type: t.Format, Size: int64(spscHeadBytes + n*uint64(stride)),
-		Init: func(mem []byte) { fillSPSC(mem, n, o.start) },
+	q, err := find(&SPSC[T]{policy: wait.Policy(o.Wait), full: o.whenFull()}, seg, segment.Spec{
+		Name: name, Kind: segment.KindSPSC, Type: t.Format, Size: layout.Size(n, 0),
+		Init: func(mem []byte) { spsc.Init(mem, n, o.start) },
 	})
-	return q, withCapacity(err, capacity, n, spscHeadBytes, stride)
+	return q, withCapacity(err, capacity, n, layout)
 }
 
 // OpenSPSC finds the SPSC of that name, which must exist, whatever its capacity is.
@@ -72,7 +74,7 @@ func OpenSPSC[T any](seg *shm.Segment, name string, o Options) (*SPSC[T], error)
 	if err != nil {
 		return nil, err
 	}
-	return open(&SPSC[T]{policy: wait.Policy(o.Wait), full: ring.WhenFull(o.WhenFull)}, seg, segment.Spec{Name: name, Kind: segment.KindSPSC, Type: t.Format})
+	return open(&SPSC[T]{policy: wait.Policy(o.Wait), full: o.whenFull()}, seg, segment.Spec{Name: name, Kind: segment.KindSPSC, Type: t.Format})
 }
 
 // UnmarshalBinary makes q a handle of the SPSC that another process's MarshalBinary
@@ -87,15 +89,12 @@ func (q *SPSC[T]) UnmarshalBinary(b []byte) error {
 	return unmarshal(q, b, segment.KindSPSC, t.Format)
 }
 
-// spscStride is the distance of two values of that size.
-func spscStride(size int) uintptr { return max(uintptr(size+7)&^7, 8) }
-
 func (q *SPSC[T]) bind(o *segment.Object) error {
 	t, err := elem.Of[T]()
 	if err != nil {
 		return err
 	}
-	r, err := ring.ViewOf(o, func() (*spsc, error) { return viewSPSC(o, spscStride(t.Size)) }, (*spsc).busy)
+	r, err := ring.ViewOf(o, func() (*spsc.Ring, error) { return spsc.View(o, t.Size) }, (*spsc.Ring).Busy)
 	if err != nil {
 		return err
 	}
@@ -107,32 +106,47 @@ func (q *SPSC[T]) bind(o *segment.Object) error {
 // once, the message is put even when ctx has ended.
 //
 // Errors:
-//   - [ErrClosed]: somebody has closed the queue.
+//   - [ErrClosed]: a process has closed the queue.
 //   - [ErrRoleTaken]: another process is the producer.
 //   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
 //
 // The message is not in the queue then, and never will be.
 func (q *SPSC[T]) Put(ctx context.Context, v T) error {
 	r := q.r
-	if r.put.next == r.put.until {
-		if err := q.makeRoom(ctx); err != nil {
-			if err != ring.ErrDropped {
-				err = q.lateForRoom(ctx, err, q.Len())
-			}
+	if !r.HasRoom() {
+		if err := q.awaitRoom(ctx); err != nil {
 			return ring.UnlessDropped(err)
 		}
 	}
-	at := r.put.next
-	if !r.begin(at + 1) {
-		return r.refuse()
+	at := r.Put.Next
+	if !r.Begin(at + 1) {
+		return r.Refuse()
 	}
-	*spscValue[T](r, at) = v
-	r.publish(at + 1)
-	if at%fetchEvery == 0 && r.put.stream {
-		r.fetch(at+fetchEvery, fetchEvery)
+	*ring.Value[T](&r.Cursor, at) = v
+	r.Publish(at + 1)
+	if at%spsc.FetchEvery == 0 && r.Put.Lags {
+		r.Fetch(at+spsc.FetchEvery, spsc.FetchEvery)
 	}
 	runtime.KeepAlive(q)
 	return nil
+}
+
+// awaitRoom waits for room, or says that the message is dropped.
+func (q *SPSC[T]) awaitRoom(ctx context.Context) error {
+	err := q.r.AwaitRoom(ctx, q.policy, q.full)
+	if err != nil && err != ring.ErrDropped {
+		err = q.lateForRoom(ctx, err, q.Len(), q.r.Consumer(), "is the consumer")
+	}
+	return err
+}
+
+// awaitMessage waits for a message.
+func (q *SPSC[T]) awaitMessage(ctx context.Context) error {
+	err := q.r.AwaitMessage(ctx, q.policy)
+	if err != nil {
+		err = q.lateForMessage(ctx, err, q.r.Producer(), "is the producer")
+	}
+	return err
 }
 
 // TryPut is Put without waiting.
@@ -140,17 +154,17 @@ func (q *SPSC[T]) Put(ctx context.Context, v T) error {
 // Errors: [ErrFull]; otherwise those of [SPSC.Put].
 func (q *SPSC[T]) TryPut(v T) error {
 	r := q.r
-	if r.put.next == r.put.until {
-		if err := r.room(exactly); err != nil {
+	if !r.HasRoom() {
+		if err := r.Room(); err != nil {
 			return err
 		}
 	}
-	at := r.put.next
-	if !r.begin(at + 1) {
-		return r.refuse()
+	at := r.Put.Next
+	if !r.Begin(at + 1) {
+		return r.Refuse()
 	}
-	*spscValue[T](r, at) = v
-	r.publish(at + 1)
+	*ring.Value[T](&r.Cursor, at) = v
+	r.Publish(at + 1)
 	runtime.KeepAlive(q)
 	return nil
 }
@@ -159,27 +173,27 @@ func (q *SPSC[T]) TryPut(v T) error {
 // there at once is taken even when ctx has ended.
 //
 // Errors:
-//   - [ErrClosed]: somebody has closed the queue, and all messages have been taken.
+//   - [ErrClosed]: a process has closed the queue, and all messages have been taken.
 //   - [ErrRoleTaken]: another process is the consumer.
 //   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
 //
 // No message has been taken then.
 func (q *SPSC[T]) Get(ctx context.Context) (v T, err error) {
 	r := q.r
-	if r.get.next == r.get.until {
-		if err := r.awaitMessage(ctx, q.policy); err != nil {
-			return v, q.lateForMessage(ctx, err)
+	if !r.HasMessages() {
+		if err := q.awaitMessage(ctx); err != nil {
+			return v, err
 		}
 	}
-	at := r.get.next
-	if !r.beginGet() {
+	at := r.Get.Next
+	if !r.BeginGet() {
 		return v, shm.ErrClosed
 	}
-	v = *spscValue[T](r, at)
+	v = *ring.Value[T](&r.Cursor, at)
 	if q.bools != nil {
 		v = elem.Mended(q.bools, v)
 	}
-	r.finish(at + 1)
+	r.Release(at + 1)
 	runtime.KeepAlive(q)
 	return v, nil
 }
@@ -189,20 +203,20 @@ func (q *SPSC[T]) Get(ctx context.Context) (v T, err error) {
 // Errors: [ErrEmpty]; otherwise those of [SPSC.Get].
 func (q *SPSC[T]) TryGet() (v T, err error) {
 	r := q.r
-	if r.get.next == r.get.until {
-		if err := r.messages(); err != nil {
+	if !r.HasMessages() {
+		if err := r.Messages(); err != nil {
 			return v, err
 		}
 	}
-	at := r.get.next
-	if !r.beginGet() {
+	at := r.Get.Next
+	if !r.BeginGet() {
 		return v, shm.ErrClosed
 	}
-	v = *spscValue[T](r, at)
+	v = *ring.Value[T](&r.Cursor, at)
 	if q.bools != nil {
 		v = elem.Mended(q.bools, v)
 	}
-	r.finish(at + 1)
+	r.Release(at + 1)
 	runtime.KeepAlive(q)
 	return v, nil
 }
@@ -220,29 +234,52 @@ func (q *SPSC[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	}
 }
 
-// Len is how many messages are in the queue. While others are at work it is out of date when it is returned.
+// Len is how many messages are in the queue. While the other process is at work it is out of date when it is returned.
 func (q *SPSC[T]) Len() int {
-	n, _ := q.r.length()
+	n := q.r.Len()
 	runtime.KeepAlive(q)
 	return int(n)
 }
 
 // Cap is how many messages the queue can hold: the capacity that was asked for, rounded up to a power of two.
-func (q *SPSC[T]) Cap() int { return int(q.r.capacity()) }
+func (q *SPSC[T]) Cap() int { return int(q.r.Capacity()) }
 
-// Close closes the queue for everyone, for good. Nothing can be put any more; what is
-// in it can still be taken, and after that every Get returns [ErrClosed]. Any process may close it, and again.
+// Close closes the queue for all processes, until [SPSC.Reopen]. Nothing can be put any more; what is in it can still be
+// taken, and after that every Get returns [ErrClosed]. Any process may close it, and again.
 //
 // Errors: [shm.ErrClosed].
 func (q *SPSC[T]) Close() error {
-	err := q.r.close()
+	err := q.r.Close()
 	runtime.KeepAlive(q)
 	return err
 }
 
-// Closed reports whether somebody has closed the queue. There may still be messages in it.
+// Reopen opens a queue that was closed, for all processes. It does nothing when the queue is open.
+//
+// Errors: [io/fs.ErrInvalid] when messages are left in it, which would mix with those to come: take them first;
+// [shm.ErrClosed].
+func (q *SPSC[T]) Reopen() error {
+	err := q.r.Reopen()
+	runtime.KeepAlive(q)
+	return err
+}
+
+// Closed reports whether a process has closed the queue. There may still be messages in it.
 func (q *SPSC[T]) Closed() bool {
-	closed := q.r.head.closed.Load() != 0
+	closed := q.r.Closed()
 	runtime.KeepAlive(q)
 	return closed
+}
+
+// Stats returns the counts. They cost the queue next to nothing: most are the positions of its ends.
+func (q *SPSC[T]) Stats() Stats {
+	c := &q.r.Shared.Counters
+	abandoned := q.r.Shared.Abandoned.Load()
+	n := q.r.Len()
+	c.ObserveDepth(n)
+	got := q.r.Read() + abandoned
+	s := Stats{Put: got + n, Got: got, Abandoned: abandoned}
+	s.add(c, reflect.TypeFor[T]())
+	runtime.KeepAlive(q)
+	return s
 }

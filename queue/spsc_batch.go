@@ -4,9 +4,9 @@ import (
 	"context"
 	"runtime"
 
-	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/ring"
+	"github.com/shmkit/shmkit/internal/ring/spsc"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -18,28 +18,35 @@ import (
 func (q *SPSC[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
 	r := q.r
 	for n < len(vs) {
-		if r.put.next == r.put.until {
-			if err := q.makeRoom(ctx); err != nil {
+		if !r.HasRoom() {
+			if err := q.awaitRoom(ctx); err != nil {
 				return n, q.droppedRest(err, len(vs)-n)
 			}
 		}
-		at := r.put.next
-		k := min(r.put.until-at, uint64(len(vs)-n))
-		if !r.begin(at + k) {
-			return n, r.refuse()
+		at := r.Put.Next
+		k := min(r.Put.Until-at, uint64(len(vs)-n))
+		if !r.Begin(at + k) {
+			return n, r.Refuse()
 		}
 		for end := at + k; at != end; {
-			copied := copyRun(spscRun[T](r, at, end-at), vs[n:])
+			copied := spsc.CopyOut(ring.Run[T](&r.Cursor, at, end-at), vs[n:])
 			at += uint64(copied)
 			n += copied
 		}
-		r.publish(at)
-		if k*uint64(r.stride) < cpu.LongCopy {
-			r.fetch(at, k)
-		}
+		r.Publish(at)
+		r.FetchAfter(at, k)
 	}
 	runtime.KeepAlive(q)
 	return n, nil
+}
+
+// droppedRest ends a batch of which n messages have no room: one is counted already when err says so.
+func (q *SPSC[T]) droppedRest(err error, n int) error {
+	if err == ring.ErrDropped {
+		q.r.Shared.Counters.Dropped.Add(uint64(n - 1))
+		return nil
+	}
+	return err
 }
 
 // GetBatch takes as many of the oldest messages as there are, up to len(vs), and returns how many it has
@@ -51,21 +58,21 @@ func (q *SPSC[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
 		return 0, nil
 	}
 	r := q.r
-	if r.get.until-r.get.next < uint64(len(vs)) {
-		if err := r.awaitMessage(ctx, q.policy); err != nil {
+	if r.Get.Until-r.Get.Next < uint64(len(vs)) {
+		if err := q.awaitMessage(ctx); err != nil {
 			return 0, err
 		}
 	}
-	at := r.get.next
-	if !r.beginGet() {
+	at := r.Get.Next
+	if !r.BeginGet() {
 		return 0, shm.ErrClosed
 	}
-	k := min(r.get.until-at, uint64(len(vs)))
+	k := min(r.Get.Until-at, uint64(len(vs)))
 	for n < int(k) {
-		n += copy(vs[n:], spscRun[T](r, at+uint64(n), k-uint64(n)))
+		n += copy(vs[n:], ring.Run[T](&r.Cursor, at+uint64(n), k-uint64(n)))
 	}
 	elem.MendAll(q.bools, vs[:n])
-	r.finish(at + k)
+	r.Release(at + k)
 	runtime.KeepAlive(q)
 	return n, nil
 }
@@ -76,50 +83,19 @@ func (q *SPSC[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
 // Errors: [ErrReserved]; [ErrFull], with [DropNewest], and a message is counted as dropped; those of [SPSC.Put]. Nothing is reserved then.
 func (q *SPSC[T]) Reserve(ctx context.Context) (Reservation[T], error) {
 	r := q.r
-	if r.put.next == r.put.until {
-		if err := q.makeRoom(ctx); err != nil {
+	if !r.HasRoom() {
+		if err := q.awaitRoom(ctx); err != nil {
 			return Reservation[T]{}, ring.FullIfDropped(err)
 		}
 	}
-	at := r.put.next
-	if !r.begin(at + 1) {
-		return Reservation[T]{}, r.refuse()
+	at := r.Put.Next
+	if !r.Begin(at + 1) {
+		return Reservation[T]{}, r.Refuse()
 	}
-	r.put.limit, r.put.until = r.put.until, at // whoever wants room has to ask, and is refused
-	r.put.open = true
-	ring.StoreRelease(&r.put.busy, 0) // it is no reason to wait: who has reserved it may be waiting himself
-	elem.MendAt(q.bools, spscValue[T](r, at))
-	return Reservation[T]{Value: spscValue[T](r, at), at: place{position: at}, owner: r, keep: q}, nil
-}
-
-func (r *spsc) commit(p place) error {
-	if err := r.endReservation(p); err != nil {
-		return err
-	}
-	r.publish(p.position + 1)
-	return nil
-}
-
-// endReservation makes room for the next put. When it returns nil, a close of the segment waits until the place is published or given back.
-func (r *spsc) endReservation(p place) error {
-	if !r.put.open || p.position != r.put.next {
-		return ErrNotHeld
-	}
-	ring.Announce(&r.put.busy, 1)
-	if r.Closer.Closed() {
-		ring.StoreRelease(&r.put.busy, 0) // the place dies with the attachment
-		return shm.ErrClosed
-	}
-	r.put.open, r.put.until = false, r.put.limit
-	return nil
-}
-
-func (r *spsc) abandonPlace(p place) error {
-	if err := r.endReservation(p); err != nil {
-		return err
-	}
-	r.abort()
-	return nil
+	r.Reserve()
+	v := ring.Value[T](&r.Cursor, at)
+	elem.MendAt(q.bools, v)
+	return Reservation[T]{Value: v, position: at, ring: r, queue: &q.object}, nil
 }
 
 // Peek waits until there is a message, and lets the caller look at it; see [Peeked]. A second Peek, or a Get,
@@ -128,23 +104,13 @@ func (r *spsc) abandonPlace(p place) error {
 // Errors: those of [SPSC.Get].
 func (q *SPSC[T]) Peek(ctx context.Context) (Peeked[T], error) {
 	r := q.r
-	if r.get.next == r.get.until || r.Closer.Closed() {
-		if err := r.awaitMessage(ctx, q.policy); err != nil {
+	if !r.HasMessages() || r.Closer.Closed() {
+		if err := q.awaitMessage(ctx); err != nil {
 			return Peeked[T]{}, err
 		}
 	}
-	at := r.get.next
-	elem.MendAt(q.bools, spscValue[T](r, at))
-	return Peeked[T]{Value: spscValue[T](r, at), at: place{position: at}, owner: r, keep: q}, nil
-}
-
-func (r *spsc) releasePlace(p place) error {
-	if p.position != r.get.next || r.get.next == r.get.until {
-		return ErrNotHeld
-	}
-	if !r.beginGet() {
-		return shm.ErrClosed
-	}
-	r.finish(p.position + 1)
-	return nil
+	at := r.Get.Next
+	v := ring.Value[T](&r.Cursor, at)
+	elem.MendAt(q.bools, v)
+	return Peeked[T]{Value: v, position: at, ring: r, queue: &q.object}, nil
 }

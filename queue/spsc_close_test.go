@@ -169,7 +169,7 @@ func TestSPSCNoWakeWithoutWaiters(t *testing.T) {
 		_, err := q.TryGet()
 		wantErr(t, err, nil)
 	}
-	if h := q.r.head; h.notEmpty != [len(h.notEmpty)]byte{} || h.notFull != [len(h.notFull)]byte{} {
-		t.Errorf("the events were used: %v, %v", h.notEmpty, h.notFull)
+	if q.usedEvents() {
+		t.Error("the events were used")
 	}
 }

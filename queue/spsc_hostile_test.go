@@ -80,19 +80,16 @@ func TestSPSCHostileWords(t *testing.T) {
 	}
 }
 
-// Positions that make no sense are found out.
+// Where the words of an SPSC lie; see package spsc.
+const tail, freed, begun, read = 128, 256, 384, 512
+
+// Positions that contradict each other are found out.
 func TestSPSCNonsenseIsCorrupt(t *testing.T) {
-	positions := map[string]func(h *spscHead, v uint64){
-		"tail":  func(h *spscHead, v uint64) { h.tail.Store(v) },
-		"begun": func(h *spscHead, v uint64) { h.begun.Store(v) },
-		"read":  func(h *spscHead, v uint64) { h.read.Store(v) },
-		"freed": func(h *spscHead, v uint64) { h.freed.Store(v) },
-	}
-	for name, set := range positions {
+	for name, off := range map[string]int{"tail": tail, "begun": begun, "read": read, "freed": freed} {
 		for _, v := range []uint64{1 << 40, 1 << 63, math.MaxUint64 - 99} {
 			q := newSPSC[uint64](t, 4, Options{})
-			set(q.r.head, v)
-			put, _ := q.TryPut(1), 0
+			q.poke(off, v)
+			put := q.TryPut(1)
 			_, get := q.TryGet()
 			if !errors.Is(put, shm.ErrCorrupt) && !errors.Is(get, shm.ErrCorrupt) {
 				t.Errorf("%s %#x: put %v, get %v", name, v, put, get)
@@ -103,15 +100,15 @@ func TestSPSCNonsenseIsCorrupt(t *testing.T) {
 	for range 2 {
 		wantErr(t, q.TryPut(1), nil)
 	}
-	q.r.head.read.Store(math.MaxUint64 - 5) // more than the capacity behind
+	q.poke(read, math.MaxUint64-5) // more than the capacity behind
 	wantErr(t, q.TryPut(1), shm.ErrCorrupt)
 	wantErr(t, q.Put(background, 1), shm.ErrCorrupt)
 
 	q = newSPSC[uint64](t, 2, Options{})
 	_, err := q.TryGet()
 	wantErr(t, err, ErrEmpty)
-	q.r.head.closed.Store(1)
-	q.r.head.begun.Store(77)
+	q.poke(8, 1) // closed
+	q.poke(begun, 77)
 	_, err = q.Get(background)
 	wantErr(t, err, shm.ErrCorrupt)
 }

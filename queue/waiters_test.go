@@ -60,8 +60,8 @@ func TestNoWakeWithoutWaiters(t *testing.T) {
 		mustPut(t, q, i)
 		mustGet(t, q, i)
 	}
-	if h := q.r.head; h.notEmpty != [len(h.notEmpty)]byte{} || h.notFull != [len(h.notFull)]byte{} {
-		t.Errorf("the events were used: %v, %v", h.notEmpty, h.notFull)
+	if q.usedEvents() {
+		t.Error("the events were used")
 	}
 }
 

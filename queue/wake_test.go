@@ -66,32 +66,32 @@ func TestWakeUpsArePassedOn(t *testing.T) {
 	scenes := map[string]func(t *testing.T, q *Queue[checked], path string){
 		"get": func(t *testing.T, q *Queue[checked], path string) {
 			children := sleepers(t, q, path, "get", 2)
-			s, p, _, err := q.r.claimPut()
+			s, p, _, err := q.r.ClaimPut()
 			if err != nil {
 				t.Fatal(err)
 			}
 			putChecked(t, q, 2, 2)                  // wakes one, in vain
 			proctest.Stagger(20 * time.Millisecond) // the one that was woken in vain sleeps again, mostly
-			q.r.publish(s, p)
+			q.r.Publish(s, p)
 			awake(t, children, 2, 0)
 		},
 		"put": func(t *testing.T, q *Queue[checked], path string) {
 			putChecked(t, q, 1, 4)
 			children := sleepers(t, q, path, "put", 2)
-			s, p, _, err := q.r.claimGet()
+			s, p, _, err := q.r.ClaimGet()
 			if err != nil {
 				t.Fatal(err)
 			}
 			getChecked(t, q, 2, 2)
 			proctest.Stagger(20 * time.Millisecond) // the one that was woken in vain sleeps again, mostly
-			if err := q.r.release(s, p); err != nil {
+			if err := q.r.Release(s, p); err != nil {
 				t.Fatal(err)
 			}
 			awake(t, children, 2, 0)
 		},
 		"close": func(t *testing.T, q *Queue[checked], path string) {
 			children := sleepers(t, q, path, "get", 3)
-			s, p, _, err := q.r.claimPut()
+			s, p, _, err := q.r.ClaimPut()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,7 +99,7 @@ func TestWakeUpsArePassedOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			proctest.Stagger(20 * time.Millisecond) // the one that was woken in vain sleeps again, mostly
-			q.r.publish(s, p)
+			q.r.Publish(s, p)
 			awake(t, children, 1, 2)
 		},
 	}

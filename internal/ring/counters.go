@@ -16,8 +16,7 @@ type Counters struct {
 	_         [8]byte
 }
 
-// CountersBytes is the size of [Counters].
-const CountersBytes = 32
+const countersBytes = 32
 
 // ObserveDepth notes that there were n messages in the queue at once.
 func (c *Counters) ObserveDepth(n uint64) {

@@ -2,8 +2,6 @@ package ring
 
 import (
 	"errors"
-	"fmt"
-	"os"
 )
 
 // The errors that package queue exports under the same names; see there.
@@ -24,20 +22,6 @@ var (
 	// ErrDropped says that a put has dropped its message because the queue is full.
 	ErrDropped = errors.New("queue: the message was dropped")
 )
-
-// A ClosedError is an [ErrClosed], and an [os.ErrClosed]. The zero value names no queue.
-type ClosedError struct{ Name, Path string }
-
-func (e *ClosedError) Error() string {
-	if e.Name == "" {
-		return "queue: the queue was closed, for all processes: Reopen it (a Queue), or remove it and make it anew"
-	}
-	return fmt.Sprintf("queue: %q in %s was closed, for all processes: Queue.Reopen opens it again, when its messages "+
-		"have been taken", e.Name, e.Path)
-}
-
-// Is makes [errors.Is] find [ErrClosed], whatever queue it names.
-func (e *ClosedError) Is(target error) bool { return target == ErrClosed || target == os.ErrClosed }
 
 // UnlessDropped is what a put that ended with err returns to its caller.
 func UnlessDropped(err error) error {

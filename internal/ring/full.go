@@ -20,8 +20,9 @@ const (
 // heldLook is how often a put that waits to drop the oldest message looks for one.
 const heldLook = 2 * time.Millisecond
 
-// Watch ends the sleep of a waiter when the process dies that has to finish first. A put that waits to drop the oldest
-// message also looks from time to time: a producer that completes that message tells only consumers.
+// Watch ends the sleep of a waiter when the process dies that has to finish first. A put that waits
+// to drop the oldest message also looks from time to time: a producer that completes that message
+// tells only consumers.
 func (f WhenFull) Watch(l *lock.Watch, held proctab.Owner) {
 	l.Process(held)
 	if f == DropOldest {

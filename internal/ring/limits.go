@@ -12,13 +12,13 @@ const (
 	MaxCapacity = 1 << 30
 	MaxBytes    = 1 << 46
 
-	// Retries is how often an operation tries, beyond two times round the ring, while other processes are
-	// faster each time. In a ring that is in order no operation ever tries so often.
+	// Retries is how often an operation tries, beyond two times round the ring, while other
+	// processes are faster each time. In a ring that is in order no operation ever tries so often.
 	Retries = 1 << 16
 )
 
-// SlotsFor is the real capacity of a queue that must hold at least n messages, which lie stride bytes apart: a power
-// of two.
+// SlotsFor is the real capacity of a queue that must hold at least n messages, which lie stride
+// bytes apart: a power of two.
 //
 // Errors: [io/fs.ErrInvalid].
 func SlotsFor(name string, n int, stride uintptr) (uint64, error) {
@@ -30,8 +30,8 @@ func SlotsFor(name string, n int, stride uintptr) (uint64, error) {
 	return slots, nil
 }
 
-// WaitQuiescent waits for about a second until quiescent reports true. It counts looks, as time passes for a
-// stopped process, too.
+// WaitQuiescent waits for about a second until quiescent reports true. It counts looks, as time
+// passes for a stopped process, too.
 func WaitQuiescent(quiescent func() bool) bool {
 	pause := 50 * time.Microsecond
 	for range 110 {

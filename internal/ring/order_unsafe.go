@@ -9,6 +9,3 @@ import (
 
 // StoreRelease stores v after everything that was read and written before, without a full fence.
 func StoreRelease(a *atomic.Uint64, v uint64) { cpu.StoreRelease64((*uint64)(unsafe.Pointer(a)), v) }
-
-// The size of the counters is ABI between processes: this line stops compiling if it changes.
-var _ = [1]struct{}{}[unsafe.Sizeof(Counters{})-CountersBytes]

@@ -8,7 +8,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
-// TakeRole makes this process the one whose id is in the word of a role that only one process can have.
+// TakeRole makes this process the owner of a role that only one process can
+// have.
 //
 // Errors: [ErrRoleTaken], with the living process that has the role.
 //

@@ -13,14 +13,14 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// Tasks are the messages of a joinable queue that were taken and are not done. Each process counts its own, in a word
-// that belongs to its slot of the process table:
+// Tasks are the messages of a joinable queue that were taken and are not done. Each process counts
+// its own, in a word that belongs to its slot of the process table:
 //
 //	bits 32..62  owner id of the process that counts here; another one's is left from a dead process
 //	bits  0..31  how many messages it has taken and not done
 //
-// A message is counted before it is claimed. So each one that is not done is in the queue, or in a count, or in both.
-// The counts of dead processes do not matter.
+// A message is counted before it is claimed. So each one that is not done is in the queue, or in a
+// count, or in both. The counts of dead processes do not matter.
 type Tasks struct {
 	counts  []taskCount
 	me      proctab.Owner
@@ -29,8 +29,8 @@ type Tasks struct {
 	joiners *lock.EventCount
 }
 
-// NewTasks views the counts in mem, of which there is one for each slot of the process table.
-func NewTasks(o *segment.Object, joiners, mem []byte) *Tasks {
+// newTasks views the counts in mem, of which there is one for each slot of the process table.
+func newTasks(o *segment.Object, joiners, mem []byte) *Tasks {
 	k := &Tasks{
 		counts: countsIn(mem), me: o.Seg.Me(), table: o.Seg.Table(), closer: o.Party().Closer,
 		joiners: lock.NewEventCount(o.Party(), joiners),
@@ -39,11 +39,8 @@ func NewTasks(o *segment.Object, joiners, mem []byte) *Tasks {
 	return k
 }
 
-// TasksAt is where counts begin that follow end bytes.
-func TasksAt(end int) int { return (end + taskBytes - 1) / taskBytes * taskBytes }
-
-// TasksSize is the size of the counts of that many processes.
-func TasksSize(processes int) int { return processes * taskBytes }
+// tasksAt is where counts begin that follow end bytes.
+func tasksAt(end int) int { return (end + taskBytes - 1) / taskBytes * taskBytes }
 
 const taskShift = 32
 
@@ -67,8 +64,8 @@ func (k *Tasks) Add() {
 	}
 }
 
-// Drop takes a message off the count, and wakes the joiners when it was the last. It reports false when none is
-// counted.
+// Drop takes a message off the count, and wakes the joiners when it was the last. It reports false
+// when none is counted.
 func (k *Tasks) Drop() bool {
 	count := k.mine()
 	for {
@@ -86,7 +83,8 @@ func (k *Tasks) Drop() bool {
 	}
 }
 
-// Notify wakes the joiners: a message has left the queue without being taken. It does nothing when k is nil.
+// Notify wakes the joiners: a message has left the queue without being taken. It does nothing when
+// k is nil.
 func (k *Tasks) Notify() {
 	if k != nil {
 		k.joiners.NotifyAll()
@@ -121,8 +119,8 @@ func (k *Tasks) Done() error {
 	return nil
 }
 
-// Join is Join of a queue, which is joinable unless k is nil. Joined reports whether the wait is over, and which
-// process is writing the oldest message.
+// Join is Join of a queue, which is joinable unless k is nil. Joined reports whether the wait is
+// over, and which process is writing the oldest message.
 func (k *Tasks) Join(ctx context.Context, joined func() (over bool, held proctab.Owner, err error)) error {
 	if k == nil {
 		return errNotJoinable

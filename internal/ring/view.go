@@ -8,21 +8,23 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// Nobody owns what no process has claimed.
+// Nobody is the owner of what no process has claimed.
 const Nobody proctab.Owner = 0
 
-// A View is what the views of all rings have in common: this process, as far as it works on one object.
+// A View is what the views of all rings have in common: this process, as far as it works on one
+// object.
 type View struct {
 	Me      proctab.Owner
 	Table   *proctab.Table
 	Closer  *wait.Closer // of this process's attachment to the segment
 	Corrupt error        // a [segment.ErrCorrupt] that names the object
+	o       *segment.Object
 }
 
 // NewView is the view of an object, for the package of that name.
 func NewView(o *segment.Object, pkg string) View {
 	return View{
-		Me: o.Seg.Me(), Table: o.Seg.Table(), Closer: o.Party().Closer,
+		Me: o.Seg.Me(), Table: o.Seg.Table(), Closer: o.Party().Closer, o: o,
 		Corrupt: fmt.Errorf("%s: %v %q of %s: %w: its words contradict each other: remove it and make it anew",
 			pkg, o.Kind, o.Name, o.Seg.Path(), segment.ErrCorrupt),
 	}
@@ -31,28 +33,49 @@ func NewView(o *segment.Object, pkg string) View {
 // OwnerDead reports whether no process is going to finish what the owner of a claim began.
 func (v *View) OwnerDead(o proctab.Owner) bool { return o == Nobody || o != v.Me && v.Table.Dead(o) }
 
-// A Layout is where the places of a ring lie in an object's payload: behind a head, whose first word is the
-// capacity, a power of two.
+// Detached reports whether the segment has let go of this process.
+func (v *View) Detached() bool { return v.o.Seg.Detached() }
+
+// A Layout is where the places of a ring lie in an object's payload: behind a head that begins
+// with the capacity, a power of two. Where tasks are counted, a count for each process follows
+// the places.
 type Layout struct {
 	Head     int     // bytes of the head
 	Stride   uintptr // bytes for each unit of capacity
 	Min, Max uint64  // capacities
+	Joinable bool    // the head is a [Head], which says whether there are counts of tasks
 }
 
-// Capacity reads the capacity from the head, once, and checks it against the object's size. Rest is how many bytes
-// follow the places.
+// Size is the size of the object. Processes is how many count their tasks.
+func (l Layout) Size(capacity uint64, processes int) int64 {
+	end := l.Head + int(capacity*uint64(l.Stride))
+	if processes > 0 {
+		end = tasksAt(end) + processes*taskBytes
+	}
+	return int64(end)
+}
+
+// Capacity reads the capacity from the head, once, and checks that the object has the size that the
+// head asks for. Tasks are the counts of the processes; nil when the object is not joinable.
 //
 // Errors: [segment.ErrCorrupt].
-func (l Layout) Capacity(o *segment.Object) (capacity uint64, rest int, err error) {
-	if len(o.Payload) <= l.Head {
-		return 0, 0, Damaged(o)
+func (l Layout) Capacity(o *segment.Object) (capacity uint64, tasks []byte, err error) {
+	size := int64(len(o.Payload))
+	if size <= int64(l.Head) {
+		return 0, nil, Damaged(o)
 	}
 	capacity = firstWord(o.Payload)
-	area := uint64(len(o.Payload) - l.Head)
-	if capacity < l.Min || capacity > l.Max || capacity&(capacity-1) != 0 || area/uint64(l.Stride) < capacity {
-		return 0, 0, Damaged(o)
+	if capacity < l.Min || capacity > l.Max || capacity&(capacity-1) != 0 || capacity > uint64(size)/uint64(l.Stride) {
+		return 0, nil, Damaged(o)
 	}
-	return capacity, int(area - capacity*uint64(l.Stride)), nil
+	if size == l.Size(capacity, 0) && (!l.Joinable || headIn(o.Payload).flags == 0) {
+		return capacity, nil, nil
+	}
+	processes := o.Seg.Table().Len()
+	if l.Joinable && size == l.Size(capacity, processes) && headIn(o.Payload).flags == joinable {
+		return capacity, o.Payload[size-int64(processes*taskBytes):], nil
+	}
+	return 0, nil, Damaged(o)
 }
 
 // Damaged says that the head of an object does not fit its size.
@@ -61,8 +84,8 @@ func Damaged(o *segment.Object) error {
 		o.Kind, o.Name, o.Seg.Path(), segment.ErrCorrupt)
 }
 
-// ViewOf is this process's view of an object, which view makes for the object's first handle. A close of the segment
-// waits while busy reports true; a nil busy never does.
+// ViewOf is this process's view of an object, which view makes for the object's first handle. A
+// close of the segment waits while busy reports true; a nil busy never does.
 func ViewOf[V any](o *segment.Object, view func() (V, error), busy func(V) bool) (V, error) {
 	type result struct {
 		v   V

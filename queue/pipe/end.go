@@ -44,12 +44,9 @@ func initialize(mem []byte, capacity, start uint64) {
 // view checks what an object's head says against the object's size.
 func view(o *segment.Object) (*pipe, error) {
 	layout := ring.Layout{Head: headBytes, Stride: 2, Min: minBuffer, Max: maxBuffer}
-	capacity, rest, err := layout.Capacity(o)
+	capacity, _, err := layout.Capacity(o)
 	if err != nil {
 		return nil, err
-	}
-	if rest != 0 {
-		return nil, ring.Damaged(o)
 	}
 	p := &pipe{View: ring.NewView(o, "pipe"), o: o, head: headIn(o.Payload)}
 	rings := o.Payload[headBytes:]

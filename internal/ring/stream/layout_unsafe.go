@@ -9,7 +9,8 @@ import (
 	"github.com/shmkit/shmkit/internal/ring"
 )
 
-// Words are the positions of a stream. A position counts bytes since the stream was made, and may wrap.
+// Words are the positions of a stream. A position counts bytes since the stream was made, and may
+// wrap.
 //
 //	off  size  field   written by            read by                 initial
 //	  0     8  tail    writer                reader                  start: earlier bytes are published

@@ -1,7 +1,8 @@
 // Package stream is a ring of bytes with one writer and one reader: one direction of a pipe.
 //
-// The writer publishes in pieces, so that the reader goes on meanwhile; the reader frees an eighth of the ring at once.
-// Neither takes a role here: the package above says which process is at which end, and for how long.
+// The writer publishes in pieces, so that the reader goes on meanwhile; the reader frees an eighth
+// of the ring at once. Neither takes a role here: the package above says which process is at which
+// end, and for how long.
 package stream
 
 import (
@@ -11,8 +12,9 @@ import (
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
-// A Stream is one process's view of the ring. A position counts bytes. The lock of the writing side guards
-// Put and the methods of the writer; the lock of the reading side guards Get and the methods of the reader.
+// A Stream is one process's view of the ring. A position counts bytes. The lock of the writing side
+// guards Put and the methods of the writer; the lock of the reading side guards Get and the methods
+// of the reader.
 type Stream struct {
 	ring.Cursor
 	Need uint64 // how much room a sleeping writer wants; the writer's
@@ -22,13 +24,14 @@ type Stream struct {
 	mask  uint64 // len(bytes) - 1
 }
 
-// piece is how much is copied before it is published, or given back: the other side goes on meanwhile.
+// piece is how much is copied before it is published, or given back: the other side goes on
+// meanwhile.
 const piece = 16 << 10
 
-// Bind views the ring in mem, whose size is a power of two. All arguments are parts of the object.
+// Bind views the ring in mem; its size is a power of two. All arguments are parts of the object.
 func (s *Stream) Bind(o *segment.Object, w *Words, e *Events, mem []byte) {
 	s.words, s.bytes, s.mask = w, mem, uint64(len(mem)-1)
-	s.Cursor.Bind(o, w.cursor(), e.notFull[:], e.notEmpty[:], uint64(len(mem)), uint64(len(mem)/8))
+	s.Cursor.Bind(o, w.cursor(), mem, 1, uint64(len(mem)/8), e.notFull[:], e.notEmpty[:])
 }
 
 // StartWriter makes this process the writer of what follows the published bytes.
@@ -60,8 +63,8 @@ func (s *Stream) Write(b []byte) int {
 	return int(k)
 }
 
-// Room finds out how much room there is, and reports false when the words contradict each other. An exact look costs
-// the reader a cache miss.
+// Room finds out how much room there is, and reports false when the words contradict each other. An
+// exact look costs the reader a cache miss.
 func (s *Stream) Room(exact bool) bool { return s.FindRoom(exact, max(s.Need, 1)) }
 
 // HasRoom reports whether there is known to be as much room as the writer needs.
@@ -104,8 +107,9 @@ func (s *Stream) Finish(k uint64) {
 	}
 }
 
-// tellWriter wakes a writer that sleeps and wants no more room than there is. The writer has said how much, before it
-// announced itself, and looks at read then: either that is seen here, or the writer sees what was read.
+// tellWriter wakes a writer that sleeps and wants no more room than there is. The writer has said
+// how much, before it announced itself, and looks at read then: either that is seen here, or the
+// writer sees what was read.
 func (s *Stream) tellWriter() {
 	s.Put.Event.Fence()
 	if int64(s.Get.Next-s.words.wanted.Load()) >= 0 {
@@ -120,21 +124,17 @@ func (s *Stream) GiveBack() {
 	}
 }
 
-// Published finds out how far the writer has come, and reports false when its word makes no sense.
-func (s *Stream) Published() bool { return s.FindMessages(s.place()) }
+// Published finds out how far the writer has come, and reports false when its word is that of no
+// stream.
+func (s *Stream) Published() bool { return s.FindMessages() }
 
 // HasBytes reports whether bytes are known to be published.
 func (s *Stream) HasBytes() bool { return s.Get.Next != s.Get.Until }
 
-// Filled is how many bytes are published and not read, as shared memory says, whatever this process knows of that. Any
-// goroutine may call it. The number is too large where both ends go on meanwhile, and any where the words are damaged.
+// Filled is how many bytes are published and not read, as shared memory says, whatever this process
+// knows of that. Any goroutine may call it. The number is too large where both ends go on
+// meanwhile, and any where the words are damaged.
 func (s *Stream) Filled() uint64 {
 	read := s.words.read.Load()
 	return s.words.tail.Load() - read
 }
-
-// PollTail returns when more is published, or after a few quick looks.
-func (s *Stream) PollTail() { s.Cursor.PollTail(s.place()) }
-
-// place is where the reader's next byte lies.
-func (s *Stream) place() *byte { return &s.bytes[s.Get.Next&s.mask] }
