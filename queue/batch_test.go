@@ -60,7 +60,8 @@ func TestBatchEnds(t *testing.T) {
 	if n, err := q.GetBatch(background, nil); n != 0 || err != nil {
 		t.Error(n, err)
 	}
-	ctx, cancel := context.WithTimeout(background, 5*time.Millisecond) //clock: that the time-out ends the wait is the subject
+	//clock: that the time-out ends the wait is the subject
+	ctx, cancel := context.WithTimeout(background, 5*time.Millisecond)
 	defer cancel()
 	n, err := q.PutBatch(ctx, []int64{1, 2, 3})
 	if n != 2 {

@@ -101,8 +101,8 @@ func tryAll(t *testing.T, q *Queue[int64], n int, last error, closed bool, op fu
 	wantErr(t, op(q), last)
 }
 
-// blocks does op as often as it must succeed at once; the next one waits for the way to be free, or fails when the
-// queue is closed.
+// blocks does op as often as it must succeed at once; the next one waits for the way to be free, or
+// fails when the queue is closed.
 func blocks(t *testing.T, q *Queue[int64], n int, closed bool, op func(context.Context, *Queue[int64]) error, free func(*Queue[int64]) error) {
 	t.Helper()
 	for range n {

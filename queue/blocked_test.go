@@ -19,7 +19,8 @@ func must1[T any](v T, err error) T {
 	return v
 }
 
-// blockers are the ways to wait for each kind of queue, by kind and role; each fills the queue first if that takes it.
+// blockers are the ways to wait for each kind of queue, by kind and role; each fills the queue
+// first if that takes it.
 var blockers = map[[2]string]func(seg *shm.Segment, ctx context.Context) error{
 	{"Queue", "put"}: func(seg *shm.Segment, ctx context.Context) error {
 		q := must1(NewQueue[int64](seg, "x", 1, Options{}))
@@ -59,7 +60,7 @@ var blockers = map[[2]string]func(seg *shm.Segment, ctx context.Context) error{
 	},
 }
 
-// Who sleeps for room or for messages is in the report of who waits for what, and in it no longer than that.
+// A waiter for room or for messages is in the report of waits, and in it no longer than it waits.
 func TestBlocked(t *testing.T) {
 	for what, wait := range blockers {
 		t.Run(fmt.Sprint(what), func(t *testing.T) {

@@ -16,14 +16,14 @@ import (
 // readers, each of which sees every message. It keeps the last Cap messages. The writer never
 // waits: a reader that is too slow is told how many messages it has lost.
 //
-// The first process that puts is the writer, until it dies or closes the segment: then another one can take over.
-// Within it one goroutine at a time may put; the race detector notices when that is broken. A reader that only wants the latest
-// value, as on a blackboard, uses [Broadcast.Latest].
+// The first process that puts is the writer, until it dies or closes the segment: then another one
+// can take over. Within it one goroutine at a time may put; the race detector notices when that is
+// broken. A reader that only wants the latest value, as on a blackboard, uses [Broadcast.Latest].
 //
 // T must be of fixed size, as for [shm.Value].
 //
-// A Broadcast is made by [NewBroadcast] or [OpenBroadcast], or by UnmarshalBinary of what another process's
-// MarshalBinary wrote; the zero value is only for that. It must not be copied.
+// A Broadcast is made by [NewBroadcast] or [OpenBroadcast], or by UnmarshalBinary of what another
+// process's MarshalBinary wrote; the zero value is only for that. It must not be copied.
 //
 // A Put synchronizes before the return of each Get or Latest that sees its message, in any process.
 type Broadcast[T any] struct {
@@ -35,9 +35,10 @@ type Broadcast[T any] struct {
 // NewBroadcast finds the Broadcast of that name in the segment, or makes it, empty. Its capacity,
 // how many messages it keeps, is rounded up to a power of two from 2 to 2³⁰.
 //
-// Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to one of another type or
-// capacity; a [*shm.UnsupportedTypeError]; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved],
-// [shm.ErrCorrupt], [shm.ErrClosed]; [io/fs.ErrInvalid] for a bad name, capacity or option.
+// Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to one of another
+// type or capacity; a [*shm.UnsupportedTypeError]; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects],
+// [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; [io/fs.ErrInvalid] for a bad name, capacity
+// or option.
 func NewBroadcast[T any](seg *shm.Segment, name string, capacity int, o Options) (*Broadcast[T], error) {
 	if err := o.check(name, segment.KindBroadcast); err != nil {
 		return nil, err
@@ -63,7 +64,8 @@ func NewBroadcast[T any](seg *shm.Segment, name string, capacity int, o Options)
 
 // OpenBroadcast finds the Broadcast of that name, which must exist, whatever its capacity is.
 //
-// Errors: [io/fs.ErrNotExist], [io/fs.ErrInvalid], [shm.ErrMismatch], a [*shm.UnsupportedTypeError], [shm.ErrCorrupt], [shm.ErrClosed].
+// Errors: [io/fs.ErrNotExist], [io/fs.ErrInvalid], [shm.ErrMismatch], a
+// [*shm.UnsupportedTypeError], [shm.ErrCorrupt], [shm.ErrClosed].
 func OpenBroadcast[T any](seg *shm.Segment, name string, o Options) (*Broadcast[T], error) {
 	if err := o.check(name, segment.KindBroadcast); err != nil {
 		return nil, err
@@ -102,7 +104,8 @@ func (b *Broadcast[T]) bind(o *segment.Object) error {
 
 // Put appends a message, in the place of the oldest when there are Cap. It does not wait.
 //
-// Errors: [ErrClosed], [ErrRoleTaken], [ErrReserved], [shm.ErrClosed]; nobody sees the message then.
+// Errors: [ErrClosed], [ErrRoleTaken], [ErrReserved], [shm.ErrClosed]; no reader sees the message
+// then.
 func (b *Broadcast[T]) Put(v T) error {
 	s, err := b.r.Begin()
 	if err != nil {
@@ -114,9 +117,9 @@ func (b *Broadcast[T]) Put(v T) error {
 	return nil
 }
 
-// PutBatch appends all messages of vs, in this order, and returns how many it has appended. It does not wait. Readers
-// that sleep are woken at the end, and before that twice in each round of the ring. A batch of more than Cap messages
-// overwrites its own beginning.
+// PutBatch appends all messages of vs, in this order, and returns how many it has appended. It does
+// not wait. Readers that sleep are woken at the end, and before that twice in each round of the
+// ring. A batch of more than Cap messages overwrites its own beginning.
 //
 // Errors: those of [Broadcast.Put]; n messages are there then.
 func (b *Broadcast[T]) PutBatch(vs []T) (n int, err error) {
@@ -140,8 +143,9 @@ func (b *Broadcast[T]) PutBatch(vs []T) (n int, err error) {
 	return n, err
 }
 
-// Reserve gives the place of the next message, to write it there; see [Reservation]. The oldest message, whose place it
-// is when there are Cap, is lost with that, also when the reservation is aborted.
+// Reserve gives the place of the next message, to write it there; see [Reservation]. Its place is
+// that of the oldest message when there are Cap: that one is lost, also when the reservation is
+// aborted.
 //
 // Errors: those of [Broadcast.Put].
 func (b *Broadcast[T]) Reserve() (Reservation[T], error) {
@@ -154,8 +158,9 @@ func (b *Broadcast[T]) Reserve() (Reservation[T], error) {
 	return Reservation[T]{Value: v, position: b.r.Reserve(), ring: b.r, queue: &b.object}, nil
 }
 
-// Close says that nothing will be put any more, until [Broadcast.Reopen]. Readers get what is there, and then
-// [ErrClosed]. Any process may close it, and again. A Put that is under way at the same time may or may not be seen.
+// Close says that nothing will be put any more, until [Broadcast.Reopen]. Readers get what is
+// there, and then [ErrClosed]. Any process may close it, and again. A Put that is under way at the
+// same time may or may not be seen.
 //
 // Errors: [shm.ErrClosed].
 func (b *Broadcast[T]) Close() error {
@@ -164,8 +169,8 @@ func (b *Broadcast[T]) Close() error {
 	return err
 }
 
-// Reopen opens a Broadcast that was closed, for all processes. Readers go on where they are. It does nothing when the
-// Broadcast is open.
+// Reopen opens a Broadcast that was closed, for all processes. Readers go on where they are. It
+// does nothing when the Broadcast is open.
 //
 // Errors: [shm.ErrClosed].
 func (b *Broadcast[T]) Reopen() error {
@@ -184,8 +189,9 @@ func (b *Broadcast[T]) Closed() bool {
 // Cap is how many messages are kept: the capacity that was asked for, rounded up to a power of two.
 func (b *Broadcast[T]) Cap() int { return int(b.r.Capacity()) }
 
-// Stats returns the counts. Those of messages that were taken, or dropped, and the high-water mark are 0: no reader takes
-// a message from the others, and what a reader has lost only its own [LappedError] says. Waits counts readers only.
+// Stats returns the counts. Those of messages that were taken, or dropped, and the high-water mark
+// are 0: no reader takes a message from the others, and what a reader has lost only its own
+// [LappedError] says. Waits counts readers only.
 func (b *Broadcast[T]) Stats() Stats {
 	shared := b.r.Shared
 	s := Stats{Put: b.r.Next() - b.r.First(), Abandoned: shared.Abandoned.Load(), Waits: shared.Counters.Waits.Load()}

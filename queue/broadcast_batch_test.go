@@ -58,7 +58,8 @@ func TestBroadcastBatch(t *testing.T) {
 	}
 }
 
-// What makes Put fail makes PutBatch fail, and a batch of more than there is room for overwrites its own beginning.
+// What makes Put fail makes PutBatch fail, and a batch of more than there is room for overwrites
+// its own beginning.
 func TestBroadcastBatchErrors(t *testing.T) {
 	b := newBroadcast[int64](t, 4, Options{})
 	r := b.Reader(FromNewest)
@@ -154,8 +155,8 @@ var roleListenInBatches = proctest.Register("listen-in-batches", func(args []str
 	}
 })
 
-// A56: while batches go round the ring as fast as they can, readers of batches in other processes see no message that is
-// half-way written, and know how many they have lost.
+// A56: while batches go round the ring as fast as they can, readers of batches in other processes
+// see no message that is half-way written, and know how many they have lost.
 func TestBroadcastBatchAcrossProcesses(t *testing.T) {
 	path := proctest.Dir(t) + "/segment"
 	seg, err := shm.Create(path, shm.Options{})

@@ -10,7 +10,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// roleBroadcastCrash does operation args[1] once on the Broadcast of the segment args[0], and is killed in that.
+// roleBroadcastCrash does operation args[1] once on the Broadcast of the segment args[0], and is
+// killed in that.
 var roleBroadcastCrash = proctest.Register("broadcast-crash", func(args []string) {
 	seg, err := shm.Open(args[0])
 	exitOn(err)
@@ -47,7 +48,8 @@ func broadcastOnce(b *Broadcast[int64], r *Reader[int64], operation string) {
 	}
 }
 
-// A57: whoever dies wherever: readers see what was put before, perhaps messages of the dead one, and what the next writer puts.
+// A57: a process dies anywhere: readers see what was put before, perhaps messages of the dead one,
+// and what the next writer puts.
 func TestBroadcastCrashSweep(t *testing.T) {
 	for _, op := range []string{"put", "put-batch", "reserve", "abort", "get", "get-batch", "close"} {
 		least := 1

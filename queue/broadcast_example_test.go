@@ -9,7 +9,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A slow reader is told what it has missed, and whoever wants only the latest value asks for that.
+// A slow reader is told what it has missed, and a reader that wants only the latest value asks for
+// that.
 func ExampleBroadcast() {
 	seg, err := shm.Anonymous(shm.Options{})
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// roleListen reads the Broadcast of the segment args[0] until it is closed; each message must be whole and later than
-// the one before.
+// roleListen reads the Broadcast of the segment args[0] until it is closed; each message must be
+// whole and later than the one before.
 var roleListen = proctest.Register("listen", func(args []string) {
 	seg, err := shm.Open(args[0])
 	exitOn(err)
@@ -40,7 +40,8 @@ var roleListen = proctest.Register("listen", func(args []string) {
 	proctest.Say("%d %d", got, lost)
 })
 
-// Three processes read what one writes as fast as it can; what each has read and lost is all there was.
+// Three processes read what one writes as fast as it can; what each has read and lost is all there
+// was.
 func TestBroadcastAcrossProcesses(t *testing.T) {
 	path := proctest.Dir(t) + "/segment"
 	seg, err := shm.Create(path, shm.Options{})
@@ -87,8 +88,8 @@ var roleSpeak = proctest.Register("speak", func(args []string) {
 	}
 })
 
-// A56, A57: a writer that is stopped keeps its role, one that is killed loses it to the next; readers see nothing torn, and
-// nothing twice.
+// A56, A57: a writer that is stopped keeps its role, one that is killed loses it to the next;
+// readers see nothing torn, and nothing twice.
 func TestBroadcastWriterDies(t *testing.T) {
 	path := proctest.Dir(t) + "/segment"
 	seg, err := shm.Create(path, shm.Options{})
@@ -119,7 +120,8 @@ func TestBroadcastWriterDies(t *testing.T) {
 	sscan(t, listener.Line(), &got, &lost)
 	put := b.Stats().Put
 	t.Logf("put %d, read %d, lost %d, abandoned %d", put, got, lost, b.Stats().Abandoned)
-	if got+lost != put && got+lost != put+1 { // the last writer may have died between completing a message and publishing it
+	// the last writer may have died between completing a message and publishing it
+	if got+lost != put && got+lost != put+1 {
 		t.Errorf("read %d and lost %d of %d", got, lost, put)
 	}
 }

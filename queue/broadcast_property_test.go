@@ -10,10 +10,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A broadcastModel is what a Broadcast should be: all messages that were ever put, and how far each reader has come.
+// A broadcastModel is what a Broadcast should be: all messages that were ever put, and how far each
+// reader has come.
 type broadcastModel struct {
 	b        *Broadcast[uint64]
-	all      []uint64 // a position whose message was reserved and aborted is not in it
+	all      []uint64 // the position of a message that was reserved and aborted is not in it
 	readers  []*readerModel
 	reserved *Reservation[uint64]
 	closed   bool
@@ -172,7 +173,8 @@ func (m *broadcastModel) check(t *rapid.T) {
 	}
 }
 
-// Any sequence of operations shows each reader the messages in order, but for those that it is told it has lost.
+// Any sequence of operations shows each reader the messages in order, but for those that it is told
+// it has lost.
 func TestBroadcastProperties(t *testing.T) {
 	seg := newSegment(t, bigSegment)
 	rapid.Check(t, func(t *rapid.T) {

@@ -23,8 +23,8 @@ const (
 	FromOldest
 )
 
-// A Reader reads the messages of a [Broadcast] in order, from a position of its own. One goroutine at a time may
-// use it; there can be any number of them.
+// A Reader reads the messages of a [Broadcast] in order, from a position of its own. One goroutine
+// at a time may use it; there can be any number of them.
 type Reader[T any] struct {
 	b    *Broadcast[T]
 	next uint64
@@ -36,11 +36,12 @@ type Reader[T any] struct {
 // String names the place.
 func (s Start) String() string { return enum(int(s), "Start", "FromNewest", "FromOldest") }
 
-// ErrLapped says that a reader was too slow: messages that it had not read were overwritten. It comes as a [*LappedError].
+// ErrLapped says that a reader was too slow: messages that it had not read were overwritten. It
+// comes as a [*LappedError].
 var ErrLapped = errors.New("queue: messages were overwritten before they were read")
 
-// A LappedError is an [ErrLapped] that says how many messages the reader has lost. The next one that
-// it reads is the oldest that was kept.
+// A LappedError is an [ErrLapped] that says how many messages the reader has lost. The next one
+// that it reads is the oldest that was kept.
 type LappedError struct{ Lost uint64 }
 
 func (e *LappedError) Error() string { return fmt.Sprintf("%v: %d are lost", ErrLapped, e.Lost) }
@@ -61,11 +62,12 @@ func (b *Broadcast[T]) Reader(from Start) *Reader[T] {
 	return r
 }
 
-// Get returns the next message. It waits for one until ctx ends. A message that is there at once is returned even
-// when ctx has ended.
+// Get returns the next message. It waits for one until ctx ends. A message that is there at once is
+// returned even when ctx has ended.
 //
 // Errors:
-//   - [ErrLapped], as a [*LappedError]: messages are lost, and the next Get returns the oldest that was kept.
+//   - [ErrLapped], as a [*LappedError]: messages are lost, and the next Get returns the oldest that
+//     was kept.
 //   - [ErrClosed]: all messages have been read, and there will be no more.
 //   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
 func (r *Reader[T]) Get(ctx context.Context) (v T, err error) {
@@ -104,7 +106,8 @@ func (r *Reader[T]) TryGet() (v T, err error) {
 	return v, err
 }
 
-// read copies the next message to v, if it is there. Otherwise it returns the number of its slot, and v may be torn.
+// read copies the next message to v, if it is there. Otherwise it returns the number of its slot,
+// and v may be torn.
 func (r *Reader[T]) read(v *T) (seen uint64, ok bool) {
 	if seen, ok = seqlock.Read(r.b.r, r.next, v); !ok {
 		return seen, false
@@ -116,7 +119,7 @@ func (r *Reader[T]) read(v *T) (seen uint64, ok bool) {
 	return seen, true
 }
 
-// behind says why the slot of the next message, whose number was seen, does not hold it.
+// behind says why the slot of the next message, in which a number was seen, does not hold it.
 func (r *Reader[T]) behind(seen uint64) error {
 	kept, err := r.b.r.Miss(r.next, seen)
 	if err != nil {
@@ -127,10 +130,12 @@ func (r *Reader[T]) behind(seen uint64) error {
 	return &LappedError{Lost: lost}
 }
 
-// GetBatch reads as many of the next messages as there are, up to len(vs), and returns how many it has read. It waits
-// for the first until ctx ends. What is behind them in vs may have changed. For an empty vs it does nothing.
+// GetBatch reads as many of the next messages as there are, up to len(vs), and returns how many it
+// has read. It waits for the first until ctx ends. What is behind them in vs may have changed. For
+// an empty vs it does nothing.
 //
-// Errors: those of [Reader.Get] for the first message; what comes after it is left to the next call.
+// Errors: those of [Reader.Get] for the first message; what comes after it is left to the next
+// call.
 func (r *Reader[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
 	if len(vs) == 0 {
 		return 0, nil
@@ -148,8 +153,8 @@ func (r *Reader[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
 	return n, nil
 }
 
-// Len is how many messages there are for r to read. Those that it has lost are not among them. While the
-// writer is at work it is out of date when it is returned.
+// Len is how many messages there are for r to read. Those that it has lost are not among them.
+// While the writer is at work it is out of date when it is returned.
 func (r *Reader[T]) Len() int {
 	b := r.b.r
 	next := b.Next()
@@ -158,11 +163,13 @@ func (r *Reader[T]) Len() int {
 		n = int64(next - b.Oldest(next))
 	}
 	runtime.KeepAlive(r)
-	return int(max(0, min(n, int64(b.Capacity())))) // below 0: the last one that was read is complete, but not published
+	// below 0: the last one that was read is complete, but not published
+	return int(max(0, min(n, int64(b.Capacity()))))
 }
 
-// All yields messages until the Broadcast is closed and all have been read. It waits for them until ctx ends. An [ErrLapped]
-// is yielded with a zero T, and then it goes on; any other error but [ErrClosed] is the last thing that it yields.
+// All yields messages until the Broadcast is closed and all have been read. It waits for them until
+// ctx ends. An [ErrLapped] is yielded with a zero T, and then it goes on; any other error but
+// [ErrClosed] is the last thing that it yields.
 func (r *Reader[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for {
@@ -190,7 +197,8 @@ func (b *Broadcast[T]) Latest() (v T, err error) {
 		if next == r.First() {
 			return v, ErrEmpty
 		}
-		if _, ok := seqlock.Read(r, next-1, &v); ok { // else it was overwritten: there is a newer one
+		// else it was overwritten: there is a newer one
+		if _, ok := seqlock.Read(r, next-1, &v); ok {
 			if b.bools != nil {
 				v = elem.Mended(b.bools, v)
 			}

@@ -62,7 +62,7 @@ func TestBroadcastOrder(t *testing.T) {
 	}
 }
 
-// Who comes late begins with the next message, or with the oldest that is kept.
+// A late reader begins with the next message, or with the oldest that is kept.
 func TestBroadcastLateJoin(t *testing.T) {
 	for _, start := range broadcastStarts {
 		b := newBroadcast[int64](t, 4, Options{}.startingAt(start))
@@ -77,7 +77,8 @@ func TestBroadcastLateJoin(t *testing.T) {
 	}
 }
 
-// A slow reader is told exactly how many messages it has lost, and goes on with the oldest that is kept.
+// A slow reader is told exactly how many messages it has lost, and goes on with the oldest that is
+// kept.
 func TestBroadcastLapped(t *testing.T) {
 	for _, start := range broadcastStarts {
 		b := newBroadcast[int64](t, 4, Options{}.startingAt(start))
@@ -159,13 +160,15 @@ func TestBroadcastWakesAll(t *testing.T) {
 		all.Wait()
 		wantErr(t, b.Put(0), ErrClosed)
 	}
-	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond) //clock: that the time-out ends the wait is the subject
+	//clock: that the time-out ends the wait is the subject
+	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond)
 	defer cancel()
 	_, err := newBroadcast[int64](t, 2, Options{}).Reader(FromNewest).Get(ctx)
 	wantErr(t, err, context.DeadlineExceeded)
 }
 
-// After a Put everything that its goroutine did before is visible to the reader, for the race detector, too.
+// After a Put everything that its goroutine did before is visible to the reader, for the race
+// detector, too.
 func TestBroadcastOrders(t *testing.T) {
 	b := newBroadcast[int64](t, 2, Options{})
 	r := b.Reader(FromNewest)

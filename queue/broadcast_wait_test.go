@@ -8,8 +8,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// A reader that has found nothing and comes to sleep only when its message is there is not held up by another reader of its
-// process, which sleeps already, and waits for the message after that.
+// A reader that has found nothing and comes to sleep only when its message is there is not held up
+// by another reader of its process, which sleeps already, and waits for the message after that.
 func TestBroadcastReadersDoNotHoldUpEachOther(t *testing.T) {
 	for name, policy := range policies {
 		t.Run(name, func(t *testing.T) {
@@ -27,7 +27,8 @@ func TestBroadcastReadersDoNotHoldUpEachOther(t *testing.T) {
 			proctest.Eventually(t, proctest.Hang, func() bool { return b.Stats().Waits > 0 }, "the reader ahead does not wait")
 			ctx, cancel := context.WithTimeout(background, proctest.Hang)
 			defer cancel()
-			if v, err := behind.wait(ctx); err != nil || v != 7 { // the look before it found nothing
+			// the look before it found nothing
+			if v, err := behind.wait(ctx); err != nil || v != 7 {
 				t.Errorf("the reader behind got %d, %v", v, err)
 			}
 			mustBroadcast(t, b, 8)
@@ -43,8 +44,8 @@ func sequence(b *Broadcast[int64], position uint64) uint64 {
 	return b.word(256 + 16*int(position%uint64(b.Cap())))
 }
 
-// A reader that looks at its slot, and at whether the Broadcast is closed only when all has been put and closed meanwhile, is
-// told what it has lost.
+// A reader that looks at its slot, and at whether the Broadcast is closed only when all has been
+// put and closed meanwhile, is told what it has lost.
 func TestBroadcastIsClosedDuringLook(t *testing.T) {
 	b := newBroadcast[int64](t, 4, Options{})
 	r, last := b.Reader(FromOldest), b.Reader(FromOldest)

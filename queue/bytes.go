@@ -16,11 +16,12 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A Bytes passes messages of any length between goroutines of all processes: any number
-// of them may put and get at once. Messages come out in the order in which they were put in. The queue is bounded.
+// A Bytes passes messages of any length between goroutines of all processes: any number of them may
+// put and get at once. Messages come out in the order in which they were put in. The queue is
+// bounded.
 //
-// A Bytes is made by [NewBytes] or [OpenBytes], or by UnmarshalBinary of what another process's MarshalBinary
-// wrote; the zero value is only for that. It must not be copied.
+// A Bytes is made by [NewBytes] or [OpenBytes], or by UnmarshalBinary of what another process's
+// MarshalBinary wrote; the zero value is only for that. It must not be copied.
 //
 // A Put synchronizes before the return of the Get that takes its message, in any process.
 type Bytes struct {
@@ -32,13 +33,13 @@ type Bytes struct {
 	refused atomic.Uint64 // bytes of the message for which TryPut has last found no room
 }
 
-// NewBytes finds the Bytes of that name in the segment, or makes it, empty. The capacity is
-// the length of the longest message, at most 2³⁰ bytes; messages of so many bytes in sum, and 16 to 24 more for each, fit at once.
-// The memory for it is the next power of two.
+// NewBytes finds the Bytes of that name in the segment, or makes it, empty. The capacity is the
+// length of the longest message, at most 2³⁰ bytes; messages of so many bytes in sum, and 16 to 24
+// more for each, fit at once. The memory for it is the next power of two.
 //
 // Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to one of another
-// capacity; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed];
-// [io/fs.ErrInvalid] for a bad name or capacity.
+// capacity; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt],
+// [shm.ErrClosed]; [io/fs.ErrInvalid] for a bad name or capacity.
 func NewBytes(seg *shm.Segment, name string, capacity int, o Options) (*Bytes, error) {
 	return newBytesOf(segment.KindBytes, seg, name, capacity, o)
 }
@@ -128,7 +129,8 @@ func (b *Bytes) put(ctx context.Context, message []byte) error {
 
 // TryPut is Put without waiting.
 //
-// Errors: [ErrFull], also when a process is stopped while it claims a place; otherwise those of [Bytes.Put].
+// Errors: [ErrFull], also when a process is stopped while it claims a place; otherwise those of
+// [Bytes.Put].
 func (b *Bytes) TryPut(message []byte) error {
 	if err := b.r.Fits(len(message)); err != nil {
 		return err
@@ -175,8 +177,8 @@ func (b *Bytes) claimRoom(ctx context.Context, n int) (record.Claim, error) {
 //   - [ErrClosed]: a process has closed the queue, and all messages have been taken.
 //   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
 //
-// No message has been taken then. The exception is a Get of a process that closes the segment in the same
-// instant: a message that it had claimed is lost, and counts as abandoned.
+// No message has been taken then. The exception is a Get of a process that closes the segment in
+// the same instant: a message that it had claimed is lost, and counts as abandoned.
 func (b *Bytes) Get(ctx context.Context) ([]byte, error) { return b.AppendGet(ctx, nil) }
 
 // AppendGet is Get that appends the message to dst, as the built-in append does, and returns the
@@ -191,7 +193,8 @@ func (b *Bytes) AppendGet(ctx context.Context, dst []byte) ([]byte, error) {
 
 // TryGet is Get without waiting.
 //
-// Errors: [ErrEmpty], also when the oldest message is still being written, or a process is stopped while it claims one; otherwise those of [Bytes.Get].
+// Errors: [ErrEmpty], also when the oldest message is still being written, or a process is stopped
+// while it claims one; otherwise those of [Bytes.Get].
 func (b *Bytes) TryGet() ([]byte, error) {
 	c, err := b.tryClaim()
 	if err != nil {
@@ -229,8 +232,9 @@ func (b *Bytes) claimMessage(ctx context.Context) (record.Claim, error) {
 	return c, err
 }
 
-// All takes messages until the queue is closed and empty. It waits for them until ctx ends. Each is a new slice.
-// An error of [Bytes.Get] other than [ErrClosed] is the last thing that it yields, with a nil slice.
+// All takes messages until the queue is closed and empty. It waits for them until ctx ends. Each is
+// a new slice. An error of [Bytes.Get] other than [ErrClosed] is the last thing that it yields,
+// with a nil slice.
 func (b *Bytes) All(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for {

@@ -11,7 +11,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A61: closing wakes whoever waits; what is there is still delivered, what is reserved can be committed.
+// A61: closing wakes all waiters; what is there is still delivered, what is reserved can be
+// committed.
 func TestBytesClose(t *testing.T) {
 	b := newBytes(t, 100, Options{})
 	res, err := b.Reserve(background, 3)
@@ -44,13 +45,15 @@ func TestBytesClose(t *testing.T) {
 	asleep.Await(t, full.o.Seg, 1)
 	wantErr(t, full.Close(), nil)
 	all.Wait()
-	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond) //clock: that the time-out ends the wait is the subject
+	//clock: that the time-out ends the wait is the subject
+	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond)
 	defer cancel()
 	_, err = newBytes(t, 8, Options{}).Get(ctx)
 	wantErr(t, err, context.DeadlineExceeded)
 }
 
-// Closed by this process, the segment gives nothing more; Close waits for what the process has in its hands.
+// Closed by this process, the segment gives nothing more; Close waits for what the process has in
+// its hands.
 func TestBytesSegmentClosed(t *testing.T) {
 	seg, err := shm.Anonymous(shm.Options{})
 	wantErr(t, err, nil)

@@ -10,7 +10,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// roleBytesCrash does operation args[1] once on the Bytes of the segment args[0], and is killed in that.
+// roleBytesCrash does operation args[1] once on the Bytes of the segment args[0], and is killed in
+// that.
 var roleBytesCrash = proctest.Register("bytes-crash", func(args []string) {
 	seg, err := shm.Open(args[0])
 	exitOn(err)
@@ -44,8 +45,8 @@ func bytesOnce(b *Bytes, operation string) {
 	}
 }
 
-// Whoever dies wherever: at most the one message in its hands is gone, and counted; the rest comes in order, and the ring can be
-// filled to the end again, many times round.
+// A process dies anywhere: at most the one message in its hands is gone, and counted; the rest
+// comes in order, and the ring can be filled to the end again, many times round.
 func TestBytesCrashSweep(t *testing.T) {
 	for _, op := range []string{"put", "reserve", "abort", "get", "peek", "close"} {
 		least := 2
@@ -58,7 +59,8 @@ func TestBytesCrashSweep(t *testing.T) {
 			wantErr(t, err, nil)
 			b, err := NewBytes(seg, "b", 100, Options{}.startingAt(^uint64(0)-199))
 			wantErr(t, err, nil)
-			for _, m := range []string{"one", "two"} { // 24 bytes each; the next record is behind a gap at the end of the ring
+			// 24 bytes each; the next record is behind a gap at the end of the ring
+			for _, m := range []string{"one", "two"} {
 				wantErr(t, b.TryPut([]byte(m)), nil)
 			}
 			p.Start(roleBytesCrash, path, op)

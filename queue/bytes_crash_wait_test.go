@@ -15,13 +15,14 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A bytesScene is an operation of a process that is killed while others wait for it, or it for them.
+// A bytesScene is an operation of a process that is killed while others wait for it, or it for
+// them.
 type bytesScene struct {
 	options Options
 	do      func(b *Bytes) error // in the process that is killed
 	full    bool                 // the queue is full before
-	taker   bool                 // somebody takes all that comes, from the beginning
-	giver   bool                 // somebody puts what the queue has no room for, and waits
+	taker   bool                 // a process takes all that comes, from the beginning
+	giver   bool                 // a process puts what the queue has no room for, and waits
 	slowly  bool                 // messages are taken, or put, while the operation waits for that
 	lost    int                  // how many messages may not come, at the most
 }
@@ -84,7 +85,8 @@ var roleBytesScene = proctest.Register("bytes-scene", func(args []string) {
 	proctest.Armed(func() { exitOn(scene.do(b)) })
 })
 
-// Whoever waits for somebody who dies wherever goes on soon; what was put comes in order, but for what the dead one had in its hands.
+// A waiter for a process that dies anywhere goes on soon; what was put comes in order, but for what
+// the dead process had claimed.
 func TestBytesCrashWhileOthersWait(t *testing.T) {
 	for name, scene := range bytesScenes {
 		t.Run(name, func(t *testing.T) {

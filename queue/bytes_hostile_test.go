@@ -26,7 +26,9 @@ func TestBytesHostile(t *testing.T) {
 		for range 1 + rand.IntN(4) {
 			off := 16 + 8*rand.IntN((len(b.o.Payload)-16)/8)
 			if off >= 128 && off < 144 || off >= 256 && off < 272 {
-				continue // the locks have tests of their own: a word of theirs may say that a living process holds them
+				// the locks have tests of their own: a word of theirs may say that a living process
+				// holds them
+				continue
 			}
 			binary.NativeEndian.PutUint64(b.o.Payload[off:], words[rand.IntN(len(words))])
 		}

@@ -20,7 +20,8 @@ import (
 // A full queue drops the newest, or the oldest, and counts it.
 func TestBytesWhenFull(t *testing.T) {
 	for full, want := range map[WhenFull][]string{DropNewest: {"0", "1", "2", "3"}, DropOldest: {"6", "7", "8", "9"}} {
-		b := newBytes(t, 80, Options{WhenFull: full}) // room for a message of 80 bytes is room for five of 8: 128 bytes
+		// room for a message of 80 bytes is room for five of 8: 128 bytes
+		b := newBytes(t, 80, Options{WhenFull: full})
 		for i := range 10 {
 			wantErr(t, b.Put(background, fmt.Appendf(nil, "%-8d", i)), nil)
 		}
@@ -53,7 +54,8 @@ func TestBytesBatchWhenFull(t *testing.T) {
 		}
 		q, err := NewObjects[[]byte](newSegment(t, shm.Options{}), "o", 80, Options{WhenFull: full})
 		wantErr(t, err, nil)
-		n, err = q.PutBatch(background, slices.Repeat([][]byte{make([]byte, 7)}, 7)) // 8 with their head
+		// 8 with their head
+		n, err = q.PutBatch(background, slices.Repeat([][]byte{make([]byte, 7)}, 7))
 		if s := q.Stats(); err != nil || n != want.n || s.Put != uint64(want.put) || s.Dropped != uint64(want.dropped) {
 			t.Errorf("%d: put %d, %v, %+v", full, n, err, s)
 		}
@@ -151,7 +153,8 @@ func TestObjectsJoinAfterDeath(t *testing.T) {
 	wantErr(t, q.Put(background, "x"), nil)
 	child := proctest.Start(t, roleHoard, path)
 	child.Expect("got it")
-	ctx, cancel := context.WithTimeout(background, 20*time.Millisecond) //clock: that the time-out ends the wait is the subject
+	//clock: that the time-out ends the wait is the subject
+	ctx, cancel := context.WithTimeout(background, 20*time.Millisecond)
 	defer cancel()
 	wantErr(t, q.Join(ctx), context.DeadlineExceeded)
 	joined := make(chan error)
@@ -161,7 +164,8 @@ func TestObjectsJoinAfterDeath(t *testing.T) {
 	wantErr(t, <-joined, nil)
 }
 
-// A56: a message that is being written is never read, however long its producer is stopped. A57: one whose producer is dead is skipped.
+// A56: a message that is being written is never read, however long its producer is stopped. A57:
+// one whose producer is dead is skipped.
 func TestBytesUnfinishedMessage(t *testing.T) {
 	path := proctest.Dir(t) + "/segment"
 	seg, err := shm.Create(path, shm.Options{})

@@ -8,8 +8,9 @@ import (
 	"github.com/shmkit/shmkit/internal/ring/record"
 )
 
-// A BytesReservation is a place in a [Bytes] for a message that is written there, without a copy. It must be
-// ended by Commit or Abort; the messages behind it wait for that. When the process dies before, the message is abandoned.
+// A BytesReservation is a place in a [Bytes] for a message that is written there, without a copy.
+// It must be ended by Commit or Abort; the messages behind it wait for that. When the process dies
+// before, the message is abandoned.
 //
 // One goroutine at a time may use it. It must not be copied.
 type BytesReservation struct {
@@ -21,7 +22,8 @@ type BytesReservation struct {
 	b *Bytes
 }
 
-// Reserve claims the place of a message of n bytes; see [BytesReservation]. It waits for room until ctx ends.
+// Reserve claims the place of a message of n bytes; see [BytesReservation]. It waits for room until
+// ctx ends.
 //
 // Errors: those of [Bytes.Put]; nothing is reserved then.
 func (b *Bytes) Reserve(ctx context.Context, n int) (BytesReservation, error) {
@@ -58,8 +60,8 @@ func (r *BytesReservation) end(err error) error {
 	return err
 }
 
-// A PeekedBytes is a message that is looked at where it lies, without a copy. It must be ended by Release. When the
-// process dies before, the message is abandoned.
+// A PeekedBytes is a message that is looked at where it lies, without a copy. It must be ended by
+// Release. When the process dies before, the message is abandoned.
 //
 // One goroutine at a time may use it. It must not be copied.
 type PeekedBytes struct {
@@ -70,7 +72,8 @@ type PeekedBytes struct {
 	b *Bytes
 }
 
-// Peek takes the oldest message, and lets the caller look at it; see [PeekedBytes]. It waits for one until ctx ends.
+// Peek takes the oldest message, and lets the caller look at it; see [PeekedBytes]. It waits for
+// one until ctx ends.
 //
 // Errors: those of [Bytes.Get].
 func (b *Bytes) Peek(ctx context.Context) (PeekedBytes, error) {

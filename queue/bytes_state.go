@@ -18,16 +18,18 @@ func (b *Bytes) Len() int {
 	return int(put - got)
 }
 
-// Room is how many bytes are free. A message takes its length and at most 24 bytes more, in one piece: a message that is
-// nearly as long may find no room. While other processes are at work it is out of date when it is returned.
+// Room is how many bytes are free. A message takes its length and at most 24 bytes more, in one
+// piece: a message that is nearly as long may find no room. While other processes are at work it is
+// out of date when it is returned.
 func (b *Bytes) Room() int {
 	room := b.r.Room()
 	runtime.KeepAlive(b)
 	return int(room)
 }
 
-// Stats returns the counts. Aborted messages count as put and as got. Each process that was killed within the
-// nanoseconds in which it claims a place, or a message, may leave a count that lacks one.
+// Stats returns the counts. Aborted messages count as put and as got. Each process that was killed
+// within the nanoseconds in which it claims a place, or a message, may leave a count that lacks
+// one.
 func (b *Bytes) Stats() Stats {
 	s, c := Stats{Abandoned: b.r.Shared.Abandoned.Load()}, &b.r.Shared.Counters
 	s.Put, s.Got, s.Bytes = b.r.Counts()
@@ -36,9 +38,9 @@ func (b *Bytes) Stats() Stats {
 	return s
 }
 
-// Close closes the queue for all processes, until [Bytes.Reopen]. Nothing can be put any more; what is in it can still be
-// taken, and after that every Get returns [ErrClosed]. Any process may close it, and again. What was reserved before can
-// still be committed.
+// Close closes the queue for all processes, until [Bytes.Reopen]. Nothing can be put any more; what
+// is in it can still be taken, and after that every Get returns [ErrClosed]. Any process may close
+// it, and again. What was reserved before can still be committed.
 //
 // Errors: [shm.ErrClosed], [shm.ErrCorrupt].
 func (b *Bytes) Close() error {
@@ -49,8 +51,8 @@ func (b *Bytes) Close() error {
 
 // Reopen opens a queue that was closed, for all processes. It does nothing when the queue is open.
 //
-// Errors: [io/fs.ErrInvalid] when messages are left in it, which would mix with those to come: take them first;
-// [shm.ErrClosed], [shm.ErrCorrupt].
+// Errors: [io/fs.ErrInvalid] when messages are left in it, which would mix with those to come: take
+// them first; [shm.ErrClosed], [shm.ErrCorrupt].
 func (b *Bytes) Reopen() error {
 	err := b.r.Reopen()
 	runtime.KeepAlive(b)
@@ -64,15 +66,16 @@ func (b *Bytes) Closed() bool {
 	return closed
 }
 
-// TaskDone says that this process is done with a message that it took from a joinable queue; see [Queue.TaskDone].
+// TaskDone says that this process is done with a message that it took from a joinable queue; see
+// [Queue.TaskDone].
 func (b *Bytes) TaskDone() error {
 	err := b.r.Tasks.Done()
 	runtime.KeepAlive(b)
 	return err
 }
 
-// Join waits until the queue is empty, and all messages that were taken are done, or their process is dead, or until ctx
-// ends; see [Queue.Join].
+// Join waits until the queue is empty, and all messages that were taken are done, or their process
+// is dead, or until ctx ends; see [Queue.Join].
 func (b *Bytes) Join(ctx context.Context) error {
 	err := b.late(ctx, b.r.Join(ctx), "all messages to be done", ring.Nobody, "")
 	runtime.KeepAlive(b)

@@ -31,8 +31,8 @@ func pattern(number, n int) []byte {
 	return m
 }
 
-// A55: messages of every length from 0 to the capacity, at every place of the ring, and around its end; what is longer is refused
-// with the limit named.
+// A55: messages of every length from 0 to the capacity, at every place of the ring, and around its
+// end; what is longer is refused with the limit named.
 func TestBytesLengths(t *testing.T) {
 	for _, capacity := range []int{1, 8, 40, 48, 100, 112} {
 		for _, start := range []uint64{0, ^uint64(0) - 1000} {
@@ -61,7 +61,8 @@ func TestBytesLengths(t *testing.T) {
 	}
 }
 
-// A queue behaves as a list of messages, whatever is put, reserved, committed, aborted, peeked at and taken.
+// A queue behaves as a list of messages, whatever is put, reserved, committed, aborted, peeked at
+// and taken.
 func TestBytesAgainstModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		capacity := rapid.IntRange(1, 200).Draw(r, "capacity")
@@ -126,7 +127,8 @@ func TestBytesAgainstModel(t *testing.T) {
 	})
 }
 
-// Several producers and consumers: each message arrives once and whole, those of one producer in order.
+// Several producers and consumers: each message arrives once and whole, those of one producer in
+// order.
 func TestBytesCrowd(t *testing.T) {
 	for name, policy := range policies {
 		b := newBytes(t, 200, Options{Wait: policy})

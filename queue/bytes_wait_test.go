@@ -12,7 +12,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// Whoever finds the queue held up, by a holder of its lock that was not scheduled for a while, goes on as soon as that has gone on.
+// A caller that finds the queue held up, by a holder of its lock that was not scheduled for a
+// while, goes on as soon as that has gone on.
 func TestBytesHeldUp(t *testing.T) {
 	for name, c := range map[string]struct {
 		hold func(*Bytes) (release func() bool)
@@ -35,9 +36,11 @@ func TestBytesHeldUp(t *testing.T) {
 			b := newBytes(t, 100, Options{Joinable: true})
 			wantErr(t, b.TryPut([]byte("x")), nil)
 			release := c.hold(b)
-			ctx, cancel := context.WithTimeout(background, 20*time.Millisecond) //clock: that the time-out ends the wait is the subject
+			//clock: that the time-out ends the wait is the subject
+			ctx, cancel := context.WithTimeout(background, 20*time.Millisecond)
 			defer cancel()
-			wantErr(t, c.do(ctx, b), context.DeadlineExceeded) // the holder is waited for, under the context
+			// the holder is waited for, under the context
+			wantErr(t, c.do(ctx, b), context.DeadlineExceeded)
 			over := proctest.MustBlock(t, func() { wantErrorf(t, name, c.do(background, b), nil) })
 			if !release() {
 				t.Fatal("not held")
@@ -57,7 +60,8 @@ func holdPut(b *Bytes) func() bool {
 	return b.r.PutLock.TryUnlock
 }
 
-// While somebody reads the oldest message, nothing is dropped for its room; a Put waits for it, under its context, and then goes on.
+// While a process reads the oldest message, nothing is dropped for its room; a Put waits for it,
+// under its context, and then goes on.
 func TestBytesDropOldestWaitsForAReader(t *testing.T) {
 	b := newBytes(t, 80, Options{WhenFull: DropOldest}) // room for five of 8 bytes
 	for i := range 5 {
@@ -65,7 +69,8 @@ func TestBytesDropOldestWaitsForAReader(t *testing.T) {
 	}
 	p, err := b.Peek(background)
 	wantErr(t, err, nil)
-	ctx, cancel := context.WithTimeout(background, 20*time.Millisecond) //clock: that the time-out ends the wait is the subject
+	//clock: that the time-out ends the wait is the subject
+	ctx, cancel := context.WithTimeout(background, 20*time.Millisecond)
 	defer cancel()
 	wantErr(t, b.Put(ctx, make([]byte, 8)), context.DeadlineExceeded)
 	if s := b.Stats(); s.Dropped != 0 || b.Len() != 4 {
@@ -80,7 +85,7 @@ func TestBytesDropOldestWaitsForAReader(t *testing.T) {
 	}
 }
 
-// A message that nobody takes is dropped by a Put that has waited for its producer.
+// A message that no consumer takes is dropped by a Put that has waited for its producer.
 func TestBytesDropOldestAfterAWriter(t *testing.T) {
 	b, err := NewBytes(newSegment(t, shm.Options{}), "b", 80, Options{WhenFull: DropOldest})
 	wantErr(t, err, nil)

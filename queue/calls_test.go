@@ -17,7 +17,8 @@ import (
 // An exchange is one end of a conversation of two processes.
 type exchange struct{ put, get func() error }
 
-// talks opens an end of a conversation in a segment: what the first puts the second gets from the first of two names.
+// talks opens an end of a conversation in a segment: what the first puts the second gets from the
+// first of two names.
 var talks = map[string]func(seg *shm.Segment, first bool) exchange{
 	"SPSC": func(seg *shm.Segment, first bool) exchange {
 		out, in := twoOf(first, func(name string) *SPSC[int64] { return mustOpen(NewSPSC[int64](seg, name, 64, parked)) })
@@ -55,8 +56,8 @@ func twoOf[T any](first bool, open func(name string) T) (out, in T) {
 	return b, a
 }
 
-// roleAnswers answers args[2] messages of a conversation of kind args[1] in the segment args[0], but the first only
-// when all is open, and says which calls that took.
+// roleAnswers answers args[2] messages of a conversation of kind args[1] in the segment args[0],
+// but the first only when all is open, and says which calls that took.
 var roleAnswers = proctest.Register("answers", func(args []string) {
 	seg, err := shm.Open(args[0])
 	exitOn(err)
@@ -80,8 +81,8 @@ var roleAnswers = proctest.Register("answers", func(args []string) {
 // warmUp is after how many trips both processes are known to the kernel, and the bells fenced.
 const warmUp = 100
 
-// A trip there and back of two processes that sleep for each other costs at most a wait and a wake for each message,
-// and as good as no membarrier.
+// A trip there and back of two processes that sleep for each other costs at most a wait and a wake
+// for each message, and as good as no membarrier.
 func TestCallsOfAConversation(t *testing.T) {
 	if !futex.Register() || !futex.HasWaitAny() {
 		t.Skip("without membarrier and futex_waitv sleepers look again every few milliseconds")
@@ -146,7 +147,8 @@ func each(n int, do func() error) func() {
 	}
 }
 
-// roleStreams gets args[2] messages of a stream of kind args[1] in the segment args[0], and says how many membarriers that took.
+// roleStreams gets args[2] messages of a stream of kind args[1] in the segment args[0], and says
+// how many membarriers that took.
 var roleStreams = proctest.Register("streams", func(args []string) {
 	var n int
 	fmt.Sscan(args[2], &n)
@@ -157,7 +159,8 @@ var roleStreams = proctest.Register("streams", func(args []string) {
 	proctest.Say("%d", futex.Counted().Since(before).Membarriers)
 })
 
-// However often the ends of a stream find nothing to do, of 64 changes at most one is paid for with a membarrier.
+// However often the ends of a stream find nothing to do, of 64 changes at most one is paid for with
+// a membarrier.
 func TestMembarriersOfAStream(t *testing.T) {
 	if !futex.Register() {
 		t.Skip("the kernel has no membarrier")

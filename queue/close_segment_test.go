@@ -79,8 +79,8 @@ func TestSegmentCloseWaitsForClaims(t *testing.T) {
 	}
 }
 
-// Goroutines that use the queue while their process closes the segment either succeed or are told. Nothing is
-// doubled, or left half-way for the others; what is lost is counted.
+// Goroutines that use the queue while their process closes the segment either succeed or are told.
+// Nothing is doubled, or left half-way for the others; what is lost is counted.
 func TestSegmentCloseInFlight(t *testing.T) {
 	for range 20 {
 		q, path := namedQueue[int64](t, 2, Options{})

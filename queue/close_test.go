@@ -14,7 +14,8 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// A61: close wakes all who wait, in this process and in others, and does not leave it to them to look again.
+// A61: close wakes all waiters, in this process and in others, and does not leave it to them to
+// look again.
 func TestCloseWakesAll(t *testing.T) {
 	for policyName, policy := range policies {
 		for name, op := range map[string]func(context.Context, *Queue[int64]) error{"put": putOne, "get": getOne} {
@@ -27,7 +28,8 @@ func TestCloseWakesAll(t *testing.T) {
 	}
 }
 
-// closeWakes lets 20 goroutines and a process wait, closes the queue, and waits until they have noticed.
+// closeWakes lets 20 goroutines and a process wait, closes the queue, and waits until they have
+// noticed.
 func closeWakes(t *testing.T, policy shmsync.WaitPolicy, name string, op func(context.Context, *Queue[int64]) error) {
 	q, path := namedQueue[int64](t, 1, Options{Wait: policy})
 	if name == "put" {

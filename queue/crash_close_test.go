@@ -30,7 +30,8 @@ func TestCrashInClose(t *testing.T) {
 	})
 }
 
-// A put that is complete before the close is delivered, also to who had looked just before both.
+// A put that is complete before the close is delivered, also to a consumer that had looked just
+// before both.
 func TestPutAndCloseAfterTheLook(t *testing.T) {
 	q := newQueue[int64](t, 2, Options{})
 	did := false

@@ -123,7 +123,7 @@ func TestCrashInOtherGets(t *testing.T) {
 	}
 }
 
-// Who drops the oldest message loses that one, and its own one, at most.
+// A process that dies while it drops the oldest message loses that one, and its own, at most.
 func TestCrashInDropOldest(t *testing.T) {
 	sweep(t, scene{op: "DropOldest", capacity: 2, fill: 2, after: func(t *testing.T, q *Queue[checked], points []string) {
 		taken, published := times(points, "queue.taken"), times(points, "queue.published")
@@ -141,8 +141,8 @@ func TestCrashInDropOldest(t *testing.T) {
 	}})
 }
 
-// A consumer that dies at any point between the start of Get and the end of TaskDone does not hang Join, which comes after the others
-// are done.
+// A consumer that dies at any point between the start of Get and the end of TaskDone does not hang
+// Join, which comes after the others are done.
 func TestCrashInTask(t *testing.T) {
 	results := make(chan error, 1)
 	sweep(t, scene{op: "Task", capacity: 4, fill: 2, joinable: true, before: func(t *testing.T, q *Queue[checked], path string) {
@@ -165,7 +165,8 @@ func TestCrashInTask(t *testing.T) {
 	}})
 }
 
-// A close of the segment that comes in the middle of an operation waits for it: what has returned nil has happened, and only that.
+// A close of the segment that comes in the middle of an operation waits for it: what has returned
+// nil has happened, and only that.
 func TestSegmentClosedAtEachPoint(t *testing.T) {
 	puts, gets := []string{"queue.claimed", "queue.written", "queue.published"}, []string{"queue.taken", "queue.read", "queue.released"}
 	for _, op := range []string{"Put", "Commit", "PutBatch"} {

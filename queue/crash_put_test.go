@@ -11,7 +11,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// putCounts says how often message 99 comes out after a put that passed these points, and how often it is abandoned.
+// putCounts says how often message 99 comes out after a put that passed these points, and how often
+// it is abandoned.
 func putCounts(points []string) (comes, abandoned uint64) {
 	switch {
 	case slices.Contains(points, "queue.published"):

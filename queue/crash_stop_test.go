@@ -10,16 +10,16 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// A process that is stopped at any point of its operation holds up the others at most; what comes out in the end is
-// complete and in order.
+// A process that is stopped at any point of its operation holds up the others at most; what comes
+// out in the end is complete and in order.
 func TestStopAtEachPoint(t *testing.T) {
 	for _, op := range []string{"put", "get"} {
 		proctest.Sweep(t, 1, func(p *proctest.Crash) { playStopped(t, p, op) })
 	}
 }
 
-// playStopped stops a child at the n-th point of its operation, does some of its own, and lets the child go on. It
-// returns how many points the child has passed. With n = 0 the child does not stop.
+// playStopped stops a child at the n-th point of its operation, does some of its own, and lets the
+// child go on. It returns how many points the child has passed. With n = 0 the child does not stop.
 func playStopped(t *testing.T, p *proctest.Crash, op string) {
 	t.Helper()
 	q, path := namedQueue[checked](t, 4, Options{}.startingAt(beforeLapWrap(4)+3))

@@ -9,8 +9,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// roleCrash does operation args[1] once on the queue in the segment args[0], and meets the crash point
-// of a sweep in that.
+// roleCrash does operation args[1] once on the queue in the segment args[0], and meets the crash
+// point of a sweep in that.
 var roleCrash = proctest.Register("crash", func(args []string) {
 	q := openFor(args[0])
 	proctest.Say("ready")
@@ -31,19 +31,21 @@ var roleCrash = proctest.Register("crash", func(args []string) {
 	proctest.Say("done")
 })
 
-// A scene is what is there when the child begins its operation, and what goes for the survivors after its death.
+// A scene is what is there when the child begins its operation, and what goes for the survivors
+// after its death.
 type scene struct {
 	op       string
 	capacity int
 	joinable bool
 	fill     uint64                                             // messages 1, 2, … in the queue
 	before   func(t *testing.T, q *Queue[checked], path string) // prepares more; may be nil
-	during   func(t *testing.T, q *Queue[checked])              // what the test does when the child sleeps, or is dead; may be nil
-	after    func(t *testing.T, q *Queue[checked], points []string)
+	// what the test does when the child sleeps, or is dead; may be nil
+	during func(t *testing.T, q *Queue[checked])
+	after  func(t *testing.T, q *Queue[checked], points []string)
 }
 
-// sweep plays the scene once for each point of the operation, with the death of the child there, until the
-// child comes through.
+// sweep plays the scene once for each point of the operation, with the death of the child there,
+// until the child comes through.
 func sweep(t *testing.T, s scene) {
 	proctest.Sweep(t, 1, func(p *proctest.Crash) {
 		q, path := namedQueue[checked](t, s.capacity, Options{Joinable: s.joinable}.startingAt(beforeLapWrap(uint64(s.capacity))+uint64(s.capacity)-1))
@@ -67,7 +69,8 @@ func sweep(t *testing.T, s scene) {
 	})
 }
 
-// drained takes a step as a consumer, so that what the dead have left is seen, and checks that there is no message.
+// drained takes a step as a consumer, so that what the dead have left is seen, and checks that
+// there is no message.
 func drained(t *testing.T, q *Queue[checked]) {
 	t.Helper()
 	_, err := q.TryGet()

@@ -17,7 +17,7 @@ func killAClaim(op string) func(t *testing.T, q *Queue[checked], path string) {
 	}
 }
 
-// Who frees the slot of a dead process dies, too: the count may miss the first one then.
+// The process that frees the slot of a dead one dies, too: the count may miss the first one then.
 func TestCrashOfWhoSkipsADeadProducer(t *testing.T) {
 	sweep(t, scene{
 		op: "get", capacity: 2,
@@ -60,7 +60,8 @@ func TestCrashOfWhoFreesTheSlotOfADeadConsumer(t *testing.T) {
 	}})
 }
 
-// abandonedOf expects one slot to be counted, which was dead before the child came, and those of the child.
+// abandonedOf expects one slot to be counted, which was dead before the child came, and those of
+// the child.
 func abandonedOf(t *testing.T, q *Queue[checked], points []string, ofChild uint64) {
 	t.Helper()
 	want := 1 + ofChild

@@ -9,7 +9,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// Who sleeps because of a process goes on when that is killed, and not only when he looks again a second later.
+// A sleeper that waits for a process goes on when that is killed, and not only when it looks again
+// a second later.
 func TestSleepersSeeTheDeath(t *testing.T) {
 	for _, scene := range []string{"put", "get", "get behind"} {
 		t.Run(scene, func(t *testing.T) {

@@ -9,7 +9,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// A56, A57: a stopped process lives. It is waited for, and what it does in the end is whole and in its place.
+// A56, A57: a stopped process lives. It is waited for, and what it does in the end is whole and in
+// its place.
 func TestStoppedProcessIsWaitedFor(t *testing.T) {
 	for _, op := range []string{"put", "get"} {
 		t.Run(op, func(t *testing.T) {
@@ -38,9 +39,11 @@ func TestStoppedProcessIsWaitedFor(t *testing.T) {
 			select {
 			case <-done:
 				t.Errorf("did not wait: %v", err)
-			case <-time.After(1200 * time.Millisecond): //clock: longer than any sleep without a look, so that it would be over by mistake
+			//clock: longer than any sleep without a look, so that it would be over by mistake
+			case <-time.After(1200 * time.Millisecond):
 			}
-			if used := processorTime(t) - before; used > 300*time.Millisecond { //clock: processor time, of a process that sleeps
+			//clock: processor time, of a process that sleeps
+			if used := processorTime(t) - before; used > 300*time.Millisecond {
 				t.Errorf("the wait took %v of processor time", used)
 			}
 			child.Signal(syscall.SIGCONT)

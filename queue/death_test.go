@@ -9,8 +9,8 @@ import (
 	"github.com/shmkit/shmkit/internal/ring/mpmc"
 )
 
-// roleClaim claims the next position of the queue in the segment args[0], to put or to get as args[1] says, and
-// does not finish until it hears a line.
+// roleClaim claims the next position of the queue in the segment args[0], to put or to get as
+// args[1] says, and does not finish until it hears a line.
 var roleClaim = proctest.Register("claim", func(args []string) {
 	q := openFor(args[0])
 	if args[1] == "put" {
@@ -69,7 +69,8 @@ func TestKilledProducer(t *testing.T) {
 	}
 }
 
-// A full queue whose oldest message will never be finished has room for a producer, though no consumer comes.
+// A full queue with an oldest message that will never be finished has room for a producer, though
+// no consumer comes.
 func TestKilledProducersFillTheQueue(t *testing.T) {
 	for name, start := range starts {
 		t.Run("start"+name, func(t *testing.T) {
@@ -98,7 +99,8 @@ func TestKilledConsumer(t *testing.T) {
 			child := proctest.Start(t, roleClaim, path, "get")
 			child.Expect("claimed")
 			getChecked(t, q, 2, 2)
-			wantErr(t, q.TryPut(messageOf(5)), ErrFull) // it lives, and the next slot is the one it reads
+			// it lives, and the next slot is the one it reads
+			wantErr(t, q.TryPut(messageOf(5)), ErrFull)
 			kill(t, child)
 			putChecked(t, q, 5, 6)
 			wantErr(t, q.TryPut(messageOf(7)), ErrFull)

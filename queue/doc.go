@@ -4,20 +4,61 @@
 //	[SPSC]       values of fixed size, one producer and one consumer: the fastest
 //	[Bytes]      messages of any length, any number of producers and consumers
 //	[Objects]    Go values of any type that can be encoded, over a Bytes
-//	[Broadcast]  values of fixed size, from one writer to any number of readers, who each see all of them
+//	[Broadcast]  values of fixed size, from one writer to any number of readers, each of which sees all
 //
 // Package pipe has streams of bytes: connections and listeners in the sense of package net.
 //
 // A [Queue] is made once, by name, in a segment of the package shm, and opened by any number of
-// processes. Any number of goroutines in each of them may put and get at once.
+// processes. Any number of goroutines in each of them may put and get at once. This program is both
+// ends of one: run it with arguments to put them, and without to print what comes, until it is
+// interrupted. The two may run in any order, and any number of each.
 //
-//	seg, err := shm.OpenOrCreate("orders", shm.Options{})
-//	…
-//	q, err := queue.NewQueue[Order](seg, "incoming", 1024, queue.Options{})
-//	…
-//	err = q.Put(ctx, order) // waits for room
+//	package main
 //
-//	for order, err := range q.All(ctx) { … } // in another process
+//	import (
+//		"context"
+//		"fmt"
+//		"log"
+//		"os"
+//
+//		"github.com/shmkit/shmkit/queue"
+//		"github.com/shmkit/shmkit/shm"
+//	)
+//
+//	// Order is a message: of fixed size, so that it can lie in shared memory.
+//	type Order struct {
+//		Item   [16]byte
+//		Amount int64
+//	}
+//
+//	func main() {
+//		seg, err := shm.OpenOrCreate("orders", shm.Options{})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer seg.Close()
+//		q, err := queue.NewQueue[Order](seg, "incoming", 1024, queue.Options{})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		ctx := context.Background()
+//		for _, item := range os.Args[1:] {
+//			order := Order{Amount: 1}
+//			copy(order.Item[:], item)
+//			if err := q.Put(ctx, order); err != nil { // waits for room
+//				log.Fatal(err)
+//			}
+//		}
+//		if len(os.Args) > 1 {
+//			return
+//		}
+//		for order, err := range q.All(ctx) {
+//			if err != nil {
+//				log.Fatal(err)
+//			}
+//			fmt.Printf("%d of %s\n", order.Amount, order.Item[:])
+//		}
+//	}
 //
 // # What each kind can do
 //
@@ -29,18 +70,18 @@
 //	PutBatch                yes     yes     yes    yes      yes
 //	Reserve, Commit, Abort  yes     yes     yes    no (1)   yes
 //	Get, TryGet, GetBatch   yes     yes     yes    yes      of each Reader
-//	Peek, Release           yes     yes     yes    no (1)   no: the writer would not wait for who looks
+//	Peek, Release           yes     yes     yes    no (1)   no: the writer would not wait for that
 //	All                     yes     yes     yes    yes      of each Reader
 //	Len                     yes     yes     yes    yes      of each Reader
 //	Cap, in                 values  values  bytes  bytes    values
-//	Close, Closed           yes     yes     yes    yes      yes
-//	TaskDone, Join          yes     no (2)  yes    yes      no: nobody knows all readers
+//	Close, Closed, Reopen   yes     yes     yes    yes      yes
+//	TaskDone, Join          yes     no (2)  yes    yes      no: no process knows all readers
 //	Stats                   yes     yes     yes    yes      without Got, Dropped and HighWater
 //	DropNewest              yes     yes     yes    yes      no: it is never full
 //	DropOldest              yes     no (3)  yes    yes      no: it always overwrites the oldest
 //
 //	(1) a Go value is encoded and decoded: it never lies in shared memory
-//	(2) there is one consumer, who can tell by a message what is done
+//	(2) there is one consumer, which can tell by a message what is done
 //	(3) only its consumer takes messages out
 //
 // Under a context that has ended nothing waits: so Reserve and Peek are their own TryReserve and
@@ -49,8 +90,8 @@
 // # The ring
 //
 // Each message has a position, counted from the first that was ever put. The position tells its
-// slot in the ring, and its lap: which time round the ring it is. A slot has a state word, and who
-// wants it claims it there, by a compare-and-swap that writes down his owner id:
+// slot in the ring, and its lap: which time round the ring it is. A slot has a state word. A
+// process claims the slot there, by a compare-and-swap that writes down its owner id:
 //
 //	#  phase    owner  lap  meaning                          next
 //	0  empty    -      l    free for the message of lap l    a producer claims it -> 1
@@ -59,11 +100,11 @@
 //	3  reading  c      l    c copies the message out         c frees it -> 0, lap l+1; c is dead: freed -> 0, lap l+1
 //
 // A claim needs the compare-and-swap. What ends a claim is a plain release store: as long as its
-// owner lives, ring.Nobody else changes the word, and the other goroutines of the owner's process
+// owner lives, no other process changes the word, and the other goroutines of the owner's process
 // leave claims alone, too.
 //
 // The two ends of the queue, put and get, are only hints where to search: no earlier position is
-// free to be claimed. Whoever searches goes from there over the positions that are taken to the
+// free to be claimed. A search goes from there over the positions that are taken to the
 // first that is not, so that claims are made in the order of positions. A process remembers how far
 // it has come, and moves the hint on at every eighth position only, or once in a lap where a lap is
 // shorter. So a hint is behind by a few positions, and each slot can only be in a few states, seen
@@ -75,9 +116,9 @@
 //
 // # Waiting
 //
-// Put and Get first spin, unless spinning was in vain lately, and then sleep in the kernel. Who
-// changes the queue pays one load to find out that nobody sleeps. In a stream of messages those who
-// wait let a few gather before they look again; in a conversation they look at once. A sleeper that
+// Put and Get first spin, unless spinning failed lately, and then sleep in the kernel. A change of
+// the queue costs one load to find out that no waiter sleeps. In a stream of messages waiters let a
+// few gather before they look again; in a conversation they look at once. A sleeper that
 // waits for a certain process to finish its copy sleeps on that process's life, too.
 //
 // # Deaths
@@ -87,9 +128,9 @@
 //	it is killed                              the others
 //	before it claims a slot                   notice nothing
 //	while it writes its message               skip the position, in its turn; count it as abandoned
-//	after it has published its message        get the message; who sleeps for it looks within a second
+//	after it has published its message        get the message; a sleeper for it looks within a second
 //	while it copies a message out             have lost that one message; count it as abandoned when its slot is needed
-//	after it has freed the slot               never see that message: it was the dead one's; who sleeps for room looks within a second
+//	after it has freed the slot               never see that message; a sleeper for room looks within a second
 //	between a claim and moving the hint       move the hint when they pass its position, or the next where it is moved
 //	while it waits                            notice nothing
 //	after it has freed a dead one's slot      may miss that one in the count
@@ -98,9 +139,9 @@
 //	while it looks at a message               have lost that one message; count it as abandoned when its slot is needed
 //	while it drops the oldest message         have lost that one; it counts as dropped, as abandoned, or not at all
 //	in a batch                                see its messages one by one, each as above
-//	between taking a message and TaskDone     do not wait for it in Join; who sleeps there looks within a second
+//	between taking a message and TaskDone     do not wait for it in Join; a sleeper there looks within a second
 //
-// A full queue whose oldest position belongs to a dead producer needs no consumer to go on: the
+// A full queue of which a dead producer has the oldest position needs no consumer to go on: the
 // next producer skips that position.
 //
 // A process that is stopped (SIGSTOP, a debugger) lives. Its claims are waited for: the messages
@@ -124,25 +165,25 @@
 //	it is killed                                        the others
 //	before it has a role                                notice nothing
 //	the producer, while it writes or has reserved       do not see these messages; its successor counts them as abandoned
-//	the producer, when they are published               get them; who sleeps for them looks within a second
+//	the producer, when they are published               get them; a sleeper for them looks within a second
 //	a successor, before it has counted those            are not told of them by a count
 //	the consumer, before it has copied a message        see that one again: its successor gets it
 //	the consumer, when it has said that it is read      never see that message: it was the dead one's
-//	who closes the queue                                find it closed, within a second, or not
+//	a process that closes the queue                     find it closed, within a second, or not
 //
 // A role is taken over by the next process that puts, or gets, and not before its owner is dead or
 // has closed the segment. A process that is stopped lives: others get [ErrRoleTaken].
 //
 // # Broadcast
 //
-// The writer of a [Broadcast] goes round the ring and asks nobody. Each slot has a sequence number,
-// odd while the message is being written; a reader copies the message and then looks whether it was
-// overwritten meanwhile. Each reader knows its own position, and finds out by itself how many
-// messages it has lost.
+// The writer of a [Broadcast] goes round the ring and waits for no reader. Each slot has a sequence
+// number, odd while the message is being written; a reader copies the message and then looks
+// whether it was overwritten meanwhile. Each reader knows its own position, and finds out by itself
+// how many messages it has lost.
 //
 //	it is killed                                     the others
 //	the writer, while it writes a message            do not see that message; the next writer counts it as abandoned
-//	the writer, when the message is complete         see it; those who sleep look within a second
+//	the writer, when the message is complete         see it; sleepers look within a second
 //	the writer, in a batch                           see its messages one by one, each as above
 //	a reader, or one that waits                      notice nothing
 //
@@ -173,6 +214,9 @@
 // messages that are put at the same time may come in either.
 //
 // # How the ends of a ring see each other
+//
+// Each kind's ring is a package below internal/ring: mpmc is that of a Queue, spsc of an SPSC,
+// record of a Bytes and seqlock of a Broadcast.
 //
 // A put publishes with a store, and a get frees with one: none is a locked instruction, unless a
 // waiter has asked for that. The bell that a waiter sleeps on is the internal package lock's.

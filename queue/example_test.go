@@ -16,7 +16,8 @@ type Order struct {
 	Name  [16]byte
 }
 
-// The producer and the consumer are goroutines here. As processes they would each open the segment by its name.
+// The producer and the consumer are goroutines here. As processes they would each open the segment
+// by its name.
 func ExampleQueue() {
 	ctx := context.Background()
 	seg, err := shm.Anonymous(shm.Options{})

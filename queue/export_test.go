@@ -2,7 +2,8 @@ package queue
 
 import "encoding/binary"
 
-// poke overwrites the word at an offset of a queue's memory, as a process that has gone astray does.
+// poke overwrites the word at an offset of a queue's memory, as a process that has gone astray
+// does.
 func (h *object) poke(off int, word uint64) { binary.NativeEndian.PutUint64(h.o.Payload[off:], word) }
 
 // word is the word at an offset of a queue's memory.
@@ -24,7 +25,8 @@ func (o Options) startingAt(p uint64) Options {
 	return o
 }
 
-// beforeLapWrap is the position of a ring of that capacity from which the 32-bit lap wraps within two rounds.
+// beforeLapWrap is the position of a ring of that capacity from which the 32-bit lap wraps within
+// two rounds.
 func beforeLapWrap(capacity uint64) uint64 { return (1<<32 - 2) * capacity }
 
 // beforePositionWrap is the position from which the 64-bit position wraps within two rounds.

@@ -95,7 +95,8 @@ var roleBytesPeek = proctest.Register("bytes-peek", func(args []string) {
 	proctest.Hear()
 })
 
-// A68: a producer that waits for the room which a consumer holds goes on when that one is killed; not while it lives, stopped or not.
+// A68: a producer that waits for the room which a consumer holds goes on when that one is killed;
+// not while it lives, stopped or not.
 func TestBytesBlockedPutReturnsWhenItsReceiverIsGone(t *testing.T) {
 	for name, policy := range policies {
 		t.Run(name, func(t *testing.T) {

@@ -23,7 +23,8 @@ func eachFace(t *testing.T, test func(t *testing.T, policy shmsync.WaitPolicy, m
 	}
 }
 
-// A41: each operation, blocking, with a timeout and without waiting, on a queue of each kind that is empty, half full, full or closed.
+// A41: each operation, blocking, with a timeout and without waiting, on a queue of each kind that
+// is empty, half full, full or closed.
 func TestFaceByState(t *testing.T) {
 	eachFace(t, func(t *testing.T, _ shmsync.WaitPolicy, make func() face) {
 		for name, s := range states {
@@ -39,7 +40,8 @@ func TestFaceByState(t *testing.T) {
 				putWants, getWants = [3]error{ErrClosed, ErrClosed, ErrClosed}, [3]error{ErrClosed, ErrClosed, ErrClosed}
 			}
 			for i := range s.put {
-				wantErr(t, f.put(cancelled(), int64(s.fill+i)), nil) // there is room: it does not ask the context
+				// there is room: it does not ask the context
+				wantErr(t, f.put(cancelled(), int64(s.fill+i)), nil)
 			}
 			f.refusesPut(t, putWants)
 			for i := range f.len() {
@@ -52,7 +54,8 @@ func TestFaceByState(t *testing.T) {
 	})
 }
 
-// refusesPut checks the errors of a put without waiting, with a timeout, and under a context that has ended.
+// refusesPut checks the errors of a put without waiting, with a timeout, and under a context that
+// has ended.
 func (f face) refusesPut(t *testing.T, wants [3]error) {
 	t.Helper()
 	wantErr(t, f.tryPut(9), wants[0])
@@ -99,8 +102,8 @@ func timed(t *testing.T, op func(context.Context) error) error {
 	return err
 }
 
-// A41, A61: who waits for room, or for a message, goes on when there is one, and gets ErrClosed when the queue is closed: soon, not when it
-// looks again.
+// A41, A61: a waiter for room, or for a message, goes on when there is one, and gets ErrClosed when
+// the queue is closed: soon, not when it looks again.
 func TestFaceWaits(t *testing.T) {
 	eachFace(t, func(t *testing.T, policy shmsync.WaitPolicy, make func() face) {
 		for _, closes := range []bool{false, true} {
@@ -125,14 +128,16 @@ func TestFaceWaits(t *testing.T) {
 			<-get
 			wantErr(t, putErr, want)
 			wantErr(t, getErr, want)
-			if policy != shmsync.Spin && (full.stats().Waits == 0 || empty.stats().Waits == 0) { // who spins does not sleep
+			// a spinning waiter does not sleep
+			if policy != shmsync.Spin && (full.stats().Waits == 0 || empty.stats().Waits == 0) {
 				t.Error("nobody has slept")
 			}
 		}
 	})
 }
 
-// A55: exactly 2 messages fit, all the way round the wrap; a place is committed or aborted once, a message released once.
+// A55: exactly 2 messages fit, all the way round the wrap; a place is committed or aborted once, a
+// message released once.
 func TestFacePlaces(t *testing.T) {
 	eachFace(t, func(t *testing.T, _ shmsync.WaitPolicy, make func() face) {
 		f := make()
@@ -172,7 +177,7 @@ func TestFacePlaces(t *testing.T) {
 	})
 }
 
-// A61: where nobody waits, nobody is woken: no system call is made for it.
+// A61: without a waiter there is no wake-up: no system call is made for it.
 func TestFaceWakesNobodyWithoutWaiters(t *testing.T) {
 	for kind, of := range faces {
 		f := of(t, newSegment(t, shm.Options{}), "x", Options{})
@@ -196,7 +201,8 @@ func TestFaceWakesNobodyWithoutWaiters(t *testing.T) {
 	}
 }
 
-// A68: each of two sleepers gets its message soon, whoever was first: no wake-up between the two is lost.
+// A68: each of two sleepers gets its message soon, in whichever order they sleep: no wake-up
+// between the two is lost.
 func TestFaceNotificationsAreNotLost(t *testing.T) {
 	for kind, of := range faces {
 		seg := newSegment(t, shm.Options{})

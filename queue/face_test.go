@@ -9,7 +9,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A face is what all queues that hold messages until they are taken have in common, for messages that are numbers.
+// A face is what all queues that hold messages until they are taken have in common, for messages
+// that are numbers.
 type face struct {
 	tryPut func(int64) error
 	put    func(context.Context, int64) error
@@ -27,7 +28,8 @@ type face struct {
 	usedEvents func() bool // a waiter has slept
 }
 
-// faces makes a queue of each kind with room for 2 numbers, which begins just below the wrap-around.
+// faces makes a queue of each kind with room for 2 numbers, which begins just below the
+// wrap-around.
 var faces = map[string]func(t *testing.T, seg *shm.Segment, name string, o Options) face{
 	"Queue": func(t *testing.T, seg *shm.Segment, name string, o Options) face {
 		q, err := NewQueue[int64](seg, name, 2, o.startingAt(beforeLapWrap(2)))
@@ -48,7 +50,8 @@ var faces = map[string]func(t *testing.T, seg *shm.Segment, name string, o Optio
 		return f
 	},
 	"Bytes": func(t *testing.T, seg *shm.Segment, name string, o Options) face {
-		b, err := NewBytes(seg, name, 40, o.startingAt(^uint64(0)-63)) // a ring of 64 bytes: 2 records of 24, and a gap
+		// a ring of 64 bytes: 2 records of 24, and a gap
+		b, err := NewBytes(seg, name, 40, o.startingAt(^uint64(0)-63))
 		wantErr(t, err, nil)
 		return bytesFace(b)
 	},

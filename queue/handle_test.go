@@ -25,7 +25,8 @@ func TestOpenAndMake(t *testing.T) {
 	mustPut(t, q, 1)
 	for _, open := range []func() (*Queue[int32], error){
 		func() (*Queue[int32], error) { return NewQueue[int32](seg, "q", 3, Options{}) },
-		func() (*Queue[int32], error) { return NewQueue[int32](seg, "q", 4, Options{}) }, // is the same
+		// is the same
+		func() (*Queue[int32], error) { return NewQueue[int32](seg, "q", 4, Options{}) },
 		func() (*Queue[int32], error) { return OpenQueue[int32](seg, "q", Options{}) },
 	} {
 		again, err := open()

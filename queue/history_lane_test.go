@@ -20,7 +20,8 @@ type lane interface {
 	Stats() Stats
 }
 
-// newLane makes the queue for a history, and returns the path of its segment. It begins just below the wrap-around of its positions.
+// newLane makes the queue for a history, and returns the path of its segment. It begins just below
+// the wrap-around of its positions.
 func (r rules) newLane(t *testing.T) string {
 	if !r.bytes {
 		_, path := namedQueue[uint64](t, r.capacity, Options{}.startingAt(beforePositionWrap(uint64(r.capacity))))

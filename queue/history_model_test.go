@@ -16,8 +16,9 @@ type rules struct {
 	bytes                bool // a Bytes, not a Queue
 }
 
-// mayRefuse reports whether a put, or a get, may find the queue full, or empty, that is not. With several others of the kind that it waits
-// for, one may be complete behind one that is not; and the lock of a Bytes may not be free.
+// mayRefuse reports whether a put, or a get, may find the queue full, or empty, that is not. With
+// several others of the kind that it waits for, one may be complete behind one that is not; and the
+// lock of a Bytes may not be free.
 func (r rules) mayRefuse(e event, others int) bool {
 	if r.bytes {
 		return e.Crowded
@@ -49,7 +50,8 @@ func (r rules) fifo() porcupine.Model {
 	}
 }
 
-// operations are the events as porcupine wants them; of a process each, unfinished ones without return.
+// operations are the events as porcupine wants them; of a process each, unfinished ones without
+// return.
 func (r rules) operations(events []event) (ops []porcupine.Operation) {
 	for i, e := range events {
 		if e.Call > 0 {
@@ -71,8 +73,8 @@ func crowded(events []event, i int) bool {
 	return false
 }
 
-// settle decides what the unfinished operations of the killed have done: a put, if its message came out, and a get, if
-// a message is missing. What has done nothing keeps no return.
+// settle decides what the unfinished operations of the killed have done: a put, if its message came
+// out, and a get, if a message is missing. What has done nothing keeps no return.
 func settle(t *testing.T, ops []porcupine.Operation, abandoned uint64) {
 	t.Helper()
 	put, got := map[uint64]bool{}, map[uint64]bool{}

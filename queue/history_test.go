@@ -13,7 +13,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// An event is one operation of a history, in shared memory, so that it survives whoever did it.
+// An event is one operation of a history, in shared memory, so that it survives the process that
+// did it.
 type event struct {
 	Call, Return uint64 // times of the common clock; 0: has not happened
 	Value        uint64
@@ -46,7 +47,8 @@ func openHistory(seg *shm.Segment) (h history, err error) {
 	return h, err
 }
 
-// begin waits until all processes of the history are running, but not for ever: one may have been killed.
+// begin waits until all processes of the history are running, but not for ever: one may have been
+// killed.
 func (h history) begin() {
 	h.running.Add(1)
 	for looks := 0; h.running.Load() < h.processes.Load() && looks < 1000; looks++ {
@@ -54,7 +56,8 @@ func (h history) begin() {
 	}
 }
 
-// roleHistory is process args[1] of the history in the segment args[0]. It puts, or gets, as args[2] says.
+// roleHistory is process args[1] of the history in the segment args[0]. It puts, or gets, as
+// args[2] says.
 var roleHistory = proctest.Register("history", func(args []string) {
 	seg, err := shm.Open(args[0])
 	exitOn(err)
@@ -78,7 +81,8 @@ var roleHistory = proctest.Register("history", func(args []string) {
 	proctest.Hear()
 })
 
-// step does one operation, the kind-th of its process, and notes it as an event for each message that it may concern.
+// step does one operation, the kind-th of its process, and notes it as an event for each message
+// that it may concern.
 func (h history) step(events []event, first uint64, put bool, kind int) {
 	call := h.clock.Add(1)
 	values := make([]uint64, len(events))

@@ -13,7 +13,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// acceptable reports whether an operation on a queue whose memory was overwritten may return err.
+// acceptable reports whether an operation may return err after the memory of the queue was
+// overwritten.
 func acceptable(err error) bool {
 	for _, e := range []error{ErrFull, ErrEmpty, ErrClosed, shm.ErrCorrupt, context.DeadlineExceeded} {
 		if errors.Is(err, e) {
@@ -131,7 +132,8 @@ func TestHostileCapacity(t *testing.T) {
 	}
 }
 
-// Words that contradict each other are found out; no caller searches for a position that does not come.
+// Words that contradict each other are found out; no caller searches for a position that does not
+// come.
 func TestNonsenseIsCorrupt(t *testing.T) {
 	for name, word := range map[string]uint64{
 		"later lap": 1000, "earlier lap": 2<<62 | math.MaxUint32 - 5, "empty with an owner": 1025 << 32,

@@ -101,7 +101,8 @@ func TestTaskDoneTooOften(t *testing.T) {
 	if n, err := q.GetBatch(background, buf); n != 1 || err != nil {
 		t.Error(n, err)
 	}
-	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond) //clock: that the time-out ends the wait is the subject
+	//clock: that the time-out ends the wait is the subject
+	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond)
 	defer cancel()
 	wantErr(t, q.Join(ctx), context.DeadlineExceeded)
 	wantErr(t, q.TaskDone(), nil)
@@ -122,7 +123,8 @@ func TestJoinAndDeath(t *testing.T) {
 	<-done
 	wantErr(t, err, nil)
 	usable(t, q)
-	wantErr(t, q.Join(timeLimit(t, 10*time.Millisecond)), context.DeadlineExceeded) //clock: the time-out is the subject; usable has not said that it is done
+	//clock: the time-out is the subject; usable has not said that it is done
+	wantErr(t, q.Join(timeLimit(t, 10*time.Millisecond)), context.DeadlineExceeded)
 }
 
 func timeLimit(t *testing.T, d time.Duration) context.Context {

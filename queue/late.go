@@ -8,8 +8,9 @@ import (
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
-// late names the object in the error of a wait that ended with its context. What says what the wait was for; holder is
-// the process that keeps it up, if there is one, and does is what that process does.
+// late names the object in the error of a wait that ended with its context. What says what the wait
+// was for; holder is the process that keeps it up, if there is one, and does is what that process
+// does.
 func (h *object) late(ctx context.Context, err error, what string, holder proctab.Owner, does string) error {
 	if err == nil || ctx.Err() == nil || !errors.Is(err, context.Cause(ctx)) {
 		return err

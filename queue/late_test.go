@@ -9,7 +9,7 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A Put or Get whose context ends names the queue, where it is, and what it has waited for.
+// A Put or Get that ends with its context names the queue, where it is, and what it has waited for.
 func TestTimeoutsNameTheQueue(t *testing.T) {
 	seg, err := shm.Anonymous(shm.Options{})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// Sleeps are bounded by an hour, so that a wake-up that is lost hangs. Only the dead, whom crash
+// Sleeps are bounded by an hour, so that a wake-up that is lost hangs. Only the dead, which crash
 // points kill between a change and its wake-up, may cost others a sleep.
 func TestMain(m *testing.M) {
 	if os.Getenv(wait.BackstopEnv) == "" && !crashpoint.Enabled {

@@ -59,7 +59,7 @@ func TestSPSCNotificationsAreNotLost(t *testing.T) {
 	child.WaitOK()
 }
 
-// A68: many who notify at once lose nothing: each of many sleepers gets what was put for it, soon.
+// A68: many notifiers at once lose nothing: each of many sleepers gets what was put for it, soon.
 func TestNotificationsAreNotLost(t *testing.T) {
 	q := newQueue[int64](t, 4, Options{Wait: shmsync.Park})
 	back := newQueue[int64](t, 4, Options{Wait: shmsync.Park})
@@ -91,7 +91,7 @@ func TestNotificationsAreNotLost(t *testing.T) {
 }
 
 // A68: a producer that is blocked by a consumer returns when that is gone: at once where the dead
-// one held the place, and else when somebody has its role.
+// one held the place, and else when a process has its role.
 func TestBlockedPutReturnsWhenItsReceiverIsGone(t *testing.T) {
 	t.Run("Queue", func(t *testing.T) {
 		deathWakes(t, "get")

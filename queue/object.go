@@ -11,10 +11,11 @@ import (
 
 // object is what all handles have: one process's view of a named object.
 type object struct {
-	_     noCopy
-	o     *segment.Object // immutable from bind to Detach
-	self  binder          // the handle; nil: it is detached
-	bools *elem.Bools     // of the messages, if they are of a type of fixed size; immutable once bound
+	_    noCopy
+	o    *segment.Object // immutable from bind to Detach
+	self binder          // the handle; nil: it is detached
+	// of the messages, if they are of a type of fixed size; immutable once bound
+	bools *elem.Bools
 }
 
 func (h *object) base() *object { return h }
@@ -66,7 +67,7 @@ func (h *object) MarshalBinary() ([]byte, error) {
 
 // binder is a handle that has not been bound to its object yet.
 type binder interface {
-	// bind points the handle at the object, whose kind and type are right. Its size may be anything.
+	// bind points the handle at the object. Its kind and type are right; its size may be anything.
 	bind(*segment.Object) error
 
 	base() *object

@@ -14,22 +14,23 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// An Objects passes Go values of any type T that can be encoded: with strings, slices, maps, pointers, times, and
-// handles of shared objects. It is a [Bytes] whose messages are CBOR (RFC 8949), which other
-// languages can read. A value arrives equal, or is refused: by [NewObjects] when the type says that it
-// would not, as one with a field that is not exported does, else by [Objects.Put].
+// An Objects passes Go values of any type T that can be encoded: with strings, slices, maps,
+// pointers, times, and handles of shared objects. It is a [Bytes] of messages in CBOR (RFC 8949),
+// which other languages can read. A value arrives equal, or is refused: by [NewObjects] when the
+// type says that it would not, as one with a field that is not exported does, else by
+// [Objects.Put].
 //
 // Encoding and decoding allocate. Values of fixed size are far faster in a [Queue].
 //
-// An Objects is made by [NewObjects] or [OpenObjects], or by UnmarshalBinary of what another process's MarshalBinary
-// wrote; the zero value is only for that. It must not be copied.
+// An Objects is made by [NewObjects] or [OpenObjects], or by UnmarshalBinary of what another
+// process's MarshalBinary wrote; the zero value is only for that. It must not be copied.
 type Objects[T any] struct {
 	_ noCopy
 	b Bytes
 }
 
-// NewObjects finds the Objects of that name in the segment, or makes it, empty. The capacity is in bytes: the length of
-// the longest encoded value; see [NewBytes].
+// NewObjects finds the Objects of that name in the segment, or makes it, empty. The capacity is in
+// bytes: the length of the longest encoded value; see [NewBytes].
 //
 // Errors: those of [NewBytes]; what of T would arrive changed, with the path of the field.
 func NewObjects[T any](seg *shm.Segment, name string, capacity int, o Options) (*Objects[T], error) {
@@ -65,7 +66,8 @@ func (q *Objects[T]) Name() string { return q.b.Name() }
 // String names the queue, its kind and its segment: for people, and for logs.
 func (q *Objects[T]) String() string { return q.b.String() }
 
-// MarshalBinary writes the handle down for another process of this machine; see [Bytes.MarshalBinary].
+// MarshalBinary writes the handle down for another process of this machine; see
+// [Bytes.MarshalBinary].
 func (q *Objects[T]) MarshalBinary() ([]byte, error) { return q.b.MarshalBinary() }
 
 // UnmarshalBinary makes q a handle of the Objects that another process's MarshalBinary wrote down.
@@ -107,10 +109,11 @@ func (q *Objects[T]) encoded(v T, put func([]byte) error) error {
 
 // Get takes the oldest value. It waits for one until ctx ends.
 //
-// Handles in the value attach this process to their objects, and to the segments of these. The garbage
-// collector lets go of what is unreachable; their Detach does so at once.
+// Handles in the value attach this process to their objects, and to the segments of these. The
+// garbage collector lets go of what is unreachable; their Detach does so at once.
 //
-// Errors: a [*DecodeError] when it does not fit into T, it has been taken all the same; otherwise those of [Bytes.Get].
+// Errors: a [*DecodeError] when it does not fit into T, it has been taken all the same; otherwise
+// those of [Bytes.Get].
 func (q *Objects[T]) Get(ctx context.Context) (v T, err error) {
 	p, err := q.b.Peek(ctx)
 	if err != nil {
@@ -130,7 +133,8 @@ func (q *Objects[T]) TryGet() (v T, err error) {
 	return q.decoded(&p)
 }
 
-// decoded makes a value of a message, from a private copy: what lies in shared memory may change while it is read.
+// decoded makes a value of a message, from a private copy: what lies in shared memory may change
+// while it is read.
 func (q *Objects[T]) decoded(p *PeekedBytes) (v T, err error) {
 	b := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(b)
@@ -158,8 +162,9 @@ func (e *DecodeError) Error() string {
 // Unwrap is what the codec says.
 func (e *DecodeError) Unwrap() error { return e.Err }
 
-// All takes values until the queue is closed and empty. It waits for them until ctx ends. A [*DecodeError] is yielded with
-// a zero T, and then it goes on; any other error but [ErrClosed] is the last thing that it yields.
+// All takes values until the queue is closed and empty. It waits for them until ctx ends. A
+// [*DecodeError] is yielded with a zero T, and then it goes on; any other error but [ErrClosed] is
+// the last thing that it yields.
 func (q *Objects[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for {

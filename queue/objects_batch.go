@@ -2,19 +2,20 @@ package queue
 
 import "context"
 
-// PutBatch appends all values, in this order but perhaps with others between them, and returns how many it has appended. It
-// waits for room until ctx ends. With [DropNewest], when there is no room for one it and the rest are dropped, and n is less than
-// len(vs) without an error.
+// PutBatch appends all values, in this order but perhaps with others between them, and returns how
+// many it has appended. It waits for room until ctx ends. With [DropNewest], when there is no room
+// for one it and the rest are dropped, and n is less than len(vs) without an error.
 //
 // Errors: those of [Objects.Put]; n values are in the queue then.
 func (q *Objects[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
 	return putAll(q.b.r, vs, func(v T) error { return q.put(ctx, v) })
 }
 
-// GetBatch takes as many of the oldest values as there are, up to len(into), and returns how many it has taken. It
-// waits for the first until ctx ends. For an empty into it does nothing.
+// GetBatch takes as many of the oldest values as there are, up to len(into), and returns how many
+// it has taken. It waits for the first until ctx ends. For an empty into it does nothing.
 //
-// Errors: those of [Objects.Get]; n values have been taken then, and with a [*DecodeError] one more that is lost.
+// Errors: those of [Objects.Get]; n values have been taken then, and with a [*DecodeError] one more
+// that is lost.
 func (q *Objects[T]) GetBatch(ctx context.Context, into []T) (n int, err error) {
 	for n < len(into) {
 		var v T
@@ -53,9 +54,10 @@ func (q *Objects[T]) Reopen() error { return q.b.Reopen() }
 // Closed reports whether a process has closed the queue. There may still be values in it.
 func (q *Objects[T]) Closed() bool { return q.b.Closed() }
 
-// TaskDone says that this process is done with a value that it took from a joinable queue; see [Queue.TaskDone].
+// TaskDone says that this process is done with a value that it took from a joinable queue; see
+// [Queue.TaskDone].
 func (q *Objects[T]) TaskDone() error { return q.b.TaskDone() }
 
-// Join waits until the queue is empty, and all values that were taken are done, or their process is dead, or until ctx
-// ends; see [Queue.Join].
+// Join waits until the queue is empty, and all values that were taken are done, or their process is
+// dead, or until ctx ends; see [Queue.Join].
 func (q *Objects[T]) Join(ctx context.Context) error { return q.b.Join(ctx) }

@@ -42,7 +42,7 @@ func TestObjectsRoundTrip(t *testing.T) {
 	wantErr(t, err, ErrEmpty)
 }
 
-// A41: what cannot be encoded, or is too long, loses no slot and wakes nobody.
+// A41: what cannot be encoded, or is too long, loses no slot and wakes no waiter.
 func TestObjectsBadItem(t *testing.T) {
 	q := newObjects[any](t, 20)
 	before := q.Stats()
@@ -66,8 +66,8 @@ func TestObjectsBadItem(t *testing.T) {
 	}
 }
 
-// NewObjects and OpenObjects say which field would arrive changed; a message that contains itself is an
-// error of Put, not an overflow of its stack.
+// NewObjects and OpenObjects say which field would arrive changed; a message that contains itself
+// is an error of Put, not an overflow of its stack.
 func TestObjectsRefuseWhatWouldChange(t *testing.T) {
 	type lossy struct {
 		Name string
@@ -125,8 +125,8 @@ func TestObjectsDecodeError(t *testing.T) {
 	wantErr(t, err, shm.ErrMismatch)
 }
 
-// roleLetters takes letters from the queue of the segment args[0], counts on the counter that comes with each, and answers
-// with its name.
+// roleLetters takes letters from the queue of the segment args[0], counts on the counter that comes
+// with each, and answers with its name.
 var roleLetters = proctest.Register("letters", func(args []string) {
 	seg, err := shm.Open(args[0])
 	exitOn(err)

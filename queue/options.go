@@ -18,16 +18,16 @@ type Options struct {
 	// WhenFull says what Put does when there is no room.
 	WhenFull WhenFull
 
-	// Joinable lets the consumers of a [Queue], [Bytes] or [Objects] report which messages are done; see
-	// [Queue.TaskDone]. This option belongs to the queue: it is decided when the queue is made, and NewQueue
-	// refuses to find a queue that was made otherwise. [OpenQueue] ignores it.
+	// Joinable lets the consumers of a [Queue], [Bytes] or [Objects] report which messages are
+	// done; see [Queue.TaskDone]. This option belongs to the queue: it is decided when the queue is
+	// made, and NewQueue refuses to find a queue that was made otherwise. [OpenQueue] ignores it.
 	Joinable bool
 
 	start uint64 // first position of a new queue
 }
 
-// WhenFull says what Put, PutBatch and Reserve do when there is no room. TryPut always returns [ErrFull] then, and
-// drops nothing.
+// WhenFull says what Put, PutBatch and Reserve do when there is no room. TryPut always returns
+// [ErrFull] then, and drops nothing.
 type WhenFull int
 
 const (
@@ -35,8 +35,9 @@ const (
 	WaitForRoom WhenFull = iota
 	// DropNewest drops the message that is being put, and counts it in [Stats.Dropped].
 	DropNewest
-	// DropOldest takes out the oldest message, drops it and counts it in [Stats.Dropped]. It waits while another
-	// process copies that message. An [SPSC] cannot do this: only its consumer takes messages out.
+	// DropOldest takes out the oldest message, drops it and counts it in [Stats.Dropped]. It waits
+	// while another process copies that message. An [SPSC] cannot do this: only its consumer takes
+	// messages out.
 	DropOldest
 )
 
@@ -79,7 +80,8 @@ func (o Options) processes(seg *shm.Segment) int {
 	return segment.Of(seg).Table().Len()
 }
 
-// withCapacity lets a mismatch of sizes speak of messages: a program asked for that many, which were rounded up to n.
+// withCapacity lets a mismatch of sizes speak of messages: a program asked for that many, which
+// were rounded up to n.
 func withCapacity(err error, asked int, n uint64, l ring.Layout) error {
 	var m *shm.MismatchError
 	if !errors.As(err, &m) || !m.SizeDiffers {

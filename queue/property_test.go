@@ -10,7 +10,8 @@ import (
 	"github.com/shmkit/shmkit/internal/ring"
 )
 
-// A queueModel is what a Queue should be, seen by one goroutine: a list of positions, each with a message, reserved, or aborted.
+// A queueModel is what a Queue should be, seen by one goroutine: a list of positions, each with a
+// message, reserved, or aborted.
 type queueModel struct {
 	q       *Queue[uint64]
 	cells   []cell // from the oldest that is in the queue on
@@ -78,7 +79,8 @@ func (m *queueModel) expect(t *rapid.T, err, want error) {
 	}
 }
 
-// putError is what a put that does not wait returns. With a place reserved at the oldest position it would have to wait for it.
+// putError is what a put that does not wait returns. With a place reserved at the oldest position
+// it would have to wait for it.
 func (m *queueModel) putError() error {
 	if len(m.cells) == m.q.Cap() {
 		m.clean() // so does the put

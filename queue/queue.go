@@ -38,8 +38,9 @@ type Queue[T any] struct {
 // NewQueue finds the Queue of that name in the segment, or makes it, empty. Its
 // capacity is rounded up to a power of two messages, at most 2³⁰.
 //
-// Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to a queue of another type or
-// capacity, or one that is joinable while o is not, or the reverse; a [*shm.UnsupportedTypeError]; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved],
+// Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to a queue of
+// another type or capacity, or one that is joinable while o is not, or the reverse; a
+// [*shm.UnsupportedTypeError]; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved],
 // [shm.ErrCorrupt], [shm.ErrClosed]; [io/fs.ErrInvalid] for a bad name, capacity or option.
 func NewQueue[T any](seg *shm.Segment, name string, capacity int, o Options) (*Queue[T], error) {
 	if err := o.check(name, segment.KindQueue); err != nil {
@@ -66,7 +67,8 @@ func NewQueue[T any](seg *shm.Segment, name string, capacity int, o Options) (*Q
 
 // OpenQueue finds the Queue of that name, which must exist, whatever its capacity is.
 //
-// Errors: [io/fs.ErrNotExist], [io/fs.ErrInvalid], [shm.ErrMismatch], a [*shm.UnsupportedTypeError], [shm.ErrCorrupt], [shm.ErrClosed].
+// Errors: [io/fs.ErrNotExist], [io/fs.ErrInvalid], [shm.ErrMismatch], a
+// [*shm.UnsupportedTypeError], [shm.ErrCorrupt], [shm.ErrClosed].
 func OpenQueue[T any](seg *shm.Segment, name string, o Options) (*Queue[T], error) {
 	if err := o.check(name, segment.KindQueue); err != nil {
 		return nil, err
@@ -103,8 +105,8 @@ func (q *Queue[T]) bind(obj *segment.Object) error {
 	return nil
 }
 
-// Put appends a message. It waits for room until ctx ends, unless [Options.WhenFull] says otherwise. Where there is
-// room at once, the message is put even when ctx has ended.
+// Put appends a message. It waits for room until ctx ends, unless [Options.WhenFull] says
+// otherwise. Where there is room at once, the message is put even when ctx has ended.
 //
 // Errors:
 //   - [ErrClosed]: a process has closed the queue.
@@ -157,8 +159,9 @@ func (q *Queue[T]) tryPut(v *T) (held proctab.Owner, err error) {
 //   - [ErrClosed]: a process has closed the queue, and all messages have been taken.
 //   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
 //
-// No message has been taken then. The exception is a Get of a process that closes the segment in the same
-// instant: a message that it had claimed when the segment let go of it is lost, and counts as abandoned.
+// No message has been taken then. The exception is a Get of a process that closes the segment in
+// the same instant: a message that it had claimed when the segment let go of it is lost, and counts
+// as abandoned.
 func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
 	_, err = q.tryGet(&v)
 	if err != ErrEmpty && err != ring.ErrHeld {
@@ -224,12 +227,14 @@ func (q *Queue[T]) Len() int {
 	return int(put - got)
 }
 
-// Cap is how many messages the queue can hold: the capacity that was asked for, rounded up to a power of two.
+// Cap is how many messages the queue can hold: the capacity that was asked for, rounded up to a
+// power of two.
 func (q *Queue[T]) Cap() int { return int(q.r.Capacity()) }
 
-// Close closes the queue for all processes, until [Queue.Reopen]. Nothing can be put any more; what is in it can still
-// be taken, and after that every Get returns [ErrClosed]. All waiters look again. A Put that is under way either returns
-// [ErrClosed], or its message is delivered. Close may be called again.
+// Close closes the queue for all processes, until [Queue.Reopen]. Nothing can be put any more; what
+// is in it can still be taken, and after that every Get returns [ErrClosed]. All waiters look
+// again. A Put that is under way either returns [ErrClosed], or its message is delivered. Close may
+// be called again.
 //
 // Errors: [shm.ErrClosed].
 func (q *Queue[T]) Close() error {
@@ -238,11 +243,11 @@ func (q *Queue[T]) Close() error {
 	return err
 }
 
-// Reopen opens a queue that was closed, for all processes, as a program does that begins anew with the queue of its
-// last run. It does nothing when the queue is open.
+// Reopen opens a queue that was closed, for all processes, as a program does that begins anew with
+// the queue of its last run. It does nothing when the queue is open.
 //
-// Errors: [io/fs.ErrInvalid] when messages are left in it, which would mix with those to come: take them first;
-// [shm.ErrClosed].
+// Errors: [io/fs.ErrInvalid] when messages are left in it, which would mix with those to come: take
+// them first; [shm.ErrClosed].
 func (q *Queue[T]) Reopen() error {
 	err := q.r.Reopen()
 	runtime.KeepAlive(q)
@@ -269,10 +274,11 @@ func (q *Queue[T]) TaskDone() error {
 	return err
 }
 
-// Join waits until the queue is empty, and all messages that were taken are done, or their process is dead, or until
-// ctx ends.
+// Join waits until the queue is empty, and all messages that were taken are done, or their process
+// is dead, or until ctx ends.
 //
-// Errors: the context's error; [io/fs.ErrInvalid] when the queue is not joinable; [shm.ErrClosed], [shm.ErrCorrupt].
+// Errors: the context's error; [io/fs.ErrInvalid] when the queue is not joinable; [shm.ErrClosed],
+// [shm.ErrCorrupt].
 func (q *Queue[T]) Join(ctx context.Context) error {
 	err := q.late(ctx, q.r.Tasks.Join(ctx, q.r.Joined), "all messages to be done", ring.Nobody, "")
 	runtime.KeepAlive(q)

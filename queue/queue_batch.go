@@ -9,9 +9,10 @@ import (
 	"github.com/shmkit/shmkit/internal/ring/mpmc"
 )
 
-// PutBatch appends all messages of vs, in this order, and returns how many it has appended. It waits
-// for room until ctx ends. Messages of others may come between them. With [DropNewest], when there is no room for one it and
-// the rest are dropped, and n is less than len(vs) without an error.
+// PutBatch appends all messages of vs, in this order, and returns how many it has appended. It
+// waits for room until ctx ends. Messages of others may come between them. With [DropNewest], when
+// there is no room for one it and the rest are dropped, and n is less than len(vs) without an
+// error.
 //
 // Errors: those of [Queue.Put]; n messages are in the queue then.
 func (q *Queue[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
@@ -43,8 +44,8 @@ func (q *Queue[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
 	return n, err
 }
 
-// GetBatch takes as many of the oldest messages as there are, up to len(vs), and returns how many it has
-// taken. It waits for the first until ctx ends. For an empty vs it does nothing.
+// GetBatch takes as many of the oldest messages as there are, up to len(vs), and returns how many
+// it has taken. It waits for the first until ctx ends. For an empty vs it does nothing.
 //
 // Errors: those of [Queue.Get]; no message has been taken then.
 func (q *Queue[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
@@ -82,11 +83,11 @@ func (q *Queue[T]) getMore(vs []T) (n int) {
 	return n
 }
 
-// Reserve gives the place of the next message, to write it there; see [Reservation]. It waits for room
-// until ctx ends. Messages that are put later have to wait for it.
+// Reserve gives the place of the next message, to write it there; see [Reservation]. It waits for
+// room until ctx ends. Messages that are put later have to wait for it.
 //
-// Errors: [ErrFull], with [DropNewest], and a message is counted as dropped; those of [Queue.Put]. Nothing is reserved
-// then.
+// Errors: [ErrFull], with [DropNewest], and a message is counted as dropped; those of [Queue.Put].
+// Nothing is reserved then.
 func (q *Queue[T]) Reserve(ctx context.Context) (Reservation[T], error) {
 	s, p, _, err := q.r.ClaimPut()
 	if err == ErrFull || err == ring.ErrHeld {
@@ -103,7 +104,8 @@ func (q *Queue[T]) Reserve(ctx context.Context) (Reservation[T], error) {
 	return Reservation[T]{Value: mpmc.Value[T](s), position: p, ring: q.r, queue: &q.object}, nil
 }
 
-// Peek waits until there is a message, and lets the caller look at it; see [Peeked]. No other consumer gets it.
+// Peek waits until there is a message, and lets the caller look at it; see [Peeked]. No other
+// consumer gets it.
 //
 // Errors: those of [Queue.Get].
 func (q *Queue[T]) Peek(ctx context.Context) (Peeked[T], error) {

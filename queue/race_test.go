@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A program that passes the right to use an ordinary variable through the queue has no race, and the detector
-// reports none. In a build without the detector this only checks the numbers.
+// A program that passes the right to use an ordinary variable through the queue has no race, and
+// the detector reports none. In a build without the detector this only checks the numbers.
 func TestOwnershipPassesThroughTheQueue(t *testing.T) {
 	const rounds = 2000
 	there, back := newQueue[bool](t, 1, Options{}), newQueue[bool](t, 1, Options{})

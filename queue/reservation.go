@@ -2,9 +2,9 @@ package queue
 
 import "runtime"
 
-// A Reservation is a place in a queue for a message that is written there, without a copy. It must be
-// ended by Commit or Abort; what is behind it in the queue waits for that. When the process dies before,
-// the message is abandoned, like one whose Put was not done.
+// A Reservation is a place in a queue for a message that is written there, without a copy. It must
+// be ended by Commit or Abort; what is behind it in the queue waits for that. When the process dies
+// before, the message is abandoned, like that of a Put that was not done.
 //
 // One goroutine at a time may use it. It must not be copied.
 type Reservation[T any] struct {
@@ -52,9 +52,9 @@ func (r *Reservation[T]) end() {
 	r.Value, r.ring, r.queue = nil, nil, nil
 }
 
-// A Peeked is a message that is looked at where it lies, without a copy. It must be ended by Release, which
-// takes it out of the queue. When the process dies before, the message of an [SPSC] is there for the next consumer;
-// that of a [Queue] is abandoned.
+// A Peeked is a message that is looked at where it lies, without a copy. It must be ended by
+// Release, which takes it out of the queue. When the process dies before, the message of an [SPSC]
+// is there for the next consumer; that of a [Queue] is abandoned.
 //
 // One goroutine at a time may use it. It must not be copied.
 type Peeked[T any] struct {

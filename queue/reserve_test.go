@@ -10,7 +10,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A55: a place is reserved, then committed or aborted, and neither twice; the capacity is exact; what is reserved holds up what is behind it.
+// A55: a place is reserved, then committed or aborted, and neither twice; the capacity is exact;
+// what is reserved holds up what is behind it.
 func TestReserve(t *testing.T) {
 	for name, start := range starts {
 		t.Run("start"+name, func(t *testing.T) {
@@ -46,7 +47,8 @@ func TestReserve(t *testing.T) {
 	}
 }
 
-// What one looks at is his: others get the next messages. It is out of the queue when he has released it.
+// A message belongs to the consumer that looks at it: others get the next ones. Its Release takes
+// it out of the queue.
 func TestPeek(t *testing.T) {
 	q := newQueue[int64](t, 2, Options{})
 	mustPut(t, q, 1, 2)
@@ -98,7 +100,8 @@ func TestReserveAndPeekWait(t *testing.T) {
 	mustGet(t, q, 6)
 	<-done
 	mustGet(t, q, 7)
-	ctx, cancel := context.WithTimeout(background, 5*time.Millisecond) //clock: that the time-out ends the wait is the subject
+	//clock: that the time-out ends the wait is the subject
+	ctx, cancel := context.WithTimeout(background, 5*time.Millisecond)
 	defer cancel()
 	_, err := q.Peek(ctx)
 	wantErr(t, err, context.DeadlineExceeded)
@@ -113,7 +116,8 @@ func TestReserveAndPeekWait(t *testing.T) {
 	wantErr(t, err, ErrClosed)
 }
 
-// The segment is closed without waiting for reservations; they cannot be ended any more, and others skip them.
+// The segment is closed without waiting for reservations; they cannot be ended any more, and others
+// skip them.
 func TestSegmentClosedWhileReserved(t *testing.T) {
 	q, path := namedQueue[checked](t, 4, Options{})
 	putChecked(t, q, 1, 1)

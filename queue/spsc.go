@@ -18,15 +18,15 @@ import (
 // An SPSC passes values of type T from one process, the producer, to one other, the
 // consumer; both may be the same. It is the fastest of the queues.
 //
-// The first process that puts is the producer, and the first that gets the consumer, until it dies or closes the
-// segment: then another one can take over. Within a process one goroutine at a time may put, and one
-// may get; the race detector notices when that is broken.
+// The first process that puts is the producer, and the first that gets the consumer, until it dies
+// or closes the segment: then another one can take over. Within a process one goroutine at a time
+// may put, and one may get; the race detector notices when that is broken.
 //
-// T must be of fixed size, as for [shm.Value]. Messages come out in the order in which they were put in. The
-// queue is bounded.
+// T must be of fixed size, as for [shm.Value]. Messages come out in the order in which they were
+// put in. The queue is bounded.
 //
-// An SPSC is made by [NewSPSC] or [OpenSPSC], or by UnmarshalBinary of what another process's MarshalBinary
-// wrote; the zero value is only for that. It must not be copied.
+// An SPSC is made by [NewSPSC] or [OpenSPSC], or by UnmarshalBinary of what another process's
+// MarshalBinary wrote; the zero value is only for that. It must not be copied.
 //
 // A Put synchronizes before the return of the Get that takes its message, and the k'th Get
 // before the return of the k+Cap'th Put, in any process.
@@ -40,9 +40,10 @@ type SPSC[T any] struct {
 // NewSPSC finds the SPSC of that name in the segment, or makes it, empty. Its capacity is
 // rounded up to a power of two messages, at most 2³⁰.
 //
-// Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to a queue of another type or
-// capacity; a [*shm.UnsupportedTypeError]; a [*shm.NoSpaceError]; [shm.ErrTooManyObjects], [shm.ErrRemoved],
-// [shm.ErrCorrupt], [shm.ErrClosed]; [io/fs.ErrInvalid] for a bad name or capacity, or options that an SPSC cannot have.
+// Errors: [shm.ErrMismatch] when the name belongs to another kind of object, or to a queue of
+// another type or capacity; a [*shm.UnsupportedTypeError]; a [*shm.NoSpaceError];
+// [shm.ErrTooManyObjects], [shm.ErrRemoved], [shm.ErrCorrupt], [shm.ErrClosed]; [io/fs.ErrInvalid]
+// for a bad name or capacity, or options that an SPSC cannot have.
 func NewSPSC[T any](seg *shm.Segment, name string, capacity int, o Options) (*SPSC[T], error) {
 	if err := o.check(name, segment.KindSPSC); err != nil {
 		return nil, err
@@ -65,7 +66,8 @@ func NewSPSC[T any](seg *shm.Segment, name string, capacity int, o Options) (*SP
 
 // OpenSPSC finds the SPSC of that name, which must exist, whatever its capacity is.
 //
-// Errors: [io/fs.ErrNotExist], [io/fs.ErrInvalid], [shm.ErrMismatch], a [*shm.UnsupportedTypeError], [shm.ErrCorrupt], [shm.ErrClosed].
+// Errors: [io/fs.ErrNotExist], [io/fs.ErrInvalid], [shm.ErrMismatch], a
+// [*shm.UnsupportedTypeError], [shm.ErrCorrupt], [shm.ErrClosed].
 func OpenSPSC[T any](seg *shm.Segment, name string, o Options) (*SPSC[T], error) {
 	if err := o.check(name, segment.KindSPSC); err != nil {
 		return nil, err
@@ -102,8 +104,8 @@ func (q *SPSC[T]) bind(o *segment.Object) error {
 	return nil
 }
 
-// Put appends a message. It waits for room until ctx ends, unless [Options.WhenFull] says otherwise. Where there is room at
-// once, the message is put even when ctx has ended.
+// Put appends a message. It waits for room until ctx ends, unless [Options.WhenFull] says
+// otherwise. Where there is room at once, the message is put even when ctx has ended.
 //
 // Errors:
 //   - [ErrClosed]: a process has closed the queue.
@@ -234,18 +236,21 @@ func (q *SPSC[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	}
 }
 
-// Len is how many messages are in the queue. While the other process is at work it is out of date when it is returned.
+// Len is how many messages are in the queue. While the other process is at work it is out of date
+// when it is returned.
 func (q *SPSC[T]) Len() int {
 	n := q.r.Len()
 	runtime.KeepAlive(q)
 	return int(n)
 }
 
-// Cap is how many messages the queue can hold: the capacity that was asked for, rounded up to a power of two.
+// Cap is how many messages the queue can hold: the capacity that was asked for, rounded up to a
+// power of two.
 func (q *SPSC[T]) Cap() int { return int(q.r.Capacity()) }
 
-// Close closes the queue for all processes, until [SPSC.Reopen]. Nothing can be put any more; what is in it can still be
-// taken, and after that every Get returns [ErrClosed]. Any process may close it, and again.
+// Close closes the queue for all processes, until [SPSC.Reopen]. Nothing can be put any more; what
+// is in it can still be taken, and after that every Get returns [ErrClosed]. Any process may close
+// it, and again.
 //
 // Errors: [shm.ErrClosed].
 func (q *SPSC[T]) Close() error {
@@ -256,8 +261,8 @@ func (q *SPSC[T]) Close() error {
 
 // Reopen opens a queue that was closed, for all processes. It does nothing when the queue is open.
 //
-// Errors: [io/fs.ErrInvalid] when messages are left in it, which would mix with those to come: take them first;
-// [shm.ErrClosed].
+// Errors: [io/fs.ErrInvalid] when messages are left in it, which would mix with those to come: take
+// them first; [shm.ErrClosed].
 func (q *SPSC[T]) Reopen() error {
 	err := q.r.Reopen()
 	runtime.KeepAlive(q)
@@ -271,7 +276,8 @@ func (q *SPSC[T]) Closed() bool {
 	return closed
 }
 
-// Stats returns the counts. They cost the queue next to nothing: most are the positions of its ends.
+// Stats returns the counts. They cost the queue next to nothing: most are the positions of its
+// ends.
 func (q *SPSC[T]) Stats() Stats {
 	c := &q.r.Shared.Counters
 	abandoned := q.r.Shared.Abandoned.Load()

@@ -10,9 +10,10 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// PutBatch appends all messages of vs, in this order, and returns how many it has appended. It waits
-// for room until ctx ends. The consumer sees them in groups, each as large as there is room for at once. With
-// [DropNewest], those for which there is no room are dropped, and n is less than len(vs) without an error.
+// PutBatch appends all messages of vs, in this order, and returns how many it has appended. It
+// waits for room until ctx ends. The consumer sees them in groups, each as large as there is room
+// for at once. With [DropNewest], those for which there is no room are dropped, and n is less than
+// len(vs) without an error.
 //
 // Errors: those of [SPSC.Put]; n messages are in the queue then.
 func (q *SPSC[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
@@ -40,7 +41,8 @@ func (q *SPSC[T]) PutBatch(ctx context.Context, vs []T) (n int, err error) {
 	return n, nil
 }
 
-// droppedRest ends a batch of which n messages have no room: one is counted already when err says so.
+// droppedRest ends a batch of which n messages have no room: one is counted already when err says
+// so.
 func (q *SPSC[T]) droppedRest(err error, n int) error {
 	if err == ring.ErrDropped {
 		q.r.Shared.Counters.Dropped.Add(uint64(n - 1))
@@ -49,8 +51,8 @@ func (q *SPSC[T]) droppedRest(err error, n int) error {
 	return err
 }
 
-// GetBatch takes as many of the oldest messages as there are, up to len(vs), and returns how many it has
-// taken. It waits for the first until ctx ends. For an empty vs it does nothing.
+// GetBatch takes as many of the oldest messages as there are, up to len(vs), and returns how many
+// it has taken. It waits for the first until ctx ends. For an empty vs it does nothing.
 //
 // Errors: those of [SPSC.Get]; no message has been taken then.
 func (q *SPSC[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
@@ -77,10 +79,11 @@ func (q *SPSC[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
 	return n, nil
 }
 
-// Reserve gives the place of the next message, to write it there; see [Reservation]. It waits for room
-// until ctx ends. Until the reservation is over nothing else can be put.
+// Reserve gives the place of the next message, to write it there; see [Reservation]. It waits for
+// room until ctx ends. Until the reservation is over nothing else can be put.
 //
-// Errors: [ErrReserved]; [ErrFull], with [DropNewest], and a message is counted as dropped; those of [SPSC.Put]. Nothing is reserved then.
+// Errors: [ErrReserved]; [ErrFull], with [DropNewest], and a message is counted as dropped; those
+// of [SPSC.Put]. Nothing is reserved then.
 func (q *SPSC[T]) Reserve(ctx context.Context) (Reservation[T], error) {
 	r := q.r
 	if !r.HasRoom() {
@@ -98,8 +101,8 @@ func (q *SPSC[T]) Reserve(ctx context.Context) (Reservation[T], error) {
 	return Reservation[T]{Value: v, position: at, ring: r, queue: &q.object}, nil
 }
 
-// Peek waits until there is a message, and lets the caller look at it; see [Peeked]. A second Peek, or a Get,
-// before Release has the same message.
+// Peek waits until there is a message, and lets the caller look at it; see [Peeked]. A second Peek,
+// or a Get, before Release has the same message.
 //
 // Errors: those of [SPSC.Get].
 func (q *SPSC[T]) Peek(ctx context.Context) (Peeked[T], error) {

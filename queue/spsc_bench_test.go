@@ -53,7 +53,8 @@ func BenchmarkSPSC(b *testing.B) {
 	child.WaitOK()
 }
 
-// BenchmarkSPSCAlone puts and gets in one goroutine: what the instructions cost when no cache line moves.
+// BenchmarkSPSCAlone puts and gets in one goroutine: what the instructions cost when no cache line
+// moves.
 func BenchmarkSPSCAlone(b *testing.B) {
 	q, err := NewSPSC[line](newSegment(b, shm.Options{}), "q", 1024, Options{})
 	if err != nil {

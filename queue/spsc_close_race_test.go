@@ -8,7 +8,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// A queue that is closed while its producer has a place reserved ends when that is committed, aborted, or the producer dead.
+// A queue that is closed while its producer has a place reserved ends when that is committed,
+// aborted, or the producer dead.
 func TestSPSCCloseWhileReserved(t *testing.T) {
 	for _, end := range []string{"finishes", "dies"} {
 		t.Run(end, func(t *testing.T) {
@@ -53,7 +54,8 @@ func TestSPSCCloseWhileReserved(t *testing.T) {
 	})
 }
 
-// A message that races with Close is delivered, or its Put has returned ErrClosed: the last message that was put is the last one got.
+// A message that races with Close is delivered, or its Put has returned ErrClosed: the last message
+// that was put is the last one got.
 func TestSPSCCloseRaces(t *testing.T) {
 	for _, capacity := range []int{1, 4, 256} {
 		for range 12 {

@@ -19,8 +19,8 @@ func attachSPSC(t *testing.T, path string) (*SPSC[int64], *shm.Segment) {
 	return q, seg
 }
 
-// A process that closes the segment while it puts, or gets, has done each operation or has not: who takes over
-// finds neither a gap nor a message twice.
+// A process that closes the segment while it puts, or gets, has done each operation or has not: the
+// process that takes over finds neither a gap nor a message twice.
 func TestSPSCSegmentClosedInTheMiddle(t *testing.T) {
 	_, path := namedQueue[int64](t, 1, Options{}) // not used; makes the segment
 	owner := reopen(t, path)
@@ -100,7 +100,8 @@ func TestSPSCSegmentClosedInTheMiddle(t *testing.T) {
 	t.Logf("%d messages", sent)
 }
 
-// Close of the segment does not wait for a place that is reserved, or a message that is looked at. Neither can be ended any more.
+// Close of the segment does not wait for a place that is reserved, or a message that is looked at.
+// Neither can be ended any more.
 func TestSPSCSegmentClosedWhileReserved(t *testing.T) {
 	q, path := namedSPSC(t, 4, Options{})
 	spscPut(t, q, 1, 1)
@@ -161,7 +162,7 @@ func TestSPSCCloseWakes(t *testing.T) {
 	wantErr(t, err, ErrClosed)
 }
 
-// A61: where nobody waits, nobody is woken: no system call is made for it.
+// A61: without a waiter there is no wake-up: no system call is made for it.
 func TestSPSCNoWakeWithoutWaiters(t *testing.T) {
 	q := newSPSC[int64](t, 2, Options{})
 	for i := range int64(1000) {

@@ -67,7 +67,8 @@ func TestSPSCCrashInPutThatWaits(t *testing.T) {
 	}
 }
 
-// The put that dies has to wake a consumer, which goes on in any case when there is a message again.
+// The put that dies has to wake a consumer, which goes on in any case when there is a message
+// again.
 func TestSPSCCrashInPutWhileTheConsumerSleeps(t *testing.T) {
 	results := make(chan checked, 1)
 	spscScene{op: "Put", capacity: 4, before: func(t *testing.T, q *SPSC[checked]) {

@@ -10,7 +10,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A close of the segment that comes in the middle of an operation waits for it: what has returned nil has happened, and only that.
+// A close of the segment that comes in the middle of an operation waits for it: what has returned
+// nil has happened, and only that.
 func TestSPSCSegmentClosedAtEachPoint(t *testing.T) {
 	for _, point := range []string{"spsc.begun", "spsc.written", "spsc.copied", "spsc.published", "spsc.read"} {
 		for _, op := range []string{"Put", "Commit", "PutBatch", "Get", "Release", "GetBatch"} {

@@ -11,8 +11,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// roleSPSCCrash does operation args[1] once on the queue in the segment args[0], and meets the crash
-// point of a sweep in that.
+// roleSPSCCrash does operation args[1] once on the queue in the segment args[0], and meets the
+// crash point of a sweep in that.
 var roleSPSCCrash = proctest.Register("spsc-crash", func(args []string) {
 	q := openSPSC(args[0])
 	proctest.Say("ready")
@@ -73,18 +73,21 @@ func spscCheck(v checked, err error) error {
 	return v.check()
 }
 
-// An spscScene is what is there when the child begins its operation, and what goes for the survivors after its death.
+// An spscScene is what is there when the child begins its operation, and what goes for the
+// survivors after its death.
 type spscScene struct {
 	op       string
 	capacity int
-	fill     uint64                               // messages 1, 2, … in the queue
-	during   func(t *testing.T, q *SPSC[checked]) // what the test does when the child sleeps, or is dead; may be nil
-	before   func(t *testing.T, q *SPSC[checked]) // prepares more; may be nil
-	after    func(t *testing.T, q *SPSC[checked], points []string)
-	closed   bool // the queue is closed at the end
+	fill     uint64 // messages 1, 2, … in the queue
+	// what the test does when the child sleeps, or is dead; may be nil
+	during func(t *testing.T, q *SPSC[checked])
+	before func(t *testing.T, q *SPSC[checked]) // prepares more; may be nil
+	after  func(t *testing.T, q *SPSC[checked], points []string)
+	closed bool // the queue is closed at the end
 }
 
-// sweep plays the scene once for each point of the operation, with the death of the child there, until the child comes through.
+// sweep plays the scene once for each point of the operation, with the death of the child there,
+// until the child comes through.
 func (s spscScene) sweep(t *testing.T) {
 	proctest.Sweep(t, 1, func(crash *proctest.Crash) {
 		q, path := namedSPSC(t, s.capacity, Options{}.startingAt(^uint64(0)-1))
@@ -140,7 +143,7 @@ func TestSPSCCrashInClose(t *testing.T) {
 	}}.sweep(t)
 }
 
-// Who takes over from a dead producer dies, too: what the first left may not be counted then.
+// The successor of a dead producer dies, too: what the first left may not be counted then.
 func TestSPSCCrashOfWhoTakesOver(t *testing.T) {
 	spscScene{op: "Put", capacity: 4, before: func(t *testing.T, q *SPSC[checked]) {
 		child := proctest.Start(t, roleSPSC, q.o.Seg.Path(), "put")

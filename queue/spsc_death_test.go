@@ -75,8 +75,8 @@ func spscAbandoned(t testing.TB, q *SPSC[checked], want uint64) {
 	}
 }
 
-// roleSPSC has the role args[1] of the queue in the segment args[0], and stops in the middle of its second message
-// until it hears a line.
+// roleSPSC has the role args[1] of the queue in the segment args[0], and stops in the middle of its
+// second message until it hears a line.
 var roleSPSC = proctest.Register("spsc-role", func(args []string) {
 	q := openSPSC(args[0])
 	if args[1] == "put" {
@@ -104,8 +104,9 @@ var roleSPSC = proctest.Register("spsc-role", func(args []string) {
 
 var spscStarts = map[string]uint64{"": 0, "/position wraps": ^uint64(0) - 1}
 
-// A56, A57: who has a role is waited for while he lives, stopped or not, and replaced when he is dead. His message that was not
-// finished is never seen, and counted; the one that he was reading comes again.
+// A56, A57: the owner of a role is waited for while it lives, stopped or not, and replaced when it
+// is dead. A message that it did not finish is never seen, and counted; one that it was reading
+// comes again.
 func TestSPSCRoles(t *testing.T) {
 	for name, start := range spscStarts {
 		for _, op := range []string{"put", "get"} {
@@ -189,7 +190,7 @@ func afterRole(t *testing.T, q *SPSC[checked], op string) {
 	spscAbandoned(t, q, 0)
 }
 
-// Who sleeps in a queue whose other end dies goes on with who takes the role over.
+// A sleeper goes on when the process at the other end dies and a successor takes the role.
 func TestSPSCTakeOverWhileTheOtherSleeps(t *testing.T) {
 	q, path := namedSPSC(t, 4, Options{})
 	child := proctest.Start(t, roleSPSC, path, "put")

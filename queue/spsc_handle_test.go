@@ -146,7 +146,8 @@ func TestSPSCAllocations(t *testing.T) {
 	}
 }
 
-// A program that passes the right to use an ordinary variable through the queue has no race, and the detector reports none.
+// A program that passes the right to use an ordinary variable through the queue has no race, and
+// the detector reports none.
 func TestSPSCOwnershipPasses(t *testing.T) {
 	const rounds = 1000
 	there, back := newSPSC[bool](t, 2, Options{}), newSPSC[bool](t, 2, Options{})
@@ -173,7 +174,8 @@ func TestSPSCOwnershipPasses(t *testing.T) {
 	}
 }
 
-// Room passes ownership, too: what was done before a Get is visible behind the Put that needed its place.
+// Room passes ownership, too: what was done before a Get is visible behind the Put that needed its
+// place.
 func TestSPSCRoomPassesOwnership(t *testing.T) {
 	const rounds = 1000
 	q := newSPSC[bool](t, 1, Options{})

@@ -53,7 +53,8 @@ func useAllSPSC(t *testing.T, q *SPSC[uint64]) {
 	}
 }
 
-// Every word of the queue gets every odd value, before it is used and after. The process can close the segment then, and soon.
+// Every word of the queue gets every odd value, before it is used and after. The process can close
+// the segment then, and soon.
 func TestSPSCHostileWords(t *testing.T) {
 	words := []uint64{0, 1, 2, 3, 4, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1 << 62, 1 << 63, math.MaxUint64, math.MaxUint64 - 1, 0x5555555555555555}
 	for _, off := range []int{0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 128, 256, 384, 512} {

@@ -8,7 +8,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// roleSPSCMixed puts args[1] messages into the queue in the segment args[0], in all ways in turn, and closes it.
+// roleSPSCMixed puts args[1] messages into the queue in the segment args[0], in all ways in turn,
+// and closes it.
 var roleSPSCMixed = proctest.Register("spsc-mixed", func(args []string) {
 	q := openSPSC(args[0])
 	total := uint64(0)
@@ -50,7 +51,8 @@ var roleSPSCMixed = proctest.Register("spsc-mixed", func(args []string) {
 	proctest.Say("done")
 })
 
-// From one process to another every message comes once, whole and in order, in whatever ways the two ends put and get.
+// From one process to another every message comes once, whole and in order, in whatever ways the
+// two ends put and get.
 func TestSPSCProcesses(t *testing.T) {
 	const total = 30_000
 	for _, capacity := range []int{1, 2, 64, 1024} {

@@ -21,7 +21,8 @@ func newSPSC[T any](t testing.TB, capacity int, o Options) *SPSC[T] {
 	return q
 }
 
-// What is put comes out, in order, also where positions wrap; a full queue refuses, and has exactly its capacity.
+// What is put comes out, in order, also where positions wrap; a full queue refuses, and has exactly
+// its capacity.
 func TestSPSCOrder(t *testing.T) {
 	for _, start := range []uint64{0, ^uint64(0) - 5} {
 		q := newSPSC[int64](t, 4, Options{}.startingAt(start))
@@ -162,7 +163,8 @@ func TestSPSCClose(t *testing.T) {
 	if _, err := q.Get(background); n != 1 || !errors.Is(err, ErrClosed) {
 		t.Errorf("%d messages, then %v", n, err)
 	}
-	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond) //clock: that the time-out ends the wait is the subject
+	//clock: that the time-out ends the wait is the subject
+	ctx, cancel := context.WithTimeout(background, 10*time.Millisecond)
 	defer cancel()
 	_, err := newSPSC[int64](t, 8, Options{}).Get(ctx)
 	wantErr(t, err, context.DeadlineExceeded)

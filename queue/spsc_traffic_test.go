@@ -9,8 +9,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// roleSPSCTraffic puts checked messages from args[2] on, or gets them, until the end, in the segment args[0]. A consumer that has
-// taken args[2] messages closes the queue.
+// roleSPSCTraffic puts checked messages from args[2] on, or gets them, until the end, in the
+// segment args[0]. A consumer that has taken args[2] messages closes the queue.
 var roleSPSCTraffic = proctest.Register("spsc-traffic", func(args []string) {
 	q := openSPSC(args[0])
 	proctest.Say("ready")
@@ -37,8 +37,9 @@ var roleSPSCTraffic = proctest.Register("spsc-traffic", func(args []string) {
 	proctest.Say("%d", n)
 })
 
-// Both ends are killed again and again, at any time: what comes out is whole and in order, and at most the message in a
-// dead one's hands is missing or, where it died as the consumer, was not seen.
+// Both ends are killed again and again, at any time: what comes out is whole and in order, and at
+// most the message in a dead one's hands is missing or, where it died as the consumer, was not
+// seen.
 func TestSPSCKilledAtRandom(t *testing.T) {
 	q, path := namedSPSC(t, 8, Options{}.startingAt(^uint64(0)-100))
 	from := uint64(1)

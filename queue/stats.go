@@ -13,18 +13,20 @@ type Stats struct {
 	Put uint64
 	// Got is how many of those are not in the queue any more, the abandoned ones included.
 	Got uint64
-	// Abandoned is how many messages died with their process: it was killed while it wrote or copied
-	// them. A process that is killed just when it frees the slot of another dead one may leave it uncounted.
+	// Abandoned is how many messages died with their process: it was killed while it wrote or
+	// copied them. A process that is killed just when it frees the slot of another dead one may
+	// leave it uncounted.
 	Abandoned uint64
-	// Dropped is how many messages were dropped because the queue was full; see [WhenFull]. The newest are
-	// not counted in Put, the oldest are, and in Got.
+	// Dropped is how many messages were dropped because the queue was full; see [WhenFull]. The
+	// newest are not counted in Put, the oldest are, and in Got.
 	Dropped uint64
 	// Bytes is the size of the messages of Put together.
 	Bytes uint64
 	// Waits is how often a caller was going to sleep, for room or for a message.
 	Waits uint64
-	// HighWater is the most messages that were seen in the queue at once. It is sampled: by producers that find no room, by
-	// Stats, and now and then by the consumer of an [SPSC], and the producers of a [Queue].
+	// HighWater is the most messages that were seen in the queue at once. It is sampled: by
+	// producers that find no room, by Stats, and now and then by the consumer of an [SPSC], and the
+	// producers of a [Queue].
 	HighWater uint64
 }
 

@@ -9,7 +9,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// roleTraffic puts args[2] messages of producer args[1], or gets until the end, in the segment args[0].
+// roleTraffic puts args[2] messages of producer args[1], or gets until the end, in the segment
+// args[0].
 var roleTraffic = proctest.Register("traffic", func(args []string) {
 	q := openFor(args[0])
 	if args[1] == "get" {
@@ -37,7 +38,8 @@ var roleTraffic = proctest.Register("traffic", func(args []string) {
 	proctest.Say("done")
 })
 
-// Two producers and two consumers, each a process: every message comes once, whole, and in its producer's order.
+// Two producers and two consumers, each a process: every message comes once, whole, and in its
+// producer's order.
 func TestProcesses(t *testing.T) {
 	const each = 20_000
 	for _, capacity := range []int{1, 4, 512} {
@@ -77,7 +79,8 @@ func scan(line string, values ...any) error {
 	return err
 }
 
-// Producers and consumers that are killed at any time cost at most the message that each has in hand.
+// Producers and consumers that are killed at any time cost at most the message that each has in
+// hand.
 func TestKilledAtRandom(t *testing.T) {
 	q, path := namedQueue[checked](t, 8, Options{})
 	for round := range 20 {

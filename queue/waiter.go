@@ -15,7 +15,7 @@ type waiter[T any] struct {
 	q        *Queue[T]
 	full     ring.WhenFull     // what to do without room, if it puts
 	value    T                 // to put, or what was got
-	held     proctab.Owner     // the process that has to finish first, or nobody
+	held     proctab.Owner     // the process that has to finish first, or ring.Nobody
 	err      error             // why it is over without success
 	slot     *mpmc.Slot        // what was claimed without a copy
 	position uint64            // of the slot

@@ -26,7 +26,8 @@ func TestManyWaitersFewThreads(t *testing.T) {
 		})
 	}
 	asleep.Await(t, q.o.Seg, 1)
-	time.Sleep(50 * time.Millisecond) // that the others, who follow the one that sleeps, take no threads shows only then
+	// that the others, which follow the one that sleeps, take no threads shows only then
+	time.Sleep(50 * time.Millisecond)
 	if after := threads(t); after > before+20 {
 		t.Errorf("%d threads with all waiting, %d before", after, before)
 	}
@@ -53,7 +54,7 @@ func threads(t *testing.T) int {
 	return n
 }
 
-// A61: where nobody waits, nobody is woken: no system call is made for it.
+// A61: without a waiter there is no wake-up: no system call is made for it.
 func TestNoWakeWithoutWaiters(t *testing.T) {
 	q := newQueue[int64](t, 2, Options{})
 	for i := range int64(1000) {
@@ -65,7 +66,7 @@ func TestNoWakeWithoutWaiters(t *testing.T) {
 	}
 }
 
-// Stats count those who wait, and the most messages there were.
+// Stats count waits, and the most messages there were.
 func TestStatsWaits(t *testing.T) {
 	q := newQueue[int64](t, 256, Options{})
 	done := proctest.MustBlock(t, func() { q.Get(background) })

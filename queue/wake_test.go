@@ -9,7 +9,8 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// roleOne waits to put, or to get, one message in the segment args[0], as args[1] says, and tells how it ended.
+// roleOne waits to put, or to get, one message in the segment args[0], as args[1] says, and tells
+// how it ended.
 var roleOne = proctest.Register("one", func(args []string) {
 	q := openFor(args[0])
 	proctest.Say("waiting")
@@ -60,8 +61,8 @@ func awake(t *testing.T, children []*proctest.Child, done, closed int) {
 	}
 }
 
-// A wake-up is not lost when slots become usable in another order than they were claimed in: without care, somebody
-// would sleep until his next look, a second later.
+// A wake-up is not lost when slots become usable in another order than they were claimed in:
+// without care, a waiter would sleep until its next look, a second later.
 func TestWakeUpsArePassedOn(t *testing.T) {
 	scenes := map[string]func(t *testing.T, q *Queue[checked], path string){
 		"get": func(t *testing.T, q *Queue[checked], path string) {
@@ -70,8 +71,9 @@ func TestWakeUpsArePassedOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			putChecked(t, q, 2, 2)                  // wakes one, in vain
-			proctest.Stagger(20 * time.Millisecond) // the one that was woken in vain sleeps again, mostly
+			putChecked(t, q, 2, 2) // wakes one, in vain
+			// the one that was woken in vain sleeps again, mostly
+			proctest.Stagger(20 * time.Millisecond)
 			q.r.Publish(s, p)
 			awake(t, children, 2, 0)
 		},
@@ -83,7 +85,8 @@ func TestWakeUpsArePassedOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			getChecked(t, q, 2, 2)
-			proctest.Stagger(20 * time.Millisecond) // the one that was woken in vain sleeps again, mostly
+			// the one that was woken in vain sleeps again, mostly
+			proctest.Stagger(20 * time.Millisecond)
 			if err := q.r.Release(s, p); err != nil {
 				t.Fatal(err)
 			}
@@ -98,7 +101,8 @@ func TestWakeUpsArePassedOn(t *testing.T) {
 			if err := q.Close(); err != nil {
 				t.Fatal(err)
 			}
-			proctest.Stagger(20 * time.Millisecond) // the one that was woken in vain sleeps again, mostly
+			// the one that was woken in vain sleeps again, mostly
+			proctest.Stagger(20 * time.Millisecond)
 			q.r.Publish(s, p)
 			awake(t, children, 1, 2)
 		},

@@ -60,7 +60,8 @@ func TestDropOldestWaitsForAReader(t *testing.T) {
 	mustGet(t, q, 2)
 }
 
-// DropOldest waits for a message that is being written just now, and drops it soon after that, although nobody takes it.
+// DropOldest waits for a message that is being written just now, and drops it soon after that,
+// although no consumer takes it.
 func TestDropOldestWaitsForAWriter(t *testing.T) {
 	q := newQueue[int64](t, 2, Options{WhenFull: DropOldest})
 	oldest, err := q.Reserve(background)
