@@ -1,7 +1,7 @@
 /*
  * The slot protocol of queue.Queue: any number of producers and consumers, each of which may be
- * killed between any two accesses to shared memory. It mirrors ring.go, producer.go, consumer.go
- * and queue_full.go.
+ * killed between any two accesses to shared memory. It mirrors internal/ring/mpmc: claim.go and
+ * places.go.
  *
  * One atomic block is one access to shared memory together with the local decision that follows
  * from it. "Mirrors f" names the Go function that the next steps mirror. A claim ends with a plain
@@ -119,12 +119,13 @@ inline look(o) {
 	fi
 }
 
-/* Mirrors end.from. */
+/* Mirrors cursor.from. */
 inline from(hint, seen) {
 	p = (hint > seen -> hint : seen)
 }
 
-/* Mirrors end.pass and end.tell. A locked instruction drains the buffer of its process first. */
+/* Mirrors cursor.pass and cursor.advanceHint. A locked instruction drains the buffer of its process
+ * first. */
 inline pass(hint, seen) {
 	seen = p + 1;
 	if
@@ -150,13 +151,13 @@ inline pass(hint, seen) {
 	fi
 }
 
-/* Mirrors ring.again, which must not find that words make no sense. */
+/* Mirrors Ring.retryFrom, which must not find that words make no sense. */
 inline searchAgain(hint, seen) {
 	assert(hint > p || seen > p);
 	from(hint, seen)
 }
 
-/* Mirrors ring.abandon. */
+/* Mirrors Ring.abandon. */
 inline abandon() {
 	won = false;
 	atomic {
@@ -189,7 +190,7 @@ inline readWord() {
 	}
 }
 
-/* Mirrors ring.front: OK with p, NOTHING, HELD or CLOSED. */
+/* Mirrors Ring.Front: OK with p, NOTHING, HELD or CLOSED. */
 inline front() {
 	again = false;
 	from(get, seenGet);
@@ -227,7 +228,7 @@ inline front() {
 	again = false
 }
 
-/* Mirrors ring.claimGet: OK with s and l, or the errors of front. */
+/* Mirrors Ring.claimGet: OK with s and l, or the errors of front. */
 inline claimGet() {
 	do
 	:: front();
@@ -260,7 +261,7 @@ inline store(ph, lp) {
 	}
 }
 
-/* Mirrors the end of ring.claimGet, the copy of the message, and ring.finish. */
+/* Mirrors the end of Ring.claimGet, the copy of the message, and Ring.Free. */
 inline release() {
 	pass(get, seenGet);
 #ifdef BROKEN_FREE_BEFORE_COPY
@@ -273,7 +274,7 @@ inline release() {
 	m = 0
 }
 
-/* Mirrors ring.claimPut: OK with s and l, NO_ROOM, HELD or CLOSED. */
+/* Mirrors Ring.ClaimPut: OK with s and l, NO_ROOM, HELD or CLOSED. */
 inline claimPut() {
 	won = false;
 	if
@@ -302,7 +303,7 @@ inline claimPut() {
 #ifndef BROKEN_CLOSED_NOT_ASKED_AGAIN
 				if
 				:: closed ->
-					/* Mirrors ring.withdraw. */
+					/* Mirrors Ring.withdraw. */
 					atomic {
 #ifdef BROKEN_WITHDRAW_EMPTIES
 						become(s, EMPTY, NOBODY, l)
@@ -321,7 +322,7 @@ inline claimPut() {
 			pass(put, seenPut);
 			p++
 		:: st >= WRITING - PER_LAP && st <= READING - PER_LAP ->
-			/* Mirrors ring.blocked. */
+			/* Mirrors Ring.occupied. */
 			if
 			:: wp == FULL -> res = NO_ROOM; break
 			:: else
@@ -344,7 +345,7 @@ inline claimPut() {
 	od
 }
 
-/* Mirrors the end of ring.claimPut, the copy of the message, and ring.show. */
+/* Mirrors the end of Ring.ClaimPut, the copy of the message, and Ring.Store. */
 inline publish(message) {
 	pass(put, seenPut);
 #ifdef BROKEN_SHOWN_BEFORE_WRITTEN
@@ -372,7 +373,7 @@ proctype producer(byte self) {
 #ifdef DROP
 			do
 			:: res == NO_ROOM ->
-				/* Mirrors ring.dropOldest. */
+				/* Mirrors Ring.dropOldest. */
 				claimGet();
 				if
 				:: res == OK -> release()

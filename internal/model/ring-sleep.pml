@@ -1,10 +1,10 @@
 /*
- * How the two ends of queue.SPSC wait for each other, and how it is closed: spsc_producer.go,
- * spsc_consumer.go, spsc_wait.go and spsc_role.go. A producer or a consumer announces that it is
- * going to sleep, looks again and sleeps. The other end makes its change with a plain store and
- * looks for sleepers with a plain load; the membarrier of the first sleeper orders the two. Later
- * sleepers find the bell fenced and issue no membarrier. Then the other end fences, and looks
- * again.
+ * How the two ends of queue.SPSC wait for each other, and how it is closed: ends.go and ring.go of
+ * internal/ring/spsc, and cursor_unsafe.go of internal/ring. A producer or a consumer announces
+ * that it is going to sleep, looks again and sleeps. The other end makes its change with a plain
+ * store and looks for sleepers with a plain load; the membarrier of the first sleeper orders the
+ * two. Later sleepers find the bell fenced and issue no membarrier. Then the other end fences, and
+ * looks again.
  *
  * One atomic block is one access to shared memory together with the local decision that follows
  * from it. Plain stores go through a store buffer, in their order, and drain late. The bells are
@@ -126,7 +126,7 @@ inline arm(awaited, strictly, fenced, who) {
 	od
 }
 
-/* Mirrors spsc.takePut. */
+/* Mirrors Ring.takePut. */
 inline takeRole() {
 	atomic { drainProducer(self); role = self }
 	atomic { next = tail }
@@ -138,7 +138,7 @@ inline takeRole() {
 	fi
 }
 
-/* Mirrors spsc.awaitRoom: room, or over when the queue is closed. */
+/* Mirrors Ring.AwaitRoom: room, or over when the queue is closed. */
 inline awaitPlace() {
 	do
 	:: read == next -> break
@@ -173,7 +173,7 @@ inline putAll() {
 		:: over -> break
 		:: else
 		fi;
-		/* Mirrors spsc.begin. */
+		/* Mirrors Ring.Begin. */
 #ifdef BROKEN_LOOKS_BEFORE_IT_SPEAKS
 		over = closed;
 		atomic { begunLate[self] = true; begunValue[self] = next + 1 }
@@ -183,7 +183,7 @@ inline putAll() {
 #endif
 		if
 		:: over ->
-			/* Mirrors spsc.abort. */
+			/* Mirrors Ring.withdraw. */
 			atomic { begunLate[self] = true; begunValue[self] = next }
 #ifndef BROKEN_ABORT_SILENT
 			tellConsumer();
@@ -225,7 +225,7 @@ end:	atomic {
 	putAll()
 }
 
-/* Mirrors spsc.messages and spsc.vacant: found, over, or neither. */
+/* Mirrors Ring.Messages and Ring.vacant: found, over, or neither. */
 inline lookForMessage() {
 	watch = false;
 	if
@@ -283,7 +283,7 @@ proctype consumer() {
 		if
 		:: over -> break
 		:: found ->
-			/* Mirrors the copy, and spsc.finish. */
+			/* Mirrors the copy, and Ring.Release. */
 			assert(content == next + 1);
 			next++;
 			atomic { readLate = true; readValue = next }
@@ -306,7 +306,7 @@ proctype consumer() {
 	od
 }
 
-/* Mirrors spsc.close. */
+/* Mirrors Ring.Close. */
 proctype closer() {
 	closed = true;
 	awaitMessage = false;
