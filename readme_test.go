@@ -44,8 +44,9 @@ func TestReadmePrograms(t *testing.T) {
 
 // docPrograms are packages whose documentation begins with a program, with the output of it.
 var docPrograms = map[string]string{
-	"shm":  "run number 1\n",
-	"sync": "the ledger was repaired 0 times\n",
+	"queue": "1 of salt\n2 of tea\n",
+	"shm":   "run number 1\n",
+	"sync":  "the ledger was repaired 0 times\n",
 }
 
 // TestDocPrograms builds and runs the program in the documentation of each package.

@@ -9,17 +9,16 @@
 // Package pipe has streams of bytes: connections and listeners in the sense of package net.
 //
 // A [Queue] is made once, by name, in a segment of the package shm, and opened by any number of
-// processes. Any number of goroutines in each of them may put and get at once. This program is both
-// ends of one: run it with arguments to put them, and without to print what comes, until it is
-// interrupted. The two may run in any order, and any number of each.
+// processes. Any number of goroutines in each of them may put and get at once. This program puts
+// two messages and gets them; any other process that opens the queue by its name can do either.
 //
 //	package main
 //
 //	import (
+//		"bytes"
 //		"context"
 //		"fmt"
 //		"log"
-//		"os"
 //
 //		"github.com/shmkit/shmkit/queue"
 //		"github.com/shmkit/shmkit/shm"
@@ -42,21 +41,19 @@
 //			log.Fatal(err)
 //		}
 //		ctx := context.Background()
-//		for _, item := range os.Args[1:] {
-//			order := Order{Amount: 1}
+//		for i, item := range []string{"salt", "tea"} {
+//			order := Order{Amount: int64(i + 1)}
 //			copy(order.Item[:], item)
 //			if err := q.Put(ctx, order); err != nil { // waits for room
 //				log.Fatal(err)
 //			}
 //		}
-//		if len(os.Args) > 1 {
-//			return
-//		}
-//		for order, err := range q.All(ctx) {
+//		for range 2 {
+//			order, err := q.Get(ctx) // waits for a message
 //			if err != nil {
 //				log.Fatal(err)
 //			}
-//			fmt.Printf("%d of %s\n", order.Amount, order.Item[:])
+//			fmt.Printf("%d of %s\n", order.Amount, bytes.TrimRight(order.Item[:], "\x00"))
 //		}
 //	}
 //
