@@ -30,8 +30,7 @@ var persons = regexp.MustCompile(`(?i)\b(who|whom|whose|whoever|somebody|someone
 const maxPersons = 5
 
 // unmended are packages whose text is older than this test. The list only gets shorter.
-var unmended = []string{
-}
+var unmended = []string{}
 
 // prose is the text of one package, or of the documents in one directory.
 type prose struct {
