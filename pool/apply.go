@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/shmkit/shmkit/internal/task"
@@ -48,6 +49,8 @@ func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, e
 	if err == nil { // otherwise a result may still be on its way to w
 		waiters.Put(w)
 	}
+	// A handle in it keeps an object without a name until the worker has opened that.
+	runtime.KeepAlive(&arg)
 	return r, err
 }
 

@@ -2,6 +2,8 @@ package pool_test
 
 import (
 	"context"
+	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,12 +59,33 @@ func TestDeathDuringStart(t *testing.T) {
 // suicidal is a resource of which the first so many workers die.
 var suicidal = pool.DefineResource("suicidal", func(context.Context, struct{}) (int, func() error, error) {
 	note("born")
-	if born := (&diary{path: diaryPath()}).count("born"); born <= suicides() {
+	if birth() <= suicides() {
 		syscall.Kill(syscall.Getpid(), syscall.SIGKILL)
 		select {}
 	}
 	return 0, nil, nil
 })
+
+// birth is the place of this process among those that were born, from 1: the order of the lines,
+// since two processes may be born before either looks.
+func birth() int {
+	b, err := os.ReadFile(diaryPath())
+	if err != nil {
+		panic(err)
+	}
+	own := strconv.Itoa(os.Getpid())
+	n := 0
+	for line := range strings.Lines(string(b)) {
+		pid, what, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if what != "born" {
+			continue
+		}
+		if n++; pid == own {
+			break
+		}
+	}
+	return n
+}
 
 // Without an end, that is an error, not an endless respawn.
 func TestEndlessDeathDuringStart(t *testing.T) {

@@ -107,7 +107,8 @@ func (f *Future[R]) notify() {
 }
 
 // ApplyAsync is [Apply] that does not wait for the result. It waits when the backlog is full. When
-// ctx ends, the future ends with its cause, and so does the context of the task.
+// ctx ends, the future ends with its cause, and so does the context of the task. An object without
+// a name of which arg has a handle must have another one until the future is done.
 //
 // Errors: what cannot travel; the cause of the end of ctx; [ErrClosed].
 func ApplyAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (*Future[R], error) {

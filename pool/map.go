@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"iter"
+	"runtime"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/task"
@@ -36,6 +37,8 @@ func mapAdmitted[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A
 		}
 		return true, err
 	})
+	// Handles in them keep objects without a name until workers have opened those.
+	runtime.KeepAlive(args)
 	if err != nil {
 		return nil, err
 	}
