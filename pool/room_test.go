@@ -208,10 +208,10 @@ func TestRoomSlowConsumer(t *testing.T) {
 				id := int64(binary.NativeEndian.Uint64(got[len(got)-8:]))
 				wantBlob(t, id, size, got, nil)
 				seen[id] = true
-				// until all workers are at work, or wait
-				for s := p.Stats(); s.Queued > 0 && s.Pending-s.Queued < 2; s = p.Stats() {
-					time.Sleep(100 * time.Microsecond)
-				}
+				proctest.Eventually(t, proctest.Hang, func() bool {
+					s := p.Stats()
+					return s.Queued == 0 || s.Pending-s.Queued >= 2
+				}, "all workers are at work, or wait")
 			}
 			if len(seen) != 40 {
 				t.Errorf("%d results of 40", len(seen))
