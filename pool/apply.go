@@ -62,13 +62,13 @@ func send[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w, to *waiter, 
 		return 0, t.unsent(err)
 	}
 	var room [1]uint32
-	slots := p.grab(w, room[:0], 1, true)
+	slots := p.acquireSlots(w, room[:0], 1, true)
 	for len(slots) == 0 {
 		if err := p.await(ctx, w); err != nil {
-			p.sate(w)
+			p.cancelSlotWait(w)
 			return 0, t.unsubmitted(ctx, "the Backlog is full", err)
 		}
-		slots = p.grab(w, room[:0], 1, true)
+		slots = p.acquireSlots(w, room[:0], 1, true)
 	}
 	i := slots[0]
 	if err := sendRoom(ctx, p, t, w, i, b); err != nil {

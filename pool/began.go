@@ -55,7 +55,7 @@ func (p *Pool) running(i uint32, s settler) (b Began, ok bool) {
 // held.
 func (p *Pool) begun(i uint32, state uint64) (b Began, ok bool) {
 	at := p.table.Slots[i].Began.Load()
-	worker := p.crew.find(tasktable.WorkerOf(state))
+	worker := p.workers.find(tasktable.WorkerOf(state))
 	if at == 0 || worker == nil {
 		return b, false
 	}
@@ -77,12 +77,12 @@ func (p *Pool) unanswered(ctx context.Context, task string, i uint32, err error)
 			where = "it waits for room in Options.Memory"
 		case c.delayed:
 			where = fmt.Sprintf("it waits for its next attempt, %d have failed", c.tries)
-		case tasktable.PhaseOf(s) == tasktable.PhaseRunning && slices.Contains(p.room.workers, p.crew.find(tasktable.WorkerOf(s))):
-			where = p.crew.nameOf(tasktable.WorkerOf(s)) + " waits for room for its result in Options.Memory"
+		case tasktable.PhaseOf(s) == tasktable.PhaseRunning && slices.Contains(p.room.workers, p.workers.find(tasktable.WorkerOf(s))):
+			where = p.workers.nameOf(tasktable.WorkerOf(s)) + " waits for room for its result in Options.Memory"
 		case tasktable.PhaseOf(s) == tasktable.PhaseRunning:
-			where = "it runs in " + p.crew.nameOf(tasktable.WorkerOf(s))
+			where = "it runs in " + p.workers.nameOf(tasktable.WorkerOf(s))
 		case tasktable.PhaseOf(s) == tasktable.PhaseQueued:
-			where = fmt.Sprintf("it is one of %d that wait for one of %d workers", p.queued(), p.crew.awake())
+			where = fmt.Sprintf("it is one of %d that wait for one of %d workers", p.queued(), p.workers.awake())
 		}
 	}
 	return fmt.Errorf("pool: task %q: %s: %w", task, where, err)

@@ -86,7 +86,7 @@ func (p *Pool) interrupt(i, serial uint32) {
 	p.mu.Unlock()
 	s := sl.State.Load()
 	if tasktable.PhaseOf(s) == tasktable.PhaseRunning && tasktable.SerialOf(s) == serial {
-		p.crew.interrupt(tasktable.WorkerOf(s))
+		p.workers.interrupt(tasktable.WorkerOf(s))
 	}
 	if deaf > 0 {
 		time.AfterFunc(deaf, func() { p.killDeaf(i, serial) })
@@ -101,14 +101,14 @@ func (p *Pool) killDeaf(i, serial uint32) {
 	ok := c.live && c.serial == serial && tasktable.PhaseOf(s) == tasktable.PhaseRunning && tasktable.SerialOf(s) == serial && p.alive.Err() == nil
 	if ok {
 		p.event(slog.LevelWarn, "worker killed: its task goes on without a caller",
-			slog.String("worker", p.crew.nameOf(tasktable.WorkerOf(s))), slog.String("task", c.task), slog.Duration("limit", c.options.Deaf))
+			slog.String("worker", p.workers.nameOf(tasktable.WorkerOf(s))), slog.String("task", c.task), slog.Duration("limit", c.options.Deaf))
 		if p.local {
 			ok = p.leaveBehind(i, s)
 		}
 	}
 	p.mu.Unlock()
 	if ok {
-		p.crew.kill(tasktable.WorkerOf(s))
+		p.workers.kill(tasktable.WorkerOf(s))
 	}
 }
 
@@ -136,6 +136,6 @@ func (p *Pool) drop() {
 		}
 	}
 	p.mu.Unlock()
-	p.nudge()
+	p.wakeLeader()
 	p.release(gone...)
 }

@@ -36,7 +36,7 @@ func liveConfined(ctx context.Context) error {
 		return fmt.Errorf("square: %d, %w", n, err)
 	}
 	var died *pool.WorkerDiedError
-	if _, err := pool.Apply(ctx, p, throw, grenade{"run", "kill"}); !errors.As(err, &died) || died.ExitCode != -9 {
+	if _, err := pool.Apply(ctx, p, throw, failingArg{"run", "kill"}); !errors.As(err, &died) || died.ExitCode != -9 {
 		return fmt.Errorf("a killed worker: %w", err)
 	}
 	if n, err := pool.Apply(ctx, p, square, 4); n != 16 || err != nil {

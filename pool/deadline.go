@@ -35,7 +35,7 @@ func (p *Pool) watch() {
 		p.watching = period > 0
 		p.mu.Unlock()
 		if p.local && late != nil {
-			p.nudge() // leaveBehind has delivered
+			p.wakeLeader() // leaveBehind has delivered
 		}
 	}
 }
@@ -91,7 +91,7 @@ func (p *Pool) overdue(now time.Time) (late []lateTask, period time.Duration) {
 		if c.running.IsZero() || p.hasReturned(uint32(i)) { // waiting for room does not count
 			c.running = now
 		} else if now.Sub(c.running) >= c.options.HardDeadline {
-			if task := (lateTask{uint32(i), s, p.crew.find(tasktable.WorkerOf(s))}); task.child != nil && p.endLate(task) {
+			if task := (lateTask{uint32(i), s, p.workers.find(tasktable.WorkerOf(s))}); task.child != nil && p.endLate(task) {
 				late = append(late, task)
 			}
 		}

@@ -16,14 +16,14 @@ import (
 // A pool that ends by itself while a caller waits for room in its queue refuses the call. No call
 // hangs.
 func TestPoolFailsWithFullBacklog(t *testing.T) {
-	newDiary(t)
+	newEventLog(t)
 	t.Setenv(suicideEnv, "0")
 	p := newPool(t, pool.Options{Workers: 1, Backlog: 8, Resources: []pool.AnyResource{suicidal}})
 	t.Setenv(suicideEnv, "1000000")
 	ended := make(chan error, 1)
 	go func() {
 		for n := int64(0); ; n++ {
-			if _, err := pool.ApplyAsync(context.Background(), p, throw, grenade{"run", "kill"}); err != nil {
+			if _, err := pool.ApplyAsync(context.Background(), p, throw, failingArg{"run", "kill"}); err != nil {
 				ended <- err
 				return
 			}
@@ -42,7 +42,7 @@ func TestPoolFailsWithFullBacklog(t *testing.T) {
 // Workers are killed before they take tasks: they are replaced, and New and the tasks only wait for
 // it.
 func TestDeathDuringStart(t *testing.T) {
-	d := newDiary(t)
+	d := newEventLog(t)
 	t.Setenv(suicideEnv, "8")
 	p := newPool(t, pool.Options{Workers: 2, Resources: []pool.AnyResource{suicidal}})
 	if n, err := pool.Apply(t.Context(), p, square, 7); n != 49 || err != nil {
@@ -69,7 +69,7 @@ var suicidal = pool.DefineResource("suicidal", func(context.Context, struct{}) (
 // birth is the place of this process among those that were born, from 1: the order of the lines,
 // since two processes may be born before either looks.
 func birth() int {
-	b, err := os.ReadFile(diaryPath())
+	b, err := os.ReadFile(eventLogPath())
 	if err != nil {
 		panic(err)
 	}
@@ -89,7 +89,7 @@ func birth() int {
 
 // Without an end, that is an error, not an endless respawn.
 func TestEndlessDeathDuringStart(t *testing.T) {
-	d := newDiary(t)
+	d := newEventLog(t)
 	t.Setenv(suicideEnv, "1000000")
 	_, err := pool.New(t.Context(), pool.Options{Workers: 2, Resources: []pool.AnyResource{suicidal}})
 	if err == nil || !strings.Contains(err.Error(), "21 workers in a row were killed before they took tasks") || d.count("born") > 100 {

@@ -64,13 +64,13 @@ func explode(how string) error {
 	return nil
 }
 
-// A grenade explodes at one point of its way through a pool.
-type grenade struct {
+// A failingArg fails at one point of its way through a pool, in one way.
+type failingArg struct {
 	At  string // "send", "decode", "run", "encode", or "" for never
 	How string
 }
 
-func (g grenade) MarshalBinary() ([]byte, error) {
+func (g failingArg) MarshalBinary() ([]byte, error) {
 	if g.At == "send" && process.Parent() == nil || g.At == "encode" && process.Parent() != nil {
 		if err := explode(g.How); err != nil {
 			return nil, err
@@ -79,7 +79,7 @@ func (g grenade) MarshalBinary() ([]byte, error) {
 	return []byte(g.At + "|" + g.How), nil
 }
 
-func (g *grenade) UnmarshalBinary(b []byte) error {
+func (g *failingArg) UnmarshalBinary(b []byte) error {
 	g.At, g.How, _ = strings.Cut(string(b), "|")
 	if g.At == "decode" && process.Parent() != nil || g.At == "receive" && process.Parent() == nil {
 		return explode(g.How)
@@ -87,7 +87,7 @@ func (g *grenade) UnmarshalBinary(b []byte) error {
 	return nil
 }
 
-var throw = pool.Define("throw", func(_ context.Context, g grenade) (grenade, error) {
+var throw = pool.Define("throw", func(_ context.Context, g failingArg) (failingArg, error) {
 	if g.At == "run" {
 		if err := explode(g.How); err != nil {
 			return g, err
@@ -113,9 +113,9 @@ var deadly = map[string]func(e *pool.WorkerDiedError) bool{
 	},
 }
 
-// outcome checks the error of a grenade that was thrown with so many attempts, and says how many
+// outcome checks the error of a failingArg that was sent with so many attempts, and says how many
 // workers it has cost.
-func outcome(t *testing.T, g grenade, err error, attempts int) (kills int) {
+func outcome(t *testing.T, g failingArg, err error, attempts int) (kills int) {
 	t.Helper()
 	if check := deadly[g.How]; check != nil {
 		var e *pool.WorkerDiedError
@@ -153,12 +153,12 @@ func TestDeath(t *testing.T) {
 	p := newPool(t, options)
 	for _, at := range []string{"decode", "run", "encode"} {
 		for _, how := range hows {
-			t.Run(at+"/"+how, func(t *testing.T) { testDeath(t, p, grenade{at, how}, attempts) })
+			t.Run(at+"/"+how, func(t *testing.T) { testDeath(t, p, failingArg{at, how}, attempts) })
 		}
 	}
 }
 
-func testDeath(t *testing.T, p *pool.Pool, g grenade, attempts int) {
+func testDeath(t *testing.T, p *pool.Pool, g failingArg, attempts int) {
 	ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 	defer cancel()
 	before := p.Stats()
@@ -176,7 +176,7 @@ func testDeath(t *testing.T, p *pool.Pool, g grenade, attempts int) {
 			t.Errorf("another task: %d, %v", n, err)
 		}
 	}
-	got, err := pool.Apply(ctx, p, throw, grenade{"", "nothing"})
+	got, err := pool.Apply(ctx, p, throw, failingArg{"", "nothing"})
 	if err != nil || got.How != "nothing" {
 		t.Errorf("afterwards: %v, %v", got, err)
 	}
@@ -197,32 +197,32 @@ func testDeath(t *testing.T, p *pool.Pool, g grenade, attempts int) {
 func TestDeathInParent(t *testing.T) {
 	p := newPool(t, pool.Options{Workers: 2})
 	for _, how := range []string{"error", "panic", "nil", "goexit"} {
-		for name, run := range map[string]func(g grenade) error{
-			"Apply": func(g grenade) error { _, err := pool.Apply(t.Context(), p, throw, g); return err },
-			"Map": func(g grenade) error {
-				_, err := pool.Map(t.Context(), p, throw.With(pool.TaskOptions{Chunk: 3}), []grenade{{}, g, {}})
+		for name, run := range map[string]func(g failingArg) error{
+			"Apply": func(g failingArg) error { _, err := pool.Apply(t.Context(), p, throw, g); return err },
+			"Map": func(g failingArg) error {
+				_, err := pool.Map(t.Context(), p, throw.With(pool.TaskOptions{Chunk: 3}), []failingArg{{}, g, {}})
 				return err
 			},
-			"ApplyAsync": func(g grenade) error {
+			"ApplyAsync": func(g failingArg) error {
 				f, err := pool.ApplyAsync(t.Context(), p, throw, g)
 				if err == nil {
 					_, err = f.Get(t.Context())
 				}
 				return err
 			},
-			"MapAsync": func(g grenade) error {
-				_, err := pool.MapAsync(t.Context(), p, throw, []grenade{{}, g, {}}).Get(t.Context())
+			"MapAsync": func(g failingArg) error {
+				_, err := pool.MapAsync(t.Context(), p, throw, []failingArg{{}, g, {}}).Get(t.Context())
 				return err
 			},
 		} {
 			for _, at := range []string{"send", "receive"} {
-				t.Run(at+"/"+how+"/"+name, func(t *testing.T) { testDeathInParent(t, p, run, grenade{at, how}) })
+				t.Run(at+"/"+how+"/"+name, func(t *testing.T) { testDeathInParent(t, p, run, failingArg{at, how}) })
 			}
 		}
 	}
 }
 
-func testDeathInParent(t *testing.T, p *pool.Pool, run func(grenade) error, g grenade) {
+func testDeathInParent(t *testing.T, p *pool.Pool, run func(failingArg) error, g failingArg) {
 	ended := make(chan error, 1)
 	go func() {
 		err := errors.New("its goroutine has ended")
@@ -241,7 +241,7 @@ func testDeathInParent(t *testing.T, p *pool.Pool, run func(grenade) error, g gr
 	case <-time.After(proctest.Hang):
 		t.Fatal("it hangs")
 	}
-	got, err := pool.Map(t.Context(), p, throw, make([]grenade, 5))
+	got, err := pool.Map(t.Context(), p, throw, make([]failingArg, 5))
 	if err != nil || len(got) != 5 {
 		t.Errorf("afterwards: %v, %v", got, err)
 	}

@@ -100,7 +100,7 @@ func TestLabel(t *testing.T) {
 	if s := p.Stats(); s.Label != "thumbs" || s.Workers[0].Name != "thumbs/Worker-1" {
 		t.Errorf("%+v", s)
 	}
-	_, err := pool.Apply(t.Context(), p, throw, grenade{"run", "exit"})
+	_, err := pool.Apply(t.Context(), p, throw, failingArg{"run", "exit"})
 	if err == nil || !strings.Contains(err.Error(), "once, it was thumbs/Worker-1, pid ") {
 		t.Errorf("%v", err)
 	}

@@ -106,7 +106,7 @@ var eventsOfPools = map[string]poolEvents{
 		eventually(t, func() bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			return p.crew.children[0].asleep
+			return p.workers.children[0].asleep
 		}, "the worker is asleep")
 		Apply(t.Context(), p, trouble, "")
 	}, []string{`INFO msg="worker ended" process=main worker=Worker-1 pid=\d+ reason=idle`}},

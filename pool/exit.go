@@ -48,8 +48,8 @@ func (c *supervisor) ended(d WorkerExit) (again bool) {
 	worker := proctab.Owner(c.record.Owner.Load())
 	st := tasktable.Stage(c.record.Stage.Load())
 	d.Reason = c.noteEnd(st)
-	c.p.bury(worker, d, st >= tasktable.StageWorn && d.ExitCode == 0)
-	c.p.glance() // a task without a caller is no work to start a worker for
+	c.p.handleDeath(worker, d, st >= tasktable.StageWorn && d.ExitCode == 0)
+	c.p.collectReady() // a task without a caller is no work to start a worker for
 	c.p.showEnd(d, st)
 	if f := c.p.options.OnWorkerExit; f != nil {
 		c.p.exits.Lock()
@@ -103,7 +103,7 @@ func (c *supervisor) noteEnd(st tasktable.Stage) (reason string) {
 	case st == tasktable.StageIdle:
 		c.endRenewal()
 		c.asleep = true
-		p.crew.asleep++
+		p.workers.asleep++
 		return "idle"
 	}
 	c.restarts++

@@ -42,7 +42,7 @@ func LostSlots(p *Pool) error {
 func WorkersWithoutRoom(p *Pool) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, c := range p.crew.children {
+	for _, c := range p.workers.children {
 		if c.record.Room.Load()&tasktable.RoomAsks != 0 {
 			n++
 		}
@@ -80,5 +80,5 @@ func SetSerials(p *Pool, serial uint32) {
 func CallersWithoutSlot(p *Pool) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.hungry)
+	return len(p.slotWaiters)
 }

@@ -20,16 +20,16 @@ type feeder[A any] struct {
 
 	mu sync.Mutex
 	// the iterator's goroutine waits: for a higher limit, or until its last argument was taken
-	proceed sync.Cond
-	limit   int  // how many arguments may be read
-	read    int  // how many were
-	lent    bool // the last one still lies in memory of the iterator
-	hungry  bool // the call wants to be woken
-	stopped bool
-	items   []fed
-	copied  []byte // arguments that were copied
-	end     *feedEnd
-	ended   chan struct{}
+	proceed    sync.Cond
+	limit      int  // how many arguments may be read
+	read       int  // how many were
+	lent       bool // the last one still lies in memory of the iterator
+	wakeOnNext bool // the call wants to be woken
+	stopped    bool
+	items      []fed
+	copied     []byte // arguments that were copied
+	end        *feedEnd
+	ended      chan struct{}
 
 	// Of the call alone.
 	taken  []fed
@@ -117,8 +117,8 @@ func (f *feeder[A]) put(a *A) bool {
 	}
 	f.items = append(f.items, item)
 	f.read++
-	wake := f.hungry
-	f.hungry = false
+	wake := f.wakeOnNext
+	f.wakeOnNext = false
 	f.mu.Unlock()
 	if wake {
 		f.wake()
@@ -127,11 +127,11 @@ func (f *feeder[A]) put(a *A) bool {
 }
 
 // allow lets the iterator yield that many arguments in all. It is told of small steps only when the
-// call is hungry.
-func (f *feeder[A]) allow(limit, step int, hungry bool) {
+// call needs input.
+func (f *feeder[A]) allow(limit, step int, needsInput bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if limit > f.limit && (hungry || limit-f.read >= step) {
+	if limit > f.limit && (needsInput || limit-f.read >= step) {
 		f.limit = limit
 		f.proceed.Signal()
 	}
@@ -141,13 +141,13 @@ func (f *feeder[A]) allow(limit, step int, hungry bool) {
 func (f *feeder[A]) some(int, [][]byte) (task.Content, int) { return task.Content{}, 0 }
 
 // next is the next argument, valid until the next call. When there is none yet, which need not be
-// the end, it waits as long as it is told, and then the call is woken for the next one if it is
-// hungry.
+// the end, it waits as long as it is told, and then the call is woken for the next one if it
+// needs input.
 //
 // It panics, or ends the goroutine, as the iterator did.
-func (f *feeder[A]) next(patience time.Duration, hungry bool) (b []byte, there bool, end *feedEnd, err error) {
+func (f *feeder[A]) next(patience time.Duration, needsInput bool) (b []byte, there bool, end *feedEnd, err error) {
 	if f.at == len(f.taken) && !f.fetch(false) {
-		if f.linger(patience); !f.fetch(hungry) {
+		if f.linger(patience); !f.fetch(needsInput) {
 			return nil, false, f.over(), nil
 		}
 	}
@@ -160,7 +160,7 @@ func (f *feeder[A]) next(patience time.Duration, hungry bool) (b []byte, there b
 }
 
 // fetch takes all arguments that were read. The one before them is not needed any more.
-func (f *feeder[A]) fetch(hungry bool) bool {
+func (f *feeder[A]) fetch(needsInput bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.lent && len(f.items) == 0 {
@@ -168,7 +168,7 @@ func (f *feeder[A]) fetch(hungry bool) bool {
 		f.proceed.Signal()
 	}
 	if len(f.items) == 0 {
-		f.hungry = hungry
+		f.wakeOnNext = needsInput
 		return false
 	}
 	f.taken, f.items, f.at = f.items, f.taken[:0], 0

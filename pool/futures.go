@@ -63,7 +63,7 @@ func (f *futures) finished(n int) {
 	f.mu.Unlock()
 	if over {
 		f.w.signal()
-		f.p.nudge()
+		f.p.wakeLeader()
 	}
 }
 

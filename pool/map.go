@@ -29,7 +29,7 @@ func mapAdmitted[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A
 	r.into = results
 	defer r.close()
 	r.admitted = true
-	r.ahead = mapAhead * r.sizing.workers
+	r.window = mapWindow * r.sizing.workers
 	r.sizing.left = len(args)
 	err := r.all(ctx, func(index int, value *R, err error) (more bool, _ error) {
 		if err == nil {
@@ -91,14 +91,14 @@ func infallible[A any](args iter.Seq[A]) iter.Seq2[A, error] {
 
 const (
 	// slots on their way for each worker: the next ones wait so near that no worker need
-	imapAhead = 8
-	mapAhead  = 64 // the arguments of Map are there anyway
+	imapWindow = 8
+	mapWindow  = 64 // the arguments of Map are there anyway
 )
 
 func imap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[A, error], ordered bool) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
 		r := newRun(p, t)
-		f := newFeeder(args, t.args.Encode, func() { p.rouse(r.w) })
+		f := newFeeder(args, t.args.Encode, func() { p.wake(r.w) })
 		left := false // other than by a panic or the end of the goroutine
 		defer func() {
 			if end := f.stop(); left && end != nil {
@@ -108,15 +108,15 @@ func imap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[
 		defer r.close()
 		r.source = f
 		r.lazy, r.share = true, p.room.limit/2
-		r.ahead = imapAhead * r.sizing.workers
+		r.window = imapWindow * r.sizing.workers
 		r.sizing.left = -1
-		hand := func(_ int, value *R, err error) (bool, error) { return yield(*value, err), nil }
+		emit := func(_ int, value *R, err error) (bool, error) { return yield(*value, err), nil }
 		if ordered {
-			line := line[R]{hand: hand, waiting: map[int]arrived[R]{}, size: &r.size, held: &r.held}
-			hand = line.add
-			r.behind = func() int { return len(line.waiting) }
+			line := line[R]{emit: emit, waiting: map[int]arrived[R]{}, size: &r.size, held: &r.held}
+			emit = line.add
+			r.unread = func() int { return len(line.waiting) }
 		}
-		if err := r.all(ctx, hand); err != nil {
+		if err := r.all(ctx, emit); err != nil {
 			var zero R
 			yield(zero, err)
 		}
@@ -168,7 +168,7 @@ func (s *sliceSource[A]) some(most int, parts [][]byte) (c task.Content, count i
 
 // A line is where results wait for their turn.
 type line[R any] struct {
-	hand    func(index int, value *R, err error) (more bool, _ error)
+	emit    func(index int, value *R, err error) (more bool, _ error)
 	next    int
 	waiting map[int]arrived[R]
 	size    *int // bytes of the result that comes
@@ -188,7 +188,7 @@ func (l *line[R]) add(index int, value *R, err error) (more bool, _ error) {
 		return true, nil
 	}
 	for more = true; more; {
-		if more, _ = l.hand(index, value, err); !more {
+		if more, _ = l.emit(index, value, err); !more {
 			break
 		}
 		l.next++

@@ -73,7 +73,7 @@ var nestDeath = pool.Define("nest death", func(ctx context.Context, how string) 
 		return 0, err
 	}
 	defer p.Close()
-	_, err = pool.Apply(ctx, p, throw, grenade{"run", how})
+	_, err = pool.Apply(ctx, p, throw, failingArg{"run", how})
 	var we *pool.WorkerDiedError
 	if !errors.As(err, &we) || we.Attempts != 2 {
 		return 0, nil

@@ -19,13 +19,13 @@ import (
 	"github.com/shmkit/shmkit/process"
 )
 
-// diaryEnv names the file in which processes of these tests write what happens to them, a line for
-// each event.
-const diaryEnv = "SHMKIT_TEST_DIARY"
+// eventLogEnv names the file in which processes of these tests write what happens to them, a line
+// for each event.
+const eventLogEnv = "SHMKIT_TEST_EVENT_LOG"
 
-// note writes an event of this process into the diary.
+// note writes an event of this process into the event log.
 func note(what string) {
-	f, err := os.OpenFile(os.Getenv(diaryEnv), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(os.Getenv(eventLogEnv), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		panic(err)
 	}
@@ -35,20 +35,20 @@ func note(what string) {
 	}
 }
 
-// newDiary has this process and its children write a diary until the end of the test.
-func newDiary(t *testing.T) *diary {
-	d := &diary{t, filepath.Join(t.TempDir(), "diary")}
-	t.Setenv(diaryEnv, d.path)
+// newEventLog has this process and its children write an event log until the end of the test.
+func newEventLog(t *testing.T) *eventLog {
+	d := &eventLog{t, filepath.Join(t.TempDir(), "events")}
+	t.Setenv(eventLogEnv, d.path)
 	return d
 }
 
-type diary struct {
+type eventLog struct {
 	t    *testing.T
 	path string
 }
 
 // read returns what each process has written.
-func (d *diary) read() map[string][]string {
+func (d *eventLog) read() map[string][]string {
 	b, err := os.ReadFile(d.path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		panic(err) // of a test, or of a worker
@@ -62,7 +62,7 @@ func (d *diary) read() map[string][]string {
 }
 
 // count is how many processes have written that.
-func (d *diary) count(what string) (n int) {
+func (d *eventLog) count(what string) (n int) {
 	for _, events := range d.read() {
 		if slices.Contains(events, what) {
 			n++
@@ -73,7 +73,7 @@ func (d *diary) count(what string) (n int) {
 
 // lives fails the test unless every process that has opened resources has opened all and closed
 // all, once, in the opposite order, and says how many there were.
-func (d *diary) lives() (n int) {
+func (d *eventLog) lives() (n int) {
 	d.t.Helper()
 	for pid, events := range d.read() {
 		events = slices.DeleteFunc(events, func(e string) bool { return !strings.HasPrefix(e, "open") && !strings.HasPrefix(e, "close") })
@@ -88,15 +88,15 @@ func (d *diary) lives() (n int) {
 	return n
 }
 
-// The resources of these tests write the diary.
+// The resources of these tests write the event log.
 var (
-	firstResource  = diaryResource("first")
-	secondResource = diaryResource("second")
-	thirdResource  = diaryResource("third")
+	firstResource  = loggedResource("first")
+	secondResource = loggedResource("second")
+	thirdResource  = loggedResource("third")
 	threeResources = []pool.AnyResource{firstResource, secondResource, thirdResource}
 )
 
-func diaryResource(name string) *pool.Resource[struct{}, string] {
+func loggedResource(name string) *pool.Resource[struct{}, string] {
 	return pool.DefineResource(name, func(context.Context, struct{}) (string, func() error, error) {
 		note("open " + name)
 		return name + " of " + strconv.Itoa(os.Getpid()), func() error { note("close " + name); return nil }, nil
@@ -136,8 +136,8 @@ func lingerAs(ctx context.Context, how string) (int64, error) {
 	return 0, ctx.Err()
 }
 
-// pids are all processes of the diary, with their children.
-func (d *diary) pids() (pids []string) {
+// pids are all processes of the event log, with their children.
+func (d *eventLog) pids() (pids []string) {
 	d.t.Helper()
 	for pid, events := range d.read() {
 		pids = append(pids, pid)
@@ -196,7 +196,7 @@ func TestDeathOfParent(t *testing.T) {
 		"without Close": {func(c *proctest.Child) { c.Send("return") }, []string{"program", "process", "deaf"}, 4, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDiary(t)
+			d := newEventLog(t)
 			c := proctest.Start(t, parent, test.tasks...)
 			c.Expect("ready")
 			proctest.Eventually(t, proctest.Hang, func() bool { return d.count("lingers") == test.linger }, "the tasks run")
@@ -256,7 +256,7 @@ func suicides() int {
 	return n
 }
 
-func diaryPath() string { return os.Getenv(diaryEnv) }
+func eventLogPath() string { return os.Getenv(eventLogEnv) }
 
 // lives reports whether a process is there and has not ended.
 func lives(stat procfs.ProcStat) bool { return stat.PID != 0 && stat.State != "Z" && stat.State != "X" }

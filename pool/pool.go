@@ -36,15 +36,15 @@ type Pool struct {
 	messages [64]uint64             // of the leader
 	leader   atomic.Pointer[waiter] // the leader, while it waits for messages
 
-	mu      sync.Mutex
-	calls   []call    // per slot: what the parent knows of its task
-	free    []uint32  // slots that no caller has
-	hungry  []*waiter // that wait for a slot
-	pending int       // tasks that are queued or running
+	mu          sync.Mutex
+	calls       []call    // per slot: what the parent knows of its task
+	free        []uint32  // slots that no caller has
+	slotWaiters []*waiter // that wait for a slot
+	pending     int       // tasks that are queued or running
 	// of them, those that are for the workers: not those that wait for another attempt
 	work      int
 	admitted  int // calls that may submit more of them although the pool is closing
-	crew      crew
+	workers   workers
 	latency   latency
 	room      room
 	unfreed   unfreed
@@ -52,7 +52,7 @@ type Pool struct {
 	grace     time.Duration // for the workers when it has ended; Terminate changes it
 	watching  bool          // for hard deadlines
 	lost      bool          // workers may have swallowed messages
-	recalling bool          // a goroutine sends messages again
+	resending bool          // a goroutine sends messages again
 	killed    int
 	recycled  int
 	retried   int
@@ -125,7 +125,7 @@ func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
 		p.free = append(p.free, uint32(o.Backlog-1-i))
 	}
 	p.room.limit = int(o.Memory)
-	p.futures.p, p.crew.p, p.grace = p, p, closeGrace
+	p.futures.p, p.workers.p, p.grace = p, p, closeGrace
 	p.futures.idle.L = &p.futures.mu
 	return p.start(ctx)
 }
@@ -157,12 +157,12 @@ func (p *Pool) share() error {
 // start starts the workers, and waits until enough of them are ready.
 func (p *Pool) start(ctx context.Context) (*Pool, error) {
 	p.mu.Lock()
-	if p.crew.waiting = 1; len(p.options.Resources) > 0 {
-		if p.crew.waiting = p.options.Workers; p.options.MinWorkers > 0 {
-			p.crew.waiting = p.options.MinWorkers
+	if p.workers.waiting = 1; len(p.options.Resources) > 0 {
+		if p.workers.waiting = p.options.Workers; p.options.MinWorkers > 0 {
+			p.workers.waiting = p.options.MinWorkers
 		}
 	}
-	p.crew.resize(p.options.Workers)
+	p.workers.resize(p.options.Workers)
 	p.mu.Unlock()
 	detach := context.AfterFunc(ctx, func() {
 		p.terminate(context.Cause(ctx), p.options.Grace)
@@ -186,7 +186,7 @@ func (p *Pool) until(ctx context.Context, closed <-chan struct{}) error {
 		select {
 		case <-closed:
 			w.signal()
-			p.nudge() // it may be in the lead
+			p.wakeLeader() // it may be in the lead
 		case <-stop:
 		}
 	}()

@@ -17,7 +17,7 @@ func (p *Pool) String() string {
 	case p.closing:
 		state = ", closing"
 	}
-	return fmt.Sprintf("%s of %d workers: %d tasks, %d of them queued%s", what, p.crew.size, p.pending, p.queued(), state)
+	return fmt.Sprintf("%s of %d workers: %d tasks, %d of them queued%s", what, p.workers.size, p.pending, p.queued(), state)
 }
 
 // String names the task.

@@ -121,8 +121,8 @@ func TestProcessHandleOfClosedSegment(t *testing.T) {
 	}
 }
 
-// A sphinx is an argument that does not tell all.
-type sphinx struct {
+// A lossyArg is an argument that would lose a part on its way.
+type lossyArg struct {
 	Riddle any
 	Answer string
 }
@@ -141,12 +141,12 @@ func (a *answer) UnmarshalBinary(b []byte) error {
 func (a answer) MarshalBinary() ([]byte, error) { return []byte(a), nil }
 
 var (
-	ask   = pool.Define("ask", func(_ context.Context, s sphinx) (string, error) { return "", nil })
+	ask   = pool.Define("ask", func(_ context.Context, s lossyArg) (string, error) { return "", nil })
 	reply = pool.Define("answer", func(_ context.Context, a []answer) (string, error) { return "", nil })
 )
 
 func TestProcessArgumentThatCannotTravel(t *testing.T) {
-	err := startError(t, ask, sphinx{Riddle: func() {}}, process.Options{})
+	err := startError(t, ask, lossyArg{Riddle: func() {}}, process.Options{})
 	if err == nil || !strings.Contains(err.Error(), `argument of task "ask"`) {
 		t.Errorf("encode: %v", err)
 	}

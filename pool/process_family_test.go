@@ -16,9 +16,9 @@ import (
 	"github.com/shmkit/shmkit/process"
 )
 
-// A kin is what a process of these tests does: it writes to its file that it began, does that, and
-// writes that it ends. A reader sees the end of the file when no process has it open any more.
-type kin struct {
+// A family is what a process of these tests does: it writes to its file that it began, does that,
+// and writes that it ends. A reader sees the end of the file when no process has it open any more.
+type family struct {
 	// "": return at once; "context", "parent": wait for its end; "ignore": take no notice of
 	// anything
 	Wait  string
@@ -29,15 +29,15 @@ type kin struct {
 type kid struct {
 	Name   string
 	Daemon bool
-	Kin    kin
+	Family family
 }
 
-var live *pool.Task[kin, string]
+var live *pool.Task[family, string]
 
 // init defines a task that starts itself.
 func init() { live = pool.Define("live", liveAs) }
 
-func liveAs(ctx context.Context, k kin) (string, error) {
+func liveAs(ctx context.Context, k family) (string, error) {
 	me := process.Current()
 	out := me.Files[0]
 	if k.Sleep {
@@ -70,7 +70,7 @@ func liveAs(ctx context.Context, k kin) (string, error) {
 
 func startKids(kids []kid, out *os.File) error {
 	for _, k := range kids {
-		_, err := process.Start(context.Background(), live, k.Kin, process.Options{
+		_, err := process.Start(context.Background(), live, k.Family, process.Options{
 			Name: k.Name, Daemon: k.Daemon, Files: []*os.File{out}, Env: []string{quickExit},
 		})
 		if err != nil {
@@ -146,7 +146,7 @@ var patriarch = proctest.Register("patriarch", func(args []string) {
 	for _, arg := range args {
 		name, wait, _ := strings.Cut(arg, ":")
 		wait, sleep := strings.CutSuffix(wait, "+sleep")
-		kids = append(kids, kid{Name: name, Daemon: strings.HasPrefix(name, "daemon"), Kin: kin{Wait: wait, Sleep: sleep}})
+		kids = append(kids, kid{Name: name, Daemon: strings.HasPrefix(name, "daemon"), Family: family{Wait: wait, Sleep: sleep}})
 	}
 	if err := startKids(kids, out); err != nil {
 		panic(err)
@@ -285,8 +285,8 @@ func TestShutdownWaits(t *testing.T) {
 // After its task has returned a process ends its daemons and waits for its other children.
 func TestProcessShutsDown(t *testing.T) {
 	c, w := newChronicle(t)
-	p := startProcess(t, live, kin{Kids: []kid{
-		{"daemon", true, kin{Wait: "context"}}, {"other", false, kin{Wait: "parent"}},
+	p := startProcess(t, live, family{Kids: []kid{
+		{"daemon", true, family{Wait: "context"}}, {"other", false, family{Wait: "parent"}},
 	}}, process.Options{Name: "parent", Files: []*os.File{w}})
 	w.Close()
 	c.expect("daemon began", "other began", "parent began", "parent ends", "daemon ends")

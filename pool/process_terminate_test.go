@@ -16,8 +16,8 @@ import (
 // that it has started. One that does ends by itself.
 func TestProcessTerminateGrace(t *testing.T) {
 	c, w := newChronicle(t)
-	deaf := startProcess(t, live, kin{Wait: "ignore", Sleep: true}, process.Options{Name: "deaf", Files: []*os.File{w}})
-	good := startProcess(t, live, kin{Wait: "context"}, process.Options{Name: "good", Files: []*os.File{w}})
+	deaf := startProcess(t, live, family{Wait: "ignore", Sleep: true}, process.Options{Name: "deaf", Files: []*os.File{w}})
+	good := startProcess(t, live, family{Wait: "context"}, process.Options{Name: "good", Files: []*os.File{w}})
 	w.Close()
 	c.expect("deaf began", "good began")
 	const grace = 30 * time.Millisecond
@@ -49,12 +49,12 @@ var restarts = proctest.Register("restarts", func([]string) {
 		panic(err)
 	}
 	for range 2 {
-		go pool.Apply(context.Background(), p, live, kin{Wait: "context", Sleep: true})
+		go pool.Apply(context.Background(), p, live, family{Wait: "context", Sleep: true})
 	}
 	if err := startKids([]kid{
-		{Name: "daemon", Daemon: true, Kin: kin{Wait: "context", Sleep: true}},
-		{Name: "deaf daemon", Daemon: true, Kin: kin{Wait: "ignore", Sleep: true}},
-		{Name: "other", Kin: kin{Wait: "parent"}},
+		{Name: "daemon", Daemon: true, Family: family{Wait: "context", Sleep: true}},
+		{Name: "deaf daemon", Daemon: true, Family: family{Wait: "ignore", Sleep: true}},
+		{Name: "other", Family: family{Wait: "parent"}},
 	}, out); err != nil {
 		panic(err)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // receive hands over what has come, and gives the slots back.
-func (r *run[A, R]) receive(hand func(int, *R, error) (bool, error)) (more bool, err error) {
+func (r *run[A, R]) receive(emit func(int, *R, error) (bool, error)) (more bool, err error) {
 	more = true
 	for again := true; again; {
 		var ready []uint32
@@ -16,7 +16,7 @@ func (r *run[A, R]) receive(hand func(int, *R, error) (bool, error)) (more bool,
 			if r.p.calls[i].split {
 				err = r.split(i)
 			} else {
-				more, err = r.open(i, hand)
+				more, err = r.open(i, emit)
 			}
 			if err != nil || !more {
 				return more, err // close looks after the rest
@@ -51,7 +51,7 @@ func (r *run[A, R]) collected() (ready []uint32, more bool) {
 }
 
 // open hands over the results in slot i.
-func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (more bool, err error) {
+func (r *run[A, R]) open(i uint32, emit func(int, *R, error) (bool, error)) (more bool, err error) {
 	c := &r.p.calls[i]
 	index, count, large := c.index, c.count, c.got.isLarge()
 	r.size = c.got.block.size / count
@@ -60,14 +60,14 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 		if again {
 			return true, nil
 		}
-		r.landed(i)
+		r.completed(i)
 		if large && r.lazy {
 			r.releaseDone()
 		}
 		r.value = value
-		return hand(index, &r.value, err)
+		return emit(index, &r.value, err)
 	}
-	r.landed(i)
+	r.completed(i)
 	isVector := c.got.kind == task.KindVector && r.t.rets.Way == task.WayRaw
 	b, failed := r.p.result(i, &r.w.scratch, isVector)
 	if late := r.p.tooLate(); late != nil {
@@ -77,7 +77,7 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 		failed = c.err
 	}
 	if failed == nil && isVector {
-		return r.openVector(index, count, b, large, hand)
+		return r.openVector(index, count, b, large, emit)
 	}
 	if kind := c.got.kind; failed == nil && kind != task.KindChunk {
 		_, failed = r.t.open(kind, b)
@@ -97,7 +97,7 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 		if err == nil {
 			r.value, err = r.t.open(kind, item)
 		}
-		if more, err := hand(index+k, &r.value, err); err != nil || !more {
+		if more, err := emit(index+k, &r.value, err); err != nil || !more {
 			return more, err
 		}
 	}
@@ -106,7 +106,7 @@ func (r *run[A, R]) open(i uint32, hand func(int, *R, error) (bool, error)) (mor
 
 // openVector hands over count results that lie one after the other in memory that may change. A
 // call that only keeps them gets a copy at once.
-func (r *run[A, R]) openVector(index, count int, b []byte, large bool, hand func(int, *R, error) (bool, error)) (more bool, err error) {
+func (r *run[A, R]) openVector(index, count int, b []byte, large bool, emit func(int, *R, error) (bool, error)) (more bool, err error) {
 	if len(b) != count*r.t.rets.Size {
 		return false, task.ErrChunk
 	}
@@ -126,17 +126,17 @@ func (r *run[A, R]) openVector(index, count int, b []byte, large bool, hand func
 	}
 	for k := range count {
 		r.value, err = r.t.rets.Decode(r.vector[k*r.t.rets.Size : (k+1)*r.t.rets.Size])
-		if more, err := hand(index+k, &r.value, err); err != nil || !more {
+		if more, err := emit(index+k, &r.value, err); err != nil || !more {
 			return more, err
 		}
 	}
 	return true, nil
 }
 
-// landed notes that slot i has been on its way.
-func (r *run[A, R]) landed(i uint32) {
+// completed notes that slot i has been on its way.
+func (r *run[A, R]) completed(i uint32) {
 	c := &r.p.calls[i]
-	r.flying--
+	r.inFlight--
 	r.bytes -= c.arg.size
 	r.done = append(r.done, i)
 	r.saw(c.got.block.size)
@@ -155,7 +155,7 @@ func (r *run[A, R]) releaseDone() {
 // split has the arguments in slot i run one by one, since the worker died of one of them.
 func (r *run[A, R]) split(i uint32) error {
 	c := &r.p.calls[i]
-	r.flying--
+	r.inFlight--
 	r.bytes -= c.arg.size
 	r.done = append(r.done, i)
 	b, err := r.p.argument(i)
@@ -171,7 +171,7 @@ func (r *run[A, R]) split(i uint32) error {
 		return err
 	}
 	for k := range c.count {
-		l := load{index: c.index + k, count: 1}
+		l := chunk{index: c.index + k, count: 1}
 		item, err := args.Next()
 		if err != nil {
 			return err

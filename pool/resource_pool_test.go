@@ -45,37 +45,37 @@ var moody = pool.DefineResource("moody", func(context.Context, struct{}) (int, f
 func TestResourcesOfPool(t *testing.T) {
 	for name, test := range map[string]struct {
 		options pool.Options
-		end     func(t *testing.T, p *pool.Pool, d *diary)
+		end     func(t *testing.T, p *pool.Pool, d *eventLog)
 		reasons map[string]int
 		lives   int
 	}{
-		"Close": {pool.Options{Workers: 2}, func(*testing.T, *pool.Pool, *diary) {}, map[string]int{"closed": 2}, 2},
-		"panic": {pool.Options{Workers: 1}, func(t *testing.T, p *pool.Pool, _ *diary) {
+		"Close": {pool.Options{Workers: 2}, func(*testing.T, *pool.Pool, *eventLog) {}, map[string]int{"closed": 2}, 2},
+		"panic": {pool.Options{Workers: 1}, func(t *testing.T, p *pool.Pool, _ *eventLog) {
 			for _, how := range []string{"panic", "goexit", "error", "nil"} {
 				if _, err := pool.Apply(t.Context(), p, useResources, how); err == nil {
 					t.Error(how)
 				}
 			}
 		}, map[string]int{"closed": 1}, 1},
-		"recycling": {pool.Options{Workers: 1, MaxTasksPerWorker: 2}, func(t *testing.T, p *pool.Pool, _ *diary) {
+		"recycling": {pool.Options{Workers: 1, MaxTasksPerWorker: 2}, func(t *testing.T, p *pool.Pool, _ *eventLog) {
 			for range 6 {
 				if _, err := pool.Apply(t.Context(), p, useResources, ""); err != nil {
 					t.Error(err)
 				}
 			}
 		}, map[string]int{"closed": 1, "recycled": 3}, 4}, // seven tasks with the first
-		"Resize": {pool.Options{Workers: 3}, func(t *testing.T, p *pool.Pool, d *diary) {
+		"Resize": {pool.Options{Workers: 3}, func(t *testing.T, p *pool.Pool, d *eventLog) {
 			if err := p.Resize(1); err != nil {
 				t.Error(err)
 			}
 			proctest.Eventually(t, proctest.Hang, func() bool { return d.count("close first") == 2 }, "two workers close")
 		}, map[string]int{"retired": 2, "closed": 1}, 3},
 		//clock: the time-out is the subject
-		"idle": {pool.Options{Workers: 2, IdleTimeout: time.Second}, func(t *testing.T, p *pool.Pool, d *diary) {
+		"idle": {pool.Options{Workers: 2, IdleTimeout: time.Second}, func(t *testing.T, p *pool.Pool, d *eventLog) {
 			proctest.Eventually(t, proctest.Hang, func() bool { return d.count("close first") == 2 }, "both workers close")
 			proctest.Eventually(t, proctest.Hang, func() bool { return awake(p) == 0 }, "Close finds them asleep")
 		}, map[string]int{"idle": 2}, 2},
-		"Terminate": {pool.Options{Workers: 2}, func(t *testing.T, p *pool.Pool, d *diary) {
+		"Terminate": {pool.Options{Workers: 2}, func(t *testing.T, p *pool.Pool, d *eventLog) {
 			f, err := pool.ApplyAsync(t.Context(), p, useResources, "wait")
 			if err != nil {
 				t.Fatal(err)
@@ -89,7 +89,7 @@ func TestResourcesOfPool(t *testing.T) {
 				t.Error(err)
 			}
 		}, map[string]int{"closed": 2}, 2},
-		"SIGTERM": {pool.Options{Workers: 1}, func(t *testing.T, p *pool.Pool, d *diary) {
+		"SIGTERM": {pool.Options{Workers: 1}, func(t *testing.T, p *pool.Pool, d *eventLog) {
 			proctest.Signal(t, workerPID(t, p, 0), syscall.SIGTERM)
 			proctest.Eventually(t, proctest.Hang, func() bool { return d.count("close first") == 1 }, "the worker closes")
 			if _, err := pool.Apply(t.Context(), p, useResources, ""); err != nil {
@@ -98,7 +98,7 @@ func TestResourcesOfPool(t *testing.T) {
 		}, map[string]int{"died": 1, "closed": 1}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDiary(t)
+			d := newEventLog(t)
 			var w witness
 			o := test.options
 			o.Resources, o.OnWorkerExit = threeResources, w.note
@@ -137,7 +137,7 @@ func TestResourcesOfDeadWorker(t *testing.T) {
 		"exit": {Reason: "died", ExitCode: 3, Stderr: "last words\n"},
 	} {
 		t.Run(how, func(t *testing.T) {
-			d := newDiary(t)
+			d := newEventLog(t)
 			var w witness
 			p := newPool(t, pool.Options{Workers: 1, Attempts: 1, Resources: threeResources, OnWorkerExit: w.note})
 			var we *pool.WorkerDiedError
@@ -194,7 +194,7 @@ func TestResourceDoesNotOpenInPool(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			os.Remove(refuse)
-			d := newDiary(t)
+			d := newEventLog(t)
 			var w witness
 			p := newPool(t, pool.Options{Workers: 2, Resources: resources, OnWorkerExit: w.note})
 			write(t)
@@ -221,7 +221,7 @@ func TestResourceDoesNotOpenInPool(t *testing.T) {
 	}
 	t.Run("New", func(t *testing.T) {
 		write(t)
-		d := newDiary(t)
+		d := newEventLog(t)
 		var w witness
 		p, err := pool.New(context.Background(), pool.Options{Workers: 3, Resources: resources, OnWorkerExit: w.note})
 		if p != nil {
@@ -240,7 +240,7 @@ func TestResourceDoesNotOpenInPool(t *testing.T) {
 
 // A pool of goroutines has resources, too, one set for each of them.
 func TestResourcesOfLocalPool(t *testing.T) {
-	d := newDiary(t)
+	d := newEventLog(t)
 	p, err := pool.NewLocal(context.Background(), pool.Options{Workers: 1, Resources: threeResources, MaxTasksPerWorker: 2})
 	if err != nil {
 		t.Fatal(err)

@@ -46,10 +46,10 @@ func (p *Pool) renew(number int) (renewed <-chan struct{}, more bool, err error)
 		return nil, false, context.Cause(p.alive)
 	case p.closing:
 		return nil, false, ErrClosed
-	case number >= len(p.crew.children):
+	case number >= len(p.workers.children):
 		return nil, false, nil
 	}
-	c := p.crew.children[number]
+	c := p.workers.children[number]
 	if c.host == nil || c.retire || c.gone {
 		return nil, true, nil
 	}

@@ -163,7 +163,7 @@ func (p *Pool) runShort() {
 	if !p.room.short.Load() {
 		p.room.pause = shortPause
 		p.room.short.Store(true)
-		p.nudge() // the leader may sleep for long
+		p.wakeLeader() // the leader may sleep for long
 	}
 }
 
@@ -193,10 +193,10 @@ func (p *Pool) hopeless(c *supervisor) bool {
 
 // asksForRoom notes, under mu, that the worker of that number waits for room.
 func (p *Pool) asksForRoom(number uint32) {
-	if int(number) >= len(p.crew.children) {
+	if int(number) >= len(p.workers.children) {
 		return
 	}
-	if c := p.crew.children[number]; !slices.Contains(p.room.workers, c) {
+	if c := p.workers.children[number]; !slices.Contains(p.room.workers, c) {
 		p.room.workers = append(p.room.workers, c)
 	}
 	p.table.Scarce.Store(1)
@@ -224,7 +224,7 @@ func (p *Pool) provide(lastResort bool) {
 			p.moveResults(func(freed int) bool { return freed >= r.callers[0].bytes })
 		}
 		for _, c := range r.callers[:min(len(r.callers), rousedMost)] {
-			p.rouse(c.w)
+			p.wake(c.w)
 		}
 		r.short.Store(len(r.callers) > 0)
 	}

@@ -38,7 +38,7 @@ func TestArgumentComesBackBesideResults(t *testing.T) {
 
 // besideAResult has a task wait while its argument is not in shared memory, which others fill.
 func besideAResult(t *testing.T, p *Pool, part int) {
-	proctest.Eventually(t, proctest.Hang, func() bool { p.glance(); return listedResults(p) == 1 }, "the second result is there")
+	proctest.Eventually(t, proctest.Hang, func() bool { p.collectReady(); return listedResults(p) == 1 }, "the second result is there")
 	busy, free := context.WithCancel(t.Context())
 	defer free()
 	if _, err := ApplyAsync(busy, p, idle, 0); err != nil {

@@ -161,8 +161,8 @@ func (p *Pool) bringBack(i uint32, lastResort bool) bool {
 	p.table.Slots[i].Arg, p.table.Slots[i].ArgLen = off, uint32(c.arg.size)
 	p.room.args.Add(int64(c.arg.size))
 	p.enqueue(i)
-	p.crew.wanted()
-	p.recall()
+	p.workers.wakeIdle()
+	p.resendQueued()
 	return true
 }
 

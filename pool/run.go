@@ -16,44 +16,44 @@ type run[A, R any] struct {
 	t        *Task[A, R]
 	w        *waiter
 	source   source
-	ahead    int        // slots that may be on their way
-	behind   func() int // results that wait for their turn; nil: none ever do
+	window   int        // slots that may be on their way
+	unread   func() int // results that wait for their turn; nil: none ever do
 	share    int        // bytes of shared memory that arguments and results on their way may have
-	lazy     bool       // hand runs code of the user's, and may take long
+	lazy     bool       // emit runs code of the user's, and may take long
 	admitted bool
 	sizing   sizing
 
-	flying  int      // slots that are
-	bytes   int      // of their arguments
-	held    int      // bytes of results that wait for their turn
-	most    int      // bytes of a large result, as seen so far
-	size    int      // bytes of the result that is handed over
-	index   int      // of the next argument
-	slots   []uint32 // for the next arguments
-	full    []uint32 // with arguments, to be submitted
-	chunk   []byte
-	parts   [][]byte  // or slices, which are put together in shared memory
-	part    load      // a chunk that is not full
-	into    []R       // where results may be copied to at once; nil: hand wants each
-	vector  []byte    // results that hand gets one by one
-	stalled load      // there was no room for it
-	dry     bool      // there is no argument yet
-	done    []uint32  // slots with results that were handed over
-	failed  error     // of the arguments: there are no more
-	over    bool      // there are no more
-	again   []load    // arguments of chunks that have lost their worker
-	refused []refused // arguments that cannot travel
-	value   R         // of the last result: so that it need not be in the heap for itself
+	inFlight int       // slots that are
+	bytes    int       // of their arguments
+	held     int       // bytes of results that wait for their turn
+	most     int       // bytes of a large result, as seen so far
+	size     int       // bytes of the result that is handed over
+	index    int       // of the next argument
+	slots    []uint32  // for the next arguments
+	full     []uint32  // with arguments, to be submitted
+	encoded  []byte    // of part
+	parts    [][]byte  // or slices, which are put together in shared memory
+	part     chunk     // a chunk that is not full
+	into     []R       // where results may be copied to at once; nil: emit wants each
+	vector   []byte    // results that emit gets one by one
+	stalled  chunk     // there was no room for it
+	dry      bool      // there is no argument yet
+	done     []uint32  // slots with results that were handed over
+	failed   error     // of the arguments: there are no more
+	over     bool      // there are no more
+	again    []chunk   // arguments of chunks that have lost their worker
+	refused  []refused // arguments that cannot travel
+	value    R         // of the last result: so that it need not be in the heap for itself
 }
 
 // A source is where a run gets its arguments from.
 type source interface {
 	// next is the next argument, encoded, valid until the next call. There may be none yet: then
-	// the run is woken for it if it is hungry, and end is not nil if none will ever come.
-	next(patience time.Duration, hungry bool) (b []byte, there bool, end *feedEnd, err error)
+	// the run is woken for it if it needs input, and end is not nil if none will ever come.
+	next(patience time.Duration, needsInput bool) (b []byte, there bool, end *feedEnd, err error)
 
 	// allow says how many arguments may be read in all.
-	allow(limit, step int, hungry bool)
+	allow(limit, step int, needsInput bool)
 
 	// some is the next arguments, at most so many, where they lie: in memory that stays as it is
 	// until the run has ended. Slices are appended to parts. Their number is 0 where that cannot be
@@ -73,11 +73,11 @@ func newRun[A, R any](p *Pool, t *Task[A, R]) *run[A, R] {
 	return r
 }
 
-// all runs everything. It calls hand for each result, until that wants no more or returns an error.
+// all runs everything. It calls emit for each result, until that wants no more or returns an error.
 //
-// Errors: that of hand; that of the arguments, at the end; the cause of the end of ctx; why the
+// Errors: that of emit; that of the arguments, at the end; the cause of the end of ctx; why the
 // pool has ended.
-func (r *run[A, R]) all(ctx context.Context, hand func(index int, value *R, err error) (more bool, _ error)) error {
+func (r *run[A, R]) all(ctx context.Context, emit func(index int, value *R, err error) (more bool, _ error)) error {
 	for {
 		if err := r.send(ctx); err != nil {
 			return err
@@ -85,7 +85,7 @@ func (r *run[A, R]) all(ctx context.Context, hand func(index int, value *R, err 
 		for _, f := range r.refused {
 			var zero R
 			r.size = 0
-			if more, err := hand(f.index, &zero, f.err); err != nil || !more {
+			if more, err := emit(f.index, &zero, f.err); err != nil || !more {
 				return err
 			}
 		}
@@ -93,7 +93,7 @@ func (r *run[A, R]) all(ctx context.Context, hand func(index int, value *R, err 
 			r.refused = r.refused[:0]
 			continue
 		}
-		if r.flying == 0 && r.exhausted() {
+		if r.inFlight == 0 && r.exhausted() {
 			return r.failed
 		}
 		if err := r.p.await(ctx, r.w); err != nil {
@@ -103,7 +103,7 @@ func (r *run[A, R]) all(ctx context.Context, hand func(index int, value *R, err 
 			<-r.p.alive.Done() // at once
 			return context.Cause(r.p.alive)
 		}
-		if more, err := r.receive(hand); err != nil || !more {
+		if more, err := r.receive(emit); err != nil || !more {
 			return err
 		}
 	}
@@ -116,10 +116,10 @@ func (r *run[A, R]) exhausted() bool {
 
 // close lets go of what is left.
 func (r *run[A, R]) close() {
-	r.p.sate(r.w)
+	r.p.cancelSlotWait(r.w)
 	r.p.leaveRoom(r.w)
 	r.p.release(append(r.slots, r.full...)...)
-	if r.flying > 0 || len(r.done) > 0 {
+	if r.inFlight > 0 || len(r.done) > 0 {
 		r.p.abandon(r.w)
 	}
 }
@@ -127,18 +127,18 @@ func (r *run[A, R]) close() {
 // send fills as many slots as there may be, and submits them.
 func (r *run[A, R]) send(ctx context.Context) error {
 	for r.dry = false; !r.dry && !r.exhausted() && len(r.refused) == 0; {
-		room := min(r.window(), sendMost)
-		r.source.allow(r.index+r.window()*max(r.sizing.fixed, 1)-r.part.count, max(r.ahead*max(r.sizing.fixed, 1)/4, 1), r.hungry())
+		room := min(r.windowLeft(), sendMost)
+		r.source.allow(r.index+r.windowLeft()*max(r.sizing.fixed, 1)-r.part.count, max(r.window*max(r.sizing.fixed, 1)/4, 1), r.needsInput())
 		if room <= 0 {
 			break
 		}
 		if len(r.slots) == 0 {
-			r.slots = r.p.grab(r.w, r.slots, room, r.flying == 0)
+			r.slots = r.p.acquireSlots(r.w, r.slots, room, r.inFlight == 0)
 		}
 		if len(r.slots) == 0 {
 			break
 		}
-		for len(r.slots) > 0 && len(r.full) < min(room, r.window()) && len(r.refused) == 0 {
+		for len(r.slots) > 0 && len(r.full) < min(room, r.windowLeft()) && len(r.refused) == 0 {
 			if more, err := r.fill(); err != nil {
 				return err
 			} else if !more {
@@ -150,7 +150,7 @@ func (r *run[A, R]) send(ctx context.Context) error {
 		}
 		full := r.full
 		r.full = r.full[:0]
-		r.flying += len(full) // when it fails, some may be on their way
+		r.inFlight += len(full) // when it fails, some may be on their way
 		if err := r.p.submit(ctx, full, r.admitted); err != nil {
 			return err
 		}
@@ -162,14 +162,14 @@ func (r *run[A, R]) send(ctx context.Context) error {
 	return nil
 }
 
-// hungry says that there are workers for another argument.
-func (r *run[A, R]) hungry() bool { return r.flying+len(r.full) < r.sizing.workers }
+// needsInput says that there are workers for another argument.
+func (r *run[A, R]) needsInput() bool { return r.inFlight+len(r.full) < r.sizing.workers }
 
-// window is how many more slots may be on their way now.
-func (r *run[A, R]) window() int {
-	n := r.room() - r.flying
-	if r.behind != nil && len(r.again) == 0 { // what is to go again may be what they wait for
-		n = min(n, behindMost*r.ahead-r.flying-r.behind()/max(r.sizing.fixed, 1))
+// windowLeft is how many more slots may be on their way now.
+func (r *run[A, R]) windowLeft() int {
+	n := r.room() - r.inFlight
+	if r.unread != nil && len(r.again) == 0 { // what is to go again may be what they wait for
+		n = min(n, unreadMost*r.window-r.inFlight-r.unread()/max(r.sizing.fixed, 1))
 	}
 	return n
 }
@@ -178,17 +178,17 @@ func (r *run[A, R]) window() int {
 // known, and when arguments or results are so large that more of them would only fill memory and
 // caches.
 func (r *run[A, R]) room() int {
-	n := r.ahead
+	n := r.window
 	switch {
-	case r.bytes > flyingBytes:
+	case r.bytes > inFlightBytes:
 		n = min(n, 2*r.sizing.workers)
 	case r.sizing.unknown():
 		n = min(n, 4*r.sizing.workers)
 	}
 	if r.most > 0 {
 		each := r.most
-		if r.flying > 0 {
-			each += r.bytes / r.flying
+		if r.inFlight > 0 {
+			each += r.bytes / r.inFlight
 		}
 		n = min(n, max(r.share/each, 2*r.sizing.workers))
 	}
@@ -205,7 +205,7 @@ func (r *run[A, R]) saw(size int) {
 	}
 }
 
-const flyingBytes = 1 << 20
+const inFlightBytes = 1 << 20
 
 // heldMost is how many times Options.Memory the results may have that wait for their turn, in
 // memory of the caller.
@@ -213,7 +213,7 @@ const heldMost = 4
 
 // behindMost is how many times as many slots as may be on their way may be there in all, on their
 // way or waiting for their turn.
-const behindMost = 4
+const unreadMost = 4
 
 // sendMost is how many slots are filled before they are submitted: so that workers do not wait for
 // the last of many.

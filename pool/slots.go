@@ -6,48 +6,48 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// grab gives the caller up to want slots, appended to slots. Waiters that have waited longer come
-// first. If there is none and the waiter has nothing else to wait for, it is woken when there is
-// one.
-func (p *Pool) grab(w *waiter, slots []uint32, want int, hungry bool) []uint32 {
+// acquireSlots gives the caller up to want slots, appended to slots. Waiters that have waited
+// longer come first. If there is none and wait is true, since the waiter has nothing else to wait
+// for, it is woken when there is one.
+func (p *Pool) acquireSlots(w *waiter, slots []uint32, want int, wait bool) []uint32 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before := slices.Index(p.hungry, w)
+	before := slices.Index(p.slotWaiters, w)
 	listed := before >= 0
 	if !listed {
-		before = len(p.hungry)
+		before = len(p.slotWaiters)
 	}
 	n := max(0, min(want, len(p.free)-before))
 	slots = append(slots, p.free[len(p.free)-n:]...)
 	p.free = p.free[:len(p.free)-n]
 	switch {
-	case n == 0 && hungry && !listed:
-		p.hungry = append(p.hungry, w)
+	case n == 0 && wait && !listed:
+		p.slotWaiters = append(p.slotWaiters, w)
 	case n > 0 && listed:
-		p.unlist(w)
+		p.unlistSlotWaiter(w)
 	}
 	return slots
 }
 
-// sate notes that a waiter does not wait for a slot any more. What it was woken for is the next
-// one's.
-func (p *Pool) sate(w *waiter) {
+// cancelSlotWait notes that a waiter does not wait for a slot any more. What it was woken for is
+// the next one's.
+func (p *Pool) cancelSlotWait(w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.unlist(w)
+	p.unlistSlotWaiter(w)
 }
 
 // unlist takes a waiter off the list, under mu.
-func (p *Pool) unlist(w *waiter) {
-	p.hungry = slices.DeleteFunc(p.hungry, func(h *waiter) bool { return h == w })
-	p.feed()
+func (p *Pool) unlistSlotWaiter(w *waiter) {
+	p.slotWaiters = slices.DeleteFunc(p.slotWaiters, func(h *waiter) bool { return h == w })
+	p.wakeSlotWaiters()
 }
 
-// feed wakes as many waiters for slots as there are slots. They leave the list when they have one.
-// p.mu is held.
-func (p *Pool) feed() {
-	for _, w := range p.hungry[:min(len(p.hungry), len(p.free))] {
-		p.rouse(w)
+// wakeSlotWaiters wakes as many waiters for slots as there are slots. They leave the list when they
+// have one. p.mu is held.
+func (p *Pool) wakeSlotWaiters() {
+	for _, w := range p.slotWaiters[:min(len(p.slotWaiters), len(p.free))] {
+		p.wake(w)
 	}
 }
 
@@ -76,7 +76,7 @@ func (p *Pool) release(slots ...uint32) {
 		*c = call{serial: c.serial}
 		p.free = append(p.free, i)
 	}
-	p.feed()
+	p.wakeSlotWaiters()
 	if freed && p.room.short.Load() {
 		p.provide(false)
 	}

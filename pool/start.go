@@ -24,7 +24,7 @@ func (c *supervisor) notStarted(err error) (again bool) {
 	p := c.p
 	p.mu.Lock()
 	c.falls++
-	falls, alone := c.falls, p.crew.alone()
+	falls, alone := c.falls, p.workers.alone()
 	p.mu.Unlock()
 	if !child.IsShortage(err) || alone && c.tooOften(falls) {
 		p.fail(fmt.Errorf("start a worker: %w", err))
@@ -36,7 +36,7 @@ func (c *supervisor) notStarted(err error) (again bool) {
 }
 
 // alone says, under Pool.mu, that no worker is there.
-func (w *crew) alone() bool {
+func (w *workers) alone() bool {
 	for _, c := range w.children {
 		if c.host != nil {
 			return false
@@ -50,7 +50,7 @@ func (w *crew) alone() bool {
 func (c *supervisor) fell(d WorkerExit, st tasktable.Stage) (again bool) {
 	c.p.mu.Lock()
 	c.falls++
-	falls, begun := c.falls, c.p.crew.waiting <= 0
+	falls, begun := c.falls, c.p.workers.waiting <= 0
 	c.p.mu.Unlock()
 	itself := d.Signal == "" && d.ExitCode != ExitUnknown
 	if itself && !begun || c.tooOften(falls) {

@@ -135,7 +135,7 @@ func TestStartBound(t *testing.T) {
 	child.Expect("good")
 	child.WaitOK()
 
-	d := newDiary(t)
+	d := newEventLog(t)
 	t.Setenv(suicideEnv, "1000000")
 	_, err := pool.New(t.Context(), pool.Options{Workers: 1, MaxFailedStarts: 2, Resources: []pool.AnyResource{suicidal}})
 	if err == nil || !strings.Contains(err.Error(), "3 workers in a row were killed before they took tasks") || d.count("born") != 3 {

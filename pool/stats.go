@@ -37,7 +37,7 @@ type WorkerStats struct {
 
 // Stats describes the pool at this moment. It reads a file of the operating system for each worker.
 func (p *Pool) Stats() Stats {
-	p.glance()
+	p.collectReady()
 	p.mu.Lock()
 	s := Stats{
 		Label:  p.options.Label,
@@ -49,8 +49,8 @@ func (p *Pool) Stats() Stats {
 		s.LogDropped = p.log.Dropped()
 	}
 	var hosts []host
-	for _, c := range p.crew.children {
-		if c.gone && c.number >= p.crew.size {
+	for _, c := range p.workers.children {
+		if c.gone && c.number >= p.workers.size {
 			continue
 		}
 		w := WorkerStats{Name: c.name(), Tasks: c.record.Done.Load(), Restarts: c.restarts}

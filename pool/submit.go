@@ -50,7 +50,7 @@ func (p *Pool) submit(ctx context.Context, slots []uint32, admitted bool) error 
 		p.enqueue(i)
 		messages = append(messages, tasktable.MessageOf(i, p.calls[i].serial))
 	}
-	p.crew.wanted()
+	p.workers.wakeIdle()
 	p.mu.Unlock()
 	crashpoint.Here("pool.queued")
 	n, err := p.table.Todo.PutBatch(ctx, messages)
@@ -59,7 +59,7 @@ func (p *Pool) submit(ctx context.Context, slots []uint32, admitted bool) error 
 	}
 	for _, m := range messages[n:] {
 		if !p.withdraw(uint32(m), uint32(m>>32)) {
-			n++ // recall has sent it
+			n++ // resendQueued has sent it
 		}
 	}
 	switch {
@@ -146,7 +146,7 @@ func (p *Pool) resume(i, serial uint32) {
 	}
 	queued := p.requeue(i)
 	serial = c.serial
-	p.crew.wanted()
+	p.workers.wakeIdle()
 	p.mu.Unlock()
 	if queued {
 		p.resend(tasktable.MessageOf(i, serial))

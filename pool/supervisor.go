@@ -81,9 +81,9 @@ func (c *supervisor) awaitWork() bool {
 	for {
 		c.p.mu.Lock()
 		over := c.over()
-		if c.asleep && c.p.work > c.p.crew.awake() {
+		if c.asleep && c.p.work > c.p.workers.awake() {
 			c.asleep = false
-			c.p.crew.asleep--
+			c.p.workers.asleep--
 		}
 		asleep := c.asleep
 		c.p.mu.Unlock()
@@ -173,14 +173,14 @@ func (p *Pool) endWorkers(grace time.Duration) {
 		p.keepers.Wait()
 		close(gone)
 	}()
-	p.crew.stir()
-	p.crew.each(host.Terminate)
+	p.workers.wakeKeepers()
+	p.workers.each(host.Terminate)
 	select {
 	case <-gone:
 	case <-time.After(grace):
 	}
 	for {
-		p.crew.each(host.Kill)
+		p.workers.each(host.Kill)
 		select {
 		case <-gone:
 			return

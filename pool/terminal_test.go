@@ -142,9 +142,9 @@ var interrupted = proctest.Register("interrupted", func(args []string) {
 	out := os.NewFile(4, "chronicle")
 	var kids []kid
 	for _, how := range args {
-		k := kid{Name: how, Kin: kin{Wait: how, Sleep: true}}
+		k := kid{Name: how, Family: family{Wait: how, Sleep: true}}
 		if how == "parent of deaf" {
-			k.Kin = kin{Wait: "ignore", Kids: []kid{{Name: "grandchild", Kin: kin{Wait: "context"}}}}
+			k.Family = family{Wait: "ignore", Kids: []kid{{Name: "grandchild", Family: family{Wait: "context"}}}}
 		}
 		kids = append(kids, k)
 	}

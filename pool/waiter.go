@@ -40,11 +40,11 @@ func (p *Pool) collected(w *waiter) []uint32 {
 	return ready
 }
 
-// rouse signals w, wherever it waits.
-func (p *Pool) rouse(w *waiter) {
+// wake signals w, wherever it waits.
+func (p *Pool) wake(w *waiter) {
 	w.signal()
 	if p.leader.Load() == w { // it waits for messages, not for signals
-		p.nudge()
+		p.wakeLeader()
 	}
 }
 
@@ -66,7 +66,7 @@ func (p *Pool) await(ctx context.Context, w *waiter) error {
 				return w.unlessWoken(context.Cause(p.alive))
 			}
 		}
-		p.leader.Store(w) // before the look at wake: see rouse
+		p.leader.Store(w) // before the look at w.wake: see Pool.wake
 		woken := w.woken()
 		var err error
 		if !woken {
@@ -133,7 +133,7 @@ func (p *Pool) dispatch(messages []uint64) {
 		i, serial := uint32(m), uint32(m>>32)
 		switch {
 		case i == tasktable.ReadySlot:
-			p.crew.ready(serial)
+			p.workers.ready(serial)
 		case i == tasktable.RoomSlot:
 			p.asksForRoom(serial)
 		case int(i) < len(p.table.Slots) && p.finish(i, serial):
@@ -146,12 +146,12 @@ func (p *Pool) dispatch(messages []uint64) {
 	}
 }
 
-// nudge makes the leader look around. If there is no room for the message, the leader is about to
-// look anyway.
-func (p *Pool) nudge() { p.table.Done.TryPut(tasktable.MessageOf(tasktable.NudgeSlot, 0)) }
+// wakeLeader makes the leader look around. If there is no room for the message, the leader is about
+// to look anyway.
+func (p *Pool) wakeLeader() { p.table.Done.TryPut(tasktable.MessageOf(tasktable.LeaderSlot, 0)) }
 
-// glance passes on the results that are there, unless another waiter is about to do that.
-func (p *Pool) glance() {
+// collectReady passes on the results that are there, unless another waiter is about to do that.
+func (p *Pool) collectReady() {
 	select {
 	case p.lead <- struct{}{}:
 	default:

@@ -41,8 +41,8 @@ func MessageOf(slot, serial uint32) uint64 { return uint64(serial)<<32 | uint64(
 
 // Messages to the parent that name no slot.
 const (
-	ReadySlot = 1<<32 - 1 // a worker takes tasks; its number is in the place of the serial
-	NudgeSlot = 1<<32 - 2 // the caller that collects results looks around
+	ReadySlot  = 1<<32 - 1 // a worker takes tasks; its number is in the place of the serial
+	LeaderSlot = 1<<32 - 2 // the caller that collects results looks around
 	// a worker waits for room for a result; its number is in the place of the serial
 	RoomSlot = 1<<32 - 3
 )

@@ -47,7 +47,7 @@ func runWorker(order string, limited error) {
 	gone := child.Current().ParentGone
 	child.OnTerminate(w.dismiss)
 	child.BindGroup() // without it the parent ends what tasks have started
-	go w.outlive(gone)
+	go w.exitWithParent(gone)
 	if err = w.Work(); err != nil {
 		fmt.Fprintf(os.Stderr, "pool: worker: %v\n", err)
 	}
@@ -110,9 +110,9 @@ func (w *Worker) dismiss() {
 	w.last()
 }
 
-// outlive ends this process and its children when the parent is gone. Resources are closed first,
-// if that does not take too long; a task that runs may be at them still.
-func (w *Worker) outlive(gone <-chan struct{}) {
+// exitWithParent ends this process and its children when the parent is gone. Resources are closed
+// first, if that does not take too long; a task that runs may be at them still.
+func (w *Worker) exitWithParent(gone <-chan struct{}) {
 	<-gone
 	w.Stop(errOrphaned)
 	closed := make(chan struct{})

@@ -21,7 +21,7 @@ var errUnwanted = errors.New("its caller has gone")
 // process. It returns nil when the worker has to wait for them.
 func (w *Worker) Memory(n int) (mem []byte, err error) {
 	w.block = 0
-	if inline := w.Slots[w.turn.slot].Results[:]; n <= len(inline) {
+	if inline := w.Slots[w.job.slot].Results[:]; n <= len(inline) {
 		return inline[:n], nil
 	}
 	if !tasktable.Fits(n, w.config.Memory) {
@@ -46,11 +46,11 @@ func (w *Worker) AwaitMemory(n int) (mem []byte, err error) {
 // Commit makes the first n bytes of the memory the result. A block goes to the parent before the
 // slot is done, so that it is not freed with a worker that dies after that.
 func (w *Worker) Commit(kind uint32, n int) error {
-	sl := &w.Slots[w.turn.slot]
+	sl := &w.Slots[w.job.slot]
 	sl.Kind, sl.Result, sl.ResultLen = kind, w.block, uint32(n)
 	crashpoint.Here("pool.held")
 	if w.block != 0 && !w.local {
-		return w.Mem.Give(w.block, proctab.Owner(w.config.Parent), w.turn.slot+1)
+		return w.Mem.Give(w.block, proctab.Owner(w.config.Parent), w.job.slot+1)
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func (w *Worker) unwanted() error {
 		return context.Cause(w.base)
 	case w.Mem.Closed():
 		return task.ErrClosed
-	case w.Slots[w.turn.slot].Cancel.Load() == w.turn.serial:
+	case w.Slots[w.job.slot].Cancel.Load() == w.job.serial:
 		return errUnwanted
 	}
 	return nil

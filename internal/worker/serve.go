@@ -12,8 +12,8 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// A turn is one slot that a worker works on.
-type turn struct {
+// A job is one slot that a worker works on.
+type job struct {
 	on      bool
 	slot    uint32
 	message uint64
@@ -37,23 +37,23 @@ func (w *Worker) serve(message uint64) error {
 		return nil // withdrawn, or another worker has it
 	}
 	crashpoint.Here("pool.running")
-	w.turn = turn{on: true, slot: i, message: message, serial: serial}
+	w.job = job{on: true, slot: i, message: message, serial: serial}
 	w.out.Begin(sl.Count > 1)
 	w.enter()
 	if timed := sl.Timed; timed != 0 {
-		w.turn.began = time.Now()
+		w.job.began = time.Now()
 		if timed&tasktable.TellBegan != 0 {
-			sl.Began.Store(w.turn.began.UnixNano())
+			sl.Began.Store(w.job.began.UnixNano())
 		}
 	}
 	w.prepare(sl)
-	return w.carryOn()
+	return w.resume()
 }
 
 // enter notes what runs now, so that its context can be ended.
 func (w *Worker) enter() {
 	w.mu.Lock()
-	w.Slot, w.serial = w.turn.slot, w.turn.serial
+	w.Slot, w.serial = w.job.slot, w.job.serial
 	w.mu.Unlock()
 	if w.Slots[w.Slot].Cancel.Load() == w.serial { // before the parent could order it
 		w.current.end(context.Canceled)
@@ -74,9 +74,9 @@ func (w *Worker) leave() {
 	w.mu.Unlock()
 }
 
-// prepare finds the function and the arguments of the turn. What keeps it from that is the result.
+// prepare finds the function and the arguments of the job. What keeps it from that is the result.
 func (w *Worker) prepare(sl *tasktable.Slot) {
-	t := &w.turn
+	t := &w.job
 	if w.known == nil || w.known.ID != sl.Task {
 		w.known = task.ByID(sl.Task)
 	}
@@ -101,9 +101,9 @@ func (w *Worker) prepare(sl *tasktable.Slot) {
 	}
 }
 
-// carryOn runs what is left of the turn, and hands in the results.
-func (w *Worker) carryOn() error {
-	t := &w.turn
+// resume runs what is left of the job, and hands in the results.
+func (w *Worker) resume() error {
+	t := &w.job
 	sl := &w.Slots[t.slot]
 	out := &w.out
 	v := &out.Vector
@@ -132,7 +132,7 @@ func (w *Worker) carryOn() error {
 func (w *Worker) attempt(sl *tasktable.Slot, item []byte) {
 	returned := false
 	defer func() {
-		if !returned { // then take goes on with the turn
+		if !returned { // then take goes on with the job
 			p := guard.Recovered(recover())
 			w.out.Fail(task.KindPanic, task.Failure{Text: p.Value, Stack: p.Stack})
 		}
@@ -143,15 +143,15 @@ func (w *Worker) attempt(sl *tasktable.Slot, item []byte) {
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(sl.Soft))
 		defer cancel()
 	}
-	if err := w.turn.handler.Attempt(ctx, item, &w.out); err != nil {
+	if err := w.job.handler.Attempt(ctx, item, &w.out); err != nil {
 		w.out.FailWith(err)
 	}
 	returned = true
 }
 
-// commit makes the result of the turn the slot's.
+// commit makes the result of the job the slot's.
 func (w *Worker) commit() error {
-	t := &w.turn
+	t := &w.job
 	sl := &w.Slots[t.slot]
 	if sl.Timed&tasktable.TellRan != 0 {
 		sl.Ran = int64(time.Since(t.began))

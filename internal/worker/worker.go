@@ -44,7 +44,7 @@ type Worker struct {
 
 	logger *slog.Logger // nil: the pool has no log
 	opened *Opened
-	turn   turn
+	job    job
 	out    task.Reply
 	known  *task.Handler // of the last task
 	block  uint64        // of the result that is placed; 0: in the slot
@@ -117,7 +117,7 @@ func (w *Worker) Work() error {
 	defer segment.HoldIdle()()
 	w.err = over(w.Done.Put(w.base, tasktable.MessageOf(tasktable.ReadySlot, w.config.Number)))
 	if w.err == nil {
-		go w.heed()
+		go w.watchOrders()
 		go w.loop()
 		<-w.ended
 	}
@@ -169,8 +169,8 @@ func (w *Worker) loop() {
 // take runs tasks until there shall be no more.
 func (w *Worker) take() error {
 	for {
-		if w.turn.on { // a task has ended the goroutine in which it ran
-			if err := w.carryOn(); err != nil {
+		if w.job.on { // a task has ended the goroutine in which it ran
+			if err := w.resume(); err != nil {
 				return over(err)
 			}
 		}
@@ -231,9 +231,9 @@ func (w *Worker) full() bool {
 	return true
 }
 
-// heed follows the orders of the parent: it ends the context of a task that has lost its caller, or
-// ends the worker. It also notices when the worker has been idle for long.
-func (w *Worker) heed() {
+// watchOrders follows the orders of the parent: it ends the context of a task that has lost its
+// caller, or ends the worker. It also notices when the worker has been idle for long.
+func (w *Worker) watchOrders() {
 	seen := uint32(0)
 	for w.working.Err() == nil && !w.Mem.Closed() {
 		order := w.record.Order.Load()

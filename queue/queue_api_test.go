@@ -9,9 +9,9 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// A face is what all queues that hold messages until they are taken have in common, for messages
-// that are numbers.
-type face struct {
+// A queueAPI is what all queues that hold messages until they are taken have in common, for
+// messages that are numbers.
+type queueAPI struct {
 	tryPut func(int64) error
 	put    func(context.Context, int64) error
 	tryGet func() (int64, error)
@@ -28,37 +28,37 @@ type face struct {
 	usedEvents func() bool // a waiter has slept
 }
 
-// faces makes a queue of each kind with room for 2 numbers, which begins just below the
+// queueAPIs makes a queue of each kind with room for 2 numbers, which begins just below the
 // wrap-around.
-var faces = map[string]func(t *testing.T, seg *shm.Segment, name string, o Options) face{
-	"Queue": func(t *testing.T, seg *shm.Segment, name string, o Options) face {
+var queueAPIs = map[string]func(t *testing.T, seg *shm.Segment, name string, o Options) queueAPI{
+	"Queue": func(t *testing.T, seg *shm.Segment, name string, o Options) queueAPI {
 		q, err := NewQueue[int64](seg, name, 2, o.startingAt(beforeLapWrap(2)))
 		wantErr(t, err, nil)
-		f := valuesFace(q.Reserve, q.Peek, q.GetBatch)
+		f := valuesAPI(q.Reserve, q.Peek, q.GetBatch)
 		f.tryPut, f.put, f.tryGet, f.get, f.putBatch = q.TryPut, q.Put, q.TryGet, q.Get, q.PutBatch
 		f.len, f.close, f.stats = q.Len, q.Close, q.Stats
 		f.usedEvents = q.usedEvents
 		return f
 	},
-	"SPSC": func(t *testing.T, seg *shm.Segment, name string, o Options) face {
+	"SPSC": func(t *testing.T, seg *shm.Segment, name string, o Options) queueAPI {
 		q, err := NewSPSC[int64](seg, name, 2, o.startingAt(^uint64(0)-1))
 		wantErr(t, err, nil)
-		f := valuesFace(q.Reserve, q.Peek, q.GetBatch)
+		f := valuesAPI(q.Reserve, q.Peek, q.GetBatch)
 		f.tryPut, f.put, f.tryGet, f.get, f.putBatch = q.TryPut, q.Put, q.TryGet, q.Get, q.PutBatch
 		f.len, f.close, f.stats = q.Len, q.Close, q.Stats
 		f.usedEvents = q.usedEvents
 		return f
 	},
-	"Bytes": func(t *testing.T, seg *shm.Segment, name string, o Options) face {
+	"Bytes": func(t *testing.T, seg *shm.Segment, name string, o Options) queueAPI {
 		// a ring of 64 bytes: 2 records of 24, and a gap
 		b, err := NewBytes(seg, name, 40, o.startingAt(^uint64(0)-63))
 		wantErr(t, err, nil)
-		return bytesFace(b)
+		return bytesAPI(b)
 	},
-	"Objects": func(t *testing.T, seg *shm.Segment, name string, o Options) face {
+	"Objects": func(t *testing.T, seg *shm.Segment, name string, o Options) queueAPI {
 		q, err := NewObjects[int64](seg, name, 40, o.startingAt(^uint64(0)-63))
 		wantErr(t, err, nil)
-		f := bytesFace(&q.b)
+		f := bytesAPI(&q.b)
 		f.tryPut, f.put, f.tryGet, f.get, f.putBatch = q.TryPut, q.Put, q.TryGet, q.Get, q.PutBatch
 		f.reserve, f.peek = nil, nil
 		f.getBatch = func(ctx context.Context, size int) ([]int64, error) {
@@ -70,10 +70,10 @@ var faces = map[string]func(t *testing.T, seg *shm.Segment, name string, o Optio
 	},
 }
 
-// valuesFace has what a queue of fixed size does without a copy, and in batches.
-func valuesFace(reserve func(context.Context) (Reservation[int64], error), peek func(context.Context) (Peeked[int64], error),
-	getBatch func(context.Context, []int64) (int, error)) face {
-	return face{
+// valuesAPI has what a queue of fixed size does without a copy, and in batches.
+func valuesAPI(reserve func(context.Context) (Reservation[int64], error), peek func(context.Context) (Peeked[int64], error),
+	getBatch func(context.Context, []int64) (int, error)) queueAPI {
+	return queueAPI{
 		reserve: func(ctx context.Context) (func(int64) error, func() error, error) {
 			r, err := reserve(ctx)
 			commit := func(v int64) error {
@@ -111,8 +111,8 @@ func number(m []byte, err error) (int64, error) {
 
 func message(v int64) []byte { return binary.NativeEndian.AppendUint64(nil, uint64(v)) }
 
-func bytesFace(b *Bytes) face {
-	return face{
+func bytesAPI(b *Bytes) queueAPI {
+	return queueAPI{
 		tryPut: func(v int64) error { return b.TryPut(message(v)) },
 		put:    func(ctx context.Context, v int64) error { return b.Put(ctx, message(v)) },
 		tryGet: func() (int64, error) { return number(b.TryGet()) },

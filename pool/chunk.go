@@ -7,8 +7,8 @@ import (
 	"github.com/shmkit/shmkit/internal/task"
 )
 
-// A load is what goes into one slot.
-type load struct {
+// A chunk is what goes into one slot.
+type chunk struct {
 	index, count int
 	content      task.Content
 	kills        int   // workers that died of it
@@ -56,10 +56,10 @@ func (r *run[A, R]) fill() (more bool, err error) {
 	return true, nil
 }
 
-// take is the next load: what found no room comes first, and then arguments that were sent before.
-func (r *run[A, R]) take() (l load) {
+// take is the next chunk: what found no room comes first, and then arguments that were sent before.
+func (r *run[A, R]) take() (l chunk) {
 	if r.stalled.count > 0 {
-		l, r.stalled = r.stalled, load{}
+		l, r.stalled = r.stalled, chunk{}
 		return l
 	}
 	if n := len(r.again); n > 0 {
@@ -73,40 +73,40 @@ func (r *run[A, R]) take() (l load) {
 		}
 	}
 	if r.part.count == 0 {
-		if l = r.one(0); n == 1 || l.count == 0 || l.err != nil {
+		if l = r.nextArg(0); n == 1 || l.count == 0 || l.err != nil {
 			return l
 		}
-		r.chunk, r.parts = r.chunk[:0], r.parts[:0]
-		r.part = load{index: l.index}
+		r.encoded, r.parts = r.encoded[:0], r.parts[:0]
+		r.part = chunk{index: l.index}
 		r.join(l)
 	}
 	// then nothing but this chunk may be what its iterator waits for
-	idle := r.flying+len(r.full) == 0
+	idle := r.inFlight+len(r.full) == 0
 	for r.part.count < n && r.part.content.Size < chunkBytes {
 		patience := time.Duration(0)
 		if idle {
 			patience = chunkPatience
 		}
-		more := r.one(patience)
+		more := r.nextArg(patience)
 		if more.err != nil {
 			r.refused = append(r.refused, refused{more.index, more.err})
 			break
 		}
 		if more.count == 0 {
 			if r.dry && !idle {
-				return load{}
+				return chunk{}
 			}
 			break
 		}
 		r.join(more)
 	}
-	l, r.part = r.part, load{}
+	l, r.part = r.part, chunk{}
 	l.content = r.joined(l.count)
 	return l
 }
 
 // takeSome is the next arguments from where they lie, if that can be.
-func (r *run[A, R]) takeSome(most int) (l load) {
+func (r *run[A, R]) takeSome(most int) (l chunk) {
 	l.index = r.index
 	if l.content, l.count = r.source.some(most, r.parts[:0]); l.content.Parts != nil {
 		r.parts = l.content.Parts
@@ -116,16 +116,16 @@ func (r *run[A, R]) takeSome(most int) (l load) {
 	return l
 }
 
-// join adds an argument to the chunk that is not full.
-func (r *run[A, R]) join(l load) {
+// join adds an argument to the part, the chunk that is not full.
+func (r *run[A, R]) join(l chunk) {
 	b := l.content.Bytes
 	switch r.t.args.Way {
 	case task.WayRaw:
-		r.chunk = append(r.chunk, b...)
+		r.encoded = append(r.encoded, b...)
 	case task.WaySlice:
 		r.parts = append(r.parts, slices.Clone(b)) // those of some need no copy
 	default:
-		r.chunk = task.AppendFrame(r.chunk, b)
+		r.encoded = task.AppendFrame(r.encoded, b)
 	}
 	r.part.count++
 	r.part.content.Size += len(b)
@@ -139,18 +139,18 @@ func (r *run[A, R]) joined(count int) task.Content {
 	case r.t.args.Way == task.WaySlice:
 		return task.ContentOfParts(r.parts)
 	case r.t.args.Way == task.WayWire && count == 1:
-		b, _, _ := task.CutFrame(r.chunk)
+		b, _, _ := task.CutFrame(r.encoded)
 		return task.ContentOf(b)
 	}
-	return task.ContentOf(r.chunk)
+	return task.ContentOf(r.encoded)
 }
 
-// one is the next argument, if there is one.
-func (r *run[A, R]) one(patience time.Duration) (l load) {
+// nextArg is the next argument, if there is one.
+func (r *run[A, R]) nextArg(patience time.Duration) (l chunk) {
 	if r.over {
 		return l
 	}
-	b, there, end, err := r.source.next(patience, r.hungry())
+	b, there, end, err := r.source.next(patience, r.needsInput())
 	switch {
 	case end != nil:
 		r.over, r.failed = true, end.err

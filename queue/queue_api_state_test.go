@@ -12,12 +12,12 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// eachFace runs a test on each kind of queue, by each policy. make makes an empty queue.
-func eachFace(t *testing.T, test func(t *testing.T, policy shmsync.WaitPolicy, make func() face)) {
-	for kind, of := range faces {
+// eachQueueAPI runs a test on each kind of queue, by each policy. make makes an empty queue.
+func eachQueueAPI(t *testing.T, test func(t *testing.T, policy shmsync.WaitPolicy, make func() queueAPI)) {
+	for kind, of := range queueAPIs {
 		for name, policy := range policies {
 			t.Run(kind+"/"+name, func(t *testing.T) {
-				test(t, policy, func() face { return of(t, newSegment(t, shm.Options{}), "x", Options{Wait: policy}) })
+				test(t, policy, func() queueAPI { return of(t, newSegment(t, shm.Options{}), "x", Options{Wait: policy}) })
 			})
 		}
 	}
@@ -26,7 +26,7 @@ func eachFace(t *testing.T, test func(t *testing.T, policy shmsync.WaitPolicy, m
 // A41: each operation, blocking, with a timeout and without waiting, on a queue of each kind that
 // is empty, half full, full or closed.
 func TestFaceByState(t *testing.T) {
-	eachFace(t, func(t *testing.T, _ shmsync.WaitPolicy, make func() face) {
+	eachQueueAPI(t, func(t *testing.T, _ shmsync.WaitPolicy, make func() queueAPI) {
 		for name, s := range states {
 			f := make()
 			for i := range s.fill {
@@ -56,7 +56,7 @@ func TestFaceByState(t *testing.T) {
 
 // refusesPut checks the errors of a put without waiting, with a timeout, and under a context that
 // has ended.
-func (f face) refusesPut(t *testing.T, wants [3]error) {
+func (f queueAPI) refusesPut(t *testing.T, wants [3]error) {
 	t.Helper()
 	wantErr(t, f.tryPut(9), wants[0])
 	wantErr(t, timed(t, func(ctx context.Context) error { return f.put(ctx, 9) }), wants[1])
@@ -71,7 +71,7 @@ func (f face) refusesPut(t *testing.T, wants [3]error) {
 	}
 }
 
-func (f face) refusesGet(t *testing.T, wants [3]error) {
+func (f queueAPI) refusesGet(t *testing.T, wants [3]error) {
 	t.Helper()
 	_, err := f.tryGet()
 	wantErr(t, err, wants[0])
@@ -105,7 +105,7 @@ func timed(t *testing.T, op func(context.Context) error) error {
 // A41, A61: a waiter for room, or for a message, goes on when there is one, and gets ErrClosed when
 // the queue is closed: soon, not when it looks again.
 func TestFaceWaits(t *testing.T) {
-	eachFace(t, func(t *testing.T, policy shmsync.WaitPolicy, make func() face) {
+	eachQueueAPI(t, func(t *testing.T, policy shmsync.WaitPolicy, make func() queueAPI) {
 		for _, closes := range []bool{false, true} {
 			want := map[bool]error{true: ErrClosed}[closes]
 			full, empty := make(), make()
@@ -139,7 +139,7 @@ func TestFaceWaits(t *testing.T) {
 // A55: exactly 2 messages fit, all the way round the wrap; a place is committed or aborted once, a
 // message released once.
 func TestFacePlaces(t *testing.T) {
-	eachFace(t, func(t *testing.T, _ shmsync.WaitPolicy, make func() face) {
+	eachQueueAPI(t, func(t *testing.T, _ shmsync.WaitPolicy, make func() queueAPI) {
 		f := make()
 		for round := range int64(20) {
 			n, err := f.putBatch(canceled, []int64{round, round + 1, round + 2})
@@ -179,7 +179,7 @@ func TestFacePlaces(t *testing.T) {
 
 // A61: without a waiter there is no wake-up: no system call is made for it.
 func TestFaceWakesNobodyWithoutWaiters(t *testing.T) {
-	for kind, of := range faces {
+	for kind, of := range queueAPIs {
 		f := of(t, newSegment(t, shm.Options{}), "x", Options{})
 		for i := range int64(1000) {
 			wantErr(t, f.tryPut(i), nil)
@@ -204,7 +204,7 @@ func TestFaceWakesNobodyWithoutWaiters(t *testing.T) {
 // A68: each of two sleepers gets its message soon, in whichever order they sleep: no wake-up
 // between the two is lost.
 func TestFaceNotificationsAreNotLost(t *testing.T) {
-	for kind, of := range faces {
+	for kind, of := range queueAPIs {
 		seg := newSegment(t, shm.Options{})
 		there, back := of(t, seg, "there", Options{Wait: shmsync.Park}), of(t, seg, "back", Options{Wait: shmsync.Park})
 		go func() {

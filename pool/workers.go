@@ -10,9 +10,9 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// A crew is the workers of a pool, from the parent's side. Guarded by Pool.mu, but for what is said
-// otherwise.
-type crew struct {
+// workers are the workers of a pool, as the parent sees them. It is guarded by Pool.mu. Methods
+// that take Pool.mu themselves say so.
+type workers struct {
 	p        *Pool
 	children []*supervisor // by number
 	size     int           // how many there shall be
@@ -33,11 +33,11 @@ func (p *Pool) Resize(workers int) error {
 	if p.closing || p.alive.Err() != nil {
 		return ErrClosed
 	}
-	p.crew.resize(workers)
+	p.workers.resize(workers)
 	return nil
 }
 
-func (w *crew) resize(n int) {
+func (w *workers) resize(n int) {
 	for number, c := range w.children {
 		if number >= n && !c.retire {
 			c.retire = true
@@ -46,14 +46,14 @@ func (w *crew) resize(n int) {
 		}
 	}
 	for number := range n {
-		w.employ(number)
+		w.ensure(number)
 	}
 	w.size = n
-	w.wanted()
+	w.wakeIdle()
 }
 
-// employ sees to it that there is a worker of that number.
-func (w *crew) employ(number int) {
+// ensure makes sure that there is a worker of that number.
+func (w *workers) ensure(number int) {
 	if number < len(w.children) {
 		c := w.children[number]
 		if !c.gone {
@@ -83,11 +83,11 @@ func (w *crew) employ(number int) {
 func (p *Pool) size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.crew.size
+	return p.workers.size
 }
 
 // awake is how many workers there are, or are being started.
-func (w *crew) awake() (n int) {
+func (w *workers) awake() (n int) {
 	for _, c := range w.children {
 		if !c.gone && !c.asleep {
 			n++
@@ -96,8 +96,8 @@ func (w *crew) awake() (n int) {
 	return n
 }
 
-// wanted starts workers that sleep when there is more to do than the others can.
-func (w *crew) wanted() {
+// wakeIdle starts workers that sleep when there are more tasks than the others can run.
+func (w *workers) wakeIdle() {
 	if w.asleep == 0 {
 		return
 	}
@@ -106,12 +106,12 @@ func (w *crew) wanted() {
 		if i < 0 {
 			return
 		}
-		w.children[i].stir()
+		w.children[i].wakeKeeper()
 	}
 }
 
 // ready notes that a worker takes tasks.
-func (w *crew) ready(number uint32) {
+func (w *workers) ready(number uint32) {
 	if int(number) >= len(w.children) {
 		return
 	}
@@ -129,17 +129,17 @@ func (w *crew) ready(number uint32) {
 	}
 }
 
-// stir has the keepers of workers that sleep look around. It takes Pool.mu.
-func (w *crew) stir() {
+// wakeKeepers wakes the keepers of all workers. It takes Pool.mu.
+func (w *workers) wakeKeepers() {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	for _, c := range w.children {
-		c.stir()
+		c.wakeKeeper()
 	}
 }
 
 // each does the same to every worker that is there. It takes Pool.mu.
-func (w *crew) each(f func(host) error) {
+func (w *workers) each(f func(host) error) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	for _, c := range w.children {
@@ -150,7 +150,7 @@ func (w *crew) each(f func(host) error) {
 }
 
 // of finds a worker by its owner id. It takes Pool.mu.
-func (w *crew) of(worker proctab.Owner) (h host, c *supervisor) {
+func (w *workers) of(worker proctab.Owner) (h host, c *supervisor) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	if c = w.find(worker); c == nil {
@@ -159,7 +159,7 @@ func (w *crew) of(worker proctab.Owner) (h host, c *supervisor) {
 	return c.host, c
 }
 
-func (w *crew) find(worker proctab.Owner) *supervisor {
+func (w *workers) find(worker proctab.Owner) *supervisor {
 	for _, c := range w.children {
 		if c.host != nil && c.record.Owner.Load() == uint32(worker) {
 			return c
@@ -169,7 +169,7 @@ func (w *crew) find(worker proctab.Owner) *supervisor {
 }
 
 // nameOf is the name of a worker, or empty when it is there no more.
-func (w *crew) nameOf(worker proctab.Owner) string {
+func (w *workers) nameOf(worker proctab.Owner) string {
 	if c := w.find(worker); c != nil {
 		return c.name()
 	}
@@ -177,14 +177,14 @@ func (w *crew) nameOf(worker proctab.Owner) string {
 }
 
 // kill kills a worker, if it is still there. It takes Pool.mu.
-func (w *crew) kill(worker proctab.Owner) {
+func (w *workers) kill(worker proctab.Owner) {
 	if h, _ := w.of(worker); h != nil {
 		h.Kill()
 	}
 }
 
 // interrupt has a worker look whether its task is still wanted. It takes Pool.mu.
-func (w *crew) interrupt(worker proctab.Owner) {
+func (w *workers) interrupt(worker proctab.Owner) {
 	if _, c := w.of(worker); c != nil {
 		c.ring()
 	}
@@ -196,11 +196,11 @@ func (c *supervisor) ring() {
 	word := c.record.OrderWord(0)
 	c.record.Order.Add(tasktable.OrderOne)
 	futex.Wake(word.Addr, 2) // the worker waits for orders, and may wait for room
-	c.stir()
+	c.wakeKeeper()
 }
 
-// stir wakes the keeper.
-func (c *supervisor) stir() {
+// wakeKeeper wakes the keeper.
+func (c *supervisor) wakeKeeper() {
 	select {
 	case c.wake <- struct{}{}:
 	default:

@@ -9,10 +9,10 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// bury looks after the tasks of a dead worker: results that are complete are
-// delivered, tasks that it was running are tried again or fail, and messages that it may have
-// swallowed, unless its end was clean, are sent again. Worker 0 died before it had an owner id.
-func (p *Pool) bury(worker proctab.Owner, d WorkerExit, clean bool) {
+// handleDeath looks after the tasks of a dead worker: results that are complete are delivered,
+// tasks that it was running are tried again or fail, and messages that it may have swallowed,
+// unless its end was clean, are sent again. Worker 0 died before it had an owner id.
+func (p *Pool) handleDeath(worker proctab.Owner, d WorkerExit, clean bool) {
 	var gone []uint32
 	p.mu.Lock()
 	for i := range p.calls {
@@ -38,10 +38,10 @@ func (p *Pool) bury(worker proctab.Owner, d WorkerExit, clean bool) {
 		}
 	}
 	if !clean {
-		p.recall()
+		p.resendQueued()
 	}
 	p.mu.Unlock()
-	p.nudge()
+	p.wakeLeader()
 	if !p.local {
 		p.table.Mem.Reclaim() // what the worker had allocated but not given away
 		p.roomFreed()
@@ -56,22 +56,23 @@ func (c *call) begunBy(d WorkerExit, sl *tasktable.Slot) {
 	}
 }
 
-// recall sends, under mu, the messages of all queued tasks again. That may take until there is room
-// for them, and the worker that makes it may still have to be started by the caller: so another
-// goroutine does it, one for the whole pool.
-func (p *Pool) recall() {
+// resendQueued sends, under mu, the messages of all queued tasks again. That may take until there
+// is room for them, and the worker that makes it may still have to be started by the caller: so
+// another goroutine does it, one for the whole pool.
+func (p *Pool) resendQueued() {
 	p.lost = true
-	if !p.recalling {
-		p.recalling = true
-		p.keepers.Go(p.recallAll)
+	if !p.resending {
+		p.resending = true
+		p.keepers.Go(p.resendLoop)
 	}
 }
 
-func (p *Pool) recallAll() {
+// resendLoop sends queued tasks again until no other death has asked for it.
+func (p *Pool) resendLoop() {
 	for {
 		var messages []uint64
 		p.mu.Lock()
-		if p.recalling = p.lost; !p.recalling {
+		if p.resending = p.lost; !p.resending {
 			p.mu.Unlock()
 			return
 		}
