@@ -10,7 +10,7 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// workers are the workers of a pool, as the parent sees them. It is guarded by Pool.mu. Methods
+// workers are the workers of a pool, as the parent sees them. They are guarded by Pool.mu. Methods
 // that take Pool.mu themselves say so.
 type workers struct {
 	p        *Pool
