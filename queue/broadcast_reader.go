@@ -42,8 +42,11 @@ var ErrLapped = errors.New("queue: messages were overwritten before they were re
 
 // A LappedError is an [ErrLapped] that says how many messages the reader has lost. The next one
 // that it reads is the oldest that was kept.
-type LappedError struct{ Lost uint64 }
+type LappedError struct {
+	Lost uint64 // how many messages were overwritten before this reader read them
+}
 
+// Error says how many messages are lost.
 func (e *LappedError) Error() string { return fmt.Sprintf("%v: %d are lost", ErrLapped, e.Lost) }
 
 // Unwrap makes [errors.Is] find [ErrLapped].

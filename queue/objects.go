@@ -151,10 +151,11 @@ func (q *Objects[T]) decoded(p *PeekedBytes) (v T, err error) {
 
 // A DecodeError says that a message is no value of the type that was asked for.
 type DecodeError struct {
-	Queue string
-	Err   error
+	Queue string // name of the queue
+	Err   error  // what the codec says
 }
 
+// Error names the queue, and says what the codec says.
 func (e *DecodeError) Error() string {
 	return fmt.Sprintf("queue: %q: a message is no value of this type: %v", e.Queue, e.Err)
 }

@@ -28,8 +28,10 @@
 // [Dict] is a map, a [Var] a value of any length, a [List] grows.
 //
 // Every kind of object has two constructors: NewX finds the object of that name or makes it, OpenX
-// requires that it exists. Opening an object with another type fails and says what differs. A
-// handle can be sent to another process with MarshalBinary and UnmarshalBinary.
+// requires that it exists. What a constructor returns is a handle: the means by which one process
+// uses the object. Any number of handles, in any number of processes, can lead to one object.
+// Opening an object with another type fails and says what differs. A handle can be sent to another
+// process with MarshalBinary and UnmarshalBinary.
 //
 // With "" for its name, NewX makes an object without one. Other processes get it by its handle
 // alone, as in an argument of a task, and it is freed with the last handle: when no living process

@@ -45,7 +45,7 @@ var (
 	// when it is full, a store into the segment would crash the process.
 	ErrCopyOnWrite = mapping.ErrCopyOnWrite
 
-	// ErrUnsupported says that this system has no implementation.
+	// ErrUnsupported says that the toolkit does not run on this operating system.
 	ErrUnsupported = mapping.ErrUnsupported
 )
 

@@ -86,7 +86,7 @@ func (*noCopy) Unlock() {}
 //   - [ErrCopyOnWrite]: the file system is ZFS, bcachefs, or XFS with reflinks. On btrfs the file
 //     is made so that it is written in place.
 //   - [fs.ErrInvalid]: the name or a number in the options is impossible.
-//   - [ErrUnsupported]: this system has no implementation.
+//   - [ErrUnsupported]: the toolkit does not run on this operating system.
 func Create(name string, o Options) (*Segment, error) {
 	path, err := resolve(name)
 	if err != nil {

@@ -42,6 +42,7 @@ type Options struct {
 	WhenFull time.Duration
 }
 
+// DefaultCapacity is the [Options].Capacity that 0 stands for, in bytes.
 const DefaultCapacity = 1 << 20
 
 // A Handler is a [slog.Handler] that passes records to a [Listener], in whatever process that is.

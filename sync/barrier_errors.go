@@ -10,8 +10,8 @@ import (
 
 // A BrokenError is an [ErrBroken] that says why, as far as that is known.
 type BrokenError struct {
-	Barrier string // name of the barrier, and its segment
-	Cause   BrokenCause
+	Barrier string      // name of the barrier, and its segment
+	Cause   BrokenCause // why the barrier broke
 	// of the process that died or broke the barrier, in its own PID namespace; 0: not known
 	PID      int
 	Program  string    // the name of its program, or the first 23 bytes of it
@@ -32,7 +32,7 @@ func (e *BrokenError) Unwrap() error { return ErrBroken }
 type BrokenCause int
 
 const (
-	// BrokenUnknown says that it is not known any more.
+	// BrokenUnknown says that the cause is not known any more.
 	BrokenUnknown = BrokenCause(barrier.Unknown)
 	// BrokenByDeath says that a party was killed, ended, or closed the segment.
 	BrokenByDeath = BrokenCause(barrier.ByDeath)

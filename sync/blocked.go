@@ -24,7 +24,7 @@ type BlockedReport struct {
 // A BlockedWait is one process's wait for one object. However many goroutines of the process wait
 // for it, it is one wait.
 type BlockedWait struct {
-	Process Process
+	Process Process   // the process that waits
 	Object  string    // the name of what it waits for
 	Kind    string    // what that is: "Mutex", "Barrier", …
 	Role    string    // what it wants of it: "lock", "read lock", "put", …
@@ -46,6 +46,7 @@ type Process struct {
 	owner proctab.Owner
 }
 
+// String returns the process id and the name of the program, as far as they are known.
 func (p Process) String() string { return proctab.Info{PID: p.PID, Program: p.Program}.String() }
 
 func processOf(s *segment.Segment, o proctab.Owner) Process {

@@ -21,6 +21,7 @@ type DeadlockError struct {
 	Cycle []BlockedWait
 }
 
+// Error names the processes and locks of the cycle, and says what to do.
 func (e *DeadlockError) Error() string {
 	return fmt.Sprintf("%v: %s: unlock what this process holds and try again, or lock in the same order everywhere", ErrDeadlock, circle(e.Cycle))
 }

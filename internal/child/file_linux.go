@@ -21,7 +21,7 @@ func IsOpen(fd int) bool {
 	return err == nil
 }
 
-// CloseOnExec keeps a descriptor that this process has inherited from its own children.
+// CloseOnExec keeps an inherited descriptor of this process from being inherited by its children.
 func CloseOnExec(fd int) { unix.CloseOnExec(fd) }
 
 // Inherited is the file of a descriptor that this process was started with. Its own children will

@@ -60,7 +60,8 @@ func (p *Parent) awaitEnd() {
 		return
 	}
 	for os.Getppid() == p.pid {
-		time.Sleep(orphanPeriod) // such a parent cannot be waited for
+		// Without a pidfd that can be polled, the only sign of the end is a new parent id.
+		time.Sleep(orphanPeriod)
 	}
 }
 

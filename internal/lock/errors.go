@@ -49,7 +49,7 @@ type OwnerDiedError struct {
 	Attached time.Time // when it opened the segment
 	Noticed  time.Time // when a locker saw its death first; zero where that is not recorded
 
-	held bool // it came with the lock
+	held bool // the lock is held with this error
 }
 
 func (e *OwnerDiedError) Error() string {

@@ -23,9 +23,9 @@ type EventCount struct {
 	party   *Party
 	swapped bool // every change is a fence itself, see bell; immutable
 	leading *LeaderFollower
-	watch   Watch // of the leader
+	watch   Watch // what the leader watches
 
-	listed listing // of the leader
+	listed listing // wait of the leader in the table of waits
 
 	// Target is what sleepers are reported to wait for; set before the first use.
 	Target Target
@@ -172,7 +172,7 @@ func (c *EventCount) await(ctx context.Context, policy wait.Policy, ready func()
 			}
 		}
 		if err := wait.Over(ctx, c.party.Closer); err != nil {
-			if slept { // it may have consumed a wake-up without use
+			if slept { // the waiter may have consumed a wake-up without use
 				c.e.bell.ring(1)
 			}
 			return err

@@ -257,7 +257,7 @@ func (m *Mutex) Held() bool {
 
 // clearReleasing notes that this process has just taken the lock: no store of TryUnlock is coming.
 func (m *Mutex) clearReleasing() {
-	if !race.Enabled { // there TryUnlock never stores
+	if !race.Enabled { // under the race detector TryUnlock never stores
 		m.releasing = 0
 	}
 }

@@ -57,7 +57,7 @@ type attempt struct {
 	m     *Mutex
 	spin  wait.Spin
 	began time.Time // when spinning had not helped
-	slept bool      // it may have used up a wake-up
+	slept bool      // the attempt may have used up a wake-up
 
 	takeover
 	listed listing
@@ -117,7 +117,9 @@ func (a *attempt) pauseOrSleep(ctx context.Context) (done bool, err error) {
 	spinning := m.policy == wait.Spinning
 	var ticket uint32
 	sure := true
-	if !spinning || m.hasRequested() { // a waiter that asks needs the holder to unlock the slow way
+	// Once a waiter has requested the hand-off, even one that spins arms the bell, so that Unlock
+	// takes its slow path.
+	if !spinning || m.hasRequested() {
 		ticket, sure = m.r.bell.armFenced()
 	}
 	// SYNC: bell: this look comes after the arming. An Unlock from here on rings.
@@ -167,7 +169,8 @@ func (m *Mutex) closesCycle(deadlock func([]Wait) error) error {
 	return nil
 }
 
-// sleep waits until something may have changed since the bell was armed and the word was w.
+// sleep sleeps until the bell has rung since ticket was drawn, the owner that w names dies, or ctx
+// ends, and for a limited time at most.
 func (a *attempt) sleep(ctx context.Context, w, ticket uint32, sure bool) {
 	m, table := a.m, a.m.party.Member.Table()
 	words := [3]futex.Word{{Addr: m.r.bell.futex(), Val: ticket}}
@@ -201,7 +204,7 @@ func (a *attempt) sleep(ctx context.Context, w, ticket uint32, sure bool) {
 // limit bounds a sleep by the changes of which no process tells the sleeper.
 func (a *attempt) limit(limit time.Duration, w uint32, sure bool) time.Duration {
 	if waited := time.Since(a.began); waited < StarvationTime {
-		limit = StarvationTime - waited // then it has to ask
+		limit = StarvationTime - waited // at that time the process requests the hand-off
 	}
 	if w&handed != 0 {
 		limit = min(limit, HandoffTimeout)
@@ -240,8 +243,8 @@ func (m *Mutex) cancelRequest() {
 }
 
 // giveUp ends an attempt without the lock. It gives back the lock that it may have been handed, and
-// wakes up to n others in its place if it may have used up a wake-up. First the request goes, then
-// comes the look at the word: an offer that is made later finds the request gone, see handOver.
+// wakes up to n others in its place if it may have used up a wake-up. It cancels its request before
+// it looks at the word: a holder that hands the lock over later finds no request, see handOver.
 func (a *attempt) giveUp(err error, n int) error {
 	m := a.m
 	m.cancelRequest()

@@ -109,7 +109,7 @@ func (m *Mutex) unlockSlow() bool {
 		if w&inconsistent != 0 {
 			if m.r.word.CompareAndSwap(w, inconsistent) { // #5 -> #6
 				crashpoint.Here("lock.abandoned")
-				m.r.bell.ring(AllSleepers) // those that cannot repair report the death
+				m.r.bell.ring(AllSleepers) // waiters that cannot repair report the death
 				return true
 			}
 			continue

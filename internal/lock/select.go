@@ -65,12 +65,12 @@ type Select struct {
 	closed  bool
 
 	// Of the sources, see index.
-	bells   []int // those that are the first with their bell
+	bells   []int // sources that are the first with their bell
 	closers []*wait.Closer
-	edges   []int // those with Begin and End
-	pins    []int // those with Pin and Unpin
+	edges   []int // sources with Begin and End
+	pins    []int // sources with Pin and Unpin
 
-	failedSpins uint32 // in a row
+	failedSpins uint32 // spins in a row that were in vain
 
 	// Of the Wait that goes on.
 	slept    bool

@@ -59,15 +59,15 @@ type Role uint8
 
 // The roles of waiters.
 const (
-	RoleLock      Role = 1 + iota // to have the lock alone
-	RoleRLock                     // to read-lock
+	RoleLock      Role = 1 + iota // waits to have the lock alone
+	RoleRLock                     // waits to read-lock
 	RoleDrain                     // has the write lock, waits for the readers to leave
-	RoleAcquire                   // for units of a Semaphore
-	RoleCond                      // for a Signal
-	RoleEvent                     // for a Set
-	RoleBarrier                   // for the other parties
+	RoleAcquire                   // waits for units of a Semaphore
+	RoleCond                      // waits for a Signal
+	RoleEvent                     // waits for a Set
+	RoleBarrier                   // waits for the other parties
 	RoleOnce                      // for the process that runs the function
-	RoleWaitGroup                 // for the count to become 0
+	RoleWaitGroup                 // waits for the count to become 0
 	RolePut                       // for room in a queue
 	RoleGet                       // for a message in a queue
 	RoleDirectory                 // for the segment's own lock; the Target names no object

@@ -18,7 +18,7 @@ import (
 // What a death leaves behind: a row of the dead. Readers ask the process table whether its owner
 // lives, and the next process in that slot clears the row before it puts its own id there.
 type WaitTable struct {
-	rows   []waitRow // in the segment
+	rows   []waitRow // the rows, which lie in the segment
 	party  *Party
 	holder func(Target) proctab.Owner
 	mine   *waitRow
@@ -123,7 +123,7 @@ func (t *WaitTable) remove(p listing) {
 // A Wait is one wait as the table has it.
 type Wait struct {
 	Owner  proctab.Owner // the process that waits
-	Target Target        // for what
+	Target Target        // what the process waits for
 	Since  time.Time
 }
 

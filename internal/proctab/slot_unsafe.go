@@ -16,12 +16,13 @@ const SlotBytes = 64
 //	  8     8  next     owner's keeper                        owner's kernel    0
 //	 16     8  started  owner                                 for people        0: nanoseconds since 1970
 //	 24     4  pid      owner                                 for people        0: in the owner's namespace
-//	 28     4  named    owner, after the others for people    for people        0: the epoch that they speak of
+//	 28     4  named    owner, after the others for people    for people        0: epoch of started, pid, program
 //	 32    24  program  owner                                 for people        NUL-padded
 //	 56     8  -
 //
-// word: bits 0..31 liveness (the futex), bits 32..51 epoch, bit 61 locked, bit 62 unordered, bit 63
-// byteLocked. The kernel changes the liveness half only.
+// word: bits 0..31 liveness (the futex), bits 32..51 epoch, bit 61 locked, bit 62 unordered
+// (membarriers do not reach the owner), bit 63 byteLocked (a byte lock shows whether the owner
+// lives). The kernel changes the liveness half only.
 type slot struct {
 	_       structs.HostLayout
 	word    atomic.Uint64

@@ -53,7 +53,7 @@ func Command(t testing.TB, role string, args ...string) *Child {
 	}
 	c := &Child{Cmd: Exec(role, args...), t: t, role: role, ended: make(chan struct{})}
 	c.Cmd.Stdout, c.Cmd.Stderr = &c.stdout, &c.stderr
-	//clock: others may hold the pipes of a dead child for ever, which then are empty
+	//clock: children of a dead child may hold its pipes open for ever, with nothing left in them
 	c.Cmd.WaitDelay = pipeTimeout
 	return c
 }

@@ -7,9 +7,9 @@ import (
 )
 
 // Signal sends sig to a child of this process that the test knows by its id only: a worker, from
-// the statistics of its pool. It tells whether it was sent. The child may have ended, or have no id
-// yet, which is 0: the system would take that for the whole group of the tests, and another number
-// perhaps for a stranger's. Any goroutine may call it.
+// the statistics of its pool. It tells whether it was sent. It sends nothing to id 0, a child that
+// has not started, which kill(2) takes for the process group of the tests, nor to an id that is no
+// longer a child of this process. Any goroutine may call it.
 func Signal(t testing.TB, pid int, sig syscall.Signal) bool {
 	t.Helper()
 	if pid <= 0 {

@@ -53,7 +53,7 @@ func (s *Segment) beginLife(ctx context.Context) error {
 	for end := time.Now().Add(s.patience); life != nil; {
 		alone, err := mapping.TryLockByte(life, lifeByte)
 		if err != nil {
-			break // such locks are refused
+			break // the kernel refuses such locks
 		}
 		if shared, err := s.shareLife(life, alone); shared || err != nil {
 			return err

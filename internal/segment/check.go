@@ -10,10 +10,10 @@ import (
 // A Report is what a walk through a segment found.
 type Report struct {
 	Objects  int   // live
-	Unnamed  int   // that never had a name
+	Unnamed  int   // objects that never had a name
 	Retired  int   // removed, but still in use
 	Parts    int   // blocks of objects besides the first of each
-	Blocks   int   // that belong to a living process
+	Blocks   int   // blocks that belong to a living process
 	Orphans  int   // blocks that belonged to a dead one, and are freed when space is needed
 	UsedFor  int64 // bytes in blocks in use
 	FreeIn   int64 // bytes in free blocks

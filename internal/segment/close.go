@@ -168,7 +168,7 @@ func (s *Segment) stayAttached(held []string, err error) error {
 type departure struct {
 	memory *mapping.Memory
 	member *proctab.Member
-	bits   []userBit // of what the process had open
+	bits   []userBit // user bits of the objects that the process had open
 }
 
 // leave ends the attachment. The process's row of the board is cleared by the next process in its

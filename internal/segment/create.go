@@ -122,7 +122,7 @@ func nameInNoSpace(err error, path string) error {
 }
 
 // Anonymous makes a segment without a name, of a size that no process can change. Others
-// get it by its descriptor. The name is for people.
+// get it by its descriptor. The argument name gives no access: it shows in errors and logs only.
 func Anonymous(name string, c Config) (*Segment, error) {
 	g, err := plan(c.Size, c.Objects, c.Processes)
 	if err != nil {

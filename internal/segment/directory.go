@@ -126,7 +126,7 @@ func (s *Segment) takeEntry() (uint32, error) {
 	return i, nil
 }
 
-// reserveEntries makes the first n bytes of the entries region real.
+// reserveEntries has the file system allocate the first n bytes of the entries region.
 func (s *Segment) reserveEntries(n uint64) error {
 	const ahead = 64 << 10
 	h := headerIn(s.mem)

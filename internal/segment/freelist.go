@@ -13,7 +13,7 @@ func (s *Segment) free(off, tag uint64) error {
 	if w&inUse == 0 || b.tag.Load() != tag || !s.blockOK(off, size) {
 		return s.corrupt("a block to free belongs to somebody else")
 	}
-	b.word.Store(size) // with this it is free
+	b.word.Store(size) // this store frees the block
 	crashpoint.Here("heap.freed")
 	b.tag.Store(0)
 	crashpoint.Here("heap.untagged")
@@ -42,7 +42,7 @@ func (s *Segment) merge(off, size uint64) (uint64, uint64, error) {
 				return 0, 0, err
 			}
 			size += more
-			s.block(off).word.Store(size) // with this they are one
+			s.block(off).word.Store(size) // this store joins the two blocks
 			crashpoint.Here("heap.merged")
 		}
 	}

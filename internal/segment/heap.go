@@ -90,7 +90,7 @@ func (s *Segment) alloc(n, tag uint64, zero bool) (off uint64, err error) {
 	crashpoint.Here("heap.zeroed")
 	b.tag.Store(tag)
 	crashpoint.Here("heap.tagged")
-	b.word.Store(need | inUse) // with this the block is allocated
+	b.word.Store(need | inUse) // this store allocates the block
 	crashpoint.Here("heap.allocated")
 	return off, nil
 }
@@ -139,7 +139,7 @@ func (s *Segment) split(off, need, rest uint64) {
 	r.before = need
 	r.word.Store(rest)
 	crashpoint.Here("heap.rest")
-	s.block(off).word.Store(need) // with this there are two blocks
+	s.block(off).word.Store(need) // this store splits the block
 	crashpoint.Here("heap.split")
 	s.tellNext(off+need, rest)
 	crashpoint.Here("heap.resttold")
@@ -174,7 +174,7 @@ func (s *Segment) extend(need, tag uint64) (uint64, error) {
 	crashpoint.Here("heap.writing")
 	b.word.Store(need | inUse)
 	crashpoint.Here("heap.written")
-	h.brk.Store(off + need) // with this the block exists
+	h.brk.Store(off + need) // this store makes the block
 	crashpoint.Here("heap.extended")
 	h.last = need
 	return off, nil

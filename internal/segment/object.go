@@ -24,11 +24,11 @@ type Object struct {
 	place
 	unnamed bool
 	layout  uint32      // the version of the payload
-	start   uint64      // of the payload, in the segment
+	start   uint64      // offset of the payload in the segment
 	party   *lock.Party // the process's, with a Closer of the object's own; keeps the memory mapped
 	local   localState
 
-	handles int // that were made and have not been released; guarded by Seg.mu
+	handles int // handles made and not yet released; guarded by Seg.mu
 }
 
 // Party is this process's attachment to the object, for its locks.
@@ -39,7 +39,7 @@ func (o *Object) Closed() bool { return o.party.Closer.Closed() }
 
 // A place is where an object is: no other object of the segment ever has the same.
 type place struct {
-	index  uint32 // of the entry
+	index  uint32 // index of the entry
 	serial uint64
 }
 
@@ -278,7 +278,7 @@ func (s *Segment) RemoveContext(ctx context.Context, name string) error {
 func (s *Segment) unname(i uint32, state uint64, hash uint32) error {
 	return s.withOddSequence(func() error {
 		// SYNC: users: a process that opens the object from here on sees that it was removed.
-		s.entry(i).state.Store(state&^stateMask | stateRemoved) // with this the name is free
+		s.entry(i).state.Store(state&^stateMask | stateRemoved) // this store frees the name
 		crashpoint.Here("object.removed")
 		if err := s.unchain(i, hash); err != nil {
 			return err

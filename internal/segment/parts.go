@@ -83,7 +83,7 @@ func (o *Object) retag(off, from, to uint64, point string) error {
 	if b.word.Load()&inUse == 0 || b.tag.Load() != from {
 		return s.corrupt("a part of an object belongs to something else")
 	}
-	b.tag.Store(to) // with this the block has another owner
+	b.tag.Store(to) // this store changes the owner of the block
 	crashpoint.Here(point)
 	runtime.KeepAlive(s)
 	return nil

@@ -114,7 +114,7 @@ func (s *Segment) rebuildDirectory() error {
 	crashpoint.Here("rebuild.emptied")
 	live, used := uint32(0), s.usedEntries()
 	for n := range used {
-		i := used - 1 - n // so that low entries are reused first
+		i := used - 1 - n // low entries last: the list gives what it got last
 		e := s.entry(i)
 		state := e.state.Load()
 		switch state & stateMask {

@@ -21,7 +21,7 @@ func (r *registry) init() {
 	r.entries = map[uint32]int{}
 }
 
-// get returns the view that other handles have, or nil.
+// get returns the Object that this process's other handles of the place share, or nil.
 func (r *registry) get(p place) *Object { return r.open[p].Value() }
 
 // uses reports whether this process has something open at entry i.
@@ -34,8 +34,8 @@ func (r *registry) put(o *Object) {
 	r.open[o.place] = weak.Make(o)
 }
 
-// release takes out what has no handle any more, and reports whether nothing at that entry is open
-// now.
+// release takes the Object of a place out when it has no handle any more, and reports whether this
+// process has nothing open at its entry now.
 func (r *registry) release(p place) (last bool) {
 	w, ok := r.open[p]
 	if !ok || w.Value() != nil {

@@ -35,15 +35,15 @@ const (
 // A Segment is this process's attachment to one segment. It may be used by any
 // number of goroutines.
 type Segment struct {
-	path   string // for people, and for others to open; immutable
+	path   string // shown in errors, and opened by other processes; immutable
 	named  bool   // a name in the file system leads to the file; immutable
 	file   *os.File
-	fd     uintptr // of file, for handles; immutable
+	fd     uintptr // descriptor of file, for handles; immutable
 	mem    []byte
 	memory *mapping.Memory // mem; what needs it mapped holds the anchor
 	geo    geometry
 	id     Identity
-	reach  reach // of this process into the heap
+	reach  reach // how far into the heap this process may look
 
 	table *proctab.Table
 	party *lock.Party
@@ -52,16 +52,16 @@ type Segment struct {
 	patience  time.Duration // how long to wait for lock; lockPatience outside of tests
 	grace     time.Duration // how long Close waits; closePatience outside of tests
 	listening sync.Once     // see listen
-	left      atomic.Uint64 // how often this process has let go of what an entry holds
+	left      atomic.Uint64 // how often this process has cleared its user bit of an entry
 	detached  atomic.Bool   // others no longer see what this process writes into objects
 
 	mu      sync.Mutex // guards objects, and the moment of closing
 	objects registry
 
 	// An attachment that was made for the sake of a handle ends with its last object.
-	auto atomic.Bool // it is such a one; written under attachedMu
-	pins int         // how many are about to open an object; guarded by attachedMu
-	way  []byte      // of an anonymous segment: from the handle; guarded by attachedMu
+	auto atomic.Bool // the attachment was made for a handle; written under attachedMu
+	pins int         // how many calls are about to open an object; guarded by attachedMu
+	way  []byte      // how the handle says to reach an anonymous segment; guarded by attachedMu
 }
 
 // An anchor is reachable as long as a handle of the segment is: through the party that all it

@@ -17,10 +17,11 @@ type Spec struct {
 	Name string // "" for a new object that handles alone lead to
 	Kind Kind
 	Type string // descriptor of the element type; empty: has none
-	Size int64  // of the payload, in bytes; AnySize when only opening
+	Size int64  // size of the payload in bytes; AnySize when only opening
 
-	// Init fills the payload of a new object, which is zero, before any process sees it.
-	// It runs under the segment's lock, and again if it has run in vain. May be nil.
+	// Init fills the payload of a new object, which is zero, before any process sees it. It runs
+	// under the segment's lock, and again when the first attempt ended without an object, as by a
+	// death. May be nil.
 	Init func(payload []byte)
 }
 
@@ -68,7 +69,8 @@ func (o *Object) otherLayout() error {
 // checkName says what makes a Spec of an object with a name impossible.
 func (s *Segment) checkName(spec Spec) error {
 	if spec.Name == "" {
-		// Both invalid and missing: code that makes what it does not find goes on to make it.
+		// The error is both fs.ErrInvalid and fs.ErrNotExist. A caller that makes an object which
+		// it cannot open takes it for a missing object, and makes one without a name.
 		return &describedError{fmt.Sprintf("%s: the name must not be empty: an object without a name is opened "+
 			"by its handle alone", s.path), errors.Join(fs.ErrInvalid, fs.ErrNotExist)}
 	}

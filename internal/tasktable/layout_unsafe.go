@@ -103,7 +103,8 @@ type Slot struct {
 	Results   [ResultBytes]byte
 }
 
-// roomWord is behind the slots.
+// roomWord, which lies behind the slots, says whether memory is scarce: while it is not 0, workers
+// ask the parent for blocks instead of allocating them.
 //
 //	off  size  field   written by  read by   invariant
 //	  0     4  scarce  parent      workers   not 0: no worker takes a block but from the parent

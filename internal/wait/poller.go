@@ -135,8 +135,8 @@ func (p *poller) load() time.Duration {
 	return time.Until(until)
 }
 
-// release ends the wait of each entry that has a changed word, and of the one with the word that
-// was woken in the vector.
+// release ends the wait of each entry that has a changed word or is past its time, and of the entry
+// that owns the word with the index woken, which ended the sleep on the vector of words.
 func (p *poller) release(woken int) {
 	var hit *entry // none for the kick word
 	if woken > 0 {

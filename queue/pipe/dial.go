@@ -88,7 +88,9 @@ func dialOnce(ctx context.Context, name string, o DialOptions) (*Conn, error) {
 		err = r.connect(ctx, o)
 	}
 	if err != nil {
-		a.release() // also for a connection that was given up: its ended is not set yet
+		// A connection that was given up has not released its attachment itself: its ended is
+		// unset.
+		a.release()
 		return nil, err
 	}
 	runtime.KeepAlive(r)

@@ -6,7 +6,7 @@ import "github.com/shmkit/shmkit/internal/lock"
 // that Wait has returned the source.
 func (e *Flag) Source() lock.Source {
 	var began uint32
-	missed := false // it was set during a Wait that has returned another source
+	missed := false // the event was set during a Wait that has returned another source
 	ready := func() bool {
 		w := e.f.word.Load()
 		if w == began && w&isSet == 0 {

@@ -62,7 +62,7 @@ func (r *Ring) ClaimPut() (s *Slot, p uint64, held proctab.Owner, err error) {
 // claim.
 func (r *Ring) closedForPut() bool { return r.Closer.Closed() || r.Shared.ClosedBy.Load() != 0 }
 
-// whyClosed is the error of a put that finds the queue, or the segment, closed.
+// whyClosed returns the error of a put that finds the queue, or the segment, closed.
 func (r *Ring) whyClosed() error {
 	if r.Closer.Closed() {
 		return lock.ErrClosed
@@ -226,7 +226,7 @@ func (r *Ring) ClaimGet() (s *Slot, p uint64, held proctab.Owner, err error) {
 	if _, held, err = r.Front(); err != nil { // the usual reason why there is nothing to take
 		return nil, 0, held, err
 	}
-	// before the message leaves the queue, so that it is always seen in one of the two
+	// The message is counted before it is claimed: Join finds it in the queue or in a count.
 	r.Tasks.Add()
 	crashpoint.Here("queue.task.added")
 	if s, p, held, err = r.claimGet(); err != nil {
@@ -250,7 +250,8 @@ func (r *Ring) Free(s *Slot, p uint64) error {
 	if r.Closer.Closed() {
 		return r.freeClosed(s, r.lap(p))
 	}
-	// SYNC: freed: the value is read before the word says so. A store suffices, as in Store.
+	// SYNC: freed: the message is read before this release store marks its slot empty. No
+	// compare-and-swap is needed: only the owner of the claim changes the word, as in Store.
 	s.set(wordOf(empty, ring.Nobody, r.lap(p)+1)) // #3 -> #0
 	crashpoint.Here("queue.released")
 	return nil

@@ -38,8 +38,8 @@ type Ring struct {
 	get     consumer
 }
 
-// A producer is what the process knows as the producer, beside the cursor. One goroutine at a time
-// uses it.
+// A producer is the state that a process keeps in its own memory while it is the producer, beside
+// the cursor. One goroutine at a time uses it.
 type producer struct {
 	owned bool   // this process has the role; the cursor never has room without
 	err   error  // what the last look has found
@@ -50,8 +50,8 @@ type producer struct {
 	look, lookExactly func() bool // report whether a wait is over
 }
 
-// A consumer is what the process knows as the consumer, beside the cursor. One goroutine at a time
-// uses it.
+// A consumer is the state that a process keeps in its own memory while it is the consumer, beside
+// the cursor. One goroutine at a time uses it.
 type consumer struct {
 	owned   bool   // this process has the role; the cursor never has messages without
 	err     error  // what the last look has found
