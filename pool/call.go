@@ -11,35 +11,35 @@ import (
 type call struct {
 	out     bool    // submitted, and not released
 	waiter  *waiter // nil: the caller has gone
-	index   int     // of the first argument
+	index   int     // index of the first argument
 	count   int     // arguments in it, from 1
-	arg     block   // of the arguments
+	arg     block   // block of the arguments
 	moved   []byte  // the arguments, when they had to make room: see room.go
 	got     outcome // what the worker has left
 	task    string
-	options TaskOptions // with the defaults of the pool
-	serial  uint32      // of the current attempt
+	options TaskOptions // the options of the task, with the defaults of the pool
+	serial  uint32      // serial number of the current attempt
 	tries   int         // attempts that failed with an error
 	kills   int         // workers that died while they ran it
 	live    bool        // queued, running, or waiting for another attempt
 	// live, but it is not yet time to try again, or there is no room for its argument
 	delayed  bool
-	homeless bool // delayed for want of room
+	homeless bool // the call is delayed until there is memory for its arguments
 	listed   bool // its result has come, and its waiter has not been told yet
 	kept     bool // pending until its waiter has read the result: Close waits for that
 	owed     bool // not live, but pending: it may run again because of its error, or is kept
 	// its worker died: its arguments are to run one by one; the one that ran was slot.at
 	split  bool
 	err    error   // instead of a result
-	future settler // of ApplyAsync, else nil
-	began  Began   // for the future
+	future settler // the future of ApplyAsync, else nil
+	began  Began   // what the future tells of the start
 
 	timed   bool      // its waiter wants to know how long it takes
-	since   time.Time // of the submission, if it is timed
-	running time.Time // of the first look at which it ran, for the hard deadline
+	since   time.Time // time of the submission, if it is timed
+	running time.Time // first look that found the task running, for the hard deadline
 	asked   uint32    // serial of the attempt that was past it, and that a stack is asked of
 	expired bool      // its worker is being killed because of it
-	stack   string    // of the task, when it has expired
+	stack   string    // stack of the task, when it has expired
 	stuck   bool      // a goroutine that cannot be killed is still at it, see local.go
 	left    bool      // stuck, and belongs to no list
 }

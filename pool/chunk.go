@@ -12,7 +12,7 @@ type chunk struct {
 	index, count int
 	content      task.Content
 	kills        int   // workers that died of it
-	err          error // it cannot travel
+	err          error // why the argument cannot be sent
 }
 
 // chunkPatience is how long a chunk that could go waits for the rest of its arguments.
@@ -123,7 +123,7 @@ func (r *run[A, R]) join(l chunk) {
 	case task.WayRaw:
 		r.encoded = append(r.encoded, b...)
 	case task.WaySlice:
-		r.parts = append(r.parts, slices.Clone(b)) // those of some need no copy
+		r.parts = append(r.parts, slices.Clone(b)) // parts of source.some need no copy
 	default:
 		r.encoded = task.AppendFrame(r.encoded, b)
 	}

@@ -51,7 +51,8 @@ func (p *Pool) leaveBehind(i uint32, s uint64) bool {
 	}
 	c.serial = nextSerial(c.serial)
 	c.stuck = true
-	if c.err = ErrClosed; c.expired { // otherwise no caller sees it
+	// No caller sees ErrClosed: the callers are gone unless the task has expired.
+	if c.err = ErrClosed; c.expired {
 		c.err = c.late()
 	}
 	if p.deliver(i) {

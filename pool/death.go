@@ -84,7 +84,7 @@ func (p *Pool) resendLoop() {
 		}
 		p.mu.Unlock()
 		for _, m := range messages {
-			// one that is doubled is recognised by its serial number
+			// a message sent twice is recognised by its serial number
 			if p.isQueued(uint32(m), uint32(m>>32)) {
 				p.resend(m)
 			}
@@ -97,8 +97,8 @@ func (p *Pool) isQueued(i, serial uint32) bool {
 	return p.table.Slots[i].State.Load() == tasktable.StateOf(tasktable.PhaseQueued, 0, serial)
 }
 
-// quarantined is the error of a task, or of the one of a chunk that ran, which has killed enough
-// workers.
+// quarantined returns the error of a task that has killed enough workers. Of a chunk it is the task
+// that ran when the last of them died.
 func (p *Pool) quarantined(c *call, d WorkerExit) error {
 	p.event(slog.LevelError, "task quarantined: it kills its workers", slog.String("task", c.task), slog.Int("kills", c.kills))
 	return d.kills(c.task, c.kills)
@@ -112,7 +112,7 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 		c.stuck = true
 	} else {
 		c.got = outcomeIn(sl, c.count)
-		p.dropResult(i) // of the attempt that died
+		p.dropResult(i) // the attempt that died may have left a result
 	}
 	c.kills++
 	limit := c.options.Attempts
@@ -126,7 +126,7 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 		c.err = ErrClosed
 	case c.count > 1:
 		p.event(slog.LevelWarn, "tasks of a chunk run again one by one: their worker died", slog.String("task", c.task), slog.Int("count", c.count))
-		p.retried += c.got.at // those before the one that ran
+		p.retried += c.got.at // the tasks of the chunk before the one that ran
 		if c.split = true; enough {
 			c.err = p.quarantined(c, d)
 		} else {

@@ -45,6 +45,7 @@ type WorkerDiedError struct {
 	Stderr string
 }
 
+// Error names the task, and says how often and how its workers died.
 func (e *WorkerDiedError) Error() string {
 	how := fmt.Sprintf("exit code %d", e.ExitCode)
 	switch {
@@ -83,6 +84,7 @@ type PanicError struct {
 	Stack string // of the worker's goroutine
 }
 
+// Error says what panicked, and with which value; it leaves out the stack.
 func (e *PanicError) Error() string { return (*guard.Panic)(e).Error() }
 
 // As lets [errors.As] find what the packages of this module know of the panic.
@@ -122,6 +124,7 @@ type DeadlineError struct {
 	Stack string
 }
 
+// Error names the task and the limit.
 func (e *DeadlineError) Error() string {
 	return fmt.Sprintf("pool: task %q ran for longer than %v: its worker was killed", e.Task, e.Limit)
 }
@@ -152,6 +155,7 @@ type TaskError struct {
 	registered []error
 }
 
+// Error returns the text of the error that the task returned.
 func (e *TaskError) Error() string { return e.Text }
 
 // As lets [errors.As] find what the packages of this module know of the origin.

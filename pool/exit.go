@@ -27,8 +27,11 @@ type WorkerExit struct {
 	PID      int
 	ExitCode int    // negative: the number of the signal that killed it; ExitUnknown
 	Signal   string // name of that signal, empty when it was none
-	Reason   string // "died", "recycled", "idle", "retired" or "closed"
-	Stderr   string // the last it wrote to its standard error, at most 4 KiB
+	// Reason is "died" when the worker ended without an order; "recycled" when another replaces it,
+	// as after MaxTasksPerWorker or Restart; "idle" after IdleTimeout; "retired" when Resize made
+	// the pool smaller; "closed" when the pool ended.
+	Reason string
+	Stderr string // the last it wrote to its standard error, at most 4 KiB
 }
 
 // ExitUnknown stands for the exit code of a worker or a Process that another part of this program

@@ -34,21 +34,21 @@ type feeder[A any] struct {
 	// Of the call alone.
 	taken  []fed
 	at     int
-	memory []byte // of what was taken
+	memory []byte // copies of the arguments that were taken
 }
 
 // A fed is one argument.
 type fed struct {
-	from, to int    // in the copied ones
+	from, to int    // place in the copies
 	lent     []byte // or it lies here
-	err      error  // it cannot travel
+	err      error  // why the argument cannot be sent
 }
 
 // A feedEnd says how an iterator has ended.
 type feedEnd struct {
 	err      error // the last that it yielded
 	panicked any
-	goexit   bool // it has ended its goroutine
+	goexit   bool // the iterator has ended its goroutine
 }
 
 // lentFrom is the size from which an argument is not copied, but the iterator waits until it was

@@ -7,15 +7,15 @@ import (
 	"github.com/shmkit/shmkit/internal/worker"
 )
 
-// A Finalizer is what a worker does before it ends, because one of its tasks wants so. It is made
-// by [Finalize], and may be used by any number of goroutines.
+// A Finalizer is a function that a task has given its worker to call before the worker ends. It is
+// made by [Finalize], and may be used by any number of goroutines.
 type Finalizer struct{ f *worker.Finalizer }
 
-// Finalize has the worker in which the task runs call closer when it ends, in any way in which it
-// closes its resources, and before that: for what a task opens and later ones use, such as a cache
-// or a temporary file. Those of a higher priority come first, of the same priority the last that
-// was added. ctx is the task's, or comes from it. What closer returns, or panics with, goes to the
-// worker's standard error, with the name.
+// Finalize has the worker in which the task runs call closer before it closes its resources,
+// whenever it does that; a worker that is killed does neither. It is for what one task opens and
+// later tasks use, such as a cache or a temporary file. Finalizers of a higher priority come first,
+// of the same priority the last that was added. ctx is the task's, or comes from it. What closer
+// returns, or panics with, goes to the worker's standard error, with the name.
 //
 // In a worker that is about to end closer is called at once.
 //

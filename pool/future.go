@@ -17,7 +17,7 @@ type Future[R any] struct {
 	began Began // immutable once done is closed
 
 	mu       sync.Mutex
-	running  func() (Began, bool) // of ApplyAsync
+	running  func() (Began, bool) // says whether the task of ApplyAsync has begun
 	onResult []func(R)
 	onError  []func(error)
 }

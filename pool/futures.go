@@ -12,8 +12,8 @@ type futures struct {
 	mu      sync.Mutex
 	busy    int       // its goroutines, and those of MapAsync
 	idle    sync.Cond // busy is 0; of mu
-	w       *waiter   // of all of them
-	scratch []byte    // of the goroutine that settles them
+	w       *waiter   // the waiter of all futures
+	scratch []byte    // memory of the goroutine that settles the futures
 	open    int       // futures without a result
 	waiting bool      // a goroutine waits for them
 	queue   []func()  // callbacks

@@ -104,7 +104,7 @@ func (p *Pool) unstick(i uint32) {
 	p.mu.Lock()
 	c := &p.calls[i]
 	left := c.left
-	c.got = outcomeIn(&p.table.Slots[i], c.count) // it may have made a result
+	c.got = outcomeIn(&p.table.Slots[i], c.count) // the task may have made a result
 	c.stuck, c.left = false, false
 	p.mu.Unlock()
 	if left {

@@ -172,7 +172,7 @@ type line[R any] struct {
 	next    int
 	waiting map[int]arrived[R]
 	size    *int // bytes of the result that comes
-	held    *int // of those that wait
+	held    *int // bytes of the results that wait
 }
 
 type arrived[R any] struct {

@@ -99,7 +99,8 @@ type Options struct {
 	// pool. nil means that workers log as the program says.
 	Log slog.Handler
 
-	// LogOptions are those of the workers' side of Log, but for Process, which is the worker.
+	// LogOptions are the options of the handler in each worker, which sends records to Log. Their
+	// Process is ignored: the name of the worker takes its place.
 	LogOptions shmlog.Options
 
 	// Env is more environment of each worker, as key=value. It inherits that of this process.

@@ -27,13 +27,13 @@ type Pool struct {
 	resources []worker.ResourceConfig
 	launch    func(c *supervisor, stderr *linemux.Writer) (host, error)
 	stderr    *linemux.Sink
-	files     []*os.File // those of the options, under other numbers
+	files     []*os.File // the files of the options, under other descriptors
 	log       *shmlog.Listener
 
 	restarting chan struct{} // has room for one: the goroutine that restarts the workers
 
 	lead     chan struct{}          // has room for one: the waiter that collects results
-	messages [64]uint64             // of the leader
+	messages [64]uint64             // the messages that the leader has read
 	leader   atomic.Pointer[waiter] // the leader, while it waits for messages
 
 	mu          sync.Mutex
@@ -49,8 +49,8 @@ type Pool struct {
 	room      room
 	unfreed   unfreed
 	closing   bool          // no more tasks
-	grace     time.Duration // for the workers when it has ended; Terminate changes it
-	watching  bool          // for hard deadlines
+	grace     time.Duration // how long workers may outlive the pool; Terminate changes it
+	watching  bool          // a goroutine watches hard deadlines
 	lost      bool          // workers may have swallowed messages
 	resending bool          // a goroutine sends messages again
 	killed    int
@@ -60,7 +60,7 @@ type Pool struct {
 	logDropped uint64 // when it has ended
 
 	futures futures
-	exits   sync.Mutex // one call of OnWorkerStart or OnWorkerExit at a time
+	exits   sync.Mutex // held during a call of OnWorkerStart or OnWorkerExit
 
 	ready chan struct{} // closed when enough workers take tasks
 	empty chan struct{} // closed when it is closing and no task is left
@@ -69,8 +69,8 @@ type Pool struct {
 	end   context.CancelCauseFunc
 
 	keepers    sync.WaitGroup // of the workers
-	terminated atomic.Bool    // by Terminate, or the end of New's context
-	dropping   atomic.Bool    // by Finish: nothing that waits is begun
+	terminated atomic.Bool    // Terminate was called, or New's context has ended
+	dropping   atomic.Bool    // Finish was called: no task that waits is begun
 
 	closed   sync.Once
 	finished chan struct{} // closed when everything has ended
@@ -137,7 +137,7 @@ func (p *Pool) share() error {
 	if err != nil {
 		return err
 	}
-	// workers are started until the pool has ended
+	// The pool starts workers until it has ended; the caller may close its files before.
 	if p.files, err = child.Duplicates(o.Files); err != nil {
 		return fmt.Errorf("pool: %w", err)
 	}
@@ -240,7 +240,7 @@ func (p *Pool) Close() error {
 	p.refuse()
 	if p.until(context.Background(), p.empty) != nil { // nothing will finish any more
 		p.mu.Lock()
-		grace := p.grace // that of Terminate, which may be at it
+		grace := p.grace // Terminate may change it at the same time
 		p.mu.Unlock()
 		return p.shut(grace)
 	}

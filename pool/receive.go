@@ -178,7 +178,7 @@ func (r *run[A, R]) split(i uint32) error {
 		}
 		l.content = task.ContentOf(item)
 		if k == c.got.at {
-			if l.kills = c.kills; c.err != nil { // it has no other attempt
+			if l.kills = c.kills; c.err != nil { // the task has no other attempt
 				r.refused = append(r.refused, refused{l.index, c.err})
 				continue
 			}

@@ -41,7 +41,8 @@ func (p *Pool) takeReport(n int, most int, ended bool) []byte {
 // ends.
 func (p *Pool) askStack(task lateTask) string {
 	c, serial, owner := task.child, tasktable.SerialOf(task.state), task.child.owner()
-	p.takeReport(c.number, 0, false) // of an earlier one that was too late
+	// The report may be left from an earlier worker, which wrote it too late to be read.
+	p.takeReport(c.number, 0, false)
 	c.record.Asked.Store(serial)
 	c.ring()
 	pause := 100 * time.Microsecond

@@ -63,7 +63,7 @@ func DefineResource[A, T any](name string, open func(ctx context.Context, arg A)
 
 // Name is the name that the resource was defined with.
 func (r *Resource[A, T]) Name() string {
-	if r.untyped == nil { // it was not made by DefineResource
+	if r.untyped == nil { // the resource was not made by DefineResource
 		return ""
 	}
 	return r.untyped.Name
@@ -83,7 +83,7 @@ func (r *Resource[A, T]) bind() (*worker.Resource, []byte, error) { return r.Wit
 // A resourceWith is a resource with its argument.
 type resourceWith struct {
 	worker.BoundResource
-	err error // of the argument
+	err error // why the argument cannot be encoded
 }
 
 func (b *resourceWith) Name() string { return b.Of.Name }

@@ -43,9 +43,9 @@ type room struct {
 	limit    int           // bytes of Options.Memory; immutable
 	args     atomic.Int64  // bytes of blocks of arguments; changed without Pool.mu, too
 	short    atomic.Bool   // a line is not empty; written under Pool.mu
-	workers  []*supervisor // that wait for room for a result
-	homeless []uint32      // slots with arguments that wait to come back
-	callers  []*roomWait   // that wait for room for an argument
+	workers  []*supervisor // workers that wait for memory for a result
+	homeless []uint32      // slots whose arguments wait for memory again
+	callers  []*roomWait   // callers that wait for memory for an argument
 	pause    time.Duration // before the next last resort
 }
 
@@ -53,7 +53,7 @@ type room struct {
 type roomWait struct {
 	w      *waiter
 	bytes  int
-	passed int  // how many have got room since, that came later
+	passed int  // how many callers that came later have got memory since
 	lacks  bool // there was no room in memory, other than by the rule of the half
 }
 
@@ -261,7 +261,7 @@ func (p *Pool) grant(c *supervisor, lastResort bool) bool {
 	v := word.Load()
 	n := int(v >> 1)
 	if v&tasktable.RoomAsks == 0 || c.host == nil {
-		return true // it does not wait any more
+		return true // the worker does not wait any more
 	}
 	off, err := uint64(tasktable.RoomRefused), error(nil)
 	if tasktable.Fits(n, p.room.limit) {
@@ -284,7 +284,7 @@ func (p *Pool) grant(c *supervisor, lastResort bool) bool {
 		if off != tasktable.RoomRefused {
 			p.freeBlock(off, 0)
 		}
-		return true // it has given up
+		return true // the worker has given up
 	}
 	if off != tasktable.RoomRefused && !p.local {
 		if p.table.Mem.Give(off, c.owner(), 0) != nil {

@@ -79,7 +79,7 @@ func (p *Pool) moveArg(i uint32) (freed int) {
 	if freed == 0 {
 		return 0
 	}
-	if c.live || c.split || c.options.Retry != nil { // otherwise it is not needed any more
+	if c.live || c.split || c.options.Retry != nil { // other arguments are not needed any more
 		b, err := p.table.Mem.Bytes(c.arg.off, freed)
 		if err != nil {
 			p.fail(err) // it was this process that put it there
@@ -96,7 +96,7 @@ func (p *Pool) moveArg(i uint32) (freed int) {
 func (p *Pool) isUnbegun(i uint32) bool {
 	c := &p.calls[i]
 	if c.delayed {
-		return !c.homeless // otherwise it has no argument here
+		return !c.homeless // a call without memory has no argument here
 	}
 	// #2 -> #1
 	if !p.table.Slots[i].State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseQueued, 0, c.serial), tasktable.StateOf(tasktable.PhaseFree, 0, c.serial)) {

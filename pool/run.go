@@ -89,7 +89,7 @@ func (r *run[A, R]) all(ctx context.Context, emit func(index int, value *R, err 
 				return err
 			}
 		}
-		if len(r.refused) > 0 { // then there may be more to send
+		if len(r.refused) > 0 { // the source may have arguments after the refused one
 			r.refused = r.refused[:0]
 			continue
 		}

@@ -64,7 +64,7 @@ func (p *Pool) Stats() Stats {
 		if h == nil {
 			continue
 		}
-		if u, err := h.Usage(); err == nil { // otherwise it has just ended
+		if u, err := h.Usage(); err == nil { // a worker that has just ended has no usage
 			s.Workers[i].CPU, s.Workers[i].Memory = u.User+u.System, u.Resident
 		}
 	}

@@ -31,7 +31,7 @@ type supervisor struct {
 
 	// Guarded by p.mu.
 	host     host // nil between two of them
-	greeted  bool // one has been ready
+	greeted  bool // a worker of this supervisor has been ready
 	asleep   bool // the worker has ended because it had nothing to do
 	retire   bool // shall end
 	gone     bool // the keeper returns, or has returned
@@ -114,7 +114,8 @@ func (c *supervisor) start(stderr *linemux.Writer) (host, error) {
 	c.record.Asked.Store(0)
 	c.record.Answered.Store(0)
 	c.p.mu.Unlock()
-	c.p.takeReport(c.number, 0, true) // of a worker that was too late with it
+	// The report may be left from a worker that wrote it too late to be read.
+	c.p.takeReport(c.number, 0, true)
 	if over {
 		return nil, nil
 	}
@@ -132,7 +133,8 @@ func (c *supervisor) start(stderr *linemux.Writer) (host, error) {
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
 	c.host = h
-	// since then; one that is to retire finds the order to do so, and may be kept after all
+	// The pool may have ended since the look at the start. A worker that is to retire is not
+	// terminated: it reads the order to retire from its record, and the order may be revoked.
 	if c.p.over() {
 		h.Terminate()
 	}
@@ -184,7 +186,7 @@ func (p *Pool) endWorkers(grace time.Duration) {
 		select {
 		case <-gone:
 			return
-		case <-time.After(5 * time.Millisecond): // one may just be about to start
+		case <-time.After(5 * time.Millisecond): // a worker may be about to start
 		}
 	}
 }

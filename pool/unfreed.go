@@ -11,7 +11,7 @@ import (
 // unfreed are blocks that could not be freed, because a process was stopped in the directory of the
 // segment. They are freed later: each free and each search for room tries again.
 type unfreed struct {
-	any atomic.Bool // there are some
+	any atomic.Bool // the list is not empty
 
 	mu     sync.Mutex
 	blocks []givenBlock

@@ -57,7 +57,7 @@ func (w *workers) ensure(number int) {
 	if number < len(w.children) {
 		c := w.children[number]
 		if !c.gone {
-			c.retire = false // it may be about to end for it: then it is replaced
+			c.retire = false // a worker that ends all the same is replaced
 			if c.renewed == nil {
 				c.record.Order.And(^uint32(tasktable.OrderRetire))
 			}
@@ -72,7 +72,7 @@ func (w *workers) ensure(number int) {
 		w.children[number] = c
 	}
 	if least := w.p.options.MinWorkers; least > 0 && number >= least {
-		c.asleep = true // until tasks wait
+		c.asleep = true // the worker is started when tasks wait
 		w.asleep++
 	}
 	w.p.keepers.Add(1)
@@ -144,7 +144,7 @@ func (w *workers) each(f func(host) error) {
 	defer w.p.mu.Unlock()
 	for _, c := range w.children {
 		if c.host != nil {
-			f(c.host) // one that has just ended is none to complain about
+			f(c.host) // a worker that has just ended is no error
 		}
 	}
 }

@@ -18,7 +18,7 @@ type Finalizer struct {
 	priority int
 	close    func() error
 	once     sync.Once
-	err      error // of close
+	err      error // what close returned
 }
 
 // AddFinalizer has the worker of the task of ctx call closer before it ends. A worker that is about
@@ -60,7 +60,7 @@ func (f *Finalizer) run() {
 // finalizers are those of one worker.
 type finalizers struct {
 	mu     sync.Mutex
-	all    []*Finalizer // in the order in which they were added
+	all    []*Finalizer // finalizers in the order in which they were added
 	closed bool
 }
 

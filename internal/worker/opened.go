@@ -14,11 +14,11 @@ import (
 
 // Opened are the resources of one worker.
 type Opened struct {
-	entries []openedEntry // in the order of opening; immutable
+	entries []openedEntry // resources in the order of opening; immutable
 	later   finalizers
-	logger  *slog.Logger // of the worker; nil: it has none
+	logger  *slog.Logger // logger of the worker; nil: it has none
 	once    sync.Once
-	err     error // of close
+	err     error // what close returned
 }
 
 type openedEntry struct {

@@ -84,7 +84,8 @@ func (w *Worker) awaitRoom(n int) (block uint64, err error) {
 			continue
 		}
 		wait.Park(w.base, w.Mem.Party().Closer, time.Second, w.record.OrderWord(order))
-		if w.record.Order.Load() == order { // for a second: perhaps the message was lost
+		// the order stood for a second: perhaps the message was lost
+		if w.record.Order.Load() == order {
 			w.Done.TryPut(tasktable.MessageOf(tasktable.RoomSlot, w.config.Number))
 		}
 	}

@@ -31,10 +31,10 @@ type Worker struct {
 	*tasktable.Table
 	config Config
 	record *tasktable.Record
-	me     proctab.Owner // in the states of slots
-	local  bool          // it is a goroutine of the parent
+	me     proctab.Owner // what the states of slots call this worker
+	local  bool          // the worker is a goroutine of the parent
 
-	base   context.Context // of all tasks; ends when the worker shall end soon
+	base   context.Context // parent of the contexts of tasks; ends when the worker must end soon
 	Stop   context.CancelCauseFunc
 	taking context.Context // ends when no more tasks are to be taken
 	last   context.CancelFunc
@@ -46,15 +46,15 @@ type Worker struct {
 	opened *Opened
 	job    job
 	out    task.Reply
-	known  *task.Handler // of the last task
-	block  uint64        // of the result that is placed; 0: in the slot
+	known  *task.Handler // handler of the last task
+	block  uint64        // block of the result that is placed; 0: the result is in the slot
 	tasks  int
 	sized  time.Time // when memory was last looked at
 
 	mu      sync.Mutex
 	reason  tasktable.Stage // why it ends
 	current *taskContext
-	Slot    uint32 // of the task that runs
+	Slot    uint32 // slot of the task that runs
 	serial  uint32 // and of its attempt
 	began   time.Time
 
@@ -71,7 +71,7 @@ var _ = [1]struct{}{}[task.InlineResult-tasktable.ResultBytes]
 func newWorker(t *tasktable.Table, config Config, me proctab.Owner) *Worker {
 	w := &Worker{Table: t, config: config, record: &t.Records[config.Number], me: me, ended: make(chan struct{})}
 	w.base, w.Stop = context.WithCancelCause(context.Background())
-	// when a worker dies with a wake-up, the parent sends messages again
+	// the parent sends messages again when a worker dies that has consumed their wake-up
 	w.taking, w.last = context.WithCancel(wait.WithLongSleep(w.base))
 	w.working, w.rest = context.WithCancel(w.base)
 	w.began = time.Now()
