@@ -80,7 +80,8 @@ func (r *run[A, R]) take() (l chunk) {
 		r.part = chunk{index: l.index}
 		r.join(l)
 	}
-	// then nothing but this chunk may be what its iterator waits for
+	// When nothing else is in flight, the iterator of the arguments may wait for a result of this
+	// chunk.
 	idle := r.inFlight+len(r.full) == 0
 	for r.part.count < n && r.part.content.Size < chunkBytes {
 		patience := time.Duration(0)
@@ -105,7 +106,8 @@ func (r *run[A, R]) take() (l chunk) {
 	return l
 }
 
-// takeSome is the next arguments from where they lie, if that can be.
+// takeSome returns up to most arguments without a copy, where the source can lend its memory; else
+// an empty chunk.
 func (r *run[A, R]) takeSome(most int) (l chunk) {
 	l.index = r.index
 	if l.content, l.count = r.source.some(most, r.parts[:0]); l.content.Parts != nil {

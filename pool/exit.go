@@ -29,7 +29,8 @@ type WorkerExit struct {
 	Signal   string // name of that signal, empty when it was none
 	// Reason is "died" when the worker ended without an order; "recycled" when another replaces it,
 	// as after MaxTasksPerWorker or Restart; "idle" after IdleTimeout; "retired" when Resize made
-	// the pool smaller; "closed" when the pool ended.
+	// the pool smaller; "closed" when the pool ended, or a resource of the worker did
+	// not open.
 	Reason string
 	Stderr string // the last it wrote to its standard error, at most 4 KiB
 }

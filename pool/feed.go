@@ -159,7 +159,8 @@ func (f *feeder[A]) next(patience time.Duration, needsInput bool) (b []byte, the
 	return f.memory[item.from:item.to:item.to], true, nil, item.err
 }
 
-// fetch takes all arguments that were read. The one before them is not needed any more.
+// fetch takes all arguments that were read. The caller is done with the arguments of the fetch
+// before: their memory is reused.
 func (f *feeder[A]) fetch(needsInput bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

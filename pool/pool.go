@@ -39,7 +39,7 @@ type Pool struct {
 	mu          sync.Mutex
 	calls       []call    // per slot: what the parent knows of its task
 	free        []uint32  // slots that no caller has
-	slotWaiters []*waiter // that wait for a slot
+	slotWaiters []*waiter // waiters for a slot
 	pending     int       // tasks that are queued or running
 	// of them, those that are for the workers: not those that wait for another attempt
 	work      int
@@ -186,7 +186,7 @@ func (p *Pool) until(ctx context.Context, closed <-chan struct{}) error {
 		select {
 		case <-closed:
 			w.signal()
-			p.wakeLeader() // it may be in the lead
+			p.wakeLeader() // the waiter may be the leader
 		case <-stop:
 		}
 	}()

@@ -24,23 +24,23 @@ type run[A, R any] struct {
 	sizing   sizing
 
 	inFlight int       // slots that are
-	bytes    int       // of their arguments
+	bytes    int       // bytes of arguments
 	held     int       // bytes of results that wait for their turn
 	most     int       // bytes of a large result, as seen so far
 	size     int       // bytes of the result that is handed over
-	index    int       // of the next argument
-	slots    []uint32  // for the next arguments
-	full     []uint32  // with arguments, to be submitted
+	index    int       // index of the next argument
+	slots    []uint32  // slots that the run has for the next arguments
+	full     []uint32  // slots with arguments, to be submitted
 	encoded  []byte    // of part
 	parts    [][]byte  // or slices, which are put together in shared memory
 	part     chunk     // a chunk that is not full
 	into     []R       // where results may be copied to at once; nil: emit wants each
 	vector   []byte    // results that emit gets one by one
-	stalled  chunk     // there was no room for it
-	dry      bool      // there is no argument yet
+	stalled  chunk     // a chunk for which there was no memory
+	dry      bool      // the source has no argument yet
 	done     []uint32  // slots with results that were handed over
-	failed   error     // of the arguments: there are no more
-	over     bool      // there are no more
+	failed   error     // the error that ended the arguments
+	over     bool      // the source has no more arguments
 	again    []chunk   // arguments of chunks that have lost their worker
 	refused  []refused // arguments that cannot travel
 	value    R         // of the last result: so that it need not be in the heap for itself

@@ -29,8 +29,8 @@ func (p *Pool) acquireSlots(w *waiter, slots []uint32, want int, wait bool) []ui
 	return slots
 }
 
-// cancelSlotWait notes that a waiter does not wait for a slot any more. What it was woken for is
-// the next one's.
+// cancelSlotWait notes that a waiter does not wait for a slot any more. A slot that it was
+// woken for goes to the next waiter.
 func (p *Pool) cancelSlotWait(w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

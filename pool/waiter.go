@@ -43,7 +43,7 @@ func (p *Pool) collected(w *waiter) []uint32 {
 // wake signals w, wherever it waits.
 func (p *Pool) wake(w *waiter) {
 	w.signal()
-	if p.leader.Load() == w { // it waits for messages, not for signals
+	if p.leader.Load() == w { // the leader waits for messages, not for signals
 		p.wakeLeader()
 	}
 }
