@@ -23,6 +23,12 @@ func (p *Pool) Restart(ctx context.Context) error {
 	}
 	defer func() { <-p.restarting }()
 	for number := 0; ; number++ {
+		// A worker that is being started may have read already what the restart is for.
+		if launched := p.launched(number); launched != nil {
+			if err := p.until(ctx, launched); err != nil {
+				return err
+			}
+		}
 		renewed, more, err := p.renew(number)
 		if err != nil || !more {
 			return err
@@ -34,6 +40,17 @@ func (p *Pool) Restart(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// launched is closed when the worker of that number, which is being started, has been; nil if none
+// is.
+func (p *Pool) launched(number int) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if number >= len(p.workers.children) {
+		return nil
+	}
+	return p.workers.children[number].launched
 }
 
 // renew asks the worker of that number to end and be replaced. The channel is closed when the new

@@ -38,6 +38,8 @@ type supervisor struct {
 	falls    int  // starts in a row that failed, or workers that ended before they took tasks
 	before   int  // process id of the worker that the next one replaces, or 0
 	restarts int
+	// closed when the worker that is being started has a process, or gets none; nil: none is
+	launched chan struct{}
 	// closed when the worker has been replaced because of Restart; nil: it is not to be
 	renewed  chan struct{}
 	renewing host // the worker that is
@@ -113,7 +115,9 @@ func (c *supervisor) start(stderr *linemux.Writer) (host, error) {
 	c.record.Room.Store(tasktable.RoomNone)
 	c.record.Asked.Store(0)
 	c.record.Answered.Store(0)
+	c.launched = make(chan struct{})
 	c.p.mu.Unlock()
+	defer c.endLaunch(nil) // if it has not ended before
 	// The report may be left from a worker that wrote it too late to be read.
 	c.p.takeReport(c.number, 0, true)
 	if over {
@@ -124,21 +128,31 @@ func (c *supervisor) start(stderr *linemux.Writer) (host, error) {
 		return nil, err
 	}
 	c.p.showStart(c.name(), h.PID(), c.before)
+	stderr.Started(h.PID())
+	c.endLaunch(h)
 	if f := c.p.options.OnWorkerStart; f != nil {
 		c.p.exits.Lock()
 		f(WorkerStart{Name: c.name(), PID: h.PID(), Before: c.before})
 		c.p.exits.Unlock()
 	}
-	stderr.Started(h.PID())
+	return h, nil
+}
+
+// endLaunch notes which worker has been started, nil if none. A second call for a start has no
+// effect.
+func (c *supervisor) endLaunch(h host) {
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
-	c.host = h
+	if c.launched == nil {
+		return
+	}
+	close(c.launched)
+	c.launched, c.host = nil, h
 	// The pool may have ended since the look at the start. A worker that is to retire is not
 	// terminated: it reads the order to retire from its record, and the order may be revoked.
-	if c.p.over() {
+	if h != nil && c.p.over() {
 		h.Terminate()
 	}
-	return h, nil
 }
 
 // launchProcess starts a worker as a process.
