@@ -52,7 +52,8 @@ func (h hold) untidy() bool {
 //
 // Errors: a [*mapping.NoSpaceError] when there is nothing left to drain.
 func (h hold) reclaim(ctx context.Context, room func() (bool, error)) error {
-	for left := h.bytes/pageBytes + 1; left > 0; left-- { // more pages there cannot be
+	// More pages there cannot be, whatever the words say.
+	for left := min(h.bytes/pageBytes+1, h.m.mostPages()); left > 0; left-- {
 		if h.first == h.current {
 			break
 		}

@@ -81,6 +81,7 @@ func FuzzScribble(f *testing.F) {
 	for i := range uint64(60) {
 		f.Add(i, uint8(i), i%3)
 	}
+	f.Add(uint64(20), uint8('b'), uint64(44)) // a page list that turns in a circle
 	f.Fuzz(func(t *testing.T, seed uint64, n uint8, kind uint64) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		s := newSegment(t, 2<<20)
