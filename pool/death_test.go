@@ -109,7 +109,9 @@ var deadly = map[string]func(e *pool.WorkerDiedError) bool{
 		return e.ExitCode == -9 && e.Signal == "killed" && strings.Contains(e.Error(), "signal: killed")
 	},
 	"memory": func(e *pool.WorkerDiedError) bool {
-		return e.ExitCode == 2 && len(e.Stderr) <= 4096 && strings.Contains(e.Error(), "exit code 2): ") && strings.Contains(e.Stderr, "memory")
+		// Where a thread that the runtime starts reaches the limit first, libc says it.
+		said := strings.Contains(e.Stderr, "memory") || strings.Contains(e.Stderr, "pthread_create failed")
+		return e.ExitCode == 2 && len(e.Stderr) <= 4096 && strings.Contains(e.Error(), "exit code 2): ") && said
 	},
 }
 
