@@ -5,10 +5,8 @@ package cell
 import (
 	"bytes"
 	"path/filepath"
-	"strconv"
 	"testing"
 
-	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/segment"
 )
@@ -33,18 +31,16 @@ var roleVictim = proctest.Register("victim", func(args []string) {
 	proctest.Armed(func() { c.mustStore(scenes[args[1]].now) })
 })
 
-// mender: PATH POINT.
+// mender: PATH.
 var roleMender = proctest.Register("mender", func(args []string) {
 	s, err := segment.Open(args[0])
 	must(err)
 	c := openIn(s, nil)
-	n, err := strconv.Atoi(args[1])
-	must(err)
-	crashpoint.Arm(n)
-	must(c.lock(background))
-	c.unlock(&err)
-	must(err)
-	crashpoint.Disarm()
+	proctest.Armed(func() {
+		must(c.lock(background))
+		c.unlock(&err)
+		must(err)
+	})
 })
 
 // A process dies at each point of a Store, and another one at each point of mending it.
@@ -82,7 +78,9 @@ func crash(t *testing.T, v *proctest.Crash, name string, k int) (done bool) {
 	}
 	check("at once")
 	if k > 0 {
-		done = proctest.Start(t, roleMender, s.Path(), strconv.Itoa(k)).Wait().Success()
+		m := proctest.CrashAt(t, k)
+		m.Start(roleMender, s.Path())
+		done = m.Wait()
 		check("after the mender")
 	}
 	must(c.lock(background))

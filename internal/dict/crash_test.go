@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
-	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/segment"
 )
@@ -21,32 +19,22 @@ func sceneOf(name string) scene {
 	return scenes[slices.IndexFunc(scenes, func(c scene) bool { return c.name == name })]
 }
 
-// victim: PATH SCENE, or PATH SCENE POINT where no Sweep starts it.
+// victim: PATH SCENE.
 var roleVictim = proctest.Register("victim", func(args []string) {
 	c := sceneOf(args[1])
 	m := openVictim(args[0], c)
-	if len(args) < 3 {
-		proctest.Armed(func() { c.act(m) })
-		return
-	}
-	n, err := strconv.Atoi(args[2])
-	must(err)
-	crashpoint.Arm(n)
-	c.act(m)
-	crashpoint.Disarm()
+	proctest.Armed(func() { c.act(m) })
 })
 
-// mender: PATH SCENE POINT, locks the stripe that the victim has left.
+// mender: PATH SCENE, locks the stripe that the victim has left.
 var roleMender = proctest.Register("mender", func(args []string) {
 	m := openVictim(args[0], sceneOf(args[1]))
-	n, err := strconv.Atoi(args[2])
-	must(err)
-	crashpoint.Arm(n)
-	h, err := m.lock(background, 0)
-	must(err)
-	h.unlock(&err)
-	must(err)
-	crashpoint.Disarm()
+	proctest.Armed(func() {
+		h, err := m.lock(background, 0)
+		must(err)
+		h.unlock(&err)
+		must(err)
+	})
 })
 
 func openVictim(path string, c scene) *Map {
@@ -138,8 +126,7 @@ func TestCrashSweep(t *testing.T) {
 				}
 				m := c.stage(t)
 				stop := c.watch(t, m)
-				v.Start(roleVictim, m.s.Path(), c.name)
-				completed := v.Wait()
+				completed := c.die(v, roleVictim, m)
 				stop()
 				c.look(t, m, completed)
 				c.goesOn(t, m)
@@ -167,12 +154,11 @@ func TestCrashWhileMending(t *testing.T) {
 					m := c.stage(t)
 					completed := false
 					if k <= step {
-						v.Start(roleVictim, m.s.Path(), c.name)
-						completed = v.Wait()
+						completed = c.die(v, roleVictim, m)
 					} else {
-						die(t, roleVictim, m.s.Path(), c.name, v.Point)
+						c.die(proctest.CrashAt(t, v.Point), roleVictim, m)
 					}
-					mended := die(t, roleMender, m.s.Path(), c.name, k)
+					mended := c.die(proctest.CrashAt(t, k), roleMender, m)
 					c.look(t, m, completed)
 					c.goesOn(t, m)
 					m.s.Close()
@@ -187,13 +173,8 @@ func TestCrashWhileMending(t *testing.T) {
 	}
 }
 
-// die has a process die at its n-th point, and reports whether it completed instead.
-func die(t *testing.T, role, path, scene string, n int) (completed bool) {
-	t.Helper()
-	child := proctest.Start(t, role, path, scene, strconv.Itoa(n))
-	state := child.Wait()
-	if !state.Success() && state.String() != "signal: killed" {
-		t.Fatalf("%s: %v\n%s", role, state, child.Stderr())
-	}
-	return state.Success()
+// die has a process of the role die at its crash point, and reports whether it completed instead.
+func (c scene) die(v *proctest.Crash, role string, m *Map) (completed bool) {
+	v.Start(role, m.s.Path(), c.name)
+	return v.Wait()
 }

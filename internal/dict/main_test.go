@@ -37,7 +37,7 @@ func openMap(s *segment.Segment, o Options) (*Map, error) {
 	return Of(obj)
 }
 
-// newMap1 makes a Dict with a single stripe, so that all changes of a test meet in it.
+// openSingle makes a Dict with a single stripe, so that all changes of a test meet in it.
 func openSingle(s *segment.Segment, o Options) (*Map, error) {
 	spec := Spec("m", "test", o)
 	init := spec.Init

@@ -5,10 +5,8 @@ package list
 import (
 	"bytes"
 	"path/filepath"
-	"strconv"
 	"testing"
 
-	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/segment"
 )
@@ -39,11 +37,7 @@ var scenes = map[string]scene{
 func openList(path string) *List {
 	s, err := segment.Open(path)
 	must(err)
-	o, _, err := s.New(Spec("l", "", size))
-	must(err)
-	l, err := Of(o, size)
-	must(err)
-	return l
+	return openIn(s)
 }
 
 // victim: PATH SCENE.
@@ -52,16 +46,15 @@ var roleVictim = proctest.Register("victim", func(args []string) {
 	proctest.Armed(func() { scenes[args[1]].act(l) })
 })
 
-// mender: PATH POINT.
+// mender: PATH.
 var roleMender = proctest.Register("mender", func(args []string) {
 	l := openList(args[0])
-	n, err := strconv.Atoi(args[1])
-	must(err)
-	crashpoint.Arm(n)
-	must(l.Lock(background))
-	l.Unlock(&err)
-	must(err)
-	crashpoint.Disarm()
+	proctest.Armed(func() {
+		must(l.Lock(background))
+		var err error
+		l.Unlock(&err)
+		must(err)
+	})
 })
 
 // content is the List as a reader sees it.
@@ -116,8 +109,9 @@ func (c scene) crash(t *testing.T, v *proctest.Crash, name string, k int) (done 
 	}
 	check("at once")
 	if k > 0 {
-		state := proctest.Start(t, roleMender, s.Path(), strconv.Itoa(k))
-		done = state.Wait().Success()
+		m := proctest.CrashAt(t, k)
+		m.Start(roleMender, s.Path())
+		done = m.Wait()
 		check("after the mender")
 	}
 	must(l.Lock(background))
