@@ -1,10 +1,7 @@
 package model
 
 import (
-	"os"
-	"regexp"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -43,26 +40,6 @@ func TestBarrier(t *testing.T) {
 	}
 }
 
-// A check proves nothing with a flag that the model does not have, and a mistake in the model
-// proves nothing if no check makes it.
 func TestBarrierFlags(t *testing.T) {
-	text, err := os.ReadFile(barrier)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	for _, c := range slices.Concat(soundBarrier, brokenBarrier) {
-		for flag := range strings.FieldsSeq(c.flags) {
-			flag, _, _ = strings.Cut(flag, "=")
-			all = append(all, flag)
-			if !regexp.MustCompile(`(?m)^#if.*\b` + flag + `\b`).Match(text) {
-				t.Errorf("%s: the model does not know %s", c.name(), flag)
-			}
-		}
-	}
-	for _, flag := range regexp.MustCompile(`BROKEN_[A-Z_]+`).FindAllString(string(text), -1) {
-		if !slices.Contains(all, flag) {
-			t.Errorf("no check makes the mistake %s", flag)
-		}
-	}
+	checkFlags(t, barrier, slices.Concat(soundBarrier, brokenBarrier))
 }

@@ -1,10 +1,7 @@
 package model
 
 import (
-	"os"
-	"regexp"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -32,25 +29,6 @@ func TestDict(t *testing.T) {
 	}
 }
 
-// Each mistake that the model can make is made.
 func TestDictFlags(t *testing.T) {
-	text, err := os.ReadFile(dict)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	for _, c := range slices.Concat(soundDict, brokenDict) {
-		for flag := range strings.FieldsSeq(c.flags) {
-			flag, _, _ = strings.Cut(flag, "=")
-			all = append(all, flag)
-			if !regexp.MustCompile(`(?m)^#if.*\b` + flag + `\b`).Match(text) {
-				t.Errorf("%s: the model does not know %s", c.name(), flag)
-			}
-		}
-	}
-	for _, flag := range regexp.MustCompile(`BROKEN_[A-Z_]+`).FindAllString(string(text), -1) {
-		if !slices.Contains(all, flag) {
-			t.Errorf("no check makes the mistake %s", flag)
-		}
-	}
+	checkFlags(t, dict, slices.Concat(soundDict, brokenDict))
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -165,4 +166,30 @@ func outcome(out string) (found, states int, err error) {
 		return 0, 0, fmt.Errorf("count states: %w", err)
 	}
 	return found, int(n), nil
+}
+
+// checkFlags fails the test unless the model of these checks has each of their flags, and a check
+// makes each mistake that the model can make. A check proves nothing with a flag that the model
+// does not have, and a mistake in the model proves nothing if no check makes it.
+func checkFlags(t *testing.T, model string, checks []check) {
+	t.Helper()
+	text, err := os.ReadFile(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, c := range checks {
+		for flag := range strings.FieldsSeq(c.flags) {
+			flag, _, _ = strings.Cut(flag, "=")
+			all = append(all, flag)
+			if !regexp.MustCompile(`(?m)^#if.*\b` + flag + `\b`).Match(text) {
+				t.Errorf("%s: the model does not know %s", c.name(), flag)
+			}
+		}
+	}
+	for _, flag := range regexp.MustCompile(`BROKEN_[A-Z_]+`).FindAllString(string(text), -1) {
+		if !slices.Contains(all, flag) {
+			t.Errorf("no check makes the mistake %s", flag)
+		}
+	}
 }
