@@ -16,16 +16,16 @@ type line [8]uint64
 // roleDrain takes args[1] messages from the queue of the segment args[0].
 var roleDrain = proctest.Register("drain", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	q, err := OpenQueue[line](seg, "q", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	n, _ := strconv.Atoi(args[1])
 	proctest.Say("ready")
 	for i := range n {
 		v, err := q.Get(background)
-		exitOn(err)
+		proctest.ExitOn(err)
 		if v[0] != uint64(i) || v[7] != uint64(i) {
-			exitOn(fmt.Errorf("message %d is %v", i, v))
+			proctest.ExitOn(fmt.Errorf("message %d is %v", i, v))
 		}
 	}
 	proctest.Say("done")

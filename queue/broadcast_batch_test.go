@@ -125,9 +125,9 @@ func TestBroadcastBatchWakes(t *testing.T) {
 // roleListenInBatches is roleListen that reads batches.
 var roleListenInBatches = proctest.Register("listen-in-batches", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	b, err := OpenBroadcast[line](seg, "b", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	r := b.Reader(FromOldest)
 	proctest.Say("ready")
 	next, got, lost := uint64(0), uint64(0), uint64(0)
@@ -143,11 +143,11 @@ var roleListenInBatches = proctest.Register("listen-in-batches", func(args []str
 			lost += lapped.Lost
 			next += lapped.Lost
 		default:
-			exitOn(err)
+			proctest.ExitOn(err)
 		}
 		for _, v := range vs[:n] {
 			if v != (line{next, next, next, next, next, next, next, next}) {
-				exitOn(errors.New("a message is torn or out of order"))
+				proctest.ExitOn(errors.New("a message is torn or out of order"))
 			}
 			next++
 		}

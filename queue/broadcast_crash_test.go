@@ -14,9 +14,9 @@ import (
 // killed in that.
 var roleBroadcastCrash = proctest.Register("broadcast-crash", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	b, err := OpenBroadcast[int64](seg, "b", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	r := b.Reader(FromOldest)
 	proctest.Armed(func() { broadcastOnce(b, r, args[1]) })
 })
@@ -24,27 +24,27 @@ var roleBroadcastCrash = proctest.Register("broadcast-crash", func(args []string
 func broadcastOnce(b *Broadcast[int64], r *Reader[int64], operation string) {
 	switch operation {
 	case "put":
-		exitOn(b.Put(99))
+		proctest.ExitOn(b.Put(99))
 	case "put-batch":
 		_, err := b.PutBatch([]int64{97, 98, 99})
-		exitOn(err)
+		proctest.ExitOn(err)
 	case "get-batch":
 		_, err := r.GetBatch(background, make([]int64, 3))
-		exitOn(err)
+		proctest.ExitOn(err)
 	case "reserve":
 		res, err := b.Reserve()
-		exitOn(err)
+		proctest.ExitOn(err)
 		*res.Value = 99
-		exitOn(res.Commit())
+		proctest.ExitOn(res.Commit())
 	case "abort":
 		res, err := b.Reserve()
-		exitOn(err)
-		exitOn(res.Abort())
+		proctest.ExitOn(err)
+		proctest.ExitOn(res.Abort())
 	case "get":
 		_, err := r.Get(background)
-		exitOn(err)
+		proctest.ExitOn(err)
 	case "close":
-		exitOn(b.Close())
+		proctest.ExitOn(b.Close())
 	}
 }
 

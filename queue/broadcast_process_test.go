@@ -16,9 +16,9 @@ import (
 // whole and later than the one before.
 var roleListen = proctest.Register("listen", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	b, err := OpenBroadcast[line](seg, "b", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	r := b.Reader(FromOldest)
 	proctest.Say("ready")
 	next, got, lost := uint64(0), uint64(0), uint64(0)
@@ -28,10 +28,10 @@ var roleListen = proctest.Register("listen", func(args []string) {
 			next += lapped.Lost
 			continue
 		}
-		exitOn(err)
+		proctest.ExitOn(err)
 		for _, word := range v {
 			if word != next {
-				exitOn(errors.New("message " + strconv.FormatUint(next, 10) + " is torn or out of order"))
+				proctest.ExitOn(errors.New("message " + strconv.FormatUint(next, 10) + " is torn or out of order"))
 			}
 		}
 		next++
@@ -74,14 +74,14 @@ func TestBroadcastAcrossProcesses(t *testing.T) {
 // roleSpeak puts 0, 1, 2, … into the Broadcast of the segment args[0] until it is killed.
 var roleSpeak = proctest.Register("speak", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	b, err := OpenBroadcast[line](seg, "b", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	res, err := b.Reserve() // takes the role, and what the last writer completed
-	exitOn(err)
-	exitOn(res.Abort())
+	proctest.ExitOn(err)
+	proctest.ExitOn(res.Abort())
 	for i := b.Stats().Put; ; i++ {
-		exitOn(b.Put(line{i, i, i, i, i, i, i, i}))
+		proctest.ExitOn(b.Put(line{i, i, i, i, i, i, i, i}))
 		if i == 0 {
 			proctest.Say("ready")
 		}

@@ -14,34 +14,34 @@ import (
 // that.
 var roleBytesCrash = proctest.Register("bytes-crash", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	b, err := OpenBytes(seg, "b", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	proctest.Armed(func() { bytesOnce(b, args[1]) })
 })
 
 func bytesOnce(b *Bytes, operation string) {
 	switch operation {
 	case "put":
-		exitOn(b.Put(background, []byte("victim")))
+		proctest.ExitOn(b.Put(background, []byte("victim")))
 	case "reserve":
 		res, err := b.Reserve(background, 6)
-		exitOn(err)
+		proctest.ExitOn(err)
 		copy(res.Value, "victim")
-		exitOn(res.Commit())
+		proctest.ExitOn(res.Commit())
 	case "abort":
 		res, err := b.Reserve(background, 6)
-		exitOn(err)
-		exitOn(res.Abort())
+		proctest.ExitOn(err)
+		proctest.ExitOn(res.Abort())
 	case "get":
 		_, err := b.Get(background)
-		exitOn(err)
+		proctest.ExitOn(err)
 	case "peek":
 		p, err := b.Peek(background)
-		exitOn(err)
-		exitOn(p.Release())
+		proctest.ExitOn(err)
+		proctest.ExitOn(p.Release())
 	case "close":
-		exitOn(b.Close())
+		proctest.ExitOn(b.Close())
 	}
 }
 

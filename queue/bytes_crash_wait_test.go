@@ -78,11 +78,11 @@ func bytesTask(b *Bytes) error {
 // roleBytesScene plays its part in scene args[1] in the segment args[0], and is killed in that.
 var roleBytesScene = proctest.Register("bytes-scene", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	scene := bytesScenes[args[1]]
 	b, err := OpenBytes(seg, "b", scene.options)
-	exitOn(err)
-	proctest.Armed(func() { exitOn(scene.do(b)) })
+	proctest.ExitOn(err)
+	proctest.Armed(func() { proctest.ExitOn(scene.do(b)) })
 })
 
 // A waiter for a process that dies anywhere goes on soon; what was put comes in order, but for what

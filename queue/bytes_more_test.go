@@ -133,11 +133,11 @@ func TestObjectsJoin(t *testing.T) {
 // roleHoard takes a message from the queue of the segment args[0], and is never done with it.
 var roleHoard = proctest.Register("hoard", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	q, err := OpenObjects[string](seg, "o", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	_, err = q.Get(background)
-	exitOn(err)
+	proctest.ExitOn(err)
 	proctest.Say("got it")
 	proctest.Hear()
 })
@@ -198,11 +198,11 @@ func TestBytesUnfinishedMessage(t *testing.T) {
 // roleScribe reserves a message in the Bytes of the segment args[0], and never commits it.
 var roleScribe = proctest.Register("scribe", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	b, err := OpenBytes(seg, "b", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	_, err = b.Reserve(background, 100)
-	exitOn(err)
+	proctest.ExitOn(err)
 	proctest.Say("reserved")
 	proctest.Hear()
 })

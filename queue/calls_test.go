@@ -43,7 +43,7 @@ var talks = map[string]func(seg *shm.Segment, first bool) exchange{
 var parked = Options{Wait: shmsync.Park}
 
 func mustOpen[T any](v T, err error) T {
-	exitOn(err)
+	proctest.ExitOn(err)
 	return v
 }
 
@@ -60,18 +60,18 @@ func twoOf[T any](first bool, open func(name string) T) (out, in T) {
 // but the first only when all is open, and says which calls that took.
 var roleAnswers = proctest.Register("answers", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	t := talks[args[1]](seg, false)
 	var n int
 	fmt.Sscan(args[2], &n)
 	proctest.Say("ready")
 	var before futex.Calls
 	for i := range n {
-		exitOn(t.get())
+		proctest.ExitOn(t.get())
 		if i == warmUp {
 			before = futex.Counted()
 		}
-		exitOn(t.put())
+		proctest.ExitOn(t.put())
 	}
 	c := futex.Counted().Since(before)
 	proctest.Say("%d %d %d", c.Waits, c.Wakes, c.Membarriers)
@@ -98,11 +98,11 @@ func TestCallsOfAConversation(t *testing.T) {
 			c.Expect("ready")
 			var before futex.Calls
 			for i := range trips + warmUp + 1 {
-				exitOn(first.put())
+				proctest.ExitOn(first.put())
 				if i == warmUp {
 					before = futex.Counted()
 				}
-				exitOn(first.get())
+				proctest.ExitOn(first.get())
 			}
 			calls := futex.Counted().Since(before)
 			var other futex.Calls
@@ -142,7 +142,7 @@ var streams = map[string]func(seg *shm.Segment, n int) (put, get func()){
 func each(n int, do func() error) func() {
 	return func() {
 		for range n {
-			exitOn(do())
+			proctest.ExitOn(do())
 		}
 	}
 }
@@ -194,8 +194,8 @@ func TestMembarriersOfAClosedQueue(t *testing.T) {
 		t.Skip("the kernel has no membarrier")
 	}
 	q := mustOpen(NewSPSC[int64](newSegment(t, shm.Options{}), "q", 4, Options{}))
-	exitOn(q.Put(background, 1))
-	exitOn(q.Close())
+	proctest.ExitOn(q.Put(background, 1))
+	proctest.ExitOn(q.Close())
 	before := futex.Counted()
 	if _, err := q.TryGet(); err != nil {
 		t.Error(err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -26,9 +27,9 @@ func (m *checked) check() error {
 
 func openFor(path string) *Queue[checked] {
 	seg, err := shm.Open(path)
-	exitOn(err)
+	proctest.ExitOn(err)
 	q, err := OpenQueue[checked](seg, "q", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	return q
 }
 

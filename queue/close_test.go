@@ -62,16 +62,16 @@ func closeWakes(t *testing.T, policy shmsync.WaitPolicy, name string, op func(co
 // roleWait waits with args[1] on the queue of the segment args[0] until it is closed.
 var roleWait = proctest.Register("wait", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	q, err := OpenQueue[int64](seg, "q", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	proctest.Say("waiting")
 	op := getOne
 	if args[1] == "put" {
 		op = putOne
 	}
 	if err := op(background, q); !errors.Is(err, ErrClosed) {
-		exitOn(fmt.Errorf("woken with %v", err))
+		proctest.ExitOn(fmt.Errorf("woken with %v", err))
 	}
 	proctest.Say("closed")
 })

@@ -17,15 +17,15 @@ var roleCrash = proctest.Register("crash", func(args []string) {
 	proctest.Armed(func() {
 		switch args[1] {
 		case "put":
-			exitOn(q.Put(background, messageOf(99)))
+			proctest.ExitOn(q.Put(background, messageOf(99)))
 		case "get":
 			v, err := q.Get(background)
-			exitOn(err)
-			exitOn(v.check())
+			proctest.ExitOn(err)
+			proctest.ExitOn(v.check())
 		case "close":
-			exitOn(q.Close())
+			proctest.ExitOn(q.Close())
 		default:
-			exitOn(operations[args[1]](q))
+			proctest.ExitOn(operations[args[1]](q))
 		}
 	})
 	proctest.Say("done")

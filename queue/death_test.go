@@ -15,7 +15,7 @@ var roleClaim = proctest.Register("claim", func(args []string) {
 	q := openFor(args[0])
 	if args[1] == "put" {
 		s, p, _, err := q.r.ClaimPut()
-		exitOn(err)
+		proctest.ExitOn(err)
 		mpmc.Value[checked](s)[0] = 0xdead // half a message
 		proctest.Say("claimed")
 		proctest.Hear()
@@ -23,11 +23,11 @@ var roleClaim = proctest.Register("claim", func(args []string) {
 		q.r.Publish(s, p)
 	} else {
 		s, p, _, err := q.r.ClaimGet()
-		exitOn(err)
+		proctest.ExitOn(err)
 		proctest.Say("claimed")
 		proctest.Hear()
-		exitOn(mpmc.Value[checked](s).check())
-		exitOn(q.r.Release(s, p))
+		proctest.ExitOn(mpmc.Value[checked](s).check())
+		proctest.ExitOn(q.r.Release(s, p))
 	}
 	proctest.Say("finished")
 })

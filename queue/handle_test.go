@@ -96,15 +96,15 @@ var roleEcho = proctest.Register("echo", func(args []string) {
 	var in, out Queue[line]
 	for i, q := range []*Queue[line]{&in, &out} {
 		b, err := hex.DecodeString(args[i])
-		exitOn(err)
-		exitOn(q.UnmarshalBinary(b))
+		proctest.ExitOn(err)
+		proctest.ExitOn(q.UnmarshalBinary(b))
 	}
 	proctest.Say("ready")
 	for v, err := range in.All(background) {
-		exitOn(err)
-		exitOn(out.Put(background, v))
+		proctest.ExitOn(err)
+		proctest.ExitOn(out.Put(background, v))
 	}
-	exitOn(out.Close())
+	proctest.ExitOn(out.Close())
 })
 
 // echo starts a process that sends all that is put into the one queue back through the other.

@@ -60,11 +60,11 @@ func (h history) begin() {
 // args[2] says.
 var roleHistory = proctest.Register("history", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	h, err := openHistory(seg)
-	exitOn(err)
+	proctest.ExitOn(err)
 	who, err := strconv.Atoi(args[1])
-	exitOn(err)
+	proctest.ExitOn(err)
 	mine := h.events.Slice()[who*eventsEach:][:eventsEach]
 	proctest.Say("ready")
 	proctest.Hear()
@@ -98,7 +98,7 @@ func (h history) step(events []event, first uint64, put bool, kind int) {
 		n, err = h.get(values, kind)
 	}
 	if err != nil && err != ErrFull && err != ErrEmpty && !errors.Is(err, context.Canceled) {
-		exitOn(err)
+		proctest.ExitOn(err)
 	}
 	end := h.clock.Add(1)
 	for i := range events {

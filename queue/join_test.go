@@ -24,16 +24,16 @@ var roleWorker = proctest.Register("worker", func(args []string) {
 	n := 0
 	proctest.Say("ready")
 	for v, err := range q.All(background) {
-		exitOn(err)
-		exitOn(v.check())
+		proctest.ExitOn(err)
+		proctest.ExitOn(v.check())
 		if args[1] == "stop" {
 			proctest.Say("took")
 			proctest.Hear()
 		}
 		if depth := v[0] >> 32; depth > 0 {
-			exitOn(q.Put(background, messageOf(v[0]-1<<32)))
+			proctest.ExitOn(q.Put(background, messageOf(v[0]-1<<32)))
 		}
-		exitOn(q.TaskDone())
+		proctest.ExitOn(q.TaskDone())
 		n++
 	}
 	proctest.Say("%d", n)

@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -83,14 +82,6 @@ func wantErr(t testing.TB, err, want error) {
 
 // bigSegment has room for many queues.
 var bigSegment = shm.Options{Size: 256 << 20}
-
-// exitOn ends a role that cannot go on.
-func exitOn(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(3)
-	}
-}
 
 // namedQueue makes a queue in a segment that other processes can open by its path.
 func namedQueue[T any](t testing.TB, capacity int, o Options) (q *Queue[T], path string) {

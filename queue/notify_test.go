@@ -20,15 +20,15 @@ var rolePingPong = proctest.Register("ping-pong", func(args []string) {
 	var ends [2]*SPSC[uint64]
 	for i := range ends {
 		b, err := hex.DecodeString(args[i])
-		exitOn(err)
+		proctest.ExitOn(err)
 		ends[i] = new(SPSC[uint64])
-		exitOn(ends[i].UnmarshalBinary(b))
+		proctest.ExitOn(ends[i].UnmarshalBinary(b))
 		ends[i].policy = wait.Parking
 	}
 	proctest.Say("ready")
 	for v, err := range ends[0].All(patient) {
-		exitOn(err)
-		exitOn(ends[1].Put(patient, v))
+		proctest.ExitOn(err)
+		proctest.ExitOn(ends[1].Put(patient, v))
 	}
 })
 
@@ -114,9 +114,9 @@ func TestBlockedPutReturnsWhenItsReceiverIsGone(t *testing.T) {
 // roleSPSCPeek looks at a message of the queue in the segment args[0], for ever.
 var roleSPSCPeek = proctest.Register("spsc-peek", func(args []string) {
 	p, err := openSPSC(args[0]).Peek(background)
-	exitOn(err)
-	exitOn(p.Value.check())
+	proctest.ExitOn(err)
+	proctest.ExitOn(p.Value.check())
 	proctest.Say("looks")
 	proctest.Hear()
-	exitOn(fmt.Errorf("was not killed"))
+	proctest.ExitOn(fmt.Errorf("was not killed"))
 })

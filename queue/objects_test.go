@@ -129,12 +129,12 @@ func TestObjectsDecodeError(t *testing.T) {
 // with each, and answers with its name.
 var roleLetters = proctest.Register("letters", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	q, err := OpenObjects[letter](seg, "o", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	proctest.Say("ready")
 	for p, err := range q.All(background) {
-		exitOn(err)
+		proctest.ExitOn(err)
 		p.Hits.Add(1)
 		proctest.Say("%s", p.Name)
 	}

@@ -86,11 +86,11 @@ func TestFaceOpenAndMake(t *testing.T) {
 // roleBytesPeek looks at a message of the Bytes in the segment args[0], for ever.
 var roleBytesPeek = proctest.Register("bytes-peek", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	b, err := OpenBytes(seg, "b", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	_, err = b.Peek(background)
-	exitOn(err)
+	proctest.ExitOn(err)
 	proctest.Say("looks")
 	proctest.Hear()
 })

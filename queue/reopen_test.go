@@ -65,13 +65,13 @@ var openClosable = map[string]func(seg *shm.Segment, name string) (closable, err
 // roleCloser closes the queue of kind args[1] in the segment args[0].
 var roleCloser = proctest.Register("closer", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	q, err := openClosable[args[1]](seg, args[1])
-	exitOn(err)
-	exitOn(q.close())
+	proctest.ExitOn(err)
+	proctest.ExitOn(q.close())
 	proctest.Say("closed")
 	proctest.Hear()
-	exitOn(seg.Close())
+	proctest.ExitOn(seg.Close())
 })
 
 // A queue of any kind that another process has closed says which queue it is and which process has

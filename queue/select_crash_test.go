@@ -22,7 +22,7 @@ var roleSelectVictim = proctest.Register("select-victim", func(args []string) {
 			i := mustOpen(s.Wait(background))
 			mustOpen([]*Queue[int64]{a, b}[i].TryGet())
 		}
-		exitOn(s.Close())
+		proctest.ExitOn(s.Close())
 	})
 })
 

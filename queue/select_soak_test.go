@@ -25,7 +25,7 @@ import (
 // pin keeps this process on one processor.
 func pin() {
 	var set unix.CPUSet
-	exitOn(unix.SchedGetaffinity(0, &set))
+	proctest.ExitOn(unix.SchedGetaffinity(0, &set))
 	for cpu := range 1024 {
 		if set.IsSet(cpu) {
 			set.Zero()
@@ -33,7 +33,7 @@ func pin() {
 			break
 		}
 	}
-	exitOn(unix.SchedSetaffinity(0, &set))
+	proctest.ExitOn(unix.SchedSetaffinity(0, &set))
 	runtime.GOMAXPROCS(1)
 }
 
@@ -56,7 +56,7 @@ var roleTaker = proctest.Register("select-taker", func(args []string) {
 			for {                              // the Get may be faster
 				i = mustOpen(s.Wait(background))
 				if _, err := queues[i].TryGet(); !errors.Is(err, ErrEmpty) {
-					exitOn(err)
+					proctest.ExitOn(err)
 					break
 				}
 			}
@@ -75,8 +75,8 @@ var rolePutter = proctest.Register("select-putter", func(args []string) {
 	q0, q1 := mustOpen(OpenQueue[int64](seg, "0", parked)), mustOpen(OpenQueue[int64](seg, "1", parked))
 	for {
 		proctest.Hear()
-		exitOn(q1.TryPut(1))
-		exitOn(q0.TryPut(0))
+		proctest.ExitOn(q1.TryPut(1))
+		proctest.ExitOn(q0.TryPut(0))
 		proctest.Say("put")
 	}
 })
@@ -162,11 +162,11 @@ var roleSoakConsumer = proctest.Register("select-soak", func(args []string) {
 				if errors.Is(err, context.Canceled) {
 					continue
 				}
-				exitOn(err)
+				proctest.ExitOn(err)
 				if n, err := s.queues[i].TryGet(); err == nil {
 					s.count(n)
 				} else if !errors.Is(err, ErrEmpty) {
-					exitOn(err)
+					proctest.ExitOn(err)
 				}
 			}
 		}()
@@ -174,7 +174,7 @@ var roleSoakConsumer = proctest.Register("select-soak", func(args []string) {
 	s.up.Add(1)
 	for {
 		n, err := s.queues[0].Get(background)
-		exitOn(err)
+		proctest.ExitOn(err)
 		s.count(n)
 	}
 })
@@ -371,6 +371,6 @@ var rolePutsInto = proctest.Register("select-puts-into", func(args []string) {
 	seg := mustOpen(shm.Open(args[0]))
 	for {
 		q := mustOpen(OpenQueue[int64](seg, strings.TrimSpace(proctest.Hear()), Options{}))
-		exitOn(q.Put(background, 7))
+		proctest.ExitOn(q.Put(background, 7))
 	}
 })

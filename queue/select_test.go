@@ -58,7 +58,7 @@ var selectable = map[string]func(seg *shm.Segment) ends{
 			get:     func() error { _, err := b.TryGet(); return err },
 			put:     func() error { return b.TryPut(message) },
 			reserve: func() (func() error, error) { r, err := b.Reserve(background, 1); return reserved(&r, err) },
-			damage:  func() { exitOn(b.TryPut(message)); scribble(b.o.Payload[384:]) },
+			damage:  func() { proctest.ExitOn(b.TryPut(message)); scribble(b.o.Payload[384:]) },
 		}
 	},
 	"Objects": func(seg *shm.Segment) ends {
@@ -98,7 +98,7 @@ var roleEnds = proctest.Register("select-ends", func(args []string) {
 		"commit":  func() error { return commit() },
 	}
 	for {
-		exitOn(do[proctest.Hear()]())
+		proctest.ExitOn(do[proctest.Hear()]())
 		proctest.Say("done")
 	}
 })

@@ -16,7 +16,7 @@ import (
 var roleSPSCCrash = proctest.Register("spsc-crash", func(args []string) {
 	q := openSPSC(args[0])
 	proctest.Say("ready")
-	proctest.Armed(func() { exitOn(spscOperations[args[1]](q)) })
+	proctest.Armed(func() { proctest.ExitOn(spscOperations[args[1]](q)) })
 	proctest.Say("done")
 })
 

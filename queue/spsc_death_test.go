@@ -10,9 +10,9 @@ import (
 
 func openSPSC(path string) *SPSC[checked] {
 	seg, err := shm.Open(path)
-	exitOn(err)
+	proctest.ExitOn(err)
 	q, err := OpenSPSC[checked](seg, "q", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	return q
 }
 
@@ -80,24 +80,24 @@ func spscAbandoned(t testing.TB, q *SPSC[checked], want uint64) {
 var roleSPSC = proctest.Register("spsc-role", func(args []string) {
 	q := openSPSC(args[0])
 	if args[1] == "put" {
-		exitOn(q.Put(background, messageOf(1)))
+		proctest.ExitOn(q.Put(background, messageOf(1)))
 		r, err := q.Reserve(background)
-		exitOn(err)
+		proctest.ExitOn(err)
 		r.Value[0] = 0xdead // half a message
 		proctest.Say("in the middle")
 		proctest.Hear()
 		*r.Value = messageOf(2)
-		exitOn(r.Commit())
+		proctest.ExitOn(r.Commit())
 	} else {
 		v, err := q.Get(background)
-		exitOn(err)
-		exitOn(v.check())
+		proctest.ExitOn(err)
+		proctest.ExitOn(v.check())
 		p, err := q.Peek(background)
-		exitOn(err)
+		proctest.ExitOn(err)
 		proctest.Say("in the middle")
 		proctest.Hear()
-		exitOn(p.Value.check())
-		exitOn(p.Release())
+		proctest.ExitOn(p.Value.check())
+		proctest.ExitOn(p.Release())
 	}
 	proctest.Say("finished")
 })

@@ -48,15 +48,15 @@ var roleSPSCEcho = proctest.Register("spsc-echo", func(args []string) {
 	var in, out SPSC[line]
 	for i, q := range []*SPSC[line]{&in, &out} {
 		b, err := hex.DecodeString(args[i])
-		exitOn(err)
-		exitOn(q.UnmarshalBinary(b))
+		proctest.ExitOn(err)
+		proctest.ExitOn(q.UnmarshalBinary(b))
 	}
 	proctest.Say("ready")
 	for v, err := range in.All(background) {
-		exitOn(err)
-		exitOn(out.Put(background, v))
+		proctest.ExitOn(err)
+		proctest.ExitOn(out.Put(background, v))
 	}
-	exitOn(out.Close())
+	proctest.ExitOn(out.Close())
 })
 
 // A handle goes to another process as bytes.

@@ -13,7 +13,7 @@ import (
 var roleSPSCMixed = proctest.Register("spsc-mixed", func(args []string) {
 	q := openSPSC(args[0])
 	total := uint64(0)
-	exitOn(scan(args[1], &total))
+	proctest.ExitOn(scan(args[1], &total))
 	batch := make([]checked, 7)
 	for n := uint64(1); n <= total; {
 		switch n % 4 {
@@ -23,31 +23,31 @@ var roleSPSCMixed = proctest.Register("spsc-mixed", func(args []string) {
 				batch[i] = messageOf(n + uint64(i))
 			}
 			_, err := q.PutBatch(background, batch[:k])
-			exitOn(err)
+			proctest.ExitOn(err)
 			n += uint64(k)
 			continue
 		case 1:
 			r, err := q.Reserve(background)
-			exitOn(err)
+			proctest.ExitOn(err)
 			*r.Value = messageOf(n)
-			exitOn(r.Commit())
+			proctest.ExitOn(r.Commit())
 		case 2:
 			r, err := q.Reserve(background)
-			exitOn(err)
+			proctest.ExitOn(err)
 			*r.Value = messageOf(0)
-			exitOn(r.Abort())
-			exitOn(q.Put(background, messageOf(n)))
+			proctest.ExitOn(r.Abort())
+			proctest.ExitOn(q.Put(background, messageOf(n)))
 		default:
 			for err := ErrFull; err == ErrFull; {
 				err = q.TryPut(messageOf(n))
 				if err != ErrFull {
-					exitOn(err)
+					proctest.ExitOn(err)
 				}
 			}
 		}
 		n++
 	}
-	exitOn(q.Close())
+	proctest.ExitOn(q.Close())
 	proctest.Say("done")
 })
 

@@ -16,21 +16,21 @@ var roleSPSCTraffic = proctest.Register("spsc-traffic", func(args []string) {
 	proctest.Say("ready")
 	n := uint64(0)
 	if args[1] == "put" {
-		exitOn(scan(args[2], &n))
+		proctest.ExitOn(scan(args[2], &n))
 		for ; ; n++ {
 			err := q.Put(background, messageOf(n))
 			if errors.Is(err, ErrClosed) {
 				proctest.Say("%d", n-1) // the last one that was put
 				return
 			}
-			exitOn(err)
+			proctest.ExitOn(err)
 		}
 	}
 	for v, err := range q.All(background) {
-		exitOn(err)
-		exitOn(v.check())
+		proctest.ExitOn(err)
+		proctest.ExitOn(v.check())
 		if v[0] <= n {
-			exitOn(fmt.Errorf("message %d after %d", v[0], n))
+			proctest.ExitOn(fmt.Errorf("message %d after %d", v[0], n))
 		}
 		n = v[0]
 	}

@@ -17,11 +17,11 @@ var roleTraffic = proctest.Register("traffic", func(args []string) {
 		sum, n := uint64(0), 0
 		last := map[uint64]uint64{}
 		for v, err := range q.All(background) {
-			exitOn(err)
-			exitOn(v.check())
+			proctest.ExitOn(err)
+			proctest.ExitOn(v.check())
 			who, k := v[0]>>32, v[0]&(1<<32-1)
 			if k <= last[who] {
-				exitOn(fmt.Errorf("message %d of %d after %d", k, who, last[who]))
+				proctest.ExitOn(fmt.Errorf("message %d of %d after %d", k, who, last[who]))
 			}
 			last[who] = k
 			sum += v[0]
@@ -33,7 +33,7 @@ var roleTraffic = proctest.Register("traffic", func(args []string) {
 	who, _ := strconv.ParseUint(args[1], 10, 64)
 	n, _ := strconv.ParseUint(args[2], 10, 64)
 	for k := uint64(1); k <= n; k++ {
-		exitOn(q.Put(background, messageOf(who<<32+k)))
+		proctest.ExitOn(q.Put(background, messageOf(who<<32+k)))
 	}
 	proctest.Say("done")
 })

@@ -26,7 +26,7 @@ var roleOne = proctest.Register("one", func(args []string) {
 	case errors.Is(err, ErrClosed):
 		proctest.Say("closed")
 	default:
-		exitOn(err)
+		proctest.ExitOn(err)
 	}
 })
 

@@ -26,6 +26,15 @@ func Say(format string, args ...any) {
 	}
 }
 
+// ExitOn ends the process with status 3 when err is not nil, which it prints. It is for roles that
+// cannot go on.
+func ExitOn(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(3)
+	}
+}
+
 // Hear returns the next line which the test sends with [Child.Send], waiting for it. When no more
 // can come the parent is gone, and Hear exits the process. It is for roles, from any goroutine.
 func Hear() string {

@@ -15,29 +15,29 @@ import (
 // 64 bytes.
 var roleConnEcho = proctest.Register("conn-echo", func(args []string) {
 	c, err := otherEnd(args)
-	exitOn(err)
+	proctest.ExitOn(err)
 	b := make([]byte, 64)
 	for {
 		if _, err := io.ReadFull(c, b); err == io.EOF {
 			return
 		} else {
-			exitOn(err)
+			proctest.ExitOn(err)
 		}
 		_, err := c.Write(b)
-		exitOn(err)
+		proctest.ExitOn(err)
 	}
 })
 
 // roleConnDrain reads until the connection ends, and says that it has.
 var roleConnDrain = proctest.Register("conn-drain", func(args []string) {
 	c, err := otherEnd(args)
-	exitOn(err)
+	proctest.ExitOn(err)
 	b := make([]byte, 64<<10)
 	for {
 		if _, err := c.Read(b); err == io.EOF {
 			break
 		} else {
-			exitOn(err)
+			proctest.ExitOn(err)
 		}
 	}
 	proctest.Say("drained")

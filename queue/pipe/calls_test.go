@@ -28,13 +28,13 @@ func converse(c *Conn, n int, begins bool) futex.Calls {
 		}
 		if begins {
 			_, err := c.Write(b)
-			exitOn(err)
+			proctest.ExitOn(err)
 		}
 		_, err := io.ReadFull(c, b)
-		exitOn(err)
+		proctest.ExitOn(err)
 		if !begins {
 			_, err := c.Write(b)
-			exitOn(err)
+			proctest.ExitOn(err)
 		}
 	}
 	return futex.Counted().Since(before)
@@ -43,11 +43,11 @@ func converse(c *Conn, n int, begins bool) futex.Calls {
 // roleConverses answers args[1] trips in the segment args[0], and says how many calls that took.
 var roleConverses = proctest.Register("pipe-converses", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	var n int
 	fmt.Sscan(args[1], &n)
 	c, err := Open(seg, "p", Options{Wait: shmsync.Park})
-	exitOn(err)
+	proctest.ExitOn(err)
 	calls := converse(c, n, false)
 	proctest.Say("%d %d %d", calls.Waits, calls.Wakes, calls.Membarriers)
 	proctest.Hear()

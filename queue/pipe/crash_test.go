@@ -20,7 +20,7 @@ import (
 var roleCrash = proctest.Register("pipe-crash", func(args []string) {
 	operation := pipeOperations[args[1]](args[0])
 	proctest.Say("ready")
-	proctest.Armed(func() { exitOn(operation()) })
+	proctest.Armed(func() { proctest.ExitOn(operation()) })
 	proctest.Say("done")
 })
 
@@ -28,7 +28,7 @@ var roleCrash = proctest.Register("pipe-crash", func(args []string) {
 var pipeOperations = map[string]func(path string) func() error{
 	"talk": func(path string) func() error {
 		seg, err := shm.Open(path)
-		exitOn(err)
+		proctest.ExitOn(err)
 		return func() error {
 			c, err := Open(seg, "p", Options{})
 			if err == nil {

@@ -26,27 +26,27 @@ import (
 // says.
 var rolePipeEnd = proctest.Register("pipe-end", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	c, err := Open(seg, "p", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	switch args[1] {
 	case "hold", "leave", "abandon":
 		_, err := c.Write([]byte("hello"))
-		exitOn(err)
+		proctest.ExitOn(err)
 		proctest.Say("ready")
 		proctest.Hear()
 		if args[1] == "abandon" {
-			exitOn(seg.Close())
+			proctest.ExitOn(seg.Close())
 			proctest.Say("gone")
 			proctest.Hear()
 		}
 	case "flood":
 		proctest.Say("ready")
-		exitOn(flood(c))
+		proctest.ExitOn(flood(c))
 	case "drain":
 		proctest.Say("ready")
 		_, err := io.Copy(io.Discard, c)
-		exitOn(err)
+		proctest.ExitOn(err)
 	case "mute":
 		proctest.Say("ready")
 		proctest.Hear()
@@ -197,18 +197,18 @@ func TestPipePeerStopped(t *testing.T) {
 // nothing comes.
 var roleIdle = proctest.Register("idle", func(args []string) {
 	n, err := strconv.Atoi(args[1])
-	exitOn(err)
+	proctest.ExitOn(err)
 	before := threadsOf()
 	var blocked sync.WaitGroup
 	for range n {
 		c, err := Dial(background, args[0], DialOptions{})
-		exitOn(err)
+		proctest.ExitOn(err)
 		blocked.Go(func() {
 			b := make([]byte, 4)
 			_, err := io.ReadFull(c, b)
-			exitOn(err)
+			proctest.ExitOn(err)
 			if string(b) != "wake" {
-				exitOn(fmt.Errorf("read %q", b))
+				proctest.ExitOn(fmt.Errorf("read %q", b))
 			}
 			c.Close()
 		})
@@ -225,14 +225,14 @@ var roleIdle = proctest.Register("idle", func(args []string) {
 // threadsOf is how many threads this process has.
 func threadsOf() int {
 	dirs, err := os.ReadDir("/proc/self/task")
-	exitOn(err)
+	proctest.ExitOn(err)
 	return len(dirs)
 }
 
 // cpuTime is what this process has used so far.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
-	exitOn(syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	proctest.ExitOn(syscall.Getrusage(syscall.RUSAGE_SELF, &u))
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 

@@ -18,13 +18,13 @@ import (
 // roleHangUp makes args[1] connections to args[0], writes the number of each, and hangs up at once.
 var roleHangUp = proctest.Register("hang-up", func(args []string) {
 	n, err := strconv.Atoi(args[1])
-	exitOn(err)
+	proctest.ExitOn(err)
 	for i := range n {
 		c, err := Dial(background, args[0], DialOptions{Wait: policies["spin"]})
-		exitOn(err)
+		proctest.ExitOn(err)
 		_, err = c.Write(binary.NativeEndian.AppendUint64(nil, uint64(i)))
-		exitOn(err)
-		exitOn(c.Close())
+		proctest.ExitOn(err)
+		proctest.ExitOn(c.Close())
 	}
 	proctest.Say("done")
 })
@@ -54,7 +54,7 @@ func TestAcceptAfterHangUp(t *testing.T) {
 // roleImpatient dials args[0] args[1] times, gives up soon, and says how often it was connected.
 var roleImpatient = proctest.Register("impatient", func(args []string) {
 	n, err := strconv.Atoi(args[1])
-	exitOn(err)
+	proctest.ExitOn(err)
 	connected := 0
 	for range n {
 		//clock: dialers that give up are the subject
@@ -67,11 +67,11 @@ var roleImpatient = proctest.Register("impatient", func(args []string) {
 		if err == nil {
 			connected++
 			_, err = c.Write([]byte("x"))
-			exitOn(err)
+			proctest.ExitOn(err)
 			err = c.Close()
 		}
 		if !errors.Is(err, context.DeadlineExceeded) {
-			exitOn(err)
+			proctest.ExitOn(err)
 		}
 	}
 	proctest.Say("%d", connected)

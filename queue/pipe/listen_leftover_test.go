@@ -14,7 +14,7 @@ import (
 var roleDial = proctest.Register("dial", func(args []string) {
 	proctest.Say("dialing")
 	c, err := Dial(background, args[0], DialOptions{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	proctest.Say("connected")
 	proctest.Hear()
 	c.Close()

@@ -12,7 +12,7 @@ import (
 // roleMute listens at args[0] and never accepts.
 var roleMute = proctest.Register("listen-mute", func(args []string) {
 	l, err := Listen(args[0], ListenOptions{Backlog: 1})
-	exitOn(err)
+	proctest.ExitOn(err)
 	proctest.Say("listening")
 	proctest.Hear()
 	l.Close()

@@ -52,13 +52,13 @@ func serveEcho(l net.Listener) error {
 // roleServe serves at args[0], and ends its listening when it hears a line.
 var roleServe = proctest.Register("listen-echo", func(args []string) {
 	l, err := Listen(args[0], ListenOptions{Backlog: 2})
-	exitOn(err)
+	proctest.ExitOn(err)
 	proctest.Say("listening")
 	go func() {
 		proctest.Hear()
 		l.Close()
 	}()
-	exitOn(serveEcho(l))
+	proctest.ExitOn(serveEcho(l))
 	proctest.Say("closed")
 })
 

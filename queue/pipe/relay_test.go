@@ -14,7 +14,7 @@ import (
 // roleRelay listens at args[0], and connects each two connections that it accepts with each other.
 var roleRelay = proctest.Register("relay", func(args []string) {
 	l, err := Listen(args[0], ListenOptions{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	proctest.Say("listening")
 	go func() {
 		proctest.Hear()
@@ -25,13 +25,13 @@ var roleRelay = proctest.Register("relay", func(args []string) {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		exitOn(err)
+		proctest.ExitOn(err)
 		b, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			a.Close()
 			return
 		}
-		exitOn(err)
+		proctest.ExitOn(err)
 		go relay(a.(*Conn), b.(*Conn))
 	}
 })

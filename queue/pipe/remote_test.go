@@ -129,16 +129,16 @@ func (e *Ends) Do(call EndCall, r *EndResult) error {
 // with them.
 var roleEnds = proctest.Register("pipe-ends", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	l, err := net.Listen("unix", args[1])
-	exitOn(err)
+	proctest.ExitOn(err)
 	proctest.Say("ready")
 	c, err := l.Accept()
-	exitOn(err)
+	proctest.ExitOn(err)
 	s := rpc.NewServer()
-	exitOn(s.Register(&Ends{seg: seg}))
+	proctest.ExitOn(s.Register(&Ends{seg: seg}))
 	s.ServeConn(c)
-	exitOn(seg.Close())
+	proctest.ExitOn(seg.Close())
 })
 
 // A remoteEnd is an end that another process has.

@@ -19,7 +19,7 @@ import (
 // roleHTTP serves HTTP at args[0].
 var roleHTTP = proctest.Register("http", func(args []string) {
 	l, err := Listen(args[0], ListenOptions{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
 		// the answer begins before the request ends
@@ -35,7 +35,7 @@ var roleHTTP = proctest.Register("http", func(args []string) {
 	}()
 	proctest.Say("listening")
 	if err := server.Serve(l); err != http.ErrServerClosed {
-		exitOn(err)
+		proctest.ExitOn(err)
 	}
 })
 
@@ -118,8 +118,8 @@ func (Sums) Add(numbers []int, sum *int) error {
 // roleRPC serves Sums at args[0].
 var roleRPC = proctest.Register("rpc", func(args []string) {
 	l, err := Listen(args[0], ListenOptions{})
-	exitOn(err)
-	exitOn(rpc.Register(Sums{}))
+	proctest.ExitOn(err)
+	proctest.ExitOn(rpc.Register(Sums{}))
 	proctest.Say("listening")
 	go rpc.Accept(l)
 	proctest.Hear()

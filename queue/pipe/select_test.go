@@ -21,9 +21,9 @@ import (
 // roleSelectPeer does what it is told with the second end of pipe p in the segment args[0].
 var roleSelectPeer = proctest.Register("select-peer", func(args []string) {
 	seg, err := shm.Open(args[0])
-	exitOn(err)
+	proctest.ExitOn(err)
 	c, err := Open(seg, "p", Options{})
-	exitOn(err)
+	proctest.ExitOn(err)
 	for b := make([]byte, 1<<20); ; {
 		switch proctest.Hear() {
 		case "write":
@@ -33,7 +33,7 @@ var roleSelectPeer = proctest.Register("select-peer", func(args []string) {
 		case "close":
 			err = c.Close()
 		}
-		exitOn(err)
+		proctest.ExitOn(err)
 		proctest.Say("done")
 	}
 })
@@ -233,7 +233,7 @@ var roleSelectDials = proctest.Register("select-dials", func(args []string) {
 	for {
 		proctest.Hear()
 		_, err := Dial(background, args[0], DialOptions{})
-		exitOn(err)
+		proctest.ExitOn(err)
 		proctest.Say("connected")
 	}
 })
@@ -282,7 +282,7 @@ func TestSelectAcceptsNoDeadDialer(t *testing.T) {
 	dialed := make(chan net.Conn, 1)
 	go func() {
 		c, err := Dial(background, path, DialOptions{})
-		exitOn(err)
+		proctest.ExitOn(err)
 		dialed <- c
 	}()
 	wantReady(t, s, 0)
