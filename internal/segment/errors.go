@@ -71,15 +71,21 @@ func (e *MismatchError) As(target any) bool { return public.As(e, target) }
 // Is reports whether target is e, as As has found it.
 func (e *MismatchError) Is(target error) bool { return public.Is(e, target) }
 
+// hasLeft reports whether this process has closed the segment. What it has read there since then may
+// have been memory of its own, which is empty: a conclusion from it says nothing about the segment.
+func (s *Segment) hasLeft() bool { return s.party != nil && s.Closed() }
+
 func (s *Segment) corrupt(what string) error {
-	// what is seen then is this process's own memory, which is empty
-	if s.party != nil && s.Closed() {
+	if s.hasLeft() {
 		return s.closed()
 	}
 	return fmt.Errorf("%s: %w: %s: remove it and make it anew", s.path, ErrCorrupt, what)
 }
 
 func (s *Segment) notFound(name string) error {
+	if s.hasLeft() {
+		return s.closed()
+	}
 	return &describedError{fmt.Sprintf("%s: there is no object %q: check the name, or make it", s.path, name), fs.ErrNotExist}
 }
 

@@ -91,6 +91,9 @@ func Unmarshal(b []byte, kind Kind, typ string) (*Object, error) {
 // openAt opens the object at a place, unless it was removed.
 func (s *Segment) openAt(p place) (*Object, error) {
 	if p.index >= s.usedEntries() {
+		if s.hasLeft() {
+			return nil, s.closed()
+		}
 		return nil, fmt.Errorf("%s: %w", s.path, formatError("a handle names an impossible object"))
 	}
 	o, err := s.openPlace(p)
@@ -116,7 +119,7 @@ func (o *Object) reachable() error {
 }
 
 func (o *Object) removed() error {
-	if o.Seg.Closed() { // then its entry may have been that of memory which this process has left
+	if o.Seg.hasLeft() {
 		return o.Seg.closed()
 	}
 	return fmt.Errorf("%s: object %q (number %d) %w: make a new one", o.Seg.path, o.Name, o.serial, ErrRemoved)
