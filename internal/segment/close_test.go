@@ -357,7 +357,8 @@ func TestCloseWaitsForTheDirectory(t *testing.T) {
 }
 
 // An operation that looks at the segment after Close has let go of it finds empty memory. What it
-// concludes is that the segment is closed, and not that the object is missing or the segment damaged.
+// concludes is that the segment is closed, and not that the object is missing or the segment
+// damaged.
 func TestConclusionsFromClosedSegment(t *testing.T) {
 	s := fresh(t, small)
 	o := made(t, s, "a", 100)
@@ -429,7 +430,8 @@ func TestOperationsAgainstClose(t *testing.T) {
 					if errors.Is(err, lock.ErrClosed) {
 						return
 					}
-					missing := n == 2 && errors.Is(err, fs.ErrNotExist) // only what is removed may be
+					// only what is removed may be
+					missing := n == 2 && errors.Is(err, fs.ErrNotExist)
 					if err != nil && !missing && !lacksRoom(err) {
 						t.Errorf("operation %d: %v", n, err)
 						return

@@ -71,8 +71,9 @@ func (e *MismatchError) As(target any) bool { return public.As(e, target) }
 // Is reports whether target is e, as As has found it.
 func (e *MismatchError) Is(target error) bool { return public.Is(e, target) }
 
-// hasLeft reports whether this process has closed the segment. What it has read there since then may
-// have been memory of its own, which is empty: a conclusion from it says nothing about the segment.
+// hasLeft reports whether this process has closed the segment. What it has read there since then
+// may have been memory of its own, which is empty: a conclusion from it says nothing about the
+// segment.
 func (s *Segment) hasLeft() bool { return s.party != nil && s.Closed() }
 
 func (s *Segment) corrupt(what string) error {
