@@ -31,7 +31,7 @@ var layers = [][]string{
 	{
 		"internal/cpu", "internal/race", "internal/crashpoint", "internal/futex", "internal/mapping", "internal/elem",
 		"internal/codec", "internal/child", "internal/errno", "internal/notice",
-		"internal/linemux", "internal/logwire",
+		"internal/linemux", "internal/logwire", "internal/engine",
 	},
 	{"internal/proctest", "internal/event"},
 	{"internal/wait"},
@@ -50,6 +50,7 @@ var layers = [][]string{
 	{"queue"},
 	{"queue/pipe", "internal/task", "internal/tasktable", "shmlog"},
 	{"internal/worker"},
+	{"internal/parent"},
 	{"pool"},
 	{"process"},
 }

@@ -7,11 +7,12 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/shmkit/shmkit/internal/parent"
 	"github.com/shmkit/shmkit/internal/task"
 )
 
 // waiters are those of calls of Apply that are over.
-var waiters = sync.Pool{New: func() any { return newWaiter() }}
+var waiters = sync.Pool{New: func() any { return parent.NewWaiter() }}
 
 // Apply runs the task with one argument and returns its result. It waits for a worker and for the
 // result until ctx ends; the task's own context ends then, too.
@@ -20,28 +21,28 @@ var waiters = sync.Pool{New: func() any { return newWaiter() }}
 // [*DeadlineError]; what cannot travel; the cause of the end of ctx, with how far the task had
 // come; [ErrClosed].
 func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, err error) {
-	w := waiters.Get().(*waiter)
+	w := waiters.Get().(*parent.Waiter)
 	i, err := send(ctx, p, t, w, w, &arg, nil)
 	settling := false
 	defer func() {
 		if settling { // an UnmarshalBinary has ended this goroutine
-			p.release(i)
+			p.core.Release(i)
 		}
 	}()
 	for err == nil {
-		if err = p.await(ctx, w); err != nil {
-			err = p.unanswered(ctx, t.name, i, err)
-			p.cancel(i)
+		if err = p.core.Await(ctx, w); err != nil {
+			err = p.core.Unanswered(ctx, t.name, i, err)
+			p.core.Cancel(i)
 			break
 		}
-		if len(p.collected(w)) == 0 {
+		if len(p.core.Collected(w)) == 0 {
 			continue
 		}
 		var again bool
 		settling = true
-		r, again, err = settle(p, t, i, &w.scratch)
+		r, again, err = settle(p, t, i, &w.Scratch)
 		if settling = false; !again {
-			p.release(i)
+			p.core.Release(i)
 			break
 		}
 		err = nil
@@ -56,30 +57,31 @@ func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, e
 
 // send submits one argument, and returns its slot; w waits for a slot if there is none, and to for
 // the result.
-func send[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w, to *waiter, arg *A, f settler) (uint32, error) {
+func send[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w, to *parent.Waiter, arg *A, f parent.Settler) (uint32, error) {
 	b, err := t.args.Encode(arg)
 	if err != nil {
 		return 0, t.unsent(err)
 	}
 	var room [1]uint32
-	slots := p.acquireSlots(w, room[:0], 1, true)
+	slots := p.core.AcquireSlots(w, room[:0], 1, true)
 	for len(slots) == 0 {
-		if err := p.await(ctx, w); err != nil {
-			p.cancelSlotWait(w)
+		if err := p.core.Await(ctx, w); err != nil {
+			p.core.CancelSlotWait(w)
 			return 0, t.unsubmitted(ctx, "the Backlog is full", err)
 		}
-		slots = p.acquireSlots(w, room[:0], 1, true)
+		slots = p.core.AcquireSlots(w, room[:0], 1, true)
 	}
 	i := slots[0]
 	if err := sendRoom(ctx, p, t, w, i, b); err != nil {
-		p.leaveRoom(w)
-		p.release(i)
+		p.core.LeaveRoom(w)
+		p.core.Release(i)
 		return 0, err
 	}
-	fill(p, t, to, i, 0, 1)
-	p.calls[i].future = f
-	p.calls[i].kept = f == nil // the end of the pool waits for futures anyway
-	if err := p.submit(ctx, slots, false); err != nil {
+	p.core.Fill(i, &parent.Order{
+		ID: t.id, Task: t.name, Options: parent.TaskOptions(t.options), Waiter: to, Count: 1, Future: f,
+		Kept: f == nil, // the end of the pool waits for futures anyway
+	})
+	if err := p.core.Submit(ctx, slots, false); err != nil {
 		return 0, err
 	}
 	return i, nil
@@ -90,16 +92,16 @@ func (t *Task[A, R]) unsent(err error) error {
 }
 
 // sendRoom puts an argument into slot i as soon as there is room for it.
-func sendRoom[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w *waiter, i uint32, b []byte) error {
+func sendRoom[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w *parent.Waiter, i uint32, b []byte) error {
 	for {
-		placed, err := p.place(w, i, task.ContentOf(b))
+		placed, err := p.core.Place(w, i, task.ContentOf(b))
 		switch {
 		case placed:
 			return nil
 		case err != nil:
 			return p.notPlaced(t.unsent(err))
 		}
-		if err := p.await(ctx, w); err != nil {
+		if err := p.core.Await(ctx, w); err != nil {
 			return t.unsubmitted(ctx, "its argument waits for room in Options.Memory", err)
 		}
 	}
@@ -116,84 +118,39 @@ func (t *Task[A, R]) unsubmitted(ctx context.Context, why string, err error) err
 
 // notPlaced is the error of an argument that was not placed because of err: if the pool has ended,
 // why.
-func (p *Pool) notPlaced(err error) error {
-	if p.alive.Err() != nil {
-		return context.Cause(p.alive)
-	}
-	return err
-}
-
-// fill says what is in slot i, which is the caller's: count arguments from that index on. They are
-// in place.
-func fill[A, R any](p *Pool, t *Task[A, R], w *waiter, i uint32, index, count int) {
-	sl := &p.table.Slots[i]
-	sl.Task, sl.Count = t.id, uint32(count)
-	c := &p.calls[i] // as release has left it; not as a whole, since others look whether it is out
-	c.waiter, c.index, c.count, c.task, c.options = w, index, count, t.name, p.defaults(t.options)
-}
+func (p *Pool) notPlaced(err error) error { return cmp.Or(p.core.Ended(), err) }
 
 // settle reads the result in slot i, which has one argument, or tries again because the task's
 // policy says so.
 func settle[A, R any](p *Pool, t *Task[A, R], i uint32, scratch *[]byte) (r R, again bool, err error) {
-	c := &p.calls[i]
-	if c.err != nil {
-		return r, false, c.err
+	c := p.core.Call(i)
+	if c.Err != nil {
+		return r, false, c.Err
 	}
-	kind := c.got.kind
-	b, err := p.result(i, scratch, kind == task.KindValue && !t.rets.IsWire())
+	kind := c.Got.Kind
+	b, err := p.core.Result(i, scratch, kind == task.KindValue && !t.rets.IsWire())
 	if err != nil {
-		return r, false, cmp.Or(p.tooLate(), err)
+		return r, false, cmp.Or(p.core.TooLate(), err)
 	}
 	r, err = t.open(kind, b)
-	if late := p.tooLate(); late != nil {
+	if late := p.core.TooLate(); late != nil {
 		var none R
 		return none, false, late
 	}
-	if err != nil && p.terminated.Load() { // its context has ended for that
-		<-p.alive.Done() // at once
-		return r, false, context.Cause(p.alive)
+	if err != nil {
+		if ended := p.core.Terminated(); ended != nil { // its context has ended for that
+			return r, false, ended
+		}
 	}
-	if err == nil || c.options.Retry == nil || kind == task.KindFailed {
+	if err == nil || c.Options.Retry == nil || kind == task.KindFailed {
 		return r, false, err
 	}
-	retry, after := c.options.Retry(c.tries+1, err)
-	if retry = retry && !p.dropping.Load(); retry {
-		p.again(i, after, err)
+	retry, after := c.Options.Retry(c.Tries+1, err)
+	if retry = retry && !p.core.Dropping(); retry {
+		p.core.Again(i, after, err)
 	}
 	return r, retry, err
 }
-
-// tooLate is why what has just been read in shared memory may be something else: the pool has
-// ended, and the memory was closed before the end of the read. It is nil when the read has come in
-// time.
-func (p *Pool) tooLate() error {
-	if p.table.Mem.Closed() {
-		return context.Cause(p.alive) // it ends before
-	}
-	return nil
-}
-
-// result is what the worker has left in slot i: in memory that no other process can write, unless
-// its reader copies it once and decodes the copy. It is valid until the next call with that scratch
-// memory.
-func (p *Pool) result(i uint32, scratch *[]byte, copies bool) ([]byte, error) {
-	o := &p.calls[i].got
-	if o.moved != nil {
-		return o.moved, nil
-	}
-	b, err := p.table.Bytes(o.block.off, o.block.size, p.table.Slots[i].Results[:])
-	if err != nil || copies {
-		return b, err
-	}
-	b = append((*scratch)[:0], b...)
-	if len(b) <= scratchBytes {
-		*scratch = b
-	}
-	return b, nil
-}
-
-// scratchBytes is how much memory a call keeps for results.
-const scratchBytes = 64 << 10
 
 // open makes a value of a result, or the error that it is. The bytes are in memory of this process,
 // unless the value is copied.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/parent"
 	"github.com/shmkit/shmkit/internal/task"
 )
 
@@ -29,7 +30,7 @@ func (r *run[A, R]) fill() (more bool, err error) {
 	}
 	i := r.slots[len(r.slots)-1]
 	if n.err == nil {
-		placed, err := r.p.place(r.w, i, n.content)
+		placed, err := r.p.core.Place(r.w, i, n.content)
 		if err == nil && !placed {
 			r.stalled = n
 			return false, nil
@@ -38,7 +39,7 @@ func (r *run[A, R]) fill() (more bool, err error) {
 			n.err = r.p.notPlaced(r.t.unsent(err))
 		}
 	}
-	if n.err != nil && r.p.alive.Err() != nil {
+	if n.err != nil && r.p.core.Ended() != nil {
 		return false, n.err
 	}
 	if n.err != nil {
@@ -47,10 +48,11 @@ func (r *run[A, R]) fill() (more bool, err error) {
 		}
 		return true, nil
 	}
-	fill(r.p, r.t, r.w, i, n.index, n.count)
+	r.p.core.Fill(i, &parent.Order{
+		ID: r.t.id, Task: r.t.name, Options: parent.TaskOptions(r.t.options), Waiter: r.w, Index: n.index, Count: n.count,
+		Kills: n.kills, Timed: r.sizing.unknown(),
+	})
 	r.bytes += n.content.Size
-	r.p.calls[i].kills = n.kills
-	r.p.calls[i].timed = r.sizing.unknown()
 	r.slots = r.slots[:len(r.slots)-1]
 	r.full = append(r.full, i)
 	return true, nil

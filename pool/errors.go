@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/guard"
 	"github.com/shmkit/shmkit/internal/linemux"
+	"github.com/shmkit/shmkit/internal/parent"
 	"github.com/shmkit/shmkit/internal/public"
 	"github.com/shmkit/shmkit/internal/task"
 )
@@ -169,6 +171,31 @@ func (e *TaskError) As(target any) bool {
 
 // Unwrap returns the registered errors that the error was in its worker.
 func (e *TaskError) Unwrap() []error { return e.registered }
+
+// workerDied is the error of a task that its workers have died of.
+func workerDied(task string, attempts int, last parent.WorkerExit) error {
+	return &WorkerDiedError{
+		Task: task, Attempts: attempts, Worker: last.Name, PID: last.PID, ExitCode: last.ExitCode, Signal: last.Signal, Stderr: last.Stderr,
+	}
+}
+
+// pastDeadline is the error of a task that ran past its hard deadline.
+func pastDeadline(task string, limit time.Duration, stack string) error {
+	return &DeadlineError{Task: task, Limit: limit, Stack: stack}
+}
+
+// refusal is why a worker could not open its resources.
+func refusal(f task.Failure) error {
+	refused := &workerError{f.Text, task.RegisteredNamed(f.Registered)}
+	if f.Panic {
+		value := f.Text
+		if _, text, ok := strings.Cut(f.Text, guard.PanicText); ok {
+			value = text
+		}
+		refused.registered = append(refused.registered, &PanicError{Value: value, Stack: f.Stack})
+	}
+	return refused
+}
 
 // errorFrom is the error that a worker sent.
 func errorFrom(name string, kind uint32, f task.Failure) error {

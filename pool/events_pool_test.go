@@ -103,11 +103,7 @@ var eventsOfPools = map[string]poolEvents{
 	}, []string{`INFO msg="worker ended" process=main worker=Worker-1 pid=\d+ reason=recycled limit=RecycleMemory`}},
 	//clock: the time-out is the subject
 	"idle": {Options{Workers: 1, IdleTimeout: time.Millisecond}, func(t *testing.T, p *Pool) {
-		eventually(t, func() bool {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			return p.workers.children[0].asleep
-		}, "the worker is asleep")
+		eventually(t, func() bool { return p.core.Asleep(0) }, "the worker is asleep")
 		Apply(t.Context(), p, trouble, "")
 	}, []string{`INFO msg="worker ended" process=main worker=Worker-1 pid=\d+ reason=idle`}},
 	"retired": {Options{Workers: 2}, func(t *testing.T, p *Pool) {
@@ -124,10 +120,10 @@ var eventsOfPools = map[string]poolEvents{
 		`INFO msg="pool closed" process=main pool=thumbs`,
 	}},
 	"cancelled": {Options{Workers: 1}, func(t *testing.T, p *Pool) {
-		p.end(context.Canceled)
+		p.core.EndBy(context.Canceled)
 	}, []string{`INFO msg="pool closed" process=main cause="context canceled"`}},
 	"failed": {Options{Workers: 1}, func(t *testing.T, p *Pool) {
-		p.fail(errRefused)
+		p.core.FailBy(errRefused)
 	}, []string{`ERROR msg="pool ended" process=main error="pool: refused"`}},
 }
 

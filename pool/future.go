@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/shmkit/shmkit/internal/guard"
+	"github.com/shmkit/shmkit/internal/parent"
 )
 
 // A Future is a result that is still to come, of [ApplyAsync] or [MapAsync].
@@ -92,13 +93,13 @@ func (f *Future[R]) notify() {
 	f.onResult, f.onError = nil, nil
 	switch {
 	case f.err != nil && len(errs) > 0:
-		f.p.futures.call(func() {
+		f.p.core.Futures.CallBack(func() {
 			for _, call := range errs {
 				call(f.err)
 			}
 		})
 	case f.err == nil && len(results) > 0:
-		f.p.futures.call(func() {
+		f.p.core.Futures.CallBack(func() {
 			for _, call := range results {
 				call(f.value)
 			}
@@ -116,27 +117,24 @@ func ApplyAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (*
 	sent := false
 	defer func() {
 		if !sent { // also when a method of A ends this goroutine
-			p.futures.finished(1)
+			p.core.Futures.Finished(1)
 		}
 	}()
-	i, err := send(ctx, p, t, newWaiter(), p.futures.begin(), &arg, f)
+	i, err := send(ctx, p, t, parent.NewWaiter(), p.core.Futures.Begin(), &arg, f)
 	if err != nil {
 		return nil, err
 	}
 	sent = true
 	f.mu.Lock()
-	f.running = func() (Began, bool) { return p.running(i, f) }
+	f.running = func() (Began, bool) {
+		b, ok := p.core.Running(i, f)
+		return Began(b), ok
+	}
 	f.mu.Unlock()
 	if ctx.Done() != nil {
-		f.forget(context.AfterFunc(ctx, func() { p.futures.cut(ctx, i, f) }))
+		f.forget(context.AfterFunc(ctx, func() { p.core.Futures.Cut(ctx, i, f) }))
 	}
 	return f.Future, nil
-}
-
-// A settler is a future with a result in a slot.
-type settler interface {
-	settle(i uint32) (again bool)
-	fail(err error)
 }
 
 // asyncApply is a future with the types of its task.
@@ -166,17 +164,17 @@ func (f *asyncApply[A, R]) finish() {
 	}
 }
 
-func (f *asyncApply[A, R]) settle(i uint32) (again bool) {
+func (f *asyncApply[A, R]) Settle(i uint32) (again bool) {
 	var r R
 	var err error
-	if f.t.rets.IsWire() || f.p.calls[i].options.Retry != nil {
+	if f.t.rets.IsWire() || f.p.core.Call(i).Options.Retry != nil {
 		r, again, err = f.guarded(i)
 	} else {
-		r, again, err = settle(f.p, f.t, i, &f.p.futures.scratch)
+		r, again, err = settle(f.p, f.t, i, &f.p.core.Futures.Scratch)
 	}
 	if !again {
 		f.finish()
-		f.began = f.p.calls[i].began
+		f.began = Began(f.p.core.Call(i).Began)
 		f.complete(r, err)
 	}
 	return again
@@ -186,13 +184,13 @@ func (f *asyncApply[A, R]) settle(i uint32) (again bool) {
 // that settles all futures.
 func (f *asyncApply[A, R]) guarded(i uint32) (r R, again bool, err error) {
 	err = guard.Call(func() (err error) {
-		r, again, err = settle(f.p, f.t, i, &f.p.futures.scratch)
+		r, again, err = settle(f.p, f.t, i, &f.p.core.Futures.Scratch)
 		return err
 	})
 	return r, again, err
 }
 
-func (f *asyncApply[A, R]) fail(err error) {
+func (f *asyncApply[A, R]) Fail(err error) {
 	f.finish()
 	var zero R
 	f.complete(zero, err)
@@ -202,16 +200,14 @@ func (f *asyncApply[A, R]) fail(err error) {
 // changed before the future is done.
 func MapAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) *Future[[]R] {
 	f := newFuture[[]R](p)
-	if err := p.admit(); err != nil {
+	if err := p.core.Admit(); err != nil {
 		f.complete(nil, err)
 		return f
 	}
-	p.futures.mu.Lock()
-	p.futures.enter()
-	p.futures.mu.Unlock()
+	p.core.Futures.Enter()
 	go func() {
-		defer p.futures.leave()
-		defer p.dismiss()
+		defer p.core.Futures.Leave()
+		defer p.core.Dismiss()
 		var results []R
 		// by a method of A or R
 		err := error(&PanicError{Task: t.name, Value: "runtime.Goexit was called"})

@@ -15,10 +15,10 @@ import (
 // Errors: the first that comes, those of [Apply]; then tasks that have not begun are dropped, and
 // the contexts of those that run end.
 func Map[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) ([]R, error) {
-	if err := p.admit(); err != nil {
+	if err := p.core.Admit(); err != nil {
 		return nil, err
 	}
-	defer p.dismiss()
+	defer p.core.Dismiss()
 	return mapAdmitted(ctx, p, t, args)
 }
 
@@ -98,7 +98,7 @@ const (
 func imap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[A, error], ordered bool) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
 		r := newRun(p, t)
-		f := newFeeder(args, t.args.Encode, func() { p.wake(r.w) })
+		f := newFeeder(args, t.args.Encode, func() { p.core.Wake(r.w) })
 		left := false // other than by a panic or the end of the goroutine
 		defer func() {
 			if end := f.stop(); left && end != nil {
@@ -107,7 +107,7 @@ func imap[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args iter.Seq2[
 		}()
 		defer r.close()
 		r.source = f
-		r.lazy, r.share = true, p.room.limit/2
+		r.lazy, r.share = true, p.core.MemoryLimit()/2
 		r.window = imapWindow * r.sizing.workers
 		r.sizing.left = -1
 		emit := func(_ int, value *R, err error) (bool, error) { return yield(*value, err), nil }

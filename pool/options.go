@@ -10,9 +10,8 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/shmkit/shmkit/internal/child"
+	"github.com/shmkit/shmkit/internal/parent"
 	"github.com/shmkit/shmkit/internal/tasktable"
-	"github.com/shmkit/shmkit/internal/worker"
 	"github.com/shmkit/shmkit/shmlog"
 )
 
@@ -145,7 +144,32 @@ const (
 	maxMemory           = 1 << 44
 )
 
-func (o Options) complete() (Options, error) {
+// MachineShare is an Options.GOMAXPROCS: each worker gets its share of the processors that the pool
+// may run on. It is the number of those divided by the number of workers, and at least 1.
+const MachineShare = parent.MachineShare
+
+// complete are the options with what they leave out, as the rest of the pool knows them.
+//
+// Errors: what cannot be.
+func (o Options) complete() (parent.Options, error) {
+	o = o.filled()
+	if err := o.check(); err != nil {
+		return parent.Options{}, err
+	}
+	resources, err := bindAll(o.Resources)
+	if err != nil {
+		return parent.Options{}, err
+	}
+	core := o.core()
+	core.Resources = resources
+	if err := core.Surroundings(o.Workers).Check(); err != nil {
+		return parent.Options{}, fmt.Errorf("pool: %w", err)
+	}
+	return core, nil
+}
+
+// filled are the options with what they leave out.
+func (o Options) filled() Options {
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
@@ -161,41 +185,48 @@ func (o Options) complete() (Options, error) {
 	if o.Memory == 0 {
 		o.Memory = defaultMemory
 	}
-	switch {
-	case o.Workers < 0 || o.Workers > tasktable.MaxWorkers:
-		return o, fmt.Errorf("pool: %d workers: must be from 1 to %d", o.Workers, tasktable.MaxWorkers)
-	case o.Backlog < o.Workers || o.Backlog > tasktable.MaxSlots:
-		return o, fmt.Errorf("pool: backlog of %d tasks: must be from %d, the number of workers, to %d", o.Backlog, o.Workers, tasktable.MaxSlots)
-	case o.Memory < minMemory || o.Memory > maxMemory:
-		return o, fmt.Errorf("pool: memory of %d bytes: must be from %d to %d", o.Memory, minMemory, int64(maxMemory))
-	case o.MinWorkers < 0 || o.MinWorkers > o.Workers:
-		return o, fmt.Errorf("pool: MinWorkers %d: must be from 0 to %d, the number of workers", o.MinWorkers, o.Workers)
-	case strings.ContainsFunc(o.Label, unicode.IsControl):
-		return o, fmt.Errorf("pool: label %q: must not have control characters", o.Label)
-	case o.MaxTasksPerWorker < 0 || o.RecycleMemory < 0 || o.MemoryLimit < 0:
-		return o, fmt.Errorf("pool: MaxTasksPerWorker %d, RecycleMemory %d, MemoryLimit %d: must not be negative", o.MaxTasksPerWorker, o.RecycleMemory, o.MemoryLimit)
-	case o.IdleTimeout < 0 || o.Grace < 0:
-		return o, fmt.Errorf("pool: IdleTimeout %v, Grace %v: must not be negative", o.IdleTimeout, o.Grace)
-	}
-	if err := o.Task.check(); err != nil {
-		return o, fmt.Errorf("pool: Options.Task: %w", err)
-	}
-	if err := o.surroundings(o.Workers).Check(); err != nil {
-		return o, fmt.Errorf("pool: %w", err)
-	}
-	o.Stdout = outputFor(o.Stdout)
-	return o, nil
+	return o
 }
 
-// worker is what worker number n is told.
-func (p *Pool) worker(n int) worker.Config {
-	idle := p.options.IdleTimeout
-	if n < p.options.MinWorkers {
-		idle = 0
+// check says what of the options cannot be.
+func (o *Options) check() error {
+	switch {
+	case o.Workers < 0 || o.Workers > tasktable.MaxWorkers:
+		return fmt.Errorf("pool: %d workers: must be from 1 to %d", o.Workers, tasktable.MaxWorkers)
+	case o.Backlog < o.Workers || o.Backlog > tasktable.MaxSlots:
+		return fmt.Errorf("pool: backlog of %d tasks: must be from %d, the number of workers, to %d", o.Backlog, o.Workers, tasktable.MaxSlots)
+	case o.Memory < minMemory || o.Memory > maxMemory:
+		return fmt.Errorf("pool: memory of %d bytes: must be from %d to %d", o.Memory, minMemory, int64(maxMemory))
+	case o.MinWorkers < 0 || o.MinWorkers > o.Workers:
+		return fmt.Errorf("pool: MinWorkers %d: must be from 0 to %d, the number of workers", o.MinWorkers, o.Workers)
+	case strings.ContainsFunc(o.Label, unicode.IsControl):
+		return fmt.Errorf("pool: label %q: must not have control characters", o.Label)
+	case o.MaxTasksPerWorker < 0 || o.RecycleMemory < 0 || o.MemoryLimit < 0:
+		return fmt.Errorf("pool: MaxTasksPerWorker %d, RecycleMemory %d, MemoryLimit %d: must not be negative", o.MaxTasksPerWorker, o.RecycleMemory, o.MemoryLimit)
+	case o.IdleTimeout < 0 || o.Grace < 0:
+		return fmt.Errorf("pool: IdleTimeout %v, Grace %v: must not be negative", o.IdleTimeout, o.Grace)
 	}
-	return worker.Config{
-		Number: uint32(n), Slots: len(p.table.Slots), Parent: uint32(p.table.Mem.Me()), ParentName: child.Current().Name, ParentPID: os.Getpid(),
-		MaxTasks: p.options.MaxTasksPerWorker, RecycleMemory: p.options.RecycleMemory, IdleTimeout: idle, Label: p.options.Label,
-		Resources: p.resources, Files: child.FileNames(p.files), Memory: p.room.limit, Log: p.options.logConfig(),
+	if err := o.Task.check(); err != nil {
+		return fmt.Errorf("pool: Options.Task: %w", err)
 	}
+	return nil
+}
+
+// core are the options for the parent's side.
+func (o *Options) core() parent.Options {
+	core := parent.Options{
+		Workers: o.Workers, Task: parent.TaskOptions(o.Task), Label: o.Label, MinWorkers: o.MinWorkers, Attempts: o.Attempts,
+		Backlog: o.Backlog, Memory: o.Memory, Grace: o.Grace, MaxTasksPerWorker: o.MaxTasksPerWorker,
+		RecycleMemory: o.RecycleMemory, MemoryLimit: o.MemoryLimit, MaxFailedStarts: o.MaxFailedStarts, IdleTimeout: o.IdleTimeout,
+		Log: o.Log, LogOptions: o.LogOptions, Env: o.Env, Dir: o.Dir, Files: o.Files, CPUs: o.CPUs, Nice: o.Nice,
+		GOMAXPROCS: o.GOMAXPROCS, Stdout: outputFor(o.Stdout), Stderr: o.Stderr,
+		Errors: parent.Errors{Died: workerDied, Late: pastDeadline, Refused: refusal},
+	}
+	if f := o.OnWorkerStart; f != nil {
+		core.OnWorkerStart = func(s parent.WorkerStart) { f(WorkerStart(s)) }
+	}
+	if f := o.OnWorkerExit; f != nil {
+		core.OnWorkerExit = func(e parent.WorkerExit) { f(WorkerExit(e)) }
+	}
+	return core
 }

@@ -2,79 +2,20 @@ package pool
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
-	"github.com/shmkit/shmkit/internal/linemux"
+	"github.com/shmkit/shmkit/internal/parent"
 	"github.com/shmkit/shmkit/internal/tasktable"
-	"github.com/shmkit/shmkit/internal/worker"
-	"github.com/shmkit/shmkit/shmlog"
 )
 
 // A Pool is a set of worker processes. Calls are functions, since Go's methods have no type
 // parameters: pool.Apply(ctx, p, task, arg), and [Map], [IMap], [ApplyAsync]. It may be used by any
 // number of goroutines.
 type Pool struct {
-	table     *tasktable.Table
-	options   Options
-	local     bool // the workers are goroutines: see NewLocal
-	resources []worker.ResourceConfig
-	launch    func(c *supervisor, stderr *linemux.Writer) (host, error)
-	stderr    *linemux.Sink
-	files     []*os.File // the files of the options, under other descriptors
-	log       *shmlog.Listener
-
-	restarting chan struct{} // has room for one: the goroutine that restarts the workers
-
-	lead     chan struct{}          // has room for one: the waiter that collects results
-	messages [64]uint64             // the messages that the leader has read
-	leader   atomic.Pointer[waiter] // the leader, while it waits for messages
-
-	mu          sync.Mutex
-	calls       []call    // per slot: what the parent knows of its task
-	free        []uint32  // slots that no caller has
-	slotWaiters []*waiter // waiters for a slot
-	pending     int       // tasks that are queued or running
-	// of them, those that are for the workers: not those that wait for another attempt
-	work      int
-	admitted  int // calls that may submit more of them although the pool is closing
-	workers   workers
-	latency   latency
-	room      room
-	unfreed   unfreed
-	closing   bool          // no more tasks
-	grace     time.Duration // how long workers may outlive the pool; Terminate changes it
-	watching  bool          // a goroutine watches hard deadlines
-	lost      bool          // workers may have swallowed messages
-	resending bool          // a goroutine sends messages again
-	killed    int
-	recycled  int
-	retried   int
-
-	logDropped uint64 // when it has ended
-
-	futures futures
-	exits   sync.Mutex // held during a call of OnWorkerStart or OnWorkerExit
-
-	ready chan struct{} // closed when enough workers take tasks
-	empty chan struct{} // closed when it is closing and no task is left
-
-	alive context.Context // ends, with the cause, when no result will come any more
-	end   context.CancelCauseFunc
-
-	keepers    sync.WaitGroup // of the workers
-	terminated atomic.Bool    // Terminate was called, or New's context has ended
-	dropping   atomic.Bool    // Finish was called: no task that waits is begun
-
-	closed   sync.Once
-	finished chan struct{} // closed when everything has ended
-	closeErr error
+	core  *parent.Pool // all but the types of tasks
+	label string
 }
 
 // New starts the workers of a pool. When ctx ends, the pool is terminated as by [Pool.Terminate].
@@ -91,144 +32,56 @@ func New(ctx context.Context, o Options) (*Pool, error) {
 	if _, err := child.NextDepth(); err != nil {
 		return nil, err
 	}
-	return newPool(ctx, o, false)
+	return newPool(ctx, o, parent.Processes{})
 }
 
-func newPool(ctx context.Context, o Options, local bool) (*Pool, error) {
-	o, err := o.complete()
+// NewLocal is [New] with goroutines of this process for workers: the same functions with the same
+// results and errors, for tests, for debuggers, and for programs that want to choose. Arguments and
+// results are copied as between processes, so that what cannot travel is found here, too. [Main]
+// need not be called.
+//
+// What differs: os.Exit and a fault in a task end the program. A task cannot be killed: one that is
+// past its hard deadline, or goes on after the grace of [Pool.Terminate], is left alone, with its
+// goroutine, until it returns. Options.RecycleMemory and MemoryLimit mean nothing, nor do Env, Dir,
+// Files, CPUs, Nice, GOMAXPROCS and Stdout. A worker's process id is that of this process.
+func NewLocal(ctx context.Context, o Options) (*Pool, error) {
+	o.RecycleMemory, o.MemoryLimit, o.Files = 0, 0, nil
+	return newPool(ctx, o, parent.Goroutines{})
+}
+
+func newPool(ctx context.Context, o Options, kind parent.Kind) (*Pool, error) {
+	core, err := o.complete()
 	if err != nil {
 		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	p := &Pool{
-		options: o, local: local,
-		stderr: linemux.SinkFor(o.Stderr),
-		lead:   make(chan struct{}, 1), restarting: make(chan struct{}, 1),
-		calls: make([]call, o.Backlog), latency: newLatency(),
-		ready: make(chan struct{}), empty: make(chan struct{}), finished: make(chan struct{}),
-	}
-	if err := p.share(); err != nil {
-		return nil, err
-	}
-	p.launch = p.launchProcess
-	if local {
-		p.launch = p.launchGoroutine
-	}
-	p.alive, p.end = context.WithCancelCause(context.Background())
-	context.AfterFunc(p.alive, func() {
-		p.table.Done.Close() // wakes the leader
-		p.table.Todo.Close() // and those that wait for room, which will not come
-	})
-	for i := range o.Backlog {
-		p.free = append(p.free, uint32(o.Backlog-1-i))
-	}
-	p.room.limit = int(o.Memory)
-	p.futures.p, p.workers.p, p.grace = p, p, closeGrace
-	p.futures.idle.L = &p.futures.mu
-	return p.start(ctx)
-}
-
-// share makes what the pool and its workers share.
-func (p *Pool) share() error {
-	o := &p.options
-	bound, err := bindAll(o.Resources)
-	if err != nil {
-		return err
-	}
-	// The pool starts workers until it has ended; the caller may close its files before.
-	if p.files, err = child.Duplicates(o.Files); err != nil {
-		return fmt.Errorf("pool: %w", err)
-	}
-	if p.table, err = tasktable.New(o.Backlog, o.Memory+argumentBytes(bound)+o.logBytes()); err != nil {
-		child.CloseFiles(p.files)
-		return fmt.Errorf("pool: %w", err)
-	}
-	if p.resources, err = p.configureResources(bound); err == nil {
-		p.log, err = p.listen(o)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("pool: %w", err), p.closeShared())
-	}
-	return nil
-}
-
-// start starts the workers, and waits until enough of them are ready.
-func (p *Pool) start(ctx context.Context) (*Pool, error) {
-	p.mu.Lock()
-	if p.workers.waiting = 1; len(p.options.Resources) > 0 {
-		if p.workers.waiting = p.options.Workers; p.options.MinWorkers > 0 {
-			p.workers.waiting = p.options.MinWorkers
-		}
-	}
-	p.workers.resize(p.options.Workers)
-	p.mu.Unlock()
-	detach := context.AfterFunc(ctx, func() {
-		p.terminate(context.Cause(ctx), p.options.Grace)
-	})
-	context.AfterFunc(p.alive, func() { detach() })
-	// a worker cannot start, or ctx has ended
-	if err := p.until(context.Background(), p.ready); err != nil {
-		p.terminate(err, worker.LossGrace) // workers may have opened resources
+	p := &Pool{label: o.Label}
+	if p.core, err = parent.New(ctx, core, kind); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// until collects results until a channel is closed.
+// Resize changes how many workers there are, from 1 to 480. New ones are started in the background;
+// of those that are too many each finishes its task first. It does not block.
 //
-// Errors: the cause of the end of ctx; why the pool has ended.
-func (p *Pool) until(ctx context.Context, closed <-chan struct{}) error {
-	w, stop := newWaiter(), make(chan struct{})
-	defer close(stop)
-	go func() {
-		select {
-		case <-closed:
-			w.signal()
-			p.wakeLeader() // the waiter may be the leader
-		case <-stop:
-		}
-	}()
-	for {
-		select {
-		case <-closed:
-			return nil
-		default:
-		}
-		if err := p.await(ctx, w); err != nil {
-			return err
-		}
+// Errors: a number that cannot be; [ErrClosed].
+func (p *Pool) Resize(workers int) error {
+	if workers < 1 || workers > tasktable.MaxWorkers {
+		return fmt.Errorf("pool: resize to %d workers: must be from 1 to %d", workers, tasktable.MaxWorkers)
 	}
+	return p.core.Resize(workers)
 }
 
-// fail ends the pool because of an error.
-func (p *Pool) fail(err error) {
-	if !strings.HasPrefix(err.Error(), "pool: ") {
-		err = fmt.Errorf("pool: %w", err)
-	}
-	p.end(err)
-}
-
-// settledAll says, under mu, that there is nothing left to wait for. When the pool is closing, that
-// is so once and for all.
-func (p *Pool) settledAll() bool { return p.pending+p.admitted == 0 }
-
-// over says, under mu, that the workers shall end.
-func (p *Pool) over() bool { return p.closing && p.settledAll() || p.alive.Err() != nil }
-
-// refuse takes no more tasks. It may be called again.
-func (p *Pool) refuse() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closing {
-		return
-	}
-	p.closing = true
-	if p.settledAll() {
-		close(p.empty)
-	}
-}
+// Restart replaces all workers, one after another, so that no task is lost and nearly all workers
+// are there at all times. It is for what workers have read when they started, or have leaked. Each
+// finishes its task first, and closes its resources; the next one follows when the new worker takes
+// tasks. Workers that have ended because they were idle are not started for it.
+//
+// It blocks until all have been replaced. When ctx ends before, the worker that was asked to end
+// still does, and the others stay.
+//
+// Errors: the cause of the end of ctx; [ErrClosed]; why the pool has ended.
+func (p *Pool) Restart(ctx context.Context) error { return p.core.Restart(ctx) }
 
 // Close lets the tasks that were submitted finish, ends the workers, and frees everything. New
 // tasks are refused with [ErrClosed]. Close blocks until all tasks are done, also those without a
@@ -236,73 +89,24 @@ func (p *Pool) refuse() {
 // Close may be called again.
 //
 // Errors: of the handler of Options.Log; of closing the shared memory.
-func (p *Pool) Close() error {
-	p.refuse()
-	if p.until(context.Background(), p.empty) != nil { // nothing will finish any more
-		p.mu.Lock()
-		grace := p.grace // Terminate may change it at the same time
-		p.mu.Unlock()
-		return p.shut(grace)
-	}
-	return p.shut(closeGrace)
-}
+func (p *Pool) Close() error { return p.core.Close() }
 
 // Finish is [Pool.Close] that drops the tasks which no worker has begun: their calls fail with
 // [ErrClosed]. Those that run finish, and their results are delivered. A task that loses its worker
 // runs again, one that fails does not.
 //
 // Errors: of closing the shared memory.
-func (p *Pool) Finish() error {
-	p.refuse()
-	p.drop()
-	return p.Close()
-}
+func (p *Pool) Finish() error { return p.core.Finish() }
 
 // Terminate ends the pool now: tasks that wait are dropped, contexts of tasks that run end, and
 // workers that have not ended after the grace are killed. Calls that wait for results return
 // [ErrClosed]. It blocks until all is done, and may be called again; the first grace counts.
 //
 // Errors: of closing the shared memory.
-func (p *Pool) Terminate(grace time.Duration) error {
-	return p.terminate(ErrClosed, grace)
-}
-
-func (p *Pool) terminate(cause error, grace time.Duration) error {
-	p.refuse()
-	p.mu.Lock()
-	if p.alive.Err() == nil {
-		p.grace = grace
-	}
-	p.mu.Unlock()
-	p.terminated.Store(true)
-	p.end(cause)
-	return p.shut(grace)
-}
+func (p *Pool) Terminate(grace time.Duration) error { return p.core.Terminate(grace) }
 
 // Join waits until the pool has ended, by [Pool.Close], [Pool.Terminate] or an error, and all is
 // freed. It ends nothing itself.
 //
 // Errors: the cause of the end of ctx; of closing the shared memory.
-func (p *Pool) Join(ctx context.Context) error {
-	select {
-	case <-p.finished:
-		return p.closeErr
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// shut ends the workers and frees everything, once.
-func (p *Pool) shut(grace time.Duration) error {
-	p.closed.Do(func() {
-		p.table.Todo.Close()
-		p.endWorkers(grace)
-		p.futures.rest()
-		p.end(ErrClosed)
-		p.closeErr = p.closeShared()
-		p.showClosed(context.Cause(p.alive))
-		close(p.finished)
-	})
-	<-p.finished
-	return p.closeErr
-}
+func (p *Pool) Join(ctx context.Context) error { return p.core.Join(ctx) }

@@ -11,9 +11,13 @@ func (r *run[A, R]) receive(emit func(int, *R, error) (bool, error)) (more bool,
 	more = true
 	for again := true; again; {
 		var ready []uint32
-		ready, again = r.collected()
+		if r.lazy {
+			ready, again = r.p.core.CollectedByTurns(r.w)
+		} else {
+			ready, again = r.p.core.Collected(r.w), false
+		}
 		for _, i := range ready {
-			if r.p.calls[i].split {
+			if r.p.core.Call(i).Split {
 				err = r.split(i)
 			} else {
 				more, err = r.open(i, emit)
@@ -22,41 +26,19 @@ func (r *run[A, R]) receive(emit func(int, *R, error) (bool, error)) (more bool,
 				return more, err // close looks after the rest
 			}
 		}
-		r.p.release(r.done...)
+		r.p.core.Release(r.done...)
 		r.done = r.done[:0]
 	}
 	return true, nil
 }
 
-// collected takes slots with results, as [Pool.collected] does. A call that passes its results to
-// the user's code takes large ones one by one, so that those it has not taken can make room for
-// others. more says that some are left.
-func (r *run[A, R]) collected() (ready []uint32, more bool) {
-	if !r.lazy {
-		return r.p.collected(r.w), false
-	}
-	p, w := r.p, r.w
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := max(slices.IndexFunc(w.ready, func(i uint32) bool { return p.calls[i].got.isLarge() }), 1)
-	if !slices.ContainsFunc(w.ready, func(i uint32) bool { return p.calls[i].got.isLarge() }) {
-		n = len(w.ready)
-	}
-	w.spare = append(w.spare[:0], w.ready[:n]...)
-	w.ready = w.ready[:copy(w.ready, w.ready[n:])]
-	for _, i := range w.spare {
-		p.calls[i].listed = false
-	}
-	return w.spare, len(w.ready) > 0
-}
-
 // open hands over the results in slot i.
 func (r *run[A, R]) open(i uint32, emit func(int, *R, error) (bool, error)) (more bool, err error) {
-	c := &r.p.calls[i]
-	index, count, large := c.index, c.count, c.got.isLarge()
-	r.size = c.got.block.size / count
+	c := r.p.core.Call(i)
+	index, count, large := c.Index, c.Count, c.Got.IsLarge()
+	r.size = c.Got.Block.Size / count
 	if count == 1 {
-		value, again, err := settle(r.p, r.t, i, &r.w.scratch)
+		value, again, err := settle(r.p, r.t, i, &r.w.Scratch)
 		if again {
 			return true, nil
 		}
@@ -68,18 +50,18 @@ func (r *run[A, R]) open(i uint32, emit func(int, *R, error) (bool, error)) (mor
 		return emit(index, &r.value, err)
 	}
 	r.completed(i)
-	isVector := c.got.kind == task.KindVector && r.t.rets.Way == task.WayRaw
-	b, failed := r.p.result(i, &r.w.scratch, isVector)
-	if late := r.p.tooLate(); late != nil {
+	isVector := c.Got.Kind == task.KindVector && r.t.rets.Way == task.WayRaw
+	b, failed := r.p.core.Result(i, &r.w.Scratch, isVector)
+	if late := r.p.core.TooLate(); late != nil {
 		return false, late
 	}
-	if c.err != nil {
-		failed = c.err
+	if c.Err != nil {
+		failed = c.Err
 	}
 	if failed == nil && isVector {
 		return r.openVector(index, count, b, large, emit)
 	}
-	if kind := c.got.kind; failed == nil && kind != task.KindChunk {
+	if kind := c.Got.Kind; failed == nil && kind != task.KindChunk {
 		_, failed = r.t.open(kind, b)
 	}
 	if large && r.lazy {
@@ -115,10 +97,10 @@ func (r *run[A, R]) openVector(index, count int, b []byte, large bool, emit func
 		kept := task.BytesOfSlice(&into, r.t.rets.Size)
 		copy(kept, b)
 		r.t.rets.Bools.Mend(kept)
-		return true, r.p.tooLate()
+		return true, r.p.core.TooLate()
 	}
 	r.vector = append(r.vector[:0], b...)
-	if late := r.p.tooLate(); late != nil {
+	if late := r.p.core.TooLate(); late != nil {
 		return false, late
 	}
 	if large && r.lazy {
@@ -135,13 +117,13 @@ func (r *run[A, R]) openVector(index, count int, b []byte, large bool, emit func
 
 // completed notes that slot i has been on its way.
 func (r *run[A, R]) completed(i uint32) {
-	c := &r.p.calls[i]
+	c := r.p.core.Call(i)
 	r.inFlight--
-	r.bytes -= c.arg.size
+	r.bytes -= c.Arg.Size
 	r.done = append(r.done, i)
-	r.saw(c.got.block.size)
-	if c.got.ran > 0 && c.err == nil {
-		r.sizing.saw(c.count, c.got.ran)
+	r.saw(c.Got.Block.Size)
+	if c.Got.Ran > 0 && c.Err == nil {
+		r.sizing.saw(c.Count, c.Got.Ran)
 	}
 }
 
@@ -149,37 +131,37 @@ func (r *run[A, R]) completed(i uint32) {
 func (r *run[A, R]) releaseDone() {
 	done := r.done
 	r.done = r.done[:0]
-	r.p.release(done...)
+	r.p.core.Release(done...)
 }
 
 // split has the arguments in slot i run one by one, since the worker died of one of them.
 func (r *run[A, R]) split(i uint32) error {
-	c := &r.p.calls[i]
+	c := r.p.core.Call(i)
 	r.inFlight--
-	r.bytes -= c.arg.size
+	r.bytes -= c.Arg.Size
 	r.done = append(r.done, i)
-	b, err := r.p.argument(i)
+	b, err := r.p.core.Argument(i)
 	if err != nil {
 		return err
 	}
 	b = slices.Clone(b) // the block goes with the slot
-	if late := r.p.tooLate(); late != nil {
+	if late := r.p.core.TooLate(); late != nil {
 		return late
 	}
-	args, err := r.t.args.Form().ArgumentsIn(b, c.count)
+	args, err := r.t.args.Form().ArgumentsIn(b, c.Count)
 	if err != nil {
 		return err
 	}
-	for k := range c.count {
-		l := chunk{index: c.index + k, count: 1}
+	for k := range c.Count {
+		l := chunk{index: c.Index + k, count: 1}
 		item, err := args.Next()
 		if err != nil {
 			return err
 		}
 		l.content = task.ContentOf(item)
-		if k == c.got.at {
-			if l.kills = c.kills; c.err != nil { // the task has no other attempt
-				r.refused = append(r.refused, refused{l.index, c.err})
+		if k == c.Got.At {
+			if l.kills = c.Kills; c.Err != nil { // the task has no other attempt
+				r.refused = append(r.refused, refused{l.index, c.Err})
 				continue
 			}
 		}

@@ -38,7 +38,7 @@ func TestArgumentComesBackBesideResults(t *testing.T) {
 
 // besideAResult has a task wait while its argument is not in shared memory, which others fill.
 func besideAResult(t *testing.T, p *Pool, part int) {
-	proctest.Eventually(t, proctest.Hang, func() bool { p.collectReady(); return listedResults(p) == 1 }, "the second result is there")
+	proctest.Eventually(t, proctest.Hang, func() bool { return p.core.Unread() == 1 }, "the second result is there")
 	busy, free := context.WithCancel(t.Context())
 	defer free()
 	if _, err := ApplyAsync(busy, p, idle, 0); err != nil {
@@ -49,10 +49,7 @@ func besideAResult(t *testing.T, p *Pool, part int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.mu.Lock()
-	moved := p.moveArgs(p.isUnbegun, func(int) bool { return true })
-	off, _, err := p.table.Mem.AllocDirty(part) // as the result of another task
-	p.mu.Unlock()
+	off, moved, err := p.core.TakeRoomOfUnbegun(part) // as the result of another task
 	if !moved || err != nil {
 		t.Fatalf("moved %v, %v", moved, err)
 	}
@@ -62,18 +59,5 @@ func besideAResult(t *testing.T, p *Pool, part int) {
 	if n, err := f.Get(ctx); n != part || err != nil {
 		t.Errorf("%d bytes of %d, %v", n, part, err)
 	}
-	p.mu.Lock()
-	p.freeBlock(off, 0)
-	p.mu.Unlock()
-}
-
-func listedResults(p *Pool) (n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i := range p.calls {
-		if p.calls[i].listed {
-			n++
-		}
-	}
-	return n
+	p.core.FreeRoom(off)
 }

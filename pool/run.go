@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/parent"
 	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
@@ -14,7 +15,7 @@ import (
 type run[A, R any] struct {
 	p        *Pool
 	t        *Task[A, R]
-	w        *waiter
+	w        *parent.Waiter
 	source   source
 	window   int        // slots that may be on their way
 	unread   func() int // results that wait for their turn; nil: none ever do
@@ -68,8 +69,8 @@ type refused struct {
 }
 
 func newRun[A, R any](p *Pool, t *Task[A, R]) *run[A, R] {
-	r := &run[A, R]{p: p, t: t, w: newWaiter(), share: p.room.limit}
-	r.sizing.fixed, r.sizing.workers = p.defaults(t.options).chunk(), p.size()
+	r := &run[A, R]{p: p, t: t, w: parent.NewWaiter(), share: p.core.MemoryLimit()}
+	r.sizing.fixed, r.sizing.workers = chunkOf(p.core.Defaults(parent.TaskOptions(t.options))), p.core.Size()
 	return r
 }
 
@@ -96,12 +97,11 @@ func (r *run[A, R]) all(ctx context.Context, emit func(index int, value *R, err 
 		if r.inFlight == 0 && r.exhausted() {
 			return r.failed
 		}
-		if err := r.p.await(ctx, r.w); err != nil {
+		if err := r.p.core.Await(ctx, r.w); err != nil {
 			return err
 		}
-		if r.p.terminated.Load() { // what comes now may have failed because of that
-			<-r.p.alive.Done() // at once
-			return context.Cause(r.p.alive)
+		if err := r.p.core.Terminated(); err != nil { // what comes now may be a consequence
+			return err
 		}
 		if more, err := r.receive(emit); err != nil || !more {
 			return err
@@ -116,11 +116,11 @@ func (r *run[A, R]) exhausted() bool {
 
 // close lets go of what is left.
 func (r *run[A, R]) close() {
-	r.p.cancelSlotWait(r.w)
-	r.p.leaveRoom(r.w)
-	r.p.release(append(r.slots, r.full...)...)
+	r.p.core.CancelSlotWait(r.w)
+	r.p.core.LeaveRoom(r.w)
+	r.p.core.Release(append(r.slots, r.full...)...)
 	if r.inFlight > 0 || len(r.done) > 0 {
-		r.p.abandon(r.w)
+		r.p.core.Abandon(r.w)
 	}
 }
 
@@ -133,7 +133,7 @@ func (r *run[A, R]) send(ctx context.Context) error {
 			break
 		}
 		if len(r.slots) == 0 {
-			r.slots = r.p.acquireSlots(r.w, r.slots, room, r.inFlight == 0)
+			r.slots = r.p.core.AcquireSlots(r.w, r.slots, room, r.inFlight == 0)
 		}
 		if len(r.slots) == 0 {
 			break
@@ -151,12 +151,12 @@ func (r *run[A, R]) send(ctx context.Context) error {
 		full := r.full
 		r.full = r.full[:0]
 		r.inFlight += len(full) // when it fails, some may be on their way
-		if err := r.p.submit(ctx, full, r.admitted); err != nil {
+		if err := r.p.core.Submit(ctx, full, r.admitted); err != nil {
 			return err
 		}
 	}
 	if r.dry && len(r.slots) > 0 { // others may need them meanwhile
-		r.p.release(r.slots...)
+		r.p.core.Release(r.slots...)
 		r.slots = r.slots[:0]
 	}
 	return nil
@@ -192,7 +192,7 @@ func (r *run[A, R]) room() int {
 		}
 		n = min(n, max(r.share/each, 2*r.sizing.workers))
 	}
-	if r.held > heldMost*r.p.room.limit {
+	if r.held > heldMost*r.p.core.MemoryLimit() {
 		n = min(n, 1) // the one that the others wait for is on its way
 	}
 	return n

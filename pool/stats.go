@@ -1,10 +1,6 @@
 package pool
 
-import (
-	"time"
-
-	"github.com/shmkit/shmkit/internal/tasktable"
-)
+import "time"
 
 // Stats is what a pool has done so far.
 type Stats struct {
@@ -35,48 +31,24 @@ type WorkerStats struct {
 	Memory int64
 }
 
-// Stats describes the pool at this moment. It reads a file of the operating system for each worker.
-func (p *Pool) Stats() Stats {
-	p.collectReady()
-	p.mu.Lock()
-	s := Stats{
-		Label:  p.options.Label,
-		Killed: p.killed, Recycled: p.recycled, Retried: p.retried, Pending: p.pending, Queued: p.queued(),
-		Total: latencyOf(p.latency.total), Run: latencyOf(p.latency.run),
-	}
-	s.LogDropped = p.logDropped
-	if p.log != nil && p.logDropped == 0 && p.alive.Err() == nil {
-		s.LogDropped = p.log.Dropped()
-	}
-	var hosts []host
-	for _, c := range p.workers.children {
-		if c.gone && c.number >= p.workers.size {
-			continue
-		}
-		w := WorkerStats{Name: c.name(), Tasks: c.record.Done.Load(), Restarts: c.restarts}
-		if c.host != nil {
-			w.PID = c.host.PID()
-		}
-		s.Workers, hosts = append(s.Workers, w), append(hosts, c.host)
-	}
-	p.mu.Unlock()
-	for i, h := range hosts {
-		if h == nil {
-			continue
-		}
-		if u, err := h.Usage(); err == nil { // a worker that has just ended has no usage
-			s.Workers[i].CPU, s.Workers[i].Memory = u.User+u.System, u.Resident
-		}
-	}
-	return s
+// Latency is how long tasks took, of a sample of them: one of 16, or every chunk.
+type Latency struct {
+	// Half of the tasks of the sample took at most P50, 99 of 100 at most P99, each at most Max.
+	P50, P99, Max time.Duration
+	// Samples is how many tasks the sample has.
+	Samples int64
 }
 
-// queued counts the tasks that no worker has begun, under mu.
-func (p *Pool) queued() (n int) {
-	for i := range p.calls {
-		if p.calls[i].live && tasktable.PhaseOf(p.table.Slots[i].State.Load()) == tasktable.PhaseQueued {
-			n++
-		}
+// Stats describes the pool at this moment. It reads a file of the operating system for each worker.
+func (p *Pool) Stats() Stats {
+	s := p.core.Stats()
+	var workers []WorkerStats
+	for _, w := range s.Workers {
+		workers = append(workers, WorkerStats(w))
 	}
-	return n
+	return Stats{
+		Label: p.label, Workers: workers,
+		Killed: s.Killed, Recycled: s.Recycled, Retried: s.Retried, Pending: s.Pending, Queued: s.Queued,
+		LogDropped: s.LogDropped, Total: Latency(s.Total), Run: Latency(s.Run),
+	}
 }

@@ -1,11 +1,11 @@
 package pool
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/parent"
 	"github.com/shmkit/shmkit/internal/task"
 )
 
@@ -76,19 +76,8 @@ func (o *TaskOptions) check() error {
 	return nil
 }
 
-// defaults are the options of a task with those of the pool where it has none.
-func (p *Pool) defaults(o TaskOptions) TaskOptions {
-	d := &p.options.Task
-	o.SoftDeadline, o.HardDeadline, o.Deaf = cmp.Or(o.SoftDeadline, d.SoftDeadline), cmp.Or(o.HardDeadline, d.HardDeadline), cmp.Or(o.Deaf, d.Deaf)
-	o.Attempts, o.Chunk = cmp.Or(o.Attempts, d.Attempts, p.options.Attempts), cmp.Or(o.Chunk, d.Chunk)
-	if o.Retry == nil {
-		o.Retry = d.Retry
-	}
-	return o
-}
-
-// chunk is how many arguments go into one slot, 0: to be found out.
-func (o TaskOptions) chunk() int {
+// chunkOf is how many arguments of a task with these options go into one slot, 0: to be found out.
+func chunkOf(o parent.TaskOptions) int {
 	if o.SoftDeadline > 0 || o.HardDeadline > 0 || o.Retry != nil {
 		return 1
 	}

@@ -1,4 +1,4 @@
-package pool
+package parent
 
 import (
 	"slices"
@@ -6,10 +6,10 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// acquireSlots gives the caller up to want slots, appended to slots. Waiters that have waited
+// AcquireSlots gives the caller up to want slots, appended to slots. Waiters that have waited
 // longer come first. If there is none and wait is true, since the waiter has nothing else to wait
 // for, it is woken when there is one.
-func (p *Pool) acquireSlots(w *waiter, slots []uint32, want int, wait bool) []uint32 {
+func (p *Pool) AcquireSlots(w *Waiter, slots []uint32, want int, wait bool) []uint32 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before := slices.Index(p.slotWaiters, w)
@@ -29,17 +29,17 @@ func (p *Pool) acquireSlots(w *waiter, slots []uint32, want int, wait bool) []ui
 	return slots
 }
 
-// cancelSlotWait notes that a waiter does not wait for a slot any more. A slot that it was
+// CancelSlotWait notes that a waiter does not wait for a slot any more. A slot that it was
 // woken for goes to the next waiter.
-func (p *Pool) cancelSlotWait(w *waiter) {
+func (p *Pool) CancelSlotWait(w *Waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.unlistSlotWaiter(w)
 }
 
 // unlist takes a waiter off the list, under mu.
-func (p *Pool) unlistSlotWaiter(w *waiter) {
-	p.slotWaiters = slices.DeleteFunc(p.slotWaiters, func(h *waiter) bool { return h == w })
+func (p *Pool) unlistSlotWaiter(w *Waiter) {
+	p.slotWaiters = slices.DeleteFunc(p.slotWaiters, func(h *Waiter) bool { return h == w })
 	p.wakeSlotWaiters()
 }
 
@@ -47,12 +47,12 @@ func (p *Pool) unlistSlotWaiter(w *waiter) {
 // have one. p.mu is held.
 func (p *Pool) wakeSlotWaiters() {
 	for _, w := range p.slotWaiters[:min(len(p.slotWaiters), len(p.free))] {
-		p.wake(w)
+		p.Wake(w)
 	}
 }
 
-// release frees the blocks of slots and the slots themselves.
-func (p *Pool) release(slots ...uint32) {
+// Release frees the blocks of slots and the slots themselves.
+func (p *Pool) Release(slots ...uint32) {
 	if p.local {
 		if slots = p.withoutStuck(slots); len(slots) == 0 {
 			return
@@ -61,7 +61,7 @@ func (p *Pool) release(slots ...uint32) {
 	freed := false
 	for _, i := range slots {
 		c := &p.calls[i]
-		freed = freed || c.arg.off != 0 || c.got.block.off != 0
+		freed = freed || c.Arg.Off != 0 || c.Got.Block.Off != 0
 		p.dropArg(i)
 		p.dropResult(i)
 	}
@@ -73,7 +73,7 @@ func (p *Pool) release(slots ...uint32) {
 		if c.owed {
 			p.settled()
 		}
-		*c = call{serial: c.serial}
+		*c = Call{serial: c.serial}
 		p.free = append(p.free, i)
 	}
 	p.wakeSlotWaiters()
@@ -84,10 +84,10 @@ func (p *Pool) release(slots ...uint32) {
 
 // dropArg frees the block of the argument in slot i, if there is one.
 func (p *Pool) dropArg(i uint32) {
-	if b := &p.calls[i].arg; b.off != 0 {
-		p.freeBlock(b.off, 0)
-		p.room.args.Add(-int64(b.size))
-		b.off = 0
+	if b := &p.calls[i].Arg; b.Off != 0 {
+		p.freeBlock(b.Off, 0)
+		p.room.args.Add(-int64(b.Size))
+		b.Off = 0
 	}
 }
 
@@ -95,14 +95,14 @@ func (p *Pool) dropArg(i uint32) {
 // gave it away has not given it for this slot, so that nothing is freed here even if the block is
 // another one by now.
 func (p *Pool) dropResult(i uint32) {
-	b := &p.calls[i].got.block
-	if b.off == 0 {
+	b := &p.calls[i].Got.Block
+	if b.Off == 0 {
 		return
 	}
 	if p.local {
-		p.freeBlock(b.off, 0)
+		p.freeBlock(b.Off, 0)
 	} else {
-		p.freeBlock(b.off, i+1)
+		p.freeBlock(b.Off, i+1)
 	}
-	b.off = 0
+	b.Off = 0
 }

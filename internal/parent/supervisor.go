@@ -1,4 +1,4 @@
-package pool
+package parent
 
 import (
 	"os"
@@ -11,15 +11,6 @@ import (
 	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/internal/worker"
 )
-
-// A host is where a worker lives: a process, or a goroutine of this one.
-type host interface {
-	PID() int
-	Wait() child.Exit
-	Terminate() error
-	Kill() error
-	Usage() (child.Usage, error)
-}
 
 // A supervisor is one place for a worker in the parent: the one that has it now, and its
 // replacements.
@@ -123,7 +114,7 @@ func (c *supervisor) start(stderr *linemux.Writer) (host, error) {
 	if over {
 		return nil, nil
 	}
-	h, err := c.p.launch(c, stderr)
+	h, err := c.p.kind.launch(c, stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -155,8 +146,9 @@ func (c *supervisor) endLaunch(h host) {
 	}
 }
 
-// launchProcess starts a worker as a process.
-func (p *Pool) launchProcess(c *supervisor, stderr *linemux.Writer) (host, error) {
+// launch starts a worker as a process.
+func (Processes) launch(c *supervisor, stderr *linemux.Writer) (host, error) {
+	p := c.p
 	config, err := p.worker(c.number).Environment()
 	if err != nil {
 		return nil, err
@@ -170,7 +162,7 @@ func (p *Pool) launchProcess(c *supervisor, stderr *linemux.Writer) (host, error
 		Env: append(slices.Clone(o.Env), config, depth), Dir: o.Dir,
 		Own: []*os.File{p.table.Seg.File()}, Files: p.files,
 		Stdout: o.Stdout, Stderr: stderr,
-		Limits: o.surroundings(p.size()).Limits(),
+		Limits: o.Surroundings(p.Size()).Limits(),
 	})
 	if err != nil {
 		return nil, err // not proc, which would be an interface that is not nil

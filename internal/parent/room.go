@@ -1,4 +1,4 @@
-package pool
+package parent
 
 import (
 	"slices"
@@ -51,7 +51,7 @@ type room struct {
 
 // A roomWait is a caller that waits for room.
 type roomWait struct {
-	w      *waiter
+	w      *Waiter
 	bytes  int
 	passed int  // how many callers that came later have got memory since
 	lacks  bool // there was no room in memory, other than by the rule of the half
@@ -68,13 +68,13 @@ const (
 	shortPauseMax = 64 * time.Millisecond
 )
 
-// place puts arguments into slot i, which is the caller's. It reports false when there is no room
+// Place puts arguments into slot i, which is the caller's. It reports false when there is no room
 // just now: then w is woken when there may be some, until it gets it or calls [Pool.leaveRoom].
-func (p *Pool) place(w *waiter, i uint32, c task.Content) (placed bool, err error) {
+func (p *Pool) Place(w *Waiter, i uint32, c task.Content) (placed bool, err error) {
 	sl := &p.table.Slots[i]
 	if c.Size <= len(sl.Args) {
 		c.CopyTo(sl.Args[:])
-		sl.Arg, sl.ArgLen, p.calls[i].arg = 0, uint32(c.Size), block{0, c.Size}
+		sl.Arg, sl.ArgLen, p.calls[i].Arg = 0, uint32(c.Size), Block{0, c.Size}
 		return true, nil
 	}
 	if !tasktable.Fits(c.Size, p.room.limit) {
@@ -95,13 +95,13 @@ func (p *Pool) place(w *waiter, i uint32, c task.Content) (placed bool, err erro
 	}
 	p.room.args.Add(int64(c.Size))
 	c.CopyTo(mem)
-	sl.Arg, sl.ArgLen, p.calls[i].arg = off, uint32(c.Size), block{off, c.Size}
+	sl.Arg, sl.ArgLen, p.calls[i].Arg = off, uint32(c.Size), Block{off, c.Size}
 	return true, nil
 }
 
 // queueForRoom allocates n bytes if it is the caller's turn. Otherwise the caller waits in line,
 // and mem is nil.
-func (p *Pool) queueForRoom(w *waiter, n int) (off uint64, mem []byte, err error) {
+func (p *Pool) queueForRoom(w *Waiter, n int) (off uint64, mem []byte, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := &p.room
@@ -140,8 +140,8 @@ func (p *Pool) queueForRoom(w *waiter, n int) (off uint64, mem []byte, err error
 	return 0, nil, nil
 }
 
-// leaveRoom notes that a caller does not wait for room any more.
-func (p *Pool) leaveRoom(w *waiter) {
+// LeaveRoom notes that a caller does not wait for room any more.
+func (p *Pool) LeaveRoom(w *Waiter) {
 	if !p.room.short.Load() {
 		return
 	}
@@ -172,7 +172,7 @@ func (p *Pool) waitingArgs() int {
 	n := int(p.room.args.Load())
 	for i := range p.calls {
 		if c := &p.calls[i]; c.listed || c.live && !c.delayed && tasktable.PhaseOf(p.table.Slots[i].State.Load()) != tasktable.PhaseQueued {
-			n -= c.arg.outside()
+			n -= c.Arg.outside()
 		}
 	}
 	return n
@@ -224,7 +224,7 @@ func (p *Pool) provide(lastResort bool) {
 			p.moveResults(func(freed int) bool { return freed >= r.callers[0].bytes })
 		}
 		for _, c := range r.callers[:min(len(r.callers), rousedMost)] {
-			p.wake(c.w)
+			p.Wake(c.w)
 		}
 		r.short.Store(len(r.callers) > 0)
 	}

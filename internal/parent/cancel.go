@@ -1,9 +1,10 @@
-package pool
+package parent
 
 import (
 	"log/slog"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
@@ -23,14 +24,14 @@ func (p *Pool) withdraw(i, serial uint32) bool {
 	}
 	p.mu.Unlock()
 	if ok {
-		p.release(i)
+		p.Release(i)
 	}
 	return ok
 }
 
-// abandon lets go of all tasks of a waiter: those that wait are withdrawn, the contexts of those
+// Abandon lets go of all tasks of a waiter: those that wait are withdrawn, the contexts of those
 // that run end, and results are thrown away when they come.
-func (p *Pool) abandon(w *waiter) {
+func (p *Pool) Abandon(w *Waiter) {
 	var live, ready []uint32
 	p.mu.Lock()
 	for i := range p.calls {
@@ -45,18 +46,18 @@ func (p *Pool) abandon(w *waiter) {
 	}
 	w.ready = w.ready[:0]
 	p.mu.Unlock()
-	p.cancel(live...)
-	p.release(ready...)
+	p.Cancel(live...)
+	p.Release(ready...)
 }
 
-// cancel lets go of tasks that are live.
-func (p *Pool) cancel(slots ...uint32) {
+// Cancel lets go of tasks that are live.
+func (p *Pool) Cancel(slots ...uint32) {
 	for _, i := range slots {
 		p.mu.Lock()
 		c := &p.calls[i]
 		if !c.live {
 			p.mu.Unlock()
-			p.release(i)
+			p.Release(i)
 			continue
 		}
 		serial := c.forget()
@@ -66,7 +67,7 @@ func (p *Pool) cancel(slots ...uint32) {
 }
 
 // forget notes that no caller waits for a live call any more. p.mu is held.
-func (c *call) forget() (serial uint32) {
+func (c *Call) forget() (serial uint32) {
 	c.waiter, c.future = nil, nil
 	return c.serial
 }
@@ -81,7 +82,7 @@ func (p *Pool) interrupt(i, serial uint32) {
 	deaf := time.Duration(0)
 	if c := &p.calls[i]; c.live && c.serial == serial {
 		sl.Cancel.Store(serial)
-		deaf = c.options.Deaf
+		deaf = c.Options.Deaf
 	}
 	p.mu.Unlock()
 	s := sl.State.Load()
@@ -101,7 +102,7 @@ func (p *Pool) killDeaf(i, serial uint32) {
 	ok := c.live && c.serial == serial && tasktable.PhaseOf(s) == tasktable.PhaseRunning && tasktable.SerialOf(s) == serial && p.alive.Err() == nil
 	if ok {
 		p.event(slog.LevelWarn, "worker killed: its task goes on without a caller",
-			slog.String("worker", p.workers.nameOf(tasktable.WorkerOf(s))), slog.String("task", c.task), slog.Duration("limit", c.options.Deaf))
+			slog.String("worker", p.workers.nameOf(tasktable.WorkerOf(s))), slog.String("task", c.task), slog.Duration("limit", c.Options.Deaf))
 		if p.local {
 			ok = p.leaveBehind(i, s)
 		}
@@ -130,12 +131,12 @@ func (p *Pool) drop() {
 		case !p.table.Slots[i].State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseQueued, 0, c.serial), tasktable.StateOf(tasktable.PhaseDone, 0, next)):
 			continue
 		}
-		c.serial, c.delayed, c.homeless, c.err = next, false, false, ErrClosed
+		c.serial, c.delayed, c.homeless, c.Err = next, false, false, task.ErrClosed
 		if p.deliver(uint32(i)) {
 			gone = append(gone, uint32(i))
 		}
 	}
 	p.mu.Unlock()
 	p.wakeLeader()
-	p.release(gone...)
+	p.Release(gone...)
 }

@@ -1,4 +1,4 @@
-package pool
+package parent
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
@@ -46,13 +47,13 @@ func (p *Pool) handleDeath(worker proctab.Owner, d WorkerExit, clean bool) {
 		p.table.Mem.Reclaim() // what the worker had allocated but not given away
 		p.roomFreed()
 	}
-	p.release(gone...)
+	p.Release(gone...)
 }
 
 // begunBy notes that the worker which has ended has begun the task.
-func (c *call) begunBy(d WorkerExit, sl *tasktable.Slot) {
+func (c *Call) begunBy(d WorkerExit, sl *tasktable.Slot) {
 	if at := sl.Began.Load(); at != 0 && c.future != nil {
-		c.began = Began{Worker: d.Name, PID: d.PID, At: time.Unix(0, at)}
+		c.Began = Began{Worker: d.Name, PID: d.PID, At: time.Unix(0, at)}
 	}
 }
 
@@ -99,9 +100,9 @@ func (p *Pool) isQueued(i, serial uint32) bool {
 
 // quarantined returns the error of a task that has killed enough workers. Of a chunk it is the task
 // that ran when the last of them died.
-func (p *Pool) quarantined(c *call, d WorkerExit) error {
-	p.event(slog.LevelError, "task quarantined: it kills its workers", slog.String("task", c.task), slog.Int("kills", c.kills))
-	return d.kills(c.task, c.kills)
+func (p *Pool) quarantined(c *Call, d WorkerExit) error {
+	p.event(slog.LevelError, "task quarantined: it kills its workers", slog.String("task", c.task), slog.Int("kills", c.Kills))
+	return p.options.Errors.Died(c.task, c.Kills, d)
 }
 
 // retry queues a task again that ran when its worker died. It reports false when the task will not
@@ -111,31 +112,31 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 	if p.local {
 		c.stuck = true
 	} else {
-		c.got = outcomeIn(sl, c.count)
+		c.Got = outcomeIn(sl, c.Count)
 		p.dropResult(i) // the attempt that died may have left a result
 	}
-	c.kills++
-	limit := c.options.Attempts
-	enough := limit > 0 && c.kills >= limit
+	c.Kills++
+	limit := c.Options.Attempts
+	enough := limit > 0 && c.Kills >= limit
 	switch {
 	case c.expired:
-		c.err = c.late()
+		c.Err = p.late(c)
 	case p.alive.Err() != nil:
-		c.err = context.Cause(p.alive)
+		c.Err = context.Cause(p.alive)
 	case c.waiter == nil: // no caller will see it
-		c.err = ErrClosed
-	case c.count > 1:
-		p.event(slog.LevelWarn, "tasks of a chunk run again one by one: their worker died", slog.String("task", c.task), slog.Int("count", c.count))
-		p.retried += c.got.at // the tasks of the chunk before the one that ran
-		if c.split = true; enough {
-			c.err = p.quarantined(c, d)
+		c.Err = task.ErrClosed
+	case c.Count > 1:
+		p.event(slog.LevelWarn, "tasks of a chunk run again one by one: their worker died", slog.String("task", c.task), slog.Int("count", c.Count))
+		p.retried += c.Got.At // the tasks of the chunk before the one that ran
+		if c.Split = true; enough {
+			c.Err = p.quarantined(c, d)
 		} else {
 			p.retried++
 		}
 	case enough:
-		c.err = p.quarantined(c, d)
+		c.Err = p.quarantined(c, d)
 	default:
-		p.event(slog.LevelWarn, "task runs again: its worker died", slog.String("task", c.task), slog.Int("kills", c.kills))
+		p.event(slog.LevelWarn, "task runs again: its worker died", slog.String("task", c.task), slog.Int("kills", c.Kills))
 		p.retried++
 		p.requeue(i) // #3 -> #2
 		return true

@@ -1,29 +1,15 @@
-package pool
+package parent
 
 import (
-	"context"
 	"errors"
 	"os"
 	"sync"
 
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/linemux"
+	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/worker"
 )
-
-// NewLocal is [New] with goroutines of this process for workers: the same functions with the same
-// results and errors, for tests, for debuggers, and for programs that want to choose. Arguments and
-// results are copied as between processes, so that what cannot travel is found here, too. [Main]
-// need not be called.
-//
-// What differs: os.Exit and a fault in a task end the program. A task cannot be killed: one that is
-// past its hard deadline, or goes on after the grace of [Pool.Terminate], is left alone, with its
-// goroutine, until it returns. Options.RecycleMemory and MemoryLimit mean nothing, nor do Env, Dir,
-// Files, CPUs, Nice, GOMAXPROCS and Stdout. A worker's process id is that of this process.
-func NewLocal(ctx context.Context, o Options) (*Pool, error) {
-	o.RecycleMemory, o.MemoryLimit, o.Files = 0, 0, nil
-	return newPool(ctx, o, true)
-}
 
 // A goroutine is a worker in this process.
 type goroutine struct {
@@ -33,8 +19,9 @@ type goroutine struct {
 	exit child.Exit // immutable once gone is closed
 }
 
-// launchGoroutine starts a worker as a goroutine.
-func (p *Pool) launchGoroutine(c *supervisor, _ *linemux.Writer) (host, error) {
+// launch starts a worker as a goroutine.
+func (Goroutines) launch(c *supervisor, _ *linemux.Writer) (host, error) {
+	p := c.p
 	me := localIDs.take()
 	w := worker.NewLocal(p.table, p.worker(c.number), me)
 	g := &goroutine{w: w, gone: make(chan struct{})}
@@ -66,13 +53,13 @@ func (g *goroutine) Wait() child.Exit {
 }
 
 func (g *goroutine) Terminate() error {
-	g.w.Stop(ErrClosed)
+	g.w.Stop(task.ErrClosed)
 	return nil
 }
 
 // Kill leaves the goroutine alone: it cannot be ended.
 func (g *goroutine) Kill() error {
-	g.w.Stop(ErrClosed)
+	g.w.Stop(task.ErrClosed)
 	g.leave(child.Killed)
 	return nil
 }
@@ -104,10 +91,10 @@ func (p *Pool) unstick(i uint32) {
 	p.mu.Lock()
 	c := &p.calls[i]
 	left := c.left
-	c.got = outcomeIn(&p.table.Slots[i], c.count) // the task may have made a result
+	c.Got = outcomeIn(&p.table.Slots[i], c.Count) // the task may have made a result
 	c.stuck, c.left = false, false
 	p.mu.Unlock()
 	if left {
-		p.release(i)
+		p.Release(i)
 	}
 }

@@ -1,20 +1,16 @@
-package pool
+package parent
 
 import (
 	"context"
 
+	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
-// Restart replaces all workers, one after another, so that no task is lost and nearly all workers
-// are there at all times. It is for what workers have read when they started, or have leaked. Each
-// finishes its task first, and closes its resources; the next one follows when the new worker takes
-// tasks. Workers that have ended because they were idle are not started for it.
+// Restart replaces all workers, one after another, and waits for that. When ctx ends before, the
+// worker that was asked to end still does, and the others stay.
 //
-// It blocks until all have been replaced. When ctx ends before, the worker that was asked to end
-// still does, and the others stay.
-//
-// Errors: the cause of the end of ctx; [ErrClosed]; why the pool has ended.
+// Errors: the cause of the end of ctx; [task.ErrClosed]; why the pool has ended.
 func (p *Pool) Restart(ctx context.Context) error {
 	select {
 	case p.restarting <- struct{}{}:
@@ -62,7 +58,7 @@ func (p *Pool) renew(number int) (renewed <-chan struct{}, more bool, err error)
 	case p.alive.Err() != nil:
 		return nil, false, context.Cause(p.alive)
 	case p.closing:
-		return nil, false, ErrClosed
+		return nil, false, task.ErrClosed
 	case number >= len(p.workers.children):
 		return nil, false, nil
 	}

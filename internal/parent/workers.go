@@ -1,12 +1,12 @@
-package pool
+package parent
 
 import (
-	"fmt"
 	"log/slog"
 	"slices"
 
 	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
@@ -20,18 +20,14 @@ type workers struct {
 	waiting  int           // how many must be ready for New to return
 }
 
-// Resize changes how many workers there are, from 1 to 480. New ones are started in the background;
-// of those that are too many each finishes its task first. It does not block.
+// Resize changes how many workers there are, from 1 to [tasktable.MaxWorkers]. It does not block.
 //
-// Errors: a number that cannot be; [ErrClosed].
+// Errors: [task.ErrClosed].
 func (p *Pool) Resize(workers int) error {
-	if workers < 1 || workers > tasktable.MaxWorkers {
-		return fmt.Errorf("pool: resize to %d workers: must be from 1 to %d", workers, tasktable.MaxWorkers)
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closing || p.alive.Err() != nil {
-		return ErrClosed
+		return task.ErrClosed
 	}
 	p.workers.resize(workers)
 	return nil
@@ -79,8 +75,8 @@ func (w *workers) ensure(number int) {
 	go c.keep()
 }
 
-// size is how many workers the pool shall have.
-func (p *Pool) size() int {
+// Size is how many workers the pool shall have.
+func (p *Pool) Size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.workers.size

@@ -1,35 +1,36 @@
-package pool
+package parent
 
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/queue"
 )
 
-// A waiter is a call of Apply or Map that waits for results, or all futures together. A slot is
+// A Waiter is a call of Apply or Map that waits for results, or all futures together. A slot is
 // appended to ready when its result comes. Only waiters read the queue of results. A waiter takes
 // the lead when it is free, collects for all, and passes the lead on when its own result is there.
 // So the worker itself wakes the caller of Apply.
-type waiter struct {
+type Waiter struct {
 	ready   []uint32      // guarded by Pool.mu
 	spare   []uint32      // the other one of two buffers
-	scratch []byte        // for results, see Pool.result
+	Scratch []byte        // for results, see Pool.result
 	wake    chan struct{} // has room for one; says that something has changed for this waiter
 }
 
-func newWaiter() *waiter { return &waiter{wake: make(chan struct{}, 1)} }
+func NewWaiter() *Waiter { return &Waiter{wake: make(chan struct{}, 1)} }
 
-func (w *waiter) signal() {
+func (w *Waiter) signal() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
 	}
 }
 
-// collected takes the slots that have results. They are valid until the next call.
-func (p *Pool) collected(w *waiter) []uint32 {
+// Collected takes the slots that have results. They are valid until the next call.
+func (p *Pool) Collected(w *Waiter) []uint32 {
 	p.mu.Lock()
 	ready := w.ready
 	w.ready, w.spare = w.spare[:0], ready
@@ -40,18 +41,37 @@ func (p *Pool) collected(w *waiter) []uint32 {
 	return ready
 }
 
-// wake signals w, wherever it waits.
-func (p *Pool) wake(w *waiter) {
+// CollectedByTurns is [Pool.Collected] for a caller that passes its results to the user's code: it
+// takes large ones one by one, so that those it has not taken can make room for others. more says
+// that some are left.
+func (p *Pool) CollectedByTurns(w *Waiter) (ready []uint32, more bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := slices.IndexFunc(w.ready, func(i uint32) bool { return p.calls[i].Got.IsLarge() })
+	if n < 0 {
+		n = len(w.ready)
+	}
+	n = min(max(n, 1), len(w.ready))
+	w.spare = append(w.spare[:0], w.ready[:n]...)
+	w.ready = w.ready[:copy(w.ready, w.ready[n:])]
+	for _, i := range w.spare {
+		p.calls[i].listed = false
+	}
+	return w.spare, len(w.ready) > 0
+}
+
+// Wake signals w, wherever it waits.
+func (p *Pool) Wake(w *Waiter) {
 	w.signal()
 	if p.leader.Load() == w { // the leader waits for messages, not for signals
 		p.wakeLeader()
 	}
 }
 
-// await returns when something has changed for w.
+// Await returns when something has changed for w.
 //
 // Errors: the cause of ctx's end; why the pool has ended.
-func (p *Pool) await(ctx context.Context, w *waiter) error {
+func (p *Pool) Await(ctx context.Context, w *Waiter) error {
 	for {
 		select { // a select of one channel is much cheaper than the select of four below
 		case p.lead <- struct{}{}:
@@ -83,7 +103,7 @@ func (p *Pool) await(ctx context.Context, w *waiter) error {
 	}
 }
 
-func (w *waiter) woken() bool {
+func (w *Waiter) woken() bool {
 	select {
 	case <-w.wake:
 		return true
@@ -93,7 +113,7 @@ func (w *waiter) woken() bool {
 }
 
 // unlessWoken is err, unless something has changed for w at the last moment.
-func (w *waiter) unlessWoken(err error) error {
+func (w *Waiter) unlessWoken(err error) error {
 	if w.woken() {
 		return nil
 	}
@@ -142,7 +162,7 @@ func (p *Pool) dispatch(messages []uint64) {
 	}
 	p.mu.Unlock()
 	if gone != nil {
-		p.release(gone...)
+		p.Release(gone...)
 	}
 }
 
@@ -169,3 +189,35 @@ func (p *Pool) collectReady() {
 	p.dispatch(p.messages[:n])
 	<-p.lead
 }
+
+// TooLate is why what has just been read in shared memory may be something else: the pool has
+// ended, and the memory was closed before the end of the read. It is nil when the read has come in
+// time.
+func (p *Pool) TooLate() error {
+	if p.table.Mem.Closed() {
+		return context.Cause(p.alive) // it ends before
+	}
+	return nil
+}
+
+// Result is what the worker has left in slot i: in memory that no other process can write, unless
+// its reader copies it once and decodes the copy. It is valid until the next call with that scratch
+// memory.
+func (p *Pool) Result(i uint32, scratch *[]byte, copies bool) ([]byte, error) {
+	o := &p.calls[i].Got
+	if o.moved != nil {
+		return o.moved, nil
+	}
+	b, err := p.table.Bytes(o.Block.Off, o.Block.Size, p.table.Slots[i].Results[:])
+	if err != nil || copies {
+		return b, err
+	}
+	b = append((*scratch)[:0], b...)
+	if len(b) <= scratchBytes {
+		*scratch = b
+	}
+	return b, nil
+}
+
+// scratchBytes is how much memory a call keeps for results.
+const scratchBytes = 64 << 10

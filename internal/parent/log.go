@@ -1,4 +1,4 @@
-package pool
+package parent
 
 import (
 	"context"
@@ -57,12 +57,6 @@ func (p *Pool) listen(o *Options) (*shmlog.Listener, error) {
 	}
 	return shmlog.NewListener(p.table.Seg, worker.LogName, o.Log)
 }
-
-// Logger is the logger of the worker in which the task runs; ctx is the task's, or comes from it.
-// What is logged comes to Options.Log in the parent, with the worker's name and process id as the
-// attribute [shmlog.ProcessKey]. In a worker that is a process [slog.Default] is the same. Without
-// Options.Log, and in other contexts, it is slog.Default.
-func Logger(ctx context.Context) *slog.Logger { return worker.Logger(ctx) }
 
 // closeShared closes what the pool and its workers shared, when none of them is left.
 //

@@ -1,9 +1,10 @@
-package pool
+package parent
 
 import (
 	"log/slog"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
@@ -51,9 +52,9 @@ func (p *Pool) leaveBehind(i uint32, s uint64) bool {
 	}
 	c.serial = nextSerial(c.serial)
 	c.stuck = true
-	// No caller sees ErrClosed: the callers are gone unless the task has expired.
-	if c.err = ErrClosed; c.expired {
-		c.err = c.late()
+	// No caller sees task.ErrClosed: the callers are gone unless the task has expired.
+	if c.Err = task.ErrClosed; c.expired {
+		c.Err = p.late(c)
 	}
 	if p.deliver(i) {
 		c.left = true // unstick releases it
@@ -62,8 +63,8 @@ func (p *Pool) leaveBehind(i uint32, s uint64) bool {
 }
 
 // late is the error of a call that ran past its hard deadline.
-func (c *call) late() error {
-	return &DeadlineError{Task: c.task, Limit: c.options.HardDeadline, Stack: c.stack}
+func (p *Pool) late(c *Call) error {
+	return p.options.Errors.Late(c.task, c.Options.HardDeadline, c.stack)
 }
 
 // A lateTask is a task past its hard deadline, as it was seen.
@@ -78,10 +79,10 @@ type lateTask struct {
 func (p *Pool) overdue(now time.Time) (late []lateTask, period time.Duration) {
 	for i := range p.calls {
 		c := &p.calls[i]
-		if !c.live || c.options.HardDeadline == 0 {
+		if !c.live || c.Options.HardDeadline == 0 {
 			continue
 		}
-		step := min(max(c.options.HardDeadline/20, deadlineMin), deadlineMax)
+		step := min(max(c.Options.HardDeadline/20, deadlineMin), deadlineMax)
 		if period == 0 || step < period {
 			period = step
 		}
@@ -91,7 +92,7 @@ func (p *Pool) overdue(now time.Time) (late []lateTask, period time.Duration) {
 		}
 		if c.running.IsZero() || p.hasReturned(uint32(i)) { // waiting for room does not count
 			c.running = now
-		} else if now.Sub(c.running) >= c.options.HardDeadline {
+		} else if now.Sub(c.running) >= c.Options.HardDeadline {
 			if task := (lateTask{uint32(i), s, p.workers.find(tasktable.WorkerOf(s))}); task.child != nil && p.endLate(task) {
 				late = append(late, task)
 			}
@@ -138,7 +139,7 @@ func (p *Pool) killLate(task lateTask) {
 	}
 }
 
-func (t lateTask) show(c *call) {
+func (t lateTask) show(c *Call) {
 	t.child.p.event(slog.LevelWarn, "worker killed: its task is past the hard deadline",
-		slog.String("worker", t.child.name()), slog.String("task", c.task), slog.Duration("limit", c.options.HardDeadline))
+		slog.String("worker", t.child.name()), slog.String("task", c.task), slog.Duration("limit", c.Options.HardDeadline))
 }

@@ -1,29 +1,46 @@
-package pool
+package parent
 
 import (
 	"context"
 	"sync"
 )
 
-// futures waits for the results of all futures of ApplyAsync of a pool, and calls callbacks.
-type futures struct {
+// A Settler is a future with a result in a slot.
+type Settler interface {
+	// Settle takes the result. It reports true when the task runs again.
+	Settle(i uint32) (again bool)
+
+	// Fail is the end without a result.
+	Fail(err error)
+}
+
+// Futures waits for the results of all futures of ApplyAsync of a pool, and calls callbacks.
+type Futures struct {
 	p *Pool
 
 	mu      sync.Mutex
 	busy    int       // its goroutines, and those of MapAsync
 	idle    sync.Cond // busy is 0; of mu
-	w       *waiter   // the waiter of all futures
-	scratch []byte    // memory of the goroutine that settles the futures
+	w       *Waiter   // the waiter of all futures
+	Scratch []byte    // memory of the goroutine that settles the futures
 	open    int       // futures without a result
 	waiting bool      // a goroutine waits for them
 	queue   []func()  // callbacks
 	calling bool      // a goroutine calls them
 }
 
-// enter counts a goroutine, under mu, until leave.
-func (f *futures) enter() { f.busy++ }
+// Enter counts a goroutine, for which the end of the pool waits, until Leave.
+func (f *Futures) Enter() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.enter()
+}
 
-func (f *futures) leave() {
+// enter is [Futures.Enter] under mu.
+func (f *Futures) enter() { f.busy++ }
+
+// Leave is the end of a goroutine that was counted.
+func (f *Futures) Leave() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.busy--; f.busy == 0 {
@@ -32,7 +49,7 @@ func (f *futures) leave() {
 }
 
 // rest waits until no goroutine is left.
-func (f *futures) rest() {
+func (f *Futures) rest() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for f.busy > 0 {
@@ -40,12 +57,12 @@ func (f *futures) rest() {
 	}
 }
 
-// begin counts a future, and makes sure that a goroutine waits for it.
-func (f *futures) begin() *waiter {
+// Begin counts a future, and makes sure that a goroutine waits for it.
+func (f *Futures) Begin() *Waiter {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.w == nil {
-		f.w = newWaiter()
+		f.w = NewWaiter()
 	}
 	if f.open++; !f.waiting {
 		f.waiting = true
@@ -55,8 +72,8 @@ func (f *futures) begin() *waiter {
 	return f.w
 }
 
-// finished counts futures that have ended. After the last one no goroutine needs to wait.
-func (f *futures) finished(n int) {
+// Finished counts futures that have ended. After the last one no goroutine needs to wait.
+func (f *Futures) Finished(n int) {
 	f.mu.Lock()
 	f.open -= n
 	over := f.open == 0
@@ -68,7 +85,7 @@ func (f *futures) finished(n int) {
 }
 
 // over says that there is no future to wait for; then the next one starts another goroutine.
-func (f *futures) over() bool {
+func (f *Futures) over() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.waiting = f.open > 0
@@ -76,10 +93,10 @@ func (f *futures) over() bool {
 }
 
 // wait settles futures as their results come, as long as there are any.
-func (f *futures) wait() {
-	defer f.leave()
+func (f *Futures) wait() {
+	defer f.Leave()
 	for !f.over() {
-		if err := f.p.await(context.Background(), f.w); err != nil {
+		if err := f.p.Await(context.Background(), f.w); err != nil {
 			f.fail(err)
 			return
 		}
@@ -88,11 +105,11 @@ func (f *futures) wait() {
 }
 
 // settle settles the futures that have results.
-func (f *futures) settle() {
+func (f *Futures) settle() {
 	n := 0
-	for _, i := range f.p.collected(f.w) {
-		if !f.p.calls[i].future.settle(i) {
-			f.p.release(i)
+	for _, i := range f.p.Collected(f.w) {
+		if !f.p.calls[i].future.Settle(i) {
+			f.p.Release(i)
 			n++
 		}
 	}
@@ -102,9 +119,9 @@ func (f *futures) settle() {
 }
 
 // fail ends all futures with an error. The pool has ended, so that no more come.
-func (f *futures) fail(err error) {
+func (f *Futures) fail(err error) {
 	f.settle() // the results that came before
-	var all []settler
+	var all []Settler
 	f.p.mu.Lock()
 	f.w.ready = f.w.ready[:0]
 	for i := range f.p.calls {
@@ -115,15 +132,15 @@ func (f *futures) fail(err error) {
 	}
 	f.p.mu.Unlock()
 	for _, s := range all {
-		s.fail(err)
+		s.Fail(err)
 	}
 	f.mu.Lock()
 	f.open, f.waiting = 0, false
 	f.mu.Unlock()
 }
 
-// cut ends a future because of its context.
-func (f *futures) cut(ctx context.Context, i uint32, s settler) {
+// Cut ends a future because of its context.
+func (f *Futures) Cut(ctx context.Context, i uint32, s Settler) {
 	f.p.mu.Lock()
 	c := &f.p.calls[i]
 	if !c.live || c.future != s { // its result has come
@@ -133,12 +150,12 @@ func (f *futures) cut(ctx context.Context, i uint32, s settler) {
 	serial := c.forget()
 	f.p.mu.Unlock()
 	f.p.interrupt(i, serial)
-	s.fail(context.Cause(ctx))
-	f.finished(1)
+	s.Fail(context.Cause(ctx))
+	f.Finished(1)
 }
 
-// call queues a callback.
-func (f *futures) call(callback func()) {
+// CallBack queues a callback.
+func (f *Futures) CallBack(callback func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.queue = append(f.queue, callback)
@@ -150,8 +167,8 @@ func (f *futures) call(callback func()) {
 }
 
 // callAll calls callbacks as long as there are any.
-func (f *futures) callAll() {
-	defer f.leave()
+func (f *Futures) callAll() {
+	defer f.Leave()
 	for {
 		f.mu.Lock()
 		if len(f.queue) == 0 {

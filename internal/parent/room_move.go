@@ -1,4 +1,4 @@
-package pool
+package parent
 
 import (
 	"bytes"
@@ -38,12 +38,12 @@ func (p *Pool) moveResults(enough func(freed int) bool) bool {
 			continue
 		}
 		freed += p.moveArg(uint32(i))
-		if n := c.got.block.outside(); n > 0 {
-			b, err := p.table.Mem.Bytes(c.got.block.off, n)
+		if n := c.Got.Block.outside(); n > 0 {
+			b, err := p.table.Mem.Bytes(c.Got.Block.Off, n)
 			if err != nil {
 				continue // its caller will see
 			}
-			c.got.moved = bytes.Clone(b)
+			c.Got.moved = bytes.Clone(b)
 			freed += n
 			p.dropResult(uint32(i))
 			p.event(slog.LevelDebug, "result moved: memory is short", slog.String("task", c.task), slog.Int("bytes", n))
@@ -60,7 +60,7 @@ func (p *Pool) moveResults(enough func(freed int) bool) bool {
 func (p *Pool) moveArgs(which func(i uint32) bool, enough func(freed int) bool) bool {
 	freed := 0
 	for i := range p.calls {
-		if c := &p.calls[i]; !c.live || c.arg.off == 0 || !which(uint32(i)) {
+		if c := &p.calls[i]; !c.live || c.Arg.Off == 0 || !which(uint32(i)) {
 			continue
 		}
 		freed += p.moveArg(uint32(i))
@@ -75,12 +75,12 @@ func (p *Pool) moveArgs(which func(i uint32) bool, enough func(freed int) bool) 
 // has freed.
 func (p *Pool) moveArg(i uint32) (freed int) {
 	c := &p.calls[i]
-	freed = c.arg.outside()
+	freed = c.Arg.outside()
 	if freed == 0 {
 		return 0
 	}
-	if c.live || c.split || c.options.Retry != nil { // other arguments are not needed any more
-		b, err := p.table.Mem.Bytes(c.arg.off, freed)
+	if c.live || c.Split || c.Options.Retry != nil { // other arguments are not needed any more
+		b, err := p.table.Mem.Bytes(c.Arg.Off, freed)
 		if err != nil {
 			p.fail(err) // it was this process that put it there
 			return 0
@@ -157,9 +157,9 @@ func (p *Pool) bringBack(i uint32, lastResort bool) bool {
 		return true
 	}
 	copy(mem, c.moved)
-	c.arg, c.moved, c.homeless = block{off, len(c.moved)}, nil, false
-	p.table.Slots[i].Arg, p.table.Slots[i].ArgLen = off, uint32(c.arg.size)
-	p.room.args.Add(int64(c.arg.size))
+	c.Arg, c.moved, c.homeless = Block{off, len(c.moved)}, nil, false
+	p.table.Slots[i].Arg, p.table.Slots[i].ArgLen = off, uint32(c.Arg.Size)
+	p.room.args.Add(int64(c.Arg.Size))
 	p.enqueue(i)
 	p.workers.wakeIdle()
 	p.resendQueued()
@@ -184,11 +184,11 @@ func (p *Pool) requeue(i uint32) bool {
 	return false
 }
 
-// argument is what the tasks in slot i were given.
-func (p *Pool) argument(i uint32) ([]byte, error) {
+// Argument is what the tasks in slot i were given.
+func (p *Pool) Argument(i uint32) ([]byte, error) {
 	c, sl := &p.calls[i], &p.table.Slots[i]
 	if c.moved != nil {
 		return c.moved, nil
 	}
-	return p.table.Bytes(c.arg.off, c.arg.size, sl.Args[:])
+	return p.table.Bytes(c.Arg.Off, c.Arg.Size, sl.Args[:])
 }

@@ -1,4 +1,4 @@
-package pool
+package parent
 
 import (
 	"fmt"
@@ -52,7 +52,7 @@ func (c *supervisor) fell(d WorkerExit, st tasktable.Stage) (again bool) {
 	c.falls++
 	falls, begun := c.falls, c.p.workers.waiting <= 0
 	c.p.mu.Unlock()
-	itself := d.Signal == "" && d.ExitCode != ExitUnknown
+	itself := d.Signal == "" && d.ExitCode != child.CodeUnknown
 	if itself && !begun || c.tooOften(falls) {
 		c.p.fail(falseStart(d, falls, st))
 		return false

@@ -1,4 +1,4 @@
-package pool
+package parent
 
 import (
 	"context"
@@ -7,24 +7,25 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/queue"
 )
 
-// admit has [Pool.Close] wait for a call that submits tasks as it goes, until dismiss.
+// Admit has [Pool.Close] wait for a call that submits tasks as it goes, until dismiss.
 //
-// Errors: [ErrClosed].
-func (p *Pool) admit() error {
+// Errors: [task.ErrClosed].
+func (p *Pool) Admit() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closing {
-		return ErrClosed
+		return task.ErrClosed
 	}
 	p.admitted++
 	return nil
 }
 
-func (p *Pool) dismiss() {
+func (p *Pool) Dismiss() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.admitted--; p.closing && p.settledAll() {
@@ -32,14 +33,14 @@ func (p *Pool) dismiss() {
 	}
 }
 
-// submit sends the tasks in slots to the workers. Their arguments are in place, and p.calls says
+// Submit sends the tasks in slots to the workers. Their arguments are in place, and p.calls says
 // what they are but for the serial number and whether they are live. A closed pool takes those that
 // were admitted before.
-func (p *Pool) submit(ctx context.Context, slots []uint32, admitted bool) error {
+func (p *Pool) Submit(ctx context.Context, slots []uint32, admitted bool) error {
 	p.mu.Lock()
 	if err := p.refusal(ctx, admitted); err != nil {
 		p.mu.Unlock()
-		p.release(slots...)
+		p.Release(slots...)
 		return err
 	}
 	p.pending += len(slots)
@@ -77,7 +78,7 @@ func (p *Pool) refusal(ctx context.Context, admitted bool) error {
 	case p.alive.Err() != nil:
 		return context.Cause(p.alive)
 	case p.closing && !admitted || p.dropping.Load():
-		return ErrClosed
+		return task.ErrClosed
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
@@ -92,13 +93,13 @@ func (p *Pool) enqueue(i uint32) {
 		p.work++
 	}
 	c.live, c.delayed, c.running = true, false, time.Time{}
-	sl.Soft, sl.Timed, sl.Kind, sl.Result, sl.ResultLen, sl.Ran = int64(c.options.SoftDeadline), 0, 0, 0, 0, 0
+	sl.Soft, sl.Timed, sl.Kind, sl.Result, sl.ResultLen, sl.Ran = int64(c.Options.SoftDeadline), 0, 0, 0, 0, 0
 	sl.At.Store(0)
 	if sl.Cancel.Load() != 0 { // an attempt may have had the same number, 2^32 attempts ago
 		sl.Cancel.Store(0)
 	}
-	c.got = outcome{}
-	if c.timed || c.count > 1 || c.serial%timedOf == 1 { // the first, too
+	c.Got = Outcome{}
+	if c.timed || c.Count > 1 || c.serial%timedOf == 1 { // the first, too
 		if sl.Timed = tasktable.TellRan; c.since.IsZero() {
 			c.since = time.Now()
 		}
@@ -107,26 +108,26 @@ func (p *Pool) enqueue(i uint32) {
 		sl.Timed |= tasktable.TellBegan
 		sl.Began.Store(0)
 	}
-	if c.options.HardDeadline > 0 {
+	if c.Options.HardDeadline > 0 {
 		p.watchDeadlines()
 	}
 	// SYNC: task: the argument is visible to the worker that takes the slot.
 	sl.State.Store(tasktable.StateOf(tasktable.PhaseQueued, 0, c.serial)) // #1, #4 -> #2
 }
 
-// again tries the task in slot i once more after a time. Its waiter has seen that it failed.
-func (p *Pool) again(i uint32, after time.Duration, err error) {
+// Again tries the task in slot i once more after a time. Its waiter has seen that it failed.
+func (p *Pool) Again(i uint32, after time.Duration, err error) {
 	p.dropResult(i)
 	p.mu.Lock()
 	c := &p.calls[i]
-	c.tries++
+	c.Tries++
 	p.retried++
 	c.live, c.delayed, c.owed = true, true, false
 	serial := c.serial
 	// From here on a message of the attempt that has failed, sent twice because of a death, means
 	// nothing.
 	p.table.Slots[i].State.Store(tasktable.StateOf(tasktable.PhaseFree, 0, serial)) // #4 -> #1
-	p.event(slog.LevelInfo, "task runs again: it has failed", slog.String("task", c.task), slog.Int("failures", c.tries),
+	p.event(slog.LevelInfo, "task runs again: it has failed", slog.String("task", c.task), slog.Int("failures", c.Tries),
 		slog.Duration("after", after), slog.String("error", err.Error()))
 	p.mu.Unlock()
 	if after > 0 {

@@ -1,4 +1,4 @@
-package pool
+package parent
 
 import (
 	"time"
@@ -27,12 +27,10 @@ func (l *latency) add(total, run time.Duration, count int) {
 	}
 }
 
-// Latency is how long tasks took, of a sample of them: one of 16, or every chunk.
+// Latency is how long tasks took, as pool.Latency has it, with the same fields.
 type Latency struct {
-	// Half of the tasks of the sample took at most P50, 99 of 100 at most P99, each at most Max.
 	P50, P99, Max time.Duration
-	// Samples is how many tasks the sample has.
-	Samples int64
+	Samples       int64
 }
 
 func latencyOf(h *hdrhistogram.Histogram) Latency {
