@@ -31,7 +31,7 @@ func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, e
 	}()
 	for err == nil {
 		if err = p.core.Await(ctx, w); err != nil {
-			err = p.core.Unanswered(ctx, t.name, i, err)
+			err = p.core.Unanswered(ctx, t.core.Name, i, err)
 			p.core.Cancel(i)
 			break
 		}
@@ -78,7 +78,7 @@ func send[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w, to *parent.W
 		return 0, err
 	}
 	p.core.Fill(i, &parent.Order{
-		ID: t.id, Task: t.name, Options: parent.TaskOptions(t.options), Waiter: to, Count: 1, Future: f,
+		Task: &t.core, Waiter: to, Count: 1, Future: f,
 		Kept: f == nil, // the end of the pool waits for futures anyway
 	})
 	if err := p.core.Submit(ctx, slots, false); err != nil {
@@ -88,7 +88,7 @@ func send[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w, to *parent.W
 }
 
 func (t *Task[A, R]) unsent(err error) error {
-	return fmt.Errorf("pool: task %q: send the argument: %w", t.name, err)
+	return fmt.Errorf("pool: task %q: send the argument: %w", t.core.Name, err)
 }
 
 // sendRoom puts an argument into slot i as soon as there is room for it.
@@ -113,7 +113,7 @@ func (t *Task[A, R]) unsubmitted(ctx context.Context, why string, err error) err
 	if ctx.Err() == nil {
 		return err
 	}
-	return fmt.Errorf("pool: task %q: %s: %w", t.name, why, err)
+	return fmt.Errorf("pool: task %q: %s: %w", t.core.Name, why, err)
 }
 
 // notPlaced is the error of an argument that was not placed because of err: if the pool has ended,
@@ -158,12 +158,12 @@ func (t *Task[A, R]) open(kind uint32, b []byte) (v R, err error) {
 	if kind != task.KindValue {
 		f, err := task.Codec[task.Failure]{}.Receive(b)
 		if err != nil {
-			return v, fmt.Errorf("pool: task %q: decode its failure: %w", t.name, err)
+			return v, fmt.Errorf("pool: task %q: decode its failure: %w", t.core.Name, err)
 		}
-		return v, errorFrom(t.name, kind, f)
+		return v, errorFrom(t.core.Name, kind, f)
 	}
 	if v, err = t.rets.Receive(b); err != nil {
-		return v, fmt.Errorf("pool: task %q: decode the result: %w", t.name, err)
+		return v, fmt.Errorf("pool: task %q: decode the result: %w", t.core.Name, err)
 	}
 	return v, nil
 }

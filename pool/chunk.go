@@ -49,8 +49,7 @@ func (r *run[A, R]) fill() (more bool, err error) {
 		return true, nil
 	}
 	r.p.core.Fill(i, &parent.Order{
-		ID: r.t.id, Task: r.t.name, Options: parent.TaskOptions(r.t.options), Waiter: r.w, Index: n.index, Count: n.count,
-		Kills: n.kills, Timed: r.sizing.unknown(),
+		Task: &r.t.core, Waiter: r.w, Index: n.index, Count: n.count, Kills: n.kills, Timed: r.sizing.unknown(),
 	})
 	r.bytes += n.content.Size
 	r.slots = r.slots[:len(r.slots)-1]

@@ -210,7 +210,7 @@ func MapAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], args []A) *
 		defer p.core.Dismiss()
 		var results []R
 		// by a method of A or R
-		err := error(&PanicError{Task: t.name, Value: "runtime.Goexit was called"})
+		err := error(&PanicError{Task: t.core.Name, Value: "runtime.Goexit was called"})
 		defer func() { f.complete(results, err) }()
 		results, err = mapAdmitted(ctx, p, t, args)
 	}()

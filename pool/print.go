@@ -6,7 +6,7 @@ import "fmt"
 func (p *Pool) String() string { return p.core.String() }
 
 // String names the task.
-func (t *Task[A, R]) String() string { return fmt.Sprintf("task %q", t.name) }
+func (t *Task[A, R]) String() string { return fmt.Sprintf("task %q", t.core.Name) }
 
 // String names the resource.
 func (r *Resource[A, T]) String() string { return fmt.Sprintf("resource %q", r.Name()) }

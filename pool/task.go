@@ -12,11 +12,9 @@ import (
 // A Task is a function that workers can run: it takes an A and returns an R. It
 // is made by [Define].
 type Task[A, R any] struct {
-	name    string
-	id      uint64
-	args    task.Codec[A]
-	rets    task.Codec[R]
-	options TaskOptions
+	core parent.Task
+	args task.Codec[A]
+	rets task.Codec[R]
 }
 
 // TaskOptions say how a pool goes about a task. See [Task.With].
@@ -56,15 +54,15 @@ type TaskOptions struct {
 }
 
 // Name is the name that the task was defined with.
-func (t *Task[A, R]) Name() string { return t.name }
+func (t *Task[A, R]) Name() string { return t.core.Name }
 
 // With is the same task with other options. It panics when one of them is negative.
 func (t *Task[A, R]) With(o TaskOptions) *Task[A, R] {
 	if err := o.check(); err != nil {
-		panic(fmt.Sprintf("pool: task %q: With: %v", t.name, err))
+		panic(fmt.Sprintf("pool: task %q: With: %v", t.core.Name, err))
 	}
 	with := *t
-	with.options = o
+	with.core.Options = parent.TaskOptions(o)
 	return &with
 }
 
@@ -100,7 +98,7 @@ func chunkOf(o parent.TaskOptions) int {
 // It panics when the name is taken, or when a value of A or R would arrive changed, with the path
 // of the field: see "Arguments and results" in the documentation of the package.
 func Define[A, R any](name string, f func(ctx context.Context, arg A) (R, error)) *Task[A, R] {
-	t := &Task[A, R]{name: name, id: task.IDOf(name)}
+	t := &Task[A, R]{core: parent.Task{ID: task.IDOf(name), Name: name}}
 	var err error
 	if t.args, err = task.CodecFor[A](); err != nil {
 		panic(fmt.Sprintf("pool.Define: task %q: argument: %v", name, err))
@@ -108,6 +106,6 @@ func Define[A, R any](name string, f func(ctx context.Context, arg A) (R, error)
 	if t.rets, err = task.CodecFor[R](); err != nil {
 		panic(fmt.Sprintf("pool.Define: task %q: result: %v", name, err))
 	}
-	task.Register(task.New(t.id, name, t.args, t.rets, f))
+	task.Register(task.New(t.core.ID, name, t.args, t.rets, f))
 	return t
 }

@@ -46,25 +46,26 @@ type Call struct {
 
 // An Order is what a caller says of a task that it puts into a slot.
 type Order struct {
-	ID      uint64 // of the task
-	Task    string // its name
-	Options TaskOptions
-	Waiter  *Waiter // that wants the result
-	Index   int     // of the first argument
-	Count   int     // of arguments, from 1
-	Kills   int     // workers that have died of it already
-	Future  Settler // nil: there is none
-	Kept    bool    // Close waits until the waiter has read the result
-	Timed   bool    // the waiter wants to know how long it takes
+	Task   *Task
+	Waiter *Waiter // that wants the result
+	Index  int     // of the first argument
+	Count  int     // of arguments, from 1
+	Kills  int     // workers that have died of it already
+	Future Settler // nil: there is none
+	Kept   bool    // Close waits until the waiter has read the result
+	Timed  bool    // the waiter wants to know how long it takes
 }
 
 // Fill says what is in slot i, which is the caller's. The arguments are in place.
 func (p *Pool) Fill(i uint32, o *Order) {
 	sl := &p.table.Slots[i]
-	sl.Task, sl.Count = o.ID, uint32(o.Count)
+	sl.Task, sl.Count = o.Task.ID, uint32(o.Count)
 	c := &p.calls[i] // as release has left it; not as a whole, since others look whether it is out
-	c.waiter, c.Index, c.Count, c.task, c.Options = o.Waiter, o.Index, o.Count, o.Task, p.Defaults(o.Options)
-	c.Kills, c.future, c.kept, c.timed = o.Kills, o.Future, o.Kept, o.Timed
+	c.waiter, c.Index, c.Count, c.task, c.Options = o.Waiter, o.Index, o.Count, o.Task.Name, p.Defaults(o.Task.Options)
+	c.Kills, c.kept, c.timed = o.Kills, o.Kept, o.Timed
+	if o.Future != nil {
+		c.future = o.Future
+	}
 }
 
 // Call is what the parent knows of the task in slot i, which is the caller's: it has the slot from

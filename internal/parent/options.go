@@ -57,6 +57,13 @@ type Errors struct {
 	Refused func(f task.Failure) error
 }
 
+// A Task is what the parent knows of a task.
+type Task struct {
+	ID      uint64
+	Name    string
+	Options TaskOptions
+}
+
 // TaskOptions are those of package pool, with the same fields.
 type TaskOptions struct {
 	SoftDeadline time.Duration
