@@ -40,7 +40,7 @@ type Call struct {
 	asked   uint32    // serial of the attempt that was past it, and that a stack is asked of
 	expired bool      // its worker is being killed because of it
 	stack   string    // stack of the task, when it has expired
-	stuck   bool      // a goroutine that cannot be killed is still at it, see local.go
+	stuck   bool      // a goroutine that cannot be killed is still at it, see goroutine.go
 	left    bool      // stuck, and belongs to no list
 }
 

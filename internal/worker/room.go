@@ -13,7 +13,7 @@ import (
 	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// What a worker does that has no room for a result: see room.go.
+// What a worker does that has no room for a result: see room.go of internal/parent.
 
 var errUnwanted = errors.New("its caller has gone")
 
