@@ -165,7 +165,7 @@ func (w *Worker) commit() error {
 	// SYNC: result: the whole result is visible to a reader that sees the slot done.
 	if w.local {
 		if !sl.State.CompareAndSwap(tasktable.StateOf(tasktable.PhaseRunning, w.me, t.serial), tasktable.StateOf(tasktable.PhaseDone, w.me, t.serial)) {
-			return ErrLeftBehind // the parent has given up on this goroutine: see goroutine.go of internal/parent
+			return ErrLeftBehind // the parent has given up on this goroutine
 		}
 	} else {
 		sl.State.Store(tasktable.StateOf(tasktable.PhaseDone, w.me, t.serial)) // #3 -> #4
