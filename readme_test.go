@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -97,6 +98,17 @@ func goBlocks(text string) (blocks []string) {
 // of the executable.
 func buildProgram(t *testing.T, source string) string {
 	t.Helper()
+	build := programBuild(t, source)
+	if out, err := exec.CommandContext(t.Context(), build[0], build[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return build[slices.Index(build, "-o")+1]
+}
+
+// programBuild returns the command that builds the source of one program as if it lay in this
+// module. The path of the executable follows -o.
+func programBuild(t *testing.T, source string, flags ...string) []string {
+	t.Helper()
 	root, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -110,12 +122,8 @@ func buildProgram(t *testing.T, source string) string {
 	}
 	write(t, overlay, text)
 	write(t, filepath.Join(dir, "main.go"), []byte(source))
-	path := filepath.Join(dir, "program")
-	build := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "-o", path, "./program")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return path
+	command := []string{"go", "build", "-overlay", overlay, "-o", filepath.Join(dir, "program")}
+	return append(append(command, flags...), "./program")
 }
 
 func write(t *testing.T, path string, text []byte) {

@@ -1,10 +1,12 @@
 package cpu
 
 import (
+	"math"
 	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func TestStoreReleaseWritesExactlyItsWord(t *testing.T) {
@@ -34,6 +36,28 @@ func TestPauseReturnsAndGrowsWithN(t *testing.T) {
 	few, many := shortest(10), shortest(10_000)
 	if many <= few { //clock: the best of many, and a thousand times as much
 		t.Errorf("Pause(10000) took %v, Pause(10) took %v", many, few)
+	}
+}
+
+// Poll returns after its looks where nothing changes, and at once where something has, and it
+// changes nothing itself.
+func TestPollReturns(t *testing.T) {
+	words, place := [3]uint64{1, 2, 3}, byte(4)
+	Poll(&words[1], 2, &place, 0)
+	Poll(&words[1], 2, &place, 8)
+	Poll(&words[1], 1, &place, math.MaxUint32) // a minute and more, if it were not seen
+	if words != [3]uint64{1, 2, 3} || place != 4 {
+		t.Errorf("Poll left %v and %d", words, place)
+	}
+}
+
+func TestPollSeesAChange(t *testing.T) {
+	var word atomic.Uint64
+	var place byte
+	go word.Store(1)
+	for word.Load() == 0 {
+		Poll((*uint64)(unsafe.Pointer(&word)), 0, &place, 64)
+		runtime.Gosched()
 	}
 }
 

@@ -142,11 +142,10 @@ func (c *Cursor) Publish(end uint64) {
 	StoreRelease(c.words.Tail, end)
 }
 
-// FindMessages finds out up to which position there are messages, and fetches the place of the next
-// one meanwhile; see PollTail. It reports false when the tail is that of no ring.
+// FindMessages finds out up to which position there are messages. It reports false when the tail is
+// that of no ring.
 func (c *Cursor) FindMessages() bool {
 	g := &c.Get
-	cpu.Prefetch(c.Place(g.Next))
 	// SYNC: tail: what lies before it has been written.
 	g.Until = c.words.Tail.Load()
 	if g.Until-g.Next > c.Capacity() {
@@ -186,15 +185,13 @@ func (c *Cursor) Free() bool {
 // TailPolls is how many looks in a row PollTail takes.
 const TailPolls = 8
 
+// FetchMessage has the place of the next message on its way while the consumer looks at the tail;
+// see PollTail.
+func (c *Cursor) FetchMessage() { cpu.Prefetch(c.Place(c.Get.Next)) }
+
 // PollTail returns when the consumer has more than it knew of, or after a few looks at the tail
 // alone. The quicker a look is, the sooner a message is seen. The place of the next message is
 // fetched together with the tail that announces it: one after the other would take twice as long.
 func (c *Cursor) PollTail() {
-	place := c.Place(c.Get.Next)
-	for range TailPolls {
-		if cpu.Prefetch(place); c.words.Tail.Load() != c.Get.Next {
-			return
-		}
-		cpu.Pause(1)
-	}
+	cpu.Poll((*uint64)(unsafe.Pointer(c.words.Tail)), c.Get.Next, c.Place(c.Get.Next), TailPolls)
 }

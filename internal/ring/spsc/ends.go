@@ -178,6 +178,12 @@ func (r *Ring) endReservation(position uint64) error {
 // Errors: [ring.ErrEmpty], [ring.ErrClosed], [ring.ErrRoleTaken], [lock.ErrClosed],
 // [segment.ErrCorrupt].
 func (r *Ring) Messages() error {
+	r.FetchMessage()
+	return r.messages()
+}
+
+// messages is Messages for a consumer that has the place of the next message on its way.
+func (r *Ring) messages() error {
 	c := &r.get
 	if r.Closer.Closed() {
 		return lock.ErrClosed
@@ -259,7 +265,7 @@ func (r *Ring) AwaitMessage(ctx context.Context, policy wait.Policy) error {
 func (r *Ring) spinHotTail() error {
 	for looks := 0; r.Get.MaySpinHot(&r.Put.SpinWait) && looks < ring.HotSpins; looks += ring.TailPolls {
 		r.PollTail()
-		if err := r.Messages(); err != ring.ErrEmpty {
+		if err := r.messages(); err != ring.ErrEmpty {
 			return err
 		}
 	}

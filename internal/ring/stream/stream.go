@@ -126,7 +126,10 @@ func (s *Stream) GiveBack() {
 
 // Published finds out how far the writer has come, and reports false when its word is that of no
 // stream.
-func (s *Stream) Published() bool { return s.FindMessages() }
+func (s *Stream) Published() bool {
+	s.FetchMessage()
+	return s.FindMessages()
+}
 
 // HasBytes reports whether bytes are known to be published.
 func (s *Stream) HasBytes() bool { return s.Get.Next != s.Get.Until }
