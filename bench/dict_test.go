@@ -84,12 +84,12 @@ type dictTable[K comparable, V any] interface {
 
 type sharedTable[K comparable, V any] struct{ d *shm.Dict[K, V] }
 
-func (t sharedTable[K, V]) get(k K) bool {
+func (t *sharedTable[K, V]) get(k K) bool {
 	_, ok, err := t.d.Get(k)
 	return ok && err == nil
 }
 
-func (t sharedTable[K, V]) set(k K, v V) {
+func (t *sharedTable[K, V]) set(k K, v V) {
 	if err := t.d.Set(context.Background(), k, v); err != nil {
 		panic(err)
 	}
@@ -204,7 +204,7 @@ func sharedDict[K comparable, V any](seg *shm.Segment, c dictCase, key func(int)
 	if err != nil {
 		panic(err)
 	}
-	t := sharedTable[K, V]{d}
+	t := &sharedTable[K, V]{d}
 	if d.Len() < c.keys {
 		for range 2 { // the second time each value gets its two places
 			fillTable(t, c.keys, key)

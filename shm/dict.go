@@ -32,6 +32,7 @@ import (
 type Dict[K comparable, V any] struct {
 	object
 	m      *dict.Map
+	words  bool // keys and values are words
 	keys   form[K]
 	values form[V]
 }
@@ -126,7 +127,7 @@ func (d *Dict[K, V]) bind(o *segment.Object) error {
 	if !m.Fits(d.keys.size, d.values.size) {
 		return damaged(o)
 	}
-	d.o, d.m = o, m
+	d.o, d.m, d.words = o, m, m.Words()
 	return nil
 }
 
@@ -135,6 +136,19 @@ func (d *Dict[K, V]) bind(o *segment.Object) error {
 //
 // Errors: [ErrClosed], [ErrCorrupt], what the codec says of bytes that are no V.
 func (d *Dict[K, V]) Get(key K) (value V, ok bool, err error) {
+	if d.words {
+		w, ok, err := d.m.GetWord(wordIn(&key))
+		if ok && d.values.bools == nil {
+			setWord(&value, w)
+			return value, true, nil
+		}
+		return d.gotWord(w, ok, err)
+	}
+	return d.getBytes(key)
+}
+
+// getBytes is Get of keys and values that are no words.
+func (d *Dict[K, V]) getBytes(key K) (value V, ok bool, err error) {
 	if d.values.kind == formFixed {
 		return d.getFixed(key)
 	}
@@ -148,19 +162,17 @@ func (d *Dict[K, V]) Get(key K) (value V, ok bool, err error) {
 	return value, ok, nil
 }
 
+// gotWord is Get of a value that was found as a word.
+func (d *Dict[K, V]) gotWord(w uint64, ok bool, err error) (value V, _ bool, _ error) {
+	if !ok || err != nil {
+		return d.none(err)
+	}
+	setWord(&value, w)
+	return elem.Mended(d.values.bools, value), true, nil
+}
+
 // getFixed is Get for values of fixed size, without an allocation.
 func (d *Dict[K, V]) getFixed(key K) (value V, ok bool, err error) {
-	if d.m.Words() {
-		w, ok, err := d.m.GetWord(bytesAt(&key, formFixed))
-		if !ok || err != nil {
-			return d.none(err)
-		}
-		setWord(&value, w)
-		if d.values.bools != nil {
-			value = elem.Mended(d.values.bools, value)
-		}
-		return value, true, nil
-	}
 	b, ok, err := d.m.Get(bytesAt(&value, formFixed)[:0], bytesAt(&key, d.keys.kind))
 	switch {
 	case err == nil && ok && len(b) != d.values.size:

@@ -42,7 +42,7 @@ def records(bucket):
 
 def words(bucket):
     for place in range(7):
-        if at('I', bucket + 4) >> place & 1:
+        if at('B', bucket + 120 + place):
             yield at('q', bucket + 8 + 8 * place), at('q', bucket + 64 + 8 * place)
 
 format, payload = find(sys.argv[2])

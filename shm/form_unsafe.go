@@ -44,3 +44,13 @@ func setWord[T any](v *T, w uint64) {
 	}
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v)), unsafe.Slice((*byte)(unsafe.Pointer(&w)), 8))
 }
+
+// wordIn is *v, of at most 8 bytes, as a little-endian word.
+func wordIn[T any](v *T) (w uint64) {
+	if unsafe.Sizeof(*v) == 8 {
+		*(*[8]byte)(unsafe.Pointer(&w)) = *(*[8]byte)(unsafe.Pointer(v))
+		return w
+	}
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&w)), 8), unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v)))
+	return w
+}

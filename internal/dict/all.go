@@ -137,9 +137,8 @@ func (w *walk) wordBucket(t table, i, home uint64) (more, ok bool) {
 	m := w.m
 	b := view[pairs](m, t.base+i*pairsBytes)
 	v := b.version.Load()
-	used := b.used.Load()
-	for left := used & usedMask; left != 0; left &= left - 1 {
-		j := bits.TrailingZeros32(left)
+	for left := b.tags.Load() & (tagBit * everyTag); left != 0; left &= left - 1 {
+		j := bits.TrailingZeros64(left) / 8
 		var key, value [8]byte
 		k := appendWord(key[:0], b.key[j].Load(), m.keyBytes)
 		hash := m.hash(k)
@@ -148,8 +147,9 @@ func (w *walk) wordBucket(t table, i, home uint64) (more, ok bool) {
 		}
 		w.add(k, appendWord(value[:0], b.value[j].Load(), m.valueBytes))
 	}
+	more = b.passed.Load() != 0
 	cpu.LoadFence()
-	return used >= passedOne, b.version.Load() == v
+	return more, b.version.Load() == v
 }
 
 // add copies an entry.

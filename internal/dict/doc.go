@@ -44,8 +44,8 @@
 //
 // # Order of memory
 //
-// Stores that publish are releases: of slots, states, values, versions, tables and the bits of
-// used. Loads of the same words are acquires. A reader fences its loads before the last look at a
+// Stores that publish are releases: of slots, states, values, versions, tables and
+// tags. Loads of the same words are acquires. A reader fences its loads before the last look at a
 // version, a writer its stores behind the change of one. Between two holders of a stripe the lock
 // orders all.
 package dict

@@ -62,7 +62,10 @@ func (m *Map) tableBytes(word uint64) uint64 {
 }
 
 // index is the bucket where the search for a hash begins: the bits below those of the stripe.
-func (m *Map) index(h uint64, log uint) uint64 { return h << (64 - m.shift) >> (64 - log) }
+// Log is at most 63.
+func (m *Map) index(h uint64, log uint) uint64 {
+	return h << (m.stripeBits & 63) >> 1 >> (^log & 63)
+}
 
 const (
 	again = iota // what was read is not of one instant

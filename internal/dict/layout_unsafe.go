@@ -107,16 +107,17 @@ type bucket struct {
 //
 //	off  size  field    written by  read by   invariant
 //	  0     4  version  holder      readers   changes after a key was removed and before its place is used again
-//	  4     4  used     holder      readers   bits 0..6 the places that have a key; bits 8..31 as passed of bucket
+//	  4     4  passed   holder      readers   as passed of bucket
 //	  8    56  key      holder      readers   little-endian, zero-extended
 //	 64    56  value    holder      readers   little-endian, zero-extended
+//	120     8  tags     holder      readers   a byte for each place: 0, it is empty; else bit 7, and below it the low bits of the hash. Byte 7 is 0
 type pairs struct {
 	_       structs.HostLayout
 	version atomic.Uint32
-	used    atomic.Uint32
+	passed  atomic.Uint32
 	key     [slots]atomic.Uint64
 	value   [slots]atomic.Uint64
-	_       [8]byte
+	tags    atomic.Uint64
 }
 
 // page is a piece of a stripe's log: records follow it, one behind the other, up to used.
@@ -198,6 +199,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Sizeof(bucket{})-bucketBytes]
 	_ = [1]struct{}{}[unsafe.Sizeof(pairs{})-pairsBytes]
 	_ = [1]struct{}{}[unsafe.Offsetof(pairs{}.value)-64]
+	_ = [1]struct{}{}[unsafe.Offsetof(pairs{}.tags)-120]
 	_ = [1]struct{}{}[unsafe.Sizeof(page{})-pageBytes]
 	_ = [1]struct{}{}[unsafe.Sizeof(record{})-recordBytes]
 	_ = [1]struct{}{}[unsafe.Sizeof(claim{})-claimBytes]

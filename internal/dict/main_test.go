@@ -185,7 +185,7 @@ func (h hold) intactBuckets() error {
 		if h.m.words {
 			b := view[pairs](h.m, t.base+i*pairsBytes)
 			for j := range slots {
-				if b.used.Load()&(1<<j) == 0 {
+				if b.tags.Load()>>(8*j)&255 == 0 {
 					continue
 				}
 				keys++

@@ -15,24 +15,28 @@ import (
 	"github.com/shmkit/shmkit/internal/owned"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 )
 
 // A Map is one process's view of a Dict: keys and values are bytes. All handles of the process
 // share it. It may be used by any number of goroutines.
 type Map struct {
-	o     *segment.Object
-	s     *segment.Segment
-	mem   []byte  // the whole mapping
-	base  address // of mem
-	head  *head
-	touch []byte // the touch map; nil: there is none
+	o      *segment.Object
+	s      *segment.Segment
+	closer *wait.Closer
+	mem    []byte  // the whole mapping
+	base   address // of mem
+	head   *head
+	touch  []byte // the touch map; nil: there is none
 
 	// Copies of what the head says.
 	words      bool
 	keyBytes   int
 	valueBytes int
 	seed       uint64
-	shift      uint // 64 - log2 of the stripes
+	shift      uint   // 64 - log2 of the stripes
+	stripeBits uint   // log2 of the stripes
+	flip8      uint64 // of the seed, see hash8
 	maxBytes   uint64
 	ttl        uint64
 	touchMask  uint64
@@ -162,9 +166,9 @@ func newMap(o *segment.Object) *Map {
 		return nil
 	}
 	m := &Map{
-		o: o, s: o.Seg, mem: o.Seg.Memory(), head: h,
+		o: o, s: o.Seg, closer: o.Party().Closer, mem: o.Seg.Memory(), head: h,
 		words: h.layout == layoutWords, keyBytes: int(h.keyBytes), valueBytes: int(h.valueBytes),
-		seed: h.seed, shift: uint(64 - bits.TrailingZeros64(n)), maxBytes: h.maxBytes, ttl: h.ttl,
+		seed: h.seed, flip8: flip8(h.seed), shift: uint(64 - bits.TrailingZeros64(n)), stripeBits: uint(bits.TrailingZeros64(n)), maxBytes: h.maxBytes, ttl: h.ttl,
 		start: o.Seg.HeapStart(), ticks: ticks, boot: bootWord(),
 		local: make([]atomic.Pointer[localStripe], n),
 	}
@@ -191,12 +195,18 @@ func (m *Map) stripe(i uint64) *stripe { return view[stripe](m, m.stripes+i*stri
 func (m *Map) hash(key []byte) uint64 { return xxh3.HashSeed(key, m.seed) }
 
 // stripeOf is the number of the stripe that a hash belongs to.
-func (m *Map) stripeOf(h uint64) uint64 { return h >> m.shift }
+func (m *Map) stripeOf(h uint64) uint64 { return h >> 1 >> (^m.stripeBits & 63) }
 
 // inHeap reports whether the n bytes at off can be read. Off was read from shared memory; n is less
-// than 2^48. It is small enough to be inlined.
+// than 2^48.
 func (m *Map) inHeap(off, n uint64) bool {
-	return off&7 == 0 && off-m.start < 1<<46 && off+n <= m.end.Load() || m.inHeapNow(off, n)
+	return off&7 == 0 && m.below(off, n) || m.inHeapNow(off, n)
+}
+
+// below reports whether the n bytes at off lie where the heap is known to be. Off is a multiple of
+// 8, and n less than 2^48.
+func (m *Map) below(off, n uint64) bool {
+	return off-m.start < 1<<46 && off+n <= m.end.Load()
 }
 
 // inHeapNow is inHeap which first asks how far the heap reaches now.

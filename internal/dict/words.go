@@ -4,21 +4,31 @@ import (
 	"context"
 	"encoding/binary"
 	"math/bits"
-	"runtime"
 
 	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/crashpoint"
-	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
 // Keys and values of fixed sizes of up to 8 bytes lie in the buckets: there are no records, no
-// pages and no garbage. A bit of used makes a key exist, the store of a value replaces it.
+// pages and no garbage. A byte of tags makes a key exist, the store of a value replaces it.
 
 const (
-	usedMask  = 1<<slots - 1
-	passedOne = 1 << 8 // of the field used
+	everyTag = 0x01_01_01_01_01_01_01 // a 1 in each byte of tags
+	tagBit   = 128                    // of a byte that is not empty
 )
+
+// tagOf is the byte in tags of a key with that hash.
+func tagOf(h uint64) uint64 { return h&(tagBit-1) | tagBit }
+
+// withTag has bit 7 set of each byte of tags that is tag, and perhaps of later ones.
+func withTag(tags, tag uint64) uint64 {
+	x := tags ^ tag*everyTag
+	return (x - everyTag) &^ x & (tagBit * everyTag)
+}
+
+// emptyPlace is the first place without a key; [slots] when there is none.
+func emptyPlace(tags uint64) int { return bits.TrailingZeros64(^tags&(tagBit*everyTag)|1<<63) / 8 }
 
 // wordOf is up to 8 bytes as a word.
 func wordOf(b []byte) uint64 {
@@ -47,24 +57,6 @@ func appendWord(dst []byte, w uint64, n int) []byte {
 // Words reports whether the Dict has the layout words.
 func (m *Map) Words() bool { return m.words }
 
-// GetWord is Get of the layout words; the value is little-endian.
-//
-// Errors: [segment.ErrCorrupt], [lock.ErrClosed].
-func (m *Map) GetWord(key []byte) (value uint64, ok bool, err error) {
-	h := m.hash(key)
-	value, state := m.readWord(m.stripe(m.stripeOf(h)), h, wordOf(key))
-	if state == again {
-		b, ok, err := m.Get(nil, key)
-		return wordOf(b), ok, err
-	}
-	m.order.Acquire()
-	if m.o.Closed() {
-		err = lock.ErrClosed
-	}
-	runtime.KeepAlive(m)
-	return value, state == hit, err
-}
-
 // readWord is one try of Get.
 func (m *Map) readWord(s *stripe, h, k uint64) (value uint64, state int) {
 	word := s.table.Load() // SYNC: table: the buckets that it leads to are complete
@@ -79,23 +71,23 @@ func (m *Map) readWord(s *stripe, h, k uint64) (value uint64, state int) {
 	for n := uint64(1) << t.log; n > 0; n-- {
 		b := view[pairs](m, t.base+i*pairsBytes)
 		v := b.version.Load()
-		used := b.used.Load() // SYNC: used: the key and the value of each bit are complete
-		found := b.match(k) & used
+		place := b.find(h, k)
 		got := uint64(0)
-		if found != 0 {
-			got = b.value[min(bits.TrailingZeros32(found), slots-1)].Load()
+		if place < slots {
+			got = b.value[place].Load()
 		}
+		more := b.passed.Load() != 0
 		cpu.LoadFence() // all of the bucket was read before its version is read again
 		if b.version.Load() != v {
 			return 0, again
 		}
-		if found != 0 {
+		if place < slots {
 			if s.table.Load() != word {
 				return 0, again
 			}
 			return got, hit
 		}
-		if used < passedOne {
+		if !more {
 			break
 		}
 		i = (i + 1) & (1<<t.log - 1)
@@ -106,18 +98,16 @@ func (m *Map) readWord(s *stripe, h, k uint64) (value uint64, state int) {
 	return 0, miss
 }
 
-// match returns a bit for each place that holds the key, or held it once.
-func (b *pairs) match(key uint64) uint32 {
-	return equal(b.key[0].Load(), key, 0) | equal(b.key[1].Load(), key, 1) | equal(b.key[2].Load(), key, 2) |
-		equal(b.key[3].Load(), key, 3) | equal(b.key[4].Load(), key, 4) | equal(b.key[5].Load(), key, 5) |
-		equal(b.key[6].Load(), key, 6)
-}
-
-func equal(a, b uint64, j uint) (bit uint32) {
-	if a == b {
-		bit = 1
+// find is the place of a key; [slots] when it is not there.
+func (b *pairs) find(h, key uint64) (place int) {
+	// SYNC: tags: the key and the value of each byte are complete
+	for found := withTag(b.tags.Load(), tagOf(h)); found != 0; found &= found - 1 {
+		place := bits.TrailingZeros64(found) / 8
+		if place < slots && b.key[place].Load() == key {
+			return place
+		}
 	}
-	return bit << j
+	return slots
 }
 
 // A wordSeat is where a key is, under the lock.
@@ -141,11 +131,10 @@ func (h hold) locateWord(hash uint64, key []byte) (at wordSeat, err error) {
 	i := h.m.index(hash, t.log)
 	for probes := range uint64(1) << t.log {
 		b := view[pairs](h.m, t.base+i*pairsBytes)
-		used := b.used.Load()
-		if found := b.match(k) & used; found != 0 {
-			return wordSeat{b, min(bits.TrailingZeros32(found), slots-1), probes}, nil
+		if place := b.find(hash, k); place < slots {
+			return wordSeat{b, place, probes}, nil
 		}
-		if used < passedOne {
+		if b.passed.Load() == 0 {
 			break
 		}
 		i = (i + 1) & (1<<t.log - 1)
@@ -188,18 +177,18 @@ func (h hold) setWord(ctx context.Context, hash uint64, key, value []byte) error
 	i := h.m.index(hash, t.log)
 	for range uint64(1) << t.log {
 		b := view[pairs](h.m, t.base+i*pairsBytes)
-		used := b.used.Load()
-		if j := bits.TrailingZeros32(^used); j < slots {
+		tags := b.tags.Load()
+		if j := emptyPlace(tags); j < slots {
 			storeRelease(&b.value[j], wordOf(value))
 			storeRelease(&b.key[j], wordOf(key))
 			crashpoint.Here("dict.word.written")
-			storeRelease32(&b.used, used|1<<j) // with this the key is there
+			storeRelease(&b.tags, tags|tagOf(hash)<<(8*j)) // with this the key is there
 			crashpoint.Here("dict.word.inserted")
 			h.count.Store(h.count.Load() + 1)
 			crashpoint.Here("dict.counted")
 			return nil
 		}
-		storeRelease32(&b.used, used+passedOne)
+		b.passed.Store(b.passed.Load() + 1) // before: never less than what is true
 		crashpoint.Here("dict.passed")
 		i = (i + 1) & (1<<t.log - 1)
 	}
@@ -216,7 +205,7 @@ func (h hold) removeWord(hash uint64, key []byte) (was bool, err error) {
 		return false, err
 	}
 	b := at.b
-	storeRelease32(&b.used, b.used.Load()&^(1<<at.place)) // with this the key is gone
+	storeRelease(&b.tags, b.tags.Load()&^(255<<(8*at.place))) // with this the key is gone
 	crashpoint.Here("dict.word.deleted")
 	storeRelease32(&b.version, b.version.Load()+1) // SYNC: version: before the place is used again
 	cpu.StoreFence()
@@ -225,7 +214,7 @@ func (h hold) removeWord(hash uint64, key []byte) (was bool, err error) {
 	if t, ok := h.m.table(h.table.Load()); ok {
 		for i, n := h.m.index(hash, t.log), at.probes; n > 0; n-- {
 			p := view[pairs](h.m, t.base+i*pairsBytes)
-			storeRelease32(&p.used, p.used.Load()-passedOne)
+			p.passed.Store(p.passed.Load() - 1)
 			i = (i + 1) & (1<<t.log - 1)
 		}
 	}
@@ -238,8 +227,8 @@ func (h hold) rehashWords(old, t table) error {
 	var buf [8]byte
 	for i := range uint64(1) << old.log {
 		b := view[pairs](h.m, old.base+i*pairsBytes)
-		for used := b.used.Load() & usedMask; used != 0; used &= used - 1 {
-			j := bits.TrailingZeros32(used)
+		for used := b.tags.Load() & (tagBit * everyTag); used != 0; used &= used - 1 {
+			j := bits.TrailingZeros64(used) / 8
 			key := b.key[j].Load()
 			hash := h.m.hash(appendWord(buf[:0], key, h.m.keyBytes))
 			if !h.placeWord(t, hash, key, b.value[j].Load()) {
@@ -255,13 +244,13 @@ func (h hold) placeWord(t table, hash, key, value uint64) bool {
 	i := h.m.index(hash, t.log)
 	for range uint64(1) << t.log {
 		b := view[pairs](h.m, t.base+i*pairsBytes)
-		used := plain32(&b.used)
-		if j := bits.TrailingZeros32(^*used); j < slots {
+		tags := plain(&b.tags)
+		if j := emptyPlace(*tags); j < slots {
 			*plain(&b.key[j]), *plain(&b.value[j]) = key, value
-			*used |= 1 << j
+			*tags |= tagOf(hash) << (8 * j)
 			return true
 		}
-		*used += passedOne
+		*plain32(&b.passed)++
 		i = (i + 1) & (1<<t.log - 1)
 	}
 	return false
@@ -270,5 +259,5 @@ func (h hold) placeWord(t table, hash, key, value uint64) bool {
 // mend is what [hold.mendBuckets] does to a bucket.
 func (b *pairs) mend() (keys uint64) {
 	storeRelease32(&b.version, b.version.Load()+1)
-	return uint64(bits.OnesCount32(b.used.Load() & usedMask))
+	return uint64(bits.OnesCount64(b.tags.Load() & (tagBit * everyTag)))
 }

@@ -68,7 +68,7 @@ var kinds = [...]struct {
 	KindObjects:        {"Objects", 2},
 	KindPipe:           {"Pipe", 1},
 	KindListener:       {"listener", 1},
-	KindDict:           {"Dict", 1},
+	KindDict:           {"Dict", 2},
 	KindVar:            {"Var", 1},
 	KindList:           {"List", 1},
 }
