@@ -31,9 +31,9 @@ var layers = [][]string{
 	{
 		"internal/cpu", "internal/race", "internal/crashpoint", "internal/futex", "internal/mapping", "internal/elem",
 		"internal/codec", "internal/child", "internal/errno", "internal/notice",
-		"internal/linemux", "internal/logwire", "internal/engine",
+		"internal/linemux", "internal/logwire", "internal/engine", "internal/frame", "internal/handshake", "internal/socket",
 	},
-	{"internal/proctest", "internal/event"},
+	{"internal/proctest", "internal/event", "internal/message"},
 	{"internal/wait"},
 	{"internal/proctab"},
 	{"internal/lock"},

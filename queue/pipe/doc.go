@@ -4,6 +4,7 @@
 //	[Conn]    one end of a pipe, a stream of bytes in each direction
 //	[New]     makes a pipe by name in a segment, and takes its first end; [Open] takes the second
 //	[Listen]  accepts connections at a name that [Dial] connects to
+//	[Typed]   makes a connection of messages of any net.Conn; [ListenTyped] and [DialTyped] make one by an address
 //
 // A server and a client that know a name:
 //
@@ -28,6 +29,14 @@
 // listener takes the end, or a dialer that gives up, or a listener that closes, refuses it. So
 // Accept returns the connections for which Dial succeeded, no more and no fewer, and whatever was
 // written there, even when the dialer has closed its end before Accept returns.
+//
+// # Messages
+//
+// A [TypedConn] carries values instead of bytes, over a pipe, a unix socket or TCP. A message has
+// borders: it arrives whole or not at all. What cannot be encoded, or decoded, is an error of that
+// message alone, and the connection goes on. With TypedOptions.Key both sides prove that they have
+// the same key before anything else is looked at. What arrives is decoded into the declared type:
+// it never names code.
 //
 // # Deaths
 //

@@ -11,6 +11,7 @@ import (
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/wait"
+	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
@@ -21,6 +22,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(wait.BackstopEnv) == "" && !crashpoint.Enabled {
 		wait.SetBackstop(time.Hour)
 	}
+	pool.Main()
 	proctest.Main(m)
 }
 

@@ -1,0 +1,71 @@
+package pipe
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/lock"
+	shmsync "github.com/shmkit/shmkit/sync"
+)
+
+// shortest is how long a look at a socket lasts: one under a deadline that has passed sees nothing.
+const shortest = time.Millisecond
+
+// Poll waits until Recv would return at once, with a message or an error, and reports whether it
+// would. It waits for at most d; a negative d has no end.
+func (c *TypedConn[S, R]) Poll(d time.Duration) bool {
+	ctx := context.Background()
+	if d >= 0 {
+		if _, ok := c.conn.(*Conn); !ok {
+			d = max(d, shortest)
+		} else if c.in.look() {
+			return true
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+	}
+	select {
+	case <-c.in.turn:
+	case <-ctx.Done():
+		return false
+	}
+	defer func() { c.in.turn <- struct{}{} }()
+	c.in.await(ctx)
+	return c.in.has || c.in.end != nil
+}
+
+// Recvs is a source for [shmsync.NewSelect] that is ready when Recv would return at once: with a
+// whole message, or with an error. It panics when the connection below is no [*Conn]: others have
+// Poll.
+func (c *TypedConn[S, R]) Recvs() shmsync.Source {
+	conn, ok := c.conn.(*Conn)
+	if !ok {
+		panic(fmt.Sprintf("pipe: Recvs of a typed connection over a %T, which is not in shared memory", c.conn))
+	}
+	return source(func() lock.Source {
+		return lock.Source{
+			Event: conn.in.Get.Event, Policy: conn.policy, Ready: c.in.look,
+			Watch: conn.watch, Pin: conn.pin, Unpin: conn.release,
+		}
+	})
+}
+
+// look reads what has come by shared memory, without waiting, and reports whether a message or the
+// end is there. It does not look while another goroutine reads, which gets the message.
+func (in *inbox) look() bool {
+	select {
+	case <-in.turn:
+	default:
+		return false
+	}
+	defer func() { in.turn <- struct{}{} }()
+	conn := in.conn.(*Conn)
+	for !in.has && in.end == nil && (in.hello == nil && in.r.Buffered() || conn.readable()) {
+		in.note(in.step())
+	}
+	runtime.KeepAlive(conn)
+	return in.has || in.end != nil
+}
