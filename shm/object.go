@@ -198,9 +198,7 @@ func (h *object) blame(cause error, err *error) {
 }
 
 // damaged says that an object's payload cannot be what its kind needs.
-func damaged(o *segment.Object) error {
-	return fmt.Errorf("object %q of %s: %w: its size is impossible", o.Name, o.Seg.Path(), segment.ErrCorrupt)
-}
+func damaged(o *segment.Object) error { return o.Damaged("its size is impossible") }
 
 // checked returns h, or nil with the error.
 func checked[H any](h H, err error) (H, error) {

@@ -93,7 +93,7 @@ func (b *Barrier) bind(o *segment.Object) error {
 	n := barrier.PartyCount(o.Payload)
 	switch {
 	case n < 1 || n > barrier.MaxParties:
-		return fmt.Errorf("%v %q of %s: %w: %d parties are impossible", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt, n)
+		return o.Damaged(fmt.Sprintf("%d parties are impossible", n))
 	case b.want != 0 && b.want != n:
 		return &shm.MismatchError{Segment: o.Seg.Path(), Name: o.Name, Difference: fmt.Sprintf("it is for %d parties, not %d", n, b.want)}
 	}

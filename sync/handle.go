@@ -104,7 +104,7 @@ func bound[H binder](h H, o *segment.Object, err error) (H, error) {
 // sized is an error when the object is smaller than its kind needs.
 func sized(o *segment.Object, bytes int) error {
 	if len(o.Payload) < bytes {
-		return fmt.Errorf("%v %q of %s: %w: its size is impossible", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt)
+		return o.Damaged("its size is impossible")
 	}
 	return nil
 }

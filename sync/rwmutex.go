@@ -98,7 +98,7 @@ func (m *RWMutex) bind(o *segment.Object) error {
 		return l, l.Held
 	}).(*rwmutex.Lock)
 	if l == nil {
-		return fmt.Errorf("%v %q of %s: %w: it has no room for this process", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt)
+		return o.Damaged("it has no room for this process")
 	}
 	m.o, m.l = o, l
 	m.cell, m.key = l.Cell()

@@ -109,7 +109,7 @@ func (s *Semaphore) bind(o *segment.Object) error {
 	}
 	spec, ok := semaphore.SpecIn(o.Payload)
 	if !ok {
-		return fmt.Errorf("%v %q of %s: %w: its units make no sense: remove it and make it anew", o.Kind, o.Name, o.Seg.Path(), shm.ErrCorrupt)
+		return o.Damaged("its units make no sense")
 	}
 	if spec.Undo {
 		if err := sized(o, semaphore.BytesWithUndo(slotsOf(o.Seg))); err != nil {

@@ -11,7 +11,6 @@ package cell
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"runtime"
 	"time"
@@ -65,7 +64,7 @@ func Of(o *segment.Object) (*Cell, error) {
 		return c, c.m.Held
 	}).(*Cell)
 	if c == nil {
-		return nil, fmt.Errorf("object %q of %s: %w: its size is impossible", o.Name, o.Seg.Path(), segment.ErrCorrupt)
+		return nil, o.Damaged("its size is impossible")
 	}
 	return c, nil
 }

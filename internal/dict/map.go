@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"fmt"
 	"math/bits"
 	"runtime"
 	"sync/atomic"
@@ -145,7 +144,7 @@ func Of(o *segment.Object) (*Map, error) {
 		return m, m.held
 	}).(*Map)
 	if m == nil {
-		return nil, fmt.Errorf("object %q of %s: %w: its size is impossible", o.Name, o.Seg.Path(), segment.ErrCorrupt)
+		return nil, o.Damaged("its size is impossible")
 	}
 	return m, nil
 }
@@ -155,7 +154,7 @@ func newMap(o *segment.Object) *Map {
 	if len(o.Payload) < headBytes {
 		return nil
 	}
-	if o.Closed() { // memory of this process alone, which leads to no part
+	if o.IsBlank() { // it leads to no part
 		clear(o.Payload[headBytes:])
 	}
 	h := headIn(o.Payload)
@@ -176,7 +175,7 @@ func newMap(o *segment.Object) *Map {
 		return nil
 	}
 	m.base, m.stripes = baseOf(m.mem), o.Start()+headBytes
-	if o.Closed() {
+	if o.IsBlank() {
 		m.mem, m.start = o.Payload, 1<<62
 		m.base, m.stripes = baseOf(m.mem), headBytes
 	}

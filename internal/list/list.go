@@ -10,7 +10,6 @@ package list
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/bits"
 	"runtime"
 	"sync/atomic"
@@ -63,7 +62,7 @@ func Of(o *segment.Object, size int) (*List, error) {
 		return l, l.m.Held
 	}).(*List)
 	if l == nil || l.size != uint64(size) {
-		return nil, fmt.Errorf("object %q of %s: %w: its size is impossible", o.Name, o.Seg.Path(), segment.ErrCorrupt)
+		return nil, o.Damaged("its size is impossible")
 	}
 	return l, nil
 }
@@ -73,7 +72,7 @@ func newList(o *segment.Object) *List {
 		return nil
 	}
 	h := headIn(o.Payload)
-	if o.Closed() { // then the payload is a private copy, and its parts are not mapped
+	if o.IsBlank() { // its parts are not there
 		h.length.Store(0)
 	}
 	size, log := uint64(h.size), uint(h.firstLog)

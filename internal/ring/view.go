@@ -80,8 +80,7 @@ func (l Layout) Capacity(o *segment.Object) (capacity uint64, tasks []byte, err 
 
 // Damaged says that the head of an object does not fit its size.
 func Damaged(o *segment.Object) error {
-	return fmt.Errorf("%v %q of %s: %w: its head does not fit its size: remove it and make it anew",
-		o.Kind, o.Name, o.Seg.Path(), segment.ErrCorrupt)
+	return o.Damaged("its head does not fit its size")
 }
 
 // ViewOf is this process's view of an object, which view makes for the object's first handle. A

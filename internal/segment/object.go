@@ -26,6 +26,7 @@ type Object struct {
 	layout  uint32      // the version of the payload
 	start   uint64      // offset of the payload in the segment
 	party   *lock.Party // the process's, with a Closer of the object's own; keeps the memory mapped
+	blank   bool        // see Blank
 	local   localState
 
 	handles int // handles made and not yet released; guarded by Seg.mu
@@ -36,6 +37,15 @@ func (o *Object) Party() *lock.Party { return o.party }
 
 // Closed reports whether this process has closed the segment or released the object.
 func (o *Object) Closed() bool { return o.party.Closer.Closed() }
+
+// Damaged is the error for a payload that cannot be what its kind needs. When this process has left
+// the object, what it has seen may have been memory of its own: that says nothing about the object.
+func (o *Object) Damaged(what string) error {
+	if o.Closed() {
+		return o.Seg.closed()
+	}
+	return fmt.Errorf("%v %q of %s: %w: %s: remove it and make it anew", o.Kind, o.Name, o.Seg.Path(), ErrCorrupt, what)
+}
 
 // A place is where an object is: no other object of the segment ever has the same.
 type place struct {

@@ -98,13 +98,17 @@ func (o *Object) Blank() *Object {
 	closed := wait.NewCloser()
 	closed.Close()
 	b := &Object{
-		Seg: o.Seg, Name: o.Name, Kind: o.Kind, Type: o.Type, place: o.place,
+		Seg: o.Seg, Name: o.Name, Kind: o.Kind, Type: o.Type, place: o.place, blank: true,
 		party: &lock.Party{Member: o.party.Member, Closer: closed, Keep: o.party.Keep, Waits: o.party.Waits},
 	}
 	b.Payload = scratch(b, len(o.Payload))
 	copy(b.Payload, o.Payload[:min(len(o.Payload), pageBytes)])
 	return b
 }
+
+// IsBlank reports whether the payload is memory of this process alone since the object was viewed,
+// and not only since a Close.
+func (o *Object) IsBlank() bool { return o.blank }
 
 // scratch is n bytes of this process alone, for as long as b is reachable. Many cost only what is
 // touched of them.
