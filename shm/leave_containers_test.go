@@ -271,7 +271,7 @@ func listUses[T any](seg *shm.Segment, kind string, element func(int) T, same fu
 
 func text(n int) string { return strings.Repeat(string(rune('a'+n%26)), 10+n) }
 
-// leaveUses is every operation of this package, on objects whose content Close keeps, and on others.
+// leaveUses is every operation of this package, on small objects and on large ones.
 func leaveUses(seg *shm.Segment) (uses []proctest.Use) {
 	for _, more := range [][]proctest.Use{
 		valueUses(seg, "kept", func(b *keptBlock) []int64 { return b[:] }),
@@ -296,8 +296,8 @@ func leaveUses(seg *shm.Segment) (uses []proctest.Use) {
 	return uses
 }
 
-// Operations of all kinds that meet the Close of their segment have a right result or say that it is
-// closed. None concludes anything from memory that this process has just left.
+// Operations of all kinds that meet the Close of their segment have a right result or say that it
+// is closed. None concludes anything from memory that this process has just left.
 func TestResultsAgainstClose(t *testing.T) {
 	keeper := newSegment(t, shm.Options{Size: 64 << 20, Objects: 256, Processes: 16})
 	for range leaves() {
@@ -309,8 +309,8 @@ func TestResultsAgainstClose(t *testing.T) {
 	}
 }
 
-// closeBusy closes a segment in which operations are under way. On a busy machine one may hold a lock
-// for longer than Close waits.
+// closeBusy closes a segment in which operations are under way. On a busy machine one may hold a
+// lock for longer than Close waits.
 func closeBusy(seg *shm.Segment) func() error {
 	return func() error {
 		err := seg.Close()

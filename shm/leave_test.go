@@ -11,8 +11,8 @@ import (
 	"github.com/shmkit/shmkit/shm"
 )
 
-// Close keeps the content of objects of up to 64 KiB. Of each kind there is an object whose content
-// it keeps, and a larger one, which reads as zeros afterwards.
+// Close keeps the content of objects of up to 64 KiB. Of each kind there is such an object, and a
+// larger one, which reads as zeros afterwards.
 const (
 	keptElements  = 8
 	emptyElements = 20_000
@@ -145,7 +145,7 @@ func arrayUses(seg *shm.Segment, kind string, n int) []proctest.Use {
 	}
 }
 
-// atomicUses is the operations without errors, on small objects, whose content stays.
+// atomicUses is the operations without errors, on small objects.
 func atomicUses(seg *shm.Segment) []proctest.Use {
 	n, f, b := need(shm.NewInt64(seg, "int64", 1)), need(shm.NewFloat64(seg, "float64", 1)), need(shm.NewBool(seg, "bool", true))
 	u, c := need(shm.NewUint32(seg, "uint32", 1)), need(shm.NewCounter(seg, "counter"))
