@@ -176,6 +176,9 @@ func (f figures) report(b *testing.B, unit latencyUnit) {
 		b.ReportMetric(median(f.each)/1e6, "p50-ms")
 		b.ReportMetric(quantile(f.each, 0.99)/1e6, "p99-ms")
 	}
+	if unit != noLatency {
+		reportQuantiles(b, f.each)
+	}
 	if f.counted {
 		b.ReportMetric(float64(f.own)/float64(f.tasks), "allocs/task")
 		b.ReportMetric(float64(f.workers)/float64(f.tasks), "worker-allocs/task")

@@ -22,6 +22,8 @@ type pooled interface {
 	// imapUnordered squares the numbers below tasks, and takes the results as they come, calls
 	// times.
 	imapUnordered(tb testing.TB, calls, tasks int) answer
+	// mapBusy maps tasks that are busy for length, calls times.
+	mapBusy(tb testing.TB, calls, tasks int, length time.Duration) answer
 	// startAndApply starts a pool and has it square a number, ops times.
 	startAndApply(tb testing.TB, ops int) answer
 	// wide starts a pool, squares the numbers below tasks in it, and ends it when all workers have

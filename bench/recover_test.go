@@ -46,6 +46,7 @@ func BenchmarkRecoverAfterKill(b *testing.B) {
 			b.ReportMetric(median(ns), "ns/op")
 			b.ReportMetric(median(ns)/1e6, "p50-ms")
 			b.ReportMetric(quantile(ns, 0.99)/1e6, "p99-ms")
+			reportQuantiles(b, ns)
 		})
 	}
 	note("no row %s/impl=python: who waits for a multiprocessing Lock never gets it from a dead holder", b.Name())

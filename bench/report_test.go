@@ -116,6 +116,7 @@ func (o outcome) reportTrips(b *testing.B, p plan) {
 	b.ReportMetric(median(ns), "p50-ns")
 	b.ReportMetric(quantile(ns, 0.99), "p99-ns")
 	b.ReportMetric(quantile(ns, 0.999), "p99.9-ns")
+	reportQuantiles(b, ns)
 }
 
 // reportAllocs gives b the allocations of the measured processes.

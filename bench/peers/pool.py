@@ -8,6 +8,7 @@ all results, and how long each operation took.
     apply OPS PAUSE           a task there and back, OPS times, each after a pause in nanoseconds
     map CALLS TASKS BYTES CHUNK   a map of TASKS arguments, CALLS times; CHUNK 0 leaves the size of chunks to Python
     imap CALLS TASKS          the same, results in any order, one by one
+    busy CALLS TASKS LENGTH   a map of TASKS tasks that are busy for LENGTH nanoseconds, CALLS times
     start OPS                 from no pool to the first result
     wide WORKERS TASKS        a pool from its start to its end, with a map, and all workers at work
     process OPS               a process from its start to its end
@@ -41,6 +42,13 @@ def ends(message):
 def whereabouts(_):
     time.sleep(0.005)
     return os.getpid()
+
+
+def keep_busy(ns):
+    end = time.monotonic_ns() + ns
+    while time.monotonic_ns() < end:
+        pass
+    return 1
 
 
 def nothing():
@@ -146,6 +154,14 @@ class Commands:
         ns, total = [], 0
         for _ in range(calls):
             total += timed(ns, lambda: sum(self.pool.imap_unordered(square, range(tasks))))
+        return total, ns
+
+    def busy(self, calls, tasks, length):
+        self.pool.open()
+        chunk = 0 if isinstance(self.pool, Pool) and not isinstance(self.pool, Executor) else 1
+        ns, total = [], 0
+        for _ in range(calls):
+            total += sum(timed(ns, lambda: list(self.pool.map(keep_busy, [length] * tasks, chunk))))
         return total, ns
 
     def start(self, ops):
