@@ -25,7 +25,7 @@ func text(m machine, points map[string][]point) string {
 	if len(m.Missing) > 0 {
 		b.WriteString("## Not measured\n\n")
 		for _, line := range m.Missing {
-			fmt.Fprintf(&b, "- %s\n", line)
+			fmt.Fprintf(&b, "%s\n", wrap("- "+line))
 		}
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n"
