@@ -42,7 +42,7 @@ var layers = [][]string{
 		"internal/lock/waitgroup", "internal/lock/event",
 	},
 	{"internal/segment"},
-	{"internal/owned"},
+	{"internal/owned", "internal/describe"},
 	{"internal/ring", "internal/dict", "internal/cell", "internal/list"},
 	{"internal/ring/mpmc", "internal/ring/spsc", "internal/ring/record", "internal/ring/seqlock", "internal/ring/stream"},
 	{"shm"},
@@ -53,6 +53,7 @@ var layers = [][]string{
 	{"internal/parent"},
 	{"pool"},
 	{"process"},
+	{"internal/inspect"},
 }
 
 // outside are the trees that may import any layer. No package outside of a tree imports it.

@@ -71,7 +71,7 @@ func Blocked(seg *shm.Segment) (*BlockedReport, error) {
 	before, _ := postings(s)
 	found := make([]link, 0, len(before))
 	for _, p := range before {
-		if w, ok := describe(s, p); ok {
+		if w, ok := linkOf(s, p); ok {
 			found = append(found, w)
 		}
 	}
@@ -85,6 +85,21 @@ func Blocked(seg *shm.Segment) (*BlockedReport, error) {
 	}
 	r.Cycles, r.Unlisted = cyclesIn(found), unlisted
 	return r, nil
+}
+
+func cyclesIn(found []link) (cycles [][]BlockedWait) {
+	needs := make([]lock.Need, len(found))
+	for i, w := range found {
+		needs[i] = lock.Need{Owner: w.posting.Owner, Needed: w.needed}
+	}
+	for _, numbers := range lock.Cycles(needs) {
+		cycle := make([]BlockedWait, len(numbers))
+		for i, n := range numbers {
+			cycle[i] = found[n].BlockedWait
+		}
+		cycles = append(cycles, cycle)
+	}
+	return cycles
 }
 
 func postings(s *segment.Segment) (all []lock.Wait, unlisted int) {
@@ -102,9 +117,9 @@ type link struct {
 	needed  []proctab.Owner // processes that must act before the wait can end
 }
 
-// describe says what a posting is about; false when that is not known, as the object is gone, or
+// linkOf says what a posting is about; false when that is not known, as the object is gone, or
 // the board damaged.
-func describe(s *segment.Segment, p lock.Wait) (w link, ok bool) {
+func linkOf(s *segment.Segment, p lock.Wait) (w link, ok bool) {
 	role := p.Target.Role()
 	w.posting = p
 	w.BlockedWait = BlockedWait{Process: processOf(s, p.Owner), Role: role.String(), Since: p.Since}

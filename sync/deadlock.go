@@ -38,7 +38,7 @@ func detector(s *segment.Segment, wanted bool) func([]lock.Wait) error {
 		cycle[0].Since = time.Now()
 		e := &DeadlockError{}
 		for _, p := range cycle {
-			w, _ := describe(s, p) // what has gone meanwhile has no name
+			w, _ := linkOf(s, p) // what has gone meanwhile has no name
 			e.Cycle = append(e.Cycle, w.BlockedWait)
 		}
 		return e

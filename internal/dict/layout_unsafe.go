@@ -211,6 +211,12 @@ func headIn(mem []byte) *head {
 	return (*head)(unsafe.Pointer(unsafe.SliceData(mem)))
 }
 
+// copyIn views the start of a copy of some bytes, which is long enough, as a T.
+func copyIn[T any](mem []byte) *T {
+	_ = mem[unsafe.Sizeof(*new(T))-1]
+	return (*T)(unsafe.Pointer(unsafe.SliceData(mem)))
+}
+
 // touchWord is the i-th word of the touch map. The caller keeps i in range.
 func (m *Map) touchWord(i uint64) *atomic.Uint32 {
 	return (*atomic.Uint32)(unsafe.Pointer(&m.touch[i*4 : i*4+4][0]))

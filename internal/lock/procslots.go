@@ -159,14 +159,23 @@ func (p *ProcSlots) OthersAlive() bool {
 	return false
 }
 
-// CellOwners are the owners of those of the first high cells in mem that have what is asked for.
-func CellOwners(mem []byte, high uint32, has func(cell uint64) bool) (owners []proctab.Owner) {
+// CellsIn are the first high cells in mem that have an owner.
+func CellsIn(mem []byte, high uint32) (found []uint64) {
 	lines := len(mem) / LineBytes
 	cells := cellsIn(mem[:lines*LineBytes])
 	for n := range min(high, uint32(len(cells))) {
-		w := cells[int(n)%lines*cellsPerLine+int(n)/lines].Load()
-		if o := CellOwner(w); o != 0 && has(w) {
-			owners = append(owners, o)
+		if w := cells[int(n)%lines*cellsPerLine+int(n)/lines].Load(); CellOwner(w) != 0 {
+			found = append(found, w)
+		}
+	}
+	return found
+}
+
+// CellOwners are the owners of those of the first high cells in mem that have what is asked for.
+func CellOwners(mem []byte, high uint32, has func(cell uint64) bool) (owners []proctab.Owner) {
+	for _, w := range CellsIn(mem, high) {
+		if has(w) {
+			owners = append(owners, CellOwner(w))
 		}
 	}
 	return owners

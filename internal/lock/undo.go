@@ -223,11 +223,24 @@ func (t *UndoCounts) Watch(w *Watch) {
 }
 
 // UndoOwners are the processes that have units in the counts in mem.
-func UndoOwners(mem []byte) []proctab.Owner {
+func UndoOwners(mem []byte) (owners []proctab.Owner) {
+	for _, w := range UndoCells(mem) {
+		owners = append(owners, CellOwner(w))
+	}
+	return owners
+}
+
+// UndoCells are the cells in the counts in mem that have units; see [CellOwner] and [CellMask].
+func UndoCells(mem []byte) (cells []uint64) {
 	if len(mem) < UndoHeadBytes {
 		return nil
 	}
-	return CellOwners(mem[UndoHeadBytes:], undoRegionIn(mem).high.Load(), func(w uint64) bool { return w&CellMask != 0 })
+	for _, w := range CellsIn(mem[UndoHeadBytes:], undoRegionIn(mem).high.Load()) {
+		if w&CellMask != 0 {
+			cells = append(cells, w)
+		}
+	}
+	return cells
 }
 
 // UndoBytes is how much shared memory the counts of n processes need, aligned to a cache line.

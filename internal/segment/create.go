@@ -228,7 +228,7 @@ func inspect(f *os.File) (g geometry, id Identity, err error) {
 		switch {
 		case readErr != nil && !errors.Is(readErr, io.EOF):
 			err = readErr
-		case hasMagic(page[:n]):
+		case HasMagic(page[:n]):
 			err = formatError("is too short for a segment (%d bytes): remove it", st.SizeBytes)
 		default:
 			err = formatError("is not a shmkit segment (%d bytes): check the path", st.SizeBytes)

@@ -117,7 +117,7 @@ func TestOpenRefusesOtherFormats(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := Remove(path); (err == nil) != hasMagic(begin) {
+			if err := Remove(path); (err == nil) != HasMagic(begin) {
 				t.Errorf("and then Remove: %v", err)
 			}
 		})

@@ -120,7 +120,7 @@ func removeUnusable(path string) error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if !hasMagic(begin[:n]) {
+	if !HasMagic(begin[:n]) {
 		return fmt.Errorf("%s: %w", path, formatError("is not a shmkit segment, and was not removed: check the path"))
 	}
 	read, err := f.Stat()

@@ -8,7 +8,6 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
-	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/wait"
 )
@@ -225,10 +224,7 @@ func (s *Segment) view(i uint32, serial uint64) (*Object, error) {
 	e := s.entry(i)
 	off, size, payload := e.block, e.size, uint64(e.payload)
 	name, typ := uint64(e.nameBytes), uint64(e.typeBytes)
-	top := s.top()
-	if off < s.geo.heap || off > top || payload > top-off || size > top-off-payload ||
-		payload%lineBytes != 0 || off%lineBytes != 0 || blockHeaderBytes+name+typ > payload ||
-		name > maxNameBytes || typ > elem.MaxFormat {
+	if !soundEntry(s.geo.heap, s.top(), off, size, payload, name, typ) {
 		return nil, s.corrupt("an entry of the directory makes no sense")
 	}
 	text := off + blockHeaderBytes

@@ -85,6 +85,12 @@ func (s *Segment) entry(i uint32) *entry {
 	return (*entry)(unsafe.Pointer(&s.mem[off : off+entryStructBytes][0]))
 }
 
+// entryIn views a copy of an entry.
+func entryIn(mem []byte) *entry {
+	_ = mem[entryStructBytes-1]
+	return (*entry)(unsafe.Pointer(unsafe.SliceData(mem)))
+}
+
 // userWord is the word of the users bits of the i-th entry that holds the slot's bit.
 func (s *Segment) userWord(i uint32, slot int) *atomic.Uint64 {
 	off := s.geo.entries + uint64(i)*uint64(s.geo.entryBytes) + entryStructBytes + uint64(slot)/64*8

@@ -26,9 +26,9 @@ func (g geometry) encode(mem []byte, id Identity) {
 	h.checksum = crc32.Checksum(mem[:immutableBytes-4], castagnoli)
 }
 
-// hasMagic reports whether a file that begins like that is a segment, of whatever version, byte
+// HasMagic reports whether a file that begins like that is a segment, of whatever version, byte
 // order and condition.
-func hasMagic(begin []byte) bool {
+func HasMagic(begin []byte) bool {
 	if len(begin) < 8 {
 		return false
 	}

@@ -5,10 +5,6 @@ import (
 	"slices"
 
 	"github.com/shmkit/shmkit/internal/lock"
-	"github.com/shmkit/shmkit/internal/lock/barrier"
-	"github.com/shmkit/shmkit/internal/lock/rwmutex"
-	"github.com/shmkit/shmkit/internal/lock/semaphore"
-	"github.com/shmkit/shmkit/internal/lock/waitgroup"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
@@ -51,7 +47,7 @@ func (s *Segment) exclusiveHolder(sub lock.Target) proctab.Owner {
 
 // exclusiveHolder is the owner that has alone what a wait in this role for the object is for, or 0.
 func (o *Object) exclusiveHolder(target lock.Target) (holder proctab.Owner) {
-	if at, ok := o.lockFor(target); ok && len(o.Payload) > at {
+	if at, ok := LockAt(o.Kind, target); ok && o.isReadable() && len(o.Payload) > at {
 		holder = lock.HolderIn(o.Payload[at:])
 	}
 	runtime.KeepAlive(o)
@@ -65,42 +61,19 @@ const (
 	dictLocksApart = 256
 )
 
-// lockFor is where in the payload the lock lies that such a wait is for; false when that is none
-// for a lock.
-func (o *Object) lockFor(target lock.Target) (at int, ok bool) {
-	if !o.isReadable() {
-		return 0, false
-	}
-	role := target.Role()
-	switch o.Kind {
-	case KindMutex, KindRecursiveMutex, KindValue, KindArray, KindVar, KindList:
-		return 0, role == lock.RoleLock
-	case KindRWMutex:
-		return 0, role == lock.RoleLock || role == lock.RoleRLock
-	case KindOnce:
-		return onceLockAt, role == lock.RoleOnce
-	case KindDict:
-		return dictLocksAt + int(target.Stripe())*dictLocksApart, role == lock.RoleStripe
-	}
-	return 0, false
-}
-
 // Holders are the living processes that a wait goes on for, as far as that is known, each once.
 func (s *Segment) Holders(o *Object, sub lock.Target) (all []proctab.Owner) {
 	if !o.isReadable() {
 		return nil
 	}
-	switch role := sub.Role(); {
-	case role.IsExclusive():
+	role := sub.Role()
+	if role.IsExclusive() {
 		all = []proctab.Owner{o.exclusiveHolder(sub)}
-	case role == lock.RoleDrain && o.Kind == KindRWMutex:
-		all = rwmutex.Readers(o.Payload)
-	case role == lock.RoleAcquire && o.Kind == KindSemaphore:
-		all = semaphore.Holders(o.Payload)
-	case role == lock.RoleBarrier && o.Kind == KindBarrier:
-		all = s.absent(barrier.Owners(o.Payload), sub)
-	case role == lock.RoleWaitGroup && o.Kind == KindWaitGroup:
-		all = waitgroup.Debtors(o.Payload)
+	} else {
+		all = SharersIn(o.Kind, role, o.Payload)
+	}
+	if role == lock.RoleBarrier {
+		all = s.absent(all, sub)
 	}
 	runtime.KeepAlive(o)
 	return s.living(all...)

@@ -74,6 +74,12 @@ func headIn(mem []byte) *head {
 	return (*head)(unsafe.Pointer(unsafe.SliceData(mem)))
 }
 
+// recordIn views a copy of a record.
+func recordIn(mem []byte) *record {
+	_ = mem[recordBytes-1]
+	return (*record)(unsafe.Pointer(unsafe.SliceData(mem)))
+}
+
 // record is the one at a position, which is a multiple of 8 and not in the last 8 bytes of the
 // ring.
 func (r *Ring) record(p uint64) *record {

@@ -57,6 +57,12 @@ func headIn(mem []byte) *head {
 	return (*head)(unsafe.Pointer(unsafe.SliceData(mem)))
 }
 
+// slotIn views a copy of a slot.
+func slotIn(mem []byte) *Slot {
+	_ = mem[slotBytes-1]
+	return (*Slot)(unsafe.Pointer(unsafe.SliceData(mem)))
+}
+
 // slot is where the message of a position goes.
 func (r *Ring) slot(p uint64) *Slot {
 	return (*Slot)(unsafe.Add(unsafe.Pointer(r.slots), uintptr(p&r.mask)*r.stride))

@@ -1,0 +1,191 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/shmkit/shmkit/internal/describe"
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/segment"
+)
+
+// ErrFormat says that a file is no segment that this program can read.
+var ErrFormat = segment.ErrFormat
+
+// The kinds of segments.
+const (
+	KindFile      = "file"      // it has a name in the file system
+	KindAnonymous = "anonymous" // it never had one
+	KindPool      = "pool"      // it is anonymous, and holds the tasks of a pool
+	KindRemoved   = "removed"   // its name was taken away, and processes have it open
+)
+
+// A Segment is what was read of a segment. Its fields are those of the tool's JSON.
+type Segment struct {
+	Name          string `json:"name"`
+	Path          string `json:"path"`
+	Kind          string `json:"kind"`
+	Identity      string `json:"identity"`
+	Format        uint32 `json:"format"`
+	SizeBytes     uint64 `json:"sizeBytes"`
+	ReservedBytes int64  `json:"reservedBytes"` // that take memory now
+	FreeBytes     uint64 `json:"freeBytes"`     // of the heap: never used, or free again
+	Objects       int    `json:"objects"`
+	MaxObjects    uint32 `json:"maxObjects"`
+	// objects that lost their name, or never had one, and are in use
+	Removed       int       `json:"removed"`
+	Living        int       `json:"living"` // processes
+	Ended         int       `json:"ended"`  // processes; no other has taken their slots since
+	MaxProcesses  int       `json:"maxProcesses"`
+	Waits         int       `json:"waits"`
+	UnlistedWaits int       `json:"unlistedWaits"`
+	Cycles        int       `json:"cycles"`
+	Modified      time.Time `json:"modified"` // about when it was made
+	LastAttach    time.Time `json:"lastAttach,omitzero"`
+	EarlierBoot   bool      `json:"earlierBoot,omitempty"`
+	Trouble       []string  `json:"trouble"`
+
+	file      *File
+	header    segment.Header
+	processes []Process
+	byOwner   map[proctab.Owner]int // numbers of processes
+	waits     []Wait
+	cycles    [][]Wait
+	budget    int // bytes that may yet be read to describe objects
+}
+
+// maxDescribed is how many bytes are read to describe all objects of a segment together.
+const maxDescribed = 64 << 20
+
+// Read reads what is known of the segment as a whole.
+//
+// Errors: [ErrFormat], those of the file system.
+func Read(f *File) (*Segment, error) {
+	if err := f.look(); err != nil {
+		return nil, err
+	}
+	page := make([]byte, segment.HeaderBytes)
+	n, err := f.ReadAt(page, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	h, err := segment.ReadHeader(page[:n], f.Stat.Size)
+	truncated := errors.Is(err, segment.ErrTruncated)
+	if err != nil && !truncated {
+		return nil, fmt.Errorf("%s: %w", f.Path, err)
+	}
+	s := &Segment{
+		Path: f.Path, Name: nameOf(f), Kind: kindOf(f), Identity: h.Identity.String(), Format: h.Version, SizeBytes: h.Size,
+		ReservedBytes: f.Stat.Real, FreeBytes: h.Free + h.Size - h.Top, MaxObjects: h.MaxObjects, MaxProcesses: int(h.Slots),
+		Objects: int(h.Live), Removed: int(h.Retired), Modified: f.Stat.Modified, Trouble: []string{},
+		file: f, header: h, budget: maxDescribed,
+	}
+	if truncated {
+		s.trouble("it was truncated: %d of %d bytes are there", f.Stat.Size, h.Size)
+	}
+	if err := s.readProcesses(); err != nil {
+		return nil, err
+	}
+	if err := s.readWaits(); err != nil {
+		return nil, err
+	}
+	if s.Kind == KindAnonymous && s.hasTasks() {
+		s.Kind = KindPool
+	}
+	s.judge()
+	return s, nil
+}
+
+func (s *Segment) trouble(format string, args ...any) {
+	s.Trouble = append(s.Trouble, fmt.Sprintf(format, args...))
+}
+
+// judge notes what an operator should look at.
+func (s *Segment) judge() {
+	h := &s.header
+	if n := len(s.cycles); n > 0 {
+		processes := 0
+		for _, c := range s.cycles {
+			processes += len(c)
+		}
+		s.trouble("%d processes wait for each other in a cycle", processes)
+	}
+	if o := h.Lock.Owner; o != 0 && !h.Lock.Handed && !s.process(o).Living {
+		s.trouble("a process died while it changed the directory: the next one that does repairs it")
+	}
+	if s.Living == s.MaxProcesses {
+		s.trouble("no further process can attach")
+	}
+	if s.Objects+s.Removed == int(s.MaxObjects) {
+		s.trouble("there is no room for another object")
+	}
+	if heap := h.Size - h.Heap; s.FreeBytes < heap/20 {
+		s.trouble("%d of %d bytes are free", s.FreeBytes, heap)
+	}
+}
+
+func nameOf(f *File) string {
+	if name, isMemory := strings.CutPrefix(f.Path, "memfd:"); isMemory {
+		return name
+	}
+	return filepath.Base(f.Path)
+}
+
+func kindOf(f *File) string {
+	switch {
+	case strings.HasPrefix(f.Path, "memfd:"), strings.HasPrefix(filepath.Base(f.Path), "unnamed:"):
+		return KindAnonymous
+	case f.Stat.Links == 0:
+		return KindRemoved
+	}
+	return KindFile
+}
+
+// hasTasks reports whether the segment holds the tasks of a pool, among its first objects.
+func (s *Segment) hasTasks() bool {
+	for i := range min(s.header.UsedEntries, 16) {
+		if e, err := s.entry(i); err == nil && e.State == segment.EntryLive && e.Kind == segment.KindTasks {
+			return true
+		}
+	}
+	return false
+}
+
+// Processes are those that were attached, the living first.
+func (s *Segment) Processes() []Process { return s.processes }
+
+// WaitList are the waits, the longest first.
+func (s *Segment) WaitList() []Wait { return s.waits }
+
+// CycleList are the cycles of waits; what each waits for the process of the next one holds.
+func (s *Segment) CycleList() [][]Wait { return s.cycles }
+
+// ReadAt copies bytes of the segment.
+func (s *Segment) ReadAt(p []byte, off int64) (int, error) {
+	n, err := s.file.ReadAt(p, off)
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("the file ends at %d bytes: %w", s.file.Stat.Size, io.ErrUnexpectedEOF)
+	}
+	return n, err
+}
+
+// Process is what is known of the process with that id.
+func (s *Segment) Process(o proctab.Owner) describe.Process { return s.process(o).Process }
+
+// process finds a process by its id. A process that another has taken the slot of has ended.
+func (s *Segment) process(o proctab.Owner) Process {
+	if i, ok := s.byOwner[o]; ok {
+		return s.processes[i]
+	}
+	return Process{Process: describe.Process{Slot: o.Slot(), Owner: o}}
+}
+
+var _ describe.Source = (*Segment)(nil)
+
+// row is the size of a process's row in the table of waits.
+const row = lock.RowBytes

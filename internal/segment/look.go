@@ -1,0 +1,181 @@
+package segment
+
+import (
+	"errors"
+
+	"github.com/shmkit/shmkit/internal/elem"
+	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/lock/barrier"
+	"github.com/shmkit/shmkit/internal/lock/rwmutex"
+	"github.com/shmkit/shmkit/internal/lock/semaphore"
+	"github.com/shmkit/shmkit/internal/lock/waitgroup"
+	"github.com/shmkit/shmkit/internal/proctab"
+)
+
+// What a reader sees that does not attach: it reads copies of the regions, which may change
+// meanwhile, be damaged, or be of another program.
+
+const (
+	// HeaderBytes is the size of the header.
+	HeaderBytes = headerBytes
+	// BlockHeaderBytes is what comes in front of the bytes of a block.
+	BlockHeaderBytes = blockHeaderBytes
+	// Version is the version of the format.
+	Version = version
+)
+
+// A Header is what the first page of a segment says.
+type Header struct {
+	Identity   Identity
+	Version    uint32
+	Slots      uint32 // of the process table
+	MaxObjects uint32
+	EntryBytes uint32
+	Size       uint64 // bytes of the file
+	Table      uint64 // offsets of the regions
+	Waits      uint64
+	Buckets    uint64
+	Entries    uint64
+	Heap       uint64
+
+	Boot        [2]uint64
+	Lock        lock.State // of the directory
+	Changes     uint64     // odd: chains are being taken apart
+	UsedEntries uint32     // entries [0, UsedEntries) may have objects
+	Live        uint32     // objects with a name
+	Retired     uint32     // objects without one
+	Top         uint64     // end of the last block
+	Reserved    uint64     // bytes of the heap that are reserved
+	Free        uint64     // bytes of free blocks
+}
+
+// ErrTruncated says that a file is shorter than its header says. What the header says is known all
+// the same.
+var ErrTruncated = errors.New("the file is shorter than the segment")
+
+// ReadHeader reads a copy of a header. File is the size of the file in bytes.
+//
+// Errors: [ErrFormat], with [ErrTruncated] when that alone is wrong.
+func ReadHeader(page []byte, file int64) (Header, error) {
+	if len(page) < headerBytes {
+		if HasMagic(page) {
+			return Header{}, formatError("is too short for a segment (%d bytes): remove it", file)
+		}
+		return Header{}, formatError("is not a shmkit segment (%d bytes): check the path", file)
+	}
+	h := headerIn(page)
+	g, id, err := decode(page, int64(max(uint64(max(file, 0)), min(h.size, maxSize))))
+	if err != nil {
+		return Header{}, err
+	}
+	if int64(g.size) > file {
+		err = errors.Join(ErrTruncated, formatError("has %d bytes of %d: it was truncated", file, g.size))
+	}
+	return Header{
+		Identity: id, Version: h.version, Slots: g.slots, MaxObjects: g.maxObjects, EntryBytes: g.entryBytes, Size: g.size,
+		Table: g.table, Waits: g.board, Buckets: g.buckets, Entries: g.entries, Heap: g.heap,
+		Boot: h.bootID(), Lock: lock.LookAt(h.lock[:]), Changes: h.changes.Load(),
+		UsedEntries: uint32(min(uint64(h.used.Load()), uint64(g.maxObjects), h.entriesReal.Load()/uint64(g.entryBytes))),
+		Live:        h.live.Load(), Retired: h.retired.Load(),
+		Top: max(g.heap, min(h.brk.Load(), g.size)), Reserved: min(h.heapReal.Load(), g.size-g.heap), Free: h.freeBytes,
+	}, err
+}
+
+// An Entry is what an entry of the directory says.
+type Entry struct {
+	State  EntryState
+	Serial uint64
+	Kind   Kind
+	Layout uint32 // version of the payload
+
+	NameBytes, TypeBytes uint32
+	Block, Size          uint64 // where the block is, and bytes of the payload
+	payload              uint32
+	users                []byte
+}
+
+// An EntryState says what an entry holds.
+type EntryState uint8
+
+// The states of entries.
+const (
+	EntryFree    EntryState = stateFree
+	EntryLive    EntryState = stateLive
+	EntryRemoved EntryState = stateRemoved
+	EntryUnnamed EntryState = stateUnnamed
+)
+
+// ReadEntry reads a copy of an entry, which has as many bytes as the header says.
+func ReadEntry(mem []byte) Entry {
+	e := entryIn(mem)
+	state := e.state.Load()
+	return Entry{
+		State: EntryState(state & stateMask), Serial: state >> serialShift, Kind: Kind(e.kind), Layout: e.layout,
+		NameBytes: e.nameBytes, TypeBytes: e.typeBytes, Block: e.block, Size: e.size, payload: e.payload,
+		users: mem[entryStructBytes:],
+	}
+}
+
+// Text is where the object's name lies; its type follows it.
+func (e *Entry) Text() uint64 { return e.Block + blockHeaderBytes }
+
+// Start is where the payload lies.
+func (e *Entry) Start() uint64 { return e.Block + uint64(e.payload) }
+
+// IsSound reports whether an object can be where the entry says.
+func (e *Entry) IsSound(h *Header) bool {
+	return soundEntry(h.Heap, h.Top, e.Block, e.Size, uint64(e.payload), uint64(e.NameBytes), uint64(e.TypeBytes))
+}
+
+// Name is what the object is called that has these bytes as its name.
+func (e *Entry) Name(given string) string {
+	if given == "" {
+		return label(e.Serial)
+	}
+	return given
+}
+
+// HasOpen reports whether the process in a slot has the object open.
+func (e *Entry) HasOpen(slot int) bool {
+	return slot/8 < len(e.users) && e.users[slot/8]>>(slot%8)&1 != 0
+}
+
+// soundEntry reports whether an object can be where its entry says: within the heap, with room for
+// its name and type in front of the payload.
+func soundEntry(heap, top, block, size, payload, name, typ uint64) bool {
+	return block >= heap && block <= top && payload <= top-block && size <= top-block-payload &&
+		payload%lineBytes == 0 && block%lineBytes == 0 && blockHeaderBytes+name+typ <= payload &&
+		name <= maxNameBytes && typ <= elem.MaxFormat
+}
+
+// LockAt is where in the payload of an object of that kind the lock lies that such a wait is for;
+// false when that is none for a lock.
+func LockAt(kind Kind, target lock.Target) (at int, ok bool) {
+	switch role := target.Role(); kind {
+	case KindMutex, KindRecursiveMutex, KindValue, KindArray, KindVar, KindList:
+		return 0, role == lock.RoleLock
+	case KindRWMutex:
+		return 0, role == lock.RoleLock || role == lock.RoleRLock
+	case KindOnce:
+		return onceLockAt, role == lock.RoleOnce
+	case KindDict:
+		return dictLocksAt + int(target.Stripe())*dictLocksApart, role == lock.RoleStripe
+	}
+	return 0, false
+}
+
+// SharersIn are the processes in a payload that a wait in a role goes on for which no single
+// process has. Of a Barrier they are all its parties, those that wait included.
+func SharersIn(kind Kind, role lock.Role, payload []byte) []proctab.Owner {
+	switch {
+	case role == lock.RoleDrain && kind == KindRWMutex:
+		return rwmutex.Readers(payload)
+	case role == lock.RoleAcquire && kind == KindSemaphore:
+		return semaphore.Holders(payload)
+	case role == lock.RoleBarrier && kind == KindBarrier:
+		return barrier.Owners(payload)
+	case role == lock.RoleWaitGroup && kind == KindWaitGroup:
+		return waitgroup.Debtors(payload)
+	}
+	return nil
+}
