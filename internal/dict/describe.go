@@ -157,8 +157,8 @@ func (r *reader) readStripe(i uint64, n int) error {
 
 func (r *reader) pairs(_ *stripe, mem []byte) error {
 	b := copyIn[pairs](mem)
-	for left := b.used.Load() & usedMask; left != 0; left &= left - 1 {
-		j := bits.TrailingZeros32(left)
+	for left := b.tags.Load() & (tagBit * everyTag); left != 0; left &= left - 1 {
+		j := min(bits.TrailingZeros64(left)/8, slots-1)
 		key := appendWord(nil, b.key[j].Load(), int(r.keyBytes))
 		if err := r.add(key, appendWord(nil, b.value[j].Load(), int(r.valueBytes))); err != nil {
 			return err

@@ -8,7 +8,7 @@
 // were there before and after the look at the holders. Objects are described by the packages that
 // made them, see package describe, which read again what changed meanwhile.
 //
-// Its slot says whether a process lives. Only of a process that shows its life by a byte lock
+// The slot of a process says whether it lives. Only of a process that shows its life by a byte lock
 // the system is asked, by F_OFD_GETLK, which changes nothing.
 //
 // Everything in a file may be wrong. Every offset and length is checked before it is used, reads
