@@ -2,7 +2,7 @@ module github.com/shmkit/shmkit/metrics
 
 go 1.26.0
 
-replace github.com/shmkit/shmkit => /work/wt/tool
+replace github.com/shmkit/shmkit => ../
 
 require (
 	github.com/prometheus/client_golang v1.25.0

@@ -187,8 +187,7 @@ func TestPools(t *testing.T) {
 	}
 }
 
-// TestClosed exports nothing of a segment that this process has closed, and counts a file that is no
-// segment.
+// TestClosed exports nothing of a segment that this process has closed.
 func TestClosed(t *testing.T) {
 	dir := t.TempDir()
 	seg := scene(t, t.TempDir())

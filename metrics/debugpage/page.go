@@ -91,18 +91,27 @@ func humanBytes(n any) string {
 	return fmt.Sprintf("%.4g GiB", size)
 }
 
-// show is a value as the JSON of the tool has it, cut to a line.
+// show is a value as the JSON of the tool has it, cut to a line. What names itself, as a process
+// does, is shown by its name.
 func show(value any) string {
-	if value == nil {
+	switch x := value.(type) {
+	case nil:
 		return ""
+	case []describe.Process:
+		return fmt.Sprint(x)
+	case fmt.Stringer:
+		return x.String()
 	}
-	text, err := json.Marshal(value)
-	if err != nil {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // the template does that
+	if err := encoder.Encode(value); err != nil {
 		return err.Error()
 	}
 	const most = 200
-	if r := []rune(string(text)); len(r) > most {
-		return string(r[:most]) + "…"
+	line := []rune(strings.TrimSuffix(text.String(), "\n"))
+	if len(line) > most {
+		line = append(line[:most], '…')
 	}
-	return strings.Trim(string(text), `"`)
+	return strings.Trim(string(line), `"`)
 }
