@@ -37,7 +37,7 @@ func becomeQuiet(e *EventCount) {
 	}
 }
 
-// A process is killed between any two of the words that make a bell strict, fenced, armed and quiet.
+// A process is killed between any two of the words that make a bell strict, fenced and quiet.
 // Whatever it leaves, waiters of other processes are woken by the changes of any process: under a
 // backstop of an hour no other look helps them.
 func TestBellCrashSweep(t *testing.T) {
