@@ -122,10 +122,17 @@ func Init(mem []byte, longest uint64, joinable bool, start uint64) {
 // Longest is the length of the longest message, in bytes.
 func (r *Ring) Longest() int { return int(r.longest) }
 
-// Room is how many bytes are free.
+// Room is how many bytes are free. Both ends are read at one instant, in which free stood still:
+// otherwise a process that loses its processor between the two finds the queue full.
 func (r *Ring) Room() uint64 {
-	used := r.head.tail.Load() - r.head.free.Load()
-	return r.Capacity() - min(used, r.Capacity())
+	for range ring.Retries {
+		free := r.head.free.Load()
+		used := r.head.tail.Load() - free
+		if r.head.free.Load() == free {
+			return r.Capacity() - min(used, r.Capacity())
+		}
+	}
+	return r.Capacity() / 2 // consumers are faster than this process can look
 }
 
 // Counts are how many messages were put, how many of them are not in the queue any more, and how
