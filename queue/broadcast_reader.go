@@ -198,7 +198,7 @@ func (b *Broadcast[T]) Latest() (v T, err error) {
 		}
 		next := r.Next()
 		if next == r.First() {
-			return v, ErrEmpty
+			return v, r.Concluded(ErrEmpty)
 		}
 		// else it was overwritten: there is a newer one
 		if _, ok := seqlock.Read(r, next-1, &v); ok {
@@ -209,5 +209,5 @@ func (b *Broadcast[T]) Latest() (v T, err error) {
 			return v, nil
 		}
 	}
-	return *new(T), r.Corrupt
+	return *new(T), r.Corrupt()
 }

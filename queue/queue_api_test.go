@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/shmkit/shmkit/shm"
+	shmsync "github.com/shmkit/shmkit/sync"
 )
 
 // A queueAPI is what all queues that hold messages until they are taken have in common, for
@@ -24,6 +25,11 @@ type queueAPI struct {
 	getBatch   func(context.Context, int) ([]int64, error)
 	len        func() int
 	close      func() error
+	reopen     func() error
+	taskDone   func() error                // nil for an SPSC
+	join       func(context.Context) error // nil for an SPSC
+	gets, puts func() shmsync.Source
+	marshal    func() ([]byte, error)
 	stats      func() Stats
 	usedEvents func() bool // a waiter has slept
 }
@@ -34,20 +40,12 @@ var queueAPIs = map[string]func(t *testing.T, seg *shm.Segment, name string, o O
 	"Queue": func(t *testing.T, seg *shm.Segment, name string, o Options) queueAPI {
 		q, err := NewQueue[int64](seg, name, 2, o.startingAt(beforeLapWrap(2)))
 		wantErr(t, err, nil)
-		f := valuesAPI(q.Reserve, q.Peek, q.GetBatch)
-		f.tryPut, f.put, f.tryGet, f.get, f.putBatch = q.TryPut, q.Put, q.TryGet, q.Get, q.PutBatch
-		f.len, f.close, f.stats = q.Len, q.Close, q.Stats
-		f.usedEvents = q.usedEvents
-		return f
+		return queueOf(q)
 	},
 	"SPSC": func(t *testing.T, seg *shm.Segment, name string, o Options) queueAPI {
 		q, err := NewSPSC[int64](seg, name, 2, o.startingAt(^uint64(0)-1))
 		wantErr(t, err, nil)
-		f := valuesAPI(q.Reserve, q.Peek, q.GetBatch)
-		f.tryPut, f.put, f.tryGet, f.get, f.putBatch = q.TryPut, q.Put, q.TryGet, q.Get, q.PutBatch
-		f.len, f.close, f.stats = q.Len, q.Close, q.Stats
-		f.usedEvents = q.usedEvents
-		return f
+		return spscOf(q)
 	},
 	"Bytes": func(t *testing.T, seg *shm.Segment, name string, o Options) queueAPI {
 		// a ring of 64 bytes: 2 records of 24, and a gap
@@ -58,16 +56,38 @@ var queueAPIs = map[string]func(t *testing.T, seg *shm.Segment, name string, o O
 	"Objects": func(t *testing.T, seg *shm.Segment, name string, o Options) queueAPI {
 		q, err := NewObjects[int64](seg, name, 40, o.startingAt(^uint64(0)-63))
 		wantErr(t, err, nil)
-		f := bytesAPI(&q.b)
-		f.tryPut, f.put, f.tryGet, f.get, f.putBatch = q.TryPut, q.Put, q.TryGet, q.Get, q.PutBatch
-		f.reserve, f.peek = nil, nil
-		f.getBatch = func(ctx context.Context, size int) ([]int64, error) {
-			vs := make([]int64, size)
-			n, err := q.GetBatch(ctx, vs)
-			return vs[:n], err
-		}
-		return f
+		return objectsAPI(q)
 	},
+}
+
+func queueOf(q *Queue[int64]) queueAPI {
+	f := valuesAPI(q.Reserve, q.Peek, q.GetBatch)
+	f.tryPut, f.put, f.tryGet, f.get, f.putBatch = q.TryPut, q.Put, q.TryGet, q.Get, q.PutBatch
+	f.len, f.close, f.reopen, f.stats = q.Len, q.Close, q.Reopen, q.Stats
+	f.taskDone, f.join, f.gets, f.puts = q.TaskDone, q.Join, q.Gets, q.Puts
+	f.marshal, f.usedEvents = q.MarshalBinary, q.usedEvents
+	return f
+}
+
+func spscOf(q *SPSC[int64]) queueAPI {
+	f := valuesAPI(q.Reserve, q.Peek, q.GetBatch)
+	f.tryPut, f.put, f.tryGet, f.get, f.putBatch = q.TryPut, q.Put, q.TryGet, q.Get, q.PutBatch
+	f.len, f.close, f.reopen, f.stats = q.Len, q.Close, q.Reopen, q.Stats
+	f.gets, f.puts = q.Gets, q.Puts
+	f.marshal, f.usedEvents = q.MarshalBinary, q.usedEvents
+	return f
+}
+
+func objectsAPI(q *Objects[int64]) queueAPI {
+	f := bytesAPI(&q.b)
+	f.tryPut, f.put, f.tryGet, f.get, f.putBatch = q.TryPut, q.Put, q.TryGet, q.Get, q.PutBatch
+	f.reserve, f.peek = nil, nil
+	f.getBatch = func(ctx context.Context, size int) ([]int64, error) {
+		vs := make([]int64, size)
+		n, err := q.GetBatch(ctx, vs)
+		return vs[:n], err
+	}
+	return f
 }
 
 // valuesAPI has what a queue of fixed size does without a copy, and in batches.
@@ -145,7 +165,8 @@ func bytesAPI(b *Bytes) queueAPI {
 			}
 			return vs, err
 		},
-		len: b.Len, close: b.Close, stats: b.Stats,
+		len: b.Len, close: b.Close, reopen: b.Reopen, stats: b.Stats,
+		taskDone: b.TaskDone, join: b.Join, gets: b.Gets, puts: b.Puts, marshal: b.MarshalBinary,
 		usedEvents: b.usedEvents,
 	}
 }

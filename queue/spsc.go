@@ -195,7 +195,9 @@ func (q *SPSC[T]) Get(ctx context.Context) (v T, err error) {
 	if q.bools != nil {
 		v = elem.Mended(q.bools, v)
 	}
-	r.Release(at + 1)
+	if err := r.Release(at + 1); err != nil {
+		return *new(T), err
+	}
 	runtime.KeepAlive(q)
 	return v, nil
 }
@@ -218,7 +220,9 @@ func (q *SPSC[T]) TryGet() (v T, err error) {
 	if q.bools != nil {
 		v = elem.Mended(q.bools, v)
 	}
-	r.Release(at + 1)
+	if err := r.Release(at + 1); err != nil {
+		return *new(T), err
+	}
 	runtime.KeepAlive(q)
 	return v, nil
 }

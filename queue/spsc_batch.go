@@ -74,7 +74,10 @@ func (q *SPSC[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
 		n += copy(vs[n:], ring.Run[T](&r.Cursor, at+uint64(n), k-uint64(n)))
 	}
 	elem.MendAll(q.bools, vs[:n])
-	r.Release(at + k)
+	if err := r.Release(at + k); err != nil {
+		clear(vs[:n])
+		return 0, err
+	}
 	runtime.KeepAlive(q)
 	return n, nil
 }

@@ -69,14 +69,14 @@ func (q *Queue) Reopen(left int) error {
 	case q.Closer.Closed():
 		return lock.ErrClosed
 	case !q.Closed():
-		return nil
+		return q.Concluded(nil)
 	case left > 0:
 		return segment.Invalid("queue: reopen %q in %s: %d messages are left: take them first", q.o.Name, q.o.Seg.Path(), left)
 	}
 	// SYNC: closed: a put that finds the queue open sees what was before that, as one does that
 	// comes to a new queue.
 	q.Shared.ClosedBy.Store(0)
-	return nil
+	return q.Reached()
 }
 
 // ErrClosed is the [ErrClosed] of this queue, with the process that closed it.

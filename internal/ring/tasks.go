@@ -114,6 +114,9 @@ func (k *Tasks) Done() error {
 	case k.closer.Closed():
 		return lock.ErrClosed
 	case !k.Drop():
+		if k.closer.Closed() { // it has found memory of this process alone
+			return lock.ErrClosed
+		}
 		return errNoTask
 	}
 	return nil

@@ -3,6 +3,7 @@ package ring
 import (
 	"fmt"
 
+	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/internal/wait"
@@ -17,7 +18,7 @@ type View struct {
 	Me      proctab.Owner
 	Table   *proctab.Table
 	Closer  *wait.Closer // of this process's attachment to the segment
-	Corrupt error        // a [segment.ErrCorrupt] that names the object
+	corrupt error        // a [segment.ErrCorrupt] that names the object
 	o       *segment.Object
 }
 
@@ -25,13 +26,36 @@ type View struct {
 func NewView(o *segment.Object, pkg string) View {
 	return View{
 		Me: o.Seg.Me(), Table: o.Seg.Table(), Closer: o.Party().Closer, o: o,
-		Corrupt: fmt.Errorf("%s: %v %q of %s: %w: its words contradict each other: remove it and make it anew",
+		corrupt: fmt.Errorf("%s: %v %q of %s: %w: its words contradict each other: remove it and make it anew",
 			pkg, o.Kind, o.Name, o.Seg.Path(), segment.ErrCorrupt),
 	}
 }
 
 // OwnerDead reports whether no process is going to finish what the owner of a claim began.
 func (v *View) OwnerDead(o proctab.Owner) bool { return o == Nobody || o != v.Me && v.Table.Dead(o) }
+
+// Corrupt is the error for words that contradict each other: a [segment.ErrCorrupt] that names the
+// object, or [lock.ErrClosed].
+func (v *View) Corrupt() error { return v.Concluded(v.corrupt) }
+
+// Concluded is the conclusion of a look at the object: err, or [lock.ErrClosed] when this process
+// has left the object meanwhile. The look may have met memory of this process's own then, which is
+// empty.
+func (v *View) Concluded(err error) error {
+	if v.Closer.Closed() {
+		return lock.ErrClosed
+	}
+	return err
+}
+
+// Reached is nil when what this process has just written has reached the memory of all processes,
+// and [lock.ErrClosed] when it may not have.
+func (v *View) Reached() error {
+	if v.Detached() {
+		return lock.ErrClosed
+	}
+	return nil
+}
 
 // Detached reports whether the segment has let go of this process.
 func (v *View) Detached() bool { return v.o.Seg.Detached() }

@@ -93,6 +93,15 @@ func (c *Conn) stopError(d *direction) error {
 	return nil
 }
 
+// concluded is the conclusion err of a look at the pipe, unless this process has left the segment
+// meanwhile: the look may have met memory of its own then, which is empty.
+func (c *Conn) concluded(d *direction, err error) error {
+	if c.p.Closer.Closed() {
+		return c.stopError(d)
+	}
+	return err
+}
+
 // data finds out up to which position there are bytes to read.
 //
 // Errors: [errWait]; why there will be none.
@@ -105,15 +114,15 @@ func (c *Conn) data(level checkLevel) error {
 	peer := c.peer().Load()
 	dead := level == peerAlive && c.ownerDead(peer)
 	if !c.in.Published() {
-		return c.p.Corrupt
+		return c.concluded(&c.rd, c.p.Corrupt())
 	}
 	switch {
 	case c.in.HasBytes():
 		return nil
 	case peer&writeShut != 0:
-		return io.EOF
+		return c.concluded(&c.rd, io.EOF)
 	case dead:
-		return io.ErrUnexpectedEOF
+		return c.concluded(&c.rd, io.ErrUnexpectedEOF)
 	}
 	c.in.GiveBack() // the writer may wait for what was read
 	return errWait
@@ -128,10 +137,10 @@ func (c *Conn) room(level checkLevel) error {
 	}
 	peer := c.peer().Load()
 	if peer&readShut != 0 || level == peerAlive && c.ownerDead(peer) {
-		return errno.BrokenPipe
+		return c.concluded(&c.wr, errno.BrokenPipe)
 	}
 	if !c.out.Room(level != cached) {
-		return c.p.Corrupt
+		return c.concluded(&c.wr, c.p.Corrupt())
 	}
 	if !c.out.HasRoom() {
 		return errWait

@@ -52,7 +52,7 @@ func (r *Ring) ClaimPut() (s *Slot, p uint64, held proctab.Owner, err error) {
 			}
 		}
 	}
-	return nil, 0, ring.Nobody, r.errCorrupt()
+	return nil, 0, ring.Nobody, r.Corrupt()
 }
 
 // closedForPut reports whether nothing can be put any more.
@@ -156,7 +156,7 @@ func (r *Ring) claimGet() (s *Slot, p uint64, held proctab.Owner, err error) {
 			return s, p, ring.Nobody, nil
 		}
 	}
-	return nil, 0, ring.Nobody, r.errCorrupt()
+	return nil, 0, ring.Nobody, r.Corrupt()
 }
 
 // Front returns the position of the oldest message, which may be gone by then. With ErrEmpty and
@@ -176,11 +176,11 @@ func (r *Ring) Front() (p uint64, held proctab.Owner, err error) {
 			return p, ring.Nobody, nil
 		case stage == isEmpty && ownerOf(w) == ring.Nobody || stage == isReading-perLap:
 			if closed {
-				return p, ring.Nobody, r.ErrClosed()
+				return p, ring.Nobody, r.Concluded(r.ErrClosed())
 			}
 			crashpoint.Here("queue.found.empty")
 			if !r.Closed() {
-				return p, ring.Nobody, ring.ErrEmpty
+				return p, ring.Nobody, r.Concluded(ring.ErrEmpty)
 			}
 			closed = true // look again: a put that did not see the flag had claimed its slot before
 		case stage == isWriting:
@@ -197,7 +197,7 @@ func (r *Ring) Front() (p uint64, held proctab.Owner, err error) {
 			}
 		}
 	}
-	return 0, ring.Nobody, r.errCorrupt()
+	return 0, ring.Nobody, r.Corrupt()
 }
 
 // abandon frees the slot of an owner that is dead, or has withdrawn, and counts it.
@@ -343,7 +343,7 @@ func (r *Ring) retryFrom(c *cursor, p uint64) (uint64, error) {
 	if now := c.from(); int64(now-p) > 0 {
 		return now, nil
 	}
-	return p, r.errCorrupt()
+	return p, r.Corrupt()
 }
 
 // isOver reports whether an error says that there is no message in the queue.

@@ -27,7 +27,7 @@ func (r *Ring) MakeRoom(full ring.WhenFull) (s *Slot, p uint64, held proctab.Own
 		}
 		return s, p, held, err
 	}
-	return nil, 0, ring.Nobody, r.errCorrupt()
+	return nil, 0, ring.Nobody, r.Corrupt()
 }
 
 // dropOldest takes out the oldest message, if it is still there and no other process is at work on
@@ -73,10 +73,10 @@ func (r *Ring) Joined() (over bool, held proctab.Owner, err error) {
 		// While nothing is put, counts of tasks only fall. So if nothing was, then now no process
 		// has a task.
 		if stageOf(r.slot(p).state.Load(), r.lap(p)) <= isEmpty {
-			return true, ring.Nobody, nil
+			return true, ring.Nobody, r.Concluded(nil)
 		}
 	}
-	return true, ring.Nobody, r.errCorrupt()
+	return true, ring.Nobody, r.Corrupt()
 }
 
 // Keep notes that a caller has a claim for as long as it likes: a close of the segment does not
@@ -119,7 +119,7 @@ func (r *Ring) EndPeek(p uint64) error {
 // segment waits for that.
 func (r *Ring) endClaim(p uint64, phase uint64) error {
 	if r.slot(p).state.Load() != wordOf(phase, r.Me, r.lap(p)) {
-		return ring.ErrNotHeld
+		return r.Concluded(ring.ErrNotHeld)
 	}
 	r.open.Add(-1)
 	if r.Closer.Closed() {

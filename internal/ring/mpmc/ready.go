@@ -47,7 +47,7 @@ func (r *Ring) Vacant() (held proctab.Owner, err error) {
 			}
 		}
 	}
-	return ring.Nobody, r.errCorrupt()
+	return ring.Nobody, r.Corrupt()
 }
 
 // FrontPlainly reports whether there is a message, as Front finds it at its first step, which is
@@ -59,7 +59,7 @@ func (r *Ring) FrontPlainly() (ready, sure bool) {
 	case full | lap:
 		return true, true
 	case empty | lap:
-		return false, !r.Closed()
+		return false, !r.Closed() && !r.Closer.Closed()
 	}
 	return false, false
 }

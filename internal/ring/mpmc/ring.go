@@ -96,15 +96,6 @@ func Init(mem []byte, size int, capacity uint64, joinable bool, start uint64) {
 // tries bounds the loops over positions.
 func (r *Ring) tries() uint64 { return 2*r.Capacity() + ring.Retries }
 
-// errCorrupt is what words mean that contradict each other. When this process lets go of the
-// segment, a part of what it sees stands still while the rest moves on.
-func (r *Ring) errCorrupt() error {
-	if r.Closer.Closed() {
-		return lock.ErrClosed
-	}
-	return r.Corrupt
-}
-
 // Busy reports whether goroutines of this process have claimed slots, other than to write or read
 // there without a copy. Such a claim lasts as long as it takes to copy a message, so Busy waits for
 // them to end. It gives up on words that other processes have overwritten, after a second.
@@ -136,7 +127,7 @@ func (r *Ring) Close() error {
 	r.Consumers.Event.NotifyAll()
 	crashpoint.Here("queue.close.told")
 	r.Producers.Event.NotifyAll()
-	return nil
+	return r.Reached()
 }
 
 // Reopen opens a queue that was closed, and is empty.

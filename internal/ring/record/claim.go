@@ -59,7 +59,7 @@ func (r *Ring) place(n uint64) (c Claim, err error) {
 	case r.Closer.Closed():
 		return c, lock.ErrClosed
 	case r.Closed():
-		return c, r.ErrClosed()
+		return c, r.Concluded(r.ErrClosed())
 	}
 	tail := h.tail.Load()
 	need, gap := recordFor(n), uint64(0)
@@ -68,7 +68,7 @@ func (r *Ring) place(n uint64) (c Claim, err error) {
 	}
 	used := r.used(tail, gap+need)
 	if used > r.Capacity() || tail%8 != 0 {
-		return c, r.Corrupt
+		return c, r.Corrupt()
 	}
 	if gap+need > r.Capacity() && used+gap <= r.Capacity() {
 		// Both never fit at once. When the gap has been passed, the record has the whole ring.
@@ -78,7 +78,7 @@ func (r *Ring) place(n uint64) (c Claim, err error) {
 		crashpoint.Here("bytes.gap")
 	}
 	if used+gap+need > r.Capacity() {
-		return c, ring.ErrFull
+		return c, r.Concluded(ring.ErrFull)
 	}
 	r.freed.Acquire()
 	r.gap(tail, gap)
@@ -187,7 +187,7 @@ func (r *Ring) claimFront(alone bool) (c Claim, held proctab.Owner, err error) {
 				return err
 			}
 		}
-		return r.Corrupt
+		return r.Corrupt()
 	})
 	return c, held, err
 }
@@ -206,13 +206,13 @@ func (r *Ring) front() (c Claim, held proctab.Owner, err error) {
 	tail := r.tailBeyond(p)
 	if p == tail {
 		if closed {
-			return c, ring.Nobody, r.ErrClosed()
+			return c, ring.Nobody, r.Concluded(r.ErrClosed())
 		}
-		return c, ring.Nobody, ring.ErrEmpty
+		return c, ring.Nobody, r.Concluded(ring.ErrEmpty)
 	}
 	rec, w, ok := r.at(p, tail)
 	if !ok {
-		return c, ring.Nobody, r.Corrupt
+		return c, ring.Nobody, r.Corrupt()
 	}
 	size := w & recSizeMask
 	switch w & recKinds {
@@ -221,7 +221,7 @@ func (r *Ring) front() (c Claim, held proctab.Owner, err error) {
 	case recFull:
 		n := rec.length.Load()
 		if n > size-recordBytes {
-			return c, ring.Nobody, r.Corrupt
+			return c, ring.Nobody, r.Corrupt()
 		}
 		c = Claim{rec: rec, size: size, n: n, p: p}
 		ring.StoreRelease(&rec.state, recWord(recReading, r.Me, size)) // #2 -> #3
@@ -234,7 +234,7 @@ func (r *Ring) front() (c Claim, held proctab.Owner, err error) {
 	case recWriting:
 		return c, recOwner(w), ring.ErrHeld
 	default:
-		return c, ring.Nobody, r.Corrupt
+		return c, ring.Nobody, r.Corrupt()
 	}
 }
 
@@ -257,13 +257,13 @@ func (r *Ring) sweep() error {
 	take, free := h.take.Load(), h.free.Load()
 	tail := r.tailBeyond(take)
 	if tail-take > r.Capacity() || tail-free > r.Capacity() || tail-take > tail-free {
-		return r.Corrupt
+		return r.Corrupt()
 	}
 	left := false // a message that no consumer will get
 	for take != tail {
 		rec, w, ok := r.at(take, tail)
 		if !ok {
-			return r.Corrupt
+			return r.Corrupt()
 		}
 		if !isGap(w) {
 			if w&recKinds == recFull || !r.OwnerDead(recOwner(w)) {
@@ -280,7 +280,7 @@ func (r *Ring) sweep() error {
 		ring.StoreRelease(&h.take, take)
 		crashpoint.Here("bytes.skipped")
 		if tail = r.tailBeyond(take); tail-take > r.Capacity() {
-			return r.Corrupt
+			return r.Corrupt()
 		}
 	}
 	if left {
@@ -290,7 +290,7 @@ func (r *Ring) sweep() error {
 	for free != take {
 		rec, w, ok := r.at(free, take)
 		if !ok {
-			return r.Corrupt
+			return r.Corrupt()
 		}
 		if !isGap(w) {
 			if w&recKinds != recReading || !r.OwnerDead(recOwner(w)) {
@@ -362,7 +362,7 @@ func (r *Ring) locked(m *lock.Mutex, f func() error) error {
 	}
 	err = f()
 	if !m.TryUnlock() {
-		return r.Corrupt
+		return r.Corrupt()
 	}
 	return err
 }
@@ -375,5 +375,5 @@ func (r *Ring) entered(m *lock.Mutex, err error) error {
 	case errors.Is(err, lock.ErrClosed):
 		return lock.ErrClosed
 	}
-	return r.Corrupt
+	return r.Corrupt()
 }

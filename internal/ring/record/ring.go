@@ -282,5 +282,5 @@ func (r *Ring) Joined() (over bool, held proctab.Owner, err error) {
 	for range r.Tasks.Unfinished {
 		return false, ring.Nobody, nil
 	}
-	return r.head.take.Load() == r.head.tail.Load(), ring.Nobody, nil
+	return r.head.take.Load() == r.head.tail.Load(), ring.Nobody, r.Concluded(nil)
 }

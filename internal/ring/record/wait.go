@@ -116,7 +116,7 @@ func (r *Ring) pass(ctx context.Context) error {
 			return err
 		}
 		if !m.TryUnlock() {
-			return r.Corrupt
+			return r.Corrupt()
 		}
 	}
 	return ErrBusy

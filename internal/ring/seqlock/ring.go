@@ -197,7 +197,7 @@ func (r *Ring) Close() error {
 	r.SetClosed()
 	crashpoint.Here("broadcast.closed")
 	r.Readers.Event.NotifyAll()
-	return nil
+	return r.Reached()
 }
 
 // First is the position of the first message, and Next that of the next one.
@@ -220,19 +220,19 @@ func (r *Ring) Holds(p uint64) bool { return r.slot(p).sequence.Load() == comple
 func (r *Ring) Miss(p, seen uint64) (kept uint64, err error) {
 	if int64(seen-complete(p)) < 0 { // an earlier message, or this one that is being written
 		if !r.Closed() {
-			return p, ring.ErrEmpty
+			return p, r.Concluded(ring.ErrEmpty)
 		}
 		// What was put before the close shows in a second look, and may even be overwritten by now.
 		switch seen = r.slot(p).sequence.Load(); {
 		case int64(seen-complete(p)) < 0:
-			return p, r.ErrClosed()
+			return p, r.Concluded(r.ErrClosed())
 		case seen == complete(p):
 			return p, ring.ErrEmpty // the next look reads it
 		}
 	}
 	kept = r.Oldest(r.Next())
 	if int64(kept-p) <= 0 {
-		return p, r.Corrupt
+		return p, r.Corrupt()
 	}
 	return kept, nil
 }

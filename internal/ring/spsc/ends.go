@@ -40,17 +40,17 @@ func (r *Ring) room(exact bool) error {
 	}
 	switch {
 	case !r.FindRoom(exact, 1):
-		return r.Corrupt
+		return r.Corrupt()
 	case r.HasRoom():
 		return nil
 	case r.Closed():
-		return r.ErrClosed()
+		return r.Concluded(r.ErrClosed())
 	}
 	if exact && !p.full {
 		p.full = true
 		r.Shared.Counters.ObserveDepth(r.Capacity())
 	}
-	return ring.ErrFull
+	return r.Concluded(ring.ErrFull)
 }
 
 // AwaitRoom waits until there is room for a message, or does what the other policies say.
@@ -194,7 +194,7 @@ func (r *Ring) messages() error {
 		}
 	}
 	if !r.FindMessages() {
-		return r.Corrupt
+		return r.Corrupt()
 	}
 	n := r.Get.Until - r.Get.Next
 	if n == 0 {
@@ -211,7 +211,7 @@ func (r *Ring) messages() error {
 func (r *Ring) vacant() error {
 	r.giveBack() // a producer may wait for the places that were read
 	if !r.Closed() {
-		return ring.ErrEmpty
+		return r.Concluded(ring.ErrEmpty)
 	}
 	if c, closing := &r.get, r.Closings(); !c.fenced || c.closing != closing {
 		ring.Barrier() // a put that has not seen the flag has begun, and shows that from here on
@@ -220,11 +220,11 @@ func (r *Ring) vacant() error {
 	begun, next := r.head.begun.Load(), r.Get.Next
 	switch tail := r.head.tail.Load(); {
 	case begun-next > r.Capacity():
-		return r.Corrupt
+		return r.Corrupt()
 	case tail != next || begun != tail && !r.Table.Dead(r.Producer()):
-		return ring.ErrEmpty // the put is going to end
+		return r.Concluded(ring.ErrEmpty) // the put is going to end
 	}
-	return r.ErrClosed()
+	return r.Concluded(r.ErrClosed())
 }
 
 // WatchProducer has a consumer that finds the queue closed notice the death of the producer that it
@@ -293,7 +293,10 @@ func (r *Ring) BeginGet() bool {
 }
 
 // Release notes that the messages before end have been copied, and wakes the producer.
-func (r *Ring) Release(end uint64) {
+//
+// Errors: [lock.ErrClosed] when this process has left the segment meanwhile: what was copied may be
+// nothing, and another process may have the messages.
+func (r *Ring) Release(end uint64) error {
 	crashpoint.Here("spsc.copied")
 	r.Consume(end)
 	crashpoint.Here("spsc.read")
@@ -304,6 +307,10 @@ func (r *Ring) Release(end uint64) {
 	if !r.Put.Event.Quiet() { // a producer that sleeps looks at read itself
 		r.Put.Event.Notify()
 	}
+	if r.closer.Closed() {
+		return r.Reached()
+	}
+	return nil
 }
 
 // giveBack tells the producer which places have been read.
@@ -323,6 +330,5 @@ func (r *Ring) EndPeek(position uint64) error {
 	if !r.BeginGet() {
 		return lock.ErrClosed
 	}
-	r.Release(position + 1)
-	return nil
+	return r.Release(position + 1)
 }

@@ -143,7 +143,7 @@ func (r *Ring) takePut() error {
 	tail, read := r.head.tail.Load(), r.head.read.Load()
 	lost := r.head.begun.Load() - tail
 	if tail-read > r.Capacity() || lost > r.Capacity() {
-		return r.Corrupt
+		return r.Corrupt()
 	}
 	if lost > 0 {
 		ring.StoreRelease(&r.head.begun, tail)
@@ -163,7 +163,7 @@ func (r *Ring) takeGet() error {
 	}
 	read, freed := r.head.read.Load(), r.head.freed.Load()
 	if read-freed > r.Capacity() {
-		return r.Corrupt
+		return r.Corrupt()
 	}
 	r.Get.Next, r.Get.Until, r.Get.Given, r.get.owned = read, read, freed, true
 	return nil
@@ -184,7 +184,7 @@ func (r *Ring) Close() error {
 	r.Get.Event.NotifyAll()
 	crashpoint.Here("spsc.close.told")
 	r.Put.Event.NotifyAll()
-	return nil
+	return r.Reached()
 }
 
 // Reopen opens a queue that was closed, and is empty.
