@@ -60,65 +60,13 @@ func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, e
 func send[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w, to *parent.Waiter, arg *A, f parent.Settler) (uint32, error) {
 	b, err := t.args.Encode(arg)
 	if err != nil {
-		return 0, t.unsent(err)
+		return 0, parent.Unsent(t.core.Name, err)
 	}
-	var room [1]uint32
-	slots := p.core.AcquireSlots(w, room[:0], 1, true)
-	for len(slots) == 0 {
-		if err := p.core.Await(ctx, w); err != nil {
-			p.core.CancelSlotWait(w)
-			return 0, t.unsubmitted(ctx, "the Backlog is full", err)
-		}
-		slots = p.core.AcquireSlots(w, room[:0], 1, true)
-	}
-	i := slots[0]
-	if err := sendRoom(ctx, p, t, w, i, b); err != nil {
-		p.core.LeaveRoom(w)
-		p.core.Release(i)
-		return 0, err
-	}
-	p.core.Fill(i, &parent.Order{
+	return p.core.Send(ctx, w, task.ContentOf(b), &parent.Order{
 		Task: &t.core, Waiter: to, Count: 1, Future: f,
 		Kept: f == nil, // the end of the pool waits for futures anyway
 	})
-	if err := p.core.Submit(ctx, slots, false); err != nil {
-		return 0, err
-	}
-	return i, nil
 }
-
-func (t *Task[A, R]) unsent(err error) error {
-	return fmt.Errorf("pool: task %q: send the argument: %w", t.core.Name, err)
-}
-
-// sendRoom puts an argument into slot i as soon as there is room for it.
-func sendRoom[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w *parent.Waiter, i uint32, b []byte) error {
-	for {
-		placed, err := p.core.Place(w, i, task.ContentOf(b))
-		switch {
-		case placed:
-			return nil
-		case err != nil:
-			return p.notPlaced(t.unsent(err))
-		}
-		if err := p.core.Await(ctx, w); err != nil {
-			return t.unsubmitted(ctx, "its argument waits for room in Options.Memory", err)
-		}
-	}
-}
-
-// unsubmitted is the error of a task that was not submitted because of err: if ctx has ended, it
-// says what was waited for.
-func (t *Task[A, R]) unsubmitted(ctx context.Context, why string, err error) error {
-	if ctx.Err() == nil {
-		return err
-	}
-	return fmt.Errorf("pool: task %q: %s: %w", t.core.Name, why, err)
-}
-
-// notPlaced is the error of an argument that was not placed because of err: if the pool has ended,
-// why.
-func (p *Pool) notPlaced(err error) error { return cmp.Or(p.core.Ended(), err) }
 
 // settle reads the result in slot i, which has one argument, or tries again because the task's
 // policy says so.

@@ -75,7 +75,7 @@ func TestBeganByTheDead(t *testing.T) {
 
 // When its context ends, Apply says how far the task has come.
 func TestApplySaysWhereItWas(t *testing.T) {
-	eachKind(t, func(t *testing.T, newPool makePool) {
+	eachOwnKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1, Backlog: 2, Memory: memory, Label: "shop"})
 		gate := counter(t)
 		defer gate.Add(1)

@@ -36,7 +36,7 @@ func (r *run[A, R]) fill() (more bool, err error) {
 			return false, nil
 		}
 		if err != nil {
-			n.err = r.p.notPlaced(r.t.unsent(err))
+			n.err = r.p.core.NotPlaced(r.t.core.Name, err)
 		}
 	}
 	if n.err != nil && r.p.core.Ended() != nil {
@@ -166,7 +166,7 @@ func (r *run[A, R]) nextArg(patience time.Duration) (l chunk) {
 	r.index++
 	r.sizing.left--
 	if err != nil {
-		l.err = r.t.unsent(err)
+		l.err = parent.Unsent(r.t.core.Name, err)
 	}
 	return l
 }

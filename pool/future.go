@@ -131,37 +131,15 @@ func ApplyAsync[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (*
 		return Began(b), ok
 	}
 	f.mu.Unlock()
-	if ctx.Done() != nil {
-		f.forget(context.AfterFunc(ctx, func() { p.core.Futures.Cut(ctx, i, f) }))
-	}
+	p.core.Futures.Bind(ctx, &f.Tether, i, f)
 	return f.Future, nil
 }
 
 // asyncApply is a future with the types of its task.
 type asyncApply[A, R any] struct {
 	*Future[R]
+	parent.Tether
 	t *Task[A, R]
-
-	detachMu sync.Mutex
-	detach   func() bool
-	over     bool
-}
-
-// forget keeps what detaches the future from its context.
-func (f *asyncApply[A, R]) forget(detach func() bool) {
-	f.detachMu.Lock()
-	defer f.detachMu.Unlock()
-	if f.detach = detach; f.over {
-		detach()
-	}
-}
-
-func (f *asyncApply[A, R]) finish() {
-	f.detachMu.Lock()
-	defer f.detachMu.Unlock()
-	if f.over = true; f.detach != nil {
-		f.detach()
-	}
 }
 
 func (f *asyncApply[A, R]) Settle(i uint32) (again bool) {
@@ -173,7 +151,7 @@ func (f *asyncApply[A, R]) Settle(i uint32) (again bool) {
 		r, again, err = settle(f.p, f.t, i, &f.p.core.Futures.Scratch)
 	}
 	if !again {
-		f.finish()
+		f.Loose()
 		f.began = Began(f.p.core.Call(i).Began)
 		f.complete(r, err)
 	}
@@ -191,7 +169,7 @@ func (f *asyncApply[A, R]) guarded(i uint32) (r R, again bool, err error) {
 }
 
 func (f *asyncApply[A, R]) Fail(err error) {
-	f.finish()
+	f.Loose()
 	var zero R
 	f.complete(zero, err)
 }

@@ -34,8 +34,17 @@ func TestMain(m *testing.M) {
 // makePool makes a pool that is closed after the test.
 type makePool func(o pool.Options) *pool.Pool
 
-// eachKind runs a test with pools of processes and with pools of goroutines.
+// eachKind runs a test with pools of processes, with pools of goroutines, and with pools whose
+// tasks run elsewhere.
 func eachKind(t *testing.T, test func(t *testing.T, newPool makePool)) {
+	eachOwnKind(t, test)
+	t.Run("elsewhere", func(t *testing.T) {
+		test(t, func(o pool.Options) *pool.Pool { return newBridged(t, o) })
+	})
+}
+
+// eachOwnKind is eachKind for what is decided where the workers are.
+func eachOwnKind(t *testing.T, test func(t *testing.T, newPool makePool)) {
 	t.Run("processes", func(t *testing.T) {
 		test(t, func(o pool.Options) *pool.Pool { return newPool(t, o) })
 	})

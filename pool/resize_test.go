@@ -28,7 +28,7 @@ func meetAs(ctx context.Context, c counted) (int64, error) {
 
 // More workers do more at once, fewer do less; each that is too many finishes its task.
 func TestResize(t *testing.T) {
-	eachKind(t, func(t *testing.T, newPool makePool) {
+	eachOwnKind(t, func(t *testing.T, newPool makePool) {
 		var w witness
 		p := newPool(pool.Options{Workers: 1, OnWorkerExit: w.note})
 		atOnce := func(n int) {
@@ -85,7 +85,7 @@ func TestResize(t *testing.T) {
 
 // A50: the size changes all the time while tasks run: none is lost, none runs twice.
 func TestResizeWhileRunning(t *testing.T) {
-	eachKind(t, func(t *testing.T, newPool makePool) {
+	eachOwnKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2})
 		ctx, cancel := context.WithTimeout(t.Context(), proctest.Hang)
 		defer cancel()

@@ -75,13 +75,18 @@ func counter(t testing.TB) *shm.Counter {
 // it.
 const memory = 3 << 20
 
-// eachRoom runs a test with both kinds of pools that have little memory.
+// eachRoom runs a test with pools of each kind that have little memory.
 func eachRoom(t *testing.T, workers int, test func(t *testing.T, p *pool.Pool)) {
-	eachKind(t, func(t *testing.T, newPool makePool) {
+	eachKind(t, withRoom(workers, test))
+}
+
+// withRoom is a test with a pool that has little memory.
+func withRoom(workers int, test func(t *testing.T, p *pool.Pool)) func(t *testing.T, newPool makePool) {
+	return func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: workers, Memory: memory})
 		test(t, p)
 		wantNothingLeft(t, p)
-	})
+	}
 }
 
 // Results in order, the first of which comes last, each a third of Memory.
@@ -195,7 +200,7 @@ func TestRoomSubmittedByTask(t *testing.T) {
 // Results of a tenth of Memory, of which the consumer is slower than the workers: none is lost.
 func TestRoomSlowConsumer(t *testing.T) {
 	t.Parallel()
-	eachRoom(t, 2, func(t *testing.T, p *pool.Pool) {
+	eachOwnKind(t, withRoom(2, func(t *testing.T, p *pool.Pool) {
 		for _, size := range []int{memory / 10, memory/2 + 1, memory} {
 			seen := map[int64]bool{}
 			for got, err := range pool.IMapUnordered(t.Context(), p, blobs, func(yield func(blob) bool) {
@@ -217,7 +222,7 @@ func TestRoomSlowConsumer(t *testing.T) {
 				t.Errorf("%d results of 40", len(seen))
 			}
 		}
-	})
+	}))
 }
 
 // Map over slices that fill the memory many times, with more workers than fit.
@@ -305,7 +310,7 @@ func TestRoomNeverEnough(t *testing.T) {
 // The end of a context ends the wait for room, a caller's and a worker's, and so does the end of
 // the pool.
 func TestRoomWaitEnds(t *testing.T) {
-	eachKind(t, func(t *testing.T, newPool makePool) {
+	eachOwnKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2, Memory: memory})
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)

@@ -70,6 +70,7 @@ type refused struct {
 
 func newRun[A, R any](p *Pool, t *Task[A, R]) *run[A, R] {
 	r := &run[A, R]{p: p, t: t, w: parent.NewWaiter(), share: p.core.MemoryLimit()}
+	r.sizing.aim = chunkCosts * p.core.Overhead()
 	r.sizing.fixed, r.sizing.workers = chunkOf(p.core.Defaults(t.core.Options)), p.core.Size()
 	return r
 }

@@ -11,10 +11,11 @@ type sizing struct {
 	workers int           //
 	left    int           // arguments that are not sent yet; negative: unknown
 	each    time.Duration // how long one takes, as seen so far; 0: not known
+	aim     time.Duration // how long the arguments of a slot should take
 }
 
 const (
-	chunkTime  = 200 * time.Microsecond // sending one costs about a four-hundredth of that
+	chunkCosts = 200 // times what sending costs should the arguments take that are sent
 	chunkItems = 1024
 	chunkBytes = 64 << 10
 )
@@ -27,7 +28,7 @@ func (s *sizing) next() int {
 	case s.left < 0 || s.each == 0:
 		return 1
 	}
-	return max(1, min(int(chunkTime/s.each), s.left/(4*s.workers), chunkItems))
+	return max(1, min(int(s.aim/s.each), s.left/(4*s.workers), chunkItems))
 }
 
 // unknown says that the next size is a guess until a result has been seen.

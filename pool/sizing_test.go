@@ -9,6 +9,7 @@ import (
 //
 // clock: what has been measured of tasks is the subject
 func TestSizing(t *testing.T) {
+	const aim = 200 * time.Microsecond
 	for _, test := range []struct {
 		fixed, left int
 		each        time.Duration
@@ -22,10 +23,10 @@ func TestSizing(t *testing.T) {
 		{0, 1000, time.Nanosecond, 125},           // an eighth of what is left for each worker
 		{0, 7, time.Nanosecond, 1},                // the last ones
 		{0, 0, time.Nanosecond, 1},                //
-		{0, 1 << 20, chunkTime / 10, 10},          // no longer than that
+		{0, 1 << 20, aim / 10, 10},                // no longer than that
 		{0, 1 << 20, time.Second, 1},              //
 	} {
-		s := sizing{fixed: test.fixed, workers: 2, left: test.left, each: test.each}
+		s := sizing{fixed: test.fixed, workers: 2, left: test.left, each: test.each, aim: aim}
 		if got := s.next(); got != test.want {
 			t.Errorf("%+v: %d", test, got)
 		}

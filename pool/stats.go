@@ -17,6 +17,10 @@ type Stats struct {
 	LogDropped uint64  // records of workers that Options.Log has not got, because the log was full
 	Total      Latency // from the submission of a task, or chunk, to its result
 	Run        Latency // of one argument in the worker
+
+	// Missing are places elsewhere that run tasks of the pool, and did not answer in time: what
+	// their workers do is not in these figures.
+	Missing []string
 }
 
 // WorkerStats is what one worker has done so far.
@@ -49,6 +53,6 @@ func (p *Pool) Stats() Stats {
 	return Stats{
 		Label: p.label, Workers: workers,
 		Killed: s.Killed, Recycled: s.Recycled, Retried: s.Retried, Pending: s.Pending, Queued: s.Queued,
-		LogDropped: s.LogDropped, Total: Latency(s.Total), Run: Latency(s.Run),
+		LogDropped: s.LogDropped, Total: Latency(s.Total), Run: Latency(s.Run), Missing: s.Missing,
 	}
 }

@@ -67,6 +67,7 @@ type Call struct {
 	Count     int    // arguments, from 1
 
 	SoftDeadline, HardDeadline time.Duration // 0: none
+	Deaf                       time.Duration // as pool.TaskOptions.Deaf
 	Attempts                   int           // workers that may die of it, as pool.Options.Attempts
 	Carry                      [32]byte      // what the caller's pool.Options.Carry has said
 
@@ -89,12 +90,38 @@ type Result struct {
 	// arguments are to run one by one. Kills is how many workers have died of that argument.
 	Split     bool
 	At, Kills int
+
+	Began Began // the worker that has run the task, if that is known
+}
+
+// Began says which worker has begun a task, and when, as pool.Began does.
+type Began struct {
+	Worker string
+	PID    int
+	At     time.Time
+}
+
+// A Restarter is an engine that can replace all workers, as pool.Pool.Restart does.
+type Restarter interface {
+	Restart(ctx context.Context) error
+}
+
+// A Dropper is an engine that can drop the calls that no worker has begun, as pool.Pool.Finish
+// wants it: each of them is delivered with pool.ErrClosed. The drop may go on when Drop has
+// returned. No call is submitted after that. For another engine Finish waits until all calls are
+// done.
+type Dropper interface{ Drop() }
+
+// A Watcher is an engine that knows which worker runs a call.
+type Watcher interface {
+	Began(id uint64) (b Began, ok bool)
 }
 
 // Stats is what an engine knows of its workers, as pool.Stats has it.
 type Stats struct {
 	Workers                   []WorkerStats
 	Killed, Recycled, Retried int
+	Running                   int // tasks that workers have begun
 	Run                       Latency
 	Missing                   []string // places that did not answer in time
 }
@@ -117,12 +144,16 @@ type Latency struct {
 
 // ErrResize says that the size of the pool is not the caller's to change. It is an
 // [errors.ErrUnsupported].
-var ErrResize error = resizeError{}
+var ErrResize error = refusal("pool: resize: the number of workers is decided by each place that serves the pool, " +
+	"and by how many of them there are: change it there")
 
-type resizeError struct{}
+// ErrRestart says that the workers are not the caller's to restart. It is an
+// [errors.ErrUnsupported].
+var ErrRestart error = refusal("pool: restart: the workers belong to the places that serve the pool: restart them there")
 
-func (resizeError) Error() string {
-	return "pool: resize: the number of workers is decided by each place that serves the pool, and by how many of them there are: change it there"
-}
+// A refusal is an error for what is decided elsewhere.
+type refusal string
 
-func (resizeError) Is(target error) bool { return target == errors.ErrUnsupported }
+func (r refusal) Error() string { return string(r) }
+
+func (r refusal) Is(target error) bool { return target == errors.ErrUnsupported }

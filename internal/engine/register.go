@@ -5,10 +5,13 @@ import "context"
 // What package pool has registered: functions with its types, which this package cannot name.
 var newPool, runIn any
 
+// A Watch tells which worker runs a call, once one does, until the call is done.
+type Watch func() (b Began, ok bool)
+
 // Register is called by package pool, in an init function.
 func Register[Pool, Options any](
 	create func(ctx context.Context, o Options, start Start) (Pool, error),
-	run func(ctx context.Context, p Pool, c Call, done func(Result)) error,
+	run func(ctx context.Context, p Pool, c Call, done func(Result)) (Watch, error),
 ) {
 	newPool, runIn = create, run
 }
@@ -31,7 +34,13 @@ func New[Pool, Options any](ctx context.Context, o Options, start Start) (Pool, 
 // this program, or one with another signature, a [*UnknownError]; an argument that is too large;
 // the cause of the end of ctx; why the pool has ended.
 func Run[Pool any](ctx context.Context, p Pool, c Call, done func(Result)) error {
-	return runIn.(func(context.Context, Pool, Call, func(Result)) error)(ctx, p, c, done)
+	_, err := RunWatched(ctx, p, c, done)
+	return err
+}
+
+// RunWatched is [Run] that also returns what tells which worker runs the call.
+func RunWatched[Pool any](ctx context.Context, p Pool, c Call, done func(Result)) (Watch, error) {
+	return runIn.(func(context.Context, Pool, Call, func(Result)) (Watch, error))(ctx, p, c, done)
 }
 
 // An UnknownError says that this program cannot run a task: it does not have one of that name, or

@@ -28,6 +28,8 @@ func (p *Pool) Running(i uint32, s Settler) (b Began, ok bool) {
 		return c.Began, !c.Began.At.IsZero()
 	case tasktable.PhaseOf(state) != tasktable.PhaseRunning || tasktable.SerialOf(state) != c.serial:
 		return b, false
+	case p.bridge != nil:
+		return p.bridge.began(tasktable.MessageOf(i, c.serial))
 	}
 	return p.begun(i, state)
 }
@@ -58,6 +60,8 @@ func (p *Pool) Unanswered(ctx context.Context, task string, i uint32, err error)
 			where = "it waits for room in Options.Memory"
 		case c.delayed:
 			where = fmt.Sprintf("it waits for its next attempt, %d have failed", c.Tries)
+		case tasktable.PhaseOf(s) == tasktable.PhaseRunning && p.bridge != nil:
+			where = "it waits for a worker elsewhere, or runs in one"
 		case tasktable.PhaseOf(s) == tasktable.PhaseRunning && slices.Contains(p.room.workers, p.workers.find(tasktable.WorkerOf(s))):
 			where = p.workers.nameOf(tasktable.WorkerOf(s)) + " waits for room for its result in Options.Memory"
 		case tasktable.PhaseOf(s) == tasktable.PhaseRunning:

@@ -124,7 +124,7 @@ func (p *Pool) finish(i, serial uint32) (gone bool) {
 	if !c.live || c.serial != serial || tasktable.PhaseOf(s) != tasktable.PhaseDone || tasktable.SerialOf(s) != serial {
 		return false
 	}
-	if c.future != nil {
+	if c.future != nil && p.bridge == nil {
 		c.Began, _ = p.begun(i, s)
 	}
 	return p.deliver(i)

@@ -86,7 +86,14 @@ func (p *Pool) interrupt(i, serial uint32) {
 	}
 	p.mu.Unlock()
 	s := sl.State.Load()
-	if tasktable.PhaseOf(s) == tasktable.PhaseRunning && tasktable.SerialOf(s) == serial {
+	running := tasktable.PhaseOf(s) == tasktable.PhaseRunning && tasktable.SerialOf(s) == serial
+	if p.bridge != nil { // the pool that runs the task looks after Deaf
+		if running {
+			p.bridge.engine.Cancel(tasktable.MessageOf(i, serial))
+		}
+		return
+	}
+	if running {
 		p.workers.interrupt(tasktable.WorkerOf(s))
 	}
 	if deaf > 0 {
@@ -139,4 +146,7 @@ func (p *Pool) drop() {
 	p.mu.Unlock()
 	p.wakeLeader()
 	p.Release(gone...)
+	if p.bridge != nil {
+		p.bridge.drop()
+	}
 }

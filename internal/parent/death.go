@@ -110,7 +110,7 @@ func (p *Pool) quarantined(c *Call, d WorkerExit) error {
 func (p *Pool) retry(i uint32, d WorkerExit) bool {
 	c, sl := &p.calls[i], &p.table.Slots[i]
 	if p.local {
-		c.stuck = true
+		c.stuck = p.bridge == nil
 	} else {
 		c.Got = outcomeIn(sl, c.Count)
 		p.dropResult(i) // the attempt that died may have left a result

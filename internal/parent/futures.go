@@ -139,8 +139,39 @@ func (f *Futures) fail(err error) {
 	f.mu.Unlock()
 }
 
-// Cut ends a future because of its context.
-func (f *Futures) Cut(ctx context.Context, i uint32, s Settler) {
+// Bind ends a future when ctx does, unless it has ended before.
+func (f *Futures) Bind(ctx context.Context, t *Tether, i uint32, s Settler) {
+	if ctx.Done() != nil {
+		t.tie(context.AfterFunc(ctx, func() { f.cut(ctx, i, s) }))
+	}
+}
+
+// A Tether is what binds a future to a context. The zero value binds it to none.
+type Tether struct {
+	mu     sync.Mutex
+	detach func() bool
+	over   bool
+}
+
+func (t *Tether) tie(detach func() bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.detach = detach; t.over {
+		detach()
+	}
+}
+
+// Loose detaches the future, which has ended, from its context.
+func (t *Tether) Loose() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over = true; t.detach != nil {
+		t.detach()
+	}
+}
+
+// cut ends a future because of its context.
+func (f *Futures) cut(ctx context.Context, i uint32, s Settler) {
 	f.p.mu.Lock()
 	c := &f.p.calls[i]
 	if !c.live || c.future != s { // its result has come

@@ -1,6 +1,8 @@
 package parent
 
 import (
+	"context"
+
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/linemux"
 )
@@ -14,6 +16,9 @@ type Kind interface {
 	// parent's from the start; and what does not end at an order cannot be killed, but is left
 	// alone, so that it may still use its slot.
 	isLocal() bool
+
+	// begin prepares for workers, before the first is started.
+	begin(ctx context.Context, p *Pool) error
 }
 
 // A host is where a worker lives: a process, or a goroutine of this one.
@@ -30,7 +35,11 @@ type Processes struct{}
 
 func (Processes) isLocal() bool { return false }
 
+func (Processes) begin(context.Context, *Pool) error { return nil }
+
 // Goroutines are workers that are goroutines of this process.
 type Goroutines struct{}
 
 func (Goroutines) isLocal() bool { return true }
+
+func (Goroutines) begin(context.Context, *Pool) error { return nil }

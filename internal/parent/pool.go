@@ -24,7 +24,8 @@ type Pool struct {
 	table     *tasktable.Table
 	options   Options
 	kind      Kind
-	local     bool // kind.isLocal()
+	local     bool    // kind.isLocal()
+	bridge    *bridge // the only worker, where an engine runs the tasks; else nil
 	resources []worker.ResourceConfig
 	stderr    *linemux.Sink
 	files     []*os.File // the files of the options, under other descriptors
@@ -107,6 +108,10 @@ func New(ctx context.Context, o Options, kind Kind) (*Pool, error) {
 	p.room.limit = int(o.Memory)
 	p.Futures.p, p.workers.p, p.grace = p, p, closeGrace
 	p.Futures.idle.L = &p.Futures.mu
+	if err := kind.begin(ctx, p); err != nil {
+		p.end(err)
+		return nil, errors.Join(err, p.closeShared())
+	}
 	return p.start(ctx)
 }
 

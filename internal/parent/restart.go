@@ -12,6 +12,9 @@ import (
 //
 // Errors: the cause of the end of ctx; [task.ErrClosed]; why the pool has ended.
 func (p *Pool) Restart(ctx context.Context) error {
+	if p.bridge != nil {
+		return p.bridge.restart(ctx)
+	}
 	select {
 	case p.restarting <- struct{}{}:
 	case <-ctx.Done():

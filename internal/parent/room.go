@@ -167,11 +167,14 @@ func (p *Pool) runShort() {
 	}
 }
 
-// waitingArgs is how many bytes the arguments have, under mu, that no worker has begun.
+// waitingArgs is how many bytes the arguments have, under mu, that no worker has begun. A bridge
+// has any number of arguments: it counts as if it had begun none.
 func (p *Pool) waitingArgs() int {
 	n := int(p.room.args.Load())
 	for i := range p.calls {
-		if c := &p.calls[i]; c.listed || c.live && !c.delayed && tasktable.PhaseOf(p.table.Slots[i].State.Load()) != tasktable.PhaseQueued {
+		c := &p.calls[i]
+		begun := p.bridge == nil && c.live && !c.delayed && tasktable.PhaseOf(p.table.Slots[i].State.Load()) != tasktable.PhaseQueued
+		if c.listed || begun {
 			n -= c.Arg.outside()
 		}
 	}

@@ -109,10 +109,14 @@ func (p *Pool) isUnbegun(i uint32) bool {
 }
 
 // hasReturned says, under mu, that the task in slot i has returned, and that its worker waits for
-// room for the result: then the argument is needed only if the worker dies.
+// room for the result: then the argument is needed only if the worker dies. An engine that waits
+// for room has a copy of the arguments of all its tasks.
 func (p *Pool) hasReturned(i uint32) bool {
 	s := p.table.Slots[i].State.Load()
 	if tasktable.PhaseOf(s) != tasktable.PhaseRunning || tasktable.SerialOf(s) != p.calls[i].serial {
+		return false
+	}
+	if p.bridge != nil && !p.bridge.has(i) {
 		return false
 	}
 	for _, c := range p.room.workers {

@@ -14,6 +14,7 @@ type Stats struct {
 	Pending, Queued           int
 	LogDropped                uint64
 	Total, Run                Latency
+	Missing                   []string
 }
 
 // WorkerStats is what one worker has done so far, as pool.WorkerStats has it, with the same fields.
@@ -57,6 +58,9 @@ func (p *Pool) Stats() Stats {
 		if u, err := h.Usage(); err == nil { // a worker that has just ended has no usage
 			s.Workers[i].CPU, s.Workers[i].Memory = u.User+u.System, u.Resident
 		}
+	}
+	if p.bridge != nil {
+		p.bridge.addStats(&s)
 	}
 	return s
 }

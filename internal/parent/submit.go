@@ -1,8 +1,10 @@
 package parent
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -31,6 +33,67 @@ func (p *Pool) Dismiss() {
 	if p.admitted--; p.closing && p.settledAll() {
 		close(p.empty)
 	}
+}
+
+// Send puts one argument, or a chunk, into a slot and submits it, and returns the slot. The waiter
+// waits for a slot if there is none, and for room.
+//
+// Errors: what can never be sent; the cause of the end of ctx; why the pool has ended.
+func (p *Pool) Send(ctx context.Context, w *Waiter, c task.Content, o *Order) (uint32, error) {
+	var room [1]uint32
+	slots := p.AcquireSlots(w, room[:0], 1, true)
+	for len(slots) == 0 {
+		if err := p.Await(ctx, w); err != nil {
+			p.CancelSlotWait(w)
+			return 0, unsubmitted(ctx, o.Task.Name, "the Backlog is full", err)
+		}
+		slots = p.AcquireSlots(w, room[:0], 1, true)
+	}
+	i := slots[0]
+	if err := p.sendRoom(ctx, w, i, c, o.Task.Name); err != nil {
+		p.LeaveRoom(w)
+		p.Release(i)
+		return 0, err
+	}
+	p.Fill(i, o)
+	if err := p.Submit(ctx, slots, false); err != nil {
+		return 0, err
+	}
+	return i, nil
+}
+
+// sendRoom puts arguments into slot i as soon as there is room for them.
+func (p *Pool) sendRoom(ctx context.Context, w *Waiter, i uint32, c task.Content, name string) error {
+	for {
+		placed, err := p.Place(w, i, c)
+		switch {
+		case placed:
+			return nil
+		case err != nil:
+			return p.NotPlaced(name, err)
+		}
+		if err := p.Await(ctx, w); err != nil {
+			return unsubmitted(ctx, name, "its argument waits for room in Options.Memory", err)
+		}
+	}
+}
+
+// NotPlaced is the error of an argument that was not placed because of err: if the pool has ended,
+// why.
+func (p *Pool) NotPlaced(name string, err error) error { return cmp.Or(p.Ended(), Unsent(name, err)) }
+
+// Unsent is the error of an argument that cannot be sent because of err.
+func Unsent(name string, err error) error {
+	return fmt.Errorf("pool: task %q: send the argument: %w", name, err)
+}
+
+// unsubmitted is the error of a task that was not submitted because of err: if ctx has ended, it
+// says what was waited for.
+func unsubmitted(ctx context.Context, name, why string, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("pool: task %q: %s: %w", name, why, err)
 }
 
 // Submit sends the tasks in slots to the workers. Their arguments are in place, and p.calls says
@@ -108,7 +171,8 @@ func (p *Pool) enqueue(i uint32) {
 		sl.Timed |= tasktable.TellBegan
 		sl.Began.Store(0)
 	}
-	if c.Options.HardDeadline > 0 {
+	// else the pool that runs the task looks after it
+	if c.Options.HardDeadline > 0 && p.bridge == nil {
 		p.watchDeadlines()
 	}
 	// SYNC: task: the argument is visible to the worker that takes the slot.

@@ -3,7 +3,9 @@ package parent
 import (
 	"log/slog"
 	"slices"
+	"time"
 
+	"github.com/shmkit/shmkit/internal/engine"
 	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/task"
@@ -22,12 +24,15 @@ type workers struct {
 
 // Resize changes how many workers there are, from 1 to [tasktable.MaxWorkers]. It does not block.
 //
-// Errors: [task.ErrClosed].
+// Errors: [task.ErrClosed]; [engine.ErrResize].
 func (p *Pool) Resize(workers int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closing || p.alive.Err() != nil {
 		return task.ErrClosed
+	}
+	if p.bridge != nil {
+		return engine.ErrResize
 	}
 	p.workers.resize(workers)
 	return nil
@@ -77,9 +82,23 @@ func (w *workers) ensure(number int) {
 
 // Size is how many workers the pool shall have.
 func (p *Pool) Size() int {
+	if p.bridge != nil {
+		return max(p.bridge.engine.Capacity(), 1)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.workers.size
+}
+
+// localOverhead is about what sending a task costs, half of it in the worker.
+const localOverhead = time.Microsecond
+
+// Overhead is about how long it takes to send a task and its result.
+func (p *Pool) Overhead() time.Duration {
+	if p.bridge != nil {
+		return max(p.bridge.engine.Overhead(), localOverhead)
+	}
+	return localOverhead
 }
 
 // awake is how many workers there are, or are being started.

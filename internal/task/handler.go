@@ -21,6 +21,8 @@ type Handler struct {
 	Args    chunkForm
 	vector  vectorRunner // nil: it runs the arguments of a chunk one by one
 	retSize int          // bytes of a result that is copied as it is
+
+	signature func() uint64
 }
 
 // taskError marks an error as the task function's own.
@@ -65,6 +67,7 @@ func New[A, R any](id uint64, name string, args Codec[A], rets Codec[R], f func(
 	holds := args.IsWire() && mayHoldHandles(reflect.TypeFor[A]())
 	return &Handler{
 		Name: name, ID: id, Args: args.Form(), vector: runVector(args, rets, f), retSize: rets.Size,
+		signature: sync.OnceValue(func() uint64 { return signatureOf(name, reflect.TypeFor[A](), reflect.TypeFor[R]()) }),
 		Begin: func(in []byte) (func(context.Context) error, error) {
 			arg, err := args.Decode(in)
 			if err != nil {
@@ -97,4 +100,17 @@ func New[A, R any](id uint64, name string, args Codec[A], rets Codec[R], f func(
 			return out.put(KindValue, b)
 		},
 	}
+}
+
+// CheckArguments looks whether b has count arguments, more than one, one after the other. It does
+// not look into them.
+func (h *Handler) CheckArguments(b []byte, count int) error {
+	args, err := h.Args.ArgumentsIn(b, count)
+	for range count {
+		if err != nil {
+			return err
+		}
+		_, err = args.Next()
+	}
+	return err
 }

@@ -37,7 +37,7 @@ func (w *Worker) Memory(n int) (mem []byte, err error) {
 
 // AwaitMemory waits for a block of n bytes.
 func (w *Worker) AwaitMemory(n int) (mem []byte, err error) {
-	if w.block, err = w.awaitRoom(n); err != nil {
+	if w.block, err = AwaitRoom(w.base, w.Table, w.config.Number, n, w.unwanted); err != nil {
 		return nil, fmt.Errorf("the result: %w", err)
 	}
 	return w.Mem.Bytes(w.block, n)
@@ -55,20 +55,22 @@ func (w *Worker) Commit(kind uint32, n int) error {
 	return nil
 }
 
-// awaitRoom asks the parent for a block of n bytes, and waits for it.
+// AwaitRoom asks the parent for a block of n bytes for the worker of that number, and waits for it,
+// until ctx ends or the result is unwanted for some reason.
 //
 // What a death leaves behind: the parent takes the worker off its line, and frees the block, which
 // is the worker's.
-func (w *Worker) awaitRoom(n int) (block uint64, err error) {
-	word := &w.record.Room
+func AwaitRoom(ctx context.Context, t *tasktable.Table, number uint32, n int, unwanted func() error) (block uint64, err error) {
+	record := &t.Records[number]
+	word := &record.Room
 	word.Store(uint64(n)<<1 | tasktable.RoomAsks)
 	crashpoint.Here("pool.asked")
-	if err := w.Done.Put(w.base, tasktable.MessageOf(tasktable.RoomSlot, w.config.Number)); err != nil {
+	if err := t.Done.Put(ctx, tasktable.MessageOf(tasktable.RoomSlot, number)); err != nil {
 		word.Store(tasktable.RoomNone)
 		return 0, err
 	}
 	for {
-		order := w.record.Order.Load()
+		order := record.Order.Load()
 		switch v := word.Load(); {
 		case v == tasktable.RoomRefused:
 			word.Store(tasktable.RoomNone)
@@ -77,16 +79,16 @@ func (w *Worker) awaitRoom(n int) (block uint64, err error) {
 			word.Store(tasktable.RoomNone)
 			crashpoint.Here("pool.granted")
 			return v, nil
-		case v&tasktable.RoomAsks != 0 && w.unwanted() != nil:
+		case v&tasktable.RoomAsks != 0 && unwanted() != nil:
 			if word.CompareAndSwap(v, tasktable.RoomNone) {
-				return 0, w.unwanted()
+				return 0, unwanted()
 			}
 			continue
 		}
-		wait.Park(w.base, w.Mem.Party().Closer, time.Second, w.record.OrderWord(order))
+		wait.Park(ctx, t.Mem.Party().Closer, time.Second, record.OrderWord(order))
 		// the order stood for a second: perhaps the message was lost
-		if w.record.Order.Load() == order {
-			w.Done.TryPut(tasktable.MessageOf(tasktable.RoomSlot, w.config.Number))
+		if record.Order.Load() == order {
+			t.Done.TryPut(tasktable.MessageOf(tasktable.RoomSlot, number))
 		}
 	}
 }
