@@ -162,7 +162,7 @@ func (c *Cond) notNotified(ctx context.Context, over error, began time.Time) err
 func (c *Cond) wrap(over, again error) error {
 	switch {
 	case errors.Is(over, lock.ErrNoCell):
-		over = fmt.Errorf("shmsync: wait for %q: %w: %w", c.o.Name, shm.ErrCorrupt, over)
+		over = c.concluded(fmt.Errorf("shmsync: wait for %q: %w: %w", c.o.Name, shm.ErrCorrupt, over))
 	case errors.Is(over, ErrTooManyWaiters):
 		over = fmt.Errorf("shmsync: wait for %q: %w", c.o.Name, over)
 	}

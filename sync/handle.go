@@ -109,5 +109,15 @@ func sized(o *segment.Object, bytes int) error {
 	return nil
 }
 
+// concluded is err, which a look at the object has led to, or [ErrClosed] when this process has
+// left the object meanwhile: the look may have met memory of this process's own then, which is
+// empty.
+func (h *handle) concluded(err error) error {
+	if h.o.Closed() {
+		return ErrClosed
+	}
+	return err
+}
+
 // slotsOf is how many processes can use objects of the segment at once.
 func slotsOf(seg *segment.Segment) int { return seg.Table().Len() }

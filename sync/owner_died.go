@@ -45,7 +45,7 @@ func (h *handle) lockError(err error) error {
 		return e.error
 	}
 	if err == lock.ErrNotHeld {
-		return fmt.Errorf("shmsync: %s: %w: %w", h.title(), shm.ErrCorrupt, err)
+		return h.concluded(fmt.Errorf("shmsync: %s: %w: %w", h.title(), shm.ErrCorrupt, err))
 	}
 	return err
 }

@@ -190,9 +190,11 @@ func (s *Semaphore) explain(verb string, n int64, err error) error {
 	case lock.ErrImpossible:
 		return fmt.Errorf("shmsync: %w", segment.Invalid("%s %d units of semaphore %q: must be positive, and no more than it can ever have", verb, n, s.o.Name))
 	case semaphore.ErrOverRelease:
-		return fmt.Errorf("shmsync: release %d units of semaphore %q: %w: release what was acquired, once", n, s.o.Name, err)
+		return s.concluded(fmt.Errorf("shmsync: release %d units of semaphore %q: %w: release what was acquired, once", n, s.o.Name, err))
+	case lock.ErrLocked:
+		return s.concluded(err)
 	case lock.ErrDamaged:
-		return fmt.Errorf("shmsync: %s %d units of semaphore %q: %w: %w: remove it and make it anew", verb, n, s.o.Name, shm.ErrCorrupt, err)
+		return s.concluded(fmt.Errorf("shmsync: %s %d units of semaphore %q: %w: %w: remove it and make it anew", verb, n, s.o.Name, shm.ErrCorrupt, err))
 	}
 	return err
 }

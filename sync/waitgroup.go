@@ -142,11 +142,11 @@ func (g *WaitGroup) Count() int64 { return g.g.Count() }
 func (g *WaitGroup) explain(verb string, n int64, err error) error {
 	switch err {
 	case waitgroup.ErrNegative:
-		return fmt.Errorf("shmsync: add %d to wait group %q: %w: add before, and be done once", n, g.o.Name, err)
+		return g.concluded(fmt.Errorf("shmsync: add %d to wait group %q: %w: add before, and be done once", n, g.o.Name, err))
 	case lock.ErrImpossible:
 		return fmt.Errorf("shmsync: %w", segment.Invalid("add %d to wait group %q: the count would be more than 2^32-1", n, g.o.Name))
 	case lock.ErrDamaged:
-		return fmt.Errorf("shmsync: %s, wait group %q: %w: %w: remove it and make it anew", verb, g.o.Name, shm.ErrCorrupt, err)
+		return g.concluded(fmt.Errorf("shmsync: %s, wait group %q: %w: %w: remove it and make it anew", verb, g.o.Name, shm.ErrCorrupt, err))
 	}
 	return err
 }
