@@ -47,18 +47,26 @@ type finder struct {
 	skipped []Skipped
 }
 
+// Dirs are the directories in which segments are looked for.
+func (s Search) Dirs() []string {
+	if s.Dir != "" {
+		return []string{s.Dir}
+	}
+	dirs := []string{ownDir()}
+	others, _ := filepath.Glob(filepath.Join(memoryDir, "shmkit-*"))
+	for _, dir := range others {
+		if fi, err := os.Lstat(dir); err == nil && fi.IsDir() && dir != dirs[0] {
+			dirs = append(dirs, dir)
+		}
+	}
+	return append(dirs, memoryDir)
+}
+
 // Find opens every segment that can be found. The caller closes the files.
 func (s Search) Find() (files []*File, skipped []Skipped) {
 	f := finder{seen: map[fileID]bool{}}
-	if s.Dir != "" {
-		f.inDir(s.Dir, false)
-	} else {
-		f.inDir(ownDir(), true)
-		others, _ := filepath.Glob(filepath.Join(memoryDir, "shmkit-*"))
-		for _, dir := range others {
-			f.inDir(dir, true)
-		}
-		f.inDir(memoryDir, true)
+	for _, dir := range s.Dirs() {
+		f.inDir(dir, s.Dir == "")
 	}
 	if !s.NoAnonymous && s.Dir == "" {
 		f.anonymous()
@@ -85,7 +93,7 @@ func reason(err error) string {
 func (f *finder) inDir(dir string, mayLack bool) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		if !mayLack || !errors.Is(err, fs.ErrNotExist) && !isFile(dir) {
+		if !mayLack || !errors.Is(err, fs.ErrNotExist) {
 			f.skip(dir, err)
 		}
 		return
@@ -95,11 +103,6 @@ func (f *finder) inDir(dir string, mayLack bool) {
 			f.take(Open(filepath.Join(dir, e.Name())))
 		}
 	}
-}
-
-func isFile(path string) bool {
-	fi, err := os.Lstat(path)
-	return err == nil && fi.Mode().IsRegular()
 }
 
 // take keeps a file that is a segment and was not found before.
@@ -206,15 +209,12 @@ func (s Search) Locate(name string) ([]*File, error) {
 	if id, ok := strings.CutPrefix(name, "id:"); ok {
 		return s.byIdentity(id)
 	}
-	if !strings.Contains(name, "/") {
-		dir := s.Dir
-		if dir == "" {
-			dir = ownDir()
-		}
-		if f, err := s.byShownName(name); f != nil || err != nil {
-			return f, err
-		}
-		name = filepath.Join(dir, name)
+	if f, err := s.byShownName(name); f != nil || err != nil {
+		return f, err
+	}
+	name, err := s.Path(name)
+	if err != nil {
+		return nil, err
 	}
 	f, err := Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -224,6 +224,21 @@ func (s Search) Locate(name string) ([]*File, error) {
 		return nil, err
 	}
 	return []*File{f}, nil
+}
+
+// Path is where the segment of that name is: a plain name is one in the user's directory.
+//
+// Errors: [fs.ErrInvalid].
+func (s Search) Path(name string) (string, error) {
+	switch {
+	case name == "" || strings.ContainsRune(name, 0):
+		return "", fmt.Errorf("%q: is no name of a segment: %w", name, fs.ErrInvalid)
+	case strings.Contains(name, "/"):
+		return filepath.Abs(name)
+	case s.Dir != "":
+		return filepath.Abs(filepath.Join(s.Dir, name))
+	}
+	return filepath.Join(ownDir(), name), nil
 }
 
 // byShownName finds an anonymous segment by the name that ls shows, as shmkit@123.

@@ -31,8 +31,8 @@ type Object struct {
 	Cut      bool           `json:"valueCut,omitempty"` // value is not all of it
 	Moved    bool           `json:"changing,omitempty"` // it changed each time it was read
 	Error    string         `json:"error,omitempty"`    // why it cannot be described
-	Living   int            `json:"-"`
-	RawValue any            `json:"-"` // Value as the describer made it
+	Block    uint64         `json:"-"`                  // where its block begins; 0: not known
+	RawValue any            `json:"-"`                  // Value as the describer made it
 }
 
 // entry reads entry i of the directory.
@@ -129,6 +129,9 @@ func (s *Segment) object(e *segment.Entry, want describe.Want) Object {
 	slices.Sort(o.OpenBy)
 	name, typ, err := s.text(e)
 	o.Name, o.Type = e.Name(name), typ
+	if err == nil {
+		o.Block = e.Block
+	}
 	o.GoType = goType(typ)
 	switch {
 	case err != nil:

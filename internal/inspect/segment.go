@@ -189,3 +189,79 @@ var _ describe.Source = (*Segment)(nil)
 
 // row is the size of a process's row in the table of waits.
 const row = lock.RowBytes
+
+// Copy copies all of the segment that takes memory into mem-sized pieces, one behind the other.
+// What the file has no memory for reads as zeros.
+//
+// Errors: those of the file, and of write.
+func (s *Segment) Copy(write func(b []byte, off int64) error) error {
+	h := &s.header
+	entries := h.Entries + uint64(h.UsedEntries)*uint64(h.EntryBytes)
+	buffer := make([]byte, 256<<10)
+	for _, part := range [][2]uint64{{0, entries}, {h.Heap, h.Top}} {
+		for off := part[0]; off < part[1]; {
+			b := buffer[:min(uint64(len(buffer)), part[1]-off)]
+			if _, err := s.ReadAt(b, int64(off)); err != nil {
+				return err
+			}
+			if err := write(b, int64(off)); err != nil {
+				return err
+			}
+			off += uint64(len(b))
+		}
+	}
+	return nil
+}
+
+// maxCopied is how large a segment may be to be checked.
+const maxCopied = 8 << 30
+
+// Check walks a copy of the segment, as its processes do under their lock. While the directory is
+// being changed it copies anew, a few times.
+//
+// Errors: [segment.ErrCorrupt] with the first thing that is wrong, [ErrChanging].
+func (s *Segment) Check() (r segment.Report, err error) {
+	if s.header.Size > maxCopied {
+		return r, fmt.Errorf("%s: has %d bytes, and more than %d are not checked", s.Path, s.header.Size, int64(maxCopied))
+	}
+	for range 20 {
+		mem := make([]byte, s.header.Size)
+		before, err := s.mark()
+		if err != nil {
+			return r, err
+		}
+		if err := s.Copy(func(b []byte, off int64) error { copy(mem[off:], b); return nil }); err != nil {
+			return r, err
+		}
+		after, err := s.mark()
+		if err != nil {
+			return r, err
+		}
+		r, err = segment.CheckCopy(s.Path, mem)
+		if err == nil || before == after {
+			return r, err
+		}
+	}
+	return r, fmt.Errorf("%s: %w", s.Path, ErrChanging)
+}
+
+// ErrChanging says that a segment was changed each time it was read.
+var ErrChanging = errors.New("it changes each time it is read: try again")
+
+// mark is what tells the states of directory and heap apart, and whether a process changes them.
+func (s *Segment) mark() (mark [5]uint64, err error) {
+	page := make([]byte, segment.HeaderBytes)
+	if _, err := s.ReadAt(page, 0); err != nil {
+		return mark, err
+	}
+	h, err := segment.ReadHeader(page, s.file.Stat.Size)
+	if errors.Is(err, segment.ErrTruncated) {
+		err = nil
+	}
+	s.header = h
+	return [5]uint64{h.Changes, uint64(h.Lock.Owner), h.Free, h.Top, uint64(h.Live)<<32 | uint64(h.Retired)}, err
+}
+
+// Layout says where the parts of a segment are that hold no values: what a copy without values
+// keeps.
+func (s *Segment) Layout() (heap, top uint64) { return s.header.Heap, s.header.Top }

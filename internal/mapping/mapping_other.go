@@ -94,6 +94,9 @@ func UnlockByte(*os.File, int64) error { return ErrUnsupported }
 // ByteLocked fails here.
 func ByteLocked(*os.File, int64) (bool, error) { return false, ErrUnsupported }
 
+// TryLockFile fails on this system.
+func TryLockFile(*os.File) (bool, error) { return false, ErrUnsupported }
+
 // UserDir fails here.
 func UserDir() (string, error) { return "", ErrUnsupported }
 

@@ -205,7 +205,15 @@ func adopt(ctx context.Context, f *os.File, path string, named bool) (*Segment, 
 	} else if err = mapping.CheckInPlace(f, named); err == nil {
 		var s *Segment
 		if s, err = attach(ctx, f, path, named, g, id); err == nil {
-			return s, nil
+			// SYNC: unused: attached, and so no process takes the name away that asks before.
+			if !named {
+				return s, nil
+			}
+			if err = s.stillNamed(); err == nil {
+				return s, nil
+			}
+			s.Close()
+			return nil, err
 		}
 	}
 	f.Close()
