@@ -186,20 +186,20 @@ func (s *Select) Wait(ctx context.Context) (int, error) {
 		return none, ErrClosed
 	}
 	s.begin()
-	i, err := s.wait(ctx)
+	i, err := none, error(nil)
+	if s.isClosed() {
+		err = ErrClosed
+	} else if i = s.look(); i == none {
+		i, err = s.wait(ctx)
+	}
 	s.end(i)
 	runtime.KeepAlive(s)
 	return i, err
 }
 
-func (s *Select) wait(ctx context.Context) (int, error) {
-	if s.isClosed() {
-		return none, ErrClosed
-	}
-	i := s.look()
-	if i != none {
-		return i, nil
-	}
+// wait waits until a source is ready, where none was at the first look.
+func (s *Select) wait(ctx context.Context) (i int, err error) {
+	i = none
 	if s.policy != wait.Parking {
 		i = s.spin()
 	}
@@ -294,8 +294,12 @@ func (s *Select) end(i int) {
 	case s.owed != none && s.owed != i:
 		s.giveBack() // the caller has had its chance to take what was there
 	}
-	s.unlist()
-	s.unpin()
+	if s.isListed {
+		s.unlist()
+	}
+	if s.pinned {
+		s.unpin()
+	}
 }
 
 // giveBack passes on the wake-up of the source that was returned after a sleep.

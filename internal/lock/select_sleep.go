@@ -139,10 +139,8 @@ func (s *Select) pin() int {
 }
 
 func (s *Select) unpin() {
-	if s.pinned {
-		s.pinned = false
-		s.unpinFirst(len(s.pins))
-	}
+	s.pinned = false
+	s.unpinFirst(len(s.pins))
 }
 
 func (s *Select) unpinFirst(n int) {
@@ -164,9 +162,6 @@ func (s *Select) list() {
 }
 
 func (s *Select) unlist() {
-	if !s.isListed {
-		return
-	}
 	s.isListed = false
 	for k, i := range s.bells[:min(len(s.bells), mostListed)] {
 		s.sources[i].Event.party.Waits.remove(s.listed[k])
