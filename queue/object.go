@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/shmkit/shmkit/internal/elem"
@@ -55,14 +54,7 @@ func (h *object) Name() string { return h.o.GivenName() }
 //
 // Errors: [shm.ErrRemoved] when others cannot find the segment, [shm.ErrClosed].
 func (h *object) MarshalBinary() ([]byte, error) {
-	if h.o == nil {
-		return nil, errors.New("queue: marshal a handle: it has no object")
-	}
-	b, err := h.o.Marshal()
-	if err != nil {
-		return nil, fmt.Errorf("queue: marshal the handle of %q: %w", h.o.Name, err)
-	}
-	return b, nil
+	return segment.MarshalHandle("queue", h.o)
 }
 
 // binder is a handle that has not been bound to its object yet.

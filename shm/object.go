@@ -60,14 +60,7 @@ func (h *object) Detach() error {
 //
 // Errors: [ErrRemoved] when others cannot find the segment, [ErrClosed].
 func (h *object) MarshalBinary() ([]byte, error) {
-	if h.o == nil {
-		return nil, fmt.Errorf("shm: marshal a handle: it has no object")
-	}
-	b, err := h.o.Marshal()
-	if err != nil {
-		return nil, fmt.Errorf("shm: marshal the handle of %q: %w", h.o.Name, err)
-	}
-	return b, nil
+	return segment.MarshalHandle("shm", h.o)
 }
 
 // binder is a handle that has not been bound to its object yet.

@@ -50,14 +50,7 @@ func (h *handle) Name() string { return h.o.GivenName() }
 //
 // Errors: [shm.ErrRemoved] when others cannot find the segment or the object, [ErrClosed].
 func (h *handle) MarshalBinary() ([]byte, error) {
-	if h.o == nil {
-		return nil, fmt.Errorf("shmsync: marshal a handle: it has no object")
-	}
-	b, err := h.o.Marshal()
-	if err != nil {
-		return nil, fmt.Errorf("shmsync: marshal the handle of %q: %w", h.o.Name, err)
-	}
-	return b, nil
+	return segment.MarshalHandle("shmsync", h.o)
 }
 
 // binder is a handle that has not been bound to its object yet.

@@ -33,6 +33,19 @@ const (
 	handleBytes   = 30
 )
 
+// MarshalHandle is [Object.Marshal] for a handle of that package, the object of which is nil when
+// the handle was never bound.
+func MarshalHandle(pkg string, o *Object) ([]byte, error) {
+	if o == nil {
+		return nil, fmt.Errorf("%s: marshal a handle: it has no object", pkg)
+	}
+	b, err := o.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("%s: marshal the handle of %q: %w", pkg, o.Name, err)
+	}
+	return b, nil
+}
+
 // Marshal writes down where the object is, for another process of this machine.
 //
 // Errors: [ErrRemoved] when others could not find the segment or the object, [lock.ErrClosed].
