@@ -136,54 +136,48 @@ func (d *Dict[K, V]) bind(o *segment.Object) error {
 //
 // Errors: [ErrClosed], [ErrCorrupt], what the codec says of bytes that are no V.
 func (d *Dict[K, V]) Get(key K) (value V, ok bool, err error) {
-	if d.words {
+	switch {
+	case d.words:
 		w, ok, err := d.m.GetWord(wordIn(&key))
-		if ok && d.values.bools == nil {
-			setWord(&value, w)
+		if setWord(&value, w); ok && d.values.bools == nil {
 			return value, true, nil
 		}
-		return d.gotWord(w, ok, err)
+		return d.checked(value, ok, err)
+	case d.values.kind == formFixed:
+		// into the result itself: a copy of what was just copied waits for that
+		b, ok, err := d.m.Get(bytesAt(&value, formFixed)[:0], bytesAt(&key, d.keys.kind))
+		if ok && len(b) == d.values.size && d.values.bools == nil {
+			return value, true, nil
+		}
+		if ok && len(b) != d.values.size {
+			err = errLength
+		}
+		return d.checked(value, ok, err)
 	}
-	return d.getBytes(key)
+	return d.getDecoded(key)
 }
 
-// getBytes is Get of keys and values that are no words.
-func (d *Dict[K, V]) getBytes(key K) (value V, ok bool, err error) {
-	if d.values.kind == formFixed {
-		return d.getFixed(key)
-	}
+// getDecoded is Get of values that have no fixed size.
+func (d *Dict[K, V]) getDecoded(key K) (value V, ok bool, err error) {
 	b, ok, err := d.m.Get(nil, bytesAt(&key, d.keys.kind))
 	if ok && err == nil {
 		value, err = d.values.decode(b)
 	}
 	if err != nil {
-		return *new(V), false, d.failed(err)
+		return d.none(err)
 	}
 	return value, ok, nil
 }
 
-// gotWord is Get of a value that was found as a word.
-func (d *Dict[K, V]) gotWord(w uint64, ok bool, err error) (value V, _ bool, _ error) {
+// checked is a value of fixed size that was read, if there was one.
+func (d *Dict[K, V]) checked(value V, ok bool, err error) (V, bool, error) {
 	if !ok || err != nil {
 		return d.none(err)
 	}
-	setWord(&value, w)
-	return elem.Mended(d.values.bools, value), true, nil
-}
-
-// getFixed is Get for values of fixed size, without an allocation.
-func (d *Dict[K, V]) getFixed(key K) (value V, ok bool, err error) {
-	b, ok, err := d.m.Get(bytesAt(&value, formFixed)[:0], bytesAt(&key, d.keys.kind))
-	switch {
-	case err == nil && ok && len(b) != d.values.size:
-		err = errLength
-	case err == nil && ok:
-		if d.values.bools != nil {
-			value = elem.Mended(d.values.bools, value)
-		}
-		return value, true, nil
+	if d.values.bools != nil {
+		value = elem.Mended(d.values.bools, value)
 	}
-	return d.none(err)
+	return value, true, nil
 }
 
 // none is no value, with the reason in err if that is not nil.

@@ -95,19 +95,19 @@ func (v *Var[T]) bind(o *segment.Object) error {
 //
 // Errors: [ErrClosed], [ErrCorrupt], what the codec says of bytes that are no T.
 func (v *Var[T]) Load() (T, error) {
-	if d := v.cached.Load(); d != nil && d.revision == v.c.Revision() && !v.c.Closed() {
-		return d.value, nil
-	}
-	d, err := v.load()
-	if err != nil {
-		return *new(T), err
+	d := v.cached.Load()
+	if d == nil || !v.c.Current(d.revision) {
+		var err error
+		if d, err = v.load(); err != nil {
+			return *new(T), err
+		}
 	}
 	return d.value, nil
 }
 
 // load is Load, and returns the revision, too.
 func (v *Var[T]) load() (*decoded[T], error) {
-	if d := v.cached.Load(); d != nil && d.revision == v.c.Revision() && !v.c.Closed() {
+	if d := v.cached.Load(); d != nil && v.c.Current(d.revision) {
 		return d, nil
 	}
 	raw, revision, err := v.c.Read(nil)

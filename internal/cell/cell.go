@@ -27,11 +27,12 @@ import (
 
 // A Cell is one process's view of a Var. It may be used by any number of goroutines.
 type Cell struct {
-	o     *segment.Object
-	head  *head
-	m     *lock.Mutex
-	order race.Shadow
-	first []byte // the initial value, in shared memory
+	o      *segment.Object
+	head   *head
+	closer *wait.Closer
+	m      *lock.Mutex
+	order  race.Shadow
+	first  []byte // the initial value, in shared memory
 }
 
 // MaxValue is how many bytes the longest value has.
@@ -58,7 +59,7 @@ func Of(o *segment.Object) (*Cell, error) {
 		if len(o.Payload) < headBytes {
 			return (*Cell)(nil), nil
 		}
-		c := &Cell{o: o, head: headIn(o.Payload), m: lock.NewMutex(o.Party(), o.Payload, wait.Adaptive)}
+		c := &Cell{o: o, closer: o.Party().Closer, head: headIn(o.Payload), m: lock.NewMutex(o.Party(), o.Payload, wait.Adaptive)}
 		c.m.Target = o.Target(lock.RoleLock)
 		c.first = o.Payload[headBytes:]
 		return c, c.m.Held
@@ -75,8 +76,11 @@ func (c *Cell) Revision() uint64 {
 	return c.head.revision.Load()
 }
 
-// Closed reports whether this process has closed the Var.
-func (c *Cell) Closed() bool { return c.o.Closed() }
+// Current reports whether the present value still has that revision, and this process has not closed
+// the Var.
+func (c *Cell) Current(revision uint64) bool {
+	return c.head.revision.Load() == revision && !c.closer.Closed()
+}
 
 const (
 	readTries  = 64                   // how often Read tries before it locks

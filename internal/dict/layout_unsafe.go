@@ -232,6 +232,9 @@ func baseOf(mem []byte) address { return unsafe.Pointer(unsafe.SliceData(mem)) }
 // offsets are multiples of 8.
 func view[T any](m *Map, off uint64) *T { return (*T)(unsafe.Add(m.base, off)) }
 
+// bytes is the n bytes at an offset, of which the caller knows that they can be read.
+func (m *Map) bytes(off, n uint64) []byte { return unsafe.Slice((*byte)(unsafe.Add(m.base, off)), n) }
+
 func storeRelease(a *atomic.Uint64, v uint64) { cpu.StoreRelease64((*uint64)(unsafe.Pointer(a)), v) }
 
 func storeRelease32(a *atomic.Uint32, v uint32) { cpu.StoreRelease32((*uint32)(unsafe.Pointer(a)), v) }

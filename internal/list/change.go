@@ -13,34 +13,52 @@ import (
 //
 // Errors: a [*mapping.NoSpaceError], [segment.ErrCorrupt], [lock.ErrClosed], the context's error.
 func (l *List) Append(ctx context.Context, elements []byte) (first uint64, err error) {
-	if err := l.lock(ctx); err != nil {
-		return 0, err
+	if !l.m.LockFast() { // as in lock, which is not inlined
+		if err := l.lock(ctx); err != nil {
+			return 0, err
+		}
 	}
-	first, err = l.append(ctx, elements)
+	if first = l.head.length.Load(); !l.appendOne(first, elements) {
+		err = l.append(ctx, first, elements)
+	}
 	l.unlock(&err)
 	return first, err
+}
+
+// appendOne is append of one element where this process has appended before, and reports whether
+// that is so. It is small enough to be inlined.
+func (l *List) appendOne(i uint64, element []byte) bool {
+	at := i - l.tailFirst
+	if at >= l.tailLen || uint64(len(element)) != l.size {
+		return false
+	}
+	copy(l.tail[at*l.size:], element)
+	crashpoint.Here("list.written")
+	storeRelease(&l.head.length, i+1) // SYNC: length: as in append; with this it is there
+	crashpoint.Here("list.appended")
+	return true
 }
 
 // append is Append under the lock.
 //
 // What a death leaves behind: elements behind the end; a chunk that is not used yet.
-func (l *List) append(ctx context.Context, elements []byte) (first uint64, err error) {
-	first = l.head.length.Load()
-	i := first
+func (l *List) append(ctx context.Context, i uint64, elements []byte) error {
 	for len(elements) > 0 {
 		k, at := l.chunkOf(i)
 		if k >= maxChunks {
-			return 0, owned.Corrupt(l.o)
+			return owned.Corrupt(l.o)
 		}
 		if l.head.chunks[k].Load() == 0 {
 			if err := l.addChunk(ctx, k); err != nil {
-				return 0, err
+				return err
 			}
 		}
 		c := l.chunk(k)
 		if c == nil {
-			return 0, owned.Corrupt(l.o)
+			return owned.Corrupt(l.o)
 		}
+		// a chunk never moves
+		l.tail, l.tailFirst, l.tailLen = c, i-at, l.chunkLen(k)
 		n := copy(c[at*l.size:], elements)
 		crashpoint.Here("list.written")
 		elements = elements[n:]
@@ -49,7 +67,7 @@ func (l *List) append(ctx context.Context, elements []byte) (first uint64, err e
 	// SYNC: length: the elements are complete before they count.
 	storeRelease(&l.head.length, i) // with this they are there
 	crashpoint.Here("list.appended")
-	return first, nil
+	return nil
 }
 
 // addChunk makes chunk k.

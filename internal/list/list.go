@@ -35,6 +35,10 @@ type List struct {
 	order    race.Shadow
 	mem      []byte        // the whole mapping
 	end      atomic.Uint64 // up to where the heap is known to be reserved
+
+	// The chunk to which this process has appended last, guarded by the lock.
+	tail               []byte
+	tailFirst, tailLen uint64 // number of its first element, and of its elements
 }
 
 // Spec is what the directory has to know to make a List of elements of that size.
