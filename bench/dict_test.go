@@ -6,12 +6,10 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 
@@ -293,41 +291,6 @@ func benchGo(b *testing.B, run func(uint64, int), c dictCase) {
 		all.Go(func() { run(uint64(p+1), b.N/c.procs) })
 	}
 	all.Wait()
-}
-
-// benchDictPeers runs the programs of other languages. They print how long an operation takes.
-func benchDictPeers(b *testing.B, ps *peers, c dictCase) {
-	if c.zipf {
-		return // the programs draw keys uniformly
-	}
-	sizes := []string{"8", "32"}
-	args := func(ops int) []string {
-		kind := sizes[0]
-		if c.long {
-			kind = sizes[1]
-		}
-		return []string{kind, strconv.Itoa(c.keys), strconv.Itoa(ops), strconv.Itoa(c.procs), strconv.Itoa(100 - c.reads)}
-	}
-	b.Run("impl=boost", func(b *testing.B) {
-		reportPeer(b, runPeer(b, ps.boost(b, "dict"), args(1_000_000)...), c)
-	})
-	b.Run("impl=python-manager", func(b *testing.B) {
-		c := c
-		c.keys = min(c.keys, 100_000) // loading takes too long otherwise
-		reportPeer(b, runPeer(b, ps.python(b), append([]string{"-B", filepath.Join("peers", "dict.py")}, args(5_000)...)...), c)
-	})
-	for _, impl := range []string{"lmdb", "redis"} {
-		b.Run("impl="+impl, func(b *testing.B) { missing(b, "a client for %s is not part of these rows", impl) })
-	}
-}
-
-// reportPeer takes what a peer prints: nanoseconds of an operation of each process.
-func reportPeer(b *testing.B, lines []string, c dictCase) {
-	ns, err := strconv.ParseFloat(strings.Fields(lines[0])[0], 64)
-	if err != nil || math.IsNaN(ns) {
-		b.Fatalf("the peer printed %q", lines)
-	}
-	b.ReportMetric(ns/float64(c.procs), "ns/op")
 }
 
 // BenchmarkDictHot gets keys of a map that fits into the cache.

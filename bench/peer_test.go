@@ -29,8 +29,9 @@ func newPeers(tb testing.TB) *peers {
 	return &peers{dir: tb.TempDir(), built: map[string]string{}}
 }
 
-// c returns the path of the C program of that name. It skips the test where there is no compiler.
-func (ps *peers) c(tb testing.TB, name string) string {
+// c returns the path of the C program of that name, which needs those flags at its end. It skips the
+// test where there is no compiler.
+func (ps *peers) c(tb testing.TB, name string, flags ...string) string {
 	tb.Helper()
 	if path, ok := ps.built[name]; ok {
 		return path
@@ -41,12 +42,30 @@ func (ps *peers) c(tb testing.TB, name string) string {
 	}
 	path := filepath.Join(ps.dir, name)
 	source := filepath.Join("peers", name+".c")
-	out, err := exec.Command(compiler, "-std=gnu11", "-O2", "-pthread", "-Wall", "-Wextra", "-o", path, source).CombinedOutput()
+	args := append([]string{"-std=gnu11", "-O2", "-pthread", "-Wall", "-Wextra", "-o", path, source}, flags...)
+	out, err := exec.Command(compiler, args...).CombinedOutput()
 	if err != nil {
 		tb.Fatalf("build %s: %v\n%s", source, err, out)
 	}
 	ps.built[name] = path
 	return path
+}
+
+// library is c for a program that uses a library. It skips the test where the header is missing.
+func (ps *peers) library(tb testing.TB, name, header string, flags ...string) string {
+	tb.Helper()
+	compiler := cmp.Or(os.Getenv("CC"), "cc")
+	if _, err := exec.LookPath(compiler); err == nil && !hasHeader(compiler, "c", header) {
+		missing(tb, "the header %s", header)
+	}
+	return ps.c(tb, name, flags...)
+}
+
+// hasHeader reports whether a compiler finds a header.
+func hasHeader(compiler, language, header string) bool {
+	look := exec.Command(compiler, "-x", language, "-E", "-o", os.DevNull, "-")
+	look.Stdin = strings.NewReader("#include <" + header + ">\n")
+	return look.Run() == nil
 }
 
 // boost returns the path of the program of that name, in C++ with the Boost headers. It skips the
@@ -60,9 +79,7 @@ func (ps *peers) boost(tb testing.TB, name string) string {
 	if _, err := exec.LookPath(compiler); err != nil {
 		missing(tb, "%s, a C++ compiler: %v", compiler, err)
 	}
-	look := exec.Command(compiler, "-x", "c++", "-E", "-o", os.DevNull, "-")
-	look.Stdin = strings.NewReader("#include <boost/version.hpp>\n")
-	if look.Run() != nil {
+	if !hasHeader(compiler, "c++", "boost/version.hpp") {
 		missing(tb, "the Boost headers (Debian: libboost-dev)")
 	}
 	path := filepath.Join(ps.dir, name)
