@@ -29,8 +29,8 @@ func newPeers(tb testing.TB) *peers {
 	return &peers{dir: tb.TempDir(), built: map[string]string{}}
 }
 
-// c returns the path of the C program of that name, which needs those flags at its end. It skips the
-// test where there is no compiler.
+// c returns the path of the C program of that name, which needs those flags at its end. It skips
+// the test where there is no compiler.
 func (ps *peers) c(tb testing.TB, name string, flags ...string) string {
 	tb.Helper()
 	if path, ok := ps.built[name]; ok {

@@ -76,8 +76,8 @@ func (c *Cell) Revision() uint64 {
 	return c.head.revision.Load()
 }
 
-// Current reports whether the present value still has that revision, and this process has not closed
-// the Var.
+// Current reports whether the present value still has that revision, and this process has not
+// closed the Var.
 func (c *Cell) Current(revision uint64) bool {
 	return c.head.revision.Load() == revision && !c.closer.Closed()
 }

@@ -65,8 +65,8 @@ func (m *Map) read(s *stripe, h uint64, dst, key []byte) (value []byte, state in
 		}
 		return dst, state
 	}
-	// Find is written out for a key in its first bucket that has no other with its tag before it, as
-	// nearly each is: what goes through the registers of a call costs a tenth of a Get.
+	// Find is written out for a key in its first bucket that has no other with its tag before it,
+	// as nearly each is: what goes through the registers of a call costs a tenth of a Get.
 	word := s.table.Load() // SYNC: table: the buckets that it leads to are complete
 	t, end, n := tableOf(word), m.end.Load(), uint64(len(key))
 	if t.log > maxTableLog || t.base < m.start || t.base+bucketBytes<<(t.log&63) > end {
@@ -111,7 +111,8 @@ func (m *Map) readFar(s *stripe, h uint64, dst, key []byte) (value []byte, state
 	crashpoint.Here("dict.get.found")
 	value = append(dst, m.bytes(sp.off, sp.size)...)
 	cpu.LoadFence()
-	if sp.bucket.version.Load() != sp.version || s.table.Load() != sp.table { // SYNC: version: as in read
+	// SYNC: version: as in read
+	if sp.bucket.version.Load() != sp.version || s.table.Load() != sp.table {
 		return dst, again
 	}
 	return m.living(s, h, dst, value, sp.expiry)
