@@ -54,6 +54,7 @@ var layers = [][]string{
 	{"pool"},
 	{"process"},
 	{"internal/inspect"},
+	{"manager"},
 }
 
 // outside are the trees that may import any layer. No package outside of a tree imports it.

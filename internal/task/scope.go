@@ -146,7 +146,7 @@ var (
 )
 
 // packages are the packages of this module that values of users come from.
-var packages = []string{"shm", "sync", "queue", "queue/pipe", "pool", "process", "shmlog"}
+var packages = []string{"shm", "sync", "queue", "queue/pipe", "pool", "process", "shmlog", "manager"}
 
 // isOurs reports whether a type is of a package of this module that values come from: only its
 // handles count, and nothing within it is looked at.
