@@ -64,7 +64,8 @@ func send[A, R any](ctx context.Context, p *Pool, t *Task[A, R], w, to *parent.W
 	}
 	return p.core.Send(ctx, w, task.ContentOf(b), &parent.Order{
 		Task: &t.core, Waiter: to, Count: 1, Future: f,
-		Kept: f == nil, // the end of the pool waits for futures anyway
+		Kept:  f == nil, // the end of the pool waits for futures anyway
+		Carry: p.core.Carry(ctx),
 	})
 }
 

@@ -106,7 +106,7 @@ func TestApplyWithAnEndedContext(t *testing.T) {
 
 // What waits for a worker does not run when its caller has gone.
 func TestApplyWithdrawn(t *testing.T) {
-	eachKind(t, func(t *testing.T, newPool makePool) {
+	eachOwnKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})
 		a := newTally(t, 1)
 		gate := counter(t)

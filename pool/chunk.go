@@ -50,6 +50,7 @@ func (r *run[A, R]) fill() (more bool, err error) {
 	}
 	r.p.core.Fill(i, &parent.Order{
 		Task: &r.t.core, Waiter: r.w, Index: n.index, Count: n.count, Kills: n.kills, Timed: r.sizing.unknown(),
+		Carry: r.carry,
 	})
 	r.bytes += n.content.Size
 	r.slots = r.slots[:len(r.slots)-1]

@@ -20,7 +20,7 @@ func newBridged(ctx context.Context, o Options, start engine.Start) (*Pool, erro
 		o.Backlog = engineBacklog
 	}
 	return newPool(ctx, Options{
-		Workers: 1, Attempts: o.Attempts, Task: o.Task, Label: o.Label, Backlog: o.Backlog, Memory: o.Memory, Grace: o.Grace,
+		Workers: 1, Attempts: o.Attempts, Task: o.Task, Label: o.Label, Backlog: o.Backlog, Memory: o.Memory, Grace: o.Grace, Carry: o.Carry,
 	}, parent.Bridge{Start: start})
 }
 

@@ -60,7 +60,7 @@ func TestIdleTimeoutWhileRunning(t *testing.T) {
 // Bursts that come just when workers are about to end: no task is lost.
 func TestIdleTimeoutRace(t *testing.T) {
 	t.Parallel()
-	eachKind(t, func(t *testing.T, newPool makePool) {
+	eachOwnKind(t, func(t *testing.T, newPool makePool) {
 		bursts, timeout := 1000, time.Millisecond //clock: the time-out is the subject
 		if t.Name() == "TestIdleTimeoutRace/processes" {
 			bursts, timeout = 60, 5*time.Millisecond //clock: the time-out is the subject

@@ -166,7 +166,9 @@ type counted struct {
 }
 
 // tell is the task of a counted: it adds, then does what How says.
-var tell = pool.Define("tell", func(ctx context.Context, c counted) (int, error) {
+var tell = pool.Define("tell", tellAs)
+
+func tellAs(ctx context.Context, c counted) (int, error) {
 	atomic.AddInt64(&c.Tally.Slice()[c.At], 1)
 	switch c.How {
 	case "fail":
@@ -184,7 +186,7 @@ var tell = pool.Define("tell", func(ctx context.Context, c counted) (int, error)
 		}
 	}
 	return c.At, nil
-})
+}
 
 func times(a tally, at int) int64 { return atomic.LoadInt64(&a.Slice()[at]) }
 

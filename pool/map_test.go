@@ -67,7 +67,7 @@ func TestMapOfTrees(t *testing.T) {
 
 // The first error ends a Map: what has not begun is dropped, and contexts of what runs end.
 func TestMapDropsTheRest(t *testing.T) {
-	eachKind(t, func(t *testing.T, newPool makePool) {
+	eachOwnKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 2, Backlog: 64})
 		a := newTally(t, 1000)
 		args := make([]counted, 1000)

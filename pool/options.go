@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -101,6 +102,12 @@ type Options struct {
 	// LogOptions are the options of the handler in each worker, which sends records to Log. Their
 	// Process is ignored: the name of the worker takes its place.
 	LogOptions shmlog.Options
+
+	// Carry says what each task of a call carries to its worker beside its argument, such as the
+	// identity of a trace: it is called with the context of Apply, Map and the like, once for each
+	// call, in the goroutine that sends the tasks. In the task [Carried] returns the 32 bytes. nil
+	// means that tasks carry nothing.
+	Carry func(ctx context.Context) [32]byte
 
 	// Env is more environment of each worker, as key=value. It inherits that of this process.
 	Env []string
@@ -219,7 +226,7 @@ func (o *Options) core() parent.Options {
 		Backlog: o.Backlog, Memory: o.Memory, Grace: o.Grace, MaxTasksPerWorker: o.MaxTasksPerWorker,
 		RecycleMemory: o.RecycleMemory, MemoryLimit: o.MemoryLimit, MaxFailedStarts: o.MaxFailedStarts, IdleTimeout: o.IdleTimeout,
 		Log: o.Log, LogOptions: o.LogOptions, Env: o.Env, Dir: o.Dir, Files: o.Files, CPUs: o.CPUs, Nice: o.Nice,
-		GOMAXPROCS: o.GOMAXPROCS, Stdout: outputFor(o.Stdout), Stderr: o.Stderr,
+		GOMAXPROCS: o.GOMAXPROCS, Stdout: outputFor(o.Stdout), Stderr: o.Stderr, Carry: o.Carry,
 		Errors: parent.Errors{Died: workerDied, Late: pastDeadline, Refused: refusal},
 	}
 	if f := o.OnWorkerStart; f != nil {

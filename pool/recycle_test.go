@@ -55,7 +55,7 @@ func TestMaxTasksAndChunks(t *testing.T) {
 // Many tasks wait while each worker runs one: messages do not pile up until no worker can go on.
 func TestRecyclingUnderFullBacklog(t *testing.T) {
 	t.Parallel()
-	eachKind(t, func(t *testing.T, newPool makePool) {
+	eachOwnKind(t, func(t *testing.T, newPool makePool) {
 		n := 1000
 		if t.Name() == "TestRecyclingUnderFullBacklog/processes" {
 			n = 60

@@ -24,27 +24,28 @@ type run[A, R any] struct {
 	admitted bool
 	sizing   sizing
 
-	inFlight int       // slots that are
-	bytes    int       // bytes of arguments
-	held     int       // bytes of results that wait for their turn
-	most     int       // bytes of a large result, as seen so far
-	size     int       // bytes of the result that is handed over
-	index    int       // index of the next argument
-	slots    []uint32  // slots that the run has for the next arguments
-	full     []uint32  // slots with arguments, to be submitted
-	encoded  []byte    // of part
-	parts    [][]byte  // or slices, which are put together in shared memory
-	part     chunk     // a chunk that is not full
-	into     []R       // where results may be copied to at once; nil: emit wants each
-	vector   []byte    // results that emit gets one by one
-	stalled  chunk     // a chunk for which there was no memory
-	dry      bool      // the source has no argument yet
-	done     []uint32  // slots with results that were handed over
-	failed   error     // the error that ended the arguments
-	over     bool      // the source has no more arguments
-	again    []chunk   // arguments of chunks that have lost their worker
-	refused  []refused // arguments that cannot travel
-	value    R         // of the last result: so that it need not be in the heap for itself
+	carry    *parent.Carry // what all tasks carry; nil: nothing
+	inFlight int           // slots that are
+	bytes    int           // bytes of arguments
+	held     int           // bytes of results that wait for their turn
+	most     int           // bytes of a large result, as seen so far
+	size     int           // bytes of the result that is handed over
+	index    int           // index of the next argument
+	slots    []uint32      // slots that the run has for the next arguments
+	full     []uint32      // slots with arguments, to be submitted
+	encoded  []byte        // of part
+	parts    [][]byte      // or slices, which are put together in shared memory
+	part     chunk         // a chunk that is not full
+	into     []R           // where results may be copied to at once; nil: emit wants each
+	vector   []byte        // results that emit gets one by one
+	stalled  chunk         // a chunk for which there was no memory
+	dry      bool          // the source has no argument yet
+	done     []uint32      // slots with results that were handed over
+	failed   error         // the error that ended the arguments
+	over     bool          // the source has no more arguments
+	again    []chunk       // arguments of chunks that have lost their worker
+	refused  []refused     // arguments that cannot travel
+	value    R             // of the last result: so that it need not be in the heap for itself
 }
 
 // A source is where a run gets its arguments from.
@@ -80,6 +81,7 @@ func newRun[A, R any](p *Pool, t *Task[A, R]) *run[A, R] {
 // Errors: that of emit; that of the arguments, at the end; the cause of the end of ctx; why the
 // pool has ended.
 func (r *run[A, R]) all(ctx context.Context, emit func(index int, value *R, err error) (more bool, _ error)) error {
+	r.carry = r.p.core.Carry(ctx)
 	for {
 		if err := r.send(ctx); err != nil {
 			return err

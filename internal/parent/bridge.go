@@ -145,10 +145,14 @@ func (b *bridge) callOf(i uint32, id uint64) engine.Call {
 	if h := task.ByID(b.p.table.Slots[i].Task); h != nil {
 		signature = h.Signature()
 	}
+	var carry Carry
+	if c.carries {
+		carry = b.p.table.Slots[i].Carry
+	}
 	return engine.Call{
 		ID: id, Task: c.task, Signature: signature, Count: c.Count,
 		SoftDeadline: c.Options.SoftDeadline, HardDeadline: c.Options.HardDeadline, Deaf: c.Options.Deaf, Attempts: c.Options.Attempts,
-		Arg: b.arg,
+		Carry: carry, Arg: b.arg,
 	}
 }
 

@@ -1,6 +1,7 @@
 package parent
 
 import (
+	"context"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/tasktable"
@@ -34,6 +35,7 @@ type Call struct {
 	future Settler // the future of ApplyAsync, else nil
 	Began  Began   // what the future tells of the start
 
+	carries bool      // the slot has what the caller's Carry has said
 	timed   bool      // its waiter wants to know how long it takes
 	since   time.Time // time of the submission, if it is timed
 	running time.Time // first look that found the task running, for the hard deadline
@@ -54,6 +56,19 @@ type Order struct {
 	Future Settler // nil: there is none
 	Kept   bool    // Close waits until the waiter has read the result
 	Timed  bool    // the waiter wants to know how long it takes
+	Carry  *Carry  // nil: it carries nothing beside its argument
+}
+
+// A Carry is what a task carries beside its argument.
+type Carry = [tasktable.CarryBytes]byte
+
+// Carry is what Options.Carry says to a call with that context; nil: there is none.
+func (p *Pool) Carry(ctx context.Context) *Carry {
+	if p.options.Carry == nil {
+		return nil
+	}
+	carry := p.options.Carry(ctx)
+	return &carry
 }
 
 // Fill says what is in slot i, which is the caller's. The arguments are in place.
@@ -63,6 +78,9 @@ func (p *Pool) Fill(i uint32, o *Order) {
 	c := &p.calls[i] // as release has left it; not as a whole, since others look whether it is out
 	c.waiter, c.Index, c.Count, c.task, c.Options = o.Waiter, o.Index, o.Count, o.Task.Name, p.Defaults(o.Task.Options)
 	c.Kills, c.kept, c.timed = o.Kills, o.Kept, o.Timed
+	if o.Carry != nil {
+		sl.Carry, c.carries = *o.Carry, true
+	}
 	if o.Future != nil {
 		c.future = o.Future
 	}

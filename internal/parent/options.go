@@ -2,6 +2,7 @@ package parent
 
 import (
 	"cmp"
+	"context"
 	"io"
 	"log/slog"
 	"os"
@@ -41,6 +42,7 @@ type Options struct {
 	Nice              int
 	GOMAXPROCS        int
 	Stdout, Stderr    io.Writer
+	Carry             func(ctx context.Context) Carry
 
 	Errors Errors
 }

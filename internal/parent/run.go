@@ -30,7 +30,7 @@ func (p *Pool) Run(ctx context.Context, call engine.Call, done func(engine.Resul
 		Task: &Task{ID: h.ID, Name: h.Name, Options: TaskOptions{
 			SoftDeadline: call.SoftDeadline, HardDeadline: call.HardDeadline, Deaf: call.Deaf, Attempts: call.Attempts,
 		}},
-		Waiter: to, Count: call.Count, Future: f, Timed: true,
+		Waiter: to, Count: call.Count, Future: f, Timed: true, Carry: carried(&call),
 	})
 	if err != nil {
 		p.Futures.Finished(1)
@@ -41,6 +41,14 @@ func (p *Pool) Run(ctx context.Context, call engine.Call, done func(engine.Resul
 		b, ok := p.Running(i, f)
 		return engine.Began(b), ok
 	}, nil
+}
+
+// carried is what a call carries, nil where that is nothing.
+func carried(call *engine.Call) *Carry {
+	if call.Carry == (Carry{}) {
+		return nil
+	}
+	return &call.Carry
 }
 
 // maxCount bounds the arguments of a call from elsewhere.

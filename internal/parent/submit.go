@@ -167,6 +167,9 @@ func (p *Pool) enqueue(i uint32) {
 			c.since = time.Now()
 		}
 	}
+	if c.carries {
+		sl.Timed |= tasktable.HasCarry
+	}
 	if c.future != nil {
 		sl.Timed |= tasktable.TellBegan
 		sl.Began.Store(0)

@@ -16,7 +16,7 @@ const (
 
 	roomBytes    = 64
 	RecordBytes  = 512
-	slotBytes    = 384
+	slotBytes    = 448
 	FailureBytes = RecordBytes - 64
 )
 
@@ -72,7 +72,7 @@ const (
 //	 28     4  Count      parent               worker           arguments in it, from 1
 //	 32     8  Soft       parent               worker           soft deadline in ns, 0: none
 //	 40     4  Cancel     parent               worker           serial of the attempt that must end its context
-//	 44     4  Timed      parent               worker           bit 0: fill in Ran, bit 1: fill in Began
+//	 44     4  Timed      parent               worker           bit 0: fill in Ran, bit 1: fill in Began, bit 2: Carry is there
 //	 48   144  Args
 //	192     8  Result     worker               parent           block of the result, 0: in Results
 //	200     4  ResultLen  worker               parent           bytes
@@ -82,6 +82,8 @@ const (
 //	220     4  -
 //	224     8  Began      worker               parent           ns since 1970 at which it has begun the task, if asked
 //	232   152  Results
+//	384    32  Carry      parent               worker           what the caller's Options.Carry has said, if bit 2 of Timed is set
+//	416    32  -
 type Slot struct {
 	_         structs.HostLayout
 	State     atomic.Uint64
@@ -101,6 +103,20 @@ type Slot struct {
 	_         [4]byte
 	Began     atomic.Int64
 	Results   [ResultBytes]byte
+	Carry     [CarryBytes]byte
+	_         [32]byte
+}
+
+// CarryBytes is the size of what a task carries beside its argument.
+const CarryBytes = 32
+
+// Carried is what the task carries beside its argument, nil: nothing. The bytes are the parent's
+// until the task is done.
+func (s *Slot) Carried() *[CarryBytes]byte {
+	if s.Timed&HasCarry == 0 {
+		return nil
+	}
+	return &s.Carry
 }
 
 // roomWord, which lies behind the slots, says whether memory is scarce: while it is not 0, workers
@@ -123,6 +139,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.Args)-48]
 	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.Result)-192]
 	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.Results)-232]
+	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.Carry)-384]
 	_ = [1]struct{}{}[unsafe.Sizeof(Slot{})-slotBytes]
 )
 

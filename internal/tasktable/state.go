@@ -73,4 +73,5 @@ const (
 const (
 	TellRan   = 1
 	TellBegan = 2
+	HasCarry  = 4
 )

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 // A taskContext is the context of the tasks of one worker, one after the other. Most tasks never
@@ -12,10 +14,12 @@ import (
 type taskContext struct {
 	base context.Context // ends when the worker shall; knows the resources
 
-	mu     sync.Mutex
-	ended  error           // why the task shall end
-	real   context.Context // nil: no task has asked for Done
-	cancel context.CancelCauseFunc
+	mu      sync.Mutex
+	carry   [tasktable.CarryBytes]byte // of the task that runs, if carries
+	carries bool
+	ended   error           // why the task shall end
+	real    context.Context // nil: no task has asked for Done
+	cancel  context.CancelCauseFunc
 }
 
 // Deadline is none: soft deadlines are in a context around this one.
@@ -46,6 +50,9 @@ func (c *taskContext) Err() error {
 }
 
 func (c *taskContext) Value(key any) any {
+	if key == (carryKey{}) {
+		return c.carried()
+	}
 	c.mu.Lock()
 	from := c.base
 	if c.real != nil {
@@ -53,6 +60,37 @@ func (c *taskContext) Value(key any) any {
 	}
 	c.mu.Unlock()
 	return from.Value(key)
+}
+
+type carryKey struct{}
+
+// setCarry notes what the next task carries, nil: nothing.
+func (c *taskContext) setCarry(carry *[tasktable.CarryBytes]byte) {
+	if carry == nil && !c.carries { // only the worker's loop writes it
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.carries = carry != nil; c.carries {
+		c.carry = *carry
+	}
+}
+
+// carried is what the task carries, or nil.
+func (c *taskContext) carried() any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.carries {
+		return nil
+	}
+	return c.carry
+}
+
+// Carried is what the task that runs carries beside its argument; ctx is the task's, or comes from
+// it. ok is false when it carries nothing.
+func Carried(ctx context.Context) (carry [tasktable.CarryBytes]byte, ok bool) {
+	carry, ok = ctx.Value(carryKey{}).([tasktable.CarryBytes]byte)
+	return carry, ok
 }
 
 // end ends the context.

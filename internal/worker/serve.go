@@ -40,6 +40,7 @@ func (w *Worker) serve(message uint64) error {
 	w.job = job{on: true, slot: i, message: message, serial: serial}
 	w.out.Begin(sl.Count > 1)
 	w.enter()
+	w.current.setCarry(sl.Carried())
 	if timed := sl.Timed; timed != 0 {
 		w.job.began = time.Now()
 		if timed&tasktable.TellBegan != 0 {
