@@ -105,7 +105,7 @@ func (w way) start(path string, spec Spec, line *os.File) (*Process, error) {
 	p := &Process{cmd: cmd, done: make(chan struct{})}
 	switch {
 	case fd >= 0:
-		p.pidfd, _ = newPidfd(fd) // without one, a thread waits
+		p.pidfd, _ = newPidfd(fd) // where that fails, Wait keeps a thread for this child
 	case !w.pidfd:
 		p.pidfd, _ = openPidfd(cmd.Process.Pid)
 	}

@@ -201,7 +201,7 @@ func (l *List) read(i uint64, dst []byte) (ok, whole bool) {
 	crashpoint.Here("list.read.found")
 	copy(dst, e)
 	if s&1 != 0 && l.head.undo == i {
-		copy(dst, l.undo) // while the odd sequence stands, this copy counts
+		copy(dst, l.undo) // its writer has not finished: the copy is the value
 	}
 	cpu.LoadFence() // the element was read before the sequence is read again
 	return true, l.head.sequence.Load() == s

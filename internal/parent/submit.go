@@ -96,9 +96,9 @@ func unsubmitted(ctx context.Context, name, why string, err error) error {
 	return fmt.Errorf("pool: task %q: %s: %w", name, why, err)
 }
 
-// Submit sends the tasks in slots to the workers. Their arguments are in place, and p.calls says
-// what they are but for the serial number and whether they are live. A closed pool takes those that
-// were admitted before.
+// Submit sends the tasks in slots to the workers. Their arguments are in place, and p.calls
+// describes them: Submit itself sets their serial numbers and marks them as live. A closed pool
+// takes those that were admitted before.
 func (p *Pool) Submit(ctx context.Context, slots []uint32, admitted bool) error {
 	p.mu.Lock()
 	if err := p.refusal(ctx, admitted); err != nil {

@@ -108,7 +108,7 @@ func (c *supervisor) start(stderr *linemux.Writer) (host, error) {
 	c.record.Answered.Store(0)
 	c.launched = make(chan struct{})
 	c.p.mu.Unlock()
-	defer c.endLaunch(nil) // if it has not ended before
+	defer c.endLaunch(nil) // a launch that has succeeded has ended by then
 	// The report may be left from a worker that wrote it too late to be read.
 	c.p.takeReport(c.number, 0, true)
 	if over {

@@ -22,7 +22,8 @@ const (
 	heapChunk = 256 << 10
 )
 
-// top is where the part of the heap ends that is in use and real.
+// top is the end of the last block, or of the part of the heap that is reserved in the file when
+// that comes before.
 func (s *Segment) top() uint64 {
 	h := headerIn(s.mem)
 	return s.reach.within(min(h.brk.Load(), s.geo.heap+min(h.heapReal.Load(), s.geo.size-s.geo.heap)))
