@@ -1,0 +1,90 @@
+package wire
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// CarryBytes is the size of Task.Carry.
+const CarryBytes = 32
+
+// A Task is a task, or a chunk of arguments of one, on its way to a host.
+type Task struct {
+	Client    string // id of the caller
+	ID        uint64 // of the caller's entry
+	Name      string
+	Signature uint64 // of the task's types
+	Count     int    // arguments, from 1
+	Soft      time.Duration
+	Hard      time.Duration
+	Attempts  int
+	Carry     [CarryBytes]byte // what the caller's pool has said
+	Size      int              // bytes of the argument
+	Digest    uint64           // of the argument, if it is not in the message
+	Arg       []byte           // nil when Size is above Inline
+}
+
+// AppendTask appends t to b.
+func AppendTask(b []byte, t *Task) []byte {
+	b = appendText(b, t.Client)
+	b = binary.AppendUvarint(b, t.ID)
+	b = appendText(b, t.Name)
+	b = binary.AppendUvarint(b, t.Signature)
+	for _, v := range [...]uint64{uint64(t.Count), uint64(t.Soft), uint64(t.Hard), uint64(t.Attempts), uint64(t.Size)} {
+		b = binary.AppendUvarint(b, v)
+	}
+	if t.Carry == [CarryBytes]byte{} {
+		b = appendBytes(b, nil)
+	} else {
+		b = appendBytes(b, t.Carry[:])
+	}
+	if t.Size > Inline {
+		return binary.AppendUvarint(b, t.Digest)
+	}
+	return append(b, t.Arg...)
+}
+
+// ReadTask returns the task in b. Its argument is a part of b.
+func ReadTask(b []byte) (t Task, err error) {
+	r := reader{rest: b}
+	t.Client, t.ID, t.Name, t.Signature = r.text(), r.uint(anyNumber), r.text(), r.uint(anyNumber)
+	t.Count = int(r.uint(maxCount))
+	t.Soft, t.Hard = r.duration(), r.duration()
+	t.Attempts, t.Size = int(r.uint(1<<31)), int(r.uint(maxSize))
+	if carry := r.bytes(CarryBytes); len(carry) == CarryBytes {
+		t.Carry = [CarryBytes]byte(carry)
+	} else if len(carry) > 0 {
+		r.fail()
+	}
+	if t.Size > Inline {
+		t.Digest = r.uint(anyNumber)
+	} else {
+		t.Arg, r.rest = r.rest, nil
+	}
+	if r.err(true) != nil || t.Count == 0 || t.Size <= Inline && len(t.Arg) != t.Size || !Name(t.Client) {
+		return Task{}, ErrFormat
+	}
+	return t, nil
+}
+
+func flag(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Name reports whether s can be a part of a subject: it has letters, digits, - and _ alone.
+func Name(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}

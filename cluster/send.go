@@ -1,0 +1,157 @@
+package cluster
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/shmkit/shmkit/cluster/internal/wire"
+)
+
+// A batch is results of one caller that travel in one message. Guarded by host.mu.
+type batch struct {
+	client string
+	data   []byte
+	tasks  []*held
+	at     time.Time
+}
+
+const (
+	batchTasks = 64
+	batchBytes = 256 << 10
+	resendAt   = time.Second // results that are not confirmed are sent again
+)
+
+func (h *host) wakeSend() {
+	select {
+	case h.ready <- struct{}{}:
+	default:
+	}
+}
+
+// send sends results, and tells callers of tasks, until the host ends.
+func (h *host) send() {
+	for {
+		select {
+		case <-h.alive.Done():
+			return
+		case <-h.ready:
+		}
+		h.sendTold()
+		h.resultsMu.Lock()
+		done := h.results
+		h.results = nil
+		h.resultsMu.Unlock()
+		for len(done) > 0 {
+			done = h.sendBatch(done)
+		}
+	}
+}
+
+// sendTold tells callers which of their tasks this host has.
+func (h *host) sendTold() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, c := range h.clients {
+		for len(c.tell) > 0 {
+			n := min(len(c.tell), 256)
+			h.nc.Publish(wire.Prefix+"k."+id, wire.AppendHeld(nil, &wire.Held{Host: h.id, Items: c.tell[:n]}))
+			for _, i := range c.tell[:n] {
+				h.o.hooks.point("told", i.ID)
+			}
+			c.tell = c.tell[n:]
+		}
+		c.tell = nil
+	}
+}
+
+// sendBatch sends results of the caller of the first one, and returns the others.
+func (h *host) sendBatch(done []*held) (rest []*held) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := &batch{client: done[0].key.client, at: time.Now()}
+	for i, t := range done {
+		large := t.result.Size > wire.Inline
+		switch {
+		case t.dropped:
+			continue
+		case t.key.client != b.client || large && len(b.tasks) > 0 || len(b.data)+len(t.result.Bytes) > batchBytes && len(b.tasks) > 0:
+			rest = append(rest, done[i:]...)
+		default:
+			b.data = wire.AppendResult(b.data, &t.result)
+			b.tasks = append(b.tasks, t)
+			if len(b.tasks) < batchTasks && !large {
+				continue
+			}
+			rest = done[i+1:]
+		}
+		break
+	}
+	if len(b.tasks) == 0 {
+		return rest
+	}
+	h.batchNo++
+	h.batches[h.batchNo] = b
+	h.sendOut(h.batchNo, b)
+	for _, t := range b.tasks {
+		h.o.hooks.point("sent", t.key.id)
+	}
+	return rest
+}
+
+// sendOut publishes a batch. h.mu is held.
+func (h *host) sendOut(no uint64, b *batch) {
+	m := nats.NewMsg(wire.Prefix + "r." + b.client)
+	m.Reply, m.Data = h.acks+"."+strconv.FormatUint(no, 10), b.data
+	m.Header.Set(hostHeader, h.id)
+	h.nc.PublishMsg(m) // what does not go now is sent again
+}
+
+// confirmed: a caller has the results of a batch.
+func (h *host) confirmed(m *nats.Msg) {
+	no, err := strconv.ParseUint(lastToken(m.Subject), 10, 64)
+	if err != nil || m.Header.Get("Status") != "" { // the caller is not there: it may come again
+		return
+	}
+	h.mu.Lock()
+	b := h.batches[no]
+	delete(h.batches, no)
+	if b != nil {
+		h.trip += (time.Since(b.at) - h.trip) / 8
+		for _, t := range b.tasks {
+			h.o.hooks.point("confirmed", t.key.id)
+			h.answer(t, "+ACK")
+		}
+		h.client(b.client).seen = time.Now()
+	}
+	h.mu.Unlock()
+	h.pull()
+}
+
+// resend sends results again that are not confirmed. h.mu is held.
+func (h *host) resend(now time.Time) {
+	for no, b := range h.batches {
+		if now.Sub(b.at) > resendAt {
+			b.at = now
+			h.sendOut(no, b)
+		}
+	}
+}
+
+// givePiece sends a part of a large result to its caller. A request without a name only asks
+// whether the host is there.
+func (h *host) givePiece(m *nats.Msg) {
+	p, err := wire.ReadPiece(m.Data)
+	if err != nil {
+		m.Respond(nil)
+		return
+	}
+	h.mu.Lock()
+	var b []byte
+	if t := h.held[key{p.Client, p.ID}]; t != nil {
+		b = t.bytes
+	}
+	h.mu.Unlock()
+	m.Respond(pieceOf(b, p.Offset))
+}
