@@ -112,7 +112,7 @@ func (h *host) compareWith(id string, items []wire.HeldItem) {
 	}
 }
 
-// unwanted ends a task whose caller does not wait for it. h.mu is held.
+// unwanted ends a task that its caller does not wait for. h.mu is held.
 func (h *host) unwanted(t *held) {
 	t.cancel(context.Canceled)
 	if !t.begun {
@@ -200,7 +200,7 @@ func (h *host) ordered(m *nats.Msg) {
 	}
 }
 
-// cancelOne ends the context of a task, whose result its caller still waits for. h.mu is held.
+// cancelOne ends the context of a task. Its caller still waits for a result. h.mu is held.
 func (h *host) cancelOne(t *held) {
 	t.cancel(context.Canceled)
 	if t.begun {

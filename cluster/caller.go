@@ -40,10 +40,9 @@ type caller struct {
 	entries  map[uint64]*entry
 	unacked  int // entries that are published and not acknowledged
 	hosts    map[string]*hostState
-	classes  map[string]bool // classes that have a consumer; classAny is not among them
-	created  time.Time       // when the stream was made
-	since    time.Time       // when the connection was made; zero: there is none
-	closing  bool
+	classes  map[string]bool   // classes that have a consumer; classAny is not among them
+	created  time.Time         // when the stream was made
+	since    time.Time         // when the connection was made; zero: there is none
 	logLines map[string]string // last record of the log of each host
 
 	counts counts
@@ -216,11 +215,11 @@ func (c *caller) publish(e *entry) {
 	e.published = time.Now()
 	e.known = e.published
 	reply := c.inbox + "." + strconv.FormatUint(e.task.ID, 36)
-	// What keeps it from going now does so for the time of a disconnection: reconcile sends it again.
+	// An error lasts as long as a disconnection: reconcile sends the task again.
 	_ = c.nc.PublishRequest(subjectOf(c.o.Queue, e.class, c.id), reply, e.message)
 }
 
-// again publishes a task again whose message is lost. c.mu is held.
+// again publishes a task again after the loss of its message. c.mu is held.
 func (c *caller) again(e *entry) {
 	if e.acked {
 		e.acked = false

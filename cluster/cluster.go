@@ -11,7 +11,7 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// A Cluster is a pool whose tasks run on the hosts that [Serve] the same queue. c.Pool goes to
+// A Cluster is a pool; its tasks run on the hosts that [Serve] the same queue. c.Pool goes to
 // [pool.Map] and the like. It may be used by any number of goroutines.
 type Cluster struct {
 	*pool.Pool
@@ -23,10 +23,10 @@ type Cluster struct {
 	err    error
 }
 
-// New makes a pool whose tasks run on other hosts. Without Options.Servers it starts a server in
-// this process. It waits for the server, and for Options.MinHosts hosts, until ctx ends. When ctx
-// ends later, the pool is terminated as by [pool.Pool.Terminate]; [Cluster.Close] must be called
-// all the same.
+// New makes a pool that runs its tasks on other hosts. Without Options.Servers it starts a server
+// in this process. It waits for the server, and for Options.MinHosts hosts, until ctx ends. When
+// ctx ends later, the pool is terminated as by [pool.Pool.Terminate]; [Cluster.Close] must be
+// called all the same.
 //
 // Errors: a bad option; an address that other machines can reach, without a Secret or TLS;
 // [ErrNoHosts]; a server that refuses this program, or cannot be reached; those of [pool.New].

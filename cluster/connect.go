@@ -61,7 +61,8 @@ func (a *access) options() ([]nats.Option, error) {
 	all := []nats.Option{
 		nats.Name(a.name), nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(20*time.Millisecond, 20*time.Millisecond),
 		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(3), nats.IgnoreAuthErrorAbort(), nats.Timeout(5 * time.Second),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // what is lost is sent again
+		// what is lost is sent again
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
 	}
 	if a.local != nil {
 		all = append(all, nats.InProcessServer(a.local.s))

@@ -57,7 +57,8 @@ func TestResultOfHostThatDiesBeforeItIsConfirmedIsNotRunAgain(t *testing.T) {
 
 func TestTasksThatWaitAtDeadHostRunOnAnother(t *testing.T) {
 	s := startServer(t, ServerOptions{})
-	c := startCaller(t, s.Addr(), Options{Lease: time.Hour}) // so the lease is not what gives them back
+	// so the lease is not what gives them back
+	c := startCaller(t, s.Addr(), Options{Lease: time.Hour})
 	victim := startHost(t, hostArgs{Server: s.Addr(), Name: "victim"})
 	held := c.submit(1, "hold")
 	ids := c.submit(1, "echo") // behind the one that runs
@@ -113,7 +114,8 @@ func TestTaskThatKillsItsHostsIsQuarantined(t *testing.T) {
 		proctest.Eventually(t, proctest.Hang, func() bool { return has() || victim.Ended() }, "the task does not come to the host")
 		victim.Kill()
 	}
-	if deaths > 4 { // of a death right after the task has come the caller may have heard nothing, once
+	// of a death right after the task has come the caller may have heard nothing, once
+	if deaths > 4 {
 		t.Errorf("the task has killed %d hosts", deaths)
 	}
 	var lost *HostLostError

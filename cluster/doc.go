@@ -1,6 +1,6 @@
 // Package cluster runs the tasks of a pool on many machines.
 //
-// [New] makes a [pool.Pool] whose tasks run on hosts. A host is any machine that runs the same
+// [New] makes a [pool.Pool] that runs its tasks on hosts. A host is any machine that runs the same
 // program, or another one that defines the same tasks, and calls [Serve]. All calls of package pool
 // work on it unchanged:
 //
@@ -11,8 +11,8 @@
 //	// on each host
 //	err := cluster.Serve(ctx, cluster.ServeOptions{Servers: []string{"caller:4222"}, Secret: secret})
 //
-// Between them is a NATS JetStream server. New starts one in its own process, unless Options.Servers
-// names others; [NewServer] starts one alone, for a queue that three servers keep.
+// Between them is a NATS JetStream server. New starts one in its own process, unless
+// Options.Servers names others; [NewServer] starts one alone, for a queue that three servers keep.
 //
 // # What is promised
 //

@@ -45,7 +45,7 @@ type hostArgs struct {
 
 var roleHostOf = proctest.Register("host", hostProcess)
 
-// hostProcess is a host whose tasks run on its own goroutines:
+// hostProcess is a host that runs tasks on its own goroutines:
 //
 //	echo   returns the argument
 //	hold   waits for the end of its context, or for a line "go"

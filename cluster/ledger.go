@@ -97,7 +97,7 @@ func (c *caller) result(r *wire.Result, m *nats.Msg) (taken bool) {
 	return true
 }
 
-// settle delivers a result whose entry has left the ledger.
+// settle delivers a result after its entry has left the ledger.
 func (c *caller) settle(e *entry, r *wire.Result) {
 	c.deliver(engine.Result{
 		ID: r.ID, Kind: r.Kind, Bytes: r.Bytes, Ran: r.Ran, Split: r.Split, At: min(r.At, e.task.Count-1), Kills: r.Kills, Err: c.errorOf(&e.task, r.Trouble),
@@ -152,7 +152,8 @@ func (c *caller) heldBy(m *nats.Msg) {
 			continue
 		}
 		if e.holder != h.Host && e.holder != "" {
-			if i.Delivered <= e.delivered { // a host that was taken for lost speaks of an earlier delivery
+			// a host that was taken for lost speaks of an earlier delivery
+			if i.Delivered <= e.delivered {
 				continue
 			}
 			if !c.blame(e, e.holder) {

@@ -18,8 +18,8 @@ const SecretEnv = "SHMKIT_CLUSTER_SECRET"
 
 // Options say how a Cluster works. The zero value has a server in this process, on loopback.
 type Options struct {
-	// Servers are the addresses of servers, as host:port or nats://host:port. None means a server in
-	// this process, which ends with the Cluster.
+	// Servers are the addresses of servers, as host:port or nats://host:port. None means a server
+	// in this process, which ends with the Cluster.
 	Servers []string
 
 	// Listen is the address of the server in this process; "" means 127.0.0.1 and a free port. An

@@ -33,7 +33,7 @@ const (
 	// pullExpires is how long a request stays at the server.
 	pullExpires = 5 * time.Second
 
-	// pullLost is when a request is taken for lost whose end has not been told.
+	// pullLost is when a request without an answer is taken for lost.
 	pullLost = pullExpires + 3*time.Second
 )
 

@@ -60,7 +60,8 @@ func subjectOf(queue, class, client string) string {
 func (q *queue) make(ctx context.Context, classes ...string) (created time.Time, err error) {
 	err = q.insist(ctx, func(ctx context.Context) error {
 		s, err := q.js.CreateStream(ctx, q.config())
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // made by another, with other options
+		// made by another, with other options
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			s, err = q.js.Stream(ctx, streamOf(q.name))
 		}
 		if err == nil {

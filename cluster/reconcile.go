@@ -116,8 +116,8 @@ func (c *caller) inOrder() []*entry {
 // ackTimeout is how long a task may wait for the acknowledgement of the server.
 const ackTimeout = 5 * time.Second
 
-// publishUnacked publishes the tasks again whose acknowledgement is overdue. It reports whether
-// some were refused.
+// publishUnacked publishes the tasks again that the server should have acknowledged. It reports
+// whether some were refused.
 func (c *caller) publishUnacked() (refused bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -135,7 +135,7 @@ func (c *caller) publishUnacked() (refused bool) {
 const lookAtMost = 256
 
 // lookForLost looks whether the messages of tasks are there of which neither the server nor a host
-// has shown for long that it has them. Those whose message is gone are submitted again.
+// has shown for long that it has them. Those without a message are submitted again.
 func (c *caller) lookForLost() {
 	type suspect struct{ id, seq uint64 }
 	var suspects []suspect

@@ -18,8 +18,8 @@ import (
 
 // Serve runs tasks of a queue on a pool of this machine, until ctx ends or this process gets a
 // SIGTERM. Then it takes no more, gives back what no worker has begun, lets the rest finish for as
-// long as ServeOptions.Grace, and returns when the callers have the results. It waits for the server
-// until ctx ends, and comes back to it when the connection is lost.
+// long as ServeOptions.Grace, and returns when the callers have the results. It waits for the
+// server until ctx ends, and comes back to it when the connection is lost.
 //
 // [pool.Main] must have been called, as for [pool.New].
 //

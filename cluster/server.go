@@ -15,8 +15,8 @@ import (
 	"github.com/nats-io/nuid"
 )
 
-// A Server keeps queues. [New] starts one in its process by itself; NewServer starts one for callers
-// and hosts elsewhere.
+// A Server keeps queues. [New] starts one in its process by itself; NewServer starts one for
+// callers and hosts elsewhere.
 type Server struct {
 	s      *server.Server
 	dir    string // to be removed; empty: it is the user's

@@ -14,10 +14,16 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
+// serverArgs are what a server process is told.
+type serverArgs struct {
+	Listen, Dir, Name, PeerListen string
+	Peers                         []string
+}
+
 var roleServer = proctest.Register("server", func(args []string) {
-	var o ServerOptions
-	proctest.ExitOn(json.Unmarshal([]byte(args[0]), &o))
-	_, err := NewServer(context.Background(), o)
+	var a serverArgs
+	proctest.ExitOn(json.Unmarshal([]byte(args[0]), &a))
+	_, err := NewServer(context.Background(), ServerOptions{Listen: a.Listen, Dir: a.Dir, Name: a.Name, PeerListen: a.PeerListen, Peers: a.Peers})
 	proctest.ExitOn(err)
 	proctest.Say("ready")
 	proctest.Forever()
@@ -26,7 +32,7 @@ var roleServer = proctest.Register("server", func(args []string) {
 // startServerProcess starts a server in a process of its own.
 func startServerProcess(t *testing.T, o ServerOptions) *proctest.Child {
 	t.Helper()
-	b, err := json.Marshal(o)
+	b, err := json.Marshal(serverArgs{o.Listen, o.Dir, o.Name, o.PeerListen, o.Peers})
 	if err != nil {
 		t.Fatal(err)
 	}

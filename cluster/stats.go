@@ -113,7 +113,8 @@ func addStats(to *engine.Stats, one *hostStats) {
 	to.Killed += one.Stats.Killed
 	to.Recycled += one.Stats.Recycled
 	to.Retried += one.Stats.Retried
-	if r := one.Stats.Run; r.Samples > 0 { // of several hosts the slowest, which is what a caller waits for
+	// of several hosts the slowest, which is what a caller waits for
+	if r := one.Stats.Run; r.Samples > 0 {
 		to.Run.P50, to.Run.P99, to.Run.Max = max(to.Run.P50, r.P50), max(to.Run.P99, r.P99), max(to.Run.Max, r.Max)
 		to.Run.Samples += r.Samples
 	}

@@ -11,7 +11,7 @@
 //	t.<q>.on.<s>.<c> a Task for the hosts with the set s of tasks, tags  stream, work queue
 //	r.<c>            up to 64 [Result]s; an answer confirms all          request
 //	k.<c>            [Held]: what a host holds; the answer is unwanted   message or request
-//	x.<q>.<h>        ids of tasks whose context must end; "all" for h    message
+//	x.<q>.<h>        ids of tasks that must end; "all" for h      message
 //	g.<c>, g.<h>     a [Piece] of a large argument, or of a result       request
 //	a.<q>.<h>        a [Life] of a host                                  message, every 500 ms
 //	c.<q>.<c>        a caller is alive                                   message, every 500 ms
@@ -40,7 +40,7 @@
 //	host, task held              state 3 with a silent holder          the caller gives the delivery back
 //	host, result sent            a delivery; the entry is gone         the next host asks, and drops it
 //	host, result confirmed       a delivery; the entry is gone         the same
-//	server with its store        entries whose message is gone         the stream is new: all are published again
+//	server with its store        entries without their messages        the stream is new: all are published again
 //	caller                       messages, and tasks that run          hosts purge them and end the contexts
 package wire
 
