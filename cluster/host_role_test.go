@@ -39,8 +39,9 @@ type hostArgs struct {
 	Tell    string        // the point that it tells of
 	Life    time.Duration // between signs of life
 	Silence time.Duration
-	Say     bool // it says what it runs
-	Doomed  bool // it may die before it says that it is ready
+	Say     bool   // it says what it runs
+	Runs    string // a file that gets a byte for each run
+	Doomed  bool   // it may die before it says that it is ready
 }
 
 var roleHostOf = proctest.Register("host", hostProcess)
@@ -94,10 +95,16 @@ type goRunner struct {
 	todo chan func()
 	once sync.Once
 	lets chan struct{} // closed by a line "go"
+	runs *os.File
 }
 
 func newGoRunner(a *hostArgs) *goRunner {
 	r := &goRunner{a: a, todo: make(chan func(), 1<<16), lets: make(chan struct{})}
+	if a.Runs != "" {
+		var err error
+		r.runs, err = os.OpenFile(a.Runs, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		proctest.ExitOn(err)
+	}
 	for range a.Workers {
 		go func() {
 			for f := range r.todo {
@@ -137,6 +144,11 @@ func (r *goRunner) task(ctx context.Context, name string) {
 		proctest.Say("runs %s", name)
 	}
 	switch name {
+	case "work":
+		if _, err := r.runs.Write([]byte{1}); err != nil {
+			panic(err)
+		}
+		time.Sleep(time.Millisecond) //clock: it is the work
 	case "kill":
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
@@ -183,6 +195,7 @@ type testCaller struct {
 	mu      sync.Mutex
 	results map[uint64][]engine.Result
 	next    uint64
+	most    int // tasks that a chaos submits
 	stopped sync.Once
 }
 
