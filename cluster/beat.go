@@ -185,13 +185,14 @@ func (h *host) ordered(m *nats.Msg) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if c.All {
-		for k, t := range h.held {
-			if k.client == c.Client {
-				h.unwanted(t)
-			}
+	for k, t := range h.held {
+		switch {
+		case !c.All || k.client != c.Client:
+		case !c.Drop:
+			h.unwanted(t)
+		case !t.begun:
+			h.refuse(t, &wire.Trouble{Dropped: true})
 		}
-		return
 	}
 	for _, id := range c.IDs {
 		if t := h.held[key{c.Client, id}]; t != nil {
@@ -206,8 +207,13 @@ func (h *host) cancelOne(t *held) {
 	if t.begun {
 		return
 	}
+	h.refuse(t, &wire.Trouble{Cancelled: true})
+}
+
+// refuse ends a task that has not begun. Its caller still waits for a result. h.mu is held.
+func (h *host) refuse(t *held, why *wire.Trouble) {
 	t.begun, t.done = true, true
-	t.result = wire.Result{ID: t.key.id, Trouble: &wire.Trouble{Cancelled: true}}
+	t.result = wire.Result{ID: t.key.id, Trouble: why}
 	h.resultsMu.Lock()
 	h.results = append(h.results, t)
 	h.resultsMu.Unlock()

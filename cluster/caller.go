@@ -185,6 +185,7 @@ const maxUnacked = 1 << 12
 func (c *caller) Submit(call engine.Call) error {
 	t := wire.Task{
 		Client: c.id, ID: call.ID, Name: call.Task, Signature: call.Signature, Count: call.Count, Soft: call.SoftDeadline, Hard: call.HardDeadline,
+		Deaf:     call.Deaf,
 		Attempts: call.Attempts, Carry: call.Carry, Size: len(call.Arg), Arg: call.Arg,
 	}
 	e := &entry{task: t}
@@ -345,6 +346,18 @@ func (c *caller) Cancel(id uint64) {
 	}
 }
 
+// Drop implements [engine.Dropper].
+func (c *caller) Drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.order("all", &wire.Cancel{Client: c.id, All: true, Drop: true})
+	for _, e := range c.entries {
+		if e.holder == "" && e.acked {
+			c.finish(e, pool.ErrClosed)
+		}
+	}
+}
+
 // order sends an order to a host, or to all.
 func (c *caller) order(host string, o *wire.Cancel) {
 	c.nc.Publish(wire.Prefix+"x."+c.o.Queue+"."+host, wire.AppendCancel(nil, o))
@@ -413,6 +426,8 @@ func (c *caller) errorOf(e *wire.Task, t *wire.Trouble) error {
 		return &pool.DeadlineError{Task: e.Name, Limit: t.Late.Limit, Stack: t.Late.Stack}
 	case t.Cancelled:
 		return context.Canceled
+	case t.Dropped:
+		return pool.ErrClosed
 	}
 	return errors.New(t.Text)
 }

@@ -85,6 +85,13 @@ func (c *Cluster) Addr() string {
 	return c.server.Addr()
 }
 
+// WaitHosts waits until n hosts serve the queue, or ctx ends. A call of [pool.Map] or [pool.IMap]
+// makes its chunks, and the number of tasks that it has on their way, for the hosts that are there
+// when it begins.
+//
+// Errors: [ErrNoHosts], with the hosts that are there and the cause of the end of ctx.
+func (c *Cluster) WaitHosts(ctx context.Context, n int) error { return c.caller.awaitHosts(ctx, n) }
+
 // Close closes the pool, as [pool.Pool.Close] does: it lets all tasks finish. It then leaves the
 // cluster, and ends the server in this process. No port, file or goroutine is left. Terminate comes
 // before Close for an end at once.

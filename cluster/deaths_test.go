@@ -23,11 +23,16 @@ func TestHostDeathAtEachPointLosesAndDoublesNothing(t *testing.T) {
 			s := startServer(t, ServerOptions{})
 			c := startCaller(t, s.Addr(), Options{Lease: short})
 			victim := startHost(t, hostArgs{Server: s.Addr(), Name: "victim", Kill: point, Workers: 2})
-			ids := c.submit(20, "echo")
+			task := "echo"
+			if point == "told" { // it is told of tasks that have not ended soon
+				task = "hold"
+			}
+			ids := c.submit(20, task)
 			if state := victim.Wait(); state.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 				t.Fatalf("the host has ended otherwise: %v", state)
 			}
 			heir := startHost(t, hostArgs{Server: s.Addr(), Name: "heir", Workers: 2})
+			heir.Send("go")
 			c.checks(ids)
 			c.isEmpty()
 			heir.Kill()

@@ -41,7 +41,7 @@ func (h *host) feed() {
 // start has the pool run a task.
 func (h *host) start(t *held) {
 	call := engine.Call{
-		ID: t.key.id, Task: t.task.Name, Signature: t.task.Signature, Count: t.task.Count, SoftDeadline: t.task.Soft, HardDeadline: t.task.Hard,
+		ID: t.key.id, Task: t.task.Name, Signature: t.task.Signature, Count: t.task.Count, SoftDeadline: t.task.Soft, HardDeadline: t.task.Hard, Deaf: t.task.Deaf,
 		Attempts: t.task.Attempts, Carry: t.task.Carry, Arg: t.task.Arg,
 	}
 	h.o.hooks.point("starting", t.key.id)
@@ -55,6 +55,9 @@ func (h *host) start(t *held) {
 func (h *host) finished(t *held, r *engine.Result, took time.Duration) {
 	h.o.hooks.point("finished", t.key.id)
 	res := wire.Result{ID: t.key.id, Kind: r.Kind, At: r.At, Split: r.Split, Kills: r.Kills, Ran: max(r.Ran, 0), Size: len(r.Bytes), Trouble: troubleOf(r.Err, h.o.Name)}
+	if r.Began.PID != 0 {
+		res.Worker, res.PID, res.Began = h.o.Name+"/"+r.Began.Worker, r.Began.PID, r.Began.At.UnixNano()
+	}
 	b := append([]byte(nil), r.Bytes...) // they are the pool's
 	h.mu.Lock()
 	h.fed--

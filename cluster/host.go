@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -49,10 +50,12 @@ type host struct {
 	each    time.Duration // how long a task takes
 	trip    time.Duration // how long a message to a caller and back takes
 	leaving bool
+	telling bool // a timer is set, after which callers are told of tasks
 
 	resultsMu sync.Mutex
 	results   []*held // that are done
 	ready     chan struct{}
+	told      atomic.Bool // callers are to be told of tasks
 }
 
 // A key names a task among those of all callers.
@@ -83,7 +86,7 @@ type clientState struct {
 	missing time.Time // since then the server says that it is not there; zero: it does not
 	silent  time.Time // since then it has not answered; zero: it has
 	asking  bool
-	tell    []wire.HeldItem // that it is to be told of
+	tell    []*held // that it is to be told of
 }
 
 // newHost makes a host on a connection, which stays the maker's, and starts it.

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) {
 	pool.Main()
-	proctest.Main(m, proctest.Leaks(goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.init.0.func1")))
+	proctest.Main(m, proctest.Leaks(goleak.IgnoreAnyFunction("github.com/shmkit/shmkit/internal/proctab.(*keeper).serve")))
 }
 
 // hostArgs are what a host that a test starts is told.

@@ -99,8 +99,13 @@ func (c *caller) result(r *wire.Result, m *nats.Msg) (taken bool) {
 
 // settle delivers a result after its entry has left the ledger.
 func (c *caller) settle(e *entry, r *wire.Result) {
+	var began engine.Began
+	if r.PID != 0 {
+		began = engine.Began{Worker: r.Worker, PID: r.PID, At: time.Unix(0, r.Began)}
+	}
 	c.deliver(engine.Result{
-		ID: r.ID, Kind: r.Kind, Bytes: r.Bytes, Ran: r.Ran, Split: r.Split, At: min(r.At, e.task.Count-1), Kills: r.Kills, Err: c.errorOf(&e.task, r.Trouble),
+		Began: began,
+		ID:    r.ID, Kind: r.Kind, Bytes: r.Bytes, Ran: r.Ran, Split: r.Split, At: min(r.At, e.task.Count-1), Kills: r.Kills, Err: c.errorOf(&e.task, r.Trouble),
 	})
 }
 

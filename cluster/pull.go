@@ -178,12 +178,17 @@ func (h *host) take(t *wire.Task, reply string, delivered int) {
 	h.changed.Broadcast()
 }
 
-// tellOf has the caller of a task told that this host has it. h.mu is held.
+// tellDelay is how long a host has a task before it tells the caller: most have ended by then. The
+// lease of the server looks after the others if the host dies meanwhile.
+const tellDelay = 10 * time.Millisecond
+
+// tellOf has the caller of a task told soon that this host has it. h.mu is held.
 func (h *host) tellOf(t *held) {
 	c := h.client(t.key.client)
-	c.tell = append(c.tell, t.item())
-	if len(c.tell) == 1 {
-		h.wakeSend()
+	c.tell = append(c.tell, t)
+	if !h.telling {
+		h.telling = true
+		time.AfterFunc(tellDelay, h.wakeTell)
 	}
 }
 

@@ -49,22 +49,44 @@ func (h *host) send() {
 	}
 }
 
+// wakeTell has send tell callers of tasks.
+func (h *host) wakeTell() {
+	h.mu.Lock()
+	h.telling = false
+	h.mu.Unlock()
+	h.told.Store(true)
+	h.wakeSend()
+}
+
 // sendTold tells callers which of their tasks this host has.
 func (h *host) sendTold() {
+	if !h.told.Swap(false) {
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for id, c := range h.clients {
-		for len(c.tell) > 0 {
-			n := min(len(c.tell), 256)
-			h.nc.Publish(wire.Prefix+"k."+id, wire.AppendHeld(nil, &wire.Held{Host: h.id, Items: c.tell[:n]}))
-			for _, i := range c.tell[:n] {
+		m := wire.Held{Host: h.id}
+		for _, t := range c.tell {
+			if !t.dropped && !t.done {
+				m.Items = append(m.Items, t.item())
+			}
+		}
+		c.tell = c.tell[:0]
+		for len(m.Items) > 0 {
+			rest := m.Items[min(len(m.Items), tellMost):]
+			m.Items = m.Items[:len(m.Items)-len(rest)]
+			h.nc.Publish(wire.Prefix+"k."+id, wire.AppendHeld(nil, &m))
+			for _, i := range m.Items {
 				h.o.hooks.point("told", i.ID)
 			}
-			c.tell = c.tell[n:]
+			m.Items = rest
 		}
-		c.tell = nil
 	}
 }
+
+// tellMost is how many tasks one message tells of.
+const tellMost = 256
 
 // sendBatch sends results of the caller of the first one, and returns the others.
 func (h *host) sendBatch(done []*held) (rest []*held) {

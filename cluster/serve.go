@@ -89,6 +89,7 @@ func closeConn(nc *nats.Conn) {
 // statsOf are the statistics of a pool, as an engine has them.
 func statsOf(p *pool.Pool) (s engine.Stats) {
 	of := p.Stats()
+	s.Running = of.Pending - of.Queued
 	s.Killed, s.Recycled, s.Retried = of.Killed, of.Recycled, of.Retried
 	s.Run = engine.Latency{P50: of.Run.P50, P99: of.Run.P99, Max: of.Run.Max, Samples: of.Run.Samples}
 	for _, w := range of.Workers {

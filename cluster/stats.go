@@ -110,6 +110,7 @@ func addStats(to *engine.Stats, one *hostStats) {
 		w.Name = one.Name + "/" + w.Name
 		to.Workers = append(to.Workers, w)
 	}
+	to.Running += one.Stats.Running
 	to.Killed += one.Stats.Killed
 	to.Recycled += one.Stats.Recycled
 	to.Retried += one.Stats.Retried

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/shmkit/shmkit/pool"
 )
@@ -142,7 +143,7 @@ func (r *counted) scan(text []byte, words bool) {
 		}
 		word := text[:n]
 		text = text[n:]
-		if bytes.IndexFunc(word, func(c rune) bool { return c < 128 && isPrintable(byte(c)) }) < 0 {
+		if !slices.ContainsFunc(word, isPrintable) {
 			continue
 		}
 		r.Totals.Words++

@@ -11,11 +11,13 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/shmkit/shmkit/cluster"
 )
 
 // hosts are the host processes.
 type hosts struct {
-	address string
+	cluster *cluster.Cluster
 	cfg     config
 	stderr  io.Writer
 
@@ -30,8 +32,8 @@ type hostProcess struct {
 	stdin io.Closer
 }
 
-func startHosts(address string, cfg config, stderr io.Writer) (*hosts, error) {
-	h := &hosts{address: address, cfg: cfg, stderr: stderr}
+func startHosts(c *cluster.Cluster, cfg config, stderr io.Writer) (*hosts, error) {
+	h := &hosts{cluster: c, cfg: cfg, stderr: stderr}
 	for range cfg.hosts {
 		p, err := h.start()
 		if err != nil {
@@ -47,7 +49,7 @@ func (h *hosts) start() (*hostProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, "-serve", h.address, "-workers", strconv.Itoa(h.cfg.workers))
+	cmd := exec.Command(program, "-serve", h.cluster.Addr(), "-workers", strconv.Itoa(h.cfg.workers))
 	cmd.Stderr = h.stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -59,10 +61,20 @@ func (h *hosts) start() (*hostProcess, error) {
 	return &hostProcess{cmd, stdin}, nil
 }
 
-// killOne kills a random host, and starts another one.
+// killOne kills a random host, and starts another one, if all hosts serve: on a slow machine none
+// would ever come to work otherwise.
 func (h *hosts) killOne() {
+	serving := map[int]bool{}
+	for _, one := range h.cluster.Hosts() {
+		serving[one.PID] = true
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for _, p := range h.all {
+		if !serving[p.cmd.Process.Pid] {
+			return
+		}
+	}
 	i := rand.IntN(len(h.all))
 	next, err := h.start()
 	if err != nil {

@@ -87,7 +87,7 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	flags.IntVar(&cfg.top, "top", 10, "how many of the most frequent words to print")
 	flags.StringVar(&cfg.suffixes, "suffix", "", "count only files with one of these `suffixes`, such as .go,.h")
 	flags.BoolVar(&cfg.json, "json", false, "print one JSON object")
-	flags.BoolVar(&cfg.chaos, "chaos", false, "kill a random host every second")
+	flags.BoolVar(&cfg.chaos, "chaos", false, "kill a random host every second, when all serve")
 	flags.StringVar(&cfg.serve, "serve", "", "be a host of the server at this `address`")
 	if err := flags.Parse(args); err != nil {
 		return cfg, err
@@ -145,11 +145,14 @@ func count(ctx context.Context, cfg config, stdout, stderr io.Writer) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	hosts, err := startHosts(c.Addr(), cfg, stderr)
+	hosts, err := startHosts(c, cfg, stderr)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, hosts.close()) }()
+	if err := c.WaitHosts(ctx, cfg.hosts); err != nil {
+		return err
+	}
 	if cfg.chaos {
 		defer every(time.Second, hosts.killOne)()
 	}

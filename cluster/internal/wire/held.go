@@ -69,20 +69,21 @@ func ReadIDs(b []byte) (ids []uint64, err error) {
 type Cancel struct {
 	Client string
 	All    bool          // every task of the caller
+	Drop   bool          // with All: those that no worker has begun
 	Grace  time.Duration // how long those may go on
 	IDs    []uint64      // else these
 }
 
 // AppendCancel appends c to b.
 func AppendCancel(b []byte, c *Cancel) []byte {
-	b = binary.AppendUvarint(appendText(b, c.Client), flag(c.All))
+	b = binary.AppendUvarint(binary.AppendUvarint(appendText(b, c.Client), flag(c.All)), flag(c.Drop))
 	return AppendIDs(binary.AppendUvarint(b, uint64(c.Grace)), c.IDs...)
 }
 
 // ReadCancel returns the Cancel in b.
 func ReadCancel(b []byte) (c Cancel, err error) {
 	r := reader{rest: b}
-	c.Client, c.All, c.Grace = r.text(), r.uint(1) != 0, r.duration()
+	c.Client, c.All, c.Drop, c.Grace = r.text(), r.uint(1) != 0, r.uint(1) != 0, r.duration()
 	if r.bad || !Name(c.Client) {
 		return Cancel{}, ErrFormat
 	}

@@ -14,8 +14,12 @@ type Result struct {
 	Split bool   // the worker died of that argument
 	Kills int    // how many have
 	Ran   time.Duration
-	Size  int    // bytes of the result
-	Bytes []byte // nil when Size is above Inline
+	// which worker has begun it, and when, in ns since 1970; zero: not known
+	Worker string
+	PID    int
+	Began  int64
+	Size   int    // bytes of the result
+	Bytes  []byte // nil when Size is above Inline
 	// what happened instead of a result; nil means nothing
 	Trouble *Trouble
 }
@@ -26,6 +30,7 @@ type Trouble struct {
 	Late      *Late  `json:",omitempty"`
 	Cancelled bool   `json:",omitempty"` // its context has ended before it began
 	Unknown   bool   `json:",omitempty"` // the host does not know the task
+	Dropped   bool   `json:",omitempty"` // no worker has begun it, and none shall
 	Text      string `json:",omitempty"`
 }
 
@@ -52,6 +57,7 @@ func AppendResult(b []byte, r *Result) []byte {
 	for _, v := range [...]uint64{uint64(r.Kind), uint64(r.At), flag(r.Split), uint64(r.Kills), uint64(r.Ran), uint64(r.Size)} {
 		b = binary.AppendUvarint(b, v)
 	}
+	b = binary.AppendUvarint(binary.AppendUvarint(appendText(b, r.Worker), uint64(r.PID)), uint64(r.Began))
 	if r.Size <= Inline {
 		b = append(b, r.Bytes...)
 	}
@@ -67,6 +73,7 @@ func ReadResult(b []byte) (res Result, rest []byte, err error) {
 	r := reader{rest: b}
 	res.ID, res.Kind, res.At, res.Split = r.uint(anyNumber), uint32(r.uint(255)), int(r.uint(maxCount)), r.uint(1) != 0
 	res.Kills, res.Ran, res.Size = int(r.uint(1<<31)), r.duration(), int(r.uint(maxSize))
+	res.Worker, res.PID, res.Began = r.text(), int(r.uint(1<<31)), int64(r.uint(1<<63-1))
 	if res.Size <= Inline {
 		if res.Size > len(r.rest) {
 			return Result{}, nil, ErrFormat

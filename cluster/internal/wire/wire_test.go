@@ -8,11 +8,12 @@ import (
 )
 
 func samples() (t Task, large Task, r Result, h Held, l Life, c Cancel, p Piece) {
-	t = Task{Client: "c1", ID: 1<<63 + 7, Name: "square", Signature: 9, Count: 3, Soft: time.Second, Hard: time.Minute,
+	t = Task{Client: "c1", ID: 1<<63 + 7, Name: "square", Signature: 9, Count: 3, Soft: time.Second, Hard: time.Minute, Deaf: 3,
 		Attempts: 4, Carry: [CarryBytes]byte{1, 2}, Size: 5, Arg: []byte("hello")}
 	large = t
+	large.Attempts = -1
 	large.Size, large.Arg, large.Digest = Inline+1, nil, 77
-	r = Result{ID: 8, Kind: 1, At: 2, Split: true, Kills: 3, Ran: time.Millisecond, Size: 3, Bytes: []byte("abc"),
+	r = Result{ID: 8, Kind: 1, At: 2, Split: true, Kills: 3, Ran: time.Millisecond, Worker: "Worker-1", PID: 3, Began: 12345, Size: 3, Bytes: []byte("abc"),
 		Trouble: &Trouble{Died: &Died{Attempts: 2, Worker: "Worker-1", PID: 7, ExitCode: -9, Signal: "killed", Stderr: "last words", Host: "a"}}}
 	h = Held{Host: "h1", Items: []HeldItem{{1, 1, "$JS.ACK.x"}, {2, 5, "$JS.ACK.y"}}}
 	l = Life{Host: "h1", Name: "box", PID: 12, Build: "b", Workers: 8, Held: 9, Leaving: true, Tags: []string{"gpu"}, Tasks: []Signature{{"square", 5}, {"sum", 6}}}
