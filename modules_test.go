@@ -14,14 +14,17 @@ import (
 // A goMod is what the go command says of a go.mod file.
 type goMod struct {
 	Module  struct{ Path string }
-	Require []struct {
-		Path     string
-		Indirect bool
-	}
+	Require []required
 	Replace []struct {
 		Old struct{ Path string }
 		New struct{ Path string }
 	}
+}
+
+// A required is a module that another one needs.
+type required struct {
+	Path     string
+	Indirect bool
 }
 
 // goIn runs the go command in a directory, without the workspace.
@@ -101,6 +104,7 @@ func TestNestedModulesReplaceRootAndAreInWorkspace(t *testing.T) {
 			t.Errorf("go.work does not list %s", dir)
 		}
 		m := goModIn(t, dir)
+		needsRoot := slices.ContainsFunc(m.Require, func(r required) bool { return r.Path == module })
 		if want := module + "/" + dir; m.Module.Path != want {
 			t.Errorf("the module in %s is %s, want %s", dir, m.Module.Path, want)
 		}
@@ -112,7 +116,7 @@ func TestNestedModulesReplaceRootAndAreInWorkspace(t *testing.T) {
 		for _, r := range m.Replace {
 			replaced = replaced || r.Old.Path == module && filepath.ToSlash(filepath.Clean(r.New.Path)) == filepath.ToSlash(up)
 		}
-		if !replaced {
+		if needsRoot && !replaced {
 			t.Errorf("%s/go.mod does not replace %s by %s", dir, module, up)
 		}
 	}

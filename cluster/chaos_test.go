@@ -16,8 +16,10 @@ import (
 // A chaos is a run of many tasks on hosts that die, stop and are cut off, with a server that is
 // killed. What happens next is decided by a seed, and when by how many results there are.
 type chaos struct {
-	tasks, kills, stops, cuts, servers int // servers: kills of the server; with each second one its store is lost
-	hosts                              int
+	tasks, kills, stops, cuts int
+	// kills of the server; with each second one its store is lost
+	servers int
+	hosts   int
 }
 
 // TestChaos has each kind of chaos happen, a few times, or with SHMKIT_LONG=1 many times.

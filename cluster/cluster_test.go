@@ -214,7 +214,8 @@ func TestPoisonIsQuarantinedAndItsChunkSplit(t *testing.T) {
 }
 
 func TestMapSurvivesDeathsOfHosts(t *testing.T) {
-	c, hosts := withHosts(t, cluster.Options{Lease: time.Second}, 2, 2) //clock: a host that dies before it has told what it holds
+	//clock: the lease looks after what a host has not told of before its death
+	c, hosts := withHosts(t, cluster.Options{Lease: time.Second}, 2, 2)
 	var got int64
 	killed := 0
 	for n, err := range pool.IMapUnordered(t.Context(), c.Pool, square, func(yield func(int64) bool) {

@@ -34,9 +34,9 @@ func NewCounter(ctx context.Context, c *Cluster, name string) (*Counter, error) 
 	return &Counter{b, name}, nil
 }
 
-// Add adds n, which may be negative, and returns the sum. When the answer of the server is lost, Add
-// asks again until ctx ends: what it asks for bears a number, so that the server adds it once if it
-// hears of it again within two minutes. After an error n may have been added all the same.
+// Add adds n, which may be negative, and returns the sum. When the answer of the server is lost,
+// Add asks again until ctx ends: what it asks for bears a number, so that the server adds it once
+// if it hears of it again within two minutes. After an error n may have been added all the same.
 //
 // Errors: the cause of the end of ctx.
 func (k *Counter) Add(ctx context.Context, n int64) (sum int64, err error) {

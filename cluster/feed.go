@@ -59,6 +59,9 @@ func (h *host) finished(t *held, r *engine.Result, took time.Duration) {
 		res.Worker, res.PID, res.Began = h.o.Name+"/"+r.Began.Worker, r.Began.PID, r.Began.At.UnixNano()
 	}
 	b := append([]byte(nil), r.Bytes...) // they are the pool's
+	if res.Trouble != nil && res.Trouble.Unknown {
+		h.tellLife() // so that the caller knows what this host knows
+	}
 	h.mu.Lock()
 	h.fed--
 	h.changed.Broadcast()

@@ -255,7 +255,7 @@ func (c *testCaller) submit(n int, task string) (ids []uint64) {
 // has waits until there are results of all ids.
 func (c *testCaller) has(ids []uint64) {
 	c.t.Helper()
-	proctest.Eventually(c.t, proctest.Hang, func() bool {
+	proctest.Eventually(c.t, 5*proctest.Hang, func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for _, id := range ids {

@@ -22,8 +22,8 @@ type Lease struct {
 	ttl  time.Duration
 }
 
-// NewLease finds the lease of that name, or makes it. ttl, at least 1 s and in whole seconds, is how
-// long the lease outlives a holder that has died.
+// NewLease finds the lease of that name, or makes it. ttl, at least 1 s and in whole seconds, is
+// how long the lease outlives a holder that has died.
 //
 // Errors: a bad name; a bad ttl; a server that cannot be reached before ctx ends.
 func NewLease(ctx context.Context, c *Cluster, name string, ttl time.Duration) (*Lease, error) {

@@ -159,7 +159,9 @@ func (h *host) take(t *wire.Task, reply string, delivered int) {
 		return
 	}
 	k := key{t.Client, t.ID}
-	if old := h.held[k]; old != nil { // delivered again, or a second copy
+	// Delivered again, or a second copy. What this host has refused comes again only if its caller
+	// knew of no other host, and is not the one that the caller is about to confirm.
+	if old := h.held[k]; old != nil && !old.isUnknown() {
 		old.replies = append(old.replies, reply)
 		old.delivered = max(old.delivered, delivered)
 		h.tellOf(old)
@@ -191,6 +193,9 @@ func (h *host) tellOf(t *held) {
 		time.AfterFunc(tellDelay, h.wakeTell)
 	}
 }
+
+// isUnknown says that the host has told the caller that it does not know the task. h.mu is held.
+func (t *held) isUnknown() bool { return t.result.Trouble != nil && t.result.Trouble.Unknown }
 
 // item is what the caller of a task is told of it.
 func (t *held) item() wire.HeldItem {

@@ -34,7 +34,7 @@ func openBucket(ctx context.Context, c *Cluster, kind string, change func(*jetst
 	change(&s)
 	err := q.insist(ctx, func(ctx context.Context) error {
 		_, err := q.js.CreateStream(ctx, s)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // with other options, by another program
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // with other options
 			_, err = q.js.Stream(ctx, b.stream)
 		}
 		return err

@@ -62,8 +62,8 @@ func (v *Value[T]) load(ctx context.Context) (value T, revision uint64, err erro
 	return value, revision, nil
 }
 
-// Store stores a value. It waits for a server until ctx ends. After an error the value may have been
-// stored all the same.
+// Store stores a value. It waits for a server until ctx ends. After an error the value may have
+// been stored all the same.
 //
 // Errors: [ErrTooLarge]; what cannot travel; the cause of the end of ctx.
 func (v *Value[T]) Store(ctx context.Context, value T) error {
