@@ -29,13 +29,22 @@ func isRemote(conn net.Conn) bool {
 func keepAlive(ctx context.Context, w *frame.Writer, silence time.Duration, heard *atomic.Int64, end func(error)) {
 	tick := time.NewTicker(max(silence/3, time.Millisecond))
 	defer tick.Stop()
+	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if at := heard.Load(); at != 0 && time.Since(time.Unix(0, at)) > silence {
+		now := time.Now()
+		// this process was stopped, and what came waits to be read
+		asleep := now.Sub(last) > 2*silence/3
+		last = now
+		switch at := heard.Load(); {
+		case at == 0:
+		case asleep:
+			heard.CompareAndSwap(at, now.UnixNano())
+		case now.Sub(time.Unix(0, at)) > silence:
 			end(errSilent)
 			return
 		}
