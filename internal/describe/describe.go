@@ -51,6 +51,7 @@ type Process struct {
 	Program string `json:"program"`
 	Slot    int    `json:"slot"`
 	Living  bool   `json:"living"`
+	Foreign bool   `json:"foreign,omitempty"` // the id is one of another PID namespace
 
 	Owner proctab.Owner `json:"-"`
 }

@@ -48,7 +48,11 @@ func (s *Segment) readProcesses() error {
 			p.PID, p.Program, p.Attached = l.Info.PID, l.Info.Program, l.Info.Started
 		}
 		if p.Living {
-			p.HostPID, p.State = hostProcess(p.PID)
+			p.Foreign = l.Known && l.Info.IsForeign()
+			p.HostPID, p.State = 0, "living"
+			if !p.Foreign { // else the id is that of another process here
+				p.HostPID, p.State = hostProcess(p.PID)
+			}
 			s.Living++
 		} else {
 			s.Ended++

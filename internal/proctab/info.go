@@ -1,6 +1,7 @@
 package proctab
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,12 +14,23 @@ type Info struct {
 	PID     int       // in its own PID namespace; 0: unknown
 	Program string    // base name of the program, cut to 23 bytes
 	Started time.Time // when it attached
+
+	Namespace uint64 // the inode of that namespace; 0: unknown
+}
+
+// IsForeign reports whether the process is known to be in another PID namespace than this one, such
+// as that of another container: here its id means nothing, or another process.
+func (i Info) IsForeign() bool {
+	mine := ownNamespace()
+	return i.Namespace != 0 && mine != 0 && i.Namespace != mine
 }
 
 func (i Info) String() string {
 	switch {
 	case i.PID == 0:
 		return "an unknown process"
+	case i.IsForeign():
+		return fmt.Sprintf("%s (pid %d of another PID namespace)", cmp.Or(i.Program, "a process"), i.PID)
 	case i.Program == "":
 		return fmt.Sprintf("process %d", i.PID)
 	}
@@ -47,6 +59,7 @@ func (s *slot) writeInfo(epoch uint32) {
 	s.named.Store(0)
 	s.pid.Store(uint32(os.Getpid()))
 	s.started.Store(time.Now().UnixNano())
+	s.namespace.Store(ownNamespace())
 	for i, word := range packName(programName()) {
 		s.program[i].Store(word)
 	}
@@ -66,6 +79,8 @@ func (s *slot) introduction() (i Info, epoch uint32) {
 		PID:     int(s.pid.Load()),
 		Program: unpackName(name),
 		Started: time.Unix(0, s.started.Load()),
+
+		Namespace: s.namespace.Load(),
 	}
 	if s.named.Load() != epoch {
 		return Info{}, 0

@@ -18,20 +18,20 @@ const SlotBytes = 64
 //	 24     4  pid      owner                                 for people        0: in the owner's namespace
 //	 28     4  named    owner, after the others for people    for people        0: epoch of started, pid, program
 //	 32    24  program  owner                                 for people        NUL-padded
-//	 56     8  -
+//	 56     8  namespace  owner                               for people        0: unknown; inode of the owner's PID namespace
 //
 // word: bits 0..31 liveness (the futex), bits 32..51 epoch, bit 61 locked, bit 62 unordered
 // (membarriers do not reach the owner), bit 63 byteLocked (a byte lock shows whether the owner
 // lives). The kernel changes the liveness half only.
 type slot struct {
-	_       structs.HostLayout
-	word    atomic.Uint64
-	next    atomic.Uint64
-	started atomic.Int64
-	pid     atomic.Uint32
-	named   atomic.Uint32
-	program [programWords]atomic.Uint64
-	_       [8]byte
+	_         structs.HostLayout
+	word      atomic.Uint64
+	next      atomic.Uint64
+	started   atomic.Int64
+	pid       atomic.Uint32
+	named     atomic.Uint32
+	program   [programWords]atomic.Uint64
+	namespace atomic.Uint64
 }
 
 // The layout is ABI between processes: each line stops compiling if it moves.
@@ -41,6 +41,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.pid)-24]
 	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.named)-28]
 	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.program)-32]
+	_ = [1]struct{}{}[unsafe.Offsetof(slot{}.namespace)-56]
 	_ = [1]struct{}{}[unsafe.Sizeof(slot{})-SlotBytes]
 )
 

@@ -1,0 +1,123 @@
+//go:build linux
+
+// Package python holds a reader of segments in Python. Its test compares it with the library.
+package python
+
+import (
+	"compress/gzip"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/queue"
+	"github.com/shmkit/shmkit/shm"
+)
+
+func TestMain(m *testing.M) { proctest.Main(m) }
+
+// reader runs the reader.
+func reader(t *testing.T, args ...string) string {
+	t.Helper()
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("python3 is not installed")
+	}
+	cmd := exec.Command(python, append([]string{"-B", "shmkit.py"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v: %v: %s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+type order struct {
+	ID    int64
+	Small int8
+	Price float64
+	Item  [4]byte
+	Pairs [2][2]int16
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func TestReadsALiveSegment(t *testing.T) {
+	ctx := context.Background()
+	path := filepath.Join(proctest.Dir(t), "live")
+	seg := must(shm.Create(path, shm.Options{Size: 4 << 20}))
+	defer seg.Close()
+	must(0, must(shm.NewValue(seg, "value", order{})).Store(ctx, order{-1, 2, 0.5, [4]byte{'t', 'e', 'a', 0}, [2][2]int16{{1, 2}, {3, 4}}}))
+	must(shm.NewCounter(seg, "counter")).Add(42)
+	must(shm.NewFloat64(seg, "float", 2.5))
+	must(shm.NewBool(seg, "bool", true))
+	must(0, must(shm.NewArray[int32](seg, "array", 3)).Set(ctx, 1, -7))
+	must(shm.NewRawArray[complex64](seg, "raw", 1)).Set(0, 1+2i)
+	list := must(shm.NewList[uint16](seg, "list"))
+	for i := range uint16(6) {
+		must(list.Append(ctx, i*100))
+	}
+	must(0, must(shm.NewVar(seg, "var", "a")).Store(ctx, "another"))
+	must(0, must(shm.NewDict[string, int64](seg, "records", shm.DictOptions{})).Set(ctx, "tea", -12))
+	must(0, must(shm.NewDict[int32, int16](seg, "words", shm.DictOptions{})).Set(ctx, -3, 4))
+	q := must(queue.NewQueue[int64](seg, "queue", 8, queue.Options{}))
+	s := must(queue.NewSPSC[int64](seg, "spsc", 8, queue.Options{}))
+	b := must(queue.NewBytes(seg, "bytes", 64, queue.Options{}))
+	for i := range int64(11) {
+		must(0, q.Put(ctx, i))
+		if i < 7 {
+			must(q.Get(ctx))
+		}
+	}
+	must(0, s.Put(ctx, 1))
+	must(0, b.Put(ctx, []byte("x")))
+	for name, want := range map[string]string{
+		"value":   "{'ID': -1, 'Small': 2, 'Price': 0.5, 'Item': b'tea\\x00', 'Pairs': ((1, 2), (3, 4))}",
+		"counter": "42", "float": "2.5", "bool": "True", "array": "[0, -7, 0]", "raw": "[(1+2j)]",
+		"list": "[0, 100, 200, 300, 400, 500]", "var": "another", "records": "{'tea': -12}", "words": "{-3: 4}",
+		"queue": "4", "spsc": "1", "bytes": "1",
+	} {
+		if got := reader(t, path, name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	if got := reader(t, path); !strings.Contains(got, "Dict 'records' of map[string]<q") {
+		t.Errorf("the objects are %s", got)
+	}
+	t.Setenv("SHMKIT_DIR", filepath.Dir(path))
+	if got := reader(t); got != path {
+		t.Errorf("the segments are %q", got)
+	}
+}
+
+// The reader reads what earlier builds have left, and refuses what has another version.
+func TestReadsGoldenSegments(t *testing.T) {
+	files, err := filepath.Glob("../../shm/testdata/golden/v4-*.seg.gz")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no golden segments: %v", err)
+	}
+	for _, name := range files {
+		f := must(os.Open(name))
+		data := must(io.ReadAll(must(gzip.NewReader(f))))
+		f.Close()
+		path := filepath.Join(proctest.Dir(t), "golden")
+		must(0, os.WriteFile(path, data, 0o600))
+		if got := reader(t, path, "value"); !strings.Contains(got, "'N': -7") || !strings.Contains(got, "b'gold") {
+			t.Errorf("%s: the value is %s", name, got)
+		}
+		data[8]++
+		must(0, os.WriteFile(path, data, 0o600))
+		cmd := exec.Command("python3", "-B", "shmkit.py", path)
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "version 5") {
+			t.Errorf("another version: %v %s", err, out)
+		}
+	}
+}
