@@ -168,7 +168,7 @@ func (r *goRunner) task(ctx context.Context, name string) {
 }
 
 // startHost starts a host process, and waits until it takes tasks.
-func startHost(t *testing.T, a hostArgs) *proctest.Child {
+func startHost(t testing.TB, a hostArgs) *proctest.Child {
 	t.Helper()
 	if a.Workers == 0 {
 		a.Workers = 1
@@ -190,7 +190,7 @@ func startHost(t *testing.T, a hostArgs) *proctest.Child {
 // A testCaller is a caller without a pool: the test sees what it delivers.
 type testCaller struct {
 	*caller
-	t       *testing.T
+	t       testing.TB
 	nc      *nats.Conn
 	mu      sync.Mutex
 	results map[uint64][]engine.Result
@@ -200,7 +200,7 @@ type testCaller struct {
 }
 
 // startCaller makes a caller of the server at an address.
-func startCaller(t *testing.T, address string, o Options) *testCaller {
+func startCaller(t testing.TB, address string, o Options) *testCaller {
 	t.Helper()
 	c, err := openCaller(address, o)
 	if err != nil {

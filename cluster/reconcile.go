@@ -97,17 +97,18 @@ func (c *caller) compareStream() error {
 		return nil
 	}
 	c.created = created
-	for _, e := range c.inOrder() {
+	for _, e := range c.inOrder(func(*entry) bool { return true }) {
 		c.again(e)
 	}
 	return nil
 }
 
-// inOrder are the entries by age. c.mu is held.
-func (c *caller) inOrder() []*entry {
-	all := make([]*entry, 0, len(c.entries))
+// inOrder are the entries that are wanted, by age. c.mu is held.
+func (c *caller) inOrder(wanted func(*entry) bool) (all []*entry) {
 	for _, e := range c.entries {
-		all = append(all, e)
+		if wanted(e) {
+			all = append(all, e)
+		}
 	}
 	slices.SortFunc(all, func(a, b *entry) int { return a.published.Compare(b.published) })
 	return all
@@ -121,12 +122,13 @@ const ackTimeout = 5 * time.Second
 func (c *caller) publishUnacked() (refused bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, e := range c.inOrder() {
-		if !e.acked && time.Since(e.published) > ackTimeout {
-			refused = refused || e.published.IsZero()
-			c.counts.resubmitted.Add(1)
-			c.publish(e)
-		}
+	if c.unacked == 0 {
+		return false
+	}
+	for _, e := range c.inOrder(func(e *entry) bool { return !e.acked && time.Since(e.published) > ackTimeout }) {
+		refused = refused || e.published.IsZero()
+		c.counts.resubmitted.Add(1)
+		c.publish(e)
 	}
 	return refused
 }

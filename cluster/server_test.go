@@ -30,7 +30,7 @@ var roleServer = proctest.Register("server", func(args []string) {
 })
 
 // startServerProcess starts a server in a process of its own.
-func startServerProcess(t *testing.T, o ServerOptions) *proctest.Child {
+func startServerProcess(t testing.TB, o ServerOptions) *proctest.Child {
 	t.Helper()
 	b, err := json.Marshal(serverArgs{o.Listen, o.Dir, o.Name, o.PeerListen, o.Peers})
 	if err != nil {
@@ -40,7 +40,7 @@ func startServerProcess(t *testing.T, o ServerOptions) *proctest.Child {
 }
 
 // freeAddr is an address that no program listens on.
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
