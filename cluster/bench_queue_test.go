@@ -44,8 +44,8 @@ func BenchmarkClusterDepth(b *testing.B) {
 	}
 }
 
-// BenchmarkClusterServerKilled kills the server while tasks wait, and measures the time to the first
-// result after that.
+// BenchmarkClusterServerKilled kills the server while tasks wait, and measures the time to the
+// first result after that.
 func BenchmarkClusterServerKilled(b *testing.B) {
 	const waiting = 10_000
 	o, server, c := benchQueue(b)
