@@ -23,8 +23,3 @@ func newBridged(ctx context.Context, o Options, start engine.Start) (*Pool, erro
 		Workers: 1, Attempts: o.Attempts, Task: o.Task, Label: o.Label, Backlog: o.Backlog, Memory: o.Memory, Grace: o.Grace, Carry: o.Carry,
 	}, parent.Bridge{Start: start})
 }
-
-// runCall runs a call of another pool.
-func runCall(ctx context.Context, p *Pool, c engine.Call, done func(engine.Result)) (engine.Watch, error) {
-	return p.core.Run(ctx, c, done)
-}

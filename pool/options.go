@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/parent"
 	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/shmlog"
@@ -153,7 +154,26 @@ const (
 
 // MachineShare is an Options.GOMAXPROCS: each worker gets its share of the processors that the pool
 // may run on. It is the number of those divided by the number of workers, and at least 1.
-const MachineShare = parent.MachineShare
+const MachineShare = -1
+
+// share is the GOMAXPROCS of a worker of a pool of that size, 0 where it is not limited.
+func (o *Options) share(workers int) int {
+	if o.GOMAXPROCS != MachineShare {
+		return o.GOMAXPROCS
+	}
+	machine := len(o.CPUs)
+	if machine == 0 {
+		machine = runtime.GOMAXPROCS(0)
+	}
+	return max(machine/max(workers, 1), 1)
+}
+
+// surroundings are those of a worker of a pool of that size.
+func (o *Options) surroundings(workers int) child.Surroundings {
+	return child.Surroundings{
+		Env: o.Env, Files: o.Files, CPUs: o.CPUs, Nice: o.Nice, Procs: o.share(workers), Memory: o.MemoryLimit,
+	}
+}
 
 // complete are the options with what they leave out, as the rest of the pool knows them.
 //
@@ -169,7 +189,7 @@ func (o Options) complete() (parent.Options, error) {
 	}
 	core := o.core()
 	core.Resources = resources
-	if err := core.Surroundings(o.Workers).Check(); err != nil {
+	if err := o.surroundings(o.Workers).Check(); err != nil {
 		return parent.Options{}, fmt.Errorf("pool: %w", err)
 	}
 	return core, nil
@@ -224,9 +244,9 @@ func (o *Options) core() parent.Options {
 	core := parent.Options{
 		Workers: o.Workers, Task: parent.TaskOptions(o.Task), Label: o.Label, MinWorkers: o.MinWorkers, Attempts: o.Attempts,
 		Backlog: o.Backlog, Memory: o.Memory, Grace: o.Grace, MaxTasksPerWorker: o.MaxTasksPerWorker,
-		RecycleMemory: o.RecycleMemory, MemoryLimit: o.MemoryLimit, MaxFailedStarts: o.MaxFailedStarts, IdleTimeout: o.IdleTimeout,
-		Log: o.Log, LogOptions: o.LogOptions, Env: o.Env, Dir: o.Dir, Files: o.Files, CPUs: o.CPUs, Nice: o.Nice,
-		GOMAXPROCS: o.GOMAXPROCS, Stdout: outputFor(o.Stdout), Stderr: o.Stderr, Carry: o.Carry,
+		RecycleMemory: o.RecycleMemory, MaxFailedStarts: o.MaxFailedStarts, IdleTimeout: o.IdleTimeout,
+		Log: o.Log, LogOptions: o.LogOptions, Env: o.Env, Dir: o.Dir, Files: o.Files,
+		Surroundings: o.surroundings, Stdout: outputFor(o.Stdout), Stderr: o.Stderr, Carry: o.Carry,
 		Errors: parent.Errors{Died: workerDied, Late: pastDeadline, Refused: refusal},
 	}
 	if f := o.OnWorkerStart; f != nil {

@@ -32,14 +32,14 @@ func (Bridge) isLocal() bool { return true }
 // begin starts the engine.
 func (k Bridge) begin(ctx context.Context, p *Pool) (err error) {
 	b := &bridge{
-		p: p, me: localIDs.take(), gone: make(chan struct{}),
+		p: p, me: worker.LocalIDs.Take(), gone: make(chan struct{}),
 		submitted: make([]uint32, len(p.calls)), claimed: make([]uint32, len(p.calls)),
 	}
 	b.taking, b.last = context.WithCancel(context.Background())
 	b.patience, b.giveUp = context.WithCancel(context.Background())
 	p.bridge = b
 	if b.engine, err = k.Start(ctx, b.deliver); err != nil {
-		localIDs.release(b.me)
+		worker.LocalIDs.Release(b.me)
 	}
 	return err
 }
@@ -95,7 +95,7 @@ func (b *bridge) work() {
 	abandon, grace := p.alive.Err() != nil, p.grace
 	p.mu.Unlock()
 	b.engine.Close(b.patience, abandon, grace)
-	localIDs.release(b.me)
+	worker.LocalIDs.Release(b.me)
 	close(b.gone)
 }
 
@@ -174,7 +174,7 @@ func (b *bridge) deliver(r engine.Result) bool {
 	}
 	if !b.complete(i, serial, &r, at) {
 		if at.Off != 0 {
-			b.p.freeBlock(at.Off, 0)
+			b.p.table.FreeBlock(at.Off, 0)
 		}
 		return false
 	}

@@ -22,7 +22,7 @@ type goroutine struct {
 // launch starts a worker as a goroutine.
 func (Goroutines) launch(c *supervisor, _ *linemux.Writer) (host, error) {
 	p := c.p
-	me := localIDs.take()
+	me := worker.LocalIDs.Take()
 	w := worker.NewLocal(p.table, p.worker(c.number), me)
 	g := &goroutine{w: w, gone: make(chan struct{})}
 	go func() {
@@ -32,7 +32,7 @@ func (Goroutines) launch(c *supervisor, _ *linemux.Writer) (host, error) {
 		} else if err != nil {
 			p.fail(err)
 		}
-		localIDs.release(me)
+		worker.LocalIDs.Release(me)
 		g.leave(child.Exit{})
 	}()
 	return g, nil

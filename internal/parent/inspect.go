@@ -10,7 +10,7 @@ import (
 
 // Leftovers says which blocks of shared memory an idle pool still has.
 func (p *Pool) Leftovers() error {
-	p.freeUnfreed()
+	p.table.FreeUnfreed()
 	if err := p.table.Mem.Reclaim(); err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (p *Pool) TakeRoomOfUnbegun(n int) (off uint64, moved bool, err error) {
 func (p *Pool) FreeRoom(off uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.freeBlock(off, 0)
+	p.table.FreeBlock(off, 0)
 }
 
 // EndBy ends the pool as the end of its context with that cause does.

@@ -1,39 +1,12 @@
 package parent
 
 import (
-	"context"
 	"errors"
-	"log/slog"
 
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/worker"
 	"github.com/shmkit/shmkit/shmlog"
 )
-
-// logConfig is what workers are told, nil where the pool has no log.
-func (o *Options) logConfig() *worker.LogConfig {
-	if o.Log == nil {
-		return nil
-	}
-	c := &worker.LogConfig{AddSource: o.LogOptions.AddSource, WhenFull: o.LogOptions.WhenFull}
-	if o.LogOptions.Level != nil {
-		c.Level = o.LogOptions.Level.Level()
-	} else {
-		c.Level = lowestLevel(o.Log)
-	}
-	return c
-}
-
-// lowestLevel is the lowest level that a handler takes, so that workers send none in vain.
-func lowestLevel(h slog.Handler) slog.Level {
-	const lowest, highest = slog.LevelDebug - 8, slog.LevelError + 8
-	for level := slog.Level(lowest); level < highest; level++ {
-		if h.Enabled(context.Background(), level) {
-			return level
-		}
-	}
-	return highest
-}
 
 // logBytes is how much room in the segment of the pool its log takes, at most.
 func (o *Options) logBytes() int64 {

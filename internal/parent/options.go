@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
@@ -28,7 +27,6 @@ type Options struct {
 	Resources         []worker.BoundResource
 	MaxTasksPerWorker int
 	RecycleMemory     int64
-	MemoryLimit       int64
 	MaxFailedStarts   int
 	IdleTimeout       time.Duration
 	OnWorkerStart     func(WorkerStart)
@@ -38,11 +36,11 @@ type Options struct {
 	Env               []string
 	Dir               string
 	Files             []*os.File
-	CPUs              []int
-	Nice              int
-	GOMAXPROCS        int
 	Stdout, Stderr    io.Writer
 	Carry             func(ctx context.Context) Carry
+
+	// Surroundings are those of a worker of a pool of so many.
+	Surroundings func(workers int) child.Surroundings
 
 	Errors Errors
 }
@@ -87,29 +85,6 @@ func (p *Pool) Defaults(o TaskOptions) TaskOptions {
 	return o
 }
 
-// MachineShare is a GOMAXPROCS: each worker gets its share of the processors that the pool may run
-// on. It is the number of those divided by the number of workers, and at least 1.
-const MachineShare = -1
-
-// share is the GOMAXPROCS of a worker of a pool of that size, 0 where it is not limited.
-func (o *Options) share(workers int) int {
-	if o.GOMAXPROCS != MachineShare {
-		return o.GOMAXPROCS
-	}
-	machine := len(o.CPUs)
-	if machine == 0 {
-		machine = runtime.GOMAXPROCS(0)
-	}
-	return max(machine/max(workers, 1), 1)
-}
-
-// Surroundings are those of a worker of a pool of that size.
-func (o *Options) Surroundings(workers int) child.Surroundings {
-	return child.Surroundings{
-		Env: o.Env, Files: o.Files, CPUs: o.CPUs, Nice: o.Nice, Procs: o.share(workers), Memory: o.MemoryLimit,
-	}
-}
-
 // worker is what worker number n is told.
 func (p *Pool) worker(n int) worker.Config {
 	idle := p.options.IdleTimeout
@@ -119,6 +94,6 @@ func (p *Pool) worker(n int) worker.Config {
 	return worker.Config{
 		Number: uint32(n), Slots: len(p.table.Slots), Parent: uint32(p.table.Mem.Me()), ParentName: child.Current().Name, ParentPID: os.Getpid(),
 		MaxTasks: p.options.MaxTasksPerWorker, RecycleMemory: p.options.RecycleMemory, IdleTimeout: idle, Label: p.options.Label,
-		Resources: p.resources, Files: child.FileNames(p.files), Memory: p.room.limit, Log: p.options.logConfig(),
+		Resources: p.resources, Files: child.FileNames(p.files), Memory: p.room.limit, Log: worker.LogConfigFor(p.options.Log, &p.options.LogOptions),
 	}
 }

@@ -48,7 +48,6 @@ type Pool struct {
 	workers   workers
 	latency   latency
 	room      room
-	unfreed   unfreed
 	closing   bool          // no more tasks
 	grace     time.Duration // how long workers may outlive the pool; Terminate changes it
 	watching  bool          // a goroutine watches hard deadlines
@@ -123,11 +122,11 @@ func (p *Pool) share() error {
 	if p.files, err = child.Duplicates(o.Files); err != nil {
 		return fmt.Errorf("pool: %w", err)
 	}
-	if p.table, err = tasktable.New(o.Backlog, o.Memory+argumentBytes(o.Resources)+o.logBytes()); err != nil {
+	if p.table, err = tasktable.New(o.Backlog, o.Memory+worker.ArgumentBytes(o.Resources)+o.logBytes()); err != nil {
 		child.CloseFiles(p.files)
 		return fmt.Errorf("pool: %w", err)
 	}
-	if p.resources, err = p.configureResources(o.Resources); err == nil {
+	if p.resources, err = worker.PlaceArguments(p.table.Mem, o.Resources); err == nil {
 		p.log, err = p.listen(o)
 	}
 	if err != nil {

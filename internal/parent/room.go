@@ -210,7 +210,7 @@ func (p *Pool) asksForRoom(number uint32) {
 // provide gives room to waiters as far as there is some, and as a last resort makes some. p.mu is
 // held.
 func (p *Pool) provide(lastResort bool) {
-	p.freeUnfreed()
+	p.table.FreeUnfreed()
 	r := &p.room
 	for len(r.workers) > 0 && p.grant(r.workers[0], lastResort) {
 		r.workers = slices.Delete(r.workers, 0, 1)
@@ -285,7 +285,7 @@ func (p *Pool) grant(c *supervisor, lastResort bool) bool {
 	}
 	if !word.CompareAndSwap(v, tasktable.RoomGiving) {
 		if off != tasktable.RoomRefused {
-			p.freeBlock(off, 0)
+			p.table.FreeBlock(off, 0)
 		}
 		return true // the worker has given up
 	}

@@ -85,7 +85,7 @@ func (p *Pool) Release(slots ...uint32) {
 // dropArg frees the block of the argument in slot i, if there is one.
 func (p *Pool) dropArg(i uint32) {
 	if b := &p.calls[i].Arg; b.Off != 0 {
-		p.freeBlock(b.Off, 0)
+		p.table.FreeBlock(b.Off, 0)
 		p.room.args.Add(-int64(b.Size))
 		b.Off = 0
 	}
@@ -100,9 +100,9 @@ func (p *Pool) dropResult(i uint32) {
 		return
 	}
 	if p.local {
-		p.freeBlock(b.Off, 0)
+		p.table.FreeBlock(b.Off, 0)
 	} else {
-		p.freeBlock(b.Off, i+1)
+		p.table.FreeBlock(b.Off, i+1)
 	}
 	b.Off = 0
 }

@@ -24,6 +24,7 @@ type Table struct {
 	Scarce  *atomic.Uint32       // see roomWord
 	Todo    *queue.Queue[uint64] // to the workers: MessageOf(slot, serial)
 	Done    *queue.Queue[uint64] // to the parent: the same, or one that names no slot
+	unfreed unfreed              // of the parent
 }
 
 const tableType = "(64)<B" // records and slots, which only this package reads

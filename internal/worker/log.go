@@ -53,3 +53,28 @@ func Logger(ctx context.Context) *slog.Logger {
 	}
 	return slog.Default()
 }
+
+// LogConfigFor is what workers are told of a log that goes to a handler, nil where there is none.
+func LogConfigFor(to slog.Handler, o *shmlog.Options) *LogConfig {
+	if to == nil {
+		return nil
+	}
+	c := &LogConfig{AddSource: o.AddSource, WhenFull: o.WhenFull}
+	if o.Level != nil {
+		c.Level = o.Level.Level()
+	} else {
+		c.Level = lowestLevel(to)
+	}
+	return c
+}
+
+// lowestLevel is the lowest level that a handler takes, so that workers send none in vain.
+func lowestLevel(h slog.Handler) slog.Level {
+	const lowest, highest = slog.LevelDebug - 8, slog.LevelError + 8
+	for level := slog.Level(lowest); level < highest; level++ {
+		if h.Enabled(context.Background(), level) {
+			return level
+		}
+	}
+	return highest
+}

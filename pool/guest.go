@@ -1,15 +1,16 @@
-package parent
+package pool
 
 import (
 	"context"
 	"fmt"
 
 	"github.com/shmkit/shmkit/internal/engine"
+	"github.com/shmkit/shmkit/internal/parent"
 	"github.com/shmkit/shmkit/internal/task"
 )
 
-// Run puts a call of another pool into this one, as [engine.Run] says.
-func (p *Pool) Run(ctx context.Context, call engine.Call, done func(engine.Result)) (engine.Watch, error) {
+// runCall puts a call of another pool into this one, as [engine.RunWatched] says.
+func runCall(ctx context.Context, p *Pool, call engine.Call, done func(engine.Result)) (engine.Watch, error) {
 	h := task.ByID(task.IDOf(call.Task))
 	switch {
 	case h == nil || h.Name != call.Task:
@@ -21,31 +22,31 @@ func (p *Pool) Run(ctx context.Context, call engine.Call, done func(engine.Resul
 	}
 	if call.Count > 1 {
 		if err := h.CheckArguments(call.Arg, call.Count); err != nil {
-			return nil, Unsent(call.Task, err)
+			return nil, parent.Unsent(call.Task, err)
 		}
 	}
 	f := &guest{p: p, id: call.ID, done: done}
-	to := p.Futures.Begin()
-	i, err := p.Send(ctx, NewWaiter(), task.ContentOf(call.Arg), &Order{
-		Task: &Task{ID: h.ID, Name: h.Name, Options: TaskOptions{
+	to := p.core.Futures.Begin()
+	i, err := p.core.Send(ctx, parent.NewWaiter(), task.ContentOf(call.Arg), &parent.Order{
+		Task: &parent.Task{ID: h.ID, Name: h.Name, Options: parent.TaskOptions{
 			SoftDeadline: call.SoftDeadline, HardDeadline: call.HardDeadline, Deaf: call.Deaf, Attempts: call.Attempts,
 		}},
 		Waiter: to, Count: call.Count, Future: f, Timed: true, Carry: carried(&call),
 	})
 	if err != nil {
-		p.Futures.Finished(1)
+		p.core.Futures.Finished(1)
 		return nil, err
 	}
-	p.Futures.Bind(ctx, &f.Tether, i, f)
+	p.core.Futures.Bind(ctx, &f.Tether, i, f)
 	return func() (engine.Began, bool) {
-		b, ok := p.Running(i, f)
+		b, ok := p.core.Running(i, f)
 		return engine.Began(b), ok
 	}, nil
 }
 
 // carried is what a call carries, nil where that is nothing.
-func carried(call *engine.Call) *Carry {
-	if call.Carry == (Carry{}) {
+func carried(call *engine.Call) *parent.Carry {
+	if call.Carry == (parent.Carry{}) {
 		return nil
 	}
 	return &call.Carry
@@ -56,7 +57,7 @@ const maxCount = 1 << 20
 
 // A guest is the future of a call of another pool.
 type guest struct {
-	Tether
+	parent.Tether
 	p    *Pool
 	id   uint64
 	done func(engine.Result)
@@ -65,18 +66,18 @@ type guest struct {
 // Settle passes on the result.
 func (f *guest) Settle(i uint32) (again bool) {
 	f.Loose()
-	p, c := f.p, f.p.Call(i)
+	p, c := f.p, f.p.core.Call(i)
 	r := engine.Result{ID: f.id, Kind: c.Got.Kind, Ran: c.Got.Ran, Err: c.Err, Split: c.Split, Began: engine.Began(c.Began)}
 	switch {
 	case c.Split:
 		r.At, r.Kills = c.Got.At, c.Kills
 	case c.Err == nil:
-		r.Bytes, r.Err = p.Result(i, &p.Futures.Scratch, false)
-		if late := p.TooLate(); late != nil {
+		r.Bytes, r.Err = p.core.Result(i, &p.core.Futures.Scratch, false)
+		if late := p.core.TooLate(); late != nil {
 			r.Bytes, r.Err = nil, late
 		}
 		// its context has ended for that
-		if ended := p.Terminated(); ended != nil && isFailure(r.Kind) {
+		if ended := p.core.Terminated(); ended != nil && isFailure(r.Kind) {
 			r.Bytes, r.Err = nil, ended
 		}
 	}

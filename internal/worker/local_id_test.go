@@ -1,4 +1,4 @@
-package parent
+package worker
 
 import (
 	"testing"
@@ -9,14 +9,14 @@ import (
 // The ids of goroutines wrap, and those that are in use are left out.
 func TestLocalIDsWrap(t *testing.T) {
 	s := idSet{}
-	first, second := s.take(), s.take()
+	first, second := s.Take(), s.Take()
 	if first != 1 || second != 2 {
 		t.Errorf("the first ids are %d and %d", first, second)
 	}
-	s.release(first)
+	s.Release(first)
 	s.last = proctab.OwnerMask
 	for _, want := range []proctab.Owner{proctab.OwnerMask, 1, 3, 4} {
-		if id := s.take(); id != want {
+		if id := s.Take(); id != want {
 			t.Errorf("got the id %d, want %d", id, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package parent
+package tasktable
 
 import (
 	"errors"
@@ -23,15 +23,15 @@ type givenBlock struct {
 	mark uint32
 }
 
-// freeBlock frees a block of the parent, or has that done later.
-func (p *Pool) freeBlock(off uint64, mark uint32) {
-	u := &p.unfreed
+// FreeBlock frees a block of the parent, or has that done later.
+func (t *Table) FreeBlock(off uint64, mark uint32) {
+	u := &t.unfreed
 	if u.any.Load() {
 		u.add(givenBlock{off, mark})
-		p.freeUnfreed()
+		t.FreeUnfreed()
 		return
 	}
-	if err := p.table.Mem.FreeGiven(off, mark); errors.Is(err, lock.ErrLocked) {
+	if err := t.Mem.FreeGiven(off, mark); errors.Is(err, lock.ErrLocked) {
 		u.add(givenBlock{off, mark})
 	}
 }
@@ -43,16 +43,16 @@ func (u *unfreed) add(b givenBlock) {
 	u.any.Store(true)
 }
 
-// freeUnfreed frees what could not be freed before, unless the directory is still locked.
-func (p *Pool) freeUnfreed() {
-	u := &p.unfreed
+// FreeUnfreed frees what could not be freed before, unless the directory is still locked.
+func (t *Table) FreeUnfreed() {
+	u := &t.unfreed
 	if !u.any.Load() || !u.mu.TryLock() {
 		return
 	}
 	defer u.mu.Unlock()
 	for len(u.blocks) > 0 {
 		last := u.blocks[len(u.blocks)-1]
-		if err := p.table.Mem.FreeGiven(last.off, last.mark); errors.Is(err, lock.ErrLocked) {
+		if err := t.Mem.FreeGiven(last.off, last.mark); errors.Is(err, lock.ErrLocked) {
 			return
 		}
 		u.blocks = u.blocks[:len(u.blocks)-1]

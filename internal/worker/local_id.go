@@ -1,4 +1,4 @@
-package parent
+package worker
 
 import (
 	"sync"
@@ -6,10 +6,10 @@ import (
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
-// localIDs are the owner ids of the goroutines that work in local pools. The states of slots tell
+// LocalIDs are the owner ids of the goroutines that work in local pools. The states of slots tell
 // goroutines apart by them, as they do processes. A goroutine has its id until it returns; so two
 // of them never have the same one, however many there have been.
-var localIDs idSet
+var LocalIDs idSet
 
 type idSet struct {
 	mu   sync.Mutex
@@ -17,8 +17,8 @@ type idSet struct {
 	used map[proctab.Owner]bool
 }
 
-// take returns an id that no goroutine has, and is not 0.
-func (s *idSet) take() proctab.Owner {
+// Take returns an id that no goroutine has, and is not 0.
+func (s *idSet) Take() proctab.Owner {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.used == nil {
@@ -33,7 +33,8 @@ func (s *idSet) take() proctab.Owner {
 	return id
 }
 
-func (s *idSet) release(id proctab.Owner) {
+// Release gives an id back.
+func (s *idSet) Release(id proctab.Owner) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.used, id)
