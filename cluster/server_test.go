@@ -102,6 +102,9 @@ func threeServers(t *testing.T) (options []ServerOptions, servers []*proctest.Ch
 }
 
 func TestThreeServersGoOnWithoutOneAndWaitWithoutTwo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("elections take some seconds each")
+	}
 	options, servers := threeServers(t)
 	addresses := options[0].Listen + "," + options[1].Listen + "," + options[2].Listen
 	c := startCaller(t, addresses, Options{Lease: short, Replicas: 3})

@@ -39,7 +39,9 @@ func TestHostsCountWhatOneMachineCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := filepath.Join(strings.TrimSpace(string(goroot)), "src", "runtime")
-	out, err := exec.Command("go", "run", "github.com/shmkit/shmkit/examples/wordcount", "-json", "-top", "7", root).Output()
+	local := exec.Command("go", "run", "./examples/wordcount", "-json", "-top", "7", root)
+	local.Dir = filepath.Join("..", "..", "..") // the root module, which has its dependencies
+	out, err := local.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
