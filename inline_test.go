@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -55,6 +56,9 @@ func main() {
 // TestCallsAreInlined compiles a program that uses the types with type parameters, and looks for
 // the calls that the compiler must have inlined in them.
 func TestCallsAreInlined(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("release stores and fences are in assembly here, and what calls them is not inlined")
+	}
 	build := programBuild(t, inlineProgram, "-gcflags=-m")
 	out, err := exec.CommandContext(t.Context(), build[0], build[1:]...).CombinedOutput()
 	if err != nil {
