@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -164,8 +165,9 @@ func TestJoinRaces(t *testing.T) {
 	other, err := OpenQueue[int64](reopen(t, path), "q", Options{})
 	wantErr(t, err, nil)
 	done := make(chan int64, 100)
+	var consumers sync.WaitGroup
 	for _, q := range []*Queue[int64]{q, other} {
-		go func() {
+		consumers.Go(func() {
 			for v, err := range q.All(background) {
 				if err != nil {
 					t.Error(err)
@@ -175,7 +177,7 @@ func TestJoinRaces(t *testing.T) {
 					t.Error(err)
 				}
 			}
-		}()
+		})
 	}
 	for round := range int64(300) {
 		n := round%7 + 1
@@ -190,7 +192,8 @@ func TestJoinRaces(t *testing.T) {
 			<-done
 		}
 	}
-	q.Close()
+	wantErr(t, q.Close(), nil)
+	consumers.Wait() // the close of the segment would meet them
 }
 
 // A queue that is not joinable says so, and one of the other sort is not taken for what it is not.
