@@ -11,13 +11,16 @@ import (
 
 // streamBroadcast counts what a reader has lost: the writer does not wait for readers.
 func streamBroadcast(seg *shm.Segment, s *stream) (put, get func(n int64) error, err error) {
-	q, err := queue.NewBroadcast[line](seg, "stream", streamSlots, queue.Options{})
+	q, err := queue.NewBroadcast[line](seg, "stream", streamSlots, queue.Options{WhenFull: queue.DropOldest})
 	if err != nil {
 		return nil, nil, err
 	}
 	s.toAll = true
 	s.track.broadcast.Store(true)
-	r := q.Reader(queue.FromOldest)
+	r, err := q.Subscribe(queue.FromOldest)
+	if err != nil {
+		return nil, nil, err
+	}
 	if s.batch > 1 {
 		return s.putBroadcastBatches(q), s.getBroadcastBatches(r), nil
 	}
@@ -25,7 +28,7 @@ func streamBroadcast(seg *shm.Segment, s *stream) (put, get func(n int64) error,
 		var m line
 		for range n {
 			s.next(&m)
-			if err := q.Put(m); err != nil {
+			if err := q.Put(background, m); err != nil {
 				return err
 			}
 		}
@@ -71,7 +74,7 @@ func (s *stream) putBroadcastBatches(q *queue.Broadcast[line]) func(n int64) err
 			for i := range ms {
 				s.next(&ms[i])
 			}
-			if _, err := q.PutBatch(ms); err != nil {
+			if _, err := q.PutBatch(background, ms); err != nil {
 				return err
 			}
 		}

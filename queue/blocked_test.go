@@ -55,7 +55,7 @@ var blockers = map[[2]string]func(seg *shm.Segment, ctx context.Context) error{
 		return err
 	},
 	{"Broadcast", "get"}: func(seg *shm.Segment, ctx context.Context) error {
-		_, err := must1(NewBroadcast[int64](seg, "x", 4, Options{})).Reader(FromNewest).Get(ctx)
+		_, err := must1(NewBroadcast[int64](seg, "x", 4, Options{})).mustSubscribe(FromNewest).Get(ctx)
 		return err
 	},
 }

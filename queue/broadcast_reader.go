@@ -3,134 +3,92 @@ package queue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/elem"
-	"github.com/shmkit/shmkit/internal/ring"
-	"github.com/shmkit/shmkit/internal/ring/seqlock"
-	"github.com/shmkit/shmkit/shm"
+	"github.com/shmkit/shmkit/internal/ring/cast"
 )
 
-// A Start says where a reader begins.
-type Start int
-
-const (
-	// FromNewest begins with the first message that is put after the reader was made.
-	FromNewest Start = iota
-	// FromOldest begins with the oldest message that is kept.
-	FromOldest
-)
-
-// A Reader reads the messages of a [Broadcast] in order, from a position of its own. One goroutine
-// at a time may use it; there can be any number of them.
+// A Reader gets the messages of a [Broadcast] in order. It exists from Subscribe on, and all puts
+// wait for it, unless the Broadcast has [DropOldest], until it is closed, its process dies, or it
+// is expelled. One goroutine at a time may use it.
 type Reader[T any] struct {
-	b    *Broadcast[T]
-	next uint64
-	err  error       // what the last look has found
-	v    T           // what the last look has read
-	look func() bool // reports whether a wait is over
+	b   *Broadcast[T]
+	c   *cast.Reader          // nil: of a Broadcast that overwrites
+	old *overwrittenReader[T] // nil: of one that waits
 }
 
-// String names the place.
-func (s Start) String() string { return enum(int(s), "Start", "FromNewest", "FromOldest") }
-
-// ErrLapped says that a reader was too slow: messages that it had not read were overwritten. It
-// comes as a [*LappedError].
-var ErrLapped = errors.New("queue: messages were overwritten before they were read")
-
-// A LappedError is an [ErrLapped] that says how many messages the reader has lost. The next one
-// that it reads is the oldest that was kept.
-type LappedError struct {
-	Lost uint64 // how many messages were overwritten before this reader read them
-}
-
-// Error says how many messages are lost.
-func (e *LappedError) Error() string { return fmt.Sprintf("%v: %d are lost", ErrLapped, e.Lost) }
-
-// Unwrap makes [errors.Is] find [ErrLapped].
-func (e *LappedError) Unwrap() error { return ErrLapped }
-
-// Reader returns a new reader of b.
-func (b *Broadcast[T]) Reader(from Start) *Reader[T] {
-	r := &Reader[T]{b: b, next: b.r.Next()}
-	if from == FromOldest {
-		r.next = b.r.Oldest(r.next)
+// Subscribe returns a new reader of b. A Reader that is not reachable any more is closed by the
+// garbage collector, some time later; [Reader.Close] does so at once.
+//
+// Errors: [ErrTooManyReaders]; [io/fs.ErrInvalid] for a bad Start; [shm.ErrClosed].
+func (b *Broadcast[T]) Subscribe(from Start) (*Reader[T], error) {
+	if b.r == nil {
+		return &Reader[T]{b: b, old: b.overwrittenReader(from)}, nil
 	}
-	r.look = func() bool {
-		r.v, r.err = r.TryGet()
-		return r.err != ErrEmpty
+	c, err := b.subscribe(from)
+	if err != nil {
+		return nil, err
 	}
-	return r
+	return closeWith(&Reader[T]{b: b, c: c}, leaving{&b.broadcaster, c}), nil
 }
 
 // Get returns the next message. It waits for one until ctx ends. A message that is there at once is
 // returned even when ctx has ended.
 //
 // Errors:
-//   - [ErrLapped], as a [*LappedError]: messages are lost, and the next Get returns the oldest that
-//     was kept.
+//   - [ErrExpelled], as an [*ExpelledError]: no put waits for this reader any longer. It may close,
+//     and subscribe again.
+//   - [ErrLapped], as a [*LappedError], with [DropOldest]: messages are lost, and the next Get
+//     returns the oldest that was kept.
 //   - [ErrClosed]: all messages have been read, and there will be no more.
+//   - [ErrWriterDied], with [Options.EndWithWriter]: all messages have been read, and the writer is
+//     dead. Another process may take over: the next Get waits for its messages then.
+//   - [ErrNotHeld]: the reader was closed.
 //   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
 func (r *Reader[T]) Get(ctx context.Context) (v T, err error) {
-	v, err = r.TryGet()
-	if err != ErrEmpty {
-		return v, err
+	c := r.c
+	if c == nil {
+		return r.old.get(ctx)
 	}
-	return r.wait(ctx)
-}
-
-func (r *Reader[T]) wait(ctx context.Context) (v T, err error) {
-	b := r.b.r
-	policy, over := b.Readers.SpinThen(r.b.policy, &b.Writer, r.look)
-	if !over {
-		b.Shared.Counters.Waits.Add(1)
-		if err := b.Readers.Event.AwaitEach(ctx, policy, r.look, nil); err != nil {
-			return v, r.b.lateForMessage(ctx, err, b.Owner(), "is the writer")
+	if c.Next == c.Until {
+		if err := c.Await(ctx); err != nil {
+			return v, r.b.ended(ctx, c, err)
 		}
 	}
-	b.Readers.Adapt(b.Holds(r.next))
-	return r.v, r.err
+	return r.next()
 }
 
 // TryGet is Get without waiting.
 //
 // Errors: [ErrEmpty] when all messages have been read; otherwise those of [Reader.Get].
 func (r *Reader[T]) TryGet() (v T, err error) {
-	if r.b.r.Closer.Closed() {
-		return v, shm.ErrClosed
+	c := r.c
+	if c == nil {
+		return r.old.tryGet()
 	}
-	seen, ok := r.read(&v)
-	if !ok {
-		v, err = *new(T), r.behind(seen)
+	if c.Next == c.Until {
+		if err := c.Messages(); err != nil {
+			return v, r.b.ended(noWait, c, err)
+		}
 	}
-	runtime.KeepAlive(r)
-	return v, err
+	return r.next()
 }
 
-// read copies the next message to v, if it is there. Otherwise it returns the number of its slot,
-// and v may be torn.
-func (r *Reader[T]) read(v *T) (seen uint64, ok bool) {
-	if seen, ok = seqlock.Read(r.b.r, r.next, v); !ok {
-		return seen, false
-	}
+// next returns the next message, which is there.
+func (r *Reader[T]) next() (v T, err error) {
+	c := r.c
+	v = *cast.Value[T](c.Ring(), c.Next)
 	if r.b.bools != nil {
-		elem.MendAt(r.b.bools, v)
+		v = elem.Mended(r.b.bools, v)
 	}
-	r.next++
-	return seen, true
-}
-
-// behind says why the slot of the next message, in which a number was seen, does not hold it.
-func (r *Reader[T]) behind(seen uint64) error {
-	kept, err := r.b.r.Miss(r.next, seen)
-	if err != nil {
-		return err
+	if !c.Live() {
+		return *new(T), r.b.ended(noWait, c, c.Lost())
 	}
-	lost := kept - r.next
-	r.next = kept
-	return &LappedError{Lost: lost}
+	c.Finish(c.Next + 1)
+	runtime.KeepAlive(r)
+	return v, nil
 }
 
 // GetBatch reads as many of the next messages as there are, up to len(vs), and returns how many it
@@ -143,35 +101,65 @@ func (r *Reader[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
 	if len(vs) == 0 {
 		return 0, nil
 	}
-	if vs[0], err = r.Get(ctx); err != nil {
-		return 0, err
+	c := r.c
+	if c == nil {
+		if vs[0], err = r.old.get(ctx); err != nil {
+			return 0, err
+		}
+		return 1 + r.old.getRest(vs[1:]), nil
 	}
-	for n = 1; n < len(vs); n++ {
-		if _, ok := r.read(&vs[n]); !ok {
-			vs[n] = *new(T) // it may be torn
-			break
+	if c.Until-c.Next < uint64(len(vs)) {
+		if err := c.Await(ctx); err != nil {
+			return 0, r.b.ended(ctx, c, err)
 		}
 	}
+	k := min(c.Until-c.Next, uint64(len(vs)))
+	for n < int(k) {
+		n += copy(vs[n:], cast.Run[T](c.Ring(), c.Next+uint64(n), k-uint64(n)))
+	}
+	if !c.Live() {
+		clear(vs[:n]) // they may be torn
+		return 0, r.b.ended(noWait, c, c.Lost())
+	}
+	elem.MendAll(r.b.bools, vs[:n])
+	c.Finish(c.Next + k)
 	runtime.KeepAlive(r)
 	return n, nil
+}
+
+// Peek waits until there is a message, and lets the caller look at it in place; see [Peeked].
+// Writers do not overwrite it before Release. The next Get or Peek ends a look that was forgotten.
+//
+// Errors: those of [Reader.Get]; [errors.ErrUnsupported] with [DropOldest], which waits for no
+// reader.
+func (r *Reader[T]) Peek(ctx context.Context) (Peeked[T], error) {
+	c := r.c
+	if c == nil {
+		return Peeked[T]{}, errOverwritten
+	}
+	if c.Next == c.Until {
+		if err := c.Await(ctx); err != nil {
+			return Peeked[T]{}, r.b.ended(ctx, c, err)
+		}
+	}
+	v := cast.Value[T](c.Ring(), c.Next)
+	elem.MendAt(r.b.bools, v)
+	return Peeked[T]{Value: v, position: c.Look(), ring: c, queue: &r.b.object}, nil
 }
 
 // Len is how many messages there are for r to read. Those that it has lost are not among them.
 // While the writer is at work it is out of date when it is returned.
 func (r *Reader[T]) Len() int {
-	b := r.b.r
-	next := b.Next()
-	n := int64(next - r.next)
-	if n > 0 && !b.Holds(r.next) { // lapped
-		n = int64(next - b.Oldest(next))
+	if r.c == nil {
+		return r.old.len()
 	}
+	n := r.c.Len()
 	runtime.KeepAlive(r)
-	// below 0: the last one that was read is complete, but not published
-	return int(max(0, min(n, int64(b.Capacity()))))
+	return int(n)
 }
 
 // All yields messages until the Broadcast is closed and all have been read. It waits for them until
-// ctx ends. An [ErrLapped] is yielded with a zero T, and then it goes on; any other error but
+// ctx ends. A [*LappedError] is yielded with a zero T, and then it goes on; any other error but
 // [ErrClosed] is the last thing that it yields.
 func (r *Reader[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
@@ -187,27 +175,11 @@ func (r *Reader[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	}
 }
 
-// Latest returns the newest message, whichever readers have read it. It does not wait.
-//
-// Errors: [ErrEmpty] when nothing was ever put, [shm.ErrClosed], [shm.ErrCorrupt].
-func (b *Broadcast[T]) Latest() (v T, err error) {
-	r := b.r
-	for range ring.Retries {
-		if r.Closer.Closed() {
-			return v, shm.ErrClosed
-		}
-		next := r.Next()
-		if next == r.First() {
-			return v, r.Concluded(ErrEmpty)
-		}
-		// else it was overwritten: there is a newer one
-		if _, ok := seqlock.Read(r, next-1, &v); ok {
-			if b.bools != nil {
-				v = elem.Mended(b.bools, v)
-			}
-			runtime.KeepAlive(b)
-			return v, nil
-		}
+// Close ends the subscription: from now on no put waits for this reader. It may be called again.
+// With [DropOldest] it does nothing.
+func (r *Reader[T]) Close() error {
+	if r.c != nil {
+		leaving{&r.b.broadcaster, r.c}.close()
 	}
-	return *new(T), r.Corrupt()
+	return nil
 }

@@ -35,8 +35,8 @@ var talks = map[string]func(seg *shm.Segment, first bool) exchange{
 	},
 	"Broadcast": func(seg *shm.Segment, first bool) exchange {
 		out, in := twoOf(first, func(name string) *Broadcast[int64] { return mustOpen(NewBroadcast[int64](seg, name, 64, parked)) })
-		r := in.Reader(FromOldest)
-		return exchange{func() error { return out.Put(1) }, func() error { _, err := r.Get(patient); return err }}
+		r := in.mustSubscribe(FromOldest)
+		return exchange{func() error { return out.Put(background, 1) }, func() error { _, err := r.Get(patient); return err }}
 	},
 }
 

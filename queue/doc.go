@@ -4,7 +4,9 @@
 //	[SPSC]       values of fixed size, one producer and one consumer: the fastest
 //	[Bytes]      messages of any length, any number of producers and consumers
 //	[Objects]    Go values of any type that can be encoded, over a Bytes
-//	[Broadcast]  values of fixed size, from one writer to any number of readers, each of which sees all
+//	[Broadcast]  values of fixed size, to any number of readers, each of which gets all
+//
+// [BroadcastBytes] and [BroadcastObjects] are to a Broadcast what Bytes and Objects are to a Queue.
 //
 // Package pipe has streams of bytes: connections and listeners in the sense of package net.
 //
@@ -63,19 +65,19 @@
 //
 //	                        Queue   SPSC    Bytes  Objects  Broadcast
 //	Put                     yes     yes     yes    yes      yes
-//	TryPut                  yes     yes     yes    yes      no: Put never waits
+//	TryPut                  yes     yes     yes    yes      yes
 //	PutBatch                yes     yes     yes    yes      yes
 //	Reserve, Commit, Abort  yes     yes     yes    no (1)   yes
 //	Get, TryGet, GetBatch   yes     yes     yes    yes      of each Reader
-//	Peek, Release           yes     yes     yes    no (1)   no: the writer would not wait for that
+//	Peek, Release           yes     yes     yes    no (1)   of each Reader, not with DropOldest
 //	All                     yes     yes     yes    yes      of each Reader
 //	Len                     yes     yes     yes    yes      of each Reader
 //	Cap, in                 values  values  bytes  bytes    values
 //	Close, Closed, Reopen   yes     yes     yes    yes      yes
 //	TaskDone, Join          yes     no (2)  yes    yes      no: no process knows all readers
-//	Stats                   yes     yes     yes    yes      without Got, Dropped and HighWater
-//	DropNewest              yes     yes     yes    yes      no: it is never full
-//	DropOldest              yes     no (3)  yes    yes      no: it always overwrites the oldest
+//	Stats                   yes     yes     yes    yes      without Got and HighWater
+//	DropNewest              yes     yes     yes    yes      yes
+//	DropOldest              yes     no (3)  yes    yes      yes; a BroadcastBytes no
 //
 //	(1) a Go value is encoded and decoded: it never lies in shared memory
 //	(2) there is one consumer, which can tell by a message what is done
@@ -171,12 +173,32 @@
 // A role is taken over by the next process that puts, or gets, and not before its owner is dead or
 // has closed the segment. A process that is stopped lives: others get [ErrRoleTaken].
 //
-// # Broadcast
+// # Broadcasts
 //
-// The writer of a [Broadcast] goes round the ring and waits for no reader. Each slot has a sequence
-// number, odd while the message is being written; a reader copies the message and then looks
-// whether it was overwritten meanwhile. Each reader knows its own position, and finds out by itself
-// how many messages it has lost.
+// A [Broadcast] sends each message to all readers that have subscribed, and loses none: a put waits
+// while the slowest reader of a living process has Cap messages to read. Package cast below
+// internal/ring has the protocol. Each reader has a cell with its state and how far it has come;
+// a message is there for all with one store.
+//
+//	it is killed                                     the others
+//	the writer, while it writes a message            do not see that message; the next writer counts it as abandoned
+//	the writer, when the message is complete         see it at once; with Many, sleepers look within a second
+//	a reader, whatever it does                       go on: a put that waits for it is woken by its death
+//	a reader that closes, or subscribes              the same
+//
+// A reader that is stopped, or does not read, is waited for, under the contexts of the puts, or for
+// [Options.Patience]. Then it is expelled, and told by [ErrExpelled], also when it releases a
+// message that it looked at in place: before that, nothing was lost. The time runs only while a put
+// waits for that reader, and at most an eighth of it for each sleep of the put: a writer that is
+// stopped itself expels no reader.
+//
+// A goroutine that both reads and puts may wait for itself. With [Many] a writer that is stopped
+// while it writes holds up the other writers.
+//
+// With [DropOldest] the writer of a Broadcast goes round the ring and waits for no reader. Each
+// slot has a sequence number, odd while the message is being written; a reader copies the message
+// and then looks whether it was overwritten meanwhile. Each reader knows its own position, and
+// finds out by itself how many messages it has lost.
 //
 //	it is killed                                     the others
 //	the writer, while it writes a message            do not see that message; the next writer counts it as abandoned
@@ -213,7 +235,7 @@
 // # How the ends of a ring see each other
 //
 // Each kind's ring is a package below internal/ring: mpmc is that of a Queue, spsc of an SPSC,
-// record of a Bytes and seqlock of a Broadcast.
+// record of a Bytes, cast of the broadcasts and seqlock of a Broadcast with DropOldest.
 //
 // A put publishes with a store, and a get frees with one: none is a locked instruction, unless a
 // waiter has asked for that. The bell that a waiter sleeps on is the internal package lock's.

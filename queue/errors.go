@@ -20,7 +20,7 @@ var (
 	ErrRoleTaken = ring.ErrRoleTaken
 
 	// ErrNotHeld says that a reservation, or a look at a message, has ended: by Commit, Abort or
-	// Release.
+	// Release; or that the reader of a broadcast was closed.
 	ErrNotHeld = ring.ErrNotHeld
 
 	// ErrReserved says that a place of an [SPSC] or a [Broadcast] is reserved: it has to be

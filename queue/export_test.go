@@ -2,6 +2,18 @@ package queue
 
 import "encoding/binary"
 
+// overwriting are the options of a Broadcast that waits for no reader.
+var overwriting = Options{WhenFull: DropOldest}
+
+// mustSubscribe is Subscribe that panics on an error.
+func (b *Broadcast[T]) mustSubscribe(from Start) *Reader[T] {
+	r, err := b.Subscribe(from)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
 // poke overwrites the word at an offset of a queue's memory, as a process that has gone astray
 // does.
 func (h *object) poke(off int, word uint64) { binary.NativeEndian.PutUint64(h.o.Payload[off:], word) }

@@ -97,8 +97,8 @@ func TestBytesThatAreNoBools(t *testing.T) {
 
 func TestBytesThatAreNoBoolsToReaders(t *testing.T) {
 	b := newBroadcast[flagged](t, 8, Options{})
-	r := b.Reader(FromOldest)
-	if _, err := b.PutBatch([]flagged{marked, marked, marked}); err != nil {
+	r := b.mustSubscribe(FromOldest)
+	if _, err := b.PutBatch(background, []flagged{marked, marked, marked}); err != nil {
 		t.Fatal(err)
 	}
 	noBools(b.o.Payload)

@@ -10,4 +10,6 @@ var (
 	_ any = (*Objects[byte])(nil)
 	_ any = (*Broadcast[byte])(nil)
 	_ any = (*Reader[byte])(nil)
+	_ any = (*BroadcastObjects[byte])(nil)
+	_ any = (*ObjectsReader[byte])(nil)
 )

@@ -27,7 +27,7 @@ func TestTimeoutsNameTheQueue(t *testing.T) {
 	cancel()
 	w, err := NewBroadcast[int64](seg, "news", 2, Options{})
 	wantErr(t, err, nil)
-	r := w.Reader(FromNewest)
+	r := w.mustSubscribe(FromNewest)
 	type call = func() error
 	for name, calls := range map[string]struct{ gets, puts []call }{
 		"numbers": {

@@ -171,28 +171,43 @@ func (q queueAPI) moveInPlace() error {
 	return commit(max(n, 1)) // what is looked at in place is no copy
 }
 
+// withReader calls f with a reader.
+func withReader(b *Broadcast[int64], from Start, f func(*Reader[int64]) error) error {
+	r, err := b.Subscribe(from)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return f(r)
+}
+
 // broadcastUses is every operation of a Broadcast, which has a message.
-func broadcastUses(t testing.TB, seg *shm.Segment, capacity int) []proctest.Use {
-	name := fmt.Sprint("Broadcast of ", capacity)
-	written, err := NewBroadcast[int64](seg, name+", written", capacity, Options{})
+func broadcastUses(t testing.TB, seg *shm.Segment, capacity int, o Options) []proctest.Use {
+	name := fmt.Sprintf("Broadcast of %d, %v, %v", capacity, o.WhenFull, o.Writers)
+	written, err := NewBroadcast[int64](seg, name+", written", capacity, o)
 	wantErr(t, err, nil)
-	still, err := NewBroadcast[int64](seg, name, capacity, Options{})
+	still, err := NewBroadcast[int64](seg, name, capacity, o)
 	wantErr(t, err, nil)
 	if _, err := still.Latest(); err == ErrEmpty {
-		wantErr(t, still.Put(1), nil)
+		wantErr(t, still.Put(background, 1), nil)
 	}
 	return []proctest.Use{
-		{Name: name + " Put", Do: func(i int) error { return written.Put(int64(i) + 1) }},
+		{Name: name + " Put", Do: func(i int) error { return written.Put(background, int64(i)+1) }},
 		{Name: name + " Latest", Do: func(int) error { return positive(still.Latest()) }},
-		{Name: name + " TryGet", Do: func(int) error { return positive(still.Reader(FromOldest).TryGet()) }},
-		{Name: name + " Get", Do: func(int) error { return positive(still.Reader(FromOldest).Get(background)) }},
+		{Name: name + " TryGet", Do: func(int) error {
+			return withReader(still, FromOldest, func(r *Reader[int64]) error { return positive(r.TryGet()) })
+		}},
+		{Name: name + " Get", Do: func(int) error {
+			return withReader(still, FromOldest, func(r *Reader[int64]) error { return positive(r.Get(background)) })
+		}},
 		{Name: name + " TryGet behind the end", Do: func(int) error {
-			r := still.Reader(FromNewest)
-			n, err := r.TryGet()
-			if err == ErrEmpty {
-				return nil
-			}
-			return errors.Join(err, fmt.Errorf("message %d", n))
+			return withReader(still, FromNewest, func(r *Reader[int64]) error {
+				n, err := r.TryGet()
+				if err == ErrEmpty {
+					return nil
+				}
+				return errors.Join(err, fmt.Errorf("message %d", n))
+			})
 		}},
 		{Name: name + " Open", Do: func(int) error {
 			b, err := OpenBroadcast[int64](seg, name, Options{})
@@ -216,7 +231,9 @@ func TestResultsAgainstClose(t *testing.T) {
 		// Close keeps the content of what is smaller than 64 KiB
 		var uses []proctest.Use
 		for _, capacity := range []int{256, 1 << 14} {
-			uses = append(uses, broadcastUses(t, seg, capacity)...)
+			for _, o := range []Options{overwriting, {}, {Writers: Many}} {
+				uses = append(uses, broadcastUses(t, seg, capacity, o)...)
+			}
 			for kind := range leftQueues {
 				uses = append(uses, leaveUses(t, seg, kind, capacity)...)
 			}

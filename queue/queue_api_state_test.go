@@ -191,7 +191,7 @@ func TestFaceWakesNobodyWithoutWaiters(t *testing.T) {
 		}
 	}
 	b := newBroadcast[int64](t, 2, Options{})
-	r := b.Reader(FromNewest)
+	r := b.mustSubscribe(FromNewest)
 	for i := range int64(1000) {
 		mustBroadcast(t, b, i)
 		mustRead(t, r, i)

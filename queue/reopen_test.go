@@ -54,9 +54,9 @@ var openClosable = map[string]func(seg *shm.Segment, name string) (closable, err
 		if err != nil {
 			return closable{}, err
 		}
-		r := b.Reader(FromOldest)
+		r := b.mustSubscribe(FromOldest)
 		return closable{
-			func() error { return b.Put(1) }, func() error { _, err := r.TryGet(); return err },
+			func() error { return b.Put(background, 1) }, func() error { _, err := r.TryGet(); return err },
 			b.Close, b.Reopen, b.Closed,
 		}, nil
 	},

@@ -72,11 +72,11 @@ var selectable = map[string]func(seg *shm.Segment) ends{
 	},
 	"Broadcast": func(seg *shm.Segment) ends {
 		b := mustOpen(NewBroadcast[int64](seg, "q", 8, Options{}))
-		r := b.Reader(FromOldest)
+		r := b.mustSubscribe(FromOldest)
 		return ends{
 			gets: r.Gets(), close: b.Close,
 			get: func() error { _, err := r.TryGet(); return err },
-			put: func() error { return b.Put(1) },
+			put: func() error { return b.Put(background, 1) },
 		}
 	},
 }
@@ -330,11 +330,11 @@ func TestSelectTakesTheRole(t *testing.T) {
 
 // A reader that is lapped is ready.
 func TestSelectLapped(t *testing.T) {
-	b := mustOpen(NewBroadcast[int64](newSegment(t, shm.Options{}), "b", 2, Options{}))
-	r := b.Reader(FromOldest)
+	b := mustOpen(NewBroadcast[int64](newSegment(t, shm.Options{}), "b", 2, overwriting))
+	r := b.mustSubscribe(FromOldest)
 	s := newSelect(t, r.Gets())
 	for i := range 10 {
-		wantErr(t, b.Put(int64(i)), nil)
+		wantErr(t, b.Put(background, int64(i)), nil)
 	}
 	wantReady(t, s, 0)
 	_, err := r.TryGet()

@@ -6,6 +6,7 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/ring"
+	"github.com/shmkit/shmkit/internal/ring/cast"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
@@ -91,12 +92,38 @@ func (q *SPSC[T]) Puts() shmsync.Source {
 // Gets is a source for [shmsync.NewSelect] that is ready when TryGet would not return [ErrEmpty].
 // The goroutine that waits is the one that uses r.
 func (r *Reader[T]) Gets() shmsync.Source {
+	if r.c != nil {
+		return readerSource(r.c, r)
+	}
+	return source(func() lock.Source {
+		b := r.b.old
+		return lock.Source{
+			Event: b.Readers.Event, Policy: r.b.policy,
+			Ready: func() bool {
+				ready := b.Ready(r.old.next)
+				runtime.KeepAlive(r)
+				return ready
+			},
+		}
+	})
+}
+
+// Gets is a source for [shmsync.NewSelect] that is ready when TryGet would not return [ErrEmpty].
+// The goroutine that waits is the one that uses r.
+func (r *BytesReader) Gets() shmsync.Source { return readerSource(r.c, r) }
+
+// Gets is a source for [shmsync.NewSelect] that is ready when TryGet would not return [ErrEmpty].
+// The goroutine that waits is the one that uses r.
+func (r *ObjectsReader[T]) Gets() shmsync.Source { return r.r.Gets() }
+
+// readerSource is a source that is ready when the reader c has a message. Keep is kept alive.
+func readerSource(c *cast.Reader, keep any) shmsync.Source {
 	return source(func() lock.Source {
 		return lock.Source{
-			Event: r.b.r.Readers.Event, Policy: r.b.policy,
+			Event: c.Event(), Policy: c.Policy(), Watch: c.Watch,
 			Ready: func() bool {
-				ready := r.b.r.Ready(r.next)
-				runtime.KeepAlive(r)
+				ready := c.Ready()
+				runtime.KeepAlive(keep)
 				return ready
 			},
 		}

@@ -28,6 +28,10 @@ type Stats struct {
 	// producers that find no room, by Stats, and now and then by the consumer of an [SPSC], and the
 	// producers of a [Queue].
 	HighWater uint64
+	// Readers is how many readers of living processes a broadcast waits for.
+	Readers int
+	// Expelled is how many readers of a broadcast were expelled; see [Options.Patience].
+	Expelled uint64
 }
 
 // add fills in what does not depend on the kind of the queue. Values have type t.

@@ -104,6 +104,22 @@ func taken[T any](q interface {
 	return nil
 }
 
+// kept is an error unless a reader gets the messages that are kept, and then another.
+func kept[T any, R interface{ TryGet() (T, error) }](r R, err error) func(b interface{ TryPut(T) error }, messages ...T) error {
+	return func(b interface{ TryPut(T) error }, messages ...T) error {
+		if err := errors.Join(err, b.TryPut(messages[0])); err != nil {
+			return err
+		}
+		for _, m := range append(slices.Clone(messages), messages[0]) {
+			got, err := r.TryGet()
+			if err := want(got, m, err); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
 // locked is an error unless l can be locked.
 func locked(l shmsync.Lockable) error {
 	err := l.Lock(background)
@@ -190,11 +206,28 @@ var goldens = []golden{
 	goldenOf("spsc", sized(queue.NewSPSC[sample], 8), optioned(queue.OpenSPSC[sample], queue.Options{}),
 		func(q *queue.SPSC[sample]) error { return filled(q, aSample, sample{}) },
 		func(q *queue.SPSC[sample]) error { return taken(q, aSample, sample{}) }),
-	goldenOf("broadcast", sized(queue.NewBroadcast[int64], 8), optioned(queue.OpenBroadcast[int64], queue.Options{}),
-		func(b *queue.Broadcast[int64]) error { return errors.Join(b.Put(4), b.Put(5)) },
+	goldenOf("broadcast", func(seg *shm.Segment, name string) (*queue.Broadcast[int64], error) {
+		return queue.NewBroadcast[int64](seg, name, 8, queue.Options{WhenFull: queue.DropOldest})
+	}, optioned(queue.OpenBroadcast[int64], queue.Options{}),
+		func(b *queue.Broadcast[int64]) error { return errors.Join(b.Put(background, 4), b.Put(background, 5)) },
 		func(b *queue.Broadcast[int64]) error {
 			got, err := b.Latest()
 			return want(got, int64(5), err)
+		}),
+	goldenOf("waiting broadcast", sized(queue.NewBroadcast[int64], 8), optioned(queue.OpenBroadcast[int64], queue.Options{}),
+		func(b *queue.Broadcast[int64]) error { return filled(b, 4, 5) },
+		func(b *queue.Broadcast[int64]) error { return kept(b.Subscribe(queue.FromOldest))(b, 4, 5) }).
+		sparing([2]int{28, 32}, [2]int{136, 256}, [2]int{304, 384}, [2]int{404, 512}, [2]int{540, 544}, [2]int{560, 640}),
+	goldenOf("broadcast bytes", sized(queue.NewBroadcastBytes, 1000), optioned(queue.OpenBroadcastBytes, queue.Options{}),
+		func(b *queue.BroadcastBytes) error { return filled(b, []byte("one"), []byte("another")) },
+		func(b *queue.BroadcastBytes) error {
+			return kept(b.Subscribe(queue.FromOldest))(b, []byte("one"), []byte("another"))
+		}),
+	goldenOf("broadcast objects", sized(queue.NewBroadcastObjects[map[string]int], 1000),
+		optioned(queue.OpenBroadcastObjects[map[string]int], queue.Options{}),
+		func(q *queue.BroadcastObjects[map[string]int]) error { return filled(q, map[string]int{"a": 1}) },
+		func(q *queue.BroadcastObjects[map[string]int]) error {
+			return kept(q.Subscribe(queue.FromOldest))(q, map[string]int{"a": 1})
 		}),
 	goldenOf("bytes", sized(queue.NewBytes, 1000), optioned(queue.OpenBytes, queue.Options{}),
 		func(b *queue.Bytes) error { return filled(b, []byte("one"), []byte("another")) },

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -133,7 +134,7 @@ func writeGolden(t testing.TB) []byte {
 }
 
 // readGolden reads all objects of a golden segment, and works with them. It returns the names of
-// those that are refused because of their layout; look, if it is not nil, gets every error.
+// those that are refused because of their layout, or that are not in it; look, if it is not nil, gets every error.
 func readGolden(t testing.TB, path string, look func(name string, err error)) (refused []string) {
 	t.Helper()
 	seg := need(shm.Open(path))
@@ -145,6 +146,8 @@ func readGolden(t testing.TB, path string, look func(name string, err error)) (r
 		}
 		switch {
 		case errors.Is(err, shm.ErrFormat) && strings.Contains(err.Error(), "knows layout"):
+			refused = append(refused, g.name)
+		case errors.Is(err, fs.ErrNotExist): // it has been made golden since
 			refused = append(refused, g.name)
 		case err != nil:
 			t.Errorf("%s: read %s: %v", path, g.name, err)

@@ -121,11 +121,28 @@ var kinds = []struct {
 		check(t, q.Close())
 	}, `[7]`, map[string]string{"messages": "1", "producer": "me", "consumer": "me", "closed": "true", "closedBy": "me"}},
 	{"broadcast", func(t *testing.T, seg *shm.Segment) {
-		b := must(queue.NewBroadcast[int32](seg, "broadcast", 4, queue.Options{}))
+		b := must(queue.NewBroadcast[int32](seg, "broadcast", 4, queue.Options{WhenFull: queue.DropOldest}))
 		for i := range int32(6) {
-			check(t, b.Put(i))
+			check(t, b.Put(background, i))
 		}
 	}, `[2,3,4,5]`, map[string]string{"put": "6", "writer": "me"}},
+	{"waiting", func(t *testing.T, seg *shm.Segment) {
+		b := must(queue.NewBroadcast[int32](seg, "waiting", 4, queue.Options{}))
+		must(b.Subscribe(queue.FromNewest))
+		for i := range int32(4) {
+			check(t, b.Put(background, i))
+		}
+		t.Cleanup(func() { b.Close() }) // keeps the reader
+	}, `[0,1,2,3]`, map[string]string{"put": "4", "messages": "4", "writer": "me", "expelled": "0"}},
+	{"broadcast bytes", func(t *testing.T, seg *shm.Segment) {
+		b := must(queue.NewBroadcastBytes(seg, "broadcast bytes", 256, queue.Options{Writers: queue.Many}))
+		check(t, b.Put(background, []byte{1, 255}))
+		check(t, b.Put(background, []byte{2}))
+	}, `[{"hex":"01ff"},{"hex":"02"}]`, map[string]string{"put": "2", "putBytes": "3", "longestBytes": "112"}},
+	{"broadcast objects", func(t *testing.T, seg *shm.Segment) {
+		b := must(queue.NewBroadcastObjects[note](seg, "broadcast objects", 256, queue.Options{}))
+		check(t, b.Put(background, note{"hello"}))
+	}, `[{"cbor":"a1645465787465` + `68656c6c6f"}]`, map[string]string{"put": "1"}},
 	{"bytes", func(t *testing.T, seg *shm.Segment) {
 		b := must(queue.NewBytes(seg, "bytes", 100, queue.Options{}))
 		check(t, b.Put(background, []byte{1, 255}))
@@ -196,7 +213,7 @@ func TestDescribesEveryKind(t *testing.T) {
 			}
 		}
 	}
-	for kind := segment.KindValue; kind <= segment.KindList; kind++ {
+	for kind := segment.KindValue; kind <= segment.KindBroadcastObjects; kind++ {
 		if !describe.Has(kind) {
 			t.Errorf("no package describes a %v", kind)
 		}

@@ -75,6 +75,7 @@ const (
 	RoleDial                      // for room in the backlog of a listener
 	RoleStripe                    // to have one of the locks of a Dict
 	RoleFill                      // for the process that fills a key of a Dict
+	RoleReaders                   // for readers of a broadcast
 	roleEnd
 )
 
@@ -95,6 +96,7 @@ var roleNames = [roleEnd]string{
 	RoleDial:      "dial",
 	RoleStripe:    "lock of a stripe",
 	RoleFill:      "fill",
+	RoleReaders:   "readers",
 }
 
 func (r Role) String() string {

@@ -8,6 +8,7 @@
 //	spsc     slots of fixed size, one producer and one consumer
 //	record   records of any length, any number of producers and consumers
 //	seqlock  slots of fixed size, one writer, any number of readers that it does not wait for
+//	cast     messages of fixed size or any length, for all readers, which the writers wait for
 //	stream   bytes, one writer and one reader
 //
 // The rings know the size of their messages, but not their types. The typed faces are in the

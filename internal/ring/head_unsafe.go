@@ -21,7 +21,7 @@ import (
 //	 32    16  NotEmpty   package lock
 //	 48    16  NotFull    package lock
 //	 64    32  Counters   see there
-//	 96    16  joiners    package lock
+//	 96    16  Joiners    package lock
 //
 // These bytes change only when a waiter sleeps, a process dies or the queue is closed. Otherwise
 // each processor keeps a copy of them in its cache.
@@ -36,7 +36,7 @@ type Head struct {
 	NotEmpty  [lock.EventBytes]byte
 	NotFull   [lock.EventBytes]byte
 	Counters  Counters
-	joiners   [lock.EventBytes]byte
+	Joiners   [lock.EventBytes]byte
 }
 
 // HeadBytes is the size of a [Head].
@@ -54,7 +54,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(Head{}.NotEmpty)-32]
 	_ = [1]struct{}{}[unsafe.Offsetof(Head{}.NotFull)-48]
 	_ = [1]struct{}{}[unsafe.Offsetof(Head{}.Counters)-64]
-	_ = [1]struct{}{}[unsafe.Offsetof(Head{}.joiners)-96]
+	_ = [1]struct{}{}[unsafe.Offsetof(Head{}.Joiners)-96]
 	_ = [1]struct{}{}[unsafe.Sizeof(Head{})-HeadBytes]
 	_ = [1]struct{}{}[unsafe.Sizeof(Counters{})-countersBytes]
 )

@@ -29,7 +29,7 @@ func NewQueue(o *segment.Object, l Layout) (Queue, error) {
 	}
 	q := Queue{View: NewView(o, "queue"), Shared: headIn(o.Payload), capacity: capacity}
 	if tasks != nil {
-		q.Tasks = newTasks(o, q.Shared.joiners[:], tasks)
+		q.Tasks = newTasks(o, q.Shared.Joiners[:], tasks)
 	}
 	return q, nil
 }

@@ -34,6 +34,9 @@ const (
 	KindDict
 	KindVar
 	KindList
+	KindWaitingBroadcast // a Broadcast that loses nothing; KindBroadcast overwrites
+	KindBroadcastBytes
+	KindBroadcastObjects
 )
 
 // kinds describes the kinds. The layout is the version of the payload, from 1. A change of what a
@@ -63,7 +66,7 @@ var kinds = [...]struct {
 	KindOnce:           {"Once", 1},
 	KindWaitGroup:      {"WaitGroup", 1},
 	KindSPSC:           {"SPSC", 2},
-	KindBroadcast:      {"Broadcast", 2},
+	KindBroadcast:      {"overwriting Broadcast", 2},
 	KindBytes:          {"Bytes", 2},
 	KindObjects:        {"Objects", 2},
 	KindPipe:           {"Pipe", 1},
@@ -71,6 +74,10 @@ var kinds = [...]struct {
 	KindDict:           {"Dict", 2},
 	KindVar:            {"Var", 1},
 	KindList:           {"List", 1},
+
+	KindWaitingBroadcast: {"Broadcast", 1},
+	KindBroadcastBytes:   {"BroadcastBytes", 1},
+	KindBroadcastObjects: {"BroadcastObjects", 1},
 }
 
 func (k Kind) isKnown() bool { return k != 0 && int(k) < len(kinds) }

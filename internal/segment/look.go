@@ -158,6 +158,8 @@ func LockAt(kind Kind, target lock.Target) (at int, ok bool) {
 		return 0, role == lock.RoleLock || role == lock.RoleRLock
 	case KindOnce:
 		return onceLockAt, role == lock.RoleOnce
+	case KindWaitingBroadcast, KindBroadcastBytes, KindBroadcastObjects:
+		return castTurnsAt, role == lock.RoleLock
 	case KindDict:
 		return dictLocksAt + int(target.Stripe())*dictLocksApart, role == lock.RoleStripe
 	}
@@ -176,6 +178,23 @@ func SharersIn(kind Kind, role lock.Role, payload []byte) []proctab.Owner {
 		return barrier.Owners(payload)
 	case role == lock.RoleWaitGroup && kind == KindWaitGroup:
 		return waitgroup.Debtors(payload)
+	case role == lock.RolePut && (kind == KindWaitingBroadcast || kind == KindBroadcastBytes || kind == KindBroadcastObjects):
+		return []proctab.Owner{slowestReader(payload)}
 	}
 	return nil
+}
+
+// slowestReader is the owner of the reader that a writer of a broadcast without room waits for, or
+// 0.
+func slowestReader(payload []byte) proctab.Owner {
+	if len(payload) < castStatesAt {
+		return 0
+	}
+	const cells = 1<<11 - 1
+	n := int(wordIn(payload[castAwaitedAt:]).Load() & cells)
+	at := castStatesAt + 8*(n-1)
+	if n == 0 || at+8 > len(payload) {
+		return 0
+	}
+	return proctab.Owner(wordIn(payload[at:]).Load() & proctab.OwnerMask)
 }

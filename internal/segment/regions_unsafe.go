@@ -101,3 +101,9 @@ func (s *Segment) userWord(i uint32, slot int) *atomic.Uint64 {
 func (s *Segment) block(off uint64) *block {
 	return (*block)(unsafe.Pointer(&s.mem[off : off+blockStructBytes][0]))
 }
+
+// wordIn views the first 8 bytes of mem, a part of a payload, as a word.
+func wordIn(mem []byte) *atomic.Uint64 {
+	_ = mem[7]
+	return (*atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(mem)))
+}

@@ -59,6 +59,11 @@ const (
 	onceLockAt     = 8
 	dictLocksAt    = 128 // the first lock of a Dict
 	dictLocksApart = 256
+
+	// of a broadcast that waits
+	castTurnsAt   = 544 // the writers' lock
+	castAwaitedAt = 384 // names the reader that a writer without room waits for
+	castStatesAt  = 640 // begin with the owners of the readers
 )
 
 // Holders are the living processes that a wait goes on for, as far as that is known, each once.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/race"
@@ -25,11 +26,11 @@ func mustReadBatch(t testing.TB, r *Reader[int64], size int, want ...int64) {
 }
 
 // Batches come in order, whatever their sizes are, and each reader knows how many there are for it.
-func TestBroadcastBatch(t *testing.T) {
+func TestOverwritingBatch(t *testing.T) {
 	for _, start := range broadcastStarts {
-		b := newBroadcast[int64](t, 8, Options{}.startingAt(start))
-		r, late := b.Reader(FromNewest), b.Reader(FromNewest)
-		n, err := b.PutBatch(nil)
+		b := newBroadcast[int64](t, 8, overwriting.startingAt(start))
+		r, late := b.mustSubscribe(FromNewest), b.mustSubscribe(FromNewest)
+		n, err := b.PutBatch(background, nil)
 		if n != 0 || err != nil {
 			t.Fatal(n, err)
 		}
@@ -37,7 +38,7 @@ func TestBroadcastBatch(t *testing.T) {
 		_, err = r.GetBatch(canceled, make([]int64, 1))
 		wantErr(t, err, context.Canceled)
 		for i := range int64(10) {
-			n, err := b.PutBatch([]int64{3 * i, 3*i + 1, 3*i + 2})
+			n, err := b.PutBatch(background, []int64{3 * i, 3*i + 1, 3*i + 2})
 			if n != 3 || err != nil || r.Len() != 3 {
 				t.Fatal(n, err, r.Len())
 			}
@@ -60,15 +61,15 @@ func TestBroadcastBatch(t *testing.T) {
 
 // What makes Put fail makes PutBatch fail, and a batch of more than there is room for overwrites
 // its own beginning.
-func TestBroadcastBatchErrors(t *testing.T) {
-	b := newBroadcast[int64](t, 4, Options{})
-	r := b.Reader(FromNewest)
-	res, err := b.Reserve()
+func TestOverwritingBatchErrors(t *testing.T) {
+	b := newBroadcast[int64](t, 4, overwriting)
+	r := b.mustSubscribe(FromNewest)
+	res, err := b.Reserve(background)
 	wantErr(t, err, nil)
-	_, err = b.PutBatch([]int64{1})
+	_, err = b.PutBatch(background, []int64{1})
 	wantErr(t, err, ErrReserved)
 	wantErr(t, res.Abort(), nil)
-	n, err := b.PutBatch([]int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
+	n, err := b.PutBatch(background, []int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
 	if n != 10 || err != nil {
 		t.Fatal(n, err)
 	}
@@ -76,7 +77,7 @@ func TestBroadcastBatchErrors(t *testing.T) {
 	wantErr(t, err, ErrLapped)
 	mustReadBatch(t, r, 4, 7, 8, 9)
 	wantErr(t, b.Close(), nil)
-	n, err = b.PutBatch([]int64{1})
+	n, err = b.PutBatch(background, []int64{1})
 	if n != 0 || !errors.Is(err, ErrClosed) {
 		t.Error(n, err)
 	}
@@ -85,14 +86,14 @@ func TestBroadcastBatchErrors(t *testing.T) {
 }
 
 // A68: readers that sleep are woken by a batch, all of them, and count as having waited.
-func TestBroadcastBatchWakes(t *testing.T) {
+func TestOverwritingBatchWakes(t *testing.T) {
 	for name, policy := range policies {
-		b := newBroadcast[int64](t, 64, Options{Wait: policy})
+		b := newBroadcast[int64](t, 64, Options{Wait: policy, WhenFull: DropOldest})
 		const readers, batches, size = 4, 20, 10
 		var all sync.WaitGroup
 		var read atomic.Int64
 		for range readers {
-			r := b.Reader(FromNewest)
+			r := b.mustSubscribe(FromNewest)
 			all.Go(func() {
 				vs, next := make([]int64, 64), int64(0)
 				for next < batches*size {
@@ -114,7 +115,7 @@ func TestBroadcastBatchWakes(t *testing.T) {
 			for j := range vs {
 				vs[j] = size*i + int64(j)
 			}
-			_, err := b.PutBatch(vs)
+			_, err := b.PutBatch(background, vs)
 			wantErr(t, err, nil)
 			proctest.Eventually(t, proctest.Hang, func() bool { return read.Load() == readers*size*(i+1) }, "somebody was not woken")
 		}
@@ -128,7 +129,7 @@ var roleListenInBatches = proctest.Register("listen-in-batches", func(args []str
 	proctest.ExitOn(err)
 	b, err := OpenBroadcast[line](seg, "b", Options{})
 	proctest.ExitOn(err)
-	r := b.Reader(FromOldest)
+	r := b.mustSubscribe(FromOldest)
 	proctest.Say("ready")
 	next, got, lost := uint64(0), uint64(0), uint64(0)
 	vs := make([]line, 100)
@@ -157,12 +158,12 @@ var roleListenInBatches = proctest.Register("listen-in-batches", func(args []str
 
 // A56: while batches go round the ring as fast as they can, readers of batches in other processes
 // see no message that is half-way written, and know how many they have lost.
-func TestBroadcastBatchAcrossProcesses(t *testing.T) {
+func TestOverwritingBatchAcrossProcesses(t *testing.T) {
 	path := proctest.Dir(t) + "/segment"
 	seg, err := shm.Create(path, shm.Options{})
 	wantErr(t, err, nil)
 	t.Cleanup(func() { seg.Close() })
-	b, err := NewBroadcast[line](seg, "b", 64, Options{}.startingAt(^uint64(0)-1000))
+	b, err := NewBroadcast[line](seg, "b", 64, overwriting.startingAt(^uint64(0)-1000))
 	wantErr(t, err, nil)
 	var children []*proctest.Child
 	for range 2 {
@@ -177,7 +178,7 @@ func TestBroadcastBatchAcrossProcesses(t *testing.T) {
 			x := size*i + uint64(j)
 			vs[j] = line{x, x, x, x, x, x, x, x}
 		}
-		n, err := b.PutBatch(vs)
+		n, err := b.PutBatch(background, vs)
 		if n != size || err != nil {
 			t.Fatal(n, err)
 		}
@@ -194,15 +195,15 @@ func TestBroadcastBatchAcrossProcesses(t *testing.T) {
 	}
 }
 
-func TestBroadcastBatchAllocations(t *testing.T) {
+func TestOverwritingBatchAllocations(t *testing.T) {
 	if race.Enabled {
 		t.Skip("the detector allocates")
 	}
-	b := newBroadcast[line](t, 8, Options{})
-	r := b.Reader(FromNewest)
+	b := newBroadcast[line](t, 8, overwriting)
+	r := b.mustSubscribe(FromNewest)
 	vs := make([]line, 5)
 	if n := testing.AllocsPerRun(200, func() {
-		b.PutBatch(vs)
+		b.PutBatch(background, vs)
 		r.Len()
 		r.GetBatch(background, vs)
 		b.Stats()
@@ -212,11 +213,14 @@ func TestBroadcastBatchAllocations(t *testing.T) {
 }
 
 // Options that it cannot have are refused, whether it is made or found.
-func TestBroadcastOptions(t *testing.T) {
+func TestOverwritingOptions(t *testing.T) {
 	seg := newSegment(t, shm.Options{})
-	_, err := NewBroadcast[int64](seg, "b", 4, Options{})
+	_, err := NewBroadcast[int64](seg, "b", 4, overwriting)
 	wantErr(t, err, nil)
-	for _, o := range []Options{{WhenFull: DropNewest}, {WhenFull: DropOldest}, {Joinable: true}} {
+	for _, o := range []Options{
+		{WhenFull: DropOldest, Joinable: true}, {WhenFull: DropOldest, Writers: Many}, {WhenFull: DropOldest, Readers: 2},
+		{WhenFull: DropOldest, Patience: time.Minute}, {WhenFull: DropOldest, Keep: 1}, {WhenFull: DropOldest, EndWithWriter: true},
+	} {
 		_, err := NewBroadcast[int64](seg, "b", 4, o)
 		wantErr(t, err, fs.ErrInvalid)
 		_, err = OpenBroadcast[int64](seg, "b", o)

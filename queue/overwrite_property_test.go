@@ -41,7 +41,7 @@ func (m *broadcastModel) putError() error {
 func (m *broadcastModel) put(t *rapid.T) {
 	v := uint64(len(m.all)) + 1000
 	want := m.putError()
-	expectErr(t, "put", m.b.Put(v), want)
+	expectErr(t, "put", m.b.Put(background, v), want)
 	if want == nil {
 		m.all = append(m.all, v)
 	}
@@ -59,7 +59,7 @@ func (m *broadcastModel) putBatch(t *rapid.T) {
 	if len(vs) == 0 {
 		want = nil
 	}
-	n, err := m.b.PutBatch(vs)
+	n, err := m.b.PutBatch(background, vs)
 	expectErr(t, "put batch", err, want)
 	if n != done {
 		t.Fatalf("put %d, want %d", n, done)
@@ -69,7 +69,7 @@ func (m *broadcastModel) putBatch(t *rapid.T) {
 
 func (m *broadcastModel) reserve(t *rapid.T) {
 	want := m.putError()
-	res, err := m.b.Reserve()
+	res, err := m.b.Reserve(background)
 	expectErr(t, "reserve", err, want)
 	if err == nil {
 		m.reserved = &res
@@ -93,9 +93,9 @@ func (m *broadcastModel) end(t *rapid.T) {
 }
 
 func (m *broadcastModel) join(t *rapid.T) {
-	r := &readerModel{m.b.Reader(FromNewest), len(m.all)}
+	r := &readerModel{m.b.mustSubscribe(FromNewest), len(m.all)}
 	if rapid.Bool().Draw(t, "oldest") {
-		r = &readerModel{m.b.Reader(FromOldest), m.oldest()}
+		r = &readerModel{m.b.mustSubscribe(FromOldest), m.oldest()}
 	}
 	m.readers = append(m.readers, r)
 }
@@ -175,14 +175,14 @@ func (m *broadcastModel) check(t *rapid.T) {
 
 // Any sequence of operations shows each reader the messages in order, but for those that it is told
 // it has lost.
-func TestBroadcastProperties(t *testing.T) {
+func TestOverwritingProperties(t *testing.T) {
 	seg := newSegment(t, bigSegment)
 	rapid.Check(t, func(t *rapid.T) {
 		m := &broadcastModel{}
 		capacity := rapid.SampledFrom([]int{1, 2, 4, 16}).Draw(t, "capacity")
 		start := rapid.SampledFrom(broadcastStarts).Draw(t, "start")
 		var err error
-		if m.b, err = NewBroadcast[uint64](seg, "b", capacity, Options{}.startingAt(start)); err != nil {
+		if m.b, err = NewBroadcast[uint64](seg, "b", capacity, overwriting.startingAt(start)); err != nil {
 			t.Fatal(err)
 		}
 		defer seg.RemoveObject("b") // also when the check fails, and is tried again
@@ -203,15 +203,15 @@ func TestBroadcastProperties(t *testing.T) {
 func FuzzBroadcast(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 128, 8, 255, 255, 255, 255, 255, 255, 255, 255})
 	f.Fuzz(func(t *testing.T, script []byte) {
-		b := newBroadcast[int64](t, 4, Options{})
-		b.Put(1)
-		r := b.Reader(FromOldest)
+		b := newBroadcast[int64](t, 4, overwriting)
+		b.Put(background, 1)
+		r := b.mustSubscribe(FromOldest)
 		for ; len(script) >= 9; script = script[9:] {
 			off := 8 + int(script[0])*8%(len(b.o.Payload)-8)
 			binary.NativeEndian.PutUint64(b.o.Payload[off:], binary.LittleEndian.Uint64(script[1:]))
 			_, get := r.TryGet()
 			_, latest := b.Latest()
-			_, batch := b.PutBatch(make([]int64, 3))
+			_, batch := b.PutBatch(background, make([]int64, 3))
 			vs := make([]int64, 3)
 			n, gets := r.GetBatch(canceled, vs)
 			if length := r.Len(); length < 0 || length > 4 || n < 0 || n > 3 {
@@ -220,12 +220,12 @@ func FuzzBroadcast(f *testing.F) {
 			if errors.Is(gets, context.Canceled) {
 				gets = nil
 			}
-			for _, err := range []error{get, latest, batch, gets, b.Put(2)} {
+			for _, err := range []error{get, latest, batch, gets, b.Put(background, 2)} {
 				if !acceptable(err) && !errors.Is(err, ErrLapped) && !errors.Is(err, ErrRoleTaken) {
 					t.Fatal(err)
 				}
 			}
-			r = b.Reader(Start(script[0] % 2))
+			r = b.mustSubscribe(Start(script[0] % 2))
 		}
 	})
 }

@@ -13,12 +13,12 @@ import (
 )
 
 // Whatever words the memory holds: no panic, no fault, no loop without end.
-func TestBroadcastHostile(t *testing.T) {
+func TestOverwritingHostile(t *testing.T) {
 	words := []uint64{0, 1, 2, 3, 255, 1 << 31, 1<<32 - 1, 1 << 62, 1<<63 - 1, 1 << 63, ^uint64(0), ^uint64(0) - 1}
 	for range 300 {
-		b := newBroadcast[int64](t, 4, Options{})
+		b := newBroadcast[int64](t, 4, overwriting)
 		mustBroadcast(t, b, 1, 2, 3)
-		r := b.Reader(FromOldest)
+		r := b.mustSubscribe(FromOldest)
 		for range 1 + rand.IntN(4) {
 			off := 8 + 8*rand.IntN((len(b.o.Payload)-8)/8)
 			binary.NativeEndian.PutUint64(b.o.Payload[off:], words[rand.IntN(len(words))])
@@ -27,33 +27,33 @@ func TestBroadcastHostile(t *testing.T) {
 		for range 6 {
 			_, get := r.Get(ctx)
 			_, latest := b.Latest()
-			for _, err := range []error{get, latest, b.Put(4)} {
+			for _, err := range []error{get, latest, b.Put(background, 4)} {
 				if !acceptable(err) && !errors.Is(err, ErrLapped) && !errors.Is(err, ErrRoleTaken) {
 					t.Fatal(err)
 				}
 			}
-			r = b.Reader(Start(rand.IntN(2)))
+			r = b.mustSubscribe(Start(rand.IntN(2)))
 		}
 		cancel()
 	}
-	b := newBroadcast[int64](t, 4, Options{})
+	b := newBroadcast[int64](t, 4, overwriting)
 	binary.NativeEndian.PutUint64(b.o.Payload, 5)
 	if _, err := seqlock.View(b.o, 8); !errors.Is(err, shm.ErrCorrupt) {
 		t.Errorf("a wrong capacity: %v", err)
 	}
 }
 
-func TestBroadcastBadInput(t *testing.T) {
+func TestOverwritingBadInput(t *testing.T) {
 	seg := newSegment(t, shm.Options{})
-	if _, err := NewBroadcast[int64](seg, "b", 0, Options{}); err == nil {
+	if _, err := NewBroadcast[int64](seg, "b", 0, overwriting); err == nil {
 		t.Error("capacity 0 is taken")
 	}
-	if _, err := NewBroadcast[string](seg, "b", 1, Options{}); err == nil {
+	if _, err := NewBroadcast[string](seg, "b", 1, overwriting); err == nil {
 		t.Error("strings are taken")
 	}
-	_, err := NewBroadcast[int64](seg, "b", 4, Options{})
+	_, err := NewBroadcast[int64](seg, "b", 4, overwriting)
 	wantErr(t, err, nil)
-	_, err = NewBroadcast[int64](seg, "b", 8, Options{})
+	_, err = NewBroadcast[int64](seg, "b", 8, overwriting)
 	wantErr(t, err, shm.ErrMismatch)
 	_, err = OpenBroadcast[int32](seg, "b", Options{})
 	wantErr(t, err, shm.ErrMismatch)
@@ -65,7 +65,7 @@ func TestBroadcastBadInput(t *testing.T) {
 	wantErr(t, err, nil)
 	var again Broadcast[int64]
 	wantErr(t, again.UnmarshalBinary(data), nil)
-	r := again.Reader(FromNewest)
+	r := again.mustSubscribe(FromNewest)
 	mustBroadcast(t, b, 5)
 	mustRead(t, r, 5)
 }

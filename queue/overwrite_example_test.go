@@ -11,21 +11,25 @@ import (
 
 // A slow reader is told what it has missed, and a reader that wants only the latest value asks for
 // that.
-func ExampleBroadcast() {
+func ExampleBroadcast_dropOldest() {
 	seg, err := shm.Anonymous(shm.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer seg.Close()
-	prices, err := queue.NewBroadcast[float64](seg, "prices", 4, queue.Options{})
+	prices, err := queue.NewBroadcast[float64](seg, "prices", 4, queue.Options{WhenFull: queue.DropOldest})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	reader := prices.Reader(queue.FromNewest) // in any process
+	reader, err := prices.Subscribe(queue.FromNewest) // in any process
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	for _, price := range []float64{1, 2, 3, 4, 5, 6} {
-		if err := prices.Put(price); err != nil {
+		if err := prices.Put(context.Background(), price); err != nil {
 			fmt.Println(err)
 		}
 	}
