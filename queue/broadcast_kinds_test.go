@@ -142,6 +142,7 @@ var roleCastReader = proctest.Register("cast-reader", func(args []string) {
 	b := openCast(args[0], args[1], Options{})
 	r, err := b.subscribe(FromNewest)
 	proctest.ExitOn(err)
+	defer r.close() // the reader is reachable until the process is killed
 	proctest.Say("subscribed")
 	n, err := strconv.Atoi(args[2])
 	proctest.ExitOn(err)

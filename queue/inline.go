@@ -10,6 +10,7 @@ var (
 	_ any = (*Objects[byte])(nil)
 	_ any = (*Broadcast[byte])(nil)
 	_ any = (*Reader[byte])(nil)
+	_ any = (*overwrittenReader[byte])(nil)
 	_ any = (*BroadcastObjects[byte])(nil)
 	_ any = (*ObjectsReader[byte])(nil)
 )

@@ -134,7 +134,8 @@ func writeGolden(t testing.TB) []byte {
 }
 
 // readGolden reads all objects of a golden segment, and works with them. It returns the names of
-// those that are refused because of their layout, or that are not in it; look, if it is not nil, gets every error.
+// those that are refused because of their layout, or that are not in it; look, if it is not nil,
+// gets every error.
 func readGolden(t testing.TB, path string, look func(name string, err error)) (refused []string) {
 	t.Helper()
 	seg := need(shm.Open(path))
