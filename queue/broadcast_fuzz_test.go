@@ -24,7 +24,8 @@ func acceptableCast(err error) bool {
 // memory, and say what is wrong.
 func FuzzBroadcastHostile(f *testing.F) {
 	word := func(off byte, w uint64) []byte { return binary.LittleEndian.AppendUint64([]byte{off}, w) }
-	for _, off := range []byte{15, 31, 32, 47, 48, 49, 63, 66, 67, 68, 79, 81} { // by words, of the head, the states and the cells
+	// by words: of the head, the states and the cells
+	for _, off := range []byte{15, 31, 32, 47, 48, 49, 63, 66, 67, 68, 79, 81} {
 		for _, w := range []uint64{0, 1, 1 << 31, 1<<31 | 5, 1 << 63, ^uint64(0), ^uint64(0) - 63} {
 			f.Add(word(off-1, w), true)
 			f.Add(append(word(off-1, w), word(16, ^uint64(0)-127)...), false)
