@@ -35,7 +35,7 @@ var (
 // factsOf are the facts that are exported of a kind, and whether they have a label kind.
 func factsOf(kind string) (facts []fact, hasKind bool) {
 	switch kind {
-	case "Queue", "SPSC", "Bytes", "Objects", "Broadcast":
+	case "Queue", "SPSC", "Bytes", "Objects", "Broadcast", "overwriting Broadcast", "BroadcastBytes", "BroadcastObjects":
 		return queueFacts, true
 	case "Semaphore":
 		return semaphoreFacts, false
