@@ -131,6 +131,9 @@ func (r *goRunner) run(ctx context.Context, c engine.Call, done func(engine.Resu
 		if ctx.Err() == nil {
 			r.task(ctx, c.Task)
 		}
+		if ctx.Err() != nil { // the other function says so
+			return
+		}
 		once.Do(func() {
 			stop()
 			done(engine.Result{ID: c.ID, Kind: 1, Bytes: arg, Ran: time.Millisecond})
