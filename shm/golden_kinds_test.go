@@ -8,6 +8,7 @@ import (
 	"io"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/queue"
@@ -25,7 +26,7 @@ type golden struct {
 }
 
 // notGolden are kinds that end with the processes which use them.
-var notGolden = []segment.Kind{segment.KindTasks, segment.KindListener, segment.KindDict, segment.KindVar, segment.KindList}
+var notGolden = []segment.Kind{segment.KindTasks, segment.KindListener}
 
 type sample struct {
 	N    int32
@@ -244,4 +245,39 @@ var goldens = []golden{
 			got, err := io.ReadAll(c)
 			return errors.Join(want(string(got), "hello", err), c.Close())
 		}),
+
+	goldenOf("dict", goldenDict[string, string], shm.OpenDict[string, string], func(d *shm.Dict[string, string]) error {
+		return errors.Join(d.Set(background, "stays", "as it is"), d.Set(background, "changes", "once"), d.Set(background, "changes", "twice"),
+			d.SetFor(background, "expires", "some day", time.Hour))
+	}, func(d *shm.Dict[string, string]) error {
+		a, _, err1 := d.Get("stays")
+		b, _, err2 := d.Get("changes")
+		return errors.Join(want([]string{a, b}, []string{"as it is", "twice"}, errors.Join(err1, err2)), d.Set(background, "new", "value"))
+	}).sparing([2]int{52, 128}, [2]int{128 + 72, 128 + 128}, [2]int{128 + 248, 128 + 256}),
+	goldenOf("dict of words", goldenDict[uint64, int64], shm.OpenDict[uint64, int64], func(d *shm.Dict[uint64, int64]) error {
+		return errors.Join(d.Set(background, 1, -1), d.Set(background, 2, -2))
+	}, func(d *shm.Dict[uint64, int64]) error {
+		a, _, err1 := d.Get(1)
+		b, _, err2 := d.Get(2)
+		return errors.Join(want([]int64{a, b}, []int64{-1, -2}, errors.Join(err1, err2)), d.Set(background, 3, -3))
+	}).sparing([2]int{52, 128}, [2]int{128 + 72, 128 + 128}, [2]int{128 + 248, 128 + 256}),
+	goldenOf("var", initial([]string{"first"}, shm.NewVar[[]string]), shm.OpenVar[[]string],
+		func(v *shm.Var[[]string]) error { return v.Store(background, []string{"second", "value"}) },
+		func(v *shm.Var[[]string]) error {
+			got, err := v.Load()
+			return errors.Join(want(got, []string{"second", "value"}, err), v.Store(background, nil))
+		}).sparing([2]int{80, 128}),
+	goldenOf("list", shm.NewList[int64], shm.OpenList[int64], func(l *shm.List[int64]) error {
+		_, err := l.Append(background, 7, 8, 9)
+		return errors.Join(err, l.Set(background, 1, -8))
+	}, func(l *shm.List[int64]) error {
+		got, err := l.At(1)
+		_, err2 := l.Append(background, 10)
+		return errors.Join(want([]int64{got, int64(l.Len())}, []int64{-8, 4}, err), err2)
+	}),
+}
+
+// goldenDict makes a Dict with few locks.
+func goldenDict[K comparable, V any](seg *shm.Segment, name string) (*shm.Dict[K, V], error) {
+	return shm.NewDict[K, V](seg, name, shm.DictOptions{})
 }
