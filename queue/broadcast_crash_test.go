@@ -91,6 +91,7 @@ func castCrash(t *testing.T, c *proctest.Crash, kind, op string, o Options) {
 	wantErr(t, err, nil)
 	r, err := b.subscribe(FromNewest)
 	wantErr(t, err, nil)
+	defer r.close() // until then it is reachable, and counts
 	c.Start(roleCastCrash, path, kind, op)
 	got := make(chan int64)
 	switch op {
