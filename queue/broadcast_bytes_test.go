@@ -192,7 +192,7 @@ func TestBroadcastBytesBatches(t *testing.T) {
 	if n != 1 || err != nil || !slices.Equal(into[0], []byte{3}) {
 		t.Fatal(n, err, into)
 	}
-	n, err = r.GetBatch(canceled, into)
+	_, err = r.GetBatch(canceled, into)
 	wantErr(t, err, context.Canceled)
 	_, err = r.TryPeek()
 	wantErr(t, err, ErrEmpty)

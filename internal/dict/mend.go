@@ -129,7 +129,7 @@ func (h hold) mendPending(word *uint64) error {
 			}
 			*word = 0
 			crashpoint.Here("dict.mend.disowned")
-			h.m.s.Free(off)
+			h.m.s.FreeSoon(off)
 			return nil
 		}
 	}

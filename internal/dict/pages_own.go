@@ -93,6 +93,6 @@ func (h hold) giveBack() error {
 	}
 	h.dropping = 0
 	crashpoint.Here("dict.dropped")
-	h.m.s.Free(off)
+	h.m.s.FreeSoon(off)
 	return nil
 }

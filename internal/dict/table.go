@@ -99,7 +99,7 @@ func (h hold) grow(ctx context.Context) error {
 		err = h.rehash(old, t)
 	}
 	if err != nil {
-		h.m.s.Free(off)
+		h.m.s.FreeSoon(off)
 		return err
 	}
 	crashpoint.Here("dict.table.filled")

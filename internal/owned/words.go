@@ -59,7 +59,7 @@ func (h Holder) GiveBack() error {
 	}
 	h.Words.Dropping = 0
 	crashpoint.Here("owned.dropped")
-	h.Object.Seg.Free(off)
+	h.Object.Seg.FreeSoon(off)
 	return nil
 }
 
@@ -86,7 +86,7 @@ func (h Holder) Mend(linked func(off uint64) bool) error {
 		*word = 0
 		crashpoint.Here("owned.mended")
 		if drop {
-			h.Object.Seg.Free(off)
+			h.Object.Seg.FreeSoon(off)
 		}
 	}
 	return nil

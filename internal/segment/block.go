@@ -2,9 +2,11 @@ package segment
 
 import (
 	"context"
+	"errors"
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
@@ -59,6 +61,59 @@ func (s *Segment) FreeGiven(off uint64, mark uint32) error {
 	}
 	tag := ownerTagOf(s.Me()) | uint64(mark&MaxMark)<<markShift
 	return s.locked(func() error { return s.free(off-blockHeaderBytes, tag) })
+}
+
+// FreeSoon is [Segment.Free] that does not wait. While another process has the directory, which may
+// be stopped, the block stays this process's: a goroutine frees it when that has ended. A holder of
+// another lock calls it, so that those which wait for that lock wait under their own contexts.
+//
+// Errors: [ErrCorrupt] when there is no such block, [lock.ErrClosed].
+func (s *Segment) FreeSoon(off uint64) error {
+	if off < blockHeaderBytes {
+		return s.corrupt("a block to free is not in the heap")
+	}
+	tag := ownerTagOf(s.Me())
+	err := s.lockedUnder(ended, func() error { return s.free(off-blockHeaderBytes, tag) })
+	if !errors.Is(err, errEnded) {
+		return err
+	}
+	s.later.Lock()
+	defer s.later.Unlock()
+	s.unfreed = append(s.unfreed, off)
+	if len(s.unfreed) == 1 {
+		go s.freeLater()
+	}
+	return nil
+}
+
+// ended is a context under which nothing waits, and errEnded why.
+var (
+	errEnded = errors.New("the caller does not wait")
+	ended    = func() context.Context {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(errEnded)
+		return ctx
+	}()
+)
+
+// freeLater frees the blocks that FreeSoon could not, and ends. After Close they are a dead
+// process's.
+func (s *Segment) freeLater() {
+	for {
+		s.later.Lock()
+		off := s.unfreed[0]
+		s.later.Unlock()
+		if err := s.Free(off); errors.Is(err, lock.ErrLocked) {
+			continue // the holder is still stopped
+		}
+		s.later.Lock()
+		s.unfreed = s.unfreed[1:]
+		left := len(s.unfreed)
+		s.later.Unlock()
+		if left == 0 {
+			return
+		}
+	}
 }
 
 // Reclaim frees the blocks of processes that are dead.

@@ -58,6 +58,9 @@ type Segment struct {
 	mu      sync.Mutex // guards objects, and the moment of closing
 	objects registry
 
+	later   sync.Mutex
+	unfreed []uint64 // blocks of this process to be freed, see FreeSoon; guarded by later
+
 	// An attachment that was made for the sake of a handle ends with its last object.
 	auto atomic.Bool // the attachment was made for a handle; written under attachedMu
 	pins int         // how many calls are about to open an object; guarded by attachedMu
