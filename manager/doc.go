@@ -6,15 +6,9 @@
 // A package that the server and its clients import declares the types and the methods:
 //
 //	var (
-//
-// func(context.Context, Config) (*index, error)
-//
-//	Index  = manager.Define("index", openIndex)
-//
-// func(*index, context.Context, Doc) (int, error)
-//
+//		Index  = manager.Define("index", openIndex)
 //		Insert = manager.Method(Index, "insert", (*index).Insert)
-//		Cursor = manager.Returned[*cursor]("cursor")              // a type that methods return
+//		Cursor = manager.Returned[*cursor]("cursor") // a type that methods return
 //		Scan   = manager.Maker(Index, "scan", (*index).Scan, Cursor)
 //	)
 //
@@ -22,13 +16,14 @@
 //		pool.Main() // the process of Start is this program, started again
 //		m, err := manager.Start(ctx, manager.Options{Name: "search"})
 //		…
-//
-// or Index.Named(ctx, m, "main", Config{…}): one for all
-//
-//		ix, err := Index.New(ctx, m, Config{…})
-//		n, err := Insert.Call(ctx, ix, doc)
+//		ix, err := Index.New(ctx, m, Config{…}) // or Named, of which there is one for all
+//		…
 //		defer ix.Close()
+//		n, err := Insert.Call(ctx, ix, doc)
 //	}
+//
+// There openIndex is a func(context.Context, Config) (*index, error), and Insert a method with a
+// context and one argument, which returns a result and an error.
 //
 // Others connect by m, err := manager.Dial(ctx, "search", manager.Options{}), also from another
 // machine, by TCP with a key and TLS. [Serve] keeps the objects in this process.
