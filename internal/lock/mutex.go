@@ -185,6 +185,18 @@ func (m *Mutex) tryLock(t takeover) error {
 	return ErrClosed
 }
 
+// lifeError is [ErrTakenForDead] when the others have taken this process for dead. When the process
+// has left the segment its word says nothing, and the error is [ErrClosed].
+func (m *Mutex) lifeError() error {
+	switch {
+	case !m.life.Lost():
+		return nil
+	case m.closer.Closed():
+		return ErrClosed
+	}
+	return ErrTakenForDead
+}
+
 // entered ends an acquisition that made the word w. The order matters: this process either sees
 // here that it is closing, or the closing sees the word and waits. And one that was taken for dead
 // sees that here, at the latest: the others have not heeded its word.
@@ -193,9 +205,9 @@ func (m *Mutex) entered(w uint32) error {
 		m.unlockSlow()
 		return ErrClosed
 	}
-	if m.life.Lost() {
+	if err := m.lifeError(); err != nil {
 		m.unlockSlow()
-		return ErrTakenForDead
+		return err
 	}
 	m.shadow.Acquire()
 	if w&inconsistent != 0 {

@@ -128,8 +128,8 @@ func (a *attempt) pauseOrSleep(ctx context.Context) (done bool, err error) {
 		return true, err
 	}
 	m.observe(w)
-	if m.life.Lost() {
-		return true, a.giveUp(ErrTakenForDead, wokenByUnlock)
+	if err := m.lifeError(); err != nil {
+		return true, a.giveUp(err, wokenByUnlock)
 	}
 	if ctx.Err() != nil {
 		return true, a.giveUp(context.Cause(ctx), wokenByUnlock)
