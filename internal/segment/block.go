@@ -56,11 +56,16 @@ func (s *Segment) Free(off uint64) error { return s.FreeGiven(off, 0) }
 // Errors: [ErrCorrupt] when there is none: the block was never given, was freed, or is another one
 // by now.
 func (s *Segment) FreeGiven(off uint64, mark uint32) error {
+	return s.freeUnder(context.Background(), off, mark)
+}
+
+// freeUnder is FreeGiven that waits for the directory until ctx ends.
+func (s *Segment) freeUnder(ctx context.Context, off uint64, mark uint32) error {
 	if off < blockHeaderBytes {
 		return s.corrupt("a block to free is not in the heap")
 	}
 	tag := ownerTagOf(s.Me()) | uint64(mark&MaxMark)<<markShift
-	return s.locked(func() error { return s.free(off-blockHeaderBytes, tag) })
+	return s.lockedUnder(ctx, func() error { return s.free(off-blockHeaderBytes, tag) })
 }
 
 // FreeSoon is [Segment.Free] that does not wait. While another process has the directory, which may
@@ -69,11 +74,7 @@ func (s *Segment) FreeGiven(off uint64, mark uint32) error {
 //
 // Errors: [ErrCorrupt] when there is no such block, [lock.ErrClosed].
 func (s *Segment) FreeSoon(off uint64) error {
-	if off < blockHeaderBytes {
-		return s.corrupt("a block to free is not in the heap")
-	}
-	tag := ownerTagOf(s.Me())
-	err := s.lockedUnder(ended, func() error { return s.free(off-blockHeaderBytes, tag) })
+	err := s.freeUnder(ended, off, 0)
 	if !errors.Is(err, errEnded) {
 		return err
 	}

@@ -71,23 +71,22 @@ func (e *MismatchError) As(target any) bool { return public.As(e, target) }
 // Is reports whether target is e, as As has found it.
 func (e *MismatchError) Is(target error) bool { return public.Is(e, target) }
 
-// hasLeft reports whether this process has closed the segment. What it has read there since then
-// may have been memory of its own, which is empty: a conclusion from it says nothing about the
-// segment.
-func (s *Segment) hasLeft() bool { return s.party != nil && s.Closed() }
-
-func (s *Segment) corrupt(what string) error {
-	if s.hasLeft() {
+// concluded is err, which a look at the segment has led to, or [lock.ErrClosed] when this process
+// has closed the segment: the look may have met memory of this process's own then, which is empty,
+// and says nothing about the segment.
+func (s *Segment) concluded(err error) error {
+	if s.party != nil && s.Closed() {
 		return s.closed()
 	}
-	return fmt.Errorf("%s: %w: %s: remove it and make it anew", s.path, ErrCorrupt, what)
+	return err
+}
+
+func (s *Segment) corrupt(what string) error {
+	return s.concluded(fmt.Errorf("%s: %w: %s: remove it and make it anew", s.path, ErrCorrupt, what))
 }
 
 func (s *Segment) notFound(name string) error {
-	if s.hasLeft() {
-		return s.closed()
-	}
-	return &describedError{fmt.Sprintf("%s: there is no object %q: check the name, or make it", s.path, name), fs.ErrNotExist}
+	return s.concluded(&describedError{fmt.Sprintf("%s: there is no object %q: check the name, or make it", s.path, name), fs.ErrNotExist})
 }
 
 // lacksRoom reports whether an operation failed because something is full.

@@ -104,10 +104,7 @@ func Unmarshal(b []byte, kind Kind, typ string) (*Object, error) {
 // openAt opens the object at a place, unless it was removed.
 func (s *Segment) openAt(p place) (*Object, error) {
 	if p.index >= s.usedEntries() {
-		if s.hasLeft() {
-			return nil, s.closed()
-		}
-		return nil, fmt.Errorf("%s: %w", s.path, formatError("a handle names an impossible object"))
+		return nil, s.concluded(fmt.Errorf("%s: %w", s.path, formatError("a handle names an impossible object")))
 	}
 	o, err := s.openPlace(p)
 	if err == nil && o == nil {
@@ -132,10 +129,7 @@ func (o *Object) reachable() error {
 }
 
 func (o *Object) removed() error {
-	if o.Seg.hasLeft() {
-		return o.Seg.closed()
-	}
-	return fmt.Errorf("%s: object %q (number %d) %w: make a new one", o.Seg.path, o.Name, o.serial, ErrRemoved)
+	return o.Seg.concluded(fmt.Errorf("%s: object %q (number %d) %w: make a new one", o.Seg.path, o.Name, o.serial, ErrRemoved))
 }
 
 // The segments that this process has attached, in the order of attaching.

@@ -21,10 +21,10 @@ func (s *Segment) CheckNamed() error {
 	}
 	st, err := mapping.Stat(s.file)
 	switch {
-	case err != nil && s.Closed():
-		return s.closed()
-	case err != nil || st.Links > 0:
-		return err
+	case err != nil:
+		return s.concluded(err)
+	case st.Links > 0:
+		return nil
 	}
 	return fmt.Errorf("%s: %w (by a program, a cleaner, or the system at the end of a login session): make a new one", s.path, ErrRemoved)
 }
@@ -47,10 +47,7 @@ func (s *Segment) UnlinkContext(ctx context.Context) error {
 	// A process that removes a segment holds this lock of its file. So the name cannot be taken
 	// away and given to a new file between the look at it and the removal.
 	if err := s.lockByte(ctx, unlinkByte); err != nil {
-		if s.Closed() {
-			err = s.closed()
-		}
-		return err
+		return s.concluded(err)
 	}
 	defer runtime.KeepAlive(s)
 	defer mapping.UnlockByte(s.file, unlinkByte)
