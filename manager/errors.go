@@ -3,7 +3,6 @@ package manager
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	wire "github.com/shmkit/shmkit/internal/codec"
@@ -128,16 +127,7 @@ type PanicError struct {
 func (e *PanicError) Error() string { return fmt.Sprintf("manager: %s panicked: %s", e.Call, e.Value) }
 
 // Format prints the error; with %+v its stack follows.
-func (e *PanicError) Format(s fmt.State, verb rune) {
-	switch {
-	case verb == 'q':
-		fmt.Fprintf(s, "%q", e.Error())
-	case verb == 'v' && s.Flag('+') && e.Stack != "":
-		fmt.Fprintf(s, "%s\n%s", e.Error(), e.Stack)
-	default:
-		io.WriteString(s, e.Error())
-	}
-}
+func (e *PanicError) Format(s fmt.State, verb rune) { guard.Format(s, verb, e.Error(), e.Stack) }
 
 // failureOf is how the error of a method travels.
 func failureOf(err error) failure {

@@ -75,11 +75,7 @@ func Method[T, A, R any](t Object[T], name string, f func(T, context.Context, A)
 	info := t.object(*new(T))
 	m := &methodInfo{t: info, name: info.name + "." + name, form: args.Signature() + " → " + rets.Signature(), raw: !args.IsWire()}
 	m.run = func(ctx context.Context, object any, arg []byte, c *serverCall) error {
-		a, err := args.Decode(arg)
-		if err != nil {
-			return &argError{err}
-		}
-		r, err := f(object.(T), ctx, a)
+		r, err := invoke(ctx, f, object, args, arg)
 		if err != nil {
 			return err
 		}
@@ -87,6 +83,15 @@ func Method[T, A, R any](t Object[T], name string, f func(T, context.Context, A)
 		return c.result(b, err)
 	}
 	return &Call[T, A, R]{m: define("Method", m), args: args, rets: rets}
+}
+
+// invoke decodes the argument and calls the method.
+func invoke[T, A, R any](ctx context.Context, f func(T, context.Context, A) (R, error), object any, args message.Codec[A], arg []byte) (r R, err error) {
+	a, err := args.Decode(arg)
+	if err != nil {
+		return r, &argError{err}
+	}
+	return f(object.(T), ctx, a)
 }
 
 // Maker is [Method] for a method with a result that stays in the manager: the caller gets a
@@ -99,11 +104,7 @@ func Maker[T, A, N any](t Object[T], name string, f func(T, context.Context, A) 
 	info, made := t.object(*new(T)), of.object(*new(N))
 	m := &methodInfo{t: info, name: info.name + "." + name, form: args.Signature() + " → " + made.name, raw: !args.IsWire()}
 	m.run = func(ctx context.Context, object any, arg []byte, c *serverCall) error {
-		a, err := args.Decode(arg)
-		if err != nil {
-			return &argError{err}
-		}
-		r, err := f(object.(T), ctx, a)
+		r, err := invoke(ctx, f, object, args, arg)
 		if err != nil {
 			return err
 		}

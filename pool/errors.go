@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -105,16 +104,7 @@ func (e *PanicError) As(target any) bool {
 func init() { public.Present(func(p *guard.Panic) *PanicError { return (*PanicError)(p) }) }
 
 // Format prints the error; with %+v its stack follows, which says in which file and line it was.
-func (e *PanicError) Format(s fmt.State, verb rune) {
-	switch {
-	case verb == 'q':
-		fmt.Fprintf(s, "%q", e.Error())
-	case verb == 'v' && s.Flag('+') && e.Stack != "":
-		fmt.Fprintf(s, "%s\n%s", e.Error(), e.Stack)
-	default:
-		io.WriteString(s, e.Error())
-	}
-}
+func (e *PanicError) Format(s fmt.State, verb rune) { guard.Format(s, verb, e.Error(), e.Stack) }
 
 // A DeadlineError says that a task ran past its hard deadline, and that its worker was killed for
 // it. It is a [context.DeadlineExceeded].

@@ -92,9 +92,7 @@ func (c Codec[T]) Decode(b []byte) (v T, err error) {
 			return v, fmt.Errorf("%d bytes for a %v of %d", len(b), reflect.TypeFor[T](), c.size)
 		}
 		copy(bytesOf(&v, c.size), b)
-		if c.bools != nil {
-			c.bools.Mend(bytesOf(&v, c.size))
-		}
+		c.bools.Mend(bytesOf(&v, c.size))
 		return v, nil
 	case formSlice:
 		if len(b)%c.size != 0 {
@@ -102,9 +100,7 @@ func (c Codec[T]) Decode(b []byte) (v T, err error) {
 		}
 		v = makeSlice[T](len(b) / c.size)
 		copy(bytesOfSlice(&v, c.size), b)
-		if c.bools != nil {
-			c.bools.Mend(bytesOfSlice(&v, c.size))
-		}
+		c.bools.Mend(bytesOfSlice(&v, c.size))
 		return v, nil
 	}
 	return decodeWire[T](b)
