@@ -118,31 +118,11 @@ func TestReadsAFileOfAnotherUser(t *testing.T) {
 // harmless are the calls that a reader may make for a file, with what they must not contain.
 var harmless = regexp.MustCompile(`^(pread64|fstat|newfstatat|close)\(|^openat\([^)]*(O_RDONLY|O_PATH)|^readlinkat?\(|^getdents64\(`)
 
-// callsIn are the calls in a log of strace -f, each as one line: another thread's call may stand
-// between the beginning of one and its end.
-func callsIn(log string) (calls []string) {
-	begun := map[string]string{}
-	for line := range strings.Lines(log) {
-		thread, call, _ := strings.Cut(strings.TrimSpace(line), " ")
-		call = strings.TrimSpace(call)
-		if begin, ok := strings.CutSuffix(call, "<unfinished ...>"); ok {
-			begun[thread] = begin
-			continue
-		}
-		if strings.HasPrefix(call, "<... ") {
-			_, end, _ := strings.Cut(call, "resumed>")
-			call = begun[thread] + end
-		}
-		calls = append(calls, call)
-	}
-	return calls
-}
-
 // assertHarmless checks the system calls in a log of strace -f -y that are for a file.
 func assertHarmless(t *testing.T, log, path string) {
 	t.Helper()
 	reads := 0
-	for _, call := range callsIn(string(must(os.ReadFile(log)))) {
+	for _, call := range proctest.Calls(string(must(os.ReadFile(log)))) {
 		if !strings.Contains(call, path) || strings.HasPrefix(call, "execve(") || strings.HasPrefix(call, "write(1") {
 			continue
 		}
