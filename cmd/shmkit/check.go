@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -29,37 +31,33 @@ func (t *tool) checkCommand() *cobra.Command {
 		Example:           "  shmkit check visits",
 		ValidArgsFunction: t.complete,
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, cancel := t.bounded(c)
-			defer cancel()
-			v, err := t.look(ctx, args)
-			if err != nil {
-				return err
-			}
-			defer v.close()
-			found := []checked{}
-			for _, s := range v.segments {
-				one, err := t.check(s)
-				if err != nil {
-					v.skipped = append(v.skipped, inspect.Skipped{Path: s.Path, Reason: err.Error()})
-					continue
+			return t.onView(c, args, func(_ context.Context, v *view) error {
+				found := []checked{}
+				for _, s := range v.segments {
+					one, err := t.check(s)
+					if err != nil {
+						v.skip(s, err)
+						continue
+					}
+					found = append(found, one)
 				}
-				found = append(found, one)
-			}
-			if t.json {
-				return t.writeJSON("check", answer{Segments: found, Skipped: v.skipped})
-			}
-			t.skippedText(v.skipped)
-			for _, one := range found {
-				if len(one.Damage) == 0 {
-					err = t.printf("  %s: %d objects, %d blocks, no damage\n", quoted(one.Name), one.Objects, one.Blocks)
-				}
-				for _, damage := range one.Damage {
-					err = errors.Join(err, t.printf("%s %s: %s\n", t.trouble(true), quoted(one.Name), damage))
-				}
-			}
-			return err
+				return t.write("check", answer{Segments: found, Skipped: v.skipped}, func() string { return t.checkText(found) })
+			})
 		},
 	}
+}
+
+func (t *tool) checkText(all []checked) string {
+	var b strings.Builder
+	for _, one := range all {
+		if len(one.Damage) == 0 {
+			fmt.Fprintf(&b, "  %s: %d objects, %d blocks, no damage\n", quoted(one.Name), one.Objects, one.Blocks)
+		}
+		for _, damage := range one.Damage {
+			fmt.Fprintf(&b, "%s %s: %s\n", t.trouble(true), quoted(one.Name), damage)
+		}
+	}
+	return b.String()
 }
 
 // check walks the bookkeeping, and reads each object.

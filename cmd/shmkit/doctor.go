@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,26 +42,18 @@ func (t *tool) doctorCommand() *cobra.Command {
 		Example:           "  shmkit doctor\n  shmkit doctor -fix",
 		ValidArgsFunction: t.complete,
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, cancel := t.bounded(c)
-			defer cancel()
-			v, err := t.look(ctx, args)
-			if err != nil {
-				return err
-			}
-			defer v.close()
-			var all []finding
-			for _, check := range machineChecks {
-				all = append(all, check(t)...)
-			}
-			all = append(all, segmentFindings(v)...)
-			for _, f := range all {
-				t.bad = t.bad || f.Status == fail
-			}
-			if t.json {
-				return t.writeJSON("doctor", answer{Result: map[string]any{"findings": all}, Skipped: v.skipped})
-			}
-			t.skippedText(v.skipped)
-			return t.printf("%s", t.findingsText(all, fixes))
+			return t.onView(c, args, func(_ context.Context, v *view) error {
+				var all []finding
+				for _, check := range machineChecks {
+					all = append(all, check(t)...)
+				}
+				all = append(all, segmentFindings(v)...)
+				for _, f := range all {
+					t.bad = t.bad || f.Status == fail
+				}
+				a := answer{Result: map[string]any{"findings": all}, Skipped: v.skipped}
+				return t.write("doctor", a, func() string { return t.findingsText(all, fixes) })
+			})
 		},
 	}
 	c.Flags().BoolVar(&fixes, "fix", false, "show only the commands that would help; none is run")

@@ -57,11 +57,8 @@ Nothing is removed without -delete, and then only what no living process has ope
 				}
 			}
 			t.bad = o.check && len(found) > 0
-			if t.json {
-				return t.writeJSON("gc", answer{Result: map[string]any{"leftovers": orEmpty(found)}, Skipped: skipped})
-			}
-			t.skippedText(skipped)
-			return t.printf("%s", leftoverText(found))
+			a := answer{Result: map[string]any{"leftovers": orEmpty(found)}, Skipped: skipped}
+			return t.write("gc", a, func() string { return leftoverText(found) })
 		},
 	}
 	c.Flags().BoolVar(&o.remove, "delete", false, "remove what is shown")

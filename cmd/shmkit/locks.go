@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -46,32 +47,23 @@ func (t *tool) locksCommand() *cobra.Command {
 }
 
 func (t *tool) locks(c *cobra.Command, args []string, least time.Duration) error {
-	ctx, cancel := t.bounded(c)
-	defer cancel()
-	v, err := t.look(ctx, args)
-	if err != nil {
-		return err
-	}
-	defer v.close()
-	found := []blocked{}
-	for _, s := range v.segments {
-		b := blocked{Segment: s, Waits: []inspect.Wait{}, Cycles: s.CycleList(), Orphaned: orphaned(s)}
-		for _, w := range s.WaitList() {
-			if t.time().Sub(w.Since) >= least {
-				b.Waits = append(b.Waits, w)
+	return t.onView(c, args, func(_ context.Context, v *view) error {
+		found := []blocked{}
+		for _, s := range v.segments {
+			b := blocked{Segment: s, Waits: []inspect.Wait{}, Cycles: s.CycleList(), Orphaned: orphaned(s)}
+			for _, w := range s.WaitList() {
+				if t.time().Sub(w.Since) >= least {
+					b.Waits = append(b.Waits, w)
+				}
+			}
+			t.bad = t.bad || len(b.Cycles) > 0 || len(b.Orphaned) > 0
+			if len(args) > 0 || len(b.Waits) > 0 || len(b.Orphaned) > 0 {
+				b.Cycles = orEmpty(b.Cycles)
+				found = append(found, b)
 			}
 		}
-		t.bad = t.bad || len(b.Cycles) > 0 || len(b.Orphaned) > 0
-		if len(args) > 0 || len(b.Waits) > 0 || len(b.Orphaned) > 0 {
-			b.Cycles = orEmpty(b.Cycles)
-			found = append(found, b)
-		}
-	}
-	if t.json {
-		return t.writeJSON("locks", answer{Segments: found, Skipped: v.skipped})
-	}
-	t.skippedText(v.skipped)
-	return t.printf("%s", t.locksText(found))
+		return t.write("locks", answer{Segments: found, Skipped: v.skipped}, func() string { return t.locksText(found) })
+	})
 }
 
 // orphaned are the locks that wait for repair.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/spf13/cobra"
+
 	"github.com/shmkit/shmkit/internal/describe"
 	"github.com/shmkit/shmkit/internal/inspect"
 )
@@ -55,6 +57,23 @@ func (t *tool) look(ctx context.Context, names []string) (*view, error) {
 		}
 	}
 	return v, nil
+}
+
+// skip notes that a segment, or a part of it, could not be read.
+func (v *view) skip(s *inspect.Segment, err error) {
+	v.skipped = append(v.skipped, inspect.Skipped{Path: s.Path, Reason: err.Error()})
+}
+
+// onView calls f with what look finds for the command, within its time-out.
+func (t *tool) onView(c *cobra.Command, names []string, f func(ctx context.Context, v *view) error) error {
+	ctx, cancel := t.bounded(c)
+	defer cancel()
+	v, err := t.look(ctx, names)
+	if err != nil {
+		return err
+	}
+	defer v.close()
+	return f(ctx, v)
 }
 
 // lookAtOne is look for a command that shows one segment.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,24 +21,16 @@ func (t *tool) lsCommand() *cobra.Command {
 		Example: "  shmkit ls\n  shmkit ls -s used",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			ctx, cancel := t.bounded(c)
-			defer cancel()
-			v, err := t.look(ctx, nil)
-			if err != nil {
-				return err
-			}
-			defer v.close()
-			if !all {
-				v.segments = slices.DeleteFunc(v.segments, func(s *inspect.Segment) bool { return s.Living == 0 && s.Kind != inspect.KindFile })
-			}
-			if err := sortSegments(v.segments, by); err != nil {
-				return err
-			}
-			if t.json {
-				return t.writeJSON("ls", answer{Segments: orEmpty(v.segments), Skipped: v.skipped})
-			}
-			t.skippedText(v.skipped)
-			return t.printf("%s", t.segmentTable(v.segments))
+			return t.onView(c, nil, func(_ context.Context, v *view) error {
+				if !all {
+					v.segments = slices.DeleteFunc(v.segments, func(s *inspect.Segment) bool { return s.Living == 0 && s.Kind != inspect.KindFile })
+				}
+				if err := sortSegments(v.segments, by); err != nil {
+					return err
+				}
+				a := answer{Segments: orEmpty(v.segments), Skipped: v.skipped}
+				return t.write("ls", a, func() string { return t.segmentTable(v.segments) })
+			})
 		},
 	}
 	c.Flags().BoolVarP(&all, "all", "a", false, "also what no living process has open and has no name")

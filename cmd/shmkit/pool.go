@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -15,30 +16,21 @@ func (t *tool) poolCommand() *cobra.Command {
 		Short:   "Show pools, their workers and tasks",
 		Example: "  shmkit pool\n  shmkit pool @4711",
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, cancel := t.bounded(c)
-			defer cancel()
-			v, err := t.look(ctx, args)
-			if err != nil {
-				return err
-			}
-			defer v.close()
-			found := []shown{}
-			for _, s := range v.segments {
-				if s.Kind != inspect.KindPool {
-					continue
+			return t.onView(c, args, func(_ context.Context, v *view) error {
+				found := []shown{}
+				for _, s := range v.segments {
+					if s.Kind != inspect.KindPool {
+						continue
+					}
+					tasks, err := s.Object("tasks", describe.Want{Elements: 1 << 10})
+					if err != nil {
+						v.skip(s, err)
+						continue
+					}
+					found = append(found, shown{s, []inspect.Object{tasks}})
 				}
-				tasks, err := s.Object("tasks", describe.Want{Elements: 1 << 10})
-				if err != nil {
-					v.skipped = append(v.skipped, inspect.Skipped{Path: s.Path, Reason: err.Error()})
-					continue
-				}
-				found = append(found, shown{s, []inspect.Object{tasks}})
-			}
-			if t.json {
-				return t.writeJSON("pool", answer{Segments: found, Skipped: v.skipped})
-			}
-			t.skippedText(v.skipped)
-			return t.printf("%s", t.poolText(found))
+				return t.write("pool", answer{Segments: found, Skipped: v.skipped}, func() string { return t.poolText(found) })
+			})
 		},
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -32,28 +33,19 @@ func (t *tool) psCommand() *cobra.Command {
 		Example:           "  shmkit ps\n  shmkit ps visits -a",
 		ValidArgsFunction: t.complete,
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, cancel := t.bounded(c)
-			defer cancel()
-			v, err := t.look(ctx, args)
-			if err != nil {
-				return err
-			}
-			defer v.close()
-			found := []populated{}
-			for _, s := range v.segments {
-				members, err := membersOf(s, all)
-				if err != nil {
-					v.skipped = append(v.skipped, inspect.Skipped{Path: s.Path, Reason: err.Error()})
+			return t.onView(c, args, func(_ context.Context, v *view) error {
+				found := []populated{}
+				for _, s := range v.segments {
+					members, err := membersOf(s, all)
+					if err != nil {
+						v.skip(s, err)
+					}
+					if len(members) > 0 || len(args) > 0 {
+						found = append(found, populated{s, orEmpty(members)})
+					}
 				}
-				if len(members) > 0 || len(args) > 0 {
-					found = append(found, populated{s, orEmpty(members)})
-				}
-			}
-			if t.json {
-				return t.writeJSON("ps", answer{Segments: found, Skipped: v.skipped})
-			}
-			t.skippedText(v.skipped)
-			return t.printf("%s", t.processTable(found))
+				return t.write("ps", answer{Segments: found, Skipped: v.skipped}, func() string { return t.processTable(found) })
+			})
 		},
 	}
 	c.Flags().BoolVarP(&all, "all", "a", false, "also those that have ended")

@@ -94,17 +94,28 @@ func (t *tool) time() time.Time {
 	return time.Now()
 }
 
+// write writes an answer as JSON, or as text, with what was skipped on the side.
+func (t *tool) write(command string, a answer, text func() string) error {
+	if t.json {
+		return t.writeJSON(command, a)
+	}
+	t.skippedText(a.Skipped)
+	return t.printf("%s", text())
+}
+
+// stamped is an answer with what all have.
+func (t *tool) stamped(command string, a answer) answer {
+	a.Schema, a.Command, a.Time, a.Skipped = schema, command, t.time(), orEmpty(a.Skipped)
+	return a
+}
+
 // writeJSON writes an answer as one object.
 func (t *tool) writeJSON(command string, a answer) error {
-	a.Schema, a.Command, a.Time = schema, command, t.time()
-	if a.Skipped == nil {
-		a.Skipped = []inspect.Skipped{}
-	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(a); err != nil {
+	if err := e.Encode(t.stamped(command, a)); err != nil {
 		return err
 	}
 	_, err := t.out.Write(b.Bytes())
@@ -113,11 +124,7 @@ func (t *tool) writeJSON(command string, a answer) error {
 
 // writeLine is writeJSON in one line.
 func (t *tool) writeLine(command string, a answer) error {
-	a.Schema, a.Command, a.Time = schema, command, t.time()
-	if a.Skipped == nil {
-		a.Skipped = []inspect.Skipped{}
-	}
-	b, err := json.Marshal(a)
+	b, err := json.Marshal(t.stamped(command, a))
 	if err == nil {
 		_, err = t.out.Write(append(b, '\n'))
 	}
