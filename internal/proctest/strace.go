@@ -2,8 +2,8 @@ package proctest
 
 import "strings"
 
-// Calls are the system calls in a log of strace -f, each as one line: the call of another thread may
-// stand between the beginning of one and its end.
+// Calls are the system calls in a log of strace -f, each as one line: the call of another thread
+// may stand between the beginning of one and its end.
 func Calls(log string) (calls []string) {
 	begun := map[string]string{}
 	for line := range strings.Lines(log) {
