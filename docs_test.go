@@ -34,6 +34,12 @@ type docBlock struct {
 
 func (b docBlock) name() string { return fmt.Sprintf("%s:%d", b.document, b.line) }
 
+// at has the compiler name the document and its line for the text that follows, which begins so
+// many lines behind the beginning of the block.
+func (b docBlock) at(lines int) string {
+	return fmt.Sprintf("//line %s:%d\n", b.document, b.line+lines)
+}
+
 // docBlocks returns the blocks of code of all documents below docs.
 func docBlocks(t *testing.T) (blocks []docBlock) {
 	t.Helper()
@@ -177,20 +183,21 @@ func buildPages(t *testing.T, blocks []docBlock) (path string) {
 		fmt.Fprintf(&cases, "\tcase \"%d\":\n\t\t%s.Main()\n", i, name)
 	}
 	files["program/main.go"] = "package main\n\nimport (\n\t\"os\"\n" + imports.String() + ")\n\nfunc main() {\n\tswitch os.Getenv(\"DOC_PROGRAM\") {\n" + cases.String() + "\t}\n}\n"
-	path = filepath.Join(t.TempDir(), "pages")
-	build := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlayOf(t, files), "-o", path, "./program")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, explain(string(out), blocks))
-	}
+	path, _ = buildOverlay(t, files)
 	return path
 }
 
-// explain puts the documents' names before the compiler's messages.
-func explain(out string, blocks []docBlock) string {
-	for i, b := range slices.Backward(blocks) {
-		out = strings.ReplaceAll(out, fmt.Sprintf("program/page%d/", i), b.name()+" page ")
+// buildOverlay builds the package program of these files, which lie in this module only for that.
+// It returns the path of the executable, and what the compiler says.
+func buildOverlay(t *testing.T, files map[string]string, flags ...string) (path, said string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "program")
+	args := append([]string{"build", "-overlay", overlayOf(t, files), "-o", path}, flags...)
+	out, err := exec.CommandContext(t.Context(), "go", append(args, "./program")...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
-	return out
+	return path, string(out)
 }
 
 // overlayOf writes files as if they lay in the module, and returns the file that tells the go
@@ -221,16 +228,16 @@ func overlayOf(t *testing.T, files map[string]string) (path string) {
 func pageSource(t *testing.T, b docBlock, name string) string {
 	t.Helper()
 	if text, ok := strings.CutPrefix(b.text, "package main\n"); ok {
-		return "package " + name + "\n" + strings.Replace(text, "\nfunc main() {", "\nfunc Main() {", 1)
+		return "package " + name + "\n" + b.at(1) + strings.Replace(text, "\nfunc main() {", "\nfunc Main() {", 1)
 	}
 	declarations, statements := splitFragment(b.text)
-	body := declarations
+	body := b.at(0) + declarations
 	if strings.TrimSpace(statements) == "" {
 		body += "\nfunc Main() {}\n"
 	} else {
 		body += "\nfunc Main() {\n\tpool.Main()\n\tseg, err := shm.Anonymous(shm.Options{})\n\tif err != nil {\n\t\tlog.Fatal(err)\n\t}\n" +
 			"\tif err := fragment(context.Background(), seg); err != nil {\n\t\tlog.Fatal(err)\n\t}\n}\n\n" +
-			"func fragment(ctx context.Context, seg *shm.Segment) error {\n\t_, _ = ctx, seg\n" + statements + "\treturn nil\n}\n"
+			"func fragment(ctx context.Context, seg *shm.Segment) error {\n\t_, _ = ctx, seg\n" + b.at(strings.Count(declarations, "\n")) + statements + "\treturn nil\n}\n"
 	}
 	return "package " + name + "\n\nimport (\n" + importsFor(t, b, body) + ")\n\n" + body
 }

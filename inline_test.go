@@ -2,7 +2,6 @@ package shmkit
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -60,13 +59,9 @@ func TestCallsAreInlined(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("release stores and fences are in assembly here, and what calls them is not inlined")
 	}
-	build := programBuild(t, inlineProgram, "-gcflags=-m")
-	out, err := exec.CommandContext(t.Context(), build[0], build[1:]...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	_, said := buildOverlay(t, map[string]string{"program/main.go": inlineProgram}, "-gcflags=-m")
 	inlined := func(file, callee string) bool {
-		for line := range strings.Lines(string(out)) {
+		for line := range strings.Lines(said) {
 			at, what, _ := strings.Cut(line, ": inlining call to ")
 			if strings.Contains(at, file+":") && strings.TrimSpace(what) == callee {
 				return true

@@ -1,12 +1,10 @@
 package shmkit
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -87,9 +85,10 @@ func docProgram(text string) string {
 
 // goBlocks returns the blocks of a Markdown text that are marked as Go code.
 func goBlocks(text string) (blocks []string) {
-	for _, rest := range strings.Split(text, "\n```go\n")[1:] {
-		block, _, _ := strings.Cut(rest, "\n```")
-		blocks = append(blocks, block+"\n")
+	for _, b := range blocksIn("", text) {
+		if b.language == "go" {
+			blocks = append(blocks, b.text)
+		}
 	}
 	return blocks
 }
@@ -98,32 +97,8 @@ func goBlocks(text string) (blocks []string) {
 // of the executable.
 func buildProgram(t *testing.T, source string) string {
 	t.Helper()
-	build := programBuild(t, source)
-	if out, err := exec.CommandContext(t.Context(), build[0], build[1:]...).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return build[slices.Index(build, "-o")+1]
-}
-
-// programBuild returns the command that builds the source of one program as if it lay in this
-// module. The path of the executable follows -o.
-func programBuild(t *testing.T, source string, flags ...string) []string {
-	t.Helper()
-	root, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	overlay := filepath.Join(dir, "overlay.json")
-	replace := map[string]string{filepath.Join(root, "program", "main.go"): filepath.Join(dir, "main.go")}
-	text, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, overlay, text)
-	write(t, filepath.Join(dir, "main.go"), []byte(source))
-	command := []string{"go", "build", "-overlay", overlay, "-o", filepath.Join(dir, "program")}
-	return append(append(command, flags...), "./program")
+	path, _ := buildOverlay(t, map[string]string{"program/main.go": source})
+	return path
 }
 
 func write(t *testing.T, path string, text []byte) {
