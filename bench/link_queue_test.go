@@ -17,12 +17,12 @@ import (
 var linkers = map[string]linker{
 	"spsc":  linkFixed(queueLinker{openSPSC[[8]uint64], openSPSC[[128]uint64], openSPSC[[8192]uint64], openSPSC[[131072]uint64]}),
 	"queue": linkFixed(queueLinker{openQueue[[8]uint64], openQueue[[128]uint64], openQueue[[8192]uint64], openQueue[[131072]uint64]}),
-	"bytes": linkBytes,
+	"bytes": linkBytes(linkBySize),
 	// The same with Reserve and Peek for messages of any length.
 	"spsc-inplace": linkFixed(queueLinker{
 		openSPSCInPlace[[8]uint64], openSPSCInPlace[[128]uint64], openSPSCInPlace[[8192]uint64], openSPSCInPlace[[131072]uint64],
 	}),
-	"bytes-inplace": linkBytesInPlace,
+	"bytes-inplace": linkBytes(linkPlaces),
 	"pipe":          linkPipe,
 	"unix-socket":   linkConn(openSocket),
 	"os-pipe":       linkConn(openFIFOs),
@@ -142,21 +142,22 @@ func linkInPlace[T message](q fixed[T]) link {
 	}
 }
 
-func linkBytes(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error) {
-	return linkBoth(l, func(name string) (link, error) {
-		q, err := queue.NewBytes(seg, name, min(size*conversationSlots, 8<<20), queue.Options{Wait: policy})
-		if size >= 64<<10 {
-			return linkPlaces(q, size), err
-		}
-		return linkCopies(q, size), err
-	})
+// linkBytes links by two queues of messages of any length. use is how a process uses its ends.
+func linkBytes(use func(q *queue.Bytes, size int) link) linker {
+	return func(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error) {
+		return linkBoth(l, func(name string) (link, error) {
+			q, err := queue.NewBytes(seg, name, min(size*conversationSlots, 8<<20), queue.Options{Wait: policy})
+			return use(q, size), err
+		})
+	}
 }
 
-func linkBytesInPlace(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error) {
-	return linkBoth(l, func(name string) (link, error) {
-		q, err := queue.NewBytes(seg, name, min(size*conversationSlots, 8<<20), queue.Options{Wait: policy})
-		return linkPlaces(q, size), err
-	})
+// linkBySize has long messages written and read in place.
+func linkBySize(q *queue.Bytes, size int) link {
+	if size >= 64<<10 {
+		return linkPlaces(q, size)
+	}
+	return linkCopies(q, size)
 }
 
 func linkCopies(q *queue.Bytes, size int) link {

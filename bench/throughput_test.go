@@ -24,12 +24,7 @@ func throughputLinker(kind, impl string) linker {
 	case kind == "spsc":
 		return linkFixed(queueLinker{copySPSC[[8]uint64], copySPSC[[128]uint64], copySPSC[[8192]uint64], copySPSC[[131072]uint64]})
 	case kind == "bytes":
-		return func(seg *shm.Segment, l *lane, size int, policy shmsync.WaitPolicy) (link, error) {
-			return linkBoth(l, func(name string) (link, error) {
-				q, err := queue.NewBytes(seg, name, min(size*conversationSlots, 8<<20), queue.Options{Wait: policy})
-				return linkCopies(q, size), err
-			})
-		}
+		return linkBytes(linkCopies)
 	case impl == "shmkit":
 		return linkers[kind]
 	}
@@ -142,10 +137,7 @@ func throughputRows(tb testing.TB, size payload) (rows []budgeted) {
 			impl: impl, plan: p,
 			race: func(tb testing.TB, p plan) outcome { return raceJob(tb, throughputJob(x.kind, x.impl, size), p) },
 			finish: func(b *testing.B, o outcome, p plan) {
-				var ns []float64
-				for _, r := range quietRounds(o.rounds(p)) {
-					ns = append(ns, r.ns)
-				}
+				ns := nsOf(quietRounds(o.rounds(p)))
 				b.ReportMetric(float64(size.bytes)/median(ns)*1e3, "MB/s")
 			},
 		})

@@ -3,7 +3,6 @@ package metrics
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/shmkit/shmkit/internal/inspect"
@@ -33,7 +32,10 @@ func (e emitter) segment(s snapshot.Segment, limit int) {
 	e.emit(segmentProcesses, float64(s.Living), name, "living")
 	e.emit(segmentProcesses, float64(s.Ended), name, "ended")
 	e.waits(name, s.Waits)
-	values := slices.Concat(mapEach(s.Objects, valuesOf)...)
+	var values []value
+	for _, o := range s.Objects {
+		values = append(values, valuesOf(o)...)
+	}
 	if len(s.Objects) > limit {
 		values = sums(values)
 		e.emit(objectsOmitted, float64(len(s.Objects)), name)
@@ -47,13 +49,6 @@ func (e emitter) segment(s snapshot.Segment, limit int) {
 		}
 		e.emit(v.family, v.value, labels...)
 	}
-}
-
-func mapEach[A, B any](all []A, f func(A) B) (results []B) {
-	for _, a := range all {
-		results = append(results, f(a))
-	}
-	return results
 }
 
 // waits passes on how many waits there are for each object, and how old they are.
