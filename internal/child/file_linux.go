@@ -21,9 +21,6 @@ func IsOpen(fd int) bool {
 	return err == nil
 }
 
-// CloseOnExec keeps an inherited descriptor of this process from being inherited by its children.
-func CloseOnExec(fd int) { unix.CloseOnExec(fd) }
-
 // Inherited is the file of a descriptor that this process was started with. Its own children will
 // not have it.
 //

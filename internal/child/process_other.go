@@ -81,9 +81,6 @@ func Link() (here, there *os.File, err error) { return nil, nil, ErrUnsupported 
 // IsOpen is false here.
 func IsOpen(int) bool { return false }
 
-// CloseOnExec does nothing here.
-func CloseOnExec(int) {}
-
 // Inherited fails here.
 func Inherited(int, string) (*os.File, error) { return nil, ErrUnsupported }
 
