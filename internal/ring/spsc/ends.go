@@ -300,6 +300,10 @@ func (r *Ring) Release(end uint64) error {
 	crashpoint.Here("spsc.copied")
 	r.Consume(end)
 	crashpoint.Here("spsc.read")
+	var err error
+	if r.closer.Closed() {
+		err = r.Reached() // while a close of the segment waits: later it would say nothing
+	}
 	ring.StoreRelease(&r.getting, 0)
 	if r.FreeDue() {
 		r.giveBack()
@@ -307,10 +311,7 @@ func (r *Ring) Release(end uint64) error {
 	if !r.Put.Event.Quiet() { // a producer that sleeps looks at read itself
 		r.Put.Event.Notify()
 	}
-	if r.closer.Closed() {
-		return r.Reached()
-	}
-	return nil
+	return err
 }
 
 // giveBack tells the producer which places have been read.
