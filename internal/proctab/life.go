@@ -55,9 +55,11 @@ func (t *Table) lostLock(n int, w uint64) bool {
 	if err != nil || has {
 		return false
 	}
-	if t.slots[n].word.CompareAndSwap(w, w&^tidMask|ownerDied) { // #2 -> #3
+	dead := w&^tidMask | ownerDied
+	if t.slots[n].word.CompareAndSwap(w, dead) { // #2 -> #3
 		crashpoint.Here("proctab.lost")
-		t.confirmDead(n, w|ownerDied)
+		t.confirmDead(n, dead)
+		t.noteDeath(n, dead)
 	}
 	return true
 }

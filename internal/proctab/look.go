@@ -20,8 +20,10 @@ type Look struct {
 	ByLock bool
 	// HasLock says that the process has that byte locked as long as it lives.
 	HasLock bool
-	Info    Info
-	Known   bool // Info is of this owner
+	// Noted says that a process has noticed the death, and counted it: see [Incidents].
+	Noted bool
+	Info  Info
+	Known bool // Info is of this owner
 }
 
 // LookAt reads copies of slots, one behind the other.
@@ -30,7 +32,7 @@ func LookAt(mem []byte) []Look {
 	looks := make([]Look, len(slots))
 	for n := range slots {
 		w := slots[n].word.Load()
-		l := Look{Owner: ownerOf(n, epochOf(w)), ByLock: w&byteLocked != 0, HasLock: w&(locked|byteLocked) != 0}
+		l := Look{Owner: ownerOf(n, epochOf(w)), ByLock: w&byteLocked != 0, HasLock: w&(locked|byteLocked) != 0, Noted: w&noted != 0}
 		switch {
 		case epochOf(w) == 0:
 			l.Owner = 0

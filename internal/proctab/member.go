@@ -88,6 +88,7 @@ func (m *Member) claimAny() (crashed bool, err error) {
 		}
 		if w&livenessMask != 0 {
 			t.confirmDead(n, w) // with the next epoch in the slot no other process will
+			w = t.noteDeath(n, w)
 		}
 		ok, err := m.claim(n, w, busy)
 		if err != nil {
@@ -95,6 +96,7 @@ func (m *Member) claimAny() (crashed bool, err error) {
 		}
 		if ok {
 			m.n, m.id = n, ownerOf(n, nextEpoch(epochOf(w)))
+			t.me.Store(uint32(m.id))
 			return w&livenessMask != 0, nil
 		}
 	}

@@ -20,7 +20,8 @@ const SlotBytes = 64
 //	 32    24  program  owner                                 for people        NUL-padded
 //	 56     8  namespace  owner                               for people        0: unknown; inode of the owner's PID namespace
 //
-// word: bits 0..31 liveness (the futex), bits 32..51 epoch, bit 61 locked, bit 62 unordered
+// word: bits 0..31 liveness (the futex), bits 32..51 epoch, bit 60 noted (the
+// owner's death is counted), bit 61 locked, bit 62 unordered
 // (membarriers do not reach the owner), bit 63 byteLocked (a byte lock shows whether the owner
 // lives). The kernel changes the liveness half only.
 type slot struct {

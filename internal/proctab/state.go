@@ -7,6 +7,7 @@ const (
 	waitersBit   = 0x80000000 // FUTEX_WAITERS: a thread may sleep on the word
 	livenessMask = 1<<32 - 1
 	epochShift   = 32
+	noted        = 1 << 60 // the death of the owner was counted, see noteDeath
 	locked       = 1 << 61 // the owner lives by the list, and has its byte locked, too
 	unordered    = 1 << 62 // membarriers do not reach the owner's threads (yet)
 	byteLocked   = 1 << 63 // the owner's life shows in a byte lock, not in the liveness

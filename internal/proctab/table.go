@@ -27,6 +27,9 @@ type Table struct {
 	// per slot: when its owner's byte lock was last looked at, in ns since the start
 	checked []atomic.Int64
 	lock    *os.File // see Lock; the member's from Attach on
+
+	incidents *incidentLog  // in the segment; nil: incidents are not recorded
+	me        atomic.Uint32 // the last member's Owner, for incidents
 }
 
 // New views mem, which begins at offset base of file, as a process table. It keeps
@@ -67,7 +70,8 @@ func (t *Table) lockGone(n int, w uint64) bool {
 	if err != nil || locked {
 		return false
 	}
-	return t.slots[n].word.Load() == w // it may have changed hands since
+	// it may have changed hands since; that another process has noted the death changes nothing
+	return t.slots[n].word.Load()&^noted == w&^noted
 }
 
 func (t *Table) byteOf(n int) int64 { return t.base + int64(n)*SlotBytes }
@@ -102,11 +106,22 @@ func (t *Table) Gone(n int) bool {
 
 // gone reports whether the process that has slot n while it holds w is gone.
 func (t *Table) gone(n int, w uint64) bool {
-	if alive(w) {
-		return t.lockGone(n, w)
+	if alive(w) && !t.lockGone(n, w) {
+		return false
 	}
 	t.confirmDead(n, w)
+	t.noteDeath(n, w)
 	return true
+}
+
+// HasLeft reports whether the owner is known to have detached.
+func (t *Table) HasLeft(o Owner) bool {
+	n := o.Slot()
+	if n >= len(t.slots) {
+		return false
+	}
+	w := t.slots[n].word.Load()
+	return epochOf(w) == o.epoch() && w&livenessMask == 0
 }
 
 // Liveness returns the word to sleep on while waiting for the owner, and false
