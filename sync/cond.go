@@ -86,7 +86,8 @@ func (c *Cond) bind(o *segment.Object) error {
 	c.o = o
 	c.c = o.Local(func() (any, func() bool) {
 		l := cond.New(o.Party(), o.Payload, wait.Policy(c.policy))
-		l.Target, l.Keep = o.Target(lock.RoleCond), o
+		l.SetTarget(o.Target(lock.RoleCond))
+		l.Keep = o
 		return l, l.Held
 	}).(*cond.Var)
 	return nil

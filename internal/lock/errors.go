@@ -44,6 +44,7 @@ var (
 // An OwnerDiedError is an [ErrOwnerDied] that names the dead process. PID, Program and Attached are
 // zero when another process has taken its place in the segment since.
 type OwnerDiedError struct {
+	Owner    proctab.Owner
 	PID      int       // in the PID namespace of the dead process
 	Program  string    // the name of its program, or the first 23 bytes of it
 	Attached time.Time // when it opened the segment

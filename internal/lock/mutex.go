@@ -61,6 +61,10 @@ type Mutex struct {
 
 	// Target is what waiters for the lock are reported to wait for; set before the first use.
 	Target Target
+
+	// Part is what the lock is a part of, which incidents name; 0: Target says it. Set
+	// before the first use.
+	Part Target
 }
 
 // NewMutex views the first [RegionBytes] of mem, which lie in the party's segment, as a lock.

@@ -88,7 +88,7 @@ func (m *Mutex) deathToReport(t takeover, w, next uint32) error {
 
 // death is the error that says which process died.
 func (m *Mutex) death(dead uint32) *OwnerDiedError {
-	died := &OwnerDiedError{Noticed: m.noticed(dead)}
+	died := &OwnerDiedError{Owner: proctab.Owner(dead & proctab.OwnerMask), Noticed: m.noticed(dead)}
 	if i, ok := m.party.Member.Table().Info(proctab.Owner(dead & proctab.OwnerMask)); ok {
 		died.PID, died.Program, died.Attached = i.PID, i.Program, i.Started
 	}

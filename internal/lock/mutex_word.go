@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"cmp"
 	"runtime"
 	"time"
 
@@ -62,6 +63,7 @@ func (m *Mutex) acquireWord(w, next uint32) bool {
 	if owner := ownerOf(w); next&inconsistent != 0 && owner != 0 {
 		m.r.dead.Store(owner)
 		crashpoint.Here("lock.named")
+		m.party.Member.Table().TookOver(proctab.Owner(owner), uint64(cmp.Or(m.Part, m.Target)))
 	}
 	return true
 }

@@ -79,7 +79,7 @@ func (p *ProcSlots) All(yield func(cell *atomic.Uint64, w uint64) bool) {
 //     same loss.
 //
 // What a death leaves behind: a cell of the dead, which goes to the next.
-func (p *ProcSlots) Claim(first uint64, lost func(count uint64)) *atomic.Uint64 {
+func (p *ProcSlots) Claim(first uint64, lost func(cell uint64)) *atomic.Uint64 {
 	me := p.party.Member.ID()
 	for p.mine.Load() == nil {
 		n, w := p.freeCell(me)
@@ -89,7 +89,7 @@ func (p *ProcSlots) Claim(first uint64, lost func(count uint64)) *atomic.Uint64 
 		s := p.Cell(n)
 		if CellOwner(w) != me {
 			if lost != nil && w&CellMask != 0 {
-				lost(w & CellMask)
+				lost(w)
 			}
 			if !s.CompareAndSwap(w, uint64(me)<<CellOwnerShift|first&CellMask) {
 				continue // another process was faster

@@ -37,6 +37,14 @@ type UndoCounts struct {
 	me    proctab.Owner
 	// derives all from the sum of the cells and wakes waiters; called under the lock
 	recompute func(sum uint64)
+	target    Target
+}
+
+// SetTarget says what the counts belong to; before the first use. It does nothing to none.
+func (t *UndoCounts) SetTarget(subject Target) {
+	if t != nil {
+		t.target, t.mu.Part = subject, subject
+	}
 }
 
 // NoWait is the context of a caller that does not wait: it has ended, because of ErrLocked.
@@ -147,8 +155,10 @@ func (t *UndoCounts) reclaim() {
 	sum := uint64(0)
 	for cell, w := range t.slots.All {
 		if t.isDead(w) {
-			cell.CompareAndSwap(w, w&^CellMask)
-			crashpoint.Here("tally.taken")
+			if cell.CompareAndSwap(w, w&^CellMask) {
+				crashpoint.Here("tally.taken")
+				t.table.TookOver(CellOwner(w), uint64(t.target))
+			}
 			continue
 		}
 		sum += w & CellMask
@@ -191,7 +201,10 @@ func (t *UndoCounts) Add(n int64) error {
 // What a death leaves behind, between the claim and the count: a lock with a dead owner.
 func (t *UndoCounts) Cell() *atomic.Uint64 {
 	lost := false
-	s := t.slots.Claim(0, func(uint64) { lost = true })
+	s := t.slots.Claim(0, func(w uint64) {
+		lost = true
+		t.table.TookOver(CellOwner(w), uint64(t.target))
+	})
 	if lost { // units of the dead went with its cell
 		t.reclaim()
 	}

@@ -57,6 +57,11 @@ func (v *View) Reached() error {
 	return nil
 }
 
+// GaveUp reports that this process gave up what a dead owner had of the object in that role.
+func (v *View) GaveUp(dead proctab.Owner, as lock.Role) {
+	v.Table.TookOver(dead, uint64(v.o.Target(as)))
+}
+
 // Detached reports whether the segment has let go of this process.
 func (v *View) Detached() bool { return v.o.Seg.Detached() }
 

@@ -44,7 +44,7 @@ func (s *Segment) enter(ctx context.Context) error {
 	}
 	var died *lock.OwnerDiedError
 	if errors.As(err, &died) {
-		err = s.lock.Repair(died, func(*lock.OwnerDiedError) error { return s.rebuild() })
+		err = s.lock.Repair(died, s.mend)
 		if err != nil && !errors.Is(err, lock.ErrNotHeld) {
 			return err
 		}

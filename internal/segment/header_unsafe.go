@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/shmkit/shmkit/internal/futex"
+	"github.com/shmkit/shmkit/internal/proctab"
 )
 
 const (
@@ -51,6 +52,7 @@ const (
 //	344     8  last          lock holder            -          bytes of the last block; derived
 //	352     8  freeBytes     lock holder            -          bytes in the free lists; derived
 //	384   512  bins          lock holder            -          heads of the free lists; derived
+//	896  2112  incidents     package proctab        people     deaths and their consequences
 type header struct {
 	_           structs.HostLayout
 	magic       uint64
@@ -91,6 +93,7 @@ type header struct {
 	freeBytes   uint64
 	_           [24]byte
 	bins        [binCount]uint64
+	incidents   [proctab.IncidentBytes]byte
 }
 
 // The layout is ABI between processes: each line stops compiling if it moves.
@@ -103,6 +106,7 @@ var (
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.brk)-320]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.freeBytes)-352]
 	_ = [1]struct{}{}[unsafe.Offsetof(header{}.bins)-384]
+	_ = [1]struct{}{}[unsafe.Offsetof(header{}.incidents)-896]
 	_ = [1]struct{}{}[unsafe.Sizeof(header{})/(headerBytes+1)]
 )
 

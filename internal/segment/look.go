@@ -47,6 +47,7 @@ type Header struct {
 	Top         uint64     // end of the last block
 	Reserved    uint64     // bytes of the heap that are reserved
 	Free        uint64     // bytes of free blocks
+	Incidents   proctab.Incidents
 }
 
 // ErrTruncated says that a file is shorter than its header says. What the header says is known all
@@ -78,7 +79,13 @@ func ReadHeader(page []byte, file int64) (Header, error) {
 		UsedEntries: uint32(min(uint64(h.used.Load()), uint64(g.maxObjects), h.entriesReal.Load()/uint64(g.entryBytes))),
 		Live:        h.live.Load(), Retired: h.retired.Load(),
 		Top: max(g.heap, min(h.brk.Load(), g.size)), Reserved: min(h.heapReal.Load(), g.size-g.heap), Free: h.freeBytes,
+		Incidents: IncidentsIn(page),
 	}, err
+}
+
+// IncidentsIn are the incidents in a copy of a header.
+func IncidentsIn(page []byte) proctab.Incidents {
+	return proctab.LookAtIncidents(headerIn(page).incidents[:])
 }
 
 // An Entry is what an entry of the directory says.

@@ -1,6 +1,18 @@
 package segment
 
-import "github.com/shmkit/shmkit/internal/crashpoint"
+import (
+	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/lock"
+)
+
+// mend rebuilds the segment after the death of a holder of the lock, and reports that.
+func (s *Segment) mend(died *lock.OwnerDiedError) error {
+	err := s.rebuild()
+	if err == nil {
+		s.table.Rebuilt(died.Owner)
+	}
+	return err
+}
 
 // rebuild mends the segment after a process died with the lock. It runs under
 // the lock and may be killed at any point and run again: it changes the two truths (block words

@@ -83,6 +83,7 @@ func attach(ctx context.Context, f *os.File, path string, named bool, g geometry
 	s.objects.init()
 	tableBytes := uint64(g.slots) * proctab.SlotBytes
 	s.table = proctab.New(s.mem[g.table:g.table+tableBytes], f, int64(g.table), memory)
+	s.table.RecordIncidents(headerIn(s.mem).incidents[:])
 	if err = s.beginLife(ctx); err == nil {
 		err = s.join(memory)
 	}

@@ -62,7 +62,7 @@ func New(p *lock.Party, mem []byte, parties int, policy wait.Policy, subject loc
 		parties: parties,
 		policy:  policy,
 	}
-	b.event.Target = subject
+	b.event.Target, b.m.Part = subject, subject
 	return b
 }
 

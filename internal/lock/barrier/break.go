@@ -123,6 +123,9 @@ func (b *Cyclic) markBroken(g uint32, why Cause, who proctab.Owner) bool {
 	for ; !s.isOver(g); s = b.load() {
 		if b.swap(s, s|brokenBit) { // #1, #3 -> #2
 			crashpoint.Here("barrier.broken")
+			if why == ByDeath {
+				b.party.Member.Table().TookOver(who, uint64(b.event.Target))
+			}
 			b.event.NotifyAll()
 			return true
 		}

@@ -95,6 +95,9 @@ func New(p *lock.Party, mem []byte, policy wait.Policy) *Var {
 	}
 }
 
+// SetTarget says what waiters are reported to wait for; before the first use.
+func (c *Var) SetTarget(subject lock.Target) { c.Target, c.lock.Part = subject, subject }
+
 // Held reports whether this process is in the middle of changing the owner of a cell.
 func (c *Var) Held() bool { return c.lock.Held() }
 

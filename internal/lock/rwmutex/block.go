@@ -99,7 +99,9 @@ func (l *Lock) dropIfDead(s *atomic.Uint64, w uint64) bool {
 		return false
 	}
 	if w = s.Load(); lock.CellOwner(w) == owner { // a newcomer may have it
-		s.CompareAndSwap(w, 0)
+		if s.CompareAndSwap(w, 0) && hasReaders(w) {
+			l.party.Member.Table().TookOver(owner, uint64(l.opened.Target))
+		}
 		crashpoint.Here("rwmutex.buried")
 	}
 	return true

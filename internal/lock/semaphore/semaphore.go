@@ -107,7 +107,10 @@ func New(party *lock.Party, mem []byte, p Spec, policy wait.Policy) *Weighted {
 }
 
 // SetTarget says what waiters are reported to wait for; before the first use.
-func (s *Weighted) SetTarget(subject lock.Target) { s.event.Target = subject }
+func (s *Weighted) SetTarget(subject lock.Target) {
+	s.event.Target = subject
+	s.owned.SetTarget(subject)
+}
 
 // AcquireFast takes units if no waiter stands in the way, and reports whether it did. A false says
 // nothing.

@@ -70,7 +70,10 @@ func New(party *lock.Party, mem []byte, undo bool, policy wait.Policy) *Group {
 }
 
 // SetTarget says what waiters are reported to wait for; before the first use.
-func (g *Group) SetTarget(subject lock.Target) { g.event.Target = subject }
+func (g *Group) SetTarget(subject lock.Target) {
+	g.event.Target = subject
+	g.owned.SetTarget(subject)
+}
 
 // countedTo returns the word w with that count.
 func countedTo(w uint64, count uint32) uint64 {

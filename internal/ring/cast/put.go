@@ -164,7 +164,7 @@ func (r *Ring) enter(ctx context.Context, try bool) error {
 	case p.owned:
 		return nil
 	}
-	if err := r.TakeRole(&r.head.writer, "writer"); err != nil {
+	if err := r.TakeRole(&r.head.writer, "writer", lock.RolePut); err != nil {
 		return err
 	}
 	r.adopt(true) // wakes readers that sleep: they watch this process from now on

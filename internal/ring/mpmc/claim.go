@@ -210,6 +210,11 @@ func (r *Ring) abandon(s *Slot, w uint64) {
 	crashpoint.Here("queue.abandoned")
 	if ownerOf(w) != ring.Nobody {
 		r.Shared.Abandoned.Add(1)
+		as := lock.RoleGet
+		if phaseOf(w) == writing {
+			as = lock.RolePut
+		}
+		r.GaveUp(ownerOf(w), as)
 	}
 	crashpoint.Here("queue.counted")
 	r.Producers.Event.Notify()

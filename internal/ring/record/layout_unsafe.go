@@ -152,6 +152,11 @@ func (r *Ring) at(p, end uint64) (rec *record, w uint64, ok bool) {
 func (r *Ring) lost(rec *record, w uint64) {
 	if rec.state.CompareAndSwap(w, recWord(recDone, ring.Nobody, w&recSizeMask)) {
 		r.Shared.Abandoned.Add(1)
+		as := lock.RoleGet
+		if w&recKinds == recWriting {
+			as = lock.RolePut
+		}
+		r.GaveUp(recOwner(w), as)
 	}
 }
 

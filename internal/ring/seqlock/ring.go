@@ -78,7 +78,7 @@ func complete(p uint64) uint64   { return 2*p + 2 }
 //	a message that is complete, but    readers may have seen it: it is published
 //	not published
 func (r *Ring) takeRole() error {
-	if err := r.TakeRole(&r.head.writer, "writer"); err != nil {
+	if err := r.TakeRole(&r.head.writer, "writer", lock.RolePut); err != nil {
 		return err
 	}
 	p := r.head.next.Load()

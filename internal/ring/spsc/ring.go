@@ -137,7 +137,7 @@ func (r *Ring) Consumer() proctab.Owner {
 //
 // What a death leaves behind: messages that are not counted.
 func (r *Ring) takePut() error {
-	if err := r.TakeRole(&r.head.producer, "producer"); err != nil {
+	if err := r.TakeRole(&r.head.producer, "producer", lock.RolePut); err != nil {
 		return err
 	}
 	tail, read := r.head.tail.Load(), r.head.read.Load()
@@ -158,7 +158,7 @@ func (r *Ring) takePut() error {
 // takeGet makes this process the consumer. A message comes again when its Get had not come to its
 // end.
 func (r *Ring) takeGet() error {
-	if err := r.TakeRole(&r.head.consumer, "consumer"); err != nil {
+	if err := r.TakeRole(&r.head.consumer, "consumer", lock.RoleGet); err != nil {
 		return err
 	}
 	read, freed := r.head.read.Load(), r.head.freed.Load()
