@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/shmkit/shmkit/pool"
+	"github.com/shmkit/shmkit/process"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
@@ -25,6 +26,14 @@ import (
 var background = context.Background()
 
 var square = pool.Define("square", func(_ context.Context, n int64) (int64, error) { return n * n, nil })
+
+var die = pool.Define("die", func(ctx context.Context, ledger *shmsync.Mutex) (struct{}, error) {
+	if err := ledger.Lock(ctx); err != nil {
+		return struct{}{}, err
+	}
+	os.Exit(3)
+	return struct{}{}, nil
+})
 
 func TestMain(m *testing.M) {
 	pool.Main()
@@ -120,6 +129,41 @@ func TestSegments(t *testing.T) {
 				t.Errorf("%v %v", problems, err)
 			}
 		})
+	}
+}
+
+// TestDeaths exports the death of a process, and that its lock was taken over.
+func TestDeaths(t *testing.T) {
+	dir := t.TempDir()
+	seg, err := shm.Create(filepath.Join(dir, "shop"), shm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seg.Close()
+	ledger, noMutex := shmsync.NewMutex(seg, "ledger", shmsync.MutexOptions{})
+	child, noChild := process.Start(background, die, ledger, process.Options{})
+	if err := errors.Join(noMutex, noChild); err != nil {
+		t.Fatal(err)
+	}
+	err = child.Join(background)
+	if code, _ := child.ExitCode(); code != 3 {
+		t.Fatalf("the process ended with exit code %d: %v", code, err)
+	}
+	if err := ledger.LockRepair(background, func(*shmsync.OwnerDiedError) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	defer ledger.Unlock()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(New(Options{Dir: dir}))
+	want := ""
+	for name, help := range map[string]string{
+		"deaths":    "Processes that ended without detaching.",
+		"takeovers": "Locks, units, messages and ends that were taken over from processes that died.",
+	} {
+		want += fmt.Sprintf("# HELP shmkit_segment_%s_total %s\n# TYPE shmkit_segment_%s_total counter\nshmkit_segment_%s_total{segment=\"shop\"} 1\n", name, help, name, name)
+	}
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "shmkit_segment_deaths_total", "shmkit_segment_takeovers_total"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -25,6 +25,7 @@ func (e emitter) segment(s snapshot.Segment, limit int) {
 		segmentSize: float64(s.SizeBytes), segmentReserved: float64(s.ReservedBytes), segmentFree: float64(s.FreeBytes),
 		segmentObjects: float64(s.Segment.Objects), segmentLimit: float64(s.MaxObjects), segmentRemoved: float64(s.Removed),
 		processLimit: float64(s.MaxProcesses), segmentTrouble: float64(len(s.Trouble)),
+		segmentDeaths: float64(s.Deaths), segmentTakeovers: float64(s.Takeovers), segmentRebuilds: float64(s.Rebuilds),
 		waitsUnlisted: float64(s.UnlistedWaits), waitCycles: float64(s.Cycles),
 	} {
 		e.emit(f, value, name)

@@ -47,7 +47,7 @@ func (t *tool) doctorCommand() *cobra.Command {
 				for _, check := range machineChecks {
 					all = append(all, check(t)...)
 				}
-				all = append(all, segmentFindings(v)...)
+				all = append(all, t.segmentFindings(v)...)
 				for _, f := range all {
 					t.bad = t.bad || f.Status == fail
 				}
@@ -214,11 +214,16 @@ func checkLogin(t *tool) []finding {
 }
 
 // segmentFindings are about the segments.
-func segmentFindings(v *view) (found []finding) {
+func (t *tool) segmentFindings(v *view) (found []finding) {
 	byName := map[string][]string{}
 	for _, s := range v.segments {
 		for _, trouble := range s.Trouble {
 			found = append(found, finding{Check: "segment", Status: warn, Text: quoted(s.Name) + ": " + trouble, Fix: fixOf(s)})
+		}
+		if n := len(s.Incidents); n > 0 {
+			last := s.Incidents[n-1]
+			found = append(found, finding{Check: "deaths", Status: ok, Text: fmt.Sprintf("%s: deaths %d, takeovers %d; %s ago %s",
+				quoted(s.Name), s.Deaths, s.Takeovers, span(t.time().Sub(last.Time)), last)})
 		}
 		if s.EarlierBoot {
 			found = append(found, finding{Check: "segment", Status: warn, Text: quoted(s.Name) + ": is of an earlier boot: the next process to open it clears its process table"})

@@ -219,6 +219,12 @@ func TestLocksShowsACycle(t *testing.T) {
 		out, _, code := call("locks", "scene", "-dir", dir)
 		return code == exitBad && strings.Contains(out, `Mutex "a" was left by a process that died`)
 	}, "no lock of the dead is shown")
+	for _, command := range []string{"show", "doctor"} {
+		proctest.Eventually(t, proctest.Hang, func() bool {
+			out, _, _ := call(command, "scene", "-dir", dir)
+			return strings.Contains(out, "deaths 1, takeovers 0") && strings.Contains(out, "died, as")
+		}, command+" shows no death")
+	}
 	b.Kill()
 }
 

@@ -93,6 +93,10 @@ func (t *tool) segmentText(s *inspect.Segment) string {
 	fmt.Fprintf(&b, "  %s, of which %s take memory and %s are free\n", size(s.SizeBytes), size(s.ReservedBytes), size(s.FreeBytes))
 	fmt.Fprintf(&b, "  %d of %d objects, %d removed or without a name\n", s.Objects, s.MaxObjects, s.Removed)
 	fmt.Fprintf(&b, "  %d of %d processes, %d ended; %d waits\n", s.Living, s.MaxProcesses, s.Ended, s.Waits)
+	fmt.Fprintf(&b, "  deaths %d, takeovers %d, repairs of the directory %d\n", s.Deaths, s.Takeovers, s.Rebuilds)
+	for _, i := range s.Incidents {
+		fmt.Fprintf(&b, "    %s ago: %s\n", span(t.time().Sub(i.Time)), i)
+	}
 	for _, trouble := range s.Trouble {
 		fmt.Fprintf(&b, "%s %s\n", t.trouble(true), trouble)
 	}

@@ -56,6 +56,9 @@ func (s *Segment) readProcesses() error {
 			s.Living++
 		} else {
 			s.Ended++
+			if (l.Condition == proctab.Died || l.ByLock) && !l.Noted && !s.EarlierBoot {
+				s.Deaths++ // which no process has noticed
+			}
 		}
 		if p.Attached.After(s.LastAttach) {
 			s.LastAttach = p.Attached

@@ -38,17 +38,25 @@ type Segment struct {
 	Objects       int    `json:"objects"`
 	MaxObjects    uint32 `json:"maxObjects"`
 	// objects that lost their name, or never had one, and are in use
-	Removed       int       `json:"removed"`
-	Living        int       `json:"living"` // processes
-	Ended         int       `json:"ended"`  // processes; no other has taken their slots since
-	MaxProcesses  int       `json:"maxProcesses"`
-	Waits         int       `json:"waits"`
-	UnlistedWaits int       `json:"unlistedWaits"`
-	Cycles        int       `json:"cycles"`
-	Modified      time.Time `json:"modified"` // about when it was made
-	LastAttach    time.Time `json:"lastAttach,omitzero"`
-	EarlierBoot   bool      `json:"earlierBoot,omitempty"`
-	Trouble       []string  `json:"trouble"`
+	Removed       int `json:"removed"`
+	Living        int `json:"living"` // processes
+	Ended         int `json:"ended"`  // processes; no other has taken their slots since
+	MaxProcesses  int `json:"maxProcesses"`
+	Waits         int `json:"waits"`
+	UnlistedWaits int `json:"unlistedWaits"`
+	Cycles        int `json:"cycles"`
+	// Processes that ended without detaching, what was taken over from them, and how often the
+	// directory was mended after one, since the segment was made; deaths of an earlier boot that no
+	// process noticed are not known.
+	Deaths    uint64     `json:"deaths"`
+	Takeovers uint64     `json:"takeovers"`
+	Rebuilds  uint64     `json:"rebuilds"`
+	Incidents []Incident `json:"incidents"` // the last ones, the oldest first
+
+	Modified    time.Time `json:"modified"` // about when it was made
+	LastAttach  time.Time `json:"lastAttach,omitzero"`
+	EarlierBoot bool      `json:"earlierBoot,omitempty"`
+	Trouble     []string  `json:"trouble"`
 
 	file      *File
 	header    segment.Header
@@ -91,6 +99,7 @@ func Read(f *File) (*Segment, error) {
 	if err := s.readProcesses(); err != nil {
 		return nil, err
 	}
+	s.readIncidents()
 	if err := s.readWaits(); err != nil {
 		return nil, err
 	}

@@ -96,17 +96,13 @@ func (s *Segment) wait(listed lock.Wait, all []lock.Wait) (w Wait, ok bool) {
 	w = Wait{Process: s.process(listed.Owner), Role: role.String(), Since: listed.Since, Holders: []describe.Process{}, listed: listed}
 	var holders []proctab.Owner
 	if role == lock.RoleDirectory {
-		w.Object, w.Kind = "(directory)", "directory"
+		w.Object, w.Kind = directoryName, directoryKind
 		if l := s.header.Lock; !l.Handed {
 			holders = []proctab.Owner{l.Owner}
 		}
 	} else {
-		e, err := s.entry(listed.Target.Index())
-		if err != nil || e.State == segment.EntryFree || !listed.Target.Names(e.Serial) {
-			return w, false
-		}
-		name, _, err := s.text(&e)
-		if err != nil {
+		e, name, ok := s.named(listed.Target)
+		if !ok {
 			return w, false
 		}
 		w.Object, w.Kind = e.Name(name), e.Kind.String()
