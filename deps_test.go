@@ -45,6 +45,7 @@ var layers = [][]string{
 	{"internal/owned", "internal/describe"},
 	{"internal/ring", "internal/dict", "internal/cell", "internal/list"},
 	{"internal/ring/mpmc", "internal/ring/spsc", "internal/ring/record", "internal/ring/seqlock", "internal/ring/stream", "internal/ring/cast"},
+	{"internal/yields"},
 	{"shm"},
 	{"sync"},
 	{"queue"},
