@@ -33,7 +33,9 @@ type Call struct {
 	Split  bool
 	Err    error   // instead of a result
 	future Settler // the future of ApplyAsync, else nil
-	Began  Began   // what the future tells of the start
+	// reports whether the task must not run again if its worker dies; nil: it may
+	spent func() bool
+	Began Began // what the future tells of the start
 
 	carries bool      // the slot has what the caller's Carry has said
 	timed   bool      // its waiter wants to know how long it takes
@@ -57,6 +59,9 @@ type Order struct {
 	Kept   bool    // Close waits until the waiter has read the result
 	Timed  bool    // the waiter wants to know how long it takes
 	Carry  *Carry  // nil: it carries nothing beside its argument
+	// reports whether the task must not run again if its worker dies, and says that its argument
+	// must stay where it is; nil: neither
+	Spent func() bool
 }
 
 // A Carry is what a task carries beside its argument.
@@ -77,7 +82,7 @@ func (p *Pool) Fill(i uint32, o *Order) {
 	sl.Task, sl.Count = o.Task.ID, uint32(o.Count)
 	c := &p.calls[i] // as release has left it; not as a whole, since others look whether it is out
 	c.waiter, c.Index, c.Count, c.task, c.Options = o.Waiter, o.Index, o.Count, o.Task.Name, p.Defaults(o.Task.Options)
-	c.Kills, c.kept, c.timed = o.Kills, o.Kept, o.Timed
+	c.Kills, c.kept, c.timed, c.spent = o.Kills, o.Kept, o.Timed, o.Spent
 	if o.Carry != nil {
 		sl.Carry, c.carries = *o.Carry, true
 	}

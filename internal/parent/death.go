@@ -135,6 +135,8 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 		}
 	case enough:
 		c.Err = p.quarantined(c, d)
+	case c.spent != nil && c.spent():
+		c.Err = p.options.Errors.Died(c.task, c.Kills, d)
 	default:
 		p.event(slog.LevelWarn, "task runs again: its worker died", slog.String("task", c.task), slog.Int("kills", c.Kills))
 		p.retried++

@@ -12,6 +12,10 @@ type Settler interface {
 
 	// Fail is the end without a result.
 	Fail(err error)
+
+	// Last is called before Fail when the pool has ended, under its lock: from then on the slot may
+	// be freed.
+	Last()
 }
 
 // Futures waits for the results of all futures of ApplyAsync of a pool, and calls callbacks.
@@ -127,6 +131,7 @@ func (f *Futures) fail(err error) {
 	for i := range f.p.calls {
 		if c := &f.p.calls[i]; c.out && c.future != nil {
 			all = append(all, c.future)
+			c.future.Last()
 			c.forget()
 		}
 	}
@@ -142,7 +147,7 @@ func (f *Futures) fail(err error) {
 // Bind ends a future when ctx does, unless it has ended before.
 func (f *Futures) Bind(ctx context.Context, t *Tether, i uint32, s Settler) {
 	if ctx.Done() != nil {
-		t.tie(context.AfterFunc(ctx, func() { f.cut(ctx, i, s) }))
+		t.Tie(context.AfterFunc(ctx, func() { f.cut(ctx, i, s) }))
 	}
 }
 
@@ -153,7 +158,8 @@ type Tether struct {
 	over   bool
 }
 
-func (t *Tether) tie(detach func() bool) {
+// Tie has detach called at the end of the future.
+func (t *Tether) Tie(detach func() bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.detach = detach; t.over {
@@ -170,19 +176,30 @@ func (t *Tether) Loose() {
 	}
 }
 
+// Last does nothing.
+func (t *Tether) Last() {}
+
 // cut ends a future because of its context.
 func (f *Futures) cut(ctx context.Context, i uint32, s Settler) {
+	if f.Drop(i, s) {
+		s.Fail(context.Cause(ctx))
+		f.Finished(1)
+	}
+}
+
+// Drop lets go of the task of a future, as [Pool.Cancel] does, and reports false when its result
+// has come: then Settle is called. Otherwise the caller must call Finished.
+func (f *Futures) Drop(i uint32, s Settler) bool {
 	f.p.mu.Lock()
 	c := &f.p.calls[i]
-	if !c.live || c.future != s { // its result has come
+	if !c.live || c.future != s {
 		f.p.mu.Unlock()
-		return
+		return false
 	}
 	serial := c.forget()
 	f.p.mu.Unlock()
 	f.p.interrupt(i, serial)
-	s.Fail(context.Cause(ctx))
-	f.Finished(1)
+	return true
 }
 
 // CallBack queues a callback.

@@ -60,7 +60,7 @@ func (p *Pool) moveResults(enough func(freed int) bool) bool {
 func (p *Pool) moveArgs(which func(i uint32) bool, enough func(freed int) bool) bool {
 	freed := 0
 	for i := range p.calls {
-		if c := &p.calls[i]; !c.live || c.Arg.Off == 0 || !which(uint32(i)) {
+		if c := &p.calls[i]; !c.live || c.Arg.Off == 0 || c.spent != nil || !which(uint32(i)) {
 			continue
 		}
 		freed += p.moveArg(uint32(i))
@@ -76,7 +76,7 @@ func (p *Pool) moveArgs(which func(i uint32) bool, enough func(freed int) bool) 
 func (p *Pool) moveArg(i uint32) (freed int) {
 	c := &p.calls[i]
 	freed = c.Arg.outside()
-	if freed == 0 {
+	if freed == 0 || c.spent != nil {
 		return 0
 	}
 	if c.live || c.Split || c.Options.Retry != nil { // other arguments are not needed any more

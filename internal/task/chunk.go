@@ -30,11 +30,13 @@ const wordBytes = 8
 // roundUp is the next multiple of wordBytes.
 func roundUp(n int) int { return (n + wordBytes - 1) &^ (wordBytes - 1) }
 
-// A Content is what goes into a slot: bytes, or slices that are put together only there.
+// A Content is what goes into a slot: bytes, or slices that are put together only there, or what a
+// function makes there.
 type Content struct {
 	Bytes []byte
-	Parts [][]byte // if not nil
-	Size  int      // in bytes
+	Parts [][]byte         // if not nil
+	Make  func(mem []byte) // if not nil
+	Size  int              // in bytes
 }
 
 func ContentOf(b []byte) Content { return Content{Bytes: b, Size: len(b)} }
@@ -50,6 +52,10 @@ func ContentOfParts(parts [][]byte) Content {
 
 // CopyTo puts it into memory of its size.
 func (c *Content) CopyTo(mem []byte) {
+	if c.Make != nil {
+		c.Make(mem)
+		return
+	}
 	if c.Parts == nil {
 		copy(mem, c.Bytes)
 		return

@@ -22,6 +22,9 @@ type Handler struct {
 	vector  vectorRunner // nil: it runs the arguments of a chunk one by one
 	retSize int          // bytes of a result that is copied as it is
 
+	// its values go through a ring before its argument; it runs only where the caller's pool is
+	Yields bool
+
 	signature func() uint64
 }
 

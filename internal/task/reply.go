@@ -9,6 +9,7 @@ import (
 
 	wire "github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/internal/guard"
+	"github.com/shmkit/shmkit/internal/yields"
 )
 
 // Results is the place for the result of a task.
@@ -22,6 +23,10 @@ type Results interface {
 
 	// Commit makes the first n bytes of the memory that was returned last the result.
 	Commit(kind uint32, n int) error
+
+	// Yields opens the ring for the values of a task that yields, which its argument begins with,
+	// and returns the argument proper, too.
+	Yields(in []byte) (w *yields.Writer, arg []byte, err error)
 }
 
 // InlineResult is the size in bytes of results that always find memory.

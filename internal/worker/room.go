@@ -11,6 +11,7 @@ import (
 	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/internal/wait"
+	"github.com/shmkit/shmkit/internal/yields"
 )
 
 // What a worker does that has no room for a result: see room.go of internal/parent.
@@ -53,6 +54,11 @@ func (w *Worker) Commit(kind uint32, n int) error {
 		return w.Mem.Give(w.block, proctab.Owner(w.config.Parent), w.job.slot+1)
 	}
 	return nil
+}
+
+// Yields opens the ring for the values of a task that yields.
+func (w *Worker) Yields(in []byte) (*yields.Writer, []byte, error) {
+	return yields.Open(w.Object, in, w.config.Memory)
 }
 
 // AwaitRoom asks the parent for a block of n bytes for the worker of that number, and waits for it,
