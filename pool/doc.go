@@ -34,6 +34,7 @@
 //	IMap           an iterator, of any length; yields results in order, errors among them, and reads only a few arguments ahead
 //	IMapUnordered  the same, each result as soon as it is there
 //	IMapErr, …     the same for iterators that can fail
+//	Stream         one argument of a task that yields; an iterator over its values, while it runs
 //
 // All take a context. When it ends, tasks that have not begun are dropped, the contexts of those
 // that run end, and the call returns the cause. So does leaving the loop over an IMap. At most
@@ -43,6 +44,21 @@
 // chunk: it measures how long they take, so that a chunk is long enough to hide its cost and short
 // enough that no worker is left with much at the end. TaskOptions.Chunk sets a size, for IMap, too,
 // where it is 1 otherwise.
+//
+// # Streams
+//
+// A [StreamTask], made by [DefineStream], yields values while it runs: progress, partial results,
+// the lines of a large answer. [Stream] is the loop over them. A slow loop slows the task down:
+// values wait in a ring of at most 64 KiB in shared memory, and then the task's yield blocks.
+//
+//	the loop, or its worker                 the task                                  the loop gets
+//	the loop is left, its context ends      its context ends, yield reports false     nothing more; the cause
+//	the task returns, or yields an error    -                                         all values, then the error
+//	it panics                               -                                         all values, then a *PanicError
+//	its worker dies                         has lost the value it was about to yield  the values before, then a *WorkerDiedError
+//	… before it has yielded anything        runs again, as any other                  the values of the next attempt
+//	the pool is closed                      finishes                                  all values
+//	the pool is terminated                  its context ends                          what has come, then ErrClosed
 //
 // # Deadlines and attempts
 //

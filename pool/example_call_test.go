@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log"
 	"os"
 	"slices"
@@ -195,4 +196,37 @@ func ExampleDefine_nothing() {
 	_, err = pool.Apply(context.Background(), p, sweepUp, struct{}{})
 	fmt.Println(err)
 	// Output: <nil>
+}
+
+// Approach yields better and better approximations of the square root of a number, without an end.
+var Approach = pool.DefineStream("approach", func(_ context.Context, n float64) iter.Seq2[float64, error] {
+	return func(yield func(float64, error) bool) {
+		x := n
+		for more := true; more; more = yield(x, nil) {
+			x = (x + n/x) / 2
+		}
+	}
+})
+
+func ExampleStream() {
+	ctx := context.Background()
+	p, err := pool.New(ctx, pool.Options{Workers: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close()
+	for step, err := range pool.Stream(ctx, p, Approach, 2) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%.6f\n", step)
+		if step*step-2 < 1e-6 {
+			break // which ends the task
+		}
+	}
+	// Output:
+	// 1.500000
+	// 1.416667
+	// 1.414216
+	// 1.414214
 }

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/shmkit/shmkit/internal/engine"
@@ -15,6 +16,8 @@ func runCall(ctx context.Context, p *Pool, call engine.Call, done func(engine.Re
 	switch {
 	case h == nil || h.Name != call.Task:
 		return nil, &engine.UnknownError{Task: call.Task, Signature: call.Signature}
+	case h.Yields:
+		return nil, fmt.Errorf("pool: task %q yields values: it runs in the pool of its caller alone: %w", call.Task, errors.ErrUnsupported)
 	case h.Signature() != call.Signature:
 		return nil, &engine.UnknownError{Task: call.Task, Signature: call.Signature, Differs: true}
 	case call.Count < 1 || call.Count > maxCount || call.SoftDeadline < 0 || call.HardDeadline < 0 || call.Deaf < 0:

@@ -12,4 +12,5 @@ var (
 	_     = Map[byte, byte]
 	_     = Map[[]byte, []byte]
 	_     = IMap[byte, byte]
+	_     = Stream[byte, byte]
 )

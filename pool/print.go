@@ -10,3 +10,6 @@ func (t *Task[A, R]) String() string { return fmt.Sprintf("task %q", t.core.Name
 
 // String names the resource.
 func (r *Resource[A, T]) String() string { return fmt.Sprintf("resource %q", r.Name()) }
+
+// String names the task.
+func (t *StreamTask[A, R]) String() string { return t.end.String() }
