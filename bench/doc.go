@@ -7,7 +7,7 @@
 //	go test -bench '/kind=' ./bench               # the queues only
 //	go test -bench 'Stream/kind=spsc' ./bench     # one of them, as a stream
 //	go test -bench Versus ./bench                 # two implementations by turns, where a ratio counts
-//	go test -bench 'Apply|Map|Pool|Worker|Process' ./bench  # pools and processes
+//	go test -bench 'Apply|Map|Yield|Pool|Worker|Process' ./bench  # pools and processes
 //	go test -bench . -benchtime 1x ./bench        # everything once, in a minute
 //
 // A row is named by what differs, as key=value: op is what is done where there is a choice, procs
@@ -69,6 +69,9 @@
 //   - ns/op of a Map and of IMapUnordered is wall time divided by tasks. payload is the argument: a
 //     number, or a []byte, of which the task looks at the ends. chunk=auto leaves the size of
 //     chunks to the pool.
+//   - BenchmarkYield has a task yield 10,000 values to the loop of its caller; an operation is one
+//     value. spsc and pipe are tasks that send them by an SPSC, and by a pipe with a Write and a
+//     Read for each.
 //   - BenchmarkApply/hot does task after task. BenchmarkApply/cold has a pause of ten milliseconds
 //     before each, so that workers sleep. payload is the argument where it is not an int64:
 //     1000xint is a slice of 1,000.
