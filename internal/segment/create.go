@@ -113,14 +113,6 @@ func format(f *os.File, g geometry) (Identity, error) {
 	return id, err
 }
 
-func nameInNoSpace(err error, path string) error {
-	var full *mapping.NoSpaceError
-	if errors.As(err, &full) {
-		full.Path = path
-	}
-	return err
-}
-
 // Anonymous makes a segment without a name, of a size that no process can change. Others
 // get it by its descriptor. The argument name gives no access: it shows in errors and logs only.
 func Anonymous(name string, c Config) (*Segment, error) {

@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
@@ -37,44 +36,24 @@ func hashOf(name string) uint32 { // FNV-1a, 32 bits
 
 // usedEntries is how many entries have been used, as far as that can be true: what
 // lies beyond was never reserved, so that touching it could fail.
-func (s *Segment) usedEntries() uint32 {
-	h := headerIn(s.mem)
-	room := h.entriesReal.Load() / uint64(s.geo.entryBytes)
-	return uint32(min(uint64(h.used.Load()), uint64(s.geo.maxObjects), room))
-}
-
-// find returns the entry of the object with this name, and its state word. It
-// takes no lock unless it finds nothing while chains are being taken apart.
-func (s *Segment) find(ctx context.Context, name string) (i uint32, state uint64, err error) {
-	h := headerIn(s.mem)
-	// SYNC: changes: a process that takes a chain apart makes the counter odd before, and even
-	// after. When it is even and has not moved, this walk was not led astray.
-	changes := h.changes.Load()
-	i, state, err = s.search(name)
-	if state == 0 && (err != nil || changes%2 != 0 || h.changes.Load() != changes) {
-		err = s.lockedUnder(ctx, func() (err error) {
-			i, state, err = s.search(name)
-			return err
-		})
-	}
-	if err == nil && state == 0 {
-		err = s.notFound(name)
-	}
-	return i, state, err
+func (d *directory) usedEntries() uint32 {
+	h := headerIn(d.mem)
+	room := h.entriesReal.Load() / uint64(d.geo.entryBytes)
+	return uint32(min(uint64(h.used.Load()), uint64(d.geo.maxObjects), room))
 }
 
 // search walks the chain that the name belongs to. The state is 0 when it is not there.
-func (s *Segment) search(name string) (uint32, uint64, error) {
+func (d *directory) search(name string) (uint32, uint64, error) {
 	hash := hashOf(name)
-	room := headerIn(s.mem).entriesReal.Load()
-	next := s.bucket(hash & (s.geo.maxObjects - 1)).Load()
+	room := headerIn(d.mem).entriesReal.Load()
+	next := d.bucket(hash & (d.geo.maxObjects - 1)).Load()
 	for steps := uint32(0); next != 0; steps++ {
-		if next > s.geo.maxObjects || steps > s.geo.maxObjects || uint64(next)*uint64(s.geo.entryBytes) > room {
-			return 0, 0, s.corrupt("a chain of the directory leads nowhere")
+		if next > d.geo.maxObjects || steps > d.geo.maxObjects || uint64(next)*uint64(d.geo.entryBytes) > room {
+			return 0, 0, d.corrupt("a chain of the directory leads nowhere")
 		}
-		e := s.entry(next - 1)
+		e := d.entry(next - 1)
 		state := e.state.Load()
-		if state&stateMask == stateLive && e.hash == hash && s.nameIs(e, name) && e.state.Load() == state {
+		if state&stateMask == stateLive && e.hash == hash && d.nameIs(e, name) && e.state.Load() == state {
 			return next - 1, state, nil
 		}
 		next = e.next.Load()
@@ -82,17 +61,17 @@ func (s *Segment) search(name string) (uint32, uint64, error) {
 	return 0, 0, nil
 }
 
-func (s *Segment) nameIs(e *entry, name string) bool {
+func (d *directory) nameIs(e *entry, name string) bool {
 	off, n := e.block+blockHeaderBytes, uint64(e.nameBytes)
-	if top := s.top(); n != uint64(len(name)) || off < s.geo.heap || off > top || n > top-off {
+	if top := d.top(); n != uint64(len(name)) || off < d.geo.heap || off > top || n > top-off {
 		return false
 	}
-	return string(s.mem[off:off+n]) == name
+	return string(d.mem[off:off+n]) == name
 }
 
 // withOddSequence runs f, which takes chains apart, under the lock. Calls must not be nested.
-func (s *Segment) withOddSequence(f func() error) error {
-	h := headerIn(s.mem)
+func (d *directory) withOddSequence(f func() error) error {
+	h := headerIn(d.mem)
 	odd := h.changes.Load() | 1
 	h.changes.Store(odd)
 	crashpoint.Here("directory.disturbed")
@@ -102,24 +81,24 @@ func (s *Segment) withOddSequence(f func() error) error {
 }
 
 // takeEntry finds a free entry, under the lock. Nothing leads to it yet.
-func (s *Segment) takeEntry() (uint32, error) {
-	h := headerIn(s.mem)
+func (d *directory) takeEntry() (uint32, error) {
+	h := headerIn(d.mem)
 	if i := h.freeEntry; i != 0 {
-		if i > s.usedEntries() || s.entry(i-1).state.Load()&stateMask != stateFree {
-			return 0, s.corrupt("the free list of the directory is damaged")
+		if i > d.usedEntries() || d.entry(i-1).state.Load()&stateMask != stateFree {
+			return 0, d.corrupt("the free list of the directory is damaged")
 		}
-		h.freeEntry = s.entry(i - 1).next.Load()
+		h.freeEntry = d.entry(i - 1).next.Load()
 		return i - 1, nil
 	}
 	i := h.used.Load()
-	if i >= s.geo.maxObjects {
-		return 0, fmt.Errorf("%s: %w: the segment has room for %d: remove some, or make it with room for more", s.path, ErrTooManyObjects, s.geo.maxObjects)
+	if i >= d.geo.maxObjects {
+		return 0, fmt.Errorf("%s: %w: the segment has room for %d: remove some, or make it with room for more", d.path, ErrTooManyObjects, d.geo.maxObjects)
 	}
-	if err := s.reserveEntries(uint64(i+1) * uint64(s.geo.entryBytes)); err != nil {
+	if err := d.reserveEntries(uint64(i+1) * uint64(d.geo.entryBytes)); err != nil {
 		return 0, err
 	}
-	if s.entry(i).state.Load() != 0 {
-		return 0, s.corrupt("a new entry of the directory is not empty")
+	if d.entry(i).state.Load() != 0 {
+		return 0, d.corrupt("a new entry of the directory is not empty")
 	}
 	h.used.Store(i + 1)
 	crashpoint.Here("directory.used")
@@ -127,17 +106,17 @@ func (s *Segment) takeEntry() (uint32, error) {
 }
 
 // reserveEntries has the file system allocate the first n bytes of the entries region.
-func (s *Segment) reserveEntries(n uint64) error {
+func (d *directory) reserveEntries(n uint64) error {
 	const ahead = 64 << 10
-	h := headerIn(s.mem)
-	all := s.geo.heap - s.geo.entries
+	h := headerIn(d.mem)
+	all := d.geo.heap - d.geo.entries
 	have := min(h.entriesReal.Load(), all)
 	if n <= have {
 		return nil
 	}
 	more := min(roundUp(n, ahead), all)
-	if err := mapping.Reserve(s.file, int64(s.geo.entries+have), int64(more-have)); err != nil {
-		return nameInNoSpace(err, s.path)
+	if err := mapping.Reserve(d.file, int64(d.geo.entries+have), int64(more-have)); err != nil {
+		return nameInNoSpace(err, d.path)
 	}
 	crashpoint.Here("directory.reserved")
 	h.entriesReal.Store(more)
@@ -146,9 +125,9 @@ func (s *Segment) reserveEntries(n uint64) error {
 
 // publish gives a complete entry a serial number and a state, under the lock, and returns both as
 // the entry's state word has them.
-func (s *Segment) publish(i uint32, state uint64) uint64 {
-	h := headerIn(s.mem)
-	e := s.entry(i)
+func (d *directory) publish(i uint32, state uint64) uint64 {
+	h := headerIn(d.mem)
+	e := d.entry(i)
 	h.serial++
 	serial := h.serial
 	crashpoint.Here("directory.serial")
@@ -159,9 +138,9 @@ func (s *Segment) publish(i uint32, state uint64) uint64 {
 }
 
 // chain puts an entry first in its chain.
-func (s *Segment) chain(i uint32) {
-	e := s.entry(i)
-	b := s.bucket(e.hash & (s.geo.maxObjects - 1))
+func (d *directory) chain(i uint32) {
+	e := d.entry(i)
+	b := d.bucket(e.hash & (d.geo.maxObjects - 1))
 	e.next.Store(b.Load())
 	crashpoint.Here("directory.chaining")
 	// SYNC: directory: a lookup that gets here sees the whole object.
@@ -171,28 +150,28 @@ func (s *Segment) chain(i uint32) {
 
 // unchain takes an entry out of its chain, under the lock. Its own link stays, for
 // lookups that stand on it.
-func (s *Segment) unchain(i, hash uint32) error {
-	e := s.entry(i)
-	link := s.bucket(hash & (s.geo.maxObjects - 1))
+func (d *directory) unchain(i, hash uint32) error {
+	e := d.entry(i)
+	link := d.bucket(hash & (d.geo.maxObjects - 1))
 	for steps := uint32(0); ; steps++ {
 		next := link.Load()
-		if next == 0 || next > s.geo.maxObjects || steps > s.geo.maxObjects {
-			return s.corrupt("an object is not in its chain")
+		if next == 0 || next > d.geo.maxObjects || steps > d.geo.maxObjects {
+			return d.corrupt("an object is not in its chain")
 		}
 		if next == i+1 {
 			link.Store(e.next.Load())
 			crashpoint.Here("directory.unchained")
 			return nil
 		}
-		link = &s.entry(next - 1).next
+		link = &d.entry(next - 1).next
 	}
 }
 
 // freeEntryAt puts an entry first in the free list.
-func (s *Segment) freeEntryAt(i uint32) {
-	h := headerIn(s.mem)
-	e := s.entry(i)
-	s.clearUsers(i)
+func (d *directory) freeEntryAt(i uint32) {
+	h := headerIn(d.mem)
+	e := d.entry(i)
+	d.clearUsers(i)
 	crashpoint.Here("directory.cleared")
 	e.next.Store(h.freeEntry)
 	crashpoint.Here("directory.listing")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/shmkit/shmkit/internal/mapping"
 	"github.com/shmkit/shmkit/internal/public"
 )
 
@@ -28,27 +27,8 @@ var (
 	ErrTooManyObjects = errors.New("too many objects")
 )
 
-// formatError says what a file is, so that it reads on after its path.
-func formatError(format string, args ...any) error {
-	return &describedError{fmt.Sprintf(format, args...), ErrFormat}
-}
-
-// Invalid describes an argument that can never be right: an [fs.ErrInvalid].
-func Invalid(format string, args ...any) error {
-	return &describedError{fmt.Sprintf(format, args...), fs.ErrInvalid}
-}
-
 // errNil is the error of a call for a nil segment. See Of.
 var errNil = Invalid("the segment of an object must not be nil")
-
-// A describedError is a text of its own that is known by a sentinel.
-type describedError struct {
-	text string
-	is   error
-}
-
-func (e *describedError) Error() string { return e.text }
-func (e *describedError) Unwrap() error { return e.is }
 
 // A MismatchError says how an object differs from what was asked for.
 type MismatchError struct {
@@ -71,26 +51,6 @@ func (e *MismatchError) As(target any) bool { return public.As(e, target) }
 // Is reports whether target is e, as As has found it.
 func (e *MismatchError) Is(target error) bool { return public.Is(e, target) }
 
-// concluded is err, which a look at the segment has led to, or [lock.ErrClosed] when this process
-// has closed the segment: the look may have met memory of this process's own then, which is empty,
-// and says nothing about the segment.
-func (s *Segment) concluded(err error) error {
-	if s.party != nil && s.Closed() {
-		return s.closed()
-	}
-	return err
-}
-
-func (s *Segment) corrupt(what string) error {
-	return s.concluded(fmt.Errorf("%s: %w: %s: remove it and make it anew", s.path, ErrCorrupt, what))
-}
-
 func (s *Segment) notFound(name string) error {
 	return s.concluded(&describedError{fmt.Sprintf("%s: there is no object %q: check the name, or make it", s.path, name), fs.ErrNotExist})
-}
-
-// lacksRoom reports whether an operation failed because something is full.
-func lacksRoom(err error) bool {
-	var full *mapping.NoSpaceError
-	return errors.Is(err, ErrTooManyObjects) || errors.As(err, &full)
 }

@@ -28,6 +28,15 @@ func (s *Segment) lockedUnder(ctx context.Context, f func() error) (err error) {
 	return f()
 }
 
+// mend rebuilds the segment after the death of a holder of the lock, and reports that.
+func (s *Segment) mend(died *lock.OwnerDiedError) error {
+	err := s.rebuild()
+	if err == nil {
+		s.table.Rebuilt(died.Owner)
+	}
+	return err
+}
+
 // errImpatient is why enter ends a wait although its context has not ended.
 var errImpatient = errors.New("the segment's patience is over")
 
@@ -98,8 +107,4 @@ func (s *Segment) withRoom(ctx context.Context, f func() error) error {
 			return err // nothing has come back, here or elsewhere, since it was full
 		}
 	}
-}
-
-func (s *Segment) closed() error {
-	return fmt.Errorf("%s: %w", s.path, lock.ErrClosed)
 }

@@ -24,24 +24,24 @@ const (
 
 // top is the end of the last block, or of the part of the heap that is reserved in the file when
 // that comes before.
-func (s *Segment) top() uint64 {
-	h := headerIn(s.mem)
-	return s.reach.within(min(h.brk.Load(), s.geo.heap+min(h.heapReal.Load(), s.geo.size-s.geo.heap)))
+func (d *directory) top() uint64 {
+	h := headerIn(d.mem)
+	return d.reach.within(min(h.brk.Load(), d.geo.heap+min(h.heapReal.Load(), d.geo.size-d.geo.heap)))
 }
 
 // checkedTop is [Segment.top], or an error when the heap cannot end there.
-func (s *Segment) checkedTop() (uint64, error) {
-	top := s.top()
-	if top != headerIn(s.mem).brk.Load() || top < s.geo.heap || top%lineBytes != 0 {
-		return 0, s.corrupt("the end of the heap is not in the heap")
+func (d *directory) checkedTop() (uint64, error) {
+	top := d.top()
+	if top != headerIn(d.mem).brk.Load() || top < d.geo.heap || top%lineBytes != 0 {
+		return 0, d.corrupt("the end of the heap is not in the heap")
 	}
 	return top, nil
 }
 
 // blockOK reports whether a block can begin at off and end within the used heap.
-func (s *Segment) blockOK(off, size uint64) bool {
-	top := s.top()
-	return off >= s.geo.heap && off%lineBytes == 0 && size >= lineBytes && off < top && size <= top-off
+func (d *directory) blockOK(off, size uint64) bool {
+	top := d.top()
+	return off >= d.geo.heap && off%lineBytes == 0 && size >= lineBytes && off < top && size <= top-off
 }
 
 // binOf is the free list for blocks of size bytes: one per size up to 32 lines,
@@ -59,22 +59,22 @@ func binOf(size uint64) int {
 //
 // What a death leaves behind, for rebuild: a free block in no list, or one in use that nothing
 // claims.
-func (s *Segment) alloc(n, tag uint64, zero bool) (off uint64, err error) {
-	if n > s.geo.size {
-		return 0, s.noSpace(n)
+func (d *directory) alloc(n, tag uint64, zero bool) (off uint64, err error) {
+	if n > d.geo.size {
+		return 0, d.noSpace(n)
 	}
 	need := roundUp(n+blockHeaderBytes, lineBytes)
-	off, size, err := s.takeFree(need, searchFew)
+	off, size, err := d.takeFree(need, searchFew)
 	if err != nil {
 		return 0, err
 	}
 	if off == 0 {
-		off, err = s.extend(need, tag)
+		off, err = d.extend(need, tag)
 		if !lacksRoom(err) {
 			return off, err
 		}
 		var damage error
-		if off, size, damage = s.takeFree(need, math.MaxUint64); damage != nil {
+		if off, size, damage = d.takeFree(need, math.MaxUint64); damage != nil {
 			return 0, damage
 		}
 		if off == 0 {
@@ -82,11 +82,11 @@ func (s *Segment) alloc(n, tag uint64, zero bool) (off uint64, err error) {
 		}
 	}
 	if rest := size - need; rest > 0 {
-		s.split(off, need, rest)
+		d.split(off, need, rest)
 	}
-	b := s.block(off)
+	b := d.block(off)
 	if zero {
-		clear(s.mem[off+blockHeaderBytes : off+need])
+		clear(d.mem[off+blockHeaderBytes : off+need])
 	}
 	crashpoint.Here("heap.zeroed")
 	b.tag.Store(tag)
@@ -102,18 +102,18 @@ const searchFew = 64
 
 // takeFree unlinks a free block of at least need bytes; off is 0 when it finds
 // none among the first blocks of each bin, most of them at most.
-func (s *Segment) takeFree(need, most uint64) (off, size uint64, err error) {
-	h := headerIn(s.mem)
-	blocks := s.geo.size / lineBytes // a longer list is damaged and has a cycle
+func (d *directory) takeFree(need, most uint64) (off, size uint64, err error) {
+	h := headerIn(d.mem)
+	blocks := d.geo.size / lineBytes // a longer list is damaged and has a cycle
 	for bin := binOf(need); bin < binCount; bin++ {
 		steps := uint64(0)
-		for off = h.bins[bin]; off != 0 && steps < most; off = s.block(off).next {
-			size = s.freeSize(off)
+		for off = h.bins[bin]; off != 0 && steps < most; off = d.block(off).next {
+			size = d.freeSize(off)
 			if size == 0 || blocks == 0 {
-				return 0, 0, s.corrupt("a free list of the heap is damaged")
+				return 0, 0, d.corrupt("a free list of the heap is damaged")
 			}
 			if size >= need {
-				return off, size, s.unlinkFree(off, size)
+				return off, size, d.unlinkFree(off, size)
 			}
 			steps++
 			blocks--
@@ -123,53 +123,53 @@ func (s *Segment) takeFree(need, most uint64) (off, size uint64, err error) {
 }
 
 // freeSize is the size of the free block at off, or 0 when there is none.
-func (s *Segment) freeSize(off uint64) uint64 {
-	if !s.blockOK(off, lineBytes) {
+func (d *directory) freeSize(off uint64) uint64 {
+	if !d.blockOK(off, lineBytes) {
 		return 0
 	}
-	w := s.block(off).word.Load()
-	if w&inUse != 0 || !s.blockOK(off, w&sizeMask) {
+	w := d.block(off).word.Load()
+	if w&inUse != 0 || !d.blockOK(off, w&sizeMask) {
 		return 0
 	}
 	return w & sizeMask
 }
 
 // split cuts the free block at off after need bytes and lists the rest.
-func (s *Segment) split(off, need, rest uint64) {
-	r := s.block(off + need)
+func (d *directory) split(off, need, rest uint64) {
+	r := d.block(off + need)
 	r.before = need
 	r.word.Store(rest)
 	crashpoint.Here("heap.rest")
-	s.block(off).word.Store(need) // this store splits the block
+	d.block(off).word.Store(need) // this store splits the block
 	crashpoint.Here("heap.split")
-	s.tellNext(off+need, rest)
+	d.tellNext(off+need, rest)
 	crashpoint.Here("heap.resttold")
-	s.listFree(off+need, rest)
+	d.listFree(off+need, rest)
 }
 
 // extend makes a new block at the break.
-func (s *Segment) extend(need, tag uint64) (uint64, error) {
-	h := headerIn(s.mem)
-	off, err := s.checkedTop()
+func (d *directory) extend(need, tag uint64) (uint64, error) {
+	h := headerIn(d.mem)
+	off, err := d.checkedTop()
 	if err != nil {
 		return 0, err
 	}
-	if need > s.geo.size-off {
-		return 0, s.noSpace(need)
+	if need > d.geo.size-off {
+		return 0, d.noSpace(need)
 	}
-	if err := s.reserve(off + need - s.geo.heap); err != nil {
+	if err := d.reserve(off + need - d.geo.heap); err != nil {
 		return 0, err
 	}
-	if s.reach.within(off+need) < off+need {
-		return 0, s.closed()
+	if d.reach.within(off+need) < off+need {
+		return 0, d.closed()
 	}
 	if dirty := min(h.high, off+need); dirty > off {
-		clear(s.mem[off:dirty])
+		clear(d.mem[off:dirty])
 	}
 	crashpoint.Here("heap.cleared")
 	h.high = max(h.high, off+need)
 	crashpoint.Here("heap.high")
-	b := s.block(off)
+	b := d.block(off)
 	b.before = h.last
 	b.tag.Store(tag)
 	crashpoint.Here("heap.writing")
@@ -187,29 +187,29 @@ func ownerTagOf(o proctab.Owner) uint64 { return ownerTag | uint64(o) }
 func ownerOfTag(tag uint64) proctab.Owner { return proctab.Owner(tag & proctab.OwnerMask) }
 
 // reserve makes the first n bytes of the heap real.
-func (s *Segment) reserve(n uint64) error {
-	h := headerIn(s.mem)
+func (d *directory) reserve(n uint64) error {
+	h := headerIn(d.mem)
 	have := h.heapReal.Load()
 	if n <= have {
 		return nil
 	}
-	ahead := min(roundUp(n, heapChunk), s.geo.size-s.geo.heap)
-	err := mapping.Reserve(s.file, int64(s.geo.heap+have), int64(ahead-have))
+	ahead := min(roundUp(n, heapChunk), d.geo.size-d.geo.heap)
+	err := mapping.Reserve(d.file, int64(d.geo.heap+have), int64(ahead-have))
 	if err != nil { // perhaps the part that is needed fits
 		ahead = n
-		err = mapping.Reserve(s.file, int64(s.geo.heap+have), int64(ahead-have))
+		err = mapping.Reserve(d.file, int64(d.geo.heap+have), int64(ahead-have))
 	}
 	if err != nil {
-		return nameInNoSpace(err, s.path)
+		return nameInNoSpace(err, d.path)
 	}
 	crashpoint.Here("heap.reserved")
 	h.heapReal.Store(ahead)
 	return nil
 }
 
-func (s *Segment) noSpace(need uint64) error {
-	h := headerIn(s.mem)
-	free := s.geo.size - min(h.brk.Load(), s.geo.size)
-	free += min(h.freeBytes, s.geo.size-free)
-	return &mapping.NoSpaceError{Path: s.path, Need: int64(min(need, 1<<62)), Free: int64(free), Segment: true}
+func (d *directory) noSpace(need uint64) error {
+	h := headerIn(d.mem)
+	free := d.geo.size - min(h.brk.Load(), d.geo.size)
+	free += min(h.freeBytes, d.geo.size-free)
+	return &mapping.NoSpaceError{Path: d.path, Need: int64(min(need, 1<<62)), Free: int64(free), Segment: true}
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"runtime"
 
-	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/wait"
 )
@@ -98,55 +97,11 @@ func (s *Segment) create(ctx context.Context, spec Spec) (created bool, err erro
 		if err != nil || state != 0 {
 			return err
 		}
-		err = s.buildNamed(spec)
+		err = s.buildNamed(spec.record())
 		created = err == nil
 		return err
 	})
 	return created, err
-}
-
-// buildNamed makes the object and enters its name, under the lock.
-func (s *Segment) buildNamed(spec Spec) error {
-	i, _, err := s.build(spec, stateLive)
-	if err != nil {
-		return err
-	}
-	s.chain(i)
-	headerIn(s.mem).live.Add(1)
-	crashpoint.Here("directory.published")
-	return nil
-}
-
-// build makes the object and puts its entry into the state, under the lock. Nothing leads to the
-// entry yet.
-//
-// What a death leaves behind, for rebuild: a block with a free entry, which is freed; or, after
-// the entry is in its state, an object that is only not yet in its chain, or in the ring.
-func (s *Segment) build(spec Spec, state uint64) (i uint32, whole uint64, err error) {
-	i, err = s.takeEntry()
-	if err != nil {
-		return 0, 0, fmt.Errorf("object %q: %w", spec.Name, err)
-	}
-	head := roundUp(uint64(blockHeaderBytes+len(spec.Name)+len(spec.Type)), lineBytes)
-	off, err := s.alloc(head-blockHeaderBytes+uint64(spec.Size), uint64(i)+1, true)
-	if err != nil {
-		s.freeEntryAt(i)
-		return 0, 0, fmt.Errorf("object %q: %w", spec.Name, err)
-	}
-	n := copy(s.mem[off+blockHeaderBytes:], spec.Name)
-	copy(s.mem[off+blockHeaderBytes+uint64(n):], spec.Type)
-	crashpoint.Here("object.named")
-	if spec.Init != nil {
-		start := off + head
-		spec.Init(s.mem[start : start+uint64(spec.Size) : start+uint64(spec.Size)])
-	}
-	crashpoint.Here("object.filled")
-	e := s.entry(i) // is free: no process reads what is in it
-	e.hash, e.kind, e.layout = hashOf(spec.Name), uint32(spec.Kind), spec.Kind.Layout()
-	e.nameBytes, e.typeBytes = uint32(len(spec.Name)), uint32(len(spec.Type))
-	e.block, e.size, e.payload = off, uint64(spec.Size), uint32(head)
-	crashpoint.Here("object.entered")
-	return i, s.publish(i, state), nil
 }
 
 // Open finds the object, which must exist.
@@ -189,6 +144,26 @@ func (s *Segment) OpenContext(ctx context.Context, spec Spec) (*Object, error) {
 	return nil, s.corrupt("an object is removed whenever it is opened")
 }
 
+// find returns the entry of the object with this name, and its state wors. It
+// takes no lock unless it finds nothing while chains are being taken apart.
+func (s *Segment) find(ctx context.Context, name string) (i uint32, state uint64, err error) {
+	h := headerIn(s.mem)
+	// SYNC: changes: a process that takes a chain apart makes the counter odd before, and even
+	// after. When it is even and has not moved, this walk was not led astray.
+	changes := h.changes.Load()
+	i, state, err = s.search(name)
+	if state == 0 && (err != nil || changes%2 != 0 || h.changes.Load() != changes) {
+		err = s.lockedUnder(ctx, func() (err error) {
+			i, state, err = s.search(name)
+			return err
+		})
+	}
+	if err == nil && state == 0 {
+		err = s.notFound(name)
+	}
+	return i, state, err
+}
+
 // open returns the process's view of the object at entry i, for one more handle; nil when it is not
 // there any more.
 func (s *Segment) open(i uint32, state uint64) (*Object, error) {
@@ -221,28 +196,24 @@ func (s *Segment) open(i uint32, state uint64) (*Object, error) {
 
 // view reads the entry of an object that this process holds in use.
 func (s *Segment) view(i uint32, serial uint64) (*Object, error) {
-	e := s.entry(i)
-	off, size, payload := e.block, e.size, uint64(e.payload)
-	name, typ := uint64(e.nameBytes), uint64(e.typeBytes)
-	if !soundEntry(s.geo.heap, s.top(), off, size, payload, name, typ) {
-		return nil, s.corrupt("an entry of the directory makes no sense")
+	f, err := s.read(i)
+	if err != nil {
+		return nil, err
 	}
-	text := off + blockHeaderBytes
-	start, end := off+payload, off+payload+size
-	called := string(s.mem[text : text+name])
-	if name == 0 {
+	called := f.name
+	if called == "" {
 		called = label(serial)
 	}
 	return &Object{
 		Seg:     s,
 		Name:    called,
-		unnamed: name == 0,
-		Kind:    Kind(e.kind),
-		layout:  e.layout,
-		Type:    string(s.mem[text+name : text+name+typ]),
-		Payload: s.mem[start:end:end],
+		unnamed: f.name == "",
+		Kind:    Kind(f.kind),
+		layout:  f.layout,
+		Type:    f.typ,
+		Payload: s.mem[f.start:f.end:f.end],
 		place:   place{i, serial},
-		start:   start,
+		start:   f.start,
 		party:   &lock.Party{Member: s.party.Member, Closer: wait.NewCloser(), Keep: s.party.Keep, Waits: s.party.Waits},
 	}, nil
 }
@@ -275,24 +246,4 @@ func (s *Segment) RemoveContext(ctx context.Context, name string) error {
 	}
 	runtime.KeepAlive(s)
 	return err
-}
-
-// unname takes a live object's name away, under the lock.
-//
-// What a death leaves behind, for rebuild: a removed entry that may still be in its chain, and may
-// not be in the ring of retired objects.
-func (s *Segment) unname(i uint32, state uint64, hash uint32) error {
-	return s.withOddSequence(func() error {
-		// SYNC: users: a process that opens the object from here on sees that it was removed.
-		s.entry(i).state.Store(state&^stateMask | stateRemoved) // this store frees the name
-		crashpoint.Here("object.removed")
-		if err := s.unchain(i, hash); err != nil {
-			return err
-		}
-		headerIn(s.mem).live.Add(^uint32(0))
-		crashpoint.Here("object.discounted")
-		s.retire(i)
-		crashpoint.Here("object.retired")
-		return nil
-	})
 }

@@ -35,27 +35,6 @@ const (
 // may.
 func (k Kind) hasParts() bool { return !k.isKnown() || k == KindDict || k == KindVar || k == KindList }
 
-// partTagOf is the tag of parts with a number of the object at that place.
-func partTagOf(p place, number uint32) uint64 {
-	return partTag | p.serial&partSerialMask<<partSerialShift |
-		uint64(number&MaxPart)<<partNumberShift | uint64(p.index) + 1
-}
-
-func isPart(tag uint64) bool { return tag&(partTag|ownerTag) == partTag }
-
-// partClaimed reports whether the object exists that a tag of a part names. An object that is being
-// freed has lost its own block first: from then on its parts belong to nothing.
-func (s *Segment) partClaimed(tag uint64) bool {
-	i := uint32(tag)
-	if i == 0 || i > s.usedEntries() {
-		return false
-	}
-	e := s.entry(i - 1)
-	state := e.state.Load()
-	return state&stateMask != stateFree && s.owns(i-1, e.block) &&
-		state>>serialShift&partSerialMask == tag>>partSerialShift&partSerialMask
-}
-
 // Adopt makes a block of this process a part of the object. The change is one store.
 //
 // Preconditions: off is what Alloc returned; number is at most [MaxPart]; a word of the object
@@ -121,26 +100,6 @@ func (o *Object) Parts(ctx context.Context) (n int, bytes int64, err error) {
 		})
 	})
 	return n, bytes, err
-}
-
-// eachBlock walks the heap under the lock until f reports false.
-func (s *Segment) eachBlock(f func(off, word uint64) bool) error {
-	top, err := s.checkedTop()
-	if err != nil {
-		return err
-	}
-	for off := s.geo.heap; off < top; {
-		w := s.block(off).word.Load()
-		size := w & sizeMask
-		if size < lineBytes || size > top-off {
-			return s.corrupt("a block of the heap has an impossible size")
-		}
-		if !f(off, w) {
-			break
-		}
-		off += size
-	}
-	return nil
 }
 
 // TryAllocDirty is [Segment.AllocDirtyContext] that does not ask other processes to give back what

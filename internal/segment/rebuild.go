@@ -1,18 +1,6 @@
 package segment
 
-import (
-	"github.com/shmkit/shmkit/internal/crashpoint"
-	"github.com/shmkit/shmkit/internal/lock"
-)
-
-// mend rebuilds the segment after the death of a holder of the lock, and reports that.
-func (s *Segment) mend(died *lock.OwnerDiedError) error {
-	err := s.rebuild()
-	if err == nil {
-		s.table.Rebuilt(died.Owner)
-	}
-	return err
-}
+import "github.com/shmkit/shmkit/internal/crashpoint"
 
 // rebuild mends the segment after a process died with the lock. It runs under
 // the lock and may be killed at any point and run again: it changes the two truths (block words
@@ -21,32 +9,32 @@ func (s *Segment) mend(died *lock.OwnerDiedError) error {
 // What it can find: a block that no entry names (an object that was being made, or
 // that was removed), an entry that is live but in no chain, or removed but still in one, a
 // break that is one block behind, and free lists in any condition.
-func (s *Segment) rebuild() error {
-	return s.withOddSequence(func() error {
-		if err := s.rebuildHeap(); err != nil {
+func (d *directory) rebuild() error {
+	return d.withOddSequence(func() error {
+		if err := d.rebuildHeap(); err != nil {
 			return err
 		}
-		return s.rebuildDirectory()
+		return d.rebuildDirectory()
 	})
 }
 
 // rebuildHeap walks all blocks, frees those that belong to nothing, joins free neighbours, and
 // gives back the last block if it is free. Each step leaves a chain of blocks that is right.
-func (s *Segment) rebuildHeap() error {
-	h := headerIn(s.mem)
-	top, err := s.checkedTop()
+func (d *directory) rebuildHeap() error {
+	h := headerIn(d.mem)
+	top, err := d.checkedTop()
 	if err != nil {
 		return err
 	}
 	run := uint64(0) // the free block that began right before this one, or 0
-	for off := s.geo.heap; off < top; {
-		w := s.block(off).word.Load()
+	for off := d.geo.heap; off < top; {
+		w := d.block(off).word.Load()
 		size := w & sizeMask
 		if size < lineBytes || size > top-off {
-			return s.corrupt("a block of the heap has an impossible size")
+			return d.corrupt("a block of the heap has an impossible size")
 		}
-		if w&inUse != 0 && !s.claimed(off) {
-			s.block(off).word.Store(size)
+		if w&inUse != 0 && !d.claimed(off) {
+			d.block(off).word.Store(size)
 			crashpoint.Here("rebuild.freed")
 			w = size
 		}
@@ -57,7 +45,7 @@ func (s *Segment) rebuildHeap() error {
 		case run == 0:
 			run = off
 		default:
-			s.block(run).word.Store(next - run)
+			d.block(run).word.Store(next - run)
 			crashpoint.Here("rebuild.merged")
 		}
 		off = next
@@ -67,20 +55,20 @@ func (s *Segment) rebuildHeap() error {
 		h.brk.Store(run)
 		crashpoint.Here("rebuild.shrunk")
 	}
-	s.relistHeap(top)
+	d.relistHeap(top)
 	return nil
 }
 
 // relistHeap derives the free lists and the sizes of neighbours from a heap with
 // blocks are right and end at top.
-func (s *Segment) relistHeap(top uint64) {
-	h := headerIn(s.mem)
+func (d *directory) relistHeap(top uint64) {
+	h := headerIn(d.mem)
 	clear(h.bins[:])
 	h.freeBytes = 0
 	crashpoint.Here("rebuild.unlisted")
 	before := uint64(0)
-	for off := s.geo.heap; off < top; off += before {
-		b := s.block(off)
+	for off := d.geo.heap; off < top; off += before {
+		b := d.block(off)
 		b.before = before
 		crashpoint.Here("rebuild.told")
 		w := b.word.Load()
@@ -89,7 +77,7 @@ func (s *Segment) relistHeap(top uint64) {
 			break // overwritten since it was checked: the next process that uses the heap finds out
 		}
 		if w&inUse == 0 {
-			s.listFree(off, before)
+			d.listFree(off, before)
 		}
 	}
 	crashpoint.Here("rebuild.walked")
@@ -98,42 +86,42 @@ func (s *Segment) relistHeap(top uint64) {
 }
 
 // claimed reports whether something owns the block at off.
-func (s *Segment) claimed(off uint64) bool {
-	tag := s.block(off).tag.Load()
+func (d *directory) claimed(off uint64) bool {
+	tag := d.block(off).tag.Load()
 	if tag&ownerTag != 0 {
-		return !s.table.Dead(ownerOfTag(tag))
+		return !d.table.Dead(ownerOfTag(tag))
 	}
 	if isPart(tag) {
-		return s.partClaimed(tag)
+		return d.partClaimed(tag)
 	}
-	if tag == 0 || tag > uint64(s.usedEntries()) {
+	if tag == 0 || tag > uint64(d.usedEntries()) {
 		return false
 	}
-	e := s.entry(uint32(tag - 1))
+	e := d.entry(uint32(tag - 1))
 	return e.state.Load()&stateMask != stateFree && e.block == off
 }
 
 // rebuildDirectory puts every live entry into its chain, every removed one that
 // has its block into the ring of retired objects, and all others into the free list.
-func (s *Segment) rebuildDirectory() error {
-	h := headerIn(s.mem)
-	for i := range s.geo.maxObjects {
-		s.bucket(i).Store(0)
+func (d *directory) rebuildDirectory() error {
+	h := headerIn(d.mem)
+	for i := range d.geo.maxObjects {
+		d.bucket(i).Store(0)
 	}
 	crashpoint.Here("rebuild.unchained")
 	h.freeEntry, h.lastRetired = 0, 0
 	h.retired.Store(0)
 	crashpoint.Here("rebuild.emptied")
-	live, used := uint32(0), s.usedEntries()
+	live, used := uint32(0), d.usedEntries()
 	for n := range used {
 		i := used - 1 - n // low entries last: the list gives what it got last
-		e := s.entry(i)
+		e := d.entry(i)
 		state := e.state.Load()
 		switch state & stateMask {
 		case stateLive:
 			h.serial = max(h.serial, state>>serialShift)
 			crashpoint.Here("rebuild.serial")
-			s.chain(i)
+			d.chain(i)
 			live++
 		case stateRemoved, stateUnnamed:
 			h.serial = max(h.serial, state>>serialShift)
@@ -141,13 +129,13 @@ func (s *Segment) rebuildDirectory() error {
 				e.state.Store(state&^stateMask | stateUnnamed)
 				crashpoint.Here("rebuild.unnamed")
 			}
-			if s.owns(i, e.block) {
-				s.retire(i) // the next reclaimRetired looks whether it is in use
+			if d.owns(i, e.block) {
+				d.retire(i) // the next reclaimRetired looks whether it is in use
 			} else {
-				s.freeEntryAt(i) // its block is free already: the dead was recycling it
+				d.freeEntryAt(i) // its block is free already: the dead was recycling it
 			}
 		default:
-			s.freeEntryAt(i)
+			d.freeEntryAt(i)
 		}
 	}
 	h.live.Store(live)
@@ -156,10 +144,10 @@ func (s *Segment) rebuildDirectory() error {
 }
 
 // owns reports whether the block at off is in use by entry i.
-func (s *Segment) owns(i uint32, off uint64) bool {
-	if !s.blockOK(off, lineBytes) {
+func (d *directory) owns(i uint32, off uint64) bool {
+	if !d.blockOK(off, lineBytes) {
 		return false
 	}
-	b := s.block(off)
+	b := d.block(off)
 	return b.word.Load()&inUse != 0 && b.tag.Load() == uint64(i)+1
 }

@@ -74,15 +74,15 @@ var (
 )
 
 // bucket is the head of a chain: 1 + the first entry, or 0. The caller keeps i in range.
-func (s *Segment) bucket(i uint32) *atomic.Uint32 {
-	off := s.geo.buckets + uint64(i)*4
-	return (*atomic.Uint32)(unsafe.Pointer(&s.mem[off : off+4][0]))
+func (d *directory) bucket(i uint32) *atomic.Uint32 {
+	off := d.geo.buckets + uint64(i)*4
+	return (*atomic.Uint32)(unsafe.Pointer(&d.mem[off : off+4][0]))
 }
 
 // entry is the i-th entry. The caller keeps i below maxObjects.
-func (s *Segment) entry(i uint32) *entry {
-	off := s.geo.entries + uint64(i)*uint64(s.geo.entryBytes)
-	return (*entry)(unsafe.Pointer(&s.mem[off : off+entryStructBytes][0]))
+func (d *directory) entry(i uint32) *entry {
+	off := d.geo.entries + uint64(i)*uint64(d.geo.entryBytes)
+	return (*entry)(unsafe.Pointer(&d.mem[off : off+entryStructBytes][0]))
 }
 
 // entryIn views a copy of an entry.
@@ -92,14 +92,14 @@ func entryIn(mem []byte) *entry {
 }
 
 // userWord is the word of the users bits of the i-th entry that holds the slot's bit.
-func (s *Segment) userWord(i uint32, slot int) *atomic.Uint64 {
-	off := s.geo.entries + uint64(i)*uint64(s.geo.entryBytes) + entryStructBytes + uint64(slot)/64*8
-	return (*atomic.Uint64)(unsafe.Pointer(&s.mem[off : off+8][0]))
+func (d *directory) userWord(i uint32, slot int) *atomic.Uint64 {
+	off := d.geo.entries + uint64(i)*uint64(d.geo.entryBytes) + entryStructBytes + uint64(slot)/64*8
+	return (*atomic.Uint64)(unsafe.Pointer(&d.mem[off : off+8][0]))
 }
 
 // block is the block at off. The caller has checked off with blockOK.
-func (s *Segment) block(off uint64) *block {
-	return (*block)(unsafe.Pointer(&s.mem[off : off+blockStructBytes][0]))
+func (d *directory) block(off uint64) *block {
+	return (*block)(unsafe.Pointer(&d.mem[off : off+blockStructBytes][0]))
 }
 
 // wordIn views the first 8 bytes of mem, a part of a payload, as a word.

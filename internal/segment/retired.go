@@ -11,11 +11,11 @@ import "github.com/shmkit/shmkit/internal/crashpoint"
 const reclaimFew = 4
 
 // retire puts an entry last into the ring of retired objects, under the lock.
-func (s *Segment) retire(i uint32) {
-	h := headerIn(s.mem)
-	e := s.entry(i)
-	if last := h.lastRetired; last != 0 && last <= s.usedEntries() {
-		before := s.entry(last - 1)
+func (d *directory) retire(i uint32) {
+	h := headerIn(d.mem)
+	e := d.entry(i)
+	if last := h.lastRetired; last != 0 && last <= d.usedEntries() {
+		before := d.entry(last - 1)
 		e.nextRetired = before.nextRetired
 		crashpoint.Here("retired.linking")
 		before.nextRetired = i + 1
@@ -30,14 +30,14 @@ func (s *Segment) retire(i uint32) {
 
 // reclaimRetired looks at the first retired objects, most of them at most, and frees those that no
 // process uses any more, under the lock. The others go to the end of the ring.
-func (s *Segment) reclaimRetired(most uint32) error {
-	h := headerIn(s.mem)
-	for range min(most, h.retired.Load(), s.geo.maxObjects) {
-		first, last, err := s.firstRetired()
+func (d *directory) reclaimRetired(most uint32) error {
+	h := headerIn(d.mem)
+	for range min(most, h.retired.Load(), d.geo.maxObjects) {
+		first, last, err := d.firstRetired()
 		if err != nil {
 			return err
 		}
-		if !s.abandoned(first) {
+		if !d.abandoned(first) {
 			h.lastRetired = first + 1
 			crashpoint.Here("retired.turned")
 			continue
@@ -45,12 +45,12 @@ func (s *Segment) reclaimRetired(most uint32) error {
 		if last == first+1 {
 			h.lastRetired = 0
 		} else {
-			s.entry(last - 1).nextRetired = s.entry(first).nextRetired
+			d.entry(last - 1).nextRetired = d.entry(first).nextRetired
 		}
 		crashpoint.Here("retired.unlinking")
 		h.retired.Add(^uint32(0))
 		crashpoint.Here("retired.unlinked")
-		if err := s.freeRetired(first); err != nil {
+		if err := d.freeRetired(first); err != nil {
 			return err
 		}
 	}
@@ -59,14 +59,14 @@ func (s *Segment) reclaimRetired(most uint32) error {
 
 // firstRetired returns the entry that has been in the ring for longest, and 1 + the last entry of
 // the ring.
-func (s *Segment) firstRetired() (first, last uint32, err error) {
-	last = headerIn(s.mem).lastRetired
-	if last == 0 || last > s.usedEntries() {
-		return 0, 0, s.corrupt("the ring of removed objects is damaged")
+func (d *directory) firstRetired() (first, last uint32, err error) {
+	last = headerIn(d.mem).lastRetired
+	if last == 0 || last > d.usedEntries() {
+		return 0, 0, d.corrupt("the ring of removed objects is damaged")
 	}
-	first = s.entry(last - 1).nextRetired
-	if first == 0 || first > s.usedEntries() || !inRing(s.entry(first-1).state.Load()) {
-		return 0, 0, s.corrupt("the ring of removed objects is damaged")
+	first = d.entry(last - 1).nextRetired
+	if first == 0 || first > d.usedEntries() || !inRing(d.entry(first-1).state.Load()) {
+		return 0, 0, d.corrupt("the ring of removed objects is damaged")
 	}
 	return first - 1, last, nil
 }
@@ -76,18 +76,46 @@ func (s *Segment) firstRetired() (first, last uint32, err error) {
 //
 // What a death leaves behind, for rebuild: a removed entry whose block is free, or a free entry in
 // no list; and parts that belong to nothing.
-func (s *Segment) freeRetired(i uint32) error {
-	return s.withOddSequence(func() error {
-		if err := s.free(s.entry(i).block, uint64(i)+1); err != nil {
+func (d *directory) freeRetired(i uint32) error {
+	return d.withOddSequence(func() error {
+		if err := d.free(d.entry(i).block, uint64(i)+1); err != nil {
 			return err
 		}
 		crashpoint.Here("directory.blockfreed")
-		parts := Kind(s.entry(i).kind).hasParts()
-		s.freeEntryAt(i)
+		parts := d.hasParts(d.entry(i).kind)
+		d.freeEntryAt(i)
 		if !parts {
 			return nil
 		}
 		crashpoint.Here("directory.partsleft")
-		return s.rebuildHeap() // frees the parts
+		return d.rebuildHeap() // frees the parts
 	})
+}
+
+// abandoned reports whether no living process has the retired object at entry i open. If so, no
+// process can open it from here on. The caller holds the lock.
+func (d *directory) abandoned(i uint32) bool {
+	if d.used(i) {
+		return false
+	}
+	e := d.entry(i)
+	state := e.state.Load()
+	if state&stateMask != stateUnnamed {
+		return true
+	}
+	// SYNC: users: an opener sets its bit before it looks at the state. We do it the other way
+	// round, so that one of us sees the other.
+	e.state.Store(state&^stateMask | stateRemoved)
+	crashpoint.Here("unnamed.closed")
+	if !d.used(i) {
+		return true
+	}
+	e.state.Store(state)
+	crashpoint.Here("unnamed.reopened")
+	return false
+}
+
+// inRing reports whether entries in that state belong into the ring of retired objects.
+func inRing(state uint64) bool {
+	return state&stateMask == stateRemoved || state&stateMask == stateUnnamed
 }

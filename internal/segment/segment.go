@@ -35,17 +35,12 @@ const (
 // A Segment is this process's attachment to one segment. It may be used by any
 // number of goroutines.
 type Segment struct {
-	path   string // shown in errors, and opened by other processes; immutable
-	named  bool   // a name in the file system leads to the file; immutable
-	file   *os.File
-	fd     uintptr // descriptor of file, for handles; immutable
-	mem    []byte
+	directory
+	named  bool            // a name in the file system leads to the file; immutable
+	fd     uintptr         // descriptor of file, for handles; immutable
 	memory *mapping.Memory // mem; what needs it mapped holds the anchor
-	geo    geometry
 	id     Identity
-	reach  reach // how far into the heap this process may look
 
-	table *proctab.Table
 	party *lock.Party
 	lock  *lock.Mutex // guards the directory and the heap
 
@@ -77,12 +72,11 @@ func attach(ctx context.Context, f *os.File, path string, named bool, g geometry
 	if err != nil {
 		return nil, err
 	}
-	s := &Segment{path: path, named: named, file: f, fd: f.Fd(), mem: memory.Bytes(), memory: memory, geo: g, id: id}
+	s := &Segment{named: named, fd: f.Fd(), memory: memory, id: id}
+	s.directory.init(path, memory.Bytes(), g)
 	s.SetPatience(lockPatience, closePatience)
-	s.reach.bound.Store(g.size)
 	s.objects.init()
-	tableBytes := uint64(g.slots) * proctab.SlotBytes
-	s.table = proctab.New(s.mem[g.table:g.table+tableBytes], f, int64(g.table), memory)
+	s.file, s.table = f, proctab.New(s.tableBytes(), f, int64(g.table), memory)
 	s.table.RecordIncidents(headerIn(s.mem).incidents[:])
 	if err = s.beginLife(ctx); err == nil {
 		err = s.join(memory)
@@ -106,7 +100,7 @@ func (s *Segment) join(memory *mapping.Memory) error {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
 	crashpoint.Here("segment.joined")
-	s.party = &lock.Party{Member: m, Closer: wait.NewCloser(), Keep: &anchor{memory}}
+	s.party = &lock.Party{Member: m, Closer: s.closer, Keep: &anchor{memory}}
 	board := s.mem[s.geo.board : s.geo.board+uint64(s.geo.slots)*lock.RowBytes]
 	s.party.Waits = lock.NewWaitTable(s.party, board, s.exclusiveHolder)
 	s.lock = lock.NewMutex(s.party, s.mem[lockOffset:lockOffset+lock.RegionBytes], wait.Adaptive)
@@ -151,7 +145,7 @@ func (s *Segment) Table() *proctab.Table {
 func (s *Segment) Me() proctab.Owner { return s.party.Member.ID() }
 
 // Closed reports whether Close was called.
-func (s *Segment) Closed() bool { return s.party.Closer.Closed() }
+func (s *Segment) Closed() bool { return s.closer.Closed() }
 
 // Size is the capacity of the segment in bytes, its own bookkeeping included.
 func (s *Segment) Size() int64 { return int64(s.geo.size) }

@@ -25,6 +25,11 @@ type Spec struct {
 	Init func(payload []byte)
 }
 
+// record is the object as the directory takes it.
+func (s Spec) record() record {
+	return record{name: s.Name, typ: s.Type, kind: uint32(s.Kind), layout: s.Kind.Layout(), size: s.Size, init: s.Init}
+}
+
 // matches compares what is there with what is wanted.
 func (o *Object) matches(spec Spec) error {
 	difference := ""

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-
-	"github.com/shmkit/shmkit/internal/crashpoint"
 )
 
 // An object without a name is reached by handles alone, and freed with the last of them: when no
@@ -41,7 +39,7 @@ func (s *Segment) newUnnamed(ctx context.Context, spec Spec) (o *Object, err err
 		return nil, err
 	}
 	err = s.withRoom(ctx, func() error {
-		i, state, err := s.build(spec, stateUnnamed)
+		i, state, err := s.build(spec.record(), stateUnnamed)
 		if err != nil {
 			return err
 		}
@@ -54,34 +52,6 @@ func (s *Segment) newUnnamed(ctx context.Context, spec Spec) (o *Object, err err
 	})
 	runtime.KeepAlive(s)
 	return o, err
-}
-
-// abandoned reports whether no living process has the retired object at entry i open. If so, no
-// process can open it from here on. The caller holds the lock.
-func (s *Segment) abandoned(i uint32) bool {
-	if s.used(i) {
-		return false
-	}
-	e := s.entry(i)
-	state := e.state.Load()
-	if state&stateMask != stateUnnamed {
-		return true
-	}
-	// SYNC: users: an opener sets its bit before it looks at the state. We do it the other way
-	// round, so that one of us sees the other.
-	e.state.Store(state&^stateMask | stateRemoved)
-	crashpoint.Here("unnamed.closed")
-	if !s.used(i) {
-		return true
-	}
-	e.state.Store(state)
-	crashpoint.Here("unnamed.reopened")
-	return false
-}
-
-// inRing reports whether entries in that state belong into the ring of retired objects.
-func inRing(state uint64) bool {
-	return state&stateMask == stateRemoved || state&stateMask == stateUnnamed
 }
 
 // canOpen reports whether a handle that names p leads to an object whose entry is in that state.
