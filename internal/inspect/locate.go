@@ -11,8 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/environ"
-	"github.com/shmkit/shmkit/internal/segment"
 )
 
 // A Skipped is something that could not be read, and why.
@@ -127,7 +127,7 @@ func (f *finder) take(file *File, err error) {
 func (f *File) isSegment() bool {
 	begin := make([]byte, 8)
 	n, err := f.ReadAt(begin, 0)
-	return (err == nil || errors.Is(err, io.EOF)) && segment.HasMagic(begin[:n])
+	return (err == nil || errors.Is(err, io.EOF)) && directory.HasMagic(begin[:n])
 }
 
 // anonymous looks at what the processes have open that has no name.

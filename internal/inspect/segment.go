@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/describe"
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/segment"
@@ -229,7 +230,7 @@ const maxCopied = 8 << 30
 // being changed it copies anew, a few times.
 //
 // Errors: [segment.ErrCorrupt] with the first thing that is wrong, [ErrChanging].
-func (s *Segment) Check() (r segment.Report, err error) {
+func (s *Segment) Check() (r directory.Report, err error) {
 	if s.header.Size > maxCopied {
 		return r, fmt.Errorf("%s: has %d bytes, and more than %d are not checked", s.Path, s.header.Size, int64(maxCopied))
 	}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
@@ -35,9 +36,8 @@ func (s *Segment) take(ctx context.Context, n int, zero bool) (off uint64, mem [
 	if n < 0 {
 		return 0, nil, Invalid("%s: block of %d bytes: must not be negative", s.path, n)
 	}
-	err = s.withRoom(ctx, func() error {
-		start, err := s.alloc(uint64(n), ownerTagOf(s.Me()), zero)
-		off = start + blockHeaderBytes
+	err = s.withRoom(ctx, func() (err error) {
+		off, err = s.dir.Alloc(uint64(n), directory.OwnerTag(s.Me(), 0), zero)
 		return err
 	})
 	if err != nil {
@@ -61,11 +61,7 @@ func (s *Segment) FreeGiven(off uint64, mark uint32) error {
 
 // freeUnder is FreeGiven that waits for the directory until ctx ends.
 func (s *Segment) freeUnder(ctx context.Context, off uint64, mark uint32) error {
-	if off < blockHeaderBytes {
-		return s.corrupt("a block to free is not in the heap")
-	}
-	tag := ownerTagOf(s.Me()) | uint64(mark&MaxMark)<<markShift
-	return s.lockedUnder(ctx, func() error { return s.free(off-blockHeaderBytes, tag) })
+	return s.lockedUnder(ctx, func() error { return s.dir.Free(off, directory.OwnerTag(s.Me(), mark)) })
 }
 
 // FreeSoon is [Segment.Free] that does not wait. While another process has the directory, which may
@@ -120,38 +116,20 @@ func (s *Segment) freeLater() {
 // Reclaim frees the blocks of processes that are dead.
 //
 // Errors: [ErrCorrupt], [lock.ErrClosed].
-func (s *Segment) Reclaim() error { return s.locked(s.rebuildHeap) }
+func (s *Segment) Reclaim() error { return s.locked(s.dir.RebuildHeap) }
 
 // Give makes a block of this process the property of another, as a result is handed to the caller
 // that asked for it. Whichever dies in between, one of the two owns the block. The mark, up to
-// [MaxMark], says what it was given for: only a process that names it, too, can free the block.
+// [directory.MaxMark], says what it was given for: only a process that names it, too, can free the block.
 //
 // Errors: [ErrCorrupt] when there is no such block.
 func (s *Segment) Give(off uint64, to proctab.Owner, mark uint32) error {
-	if off < blockHeaderBytes || !s.blockOK(off-blockHeaderBytes, lineBytes) {
-		return s.corrupt("a block to give away is not in the heap")
-	}
-	b := s.block(off - blockHeaderBytes)
-	if b.word.Load()&inUse == 0 || b.tag.Load() != ownerTagOf(s.Me()) {
-		return s.corrupt("a block to give away belongs to somebody else")
-	}
-	b.tag.Store(ownerTagOf(to) | uint64(mark&MaxMark)<<markShift)
-	crashpoint.Here("block.given")
+	err := s.dir.Retag(off, directory.OwnerTag(s.Me(), 0), directory.OwnerTag(to, mark), "block.given")
 	runtime.KeepAlive(s)
-	return nil
+	return err
 }
 
 // Bytes is the memory of a block of at least n bytes, as another process has named it.
 //
 // Errors: [ErrCorrupt] when there is no such block.
-func (s *Segment) Bytes(off uint64, n int) ([]byte, error) {
-	if n < 0 || off < blockHeaderBytes || !s.blockOK(off-blockHeaderBytes, lineBytes) {
-		return nil, s.corrupt("a message names a block that is not in the heap")
-	}
-	w := s.block(off - blockHeaderBytes).word.Load()
-	size := w & sizeMask
-	if w&inUse == 0 || !s.blockOK(off-blockHeaderBytes, size) || uint64(n) > size-blockHeaderBytes {
-		return nil, s.corrupt("a message names a block that is too small")
-	}
-	return s.mem[off : off+uint64(n) : off+uint64(n)], nil
-}
+func (s *Segment) Bytes(off uint64, n int) ([]byte, error) { return s.dir.Bytes(off, n) }

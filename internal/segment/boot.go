@@ -28,17 +28,6 @@ func bootID() [2]uint64 {
 	return [2]uint64{binary.NativeEndian.Uint64(id[:]), binary.NativeEndian.Uint64(id[8:])}
 }
 
-func (h *header) bootID() [2]uint64 { return [2]uint64{h.boot[0].Load(), h.boot[1].Load()} }
-
-// setBoot is called by one process at a time.
-//
-// SYNC: boot: a process that reads both halves sees that the process table was cleared.
-func (h *header) setBoot(id [2]uint64) {
-	h.boot[0].Store(id[0])
-	crashpoint.Here("boot.half")
-	h.boot[1].Store(id[1])
-}
-
 // beginLife shows others that this process has the file open, by a lock of its own that it shares
 // with them. When it is alone it first clears what is left of processes that cannot be there any
 // more: those of an earlier boot, or of the original of a copied file. That no other process is
@@ -94,7 +83,7 @@ func (s *Segment) shareLife(life *os.File, alone bool) (shared bool, err error) 
 // rebooted reports whether the file is known to be older than this boot, or to come from another
 // machine.
 func (s *Segment) rebooted() bool {
-	unknown, boot, was := [2]uint64{}, bootID(), headerIn(s.mem).bootID()
+	unknown, boot, was := [2]uint64{}, bootID(), s.dir.Header().BootID()
 	return boot != unknown && was != unknown && was != boot
 }
 
@@ -102,11 +91,11 @@ func (s *Segment) rebooted() bool {
 // attaches before that is done.
 func (s *Segment) clearStale(rebooted bool) {
 	if rebooted || s.table.Stale(false) {
-		s.table.Reset(rebooted, func(slot int) { s.forget(slot) })
+		s.table.Reset(rebooted, func(slot int) { s.dir.Forget(slot) })
 		crashpoint.Here("boot.reset")
 	}
 	if rebooted {
-		headerIn(s.mem).setBoot(bootID())
+		s.dir.Header().SetBoot(bootID())
 		crashpoint.Here("boot.done")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/mapping"
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -47,13 +48,13 @@ func fromOldBoot(t testing.TB) string {
 	if err := s.lock.Lock(bounded(t)); err != nil {
 		t.Fatal(err)
 	}
-	h := headerIn(s.mem)
-	h.changes.Add(1)
-	h.bins = [binCount]uint64{1, 2, 3}
-	h.setBoot([2]uint64{1, 2})
+	h := s.dir.Header()
+	h.Changes.Add(1)
+	h.Bins = [directory.BinCount]uint64{1, 2, 3}
+	h.SetBoot([2]uint64{1, 2})
 	b := append([]byte(nil), s.mem...)
-	h.changes.Add(1)
-	h.bins = [binCount]uint64{}
+	h.Changes.Add(1)
+	h.Bins = [directory.BinCount]uint64{}
 	s.lock.Unlock()
 	for _, o := range append(all, s) {
 		o.Close()
@@ -174,14 +175,14 @@ func TestOpenersAfterReboot(t *testing.T) {
 // A process that cannot find out about the boot must not take the living for dead.
 func TestUnknownBootKeepsTheLiving(t *testing.T) {
 	s := fresh(t, small)
-	h := headerIn(s.mem)
-	known := h.bootID()
-	h.setBoot([2]uint64{})
+	h := s.dir.Header()
+	known := h.BootID()
+	h.SetBoot([2]uint64{})
 	o := again(t, s)
 	if o.Table().Dead(s.Me()) {
 		t.Error("an opener of a segment whose boot is unknown has cleared the table")
 	}
-	h.setBoot(known)
+	h.SetBoot(known)
 }
 
 // A process that is stopped in the middle of clearing the table delays an opener, with an error in

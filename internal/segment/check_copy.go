@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
 
@@ -8,13 +9,12 @@ import (
 // heap, and which no process changes. Removed objects that no process uses are no error.
 //
 // Errors: [ErrFormat], [ErrCorrupt] with the first thing that is wrong.
-func CheckCopy(path string, mem []byte) (r Report, err error) {
-	g, _, err := decode(mem[:min(len(mem), headerBytes)], int64(len(mem)))
+func CheckCopy(path string, mem []byte) (r directory.Report, err error) {
+	g, _, err := directory.Decode(mem[:min(len(mem), directory.HeaderBytes)], int64(len(mem)))
 	if err != nil {
 		return r, err
 	}
-	var d directory
-	d.init(path, mem, g)
-	d.table = proctab.New(d.tableBytes(), nil, int64(g.table), nil)
-	return r, d.check(&r)
+	var d directory.Directory
+	d.Init(path, mem, g, nil, proctab.New(g.TableIn(mem), nil, int64(g.Table), nil), mayHaveParts)
+	return r, d.Check(&r)
 }

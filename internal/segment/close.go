@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/mapping"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/public"
@@ -93,7 +94,7 @@ func (s *Segment) Close() error {
 	s.party.Member.Detach()
 	crashpoint.Here("segment.detached")
 	s.announce() // the next may be the last
-	err := errors.Join(s.memory.Blank(0, int(s.geo.heap), nil), s.file.Close())
+	err := errors.Join(s.memory.Blank(0, int(s.geo.Heap), nil), s.file.Close())
 	// Handles reach the anchor. When the last has gone, so may the mapping.
 	runtime.AddCleanup(s.party.Keep.(*anchor), func(m *mapping.Memory) { m.Unmap() }, s.memory)
 	if len(held) > 0 {
@@ -106,7 +107,7 @@ func (s *Segment) Close() error {
 // gives back the address space of the rest.
 func (s *Segment) blankHeap() error {
 	memory := s.memory
-	end := max(s.reach.cut(), s.geo.heap)
+	end := max(s.dir.Cut(), s.geo.Heap)
 	// an operation on the directory, which has outlasted the wait, goes where it likes
 	if !s.lock.Held() {
 		if err := memory.Shrink(int(end)); err != nil {
@@ -114,7 +115,7 @@ func (s *Segment) blankHeap() error {
 		}
 	}
 	kept := s.small()
-	return memory.Blank(int(s.geo.heap), len(memory.Bytes()), func(fresh []byte, at int) {
+	return memory.Blank(int(s.geo.Heap), len(memory.Bytes()), func(fresh []byte, at int) {
 		for _, e := range kept {
 			from, to := max(e.start, at), min(e.end, at+len(fresh))
 			if from < to {
@@ -168,14 +169,14 @@ func (s *Segment) stayAttached(held []string, err error) error {
 type departure struct {
 	memory *mapping.Memory
 	member *proctab.Member
-	bits   []userBit // user bits of the objects that the process had open
+	bits   []directory.UserBit // user bits of the objects that the process had open
 }
 
 // leave ends the attachment. The process's row of the board is cleared by the next process in its
 // slot.
 func (d departure) leave() {
 	for _, b := range d.bits {
-		b.word.And(^b.bit)
+		b.Clear()
 	}
 	d.member.Detach()
 	d.memory.Unmap()

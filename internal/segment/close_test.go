@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"golang.org/x/sys/unix"
@@ -367,18 +368,22 @@ func TestConclusionsFromClosedSegment(t *testing.T) {
 	}
 	spec := rawSpec("a", 100)
 	for name, look := range map[string]func() error{
-		"find":        func() error { _, _, err := s.find(t.Context(), "a"); return err },
-		"notFound":    func() error { return s.notFound("a") },
-		"open":        func() error { _, err := s.open(o.index, o.serial<<serialShift|stateLive); return err },
-		"openAt":      func() error { _, err := s.openAt(o.place); return err },
-		"reachable":   o.reachable,
-		"view":        func() error { _, err := s.view(o.index, o.serial); return err },
-		"retag":       func() error { return o.Adopt(4096, 1) },
-		"allocate":    func() error { _, err := s.alloc(100, 1, true); return err },
-		"checked top": func() error { _, err := s.checkedTop(); return err },
-		"bytes":       func() error { _, err := s.Bytes(4096, 1); return err },
-		"create":      func() error { _, err := s.create(t.Context(), spec); return err },
-		"check":       func() error { _, err := s.Check(); return err },
+		"find":     func() error { _, _, err := s.find(t.Context(), "a"); return err },
+		"notFound": func() error { return s.notFound("a") },
+		"open": func() error {
+			_, err := s.open(o.index, o.serial<<directory.SerialShift|directory.StateLive)
+			return err
+		},
+		"openAt":    func() error { _, err := s.openAt(o.place); return err },
+		"reachable": o.reachable,
+		"view":      func() error { _, err := s.view(o.index, o.serial); return err },
+		"retag":     func() error { return o.Adopt(4096, 1) },
+		"allocate":  func() error { _, err := s.dir.Alloc(100, 1, true); return err },
+		"walk":      func() error { return s.dir.EachUsed(func(_, _, _ uint64) bool { return true }) },
+		"room":      func() error { _, err := s.dir.Room(); return err },
+		"bytes":     func() error { _, err := s.Bytes(4096, 1); return err },
+		"create":    func() error { _, err := s.create(t.Context(), spec); return err },
+		"check":     func() error { _, err := s.Check(); return err },
 	} {
 		if err := look(); !errors.Is(err, lock.ErrClosed) {
 			t.Errorf("%s: %v", name, err)
@@ -432,7 +437,7 @@ func TestOperationsAgainstClose(t *testing.T) {
 					}
 					// only what is removed may be
 					missing := n == 2 && errors.Is(err, fs.ErrNotExist)
-					if err != nil && !missing && !lacksRoom(err) {
+					if err != nil && !missing && !directory.LacksRoom(err) {
 						t.Errorf("operation %d: %v", n, err)
 						return
 					}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
@@ -50,7 +51,7 @@ func (w *stage) lookUp(names map[string]int, c scene) (stop func()) {
 					w.Errorf("looking up %q: %v", name, err)
 					return
 				}
-				if o, err := w.s.view(i, state>>serialShift); err != nil || len(o.Payload) != n || o.Name != name {
+				if o, err := w.s.view(i, state>>directory.SerialShift); err != nil || len(o.Payload) != n || o.Name != name {
 					w.Errorf("looking up %q: %v, %v", name, o, err)
 					return
 				}
@@ -107,7 +108,7 @@ func (w *stage) emptied() {
 	dropAll(w.s)
 	must(w.s.Reclaim())
 	checked(w, w.s)
-	if h := headerIn(w.s.mem); h.brk.Load() != w.s.geo.heap || h.freeBytes != 0 {
-		w.Errorf("%d bytes of the heap are lost", h.brk.Load()-w.s.geo.heap)
+	if h := w.s.dir.Header(); h.Brk.Load() != w.s.geo.Heap || h.FreeBytes != 0 {
+		w.Errorf("%d bytes of the heap are lost", h.Brk.Load()-w.s.geo.Heap)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
@@ -35,9 +36,9 @@ var partScenes = map[string]func(o *Object){
 // partIn is the first part with the number 1.
 func partIn(o *Object) (off uint64) {
 	must(o.Seg.locked(func() error {
-		return o.Seg.eachBlock(func(at, w uint64) bool {
-			if o.Seg.block(at).tag.Load() == partTagOf(o.place, 1) {
-				off = at + blockHeaderBytes
+		return o.Seg.dir.EachUsed(func(at, _, tag uint64) bool {
+			if tag == directory.PartTag(o.index, o.serial, 1) {
+				off = at
 			}
 			return off == 0
 		})

@@ -43,7 +43,7 @@ func create(n int64) func(*Segment, string) {
 func createUnnamed(s *Segment, _ string) { mustNew(s, "", 1000) }
 
 func reclaimAll(s *Segment, _ string) {
-	must(s.locked(func() error { return s.reclaimRetired(math.MaxUint32) }))
+	must(s.locked(func() error { return s.dir.Reclaim(math.MaxUint32) }))
 }
 
 func remove(s *Segment, _ string) { must(s.Remove("x")) }
@@ -252,8 +252,8 @@ func wholeOrAbsent(w *stage, completed bool) {
 func bitsAreTrue(w *stage, completed bool) {
 	dropAll(w.s)
 	again(w, w.s) // takes the slot of the dead, perhaps
-	for i := range w.s.usedEntries() {
-		if w.s.used(i) {
+	for i := range w.s.dir.UsedEntries() {
+		if w.s.dir.Used(i) {
 			w.Errorf("entry %d has a user", i)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
@@ -27,7 +28,7 @@ func sized(name string, n int64) Spec {
 	return spec
 }
 
-func markOf(name string) byte { return byte(hashOf(name)) | 1 }
+func markOf(name string) byte { return byte(directory.HashOf(name)) | 1 }
 
 func mustNew(s *Segment, name string, n int64) *Object {
 	o, _, err := s.New(sized(name, n))
@@ -72,7 +73,7 @@ func dropAll(s *Segment) {
 	}
 	s.objects.init()
 	s.mu.Unlock()
-	must(s.locked(func() error { return s.reclaimRetired(1 << 20) }))
+	must(s.locked(func() error { return s.dir.Reclaim(1 << 20) }))
 }
 
 // strangers are slots that seem to belong to living processes, which have everything open.
@@ -82,10 +83,9 @@ var strangers = []int{3, 5}
 func (w *stage) forsake() {
 	for _, slot := range strangers {
 		word := uint64(1)<<61 | 1<<32 | 1<<31 | 12345 // as one that has locked its byte
-		binary.NativeEndian.PutUint64(w.s.mem[w.s.geo.table+uint64(slot)*proctab.SlotBytes:], word)
-		for i := range w.s.usedEntries() {
-			users, bit := w.s.userBit(i, slot)
-			users.Or(bit)
+		binary.NativeEndian.PutUint64(w.s.mem[w.s.geo.Table+uint64(slot)*proctab.SlotBytes:], word)
+		for i := range w.s.dir.UsedEntries() {
+			w.s.dir.UserBit(i, slot).Set()
 		}
 	}
 	w.s.Close()
@@ -97,8 +97,8 @@ func (w *stage) noStrangers() {
 		w.Errorf("%d members are left, want the survivor alone", n)
 	}
 	for _, slot := range strangers {
-		for i := range w.s.usedEntries() {
-			if users, bit := w.s.userBit(i, slot); users.Load()&bit != 0 && w.s.Me().Slot() != slot {
+		for i := range w.s.dir.UsedEntries() {
+			if w.s.dir.UserBit(i, slot).IsSet() && w.s.Me().Slot() != slot {
 				w.Errorf("entry %d still seems to be open in slot %d", i, slot)
 			}
 		}
@@ -111,11 +111,11 @@ func TestKilledWhileClearing(t *testing.T) {
 	proctest.Sweep(t, 1, func(p *proctest.Crash) {
 		w := scene{}.newStage(t)
 		w.make("a:100")
-		headerIn(w.s.mem).setBoot([2]uint64{3, 4})
+		w.s.dir.Header().SetBoot([2]uint64{3, 4})
 		w.forsake()
 		completed := w.kill(p, "attach")
 		w.s = mustOpen(w.path)
-		if headerIn(w.s.mem).bootID() != bootID() {
+		if w.s.dir.Header().BootID() != bootID() {
 			w.Error("the boot is not that of this machine")
 		}
 		w.noStrangers()

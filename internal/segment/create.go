@@ -11,8 +11,16 @@ import (
 	"os"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/mapping"
+)
+
+const (
+	// DefaultSize is the capacity of a segment in bytes unless another is asked for.
+	DefaultSize = directory.DefaultSize
+	// DefaultProcesses is how many processes can attach unless another number is asked for.
+	DefaultProcesses = directory.DefaultProcesses
 )
 
 // Config says how a segment is made. The zero value gives a private one of the default size.
@@ -30,7 +38,7 @@ type Config struct {
 // Errors: [fs.ErrExist] when there is a file at path, a [*mapping.NoSpaceError], those of the file
 // system.
 func Create(path string, c Config) (*Segment, error) {
-	g, err := plan(c.Size, c.Objects, c.Processes)
+	g, err := directory.Plan(c.Size, c.Objects, c.Processes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -45,8 +53,8 @@ func Create(path string, c Config) (*Segment, error) {
 }
 
 // createBy makes the segment in a new file that one of the ways of mapping has made.
-func createBy(make func(path string, size int64) (*mapping.Unnamed, error), path string, g geometry, c Config) (*Segment, error) {
-	u, err := make(path, int64(g.size))
+func createBy(make func(path string, size int64) (*mapping.Unnamed, error), path string, g directory.Geometry, c Config) (*Segment, error) {
+	u, err := make(path, int64(g.Size))
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%s: this user may not make files in its directory: choose another: %w", path, fs.ErrPermission)
@@ -57,7 +65,7 @@ func createBy(make func(path string, size int64) (*mapping.Unnamed, error), path
 	s, err := build(u.File, path, g, c)
 	if err != nil {
 		u.Discard()
-		return nil, nameInNoSpace(err, path)
+		return nil, directory.NameInNoSpace(err, path)
 	}
 	crashpoint.Here("segment.built")
 	// SYNC: birth: with the name the whole segment becomes visible.
@@ -77,7 +85,7 @@ func exists(path string) error {
 	return fmt.Errorf("%s: %w: open it, or remove it first", path, fs.ErrExist)
 }
 
-func build(f *os.File, path string, g geometry, c Config) (*Segment, error) {
+func build(f *os.File, path string, g directory.Geometry, c Config) (*Segment, error) {
 	mode, gid := c.Mode, c.Group
 	if mode == 0 {
 		mode = 0o600
@@ -96,19 +104,19 @@ func build(f *os.File, path string, g geometry, c Config) (*Segment, error) {
 }
 
 // format reserves the regions that every process touches and writes the header.
-func format(f *os.File, g geometry) (Identity, error) {
-	var id Identity
+func format(f *os.File, g directory.Geometry) (directory.Identity, error) {
+	var id directory.Identity
 	binary.NativeEndian.PutUint64(id[:8], rand.Uint64()) // needs no system call that may be refused
 	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
-	if err := mapping.Reserve(f, 0, int64(g.entries)); err != nil {
+	if err := mapping.Reserve(f, 0, int64(g.Entries)); err != nil {
 		return id, err
 	}
-	page := make([]byte, headerBytes)
-	g.encode(page, id)
-	h := headerIn(page)
-	h.setBoot(bootID())
-	h.brk.Store(g.heap)
-	h.high = g.heap
+	page := make([]byte, directory.HeaderBytes)
+	g.Encode(page, id)
+	h := directory.HeaderIn(page)
+	h.SetBoot(bootID())
+	h.Brk.Store(g.Heap)
+	h.High = g.Heap
 	_, err := f.WriteAt(page, 0)
 	return id, err
 }
@@ -116,11 +124,11 @@ func format(f *os.File, g geometry) (Identity, error) {
 // Anonymous makes a segment without a name, of a size that no process can change. Others
 // get it by its descriptor. The argument name gives no access: it shows in errors and logs only.
 func Anonymous(name string, c Config) (*Segment, error) {
-	g, err := plan(c.Size, c.Objects, c.Processes)
+	g, err := directory.Plan(c.Size, c.Objects, c.Processes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	f, err := mapping.Anonymous(name, int64(g.size))
+	f, err := mapping.Anonymous(name, int64(g.Size))
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +163,7 @@ func open(ctx context.Context, path string, check func(mapping.Status) error) (*
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, noSegment(path)
 	case errors.Is(err, mapping.ErrNotFile):
-		return nil, &describedError{err.Error(), ErrFormat}
+		return nil, directory.Described(err.Error(), ErrFormat)
 	case err != nil:
 		return nil, fmt.Errorf("open segment: %w", err)
 	}
@@ -180,7 +188,7 @@ func OpenFile(f *os.File) (*Segment, error) {
 	mine, err := mapping.Reopen(f)
 	switch {
 	case errors.Is(err, mapping.ErrNotFile):
-		return nil, &describedError{err.Error(), ErrFormat}
+		return nil, directory.Described(err.Error(), ErrFormat)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%s: no permission to read and write it: %w", f.Name(), fs.ErrPermission)
 	case err != nil:
@@ -209,15 +217,15 @@ func adopt(ctx context.Context, f *os.File, path string, named bool) (*Segment, 
 		}
 	}
 	f.Close()
-	return nil, nameInNoSpace(err, path)
+	return nil, directory.NameInNoSpace(err, path)
 }
 
 // inspect reads a segment's header, and makes sure that what should be real is.
-func inspect(f *os.File) (g geometry, id Identity, err error) {
+func inspect(f *os.File) (g directory.Geometry, id directory.Identity, err error) {
 	if err := mapping.CheckProcessor(); err != nil {
 		return g, id, err
 	}
-	page := make([]byte, headerBytes)
+	page := make([]byte, directory.HeaderBytes)
 	n, readErr := f.ReadAt(page, 0)
 	// After the header, which others change: space is there before the header says so.
 	st, err := mapping.Stat(f)
@@ -228,17 +236,17 @@ func inspect(f *os.File) (g geometry, id Identity, err error) {
 		switch {
 		case readErr != nil && !errors.Is(readErr, io.EOF):
 			err = readErr
-		case HasMagic(page[:n]):
-			err = formatError("is too short for a segment (%d bytes): remove it", st.SizeBytes)
+		case directory.HasMagic(page[:n]):
+			err = directory.FormatError("is too short for a segment (%d bytes): remove it", st.SizeBytes)
 		default:
-			err = formatError("is not a shmkit segment (%d bytes): check the path", st.SizeBytes)
+			err = directory.FormatError("is not a shmkit segment (%d bytes): check the path", st.SizeBytes)
 		}
 		return g, id, err
 	}
-	if g, id, err = decode(page, st.SizeBytes); err != nil {
+	if g, id, err = directory.Decode(page, st.SizeBytes); err != nil {
 		return g, id, err
 	}
-	return g, id, refill(f, headerIn(page), g, st.RealBytes)
+	return g, id, refill(f, directory.HeaderIn(page), g, st.RealBytes)
 }
 
 // refillFloor is how much space the opener of a small file may take, in bytes: that of a new
@@ -250,22 +258,22 @@ const refillFloor = 768 << 10
 // costs no more than is there already, and otherwise is an error. The real bytes are those that
 // were there after the header was read: of a segment that grows meanwhile, too, they are all that
 // its header tells of.
-func refill(f *os.File, h *header, g geometry, real int64) error {
-	entries := int64(g.entries + min(h.entriesReal.Load(), g.heap-g.entries))
-	heap := int64(min(h.heapReal.Load(), g.size-g.heap))
+func refill(f *os.File, h *directory.Header, g directory.Geometry, real int64) error {
+	entries := int64(g.Entries + min(h.EntriesReal.Load(), g.Heap-g.Entries))
+	heap := int64(min(h.HeapReal.Load(), g.Size-g.Heap))
 	missing, most := entries+heap-real, max(real, refillFloor)
 	if missing <= 0 {
 		return nil
 	}
 	holes := mapping.Holes(f, 0, entries, most)
-	holes += mapping.Holes(f, int64(g.heap), heap, most)
+	holes += mapping.Holes(f, int64(g.Heap), heap, most)
 	if missing = min(missing, holes); missing > most {
-		return formatError("says that %d bytes more are in use than the %d that are there: "+
+		return directory.FormatError("says that %d bytes more are in use than the %d that are there: "+
 			"it is damaged, or a copy without its zeros: copy it whole, as cp --sparse=never does, or remove it", missing, real)
 	}
 	err := mapping.Refill(f, 0, entries)
 	if err == nil && heap > 0 {
-		err = mapping.Refill(f, int64(g.heap), heap)
+		err = mapping.Refill(f, int64(g.Heap), heap)
 	}
 	return err
 }
@@ -300,7 +308,7 @@ func OpenOrCreateContext(ctx context.Context, path string, c Config) (s *Segment
 
 func ownFile(st mapping.Status) error {
 	if me := os.Geteuid(); st.UID != uint32(me) {
-		return &describedError{fmt.Sprintf("belongs to user %d, not to %d: if that is meant, say so with Options.AnyOwner, or use Open", st.UID, me), fs.ErrPermission}
+		return directory.Described(fmt.Sprintf("belongs to user %d, not to %d: if that is meant, say so with Options.AnyOwner, or use Open", st.UID, me), fs.ErrPermission)
 	}
 	return nil
 }

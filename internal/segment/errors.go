@@ -5,16 +5,17 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/public"
 )
 
 var (
 	// ErrFormat says that a file is not a segment that this program can use.
-	ErrFormat = errors.New("not a usable segment")
+	ErrFormat = directory.ErrFormat
 
 	// ErrCorrupt says that bytes in a mapped segment make no sense: some
 	// process has overwritten them.
-	ErrCorrupt = errors.New("the segment is corrupt")
+	ErrCorrupt = directory.ErrCorrupt
 
 	// ErrRemoved says that a segment's file has no name any more, or an object none, so that others
 	// cannot find it.
@@ -24,8 +25,11 @@ var (
 	ErrMismatch = errors.New("the object is of another type")
 
 	// ErrTooManyObjects says that the directory is full.
-	ErrTooManyObjects = errors.New("too many objects")
+	ErrTooManyObjects = directory.ErrTooManyObjects
 )
+
+// Invalid describes an argument that can never be right: an [fs.ErrInvalid].
+func Invalid(format string, args ...any) error { return directory.Invalid(format, args...) }
 
 // errNil is the error of a call for a nil segment. See Of.
 var errNil = Invalid("the segment of an object must not be nil")
@@ -52,5 +56,5 @@ func (e *MismatchError) As(target any) bool { return public.As(e, target) }
 func (e *MismatchError) Is(target error) bool { return public.Is(e, target) }
 
 func (s *Segment) notFound(name string) error {
-	return s.concluded(&describedError{fmt.Sprintf("%s: there is no object %q: check the name, or make it", s.path, name), fs.ErrNotExist})
+	return s.dir.Concluded(directory.Described(fmt.Sprintf("%s: there is no object %q: check the name, or make it", s.path, name), fs.ErrNotExist))
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/mapping"
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -65,7 +66,7 @@ func wantError(t testing.TB, err, is error, parts ...string) {
 }
 
 func sign(page []byte) {
-	headerIn(page).checksum = crc32.Checksum(page[:immutableBytes-4], castagnoli)
+	directory.HeaderIn(page).Checksum = crc32.Checksum(page[:92], crc32.MakeTable(crc32.Castagnoli))
 }
 
 // Every immutable field of the header, and the length of the file, is checked.
@@ -78,33 +79,36 @@ func TestOpenRefusesOtherFormats(t *testing.T) {
 	}{
 		{"empty", func(b []byte) []byte { return nil }, "not a shmkit segment (0 bytes)"},
 		{"one byte", func(b []byte) []byte { return b[:1] }, "not a shmkit segment (1 bytes)"},
-		{"half a header", func(b []byte) []byte { return b[:headerBytes/2] }, "too short"},
-		{"a header but for one byte", func(b []byte) []byte { return b[:headerBytes-1] }, "too short"},
-		{"only a header", func(b []byte) []byte { return b[:headerBytes] }, "truncated: 4096 bytes of 262144"},
+		{"half a header", func(b []byte) []byte { return b[:directory.HeaderBytes/2] }, "too short"},
+		{"a header but for one byte", func(b []byte) []byte { return b[:directory.HeaderBytes-1] }, "too short"},
+		{"only a header", func(b []byte) []byte { return b[:directory.HeaderBytes] }, "truncated: 4096 bytes of 262144"},
 		{"half", func(b []byte) []byte { return b[:len(b)/2] }, "truncated"},
 		{"all but one byte", func(b []byte) []byte { return b[:len(b)-1] }, "truncated"},
 		{"zeros", func(b []byte) []byte { clear(b); return b }, "wrong magic"},
 		{"text", func(b []byte) []byte { copy(b, "#!/bin/sh"); return b }, "wrong magic"},
-		{"byte order", func(b []byte) []byte { headerIn(b).magic = bits.ReverseBytes64(magic); return b }, "other byte order"},
-		{"version", func(b []byte) []byte { headerIn(b).version++; return b }, "format version 5, this program knows version 4"},
-		{"word size", func(b []byte) []byte { headerIn(b).word = 4 | little; return b }, "4-byte words, this one has 8"},
-		{"checksum", func(b []byte) []byte { headerIn(b).checksum ^= 1; return b }, "bad checksum"},
-		{"identity", func(b []byte) []byte { headerIn(b).identity[3]++; return b }, "bad checksum"},
-		{"no slots", func(b []byte) []byte { headerIn(b).slots = 0; sign(b); return b }, "makes no sense"},
-		{"slots", func(b []byte) []byte { headerIn(b).slots = proctab.MaxSlots + 1; sign(b); return b }, "makes no sense"},
-		{"more slots", func(b []byte) []byte { headerIn(b).slots = 512; sign(b); return b }, "makes no sense"},
-		{"no objects", func(b []byte) []byte { headerIn(b).maxObjects = 0; sign(b); return b }, "makes no sense"},
-		{"objects", func(b []byte) []byte { headerIn(b).maxObjects = 63; sign(b); return b }, "makes no sense"},
-		{"more objects", func(b []byte) []byte { headerIn(b).maxObjects = 1 << 31; sign(b); return b }, "makes no sense"},
-		{"table", func(b []byte) []byte { headerIn(b).table = 0; sign(b); return b }, "makes no sense"},
-		{"board", func(b []byte) []byte { headerIn(b).board -= pageBytes; sign(b); return b }, "makes no sense"},
-		{"buckets", func(b []byte) []byte { headerIn(b).buckets = 1 << 63; sign(b); return b }, "makes no sense"},
-		{"entries", func(b []byte) []byte { headerIn(b).entries++; sign(b); return b }, "makes no sense"},
-		{"heap", func(b []byte) []byte { headerIn(b).heap = headerIn(b).size; sign(b); return b }, "makes no sense"},
-		{"entry size", func(b []byte) []byte { headerIn(b).entryBytes = 64; sign(b); return b }, "makes no sense"},
-		{"size", func(b []byte) []byte { headerIn(b).size = 1 << 62; sign(b); return b }, "truncated"},
-		{"no size", func(b []byte) []byte { headerIn(b).size = 0; sign(b); return b }, "makes no sense"},
-		{"no heap", func(b []byte) []byte { headerIn(b).size = headerIn(b).heap; sign(b); return b }, "makes no sense"},
+		{"byte order", func(b []byte) []byte {
+			directory.HeaderIn(b).Magic = bits.ReverseBytes64(directory.HeaderIn(b).Magic)
+			return b
+		}, "other byte order"},
+		{"version", func(b []byte) []byte { directory.HeaderIn(b).Version++; return b }, "format version 5, this program knows version 4"},
+		{"word size", func(b []byte) []byte { directory.HeaderIn(b).Word = 4 | directory.HeaderIn(b).Word&^0xff; return b }, "4-byte words, this one has 8"},
+		{"checksum", func(b []byte) []byte { directory.HeaderIn(b).Checksum ^= 1; return b }, "bad checksum"},
+		{"identity", func(b []byte) []byte { directory.HeaderIn(b).Identity[3]++; return b }, "bad checksum"},
+		{"no slots", func(b []byte) []byte { directory.HeaderIn(b).Slots = 0; sign(b); return b }, "makes no sense"},
+		{"slots", func(b []byte) []byte { directory.HeaderIn(b).Slots = proctab.MaxSlots + 1; sign(b); return b }, "makes no sense"},
+		{"more slots", func(b []byte) []byte { directory.HeaderIn(b).Slots = 512; sign(b); return b }, "makes no sense"},
+		{"no objects", func(b []byte) []byte { directory.HeaderIn(b).MaxObjects = 0; sign(b); return b }, "makes no sense"},
+		{"objects", func(b []byte) []byte { directory.HeaderIn(b).MaxObjects = 63; sign(b); return b }, "makes no sense"},
+		{"more objects", func(b []byte) []byte { directory.HeaderIn(b).MaxObjects = 1 << 31; sign(b); return b }, "makes no sense"},
+		{"table", func(b []byte) []byte { directory.HeaderIn(b).Table = 0; sign(b); return b }, "makes no sense"},
+		{"board", func(b []byte) []byte { directory.HeaderIn(b).Board -= directory.PageBytes; sign(b); return b }, "makes no sense"},
+		{"buckets", func(b []byte) []byte { directory.HeaderIn(b).Buckets = 1 << 63; sign(b); return b }, "makes no sense"},
+		{"entries", func(b []byte) []byte { directory.HeaderIn(b).Entries++; sign(b); return b }, "makes no sense"},
+		{"heap", func(b []byte) []byte { directory.HeaderIn(b).Heap = directory.HeaderIn(b).Size; sign(b); return b }, "makes no sense"},
+		{"entry size", func(b []byte) []byte { directory.HeaderIn(b).EntryBytes = 64; sign(b); return b }, "makes no sense"},
+		{"size", func(b []byte) []byte { directory.HeaderIn(b).Size = 1 << 62; sign(b); return b }, "truncated"},
+		{"no size", func(b []byte) []byte { directory.HeaderIn(b).Size = 0; sign(b); return b }, "makes no sense"},
+		{"no heap", func(b []byte) []byte { directory.HeaderIn(b).Size = directory.HeaderIn(b).Heap; sign(b); return b }, "makes no sense"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := written(t, c.change(append([]byte(nil), good...)))
@@ -117,7 +121,7 @@ func TestOpenRefusesOtherFormats(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := Remove(path); (err == nil) != HasMagic(begin) {
+			if err := Remove(path); (err == nil) != directory.HasMagic(begin) {
 				t.Errorf("and then Remove: %v", err)
 			}
 		})
@@ -178,7 +182,7 @@ func TestOpenFillsHoles(t *testing.T) {
 	if err := f.Truncate(int64(len(whole))); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.WriteAt(whole[:headerBytes], 0); err != nil {
+	if _, err := f.WriteAt(whole[:directory.HeaderBytes], 0); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Open(path)
@@ -190,7 +194,7 @@ func TestOpenFillsHoles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := int64(s.geo.entries + headerIn(whole).entriesReal.Load() + headerIn(whole).heapReal.Load()); st.RealBytes < want {
+	if want := int64(s.geo.Entries + directory.HeaderIn(whole).EntriesReal.Load() + directory.HeaderIn(whole).HeapReal.Load()); st.RealBytes < want {
 		t.Errorf("%d bytes are real, want %d", st.RealBytes, want)
 	}
 }
@@ -206,7 +210,7 @@ func TestConfigLimits(t *testing.T) {
 		{Config{Size: 100}, "at least"},
 		{Config{Size: 1 << 20, Objects: 1 << 20}, "1048576 objects"},
 		{Config{Objects: -1}, "room for -1 objects"},
-		{Config{Objects: maxObjects + 1}, "must be from 1 to"},
+		{Config{Objects: directory.MaxObjects + 1}, "must be from 1 to"},
 		{Config{Processes: -1}, "room for -1 processes"},
 		{Config{Processes: proctab.MaxSlots + 1}, "must be from 1 to 1024"},
 	} {
@@ -224,23 +228,6 @@ func TestConfigLimits(t *testing.T) {
 		checked(t, s)
 		s.Close()
 	}
-}
-
-// Every constructor of a size in bytes or a number reaches exactly what it promised.
-func TestPlanIsExact(t *testing.T) {
-	g, err := plan(0, 100000, 256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if g.maxObjects != 1<<17 || g.slots != 256 || g.size != DefaultSize || g.heap >= g.size {
-		t.Errorf("%+v", g)
-	}
-	least := g.heap + minHeap
-	if _, err := plan(int64(least), 100000, 256); err != nil {
-		t.Errorf("%d bytes: %v", least, err)
-	}
-	_, err = plan(int64(least)-pageBytes, 100000, 256)
-	wantError(t, err, fs.ErrInvalid, fmt.Sprintf("at least %d are needed", least))
 }
 
 func TestTooManyProcesses(t *testing.T) {

@@ -37,22 +37,22 @@ const (
 
 // announce tells all processes that something was removed.
 func (s *Segment) announce() {
-	h := headerIn(s.mem)
+	h := s.dir.Header()
 	// SYNC: removals: a process that is about to sleep says so before it looks whether the number
 	// has changed.
-	h.removals.Add(1)
+	h.Removals.Add(1)
 	crashpoint.Here("giveback.announced")
-	if h.listening.Load() != 0 {
-		h.listening.Store(0)
-		futex.Wake(h.removalsWord(0).Addr, math.MaxInt32)
+	if h.Listening.Load() != 0 {
+		h.Listening.Store(0)
+		futex.Wake(h.RemovalsWord(0).Addr, math.MaxInt32)
 	}
 }
 
 // listen starts to follow announcements, once. It ends with Close.
 func (s *Segment) listen() {
 	s.listening.Do(func() {
-		seen := headerIn(s.mem).removals.Load()
-		asked := headerIn(s.mem).asked.Load()
+		seen := s.dir.Header().Removals.Load()
+		asked := s.dir.Header().Asked.Load()
 		s.party.Waits.Answer(asked)
 		go s.follow(seen, asked)
 	})
@@ -61,15 +61,15 @@ func (s *Segment) listen() {
 // follow gives back what no handle leads to, whenever something was removed: seen are the removals
 // and answered the requests that it need not look at.
 func (s *Segment) follow(seen, answered uint32) {
-	h, ctx := headerIn(s.mem), wait.WithLongSleep(context.Background())
+	h, ctx := s.dir.Header(), wait.WithLongSleep(context.Background())
 	for pause := givePause; !s.Closed(); {
-		h.listening.Store(1)
-		if h.removals.Load() == seen {
-			wait.ParkShared(ctx, s.party.Closer, wait.MaxSleep, h.removalsWord(seen))
+		h.Listening.Store(1)
+		if h.Removals.Load() == seen {
+			wait.ParkShared(ctx, s.party.Closer, wait.MaxSleep, h.RemovalsWord(seen))
 			continue
 		}
-		seen = h.removals.Load()
-		asked, began := h.asked.Load(), time.Now()
+		seen = h.Removals.Load()
+		asked, began := h.Asked.Load(), time.Now()
 		if s.giveBack(asked != answered) {
 			pause = givePause
 		} else {
@@ -78,8 +78,8 @@ func (s *Segment) follow(seen, answered uint32) {
 		s.party.Waits.Answer(asked)
 		answered = asked
 		rest := min(max(pause, giveShare*time.Since(began)), givePauseMax)
-		for end := time.Now().Add(rest); !s.Closed() && h.asked.Load() == asked && time.Until(end) > 0; {
-			wait.ParkShared(ctx, s.party.Closer, time.Until(end), h.askedWord(asked))
+		for end := time.Now().Add(rest); !s.Closed() && h.Asked.Load() == asked && time.Until(end) > 0; {
+			wait.ParkShared(ctx, s.party.Closer, time.Until(end), h.AskedWord(asked))
 		}
 	}
 }
@@ -97,7 +97,7 @@ func (s *Segment) giveBack(lacking bool) bool {
 	}
 	gave := s.dropUnreachable()
 	if gave {
-		_ = s.locked(func() error { return s.reclaimRetired(math.MaxUint32) })
+		_ = s.locked(func() error { return s.dir.Reclaim(math.MaxUint32) })
 		crashpoint.Here("giveback.swept")
 	}
 	s.closeIdle()
@@ -121,13 +121,13 @@ func (s *Segment) isForsaken() bool {
 // ask has all other processes give back what they do not use, and waits for that until ctx ends. It
 // reports false when there is nothing that they could have.
 func (s *Segment) ask(ctx context.Context) bool {
-	h := headerIn(s.mem)
-	if h.retired.Load() == 0 {
+	h := s.dir.Header()
+	if h.Retired.Load() == 0 {
 		return false
 	}
-	n := h.asked.Add(1)
+	n := h.Asked.Add(1)
 	crashpoint.Here("giveback.asked")
-	futex.Wake(h.askedWord(0).Addr, math.MaxInt32)
+	futex.Wake(h.AskedWord(0).Addr, math.MaxInt32)
 	s.announce()
 	pause := 100 * time.Microsecond
 	for end := time.Now().Add(askPatience); !s.answered(n) && ctx.Err() == nil && !s.Closed() && time.Until(end) > 0; {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
 )
 
@@ -21,7 +22,7 @@ func (s *Segment) lockedUnder(ctx context.Context, f func() error) (err error) {
 	}
 	defer func() {
 		if !s.lock.TryUnlock() && err == nil {
-			err = s.corrupt("the lock of the directory was overwritten")
+			err = s.dir.Corrupt("the lock of the directory was overwritten")
 		}
 		runtime.KeepAlive(s)
 	}()
@@ -30,7 +31,7 @@ func (s *Segment) lockedUnder(ctx context.Context, f func() error) (err error) {
 
 // mend rebuilds the segment after the death of a holder of the lock, and reports that.
 func (s *Segment) mend(died *lock.OwnerDiedError) error {
-	err := s.rebuild()
+	err := s.dir.Rebuild()
 	if err == nil {
 		s.table.Rebuilt(died.Owner)
 	}
@@ -43,7 +44,7 @@ var errImpatient = errors.New("the segment's patience is over")
 // enter locks the directory.
 func (s *Segment) enter(ctx context.Context) error {
 	if s.Closed() {
-		return s.closed()
+		return s.dir.ClosedError()
 	}
 	err := s.lock.TryLock()
 	if errors.Is(err, lock.ErrLocked) {
@@ -69,9 +70,9 @@ func (s *Segment) enter(ctx context.Context) error {
 		return fmt.Errorf("%s: the directory has been locked for %v by %v, which seems to be stopped: let it go on, or end it: %w",
 			s.path, s.patience, owner, lock.ErrLocked)
 	case errors.Is(err, lock.ErrClosed):
-		return s.closed()
+		return s.dir.ClosedError()
 	case errors.Is(err, lock.ErrNotHeld):
-		return s.corrupt("the lock of the directory was overwritten")
+		return s.dir.Corrupt("the lock of the directory was overwritten")
 	default:
 		return fmt.Errorf("%s: lock the directory: %w", s.path, err)
 	}
@@ -80,30 +81,30 @@ func (s *Segment) enter(ctx context.Context) error {
 // withRoom runs f under the lock. When f fails because something is full it makes
 // room, of what no process uses any more, which all are asked for, and runs f again.
 func (s *Segment) withRoom(ctx context.Context, f func() error) error {
-	h := headerIn(s.mem)
+	h := s.dir.Header()
 	for again := false; ; again = true {
-		retired, left := h.retired.Load(), s.left.Load()
+		retired, left := h.Retired.Load(), s.left.Load()
 		err := s.lockedUnder(ctx, func() error {
-			if err := s.reclaimRetired(reclaimFew); err != nil {
+			if err := s.dir.Reclaim(directory.ReclaimFew); err != nil {
 				return err
 			}
 			err := f()
-			if !lacksRoom(err) {
+			if !directory.LacksRoom(err) {
 				return err
 			}
-			if err := s.reclaimRetired(math.MaxUint32); err != nil {
+			if err := s.dir.Reclaim(math.MaxUint32); err != nil {
 				return err
 			}
-			if err := s.rebuildHeap(); err != nil { // frees blocks of the dead
+			if err := s.dir.RebuildHeap(); err != nil { // frees blocks of the dead
 				return err
 			}
 			return f()
 		})
-		if again || !lacksRoom(err) {
+		if again || !directory.LacksRoom(err) {
 			return err
 		}
 		s.dropUnreachable()
-		if !s.ask(ctx) && h.retired.Load() == retired && s.left.Load() == left {
+		if !s.ask(ctx) && h.Retired.Load() == retired && s.left.Load() == left {
 			return err // nothing has come back, here or elsewhere, since it was full
 		}
 	}

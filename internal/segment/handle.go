@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/mapping"
 )
 
@@ -52,7 +53,7 @@ func MarshalHandle(pkg string, o *Object) ([]byte, error) {
 func (o *Object) Marshal() ([]byte, error) {
 	s := o.Seg
 	if o.Closed() {
-		return nil, s.closed()
+		return nil, s.dir.ClosedError()
 	}
 	if err := s.CheckNamed(); err != nil {
 		return nil, err
@@ -83,9 +84,9 @@ func (o *Object) Marshal() ([]byte, error) {
 // is gone, those of [Segment.Open].
 func Unmarshal(b []byte, kind Kind, typ string) (*Object, error) {
 	if len(b) < handleBytes || b[0] != handleVersion || b[1] > 1 {
-		return nil, fmt.Errorf("handle of %d bytes: %w", len(b), formatError("is not a handle of this version"))
+		return nil, fmt.Errorf("handle of %d bytes: %w", len(b), directory.FormatError("is not a handle of this version"))
 	}
-	s, err := locate(Identity(b[2:18]), b[1] == 1, b[handleBytes:])
+	s, err := locate(directory.Identity(b[2:18]), b[1] == 1, b[handleBytes:])
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +104,8 @@ func Unmarshal(b []byte, kind Kind, typ string) (*Object, error) {
 
 // openAt opens the object at a place, unless it was removed.
 func (s *Segment) openAt(p place) (*Object, error) {
-	if p.index >= s.usedEntries() {
-		return nil, s.concluded(fmt.Errorf("%s: %w", s.path, formatError("a handle names an impossible object")))
+	if p.index >= s.dir.UsedEntries() {
+		return nil, s.dir.Concluded(fmt.Errorf("%s: %w", s.path, directory.FormatError("a handle names an impossible object")))
 	}
 	o, err := s.openPlace(p)
 	if err == nil && o == nil {
@@ -116,20 +117,20 @@ func (s *Segment) openAt(p place) (*Object, error) {
 // reachable is an error when handles do not lead to the object any more.
 func (o *Object) reachable() error {
 	s := o.Seg
-	state := s.entry(o.index).state.Load()
+	state := s.dir.Entry(o.index).State.Load()
 	switch {
 	case o.Closed():
-		return s.closed()
+		return s.dir.ClosedError()
 	case o.canOpen(state):
 		return nil
-	case o.unnamed && state>>serialShift == o.serial && state&stateMask == stateRemoved:
+	case o.unnamed && state>>directory.SerialShift == o.serial && state&directory.StateMask == directory.StateRemoved:
 		return nil // this process has it open: a reclaim is about to find that out
 	}
 	return o.removed()
 }
 
 func (o *Object) removed() error {
-	return o.Seg.concluded(fmt.Errorf("%s: object %q (number %d) %w: make a new one", o.Seg.path, o.Name, o.serial, ErrRemoved))
+	return o.Seg.dir.Concluded(fmt.Errorf("%s: object %q (number %d) %w: make a new one", o.Seg.path, o.Name, o.serial, ErrRemoved))
 }
 
 // The segments that this process has attached, in the order of attaching.
@@ -156,7 +157,7 @@ var locating sync.Mutex
 
 // locate finds the attachment of the segment with this identity, and makes one when there is none.
 // It is pinned: the caller unpins it.
-func locate(id Identity, named bool, way []byte) (*Segment, error) {
+func locate(id directory.Identity, named bool, way []byte) (*Segment, error) {
 	locating.Lock()
 	defer locating.Unlock()
 	if s := attachedAs(id); s != nil {
@@ -277,7 +278,7 @@ func (s *Segment) unused() bool {
 	return len(s.objects.entries) == 0
 }
 
-func attachedAs(id Identity) *Segment {
+func attachedAs(id directory.Identity) *Segment {
 	attachedMu.Lock()
 	defer attachedMu.Unlock()
 	for _, s := range attached {
@@ -290,10 +291,10 @@ func attachedAs(id Identity) *Segment {
 }
 
 // follow opens what a handle leads to.
-func follow(id Identity, named bool, way []byte) (*Segment, error) {
+func follow(id directory.Identity, named bool, way []byte) (*Segment, error) {
 	if named {
 		if len(way) > 0 && !filepath.IsAbs(string(way)) || bytes.IndexByte(way, 0) >= 0 {
-			return nil, formatError("is not a handle: its path is %.100q", way)
+			return nil, directory.FormatError("is not a handle: its path is %.100q", way)
 		}
 		s, err := Open(string(way))
 		if err != nil {
@@ -305,7 +306,7 @@ func follow(id Identity, named bool, way []byte) (*Segment, error) {
 		return s, nil
 	}
 	if len(way) != 8 {
-		return nil, formatError("is not a handle of this version")
+		return nil, directory.FormatError("is not a handle of this version")
 	}
 	pid, fd := binary.LittleEndian.Uint32(way), binary.LittleEndian.Uint32(way[4:])
 	f, err := mapping.OpenOther(int(pid), int(fd))

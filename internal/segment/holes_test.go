@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/mapping"
 )
 
@@ -19,19 +20,19 @@ func TestDamageLeadsToNoHole(t *testing.T) {
 		use    func(s *Segment) error
 	}{
 		"free list": {
-			func(s *Segment) { headerIn(s.mem).freeEntry = hole },
+			func(s *Segment) { s.dir.Header().FreeEntry = hole },
 			func(s *Segment) error { _, _, err := s.New(rawSpec("new", 8)); return err },
 		},
 		"ring": {
-			func(s *Segment) { headerIn(s.mem).lastRetired = hole },
+			func(s *Segment) { s.dir.Header().LastRetired = hole },
 			func(s *Segment) error { return s.Remove("a") },
 		},
 		"first of the ring": {
-			func(s *Segment) { s.entry(headerIn(s.mem).lastRetired - 1).nextRetired = hole },
+			func(s *Segment) { s.dir.Entry(s.dir.Header().LastRetired - 1).NextRetired = hole },
 			func(s *Segment) error { return s.Remove("a") },
 		},
 		"chain": {
-			func(s *Segment) { s.bucket(hashOf("a") & (s.geo.maxObjects - 1)).Store(hole) },
+			func(s *Segment) { s.dir.Bucket(directory.HashOf("a") & (s.geo.MaxObjects - 1)).Store(hole) },
 			func(s *Segment) error { return s.Remove("a") },
 		},
 	} {

@@ -34,7 +34,7 @@ func TestOtherBootIDTakesNoSlot(t *testing.T) {
 	path := s.Path()
 	child := proctest.Start(t, roleLife, path)
 	child.Expect("inside")
-	headerIn(s.mem).setBoot([2]uint64{1, 2})
+	s.dir.Header().SetBoot([2]uint64{1, 2})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

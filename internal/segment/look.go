@@ -3,7 +3,7 @@ package segment
 import (
 	"errors"
 
-	"github.com/shmkit/shmkit/internal/elem"
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/lock/barrier"
 	"github.com/shmkit/shmkit/internal/lock/rwmutex"
@@ -17,16 +17,16 @@ import (
 
 const (
 	// HeaderBytes is the size of the header.
-	HeaderBytes = headerBytes
+	HeaderBytes = directory.HeaderBytes
 	// BlockHeaderBytes is what comes in front of the bytes of a block.
-	BlockHeaderBytes = blockHeaderBytes
+	BlockHeaderBytes = directory.BlockHeaderBytes
 	// Version is the version of the format.
-	Version = version
+	Version = directory.Version
 )
 
 // A Header is what the first page of a segment says.
 type Header struct {
-	Identity   Identity
+	Identity   directory.Identity
 	Version    uint32
 	Slots      uint32 // of the process table
 	MaxObjects uint32
@@ -58,34 +58,34 @@ var ErrTruncated = errors.New("the file is shorter than the segment")
 //
 // Errors: [ErrFormat], with [ErrTruncated] when that alone is wrong.
 func ReadHeader(page []byte, file int64) (Header, error) {
-	if len(page) < headerBytes {
-		if HasMagic(page) {
-			return Header{}, formatError("is too short for a segment (%d bytes): remove it", file)
+	if len(page) < directory.HeaderBytes {
+		if directory.HasMagic(page) {
+			return Header{}, directory.FormatError("is too short for a segment (%d bytes): remove it", file)
 		}
-		return Header{}, formatError("is not a shmkit segment (%d bytes): check the path", file)
+		return Header{}, directory.FormatError("is not a shmkit segment (%d bytes): check the path", file)
 	}
-	h := headerIn(page)
-	g, id, err := decode(page, int64(max(uint64(max(file, 0)), min(h.size, maxSize))))
+	h := directory.HeaderIn(page)
+	g, id, err := directory.Decode(page, int64(max(uint64(max(file, 0)), min(h.Size, directory.MaxSize))))
 	if err != nil {
 		return Header{}, err
 	}
-	if int64(g.size) > file {
-		err = errors.Join(ErrTruncated, formatError("has %d bytes of %d: it was truncated", file, g.size))
+	if int64(g.Size) > file {
+		err = errors.Join(ErrTruncated, directory.FormatError("has %d bytes of %d: it was truncated", file, g.Size))
 	}
 	return Header{
-		Identity: id, Version: h.version, Slots: g.slots, MaxObjects: g.maxObjects, EntryBytes: g.entryBytes, Size: g.size,
-		Table: g.table, Waits: g.board, Buckets: g.buckets, Entries: g.entries, Heap: g.heap,
-		Boot: h.bootID(), Lock: lock.LookAt(h.lock[:]), Changes: h.changes.Load(),
-		UsedEntries: uint32(min(uint64(h.used.Load()), uint64(g.maxObjects), h.entriesReal.Load()/uint64(g.entryBytes))),
-		Live:        h.live.Load(), Retired: h.retired.Load(),
-		Top: max(g.heap, min(h.brk.Load(), g.size)), Reserved: min(h.heapReal.Load(), g.size-g.heap), Free: h.freeBytes,
+		Identity: id, Version: h.Version, Slots: g.Slots, MaxObjects: g.MaxObjects, EntryBytes: g.EntryBytes, Size: g.Size,
+		Table: g.Table, Waits: g.Board, Buckets: g.Buckets, Entries: g.Entries, Heap: g.Heap,
+		Boot: h.BootID(), Lock: lock.LookAt(h.Lock[:]), Changes: h.Changes.Load(),
+		UsedEntries: uint32(min(uint64(h.Used.Load()), uint64(g.MaxObjects), h.EntriesReal.Load()/uint64(g.EntryBytes))),
+		Live:        h.Live.Load(), Retired: h.Retired.Load(),
+		Top: max(g.Heap, min(h.Brk.Load(), g.Size)), Reserved: min(h.HeapReal.Load(), g.Size-g.Heap), Free: h.FreeBytes,
 		Incidents: IncidentsIn(page),
 	}, err
 }
 
 // IncidentsIn are the incidents in a copy of a header.
 func IncidentsIn(page []byte) proctab.Incidents {
-	return proctab.LookAtIncidents(headerIn(page).incidents[:])
+	return proctab.LookAtIncidents(directory.HeaderIn(page).Incidents[:])
 }
 
 // An Entry is what an entry of the directory says.
@@ -106,32 +106,32 @@ type EntryState uint8
 
 // The states of entries.
 const (
-	EntryFree    EntryState = stateFree
-	EntryLive    EntryState = stateLive
-	EntryRemoved EntryState = stateRemoved
-	EntryUnnamed EntryState = stateUnnamed
+	EntryFree    EntryState = directory.StateFree
+	EntryLive    EntryState = directory.StateLive
+	EntryRemoved EntryState = directory.StateRemoved
+	EntryUnnamed EntryState = directory.StateUnnamed
 )
 
 // ReadEntry reads a copy of an entry, which has as many bytes as the header says.
 func ReadEntry(mem []byte) Entry {
-	e := entryIn(mem)
-	state := e.state.Load()
+	e := directory.EntryIn(mem)
+	state := e.State.Load()
 	return Entry{
-		State: EntryState(state & stateMask), Serial: state >> serialShift, Kind: Kind(e.kind), Layout: e.layout,
-		NameBytes: e.nameBytes, TypeBytes: e.typeBytes, Block: e.block, Size: e.size, payload: e.payload,
-		users: mem[entryStructBytes:],
+		State: EntryState(state & directory.StateMask), Serial: state >> directory.SerialShift, Kind: Kind(e.Kind), Layout: e.Layout,
+		NameBytes: e.NameBytes, TypeBytes: e.TypeBytes, Block: e.Block, Size: e.Size, payload: e.Payload,
+		users: mem[directory.EntryBytes:],
 	}
 }
 
 // Text is where the object's name lies; its type follows it.
-func (e *Entry) Text() uint64 { return e.Block + blockHeaderBytes }
+func (e *Entry) Text() uint64 { return e.Block + directory.BlockHeaderBytes }
 
 // Start is where the payload lies.
 func (e *Entry) Start() uint64 { return e.Block + uint64(e.payload) }
 
 // IsSound reports whether an object can be where the entry says.
 func (e *Entry) IsSound(h *Header) bool {
-	return soundEntry(h.Heap, h.Top, e.Block, e.Size, uint64(e.payload), uint64(e.NameBytes), uint64(e.TypeBytes))
+	return directory.IsSound(h.Heap, h.Top, e.Block, e.Size, uint64(e.payload), uint64(e.NameBytes), uint64(e.TypeBytes))
 }
 
 // Name is what the object is called that has these bytes as its name.
@@ -145,14 +145,6 @@ func (e *Entry) Name(given string) string {
 // HasOpen reports whether the process in a slot has the object open.
 func (e *Entry) HasOpen(slot int) bool {
 	return slot/8 < len(e.users) && e.users[slot/8]>>(slot%8)&1 != 0
-}
-
-// soundEntry reports whether an object can be where its entry says: within the heap, with room for
-// its name and type in front of the payload.
-func soundEntry(heap, top, block, size, payload, name, typ uint64) bool {
-	return block >= heap && block <= top && payload <= top-block && size <= top-block-payload &&
-		payload%lineBytes == 0 && block%lineBytes == 0 && blockHeaderBytes+name+typ <= payload &&
-		name <= maxNameBytes && typ <= elem.MaxFormat
 }
 
 // LockAt is where in the payload of an object of that kind the lock lies that such a wait is for;

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
@@ -70,7 +71,7 @@ func rawSpec(name string, n int64) Spec {
 }
 
 // checked fails the test unless the segment is in order, and returns what is in it.
-func checked(t testing.TB, s *Segment) Report {
+func checked(t testing.TB, s *Segment) directory.Report {
 	t.Helper()
 	r, err := s.Check()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"pgregory.net/rapid"
 )
 
@@ -57,19 +58,19 @@ func (w *world) intact(what string, th *thing) {
 
 // full fails the test unless there really is no piece of that size.
 func (w *world) full(err error, need uint64) {
-	if !lacksRoom(err) {
+	if !directory.LacksRoom(err) {
 		w.t.Fatal(err)
 	}
-	h := headerIn(w.s.mem)
-	if w.s.geo.size-h.brk.Load() >= need {
+	h := w.s.dir.Header()
+	if w.s.geo.Size-h.Brk.Load() >= need {
 		w.t.Fatalf("%v, but there is room at the end", err)
 	}
-	for off := w.s.geo.heap; off < h.brk.Load(); {
-		word := w.s.block(off).word.Load()
-		if word&inUse == 0 && word&sizeMask >= need {
-			w.t.Fatalf("%v, but %d bytes are free at %#x", err, word&sizeMask, off)
+	for off := w.s.geo.Heap; off < h.Brk.Load(); {
+		word := w.s.dir.Block(off).Word.Load()
+		if word&directory.InUse == 0 && word&directory.SizeMask >= need {
+			w.t.Fatalf("%v, but %d bytes are free at %#x", err, word&directory.SizeMask, off)
 		}
-		off += word & sizeMask
+		off += word & directory.SizeMask
 	}
 }
 
@@ -86,8 +87,8 @@ func (w *world) create(t *rapid.T) {
 	switch {
 	case th == nil && err != nil:
 		if !errors.Is(err, ErrTooManyObjects) {
-			head := roundUp(uint64(blockHeaderBytes+len(name)+len("<B")), lineBytes)
-			w.full(err, roundUp(head+uint64(n), lineBytes))
+			head := directory.RoundUp(uint64(directory.BlockHeaderBytes+len(name)+len("<B")), directory.LineBytes)
+			w.full(err, directory.RoundUp(head+uint64(n), directory.LineBytes))
 		} else if len(w.names)+len(w.held)+len(w.lone) < 32 {
 			t.Fatalf("%v, with %d objects", err, len(w.names))
 		}
@@ -109,7 +110,7 @@ func (w *world) pass(t *rapid.T) {
 	o, created, err := w.s.New(rawSpec("", int64(n)))
 	if err != nil {
 		if !errors.Is(err, ErrTooManyObjects) {
-			w.full(err, roundUp(roundUp(uint64(blockHeaderBytes+len("<B")), lineBytes)+uint64(n), lineBytes))
+			w.full(err, directory.RoundUp(directory.RoundUp(uint64(directory.BlockHeaderBytes+len("<B")), directory.LineBytes)+uint64(n), directory.LineBytes))
 		}
 		return
 	}
@@ -168,7 +169,7 @@ func (w *world) letGo(s *Segment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p := range s.objects.open {
-		if s == w.s && s.entry(p.index).state.Load() != p.serial<<serialShift|stateLive {
+		if s == w.s && s.dir.Entry(p.index).State.Load() != p.serial<<directory.SerialShift|directory.StateLive {
 			delete(s.objects.open, p)
 			delete(s.objects.entries, p.index)
 			s.leave(p.index)
@@ -180,7 +181,7 @@ func (w *world) alloc(t *rapid.T) {
 	n := w.drawSize("size")
 	off, mem, err := w.s.Alloc(n)
 	if err != nil {
-		w.full(err, roundUp(uint64(n)+blockHeaderBytes, lineBytes))
+		w.full(err, directory.RoundUp(uint64(n)+directory.BlockHeaderBytes, directory.LineBytes))
 		return
 	}
 	w.blocks[off] = w.mark(mem, nil)
@@ -315,7 +316,7 @@ func (w *world) empty(t *rapid.T) {
 	w.names, w.blocks = nil, nil
 	w.letGo(w.s)
 	w.check(t)
-	if h := headerIn(w.s.mem); h.brk.Load() != w.s.geo.heap || h.freeBytes != 0 {
-		t.Fatalf("%d bytes are left in use, %d free in pieces", h.brk.Load()-w.s.geo.heap, h.freeBytes)
+	if h := w.s.dir.Header(); h.Brk.Load() != w.s.geo.Heap || h.FreeBytes != 0 {
+		t.Fatalf("%d bytes are left in use, %d free in pieces", h.Brk.Load()-w.s.geo.Heap, h.FreeBytes)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/mapping"
 )
 
@@ -22,7 +23,7 @@ func (s *Segment) CheckNamed() error {
 	st, err := mapping.Stat(s.file)
 	switch {
 	case err != nil:
-		return s.concluded(err)
+		return s.dir.Concluded(err)
 	case st.Links > 0:
 		return nil
 	}
@@ -42,12 +43,12 @@ func (s *Segment) UnlinkContext(ctx context.Context) error {
 		return nil
 	}
 	if s.Closed() {
-		return s.closed()
+		return s.dir.ClosedError()
 	}
 	// A process that removes a segment holds this lock of its file. So the name cannot be taken
 	// away and given to a new file between the look at it and the removal.
 	if err := s.lockByte(ctx, unlinkByte); err != nil {
-		return s.concluded(err)
+		return s.dir.Concluded(err)
 	}
 	defer runtime.KeepAlive(s)
 	defer mapping.UnlockByte(s.file, unlinkByte)
@@ -92,7 +93,7 @@ func RemoveContext(ctx context.Context, path string) error {
 	case err != nil:
 		return err
 	case !fi.Mode().IsRegular():
-		return fmt.Errorf("%s: %w", path, formatError("is no file, and so no segment: check the path"))
+		return fmt.Errorf("%s: %w", path, directory.FormatError("is no file, and so no segment: check the path"))
 	}
 	s, err := OpenContext(ctx, path)
 	if err != nil && ctx.Err() != nil {
@@ -117,8 +118,8 @@ func removeUnusable(path string) error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if !HasMagic(begin[:n]) {
-		return fmt.Errorf("%s: %w", path, formatError("is not a shmkit segment, and was not removed: check the path"))
+	if !directory.HasMagic(begin[:n]) {
+		return fmt.Errorf("%s: %w", path, directory.FormatError("is not a shmkit segment, and was not removed: check the path"))
 	}
 	read, err := f.Stat()
 	if err != nil {
@@ -131,5 +132,5 @@ func removeUnusable(path string) error {
 }
 
 func noSegment(path string) error {
-	return &describedError{fmt.Sprintf("%s: there is no segment: check the name, or make one", path), fs.ErrNotExist}
+	return directory.Described(fmt.Sprintf("%s: there is no segment: check the name, or make one", path), fs.ErrNotExist)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"runtime"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/wait"
 )
@@ -40,7 +41,7 @@ func (o *Object) Closed() bool { return o.party.Closer.Closed() }
 // the object, what it has seen may have been memory of its own: that says nothing about the object.
 func (o *Object) Damaged(what string) error {
 	if o.Closed() {
-		return o.Seg.closed()
+		return o.Seg.dir.ClosedError()
 	}
 	return fmt.Errorf("%v %q of %s: %w: %s: remove it and make it anew", o.Kind, o.Name, o.Seg.Path(), ErrCorrupt, what)
 }
@@ -83,7 +84,7 @@ func (s *Segment) NewContext(ctx context.Context, spec Spec) (o *Object, created
 			return nil, false, err
 		}
 	}
-	return nil, false, s.corrupt("an object comes and goes whenever it is looked for")
+	return nil, false, s.dir.Corrupt("an object comes and goes whenever it is looked for")
 }
 
 // mostRounds bounds the loops of looks at the directory that end when no other process changes it
@@ -93,11 +94,11 @@ const mostRounds = 10000
 // create makes the object, and reports false when another process has made it meanwhile.
 func (s *Segment) create(ctx context.Context, spec Spec) (created bool, err error) {
 	err = s.withRoom(ctx, func() error {
-		_, state, err := s.search(spec.Name)
+		_, state, err := s.dir.Search(spec.Name)
 		if err != nil || state != 0 {
 			return err
 		}
-		err = s.buildNamed(spec.record())
+		err = s.dir.BuildNamed(spec.record())
 		created = err == nil
 		return err
 	})
@@ -121,7 +122,7 @@ func (s *Segment) OpenContext(ctx context.Context, spec Spec) (*Object, error) {
 	}
 	for range mostRounds {
 		if s.Closed() {
-			return nil, s.closed()
+			return nil, s.dir.ClosedError()
 		}
 		i, state, err := s.find(ctx, spec.Name)
 		if err != nil {
@@ -141,20 +142,20 @@ func (s *Segment) OpenContext(ctx context.Context, spec Spec) (*Object, error) {
 		}
 		return o, nil
 	}
-	return nil, s.corrupt("an object is removed whenever it is opened")
+	return nil, s.dir.Corrupt("an object is removed whenever it is opened")
 }
 
 // find returns the entry of the object with this name, and its state wors. It
 // takes no lock unless it finds nothing while chains are being taken apart.
 func (s *Segment) find(ctx context.Context, name string) (i uint32, state uint64, err error) {
-	h := headerIn(s.mem)
+	h := s.dir.Header()
 	// SYNC: changes: a process that takes a chain apart makes the counter odd before, and even
 	// after. When it is even and has not moved, this walk was not led astray.
-	changes := h.changes.Load()
-	i, state, err = s.search(name)
-	if state == 0 && (err != nil || changes%2 != 0 || h.changes.Load() != changes) {
+	changes := h.Changes.Load()
+	i, state, err = s.dir.Search(name)
+	if state == 0 && (err != nil || changes%2 != 0 || h.Changes.Load() != changes) {
 		err = s.lockedUnder(ctx, func() (err error) {
-			i, state, err = s.search(name)
+			i, state, err = s.dir.Search(name)
 			return err
 		})
 	}
@@ -170,9 +171,9 @@ func (s *Segment) open(i uint32, state uint64) (*Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.Closed() {
-		return nil, s.closed()
+		return nil, s.dir.ClosedError()
 	}
-	serial := state >> serialShift
+	serial := state >> directory.SerialShift
 	if o := s.objects.get(place{i, serial}); o != nil {
 		o.handles++
 		return o, nil
@@ -196,24 +197,24 @@ func (s *Segment) open(i uint32, state uint64) (*Object, error) {
 
 // view reads the entry of an object that this process holds in use.
 func (s *Segment) view(i uint32, serial uint64) (*Object, error) {
-	f, err := s.read(i)
+	f, err := s.dir.Read(i)
 	if err != nil {
 		return nil, err
 	}
-	called := f.name
+	called := f.Name
 	if called == "" {
 		called = label(serial)
 	}
 	return &Object{
 		Seg:     s,
 		Name:    called,
-		unnamed: f.name == "",
-		Kind:    Kind(f.kind),
-		layout:  f.layout,
-		Type:    f.typ,
-		Payload: s.mem[f.start:f.end:f.end],
+		unnamed: f.Name == "",
+		Kind:    Kind(f.Kind),
+		layout:  f.Layout,
+		Type:    f.Type,
+		Payload: s.mem[f.Start:f.End:f.End],
 		place:   place{i, serial},
-		start:   f.start,
+		start:   f.Start,
 		party:   &lock.Party{Member: s.party.Member, Closer: wait.NewCloser(), Keep: s.party.Keep, Waits: s.party.Waits},
 	}, nil
 }
@@ -229,19 +230,19 @@ func (s *Segment) RemoveContext(ctx context.Context, name string) error {
 		return err
 	}
 	err := s.lockedUnder(ctx, func() error {
-		i, state, err := s.search(name)
+		i, state, err := s.dir.Search(name)
 		if err != nil {
 			return err
 		}
 		if state == 0 {
 			return s.notFound(name)
 		}
-		if err := s.unname(i, state, hashOf(name)); err != nil {
+		if err := s.dir.Unname(i, state, directory.HashOf(name)); err != nil {
 			return err
 		}
-		return s.reclaimRetired(reclaimFew)
+		return s.dir.Reclaim(directory.ReclaimFew)
 	})
-	if err == nil && headerIn(s.mem).retired.Load() > 0 {
+	if err == nil && s.dir.Header().Retired.Load() > 0 {
 		s.announce()
 	}
 	runtime.KeepAlive(s)

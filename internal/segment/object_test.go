@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
 )
 
@@ -104,7 +105,7 @@ func TestBadNames(t *testing.T) {
 	_, _, err = s.New(Spec{Name: "type", Type: strings.Repeat("x", 65<<10)})
 	wantError(t, err, fs.ErrInvalid, s.Path(), `"type"`, "66560 bytes")
 	_, _, err = s.New(rawSpec("huge", 1<<62))
-	if !lacksRoom(err) {
+	if !directory.LacksRoom(err) {
 		t.Error(err)
 	}
 	if r := checked(t, s); r.Objects != 5 {
@@ -115,15 +116,15 @@ func TestBadNames(t *testing.T) {
 // Names in one chain of the hash table are told apart, and come and go without harm to each other.
 func TestCollidingNames(t *testing.T) {
 	s := fresh(t, Config{Size: 1 << 17, Objects: 1, Processes: 1})
-	if s.geo.maxObjects != 1 {
-		t.Fatal(s.geo.maxObjects)
+	if s.geo.MaxObjects != 1 {
+		t.Fatal(s.geo.MaxObjects)
 	}
 	made(t, s, "a", 1)
 	s = fresh(t, Config{Size: 1 << 20, Objects: 512, Processes: 1})
 	chains := map[uint32][]string{}
 	for i := range 2000 {
 		name := fmt.Sprint("name", i)
-		b := hashOf(name) & (s.geo.maxObjects - 1)
+		b := directory.HashOf(name) & (s.geo.MaxObjects - 1)
 		chains[b] = append(chains[b], name)
 	}
 	var names []string

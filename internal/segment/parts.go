@@ -5,35 +5,18 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/directory"
 )
 
-// A part is a block that belongs to an object besides the object's own block. An object that grows
-// allocates a block, which is the process's, and adopts it. The parts of a removed object are freed
-// together with it.
-//
-// The tag of a part:
-//
-//	bits  0..31  1 + the object's entry
-//	bit      32  0: no owner id, see ownerTag
-//	bits 33..44  the number that the object has given the part
-//	bits 45..62  the low bits of the object's serial number
-//	bit      63  1
-//
-// After 2^18 objects at one entry the tags repeat: a part that a death has made unreachable then
-// stays until the new object is removed. It is never freed twice.
-const (
-	partTag         = 1 << 63
-	partNumberShift = 33
-	partSerialShift = 45
-	partSerialMask  = 1<<18 - 1
+// mayHaveParts reports whether objects of a kind may have parts. One that this program does not
+// know may.
+func mayHaveParts(kind uint32) bool {
+	k := Kind(kind)
+	return !k.isKnown() || k == KindDict || k == KindVar || k == KindList
+}
 
-	// MaxPart is the largest number of a part.
-	MaxPart = 1<<12 - 1
-)
-
-// hasParts reports whether objects of this kind may have parts. One that this program does not know
-// may.
-func (k Kind) hasParts() bool { return !k.isKnown() || k == KindDict || k == KindVar || k == KindList }
+// MaxPart is the largest number of a part.
+const MaxPart = directory.MaxPart
 
 // Adopt makes a block of this process a part of the object. The change is one store.
 //
@@ -42,7 +25,7 @@ func (k Kind) hasParts() bool { return !k.isKnown() || k == KindDict || k == Kin
 //
 // Errors: [ErrCorrupt] when there is no such block.
 func (o *Object) Adopt(off uint64, number uint32) error {
-	return o.retag(off, ownerTagOf(o.Seg.Me()), partTagOf(o.place, number), "part.adopted")
+	return o.retag(off, directory.OwnerTag(o.Seg.Me(), 0), directory.PartTag(o.index, o.serial, number), "part.adopted")
 }
 
 // Disown makes a part of the object a block of this process, which then frees it. The change is one
@@ -50,22 +33,13 @@ func (o *Object) Adopt(off uint64, number uint32) error {
 //
 // Errors: [ErrCorrupt] when there is no such part.
 func (o *Object) Disown(off uint64, number uint32) error {
-	return o.retag(off, partTagOf(o.place, number), ownerTagOf(o.Seg.Me()), "part.disowned")
+	return o.retag(off, directory.PartTag(o.index, o.serial, number), directory.OwnerTag(o.Seg.Me(), 0), "part.disowned")
 }
 
 func (o *Object) retag(off, from, to uint64, point string) error {
-	s := o.Seg
-	if off < blockHeaderBytes || !s.blockOK(off-blockHeaderBytes, lineBytes) {
-		return s.corrupt("a part of an object is not in the heap")
-	}
-	b := s.block(off - blockHeaderBytes)
-	if b.word.Load()&inUse == 0 || b.tag.Load() != from {
-		return s.corrupt("a part of an object belongs to something else")
-	}
-	b.tag.Store(to) // this store changes the owner of the block
-	crashpoint.Here(point)
-	runtime.KeepAlive(s)
-	return nil
+	err := o.Seg.dir.Retag(off, from, to, point)
+	runtime.KeepAlive(o)
+	return err
 }
 
 // HasPart reports whether there is a part of the object at off. It walks the heap, so that bytes in
@@ -73,12 +47,10 @@ func (o *Object) retag(off, from, to uint64, point string) error {
 //
 // Errors: [ErrCorrupt], [lock.ErrClosed], the context's error.
 func (o *Object) HasPart(ctx context.Context, off uint64, number uint32) (has bool, err error) {
-	s, tag := o.Seg, partTagOf(o.place, number)
+	s, tag := o.Seg, directory.PartTag(o.index, o.serial, number)
 	err = s.lockedUnder(ctx, func() error {
-		return s.eachBlock(func(at, word uint64) bool {
-			if at+blockHeaderBytes == off {
-				has = word&inUse != 0 && s.block(at).tag.Load() == tag
-			}
+		return s.dir.EachUsed(func(at, _, its uint64) bool {
+			has = at == off && its == tag
 			return at < off
 		})
 	})
@@ -89,12 +61,12 @@ func (o *Object) HasPart(ctx context.Context, off uint64, number uint32) (has bo
 //
 // Errors: [ErrCorrupt], [lock.ErrClosed], the context's error.
 func (o *Object) Parts(ctx context.Context) (n int, bytes int64, err error) {
-	s, tag := o.Seg, partTagOf(o.place, 0)
+	s, tag := o.Seg, directory.PartTag(o.index, o.serial, 0)
 	err = s.lockedUnder(ctx, func() error {
-		return s.eachBlock(func(at, word uint64) bool {
-			if word&inUse != 0 && s.block(at).tag.Load()&^(MaxPart<<partNumberShift) == tag {
+		return s.dir.EachUsed(func(_, size, its uint64) bool {
+			if directory.WithoutNumber(its) == tag {
 				n++
-				bytes += int64(word & sizeMask)
+				bytes += int64(size)
 			}
 			return true
 		})
@@ -106,11 +78,10 @@ func (o *Object) Parts(ctx context.Context) (n int, bytes int64, err error) {
 // they do not need: it is for callers that can make room by themselves.
 func (s *Segment) TryAllocDirty(ctx context.Context, n int) (off uint64, err error) {
 	err = s.lockedUnder(ctx, func() error {
-		if err := s.reclaimRetired(reclaimFew); err != nil {
+		if err := s.dir.Reclaim(directory.ReclaimFew); err != nil {
 			return err
 		}
-		start, err := s.alloc(uint64(n), ownerTagOf(s.Me()), false)
-		off = start + blockHeaderBytes
+		off, err = s.dir.Alloc(uint64(n), directory.OwnerTag(s.Me(), 0), false)
 		return err
 	})
 	if err != nil {
@@ -126,12 +97,11 @@ func (s *Segment) TryAllocDirty(ctx context.Context, n int) (off uint64, err err
 func (s *Segment) Memory() []byte { return s.mem }
 
 // HeapStart is the offset at which the heap begins.
-func (s *Segment) HeapStart() uint64 { return s.geo.heap }
+func (s *Segment) HeapStart() uint64 { return s.geo.Heap }
 
 // HeapEnd is the offset up to which the heap is reserved: no load below it fails. It never shrinks.
 func (s *Segment) HeapEnd() uint64 {
-	end := s.geo.heap + min(headerIn(s.mem).heapReal.Load(), s.geo.size-s.geo.heap)
-	return s.reach.within(end)
+	return s.dir.HeapEnd()
 }
 
 // Start is the offset of the object's payload in the segment.

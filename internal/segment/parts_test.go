@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"testing"
+
+	"github.com/shmkit/shmkit/internal/directory"
 )
 
 func partSpec(name string) Spec { return Spec{Name: name, Kind: KindDict, Size: 256} }
@@ -114,14 +116,14 @@ func TestHasPartWalksTheHeap(t *testing.T) {
 	defer s.Close()
 	a := newParted(t, s, "a")
 	off := addPart(t, a, 1000, 5)
-	forged := off - blockHeaderBytes + 2*lineBytes
-	s.block(forged).word.Store(2*lineBytes | inUse)
-	s.block(forged).tag.Store(partTagOf(a.place, 5))
+	forged := off - directory.BlockHeaderBytes + 2*directory.LineBytes
+	s.dir.Block(forged).Word.Store(2*directory.LineBytes | directory.InUse)
+	s.dir.Block(forged).Tag.Store(directory.PartTag(a.index, a.serial, 5))
 	for _, c := range []struct {
 		off    uint64
 		number uint32
 		want   bool
-	}{{off, 5, true}, {off, 6, false}, {forged + blockHeaderBytes, 5, false}, {0, 5, false}, {1 << 60, 5, false}} {
+	}{{off, 5, true}, {off, 6, false}, {forged + directory.BlockHeaderBytes, 5, false}, {0, 5, false}, {1 << 60, 5, false}} {
 		if has, err := a.HasPart(context.Background(), c.off, c.number); err != nil || has != c.want {
 			t.Errorf("part %d at %#x: %v, %v, want %v", c.number, c.off, has, err, c.want)
 		}

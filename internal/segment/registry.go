@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"weak"
+
+	"github.com/shmkit/shmkit/internal/directory"
 )
 
 // A registry knows the objects that this process has open, for as long as a handle
@@ -95,7 +97,7 @@ func (s *Segment) keeps(kind func(p place, state uint64) bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p := range s.objects.open {
-		if kind(p, s.entry(p.index).state.Load()) {
+		if kind(p, s.dir.Entry(p.index).State.Load()) {
 			return true
 		}
 	}
@@ -132,12 +134,11 @@ func (s *Segment) leaveObjects() {
 }
 
 // openBits is this process's bit in everything that it has open.
-func (s *Segment) openBits() (all []userBit) {
+func (s *Segment) openBits() (all []directory.UserBit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.objects.entries {
-		word, bit := s.userBit(i, s.Me().Slot())
-		all = append(all, userBit{word, bit})
+		all = append(all, s.myBit(i))
 	}
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/mapping"
 	"github.com/shmkit/shmkit/internal/wait"
@@ -102,7 +103,7 @@ func (o *Object) Blank() *Object {
 		party: &lock.Party{Member: o.party.Member, Closer: closed, Keep: o.party.Keep, Waits: o.party.Waits},
 	}
 	b.Payload = scratch(b, len(o.Payload))
-	copy(b.Payload, o.Payload[:min(len(o.Payload), pageBytes)])
+	copy(b.Payload, o.Payload[:min(len(o.Payload), directory.PageBytes)])
 	return b
 }
 

@@ -6,12 +6,8 @@ package segment
 // Errors: [ErrCorrupt], [lock.ErrClosed].
 func (s *Segment) Room() (n int64, err error) {
 	err = s.locked(func() error {
-		top, err := s.checkedTop()
-		if err != nil {
-			return err
-		}
-		n = int64(s.geo.size-top) - blockHeaderBytes
-		return nil
+		n, err = s.dir.Room()
+		return err
 	})
-	return max(n, 0), err
+	return n, err
 }

@@ -17,7 +17,7 @@ func crowded(t testing.TB, n int) *Segment {
 	t.Helper()
 	s := fresh(t, Config{Size: 256 << 20, Objects: n + 1, Processes: 256})
 	for i := range n {
-		if err := s.locked(func() error { return s.buildNamed(rawSpec(strconv.Itoa(i), 8).record()) }); err != nil {
+		if err := s.locked(func() error { return s.dir.BuildNamed(rawSpec(strconv.Itoa(i), 8).record()) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -153,7 +153,7 @@ func BenchmarkCreateRemove(b *testing.B) {
 		b.Run(fmt.Sprintf("objects=%d", n), func(b *testing.B) {
 			s := crowded(b, n)
 			for b.Loop() {
-				if err := s.locked(func() error { return s.buildNamed(rawSpec("x", 100).record()) }); err != nil {
+				if err := s.locked(func() error { return s.dir.BuildNamed(rawSpec("x", 100).record()) }); err != nil {
 					b.Fatal(err)
 				}
 				if err := s.Remove("x"); err != nil {

@@ -2,7 +2,6 @@ package segment
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -11,16 +10,12 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/mapping"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/wait"
 )
-
-// An Identity tells segments apart, wherever they are. It is random.
-type Identity [16]byte
-
-func (id Identity) String() string { return hex.EncodeToString(id[:]) }
 
 const (
 	// lockPatience is how long an operation on the directory waits for the segment's lock before it
@@ -35,12 +30,17 @@ const (
 // A Segment is this process's attachment to one segment. It may be used by any
 // number of goroutines.
 type Segment struct {
-	directory
-	named  bool            // a name in the file system leads to the file; immutable
-	fd     uintptr         // descriptor of file, for handles; immutable
+	path   string // shown in errors, and opened by other processes; immutable
+	named  bool   // a name in the file system leads to the file; immutable
+	file   *os.File
+	fd     uintptr // descriptor of file, for handles; immutable
+	mem    []byte
 	memory *mapping.Memory // mem; what needs it mapped holds the anchor
-	id     Identity
+	geo    directory.Geometry
+	id     directory.Identity
+	dir    directory.Directory // what lies in mem
 
+	table *proctab.Table
 	party *lock.Party
 	lock  *lock.Mutex // guards the directory and the heap
 
@@ -67,17 +67,17 @@ type Segment struct {
 type anchor struct{ memory *mapping.Memory }
 
 // attach makes this process a party of the mapped file. It takes over f when it succeeds.
-func attach(ctx context.Context, f *os.File, path string, named bool, g geometry, id Identity) (*Segment, error) {
-	memory, err := mapping.Map(f, int(g.size))
+func attach(ctx context.Context, f *os.File, path string, named bool, g directory.Geometry, id directory.Identity) (*Segment, error) {
+	memory, err := mapping.Map(f, int(g.Size))
 	if err != nil {
 		return nil, err
 	}
-	s := &Segment{named: named, fd: f.Fd(), memory: memory, id: id}
-	s.directory.init(path, memory.Bytes(), g)
+	s := &Segment{path: path, named: named, file: f, fd: f.Fd(), mem: memory.Bytes(), memory: memory, geo: g, id: id}
 	s.SetPatience(lockPatience, closePatience)
 	s.objects.init()
-	s.file, s.table = f, proctab.New(s.tableBytes(), f, int64(g.table), memory)
-	s.table.RecordIncidents(headerIn(s.mem).incidents[:])
+	s.table = proctab.New(g.TableIn(s.mem), f, int64(g.Table), memory)
+	s.table.RecordIncidents(directory.HeaderIn(s.mem).Incidents[:])
+	s.dir.Init(path, s.mem, g, f, s.table, mayHaveParts)
 	if err = s.beginLife(ctx); err == nil {
 		err = s.join(memory)
 	}
@@ -100,13 +100,12 @@ func (s *Segment) join(memory *mapping.Memory) error {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
 	crashpoint.Here("segment.joined")
-	s.party = &lock.Party{Member: m, Closer: s.closer, Keep: &anchor{memory}}
-	board := s.mem[s.geo.board : s.geo.board+uint64(s.geo.slots)*lock.RowBytes]
-	s.party.Waits = lock.NewWaitTable(s.party, board, s.exclusiveHolder)
-	s.lock = lock.NewMutex(s.party, s.mem[lockOffset:lockOffset+lock.RegionBytes], wait.Adaptive)
+	s.party = &lock.Party{Member: m, Closer: s.dir.Closer, Keep: &anchor{memory}}
+	s.party.Waits = lock.NewWaitTable(s.party, s.geo.BoardIn(s.mem), s.exclusiveHolder)
+	s.lock = lock.NewMutex(s.party, directory.LockIn(s.mem), wait.Adaptive)
 	s.lock.Target = lock.NewTarget(lock.RoleDirectory, 0, 0)
 	if crashed {
-		s.forget(m.ID().Slot())
+		s.dir.Forget(m.ID().Slot())
 	}
 	return nil
 }
@@ -122,7 +121,7 @@ func (s *Segment) SetLockPatience(d time.Duration) { s.patience = d }
 func (s *Segment) Path() string { return s.path }
 
 // Identity tells this segment from all others.
-func (s *Segment) Identity() Identity { return s.id }
+func (s *Segment) Identity() directory.Identity { return s.id }
 
 // File is the descriptor of the segment; it stays the segment's.
 func (s *Segment) File() *os.File { return s.file }
@@ -145,7 +144,7 @@ func (s *Segment) Table() *proctab.Table {
 func (s *Segment) Me() proctab.Owner { return s.party.Member.ID() }
 
 // Closed reports whether Close was called.
-func (s *Segment) Closed() bool { return s.closer.Closed() }
+func (s *Segment) Closed() bool { return s.dir.Closer.Closed() }
 
 // Size is the capacity of the segment in bytes, its own bookkeeping included.
-func (s *Segment) Size() int64 { return int64(s.geo.size) }
+func (s *Segment) Size() int64 { return int64(s.geo.Size) }

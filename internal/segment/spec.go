@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/elem"
 )
 
@@ -26,8 +27,10 @@ type Spec struct {
 }
 
 // record is the object as the directory takes it.
-func (s Spec) record() record {
-	return record{name: s.Name, typ: s.Type, kind: uint32(s.Kind), layout: s.Kind.Layout(), size: s.Size, init: s.Init}
+func (s Spec) record() directory.Record {
+	return directory.Record{
+		Name: s.Name, Type: s.Type, Kind: uint32(s.Kind), Layout: s.Kind.Layout(), Size: s.Size, Init: s.Init,
+	}
 }
 
 // matches compares what is there with what is wanted.
@@ -67,7 +70,7 @@ func (o *Object) isReadable() bool { return o.Kind.isKnown() && o.layout == o.Ki
 
 // otherLayout says that another version of the toolkit has made the object.
 func (o *Object) otherLayout() error {
-	return fmt.Errorf("%s: object %q: %w", o.Seg.path, o.Name, formatError("its kind %v has layout %d there, this program "+
+	return fmt.Errorf("%s: object %q: %w", o.Seg.path, o.Name, directory.FormatError("its kind %v has layout %d there, this program "+
 		"knows layout %d: use programs of one version, or remove it", o.Kind, o.layout, o.Kind.Layout()))
 }
 
@@ -76,8 +79,8 @@ func (s *Segment) checkName(spec Spec) error {
 	if spec.Name == "" {
 		// The error is both fs.ErrInvalid and fs.ErrNotExist. A caller that makes an object which
 		// it cannot open takes it for a missing object, and makes one without a name.
-		return &describedError{fmt.Sprintf("%s: the name must not be empty: an object without a name is opened "+
-			"by its handle alone", s.path), errors.Join(fs.ErrInvalid, fs.ErrNotExist)}
+		return directory.Described(fmt.Sprintf("%s: the name must not be empty: an object without a name is opened "+
+			"by its handle alone", s.path), errors.Join(fs.ErrInvalid, fs.ErrNotExist))
 	}
 	return s.checkSpec(spec)
 }
@@ -86,8 +89,8 @@ func (s *Segment) checkName(spec Spec) error {
 func (s *Segment) checkSpec(spec Spec) error {
 	name := spec.Name
 	switch {
-	case len(name) > maxNameBytes:
-		return Invalid("%s: object name %.20q…: has %d bytes, at most %d are allowed", s.path, name, len(name), maxNameBytes)
+	case len(name) > directory.MaxNameBytes:
+		return Invalid("%s: object name %.20q…: has %d bytes, at most %d are allowed", s.path, name, len(name), directory.MaxNameBytes)
 	case strings.ContainsAny(name, "\x00/"):
 		return Invalid("%s: object name %q: must not contain a NUL or a slash", s.path, name)
 	case len(spec.Type) > elem.MaxFormat:

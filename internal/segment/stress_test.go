@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
@@ -63,7 +64,7 @@ var roleStress = proctest.Register("stress", func(args []string) {
 
 // tolerate is for errors that come with competition.
 func tolerate(err error) {
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !lacksRoom(err) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !directory.LacksRoom(err) {
 		panic(err)
 	}
 }
@@ -112,7 +113,7 @@ func TestStressWithKills(t *testing.T) {
 	if err := s.Reclaim(); err != nil {
 		t.Fatal(err)
 	}
-	if r := checked(t, s); r.Objects+r.Retired+r.Blocks+r.Orphans != 0 || headerIn(s.mem).brk.Load() != s.geo.heap {
+	if r := checked(t, s); r.Objects+r.Retired+r.Blocks+r.Orphans != 0 || s.dir.Header().Brk.Load() != s.geo.Heap {
 		t.Errorf("%+v", r)
 	}
 	t.Logf("%d kills", kills)

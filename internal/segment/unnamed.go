@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+
+	"github.com/shmkit/shmkit/internal/directory"
 )
 
 // An object without a name is reached by handles alone, and freed with the last of them: when no
@@ -39,15 +41,15 @@ func (s *Segment) newUnnamed(ctx context.Context, spec Spec) (o *Object, err err
 		return nil, err
 	}
 	err = s.withRoom(ctx, func() error {
-		i, state, err := s.build(spec.record(), stateUnnamed)
+		i, state, err := s.dir.Build(spec.record(), directory.StateUnnamed)
 		if err != nil {
 			return err
 		}
 		// No sweep looks at the object before the lock is given up.
 		if o, err = s.open(i, state); err == nil && o == nil {
-			err = s.corrupt("a new object has gone")
+			err = s.dir.Corrupt("a new object has gone")
 		}
-		s.retire(i)
+		s.dir.Retire(i)
 		return err
 	})
 	runtime.KeepAlive(s)
@@ -56,28 +58,30 @@ func (s *Segment) newUnnamed(ctx context.Context, spec Spec) (o *Object, err err
 
 // canOpen reports whether a handle that names p leads to an object whose entry is in that state.
 func (p place) canOpen(state uint64) bool {
-	return state == p.serial<<serialShift|stateLive || state == p.serial<<serialShift|stateUnnamed
+	return state == p.serial<<directory.SerialShift|directory.StateLive || state == p.serial<<directory.SerialShift|directory.StateUnnamed
 }
 
 // isRemoved reports whether handles do not lead to what was at p any more.
 func (p place) isRemoved(state uint64) bool { return !p.canOpen(state) }
 
 // isRetired reports whether what was at p is freed when the last process has let go of it.
-func (p place) isRetired(state uint64) bool { return state != p.serial<<serialShift|stateLive }
+func (p place) isRetired(state uint64) bool {
+	return state != p.serial<<directory.SerialShift|directory.StateLive
+}
 
 // openPlace opens the object at a place; nil when it is not there any more.
 func (s *Segment) openPlace(p place) (o *Object, err error) {
-	e := s.entry(p.index)
-	if state := e.state.Load(); p.canOpen(state) {
+	e := s.dir.Entry(p.index)
+	if state := e.State.Load(); p.canOpen(state) {
 		if o, err = s.open(p.index, state); o != nil || err != nil {
 			return o, err
 		}
 	}
-	if state := e.state.Load(); state>>serialShift != p.serial || state&stateMask == stateFree || e.nameBytes != 0 {
+	if state := e.State.Load(); state>>directory.SerialShift != p.serial || state&directory.StateMask == directory.StateFree || e.NameBytes != 0 {
 		return nil, nil
 	}
 	err = s.locked(func() (err error) { // a reclaim may be between its looks
-		if state := e.state.Load(); p.canOpen(state) {
+		if state := e.State.Load(); p.canOpen(state) {
 			o, err = s.open(p.index, state)
 		}
 		return err

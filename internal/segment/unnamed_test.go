@@ -174,7 +174,7 @@ func TestUnnamedOpenRacesWithReclaim(t *testing.T) {
 		all.Go(func() {
 			_, err := o.Release()
 			must(err)
-			must(s.locked(func() error { return s.reclaimRetired(math.MaxUint32) }))
+			must(s.locked(func() error { return s.dir.Reclaim(math.MaxUint32) }))
 		})
 		all.Wait()
 		open := 0

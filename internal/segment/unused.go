@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/mapping"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
@@ -35,7 +36,7 @@ func removeIf(path string, check func(*os.File) error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return noSegment(path)
 	case errors.Is(err, mapping.ErrNotFile):
-		return &describedError{err.Error(), ErrFormat}
+		return directory.Described(err.Error(), ErrFormat)
 	case err != nil:
 		return err
 	}
@@ -63,13 +64,13 @@ func removeIf(path string, check func(*os.File) error) error {
 // unused is an error unless f is a segment, of whatever version and condition, in which no process
 // lives that has no lock: the system does not let all processes have them.
 func unused(f *os.File) error {
-	page := make([]byte, headerBytes)
+	page := make([]byte, directory.HeaderBytes)
 	n, err := f.ReadAt(page, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if !HasMagic(page[:n]) {
-		return formatError("is not a shmkit segment, and was not removed: check the path")
+	if !directory.HasMagic(page[:n]) {
+		return directory.FormatError("is not a shmkit segment, and was not removed: check the path")
 	}
 	st, err := mapping.Stat(f)
 	if err != nil {

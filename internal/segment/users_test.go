@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/mapping"
 	"github.com/shmkit/shmkit/internal/proctest"
@@ -84,8 +85,7 @@ func TestReopenWhileDropped(t *testing.T) {
 		}
 		again := made(t, s, name, 100)
 		s.mu.Lock()
-		word, bit := s.userBit(again.index, s.Me().Slot())
-		if word.Load()&bit == 0 {
+		if !s.myBit(again.index).IsSet() {
 			t.Fatal("it is open, but its bit is not set")
 		}
 		s.mu.Unlock()
@@ -96,8 +96,8 @@ func TestReopenWhileDropped(t *testing.T) {
 		defer s.mu.Unlock()
 		return len(s.objects.open) == 0 && len(s.objects.entries) == 0
 	}, "the registry empties")
-	for i := range s.usedEntries() {
-		if s.used(i) {
+	for i := range s.dir.UsedEntries() {
+		if s.dir.Used(i) {
 			t.Errorf("entry %d still counts as used", i)
 		}
 	}
@@ -144,7 +144,7 @@ func TestRemoveWhileAnotherProcessHasItOpen(t *testing.T) {
 			if retired(t, s) != 1 {
 				t.Fatal("the memory was taken from the other process")
 			}
-			mem := s.mem[s.entry(0).block+uint64(s.entry(0).payload):][:5000]
+			mem := s.mem[s.dir.Entry(0).Block+uint64(s.dir.Entry(0).Payload):][:5000]
 			mustStay(t, s, mem)
 			c.Send("look")
 			c.Expect("aa")
@@ -176,7 +176,7 @@ func TestSlotOfTheDeadIsClean(t *testing.T) {
 	if successor.Me().Slot() == s.Me().Slot() {
 		t.Fatal("one slot for two")
 	}
-	if word, bit := s.userBit(0, successor.Me().Slot()); word.Load()&bit != 0 {
+	if successor.myBit(0).IsSet() {
 		t.Error("the bit of the dead process is still set")
 	}
 }
@@ -184,7 +184,7 @@ func TestSlotOfTheDeadIsClean(t *testing.T) {
 // A full segment looks for handles that nothing can reach any more before it gives up.
 func TestFullSegmentCollectsHandles(t *testing.T) {
 	s := fresh(t, Config{Size: 1 << 19, Objects: 64, Processes: 2})
-	n := int64(s.geo.size-s.geo.heap) * 3 / 5
+	n := int64(s.geo.Size-s.geo.Heap) * 3 / 5
 	for i := range 20 { // each fits only when the one before has gone
 		made(t, s, fmt.Sprint(i), n)
 		if err := s.Remove(fmt.Sprint(i)); err != nil {
@@ -197,11 +197,11 @@ func TestFullSegmentCollectsHandles(t *testing.T) {
 	}
 	_, _, err := s.New(rawSpec("more", n))
 	var full *mapping.NoSpaceError
-	if !errors.As(err, &full) || full.Need < n || full.Free > int64(s.geo.size-s.geo.heap)-n || full.Free <= 0 {
+	if !errors.As(err, &full) || full.Need < n || full.Free > int64(s.geo.Size-s.geo.Heap)-n || full.Free <= 0 {
 		t.Errorf("%v, %+v", err, full)
 	}
 	wantError(t, err, err, s.Path(), `"more"`, fmt.Sprint(full.Need), fmt.Sprint(full.Free), "make it larger")
-	if _, _, err := s.Alloc(int(n)); !lacksRoom(err) {
+	if _, _, err := s.Alloc(int(n)); !directory.LacksRoom(err) {
 		t.Error(err)
 	}
 	runtime.KeepAlive(o)
@@ -213,7 +213,7 @@ var roleBlocks = proctest.Register("blocks", func(args []string) {
 	must(err)
 	for {
 		if _, _, err := s.Alloc(n); err != nil {
-			if !lacksRoom(err) {
+			if !directory.LacksRoom(err) {
 				panic(err)
 			}
 			break
@@ -228,7 +228,7 @@ func TestBlocksOfTheDead(t *testing.T) {
 	s := fresh(t, small)
 	c := proctest.Start(t, roleBlocks, s.Path(), "3000")
 	c.Expect("full")
-	if _, _, err := s.Alloc(10000); !lacksRoom(err) {
+	if _, _, err := s.Alloc(10000); !directory.LacksRoom(err) {
 		t.Fatalf("allocated in a full segment: %v", err)
 	}
 	if r := checked(t, s); r.Blocks < 10 || r.Orphans != 0 {
@@ -254,14 +254,14 @@ func TestBlockArguments(t *testing.T) {
 	s := fresh(t, small)
 	_, _, err := s.Alloc(-1)
 	wantError(t, err, fs.ErrInvalid, s.Path(), "block of -1 bytes")
-	if _, _, err := s.Alloc(1 << 62); !lacksRoom(err) {
+	if _, _, err := s.Alloc(1 << 62); !directory.LacksRoom(err) {
 		t.Error(err)
 	}
 	off, mem, err := s.Alloc(0)
 	if err != nil || len(mem) != 0 {
 		t.Fatal(mem, err)
 	}
-	for _, bad := range []uint64{0, 1, 31, off - 1, off + 1, off + 64, s.geo.heap, s.geo.size, s.geo.size + 64, 1 << 63, ^uint64(0)} {
+	for _, bad := range []uint64{0, 1, 31, off - 1, off + 1, off + 64, s.geo.Heap, s.geo.Size, s.geo.Size + 64, 1 << 63, ^uint64(0)} {
 		if bad == off {
 			continue
 		}

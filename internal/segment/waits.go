@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 )
@@ -23,15 +24,15 @@ func (o *Object) StripeTarget(role lock.Role, stripe uint64) lock.Target {
 // there is no such object.
 func (s *Segment) Awaited(sub lock.Target) (o *Object, ok bool) {
 	i := sub.Index()
-	if i >= s.usedEntries() {
+	if i >= s.dir.UsedEntries() {
 		return nil, false
 	}
-	state := s.entry(i).state.Load()
-	if state&stateMask == stateFree || !sub.Names(state>>serialShift) {
+	state := s.dir.Entry(i).State.Load()
+	if state&directory.StateMask == directory.StateFree || !sub.Names(state>>directory.SerialShift) {
 		return nil, false
 	}
-	o, err := s.view(i, state>>serialShift)
-	if err != nil || s.entry(i).state.Load() != state {
+	o, err := s.view(i, state>>directory.SerialShift)
+	if err != nil || s.dir.Entry(i).State.Load() != state {
 		return nil, false
 	}
 	return o, true

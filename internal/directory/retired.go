@@ -1,4 +1,4 @@
-package segment
+package directory
 
 import "github.com/shmkit/shmkit/internal/crashpoint"
 
@@ -6,49 +6,49 @@ import "github.com/shmkit/shmkit/internal/crashpoint"
 // which of them can be freed costs the same however many objects there are. The header leads to the
 // last of the ring, and that to the first. The ring is derived from the states of the entries.
 
-// reclaimFew is how many retired objects every operation that needs or gives memory looks at: more
+// ReclaimFew is how many retired objects every operation that needs or gives memory looks at: more
 // than one, so that the ring shrinks while objects are being removed.
-const reclaimFew = 4
+const ReclaimFew = 4
 
-// retire puts an entry last into the ring of retired objects, under the lock.
-func (d *directory) retire(i uint32) {
-	h := headerIn(d.mem)
-	e := d.entry(i)
-	if last := h.lastRetired; last != 0 && last <= d.usedEntries() {
-		before := d.entry(last - 1)
-		e.nextRetired = before.nextRetired
+// Retire puts an entry last into the ring of retired objects, under the lock.
+func (d *Directory) Retire(i uint32) {
+	h := HeaderIn(d.mem)
+	e := d.Entry(i)
+	if last := h.LastRetired; last != 0 && last <= d.UsedEntries() {
+		before := d.Entry(last - 1)
+		e.NextRetired = before.NextRetired
 		crashpoint.Here("retired.linking")
-		before.nextRetired = i + 1
+		before.NextRetired = i + 1
 	} else {
-		e.nextRetired = i + 1
+		e.NextRetired = i + 1
 	}
 	crashpoint.Here("retired.linked")
-	h.lastRetired = i + 1
+	h.LastRetired = i + 1
 	crashpoint.Here("retired.counting")
-	h.retired.Add(1)
+	h.Retired.Add(1)
 }
 
-// reclaimRetired looks at the first retired objects, most of them at most, and frees those that no
+// Reclaim looks at the first retired objects, most of them at most, and frees those that no
 // process uses any more, under the lock. The others go to the end of the ring.
-func (d *directory) reclaimRetired(most uint32) error {
-	h := headerIn(d.mem)
-	for range min(most, h.retired.Load(), d.geo.maxObjects) {
+func (d *Directory) Reclaim(most uint32) error {
+	h := HeaderIn(d.mem)
+	for range min(most, h.Retired.Load(), d.geo.MaxObjects) {
 		first, last, err := d.firstRetired()
 		if err != nil {
 			return err
 		}
 		if !d.abandoned(first) {
-			h.lastRetired = first + 1
+			h.LastRetired = first + 1
 			crashpoint.Here("retired.turned")
 			continue
 		}
 		if last == first+1 {
-			h.lastRetired = 0
+			h.LastRetired = 0
 		} else {
-			d.entry(last - 1).nextRetired = d.entry(first).nextRetired
+			d.Entry(last - 1).NextRetired = d.Entry(first).NextRetired
 		}
 		crashpoint.Here("retired.unlinking")
-		h.retired.Add(^uint32(0))
+		h.Retired.Add(^uint32(0))
 		crashpoint.Here("retired.unlinked")
 		if err := d.freeRetired(first); err != nil {
 			return err
@@ -59,14 +59,14 @@ func (d *directory) reclaimRetired(most uint32) error {
 
 // firstRetired returns the entry that has been in the ring for longest, and 1 + the last entry of
 // the ring.
-func (d *directory) firstRetired() (first, last uint32, err error) {
-	last = headerIn(d.mem).lastRetired
-	if last == 0 || last > d.usedEntries() {
-		return 0, 0, d.corrupt("the ring of removed objects is damaged")
+func (d *Directory) firstRetired() (first, last uint32, err error) {
+	last = HeaderIn(d.mem).LastRetired
+	if last == 0 || last > d.UsedEntries() {
+		return 0, 0, d.Corrupt("the ring of removed objects is damaged")
 	}
-	first = d.entry(last - 1).nextRetired
-	if first == 0 || first > d.usedEntries() || !inRing(d.entry(first-1).state.Load()) {
-		return 0, 0, d.corrupt("the ring of removed objects is damaged")
+	first = d.Entry(last - 1).NextRetired
+	if first == 0 || first > d.UsedEntries() || !isInRing(d.Entry(first-1).State.Load()) {
+		return 0, 0, d.Corrupt("the ring of removed objects is damaged")
 	}
 	return first - 1, last, nil
 }
@@ -76,46 +76,46 @@ func (d *directory) firstRetired() (first, last uint32, err error) {
 //
 // What a death leaves behind, for rebuild: a removed entry whose block is free, or a free entry in
 // no list; and parts that belong to nothing.
-func (d *directory) freeRetired(i uint32) error {
+func (d *Directory) freeRetired(i uint32) error {
 	return d.withOddSequence(func() error {
-		if err := d.free(d.entry(i).block, uint64(i)+1); err != nil {
+		if err := d.free(d.Entry(i).Block, uint64(i)+1); err != nil {
 			return err
 		}
 		crashpoint.Here("directory.blockfreed")
-		parts := d.hasParts(d.entry(i).kind)
+		parts := d.hasParts(d.Entry(i).Kind)
 		d.freeEntryAt(i)
 		if !parts {
 			return nil
 		}
 		crashpoint.Here("directory.partsleft")
-		return d.rebuildHeap() // frees the parts
+		return d.RebuildHeap() // frees the parts
 	})
 }
 
 // abandoned reports whether no living process has the retired object at entry i open. If so, no
 // process can open it from here on. The caller holds the lock.
-func (d *directory) abandoned(i uint32) bool {
-	if d.used(i) {
+func (d *Directory) abandoned(i uint32) bool {
+	if d.Used(i) {
 		return false
 	}
-	e := d.entry(i)
-	state := e.state.Load()
-	if state&stateMask != stateUnnamed {
+	e := d.Entry(i)
+	state := e.State.Load()
+	if state&StateMask != StateUnnamed {
 		return true
 	}
 	// SYNC: users: an opener sets its bit before it looks at the state. We do it the other way
 	// round, so that one of us sees the other.
-	e.state.Store(state&^stateMask | stateRemoved)
+	e.State.Store(state&^StateMask | StateRemoved)
 	crashpoint.Here("unnamed.closed")
-	if !d.used(i) {
+	if !d.Used(i) {
 		return true
 	}
-	e.state.Store(state)
+	e.State.Store(state)
 	crashpoint.Here("unnamed.reopened")
 	return false
 }
 
-// inRing reports whether entries in that state belong into the ring of retired objects.
-func inRing(state uint64) bool {
-	return state&stateMask == stateRemoved || state&stateMask == stateUnnamed
+// isInRing reports whether entries in that state belong into the ring of retired objects.
+func isInRing(state uint64) bool {
+	return state&StateMask == StateRemoved || state&StateMask == StateUnnamed
 }

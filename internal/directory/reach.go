@@ -1,4 +1,4 @@
-package segment
+package directory
 
 import "sync/atomic"
 
