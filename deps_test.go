@@ -37,6 +37,7 @@ var layers = [][]string{
 	{"internal/wait"},
 	{"internal/proctab"},
 	{"internal/lock"},
+	{"internal/directory"},
 	{
 		"internal/lock/rwmutex", "internal/lock/semaphore", "internal/lock/cond", "internal/lock/barrier",
 		"internal/lock/waitgroup", "internal/lock/event",

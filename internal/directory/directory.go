@@ -1,181 +1,54 @@
 package directory
 
 import (
-	"fmt"
+	"encoding/hex"
+	"os"
 
-	"github.com/shmkit/shmkit/internal/crashpoint"
-	"github.com/shmkit/shmkit/internal/mapping"
+	"github.com/shmkit/shmkit/internal/proctab"
+	"github.com/shmkit/shmkit/internal/wait"
 )
 
-// The states of an entry, in bits 0..1 of its state word. The serial number above
-// them is new for every object, so that an entry cannot be mistaken for its predecessor.
-//
-//	free     no object                         publish -> live
-//	live     an object with a name             remove -> removed
-//	removed  no name, but a process has it open last user gone -> free
-//	unnamed  an object that never had a name   last user gone -> removed -> free, see unnamed.go
-const (
-	StateFree    = 0
-	StateLive    = 1
-	StateRemoved = 2
-	StateUnnamed = 3
-	StateMask    = 3
-	SerialShift  = 2
-)
+// An Identity tells segments apart, wherever they are. It is random.
+type Identity [16]byte
 
-// MaxNameBytes bounds the names of objects.
-const MaxNameBytes = 255
+func (id Identity) String() string { return hex.EncodeToString(id[:]) }
 
-func HashOf(name string) uint32 { // FNV-1a, 32 bits
-	h := uint32(2166136261)
-	for i := range len(name) {
-		h = (h ^ uint32(name[i])) * 16777619
-	}
-	return h
+// A Directory is the bytes of one segment, as this process has them. All methods that change
+// something, and those that say so, need the segment's lock.
+type Directory struct {
+	path     string   // shown in errors; immutable
+	mem      []byte   // the whole segment
+	file     *os.File // behind mem, which reserves space; nil: mem is a copy that never grows
+	geo      Geometry
+	table    *proctab.Table
+	hasParts func(kind uint32) bool // may objects of that kind have parts?
+
+	// Closer is closed when this process leaves the segment: from then on mem may be memory of this
+	// process's own.
+	Closer *wait.Closer
+
+	reach reach // how far into the heap this process may look
 }
 
-// UsedEntries is how many entries have been used, as far as that can be true: what
-// lies beyond was never reserved, so that touching it could fail.
-func (d *Directory) UsedEntries() uint32 {
-	h := HeaderIn(d.mem)
-	room := h.EntriesReal.Load() / uint64(d.geo.EntryBytes)
-	return uint32(min(uint64(h.Used.Load()), uint64(d.geo.MaxObjects), room))
+// Init makes d the directory in mem, a segment of that geometry with that table of processes. The
+// file reserves space; it is nil for a copy that no process changes. Kinds are numbers to the
+// directory: hasParts tells it which of them may have parts. Init comes before all other use.
+func (d *Directory) Init(path string, mem []byte, g Geometry, f *os.File, table *proctab.Table, hasParts func(kind uint32) bool) {
+	d.path, d.mem, d.geo, d.file, d.table, d.hasParts = path, mem, g, f, table, hasParts
+	d.Closer = wait.NewCloser()
+	d.reach.bound.Store(g.Size)
 }
 
-// Search walks the chain that the name belongs to. The state is 0 when it is not there.
-func (d *Directory) Search(name string) (uint32, uint64, error) {
-	hash := HashOf(name)
-	room := HeaderIn(d.mem).EntriesReal.Load()
-	next := d.Bucket(hash & (d.geo.MaxObjects - 1)).Load()
-	for steps := uint32(0); next != 0; steps++ {
-		if next > d.geo.MaxObjects || steps > d.geo.MaxObjects || uint64(next)*uint64(d.geo.EntryBytes) > room {
-			return 0, 0, d.Corrupt("a chain of the directory leads nowhere")
-		}
-		e := d.Entry(next - 1)
-		state := e.State.Load()
-		if state&StateMask == StateLive && e.Hash == hash && d.nameIs(e, name) && e.State.Load() == state {
-			return next - 1, state, nil
-		}
-		next = e.Next.Load()
-	}
-	return 0, 0, nil
+// Header is the first page of the segment.
+func (d *Directory) Header() *Header { return HeaderIn(d.mem) }
+
+// HeapEnd is the offset up to which the heap is reserved: no load below it fails. It never shrinks
+// until Cut.
+func (d *Directory) HeapEnd() uint64 {
+	end := d.geo.Heap + min(HeaderIn(d.mem).HeapReal.Load(), d.geo.Size-d.geo.Heap)
+	return d.reach.within(end)
 }
 
-func (d *Directory) nameIs(e *Entry, name string) bool {
-	off, n := e.Block+BlockHeaderBytes, uint64(e.NameBytes)
-	if top := d.top(); n != uint64(len(name)) || off < d.geo.Heap || off > top || n > top-off {
-		return false
-	}
-	return string(d.mem[off:off+n]) == name
-}
-
-// withOddSequence runs f, which takes chains apart, under the lock. Calls must not be nested.
-func (d *Directory) withOddSequence(f func() error) error {
-	h := HeaderIn(d.mem)
-	odd := h.Changes.Load() | 1
-	h.Changes.Store(odd)
-	crashpoint.Here("directory.disturbed")
-	err := f()
-	h.Changes.Store(odd + 1)
-	return err
-}
-
-// takeEntry finds a free entry, under the lock. Nothing leads to it yet.
-func (d *Directory) takeEntry() (uint32, error) {
-	h := HeaderIn(d.mem)
-	if i := h.FreeEntry; i != 0 {
-		if i > d.UsedEntries() || d.Entry(i-1).State.Load()&StateMask != StateFree {
-			return 0, d.Corrupt("the free list of the directory is damaged")
-		}
-		h.FreeEntry = d.Entry(i - 1).Next.Load()
-		return i - 1, nil
-	}
-	i := h.Used.Load()
-	if i >= d.geo.MaxObjects {
-		return 0, fmt.Errorf("%s: %w: the segment has room for %d: remove some, or make it with room for more", d.path, ErrTooManyObjects, d.geo.MaxObjects)
-	}
-	if err := d.reserveEntries(uint64(i+1) * uint64(d.geo.EntryBytes)); err != nil {
-		return 0, err
-	}
-	if d.Entry(i).State.Load() != 0 {
-		return 0, d.Corrupt("a new entry of the directory is not empty")
-	}
-	h.Used.Store(i + 1)
-	crashpoint.Here("directory.used")
-	return i, nil
-}
-
-// reserveEntries has the file system allocate the first n bytes of the entries region.
-func (d *Directory) reserveEntries(n uint64) error {
-	const ahead = 64 << 10
-	h := HeaderIn(d.mem)
-	all := d.geo.Heap - d.geo.Entries
-	have := min(h.EntriesReal.Load(), all)
-	if n <= have {
-		return nil
-	}
-	more := min(RoundUp(n, ahead), all)
-	if err := mapping.Reserve(d.file, int64(d.geo.Entries+have), int64(more-have)); err != nil {
-		return NameInNoSpace(err, d.path)
-	}
-	crashpoint.Here("directory.reserved")
-	h.EntriesReal.Store(more)
-	return nil
-}
-
-// publish gives a complete entry a serial number and a state, under the lock, and returns both as
-// the entry's state word has them.
-func (d *Directory) publish(i uint32, state uint64) uint64 {
-	h := HeaderIn(d.mem)
-	e := d.Entry(i)
-	h.Serial++
-	serial := h.Serial
-	crashpoint.Here("directory.serial")
-	// From here on the object exists: a rebuild puts it where it belongs.
-	e.State.Store(serial<<SerialShift | state)
-	crashpoint.Here("directory.live")
-	return serial<<SerialShift | state
-}
-
-// chain puts an entry first in its chain.
-func (d *Directory) chain(i uint32) {
-	e := d.Entry(i)
-	b := d.Bucket(e.Hash & (d.geo.MaxObjects - 1))
-	e.Next.Store(b.Load())
-	crashpoint.Here("directory.chaining")
-	// SYNC: directory: a lookup that gets here sees the whole object.
-	b.Store(i + 1)
-	crashpoint.Here("directory.chained")
-}
-
-// unchain takes an entry out of its chain, under the lock. Its own link stays, for
-// lookups that stand on it.
-func (d *Directory) unchain(i, hash uint32) error {
-	e := d.Entry(i)
-	link := d.Bucket(hash & (d.geo.MaxObjects - 1))
-	for steps := uint32(0); ; steps++ {
-		next := link.Load()
-		if next == 0 || next > d.geo.MaxObjects || steps > d.geo.MaxObjects {
-			return d.Corrupt("an object is not in its chain")
-		}
-		if next == i+1 {
-			link.Store(e.Next.Load())
-			crashpoint.Here("directory.unchained")
-			return nil
-		}
-		link = &d.Entry(next - 1).Next
-	}
-}
-
-// freeEntryAt puts an entry first in the free list.
-func (d *Directory) freeEntryAt(i uint32) {
-	h := HeaderIn(d.mem)
-	e := d.Entry(i)
-	d.clearUsers(i)
-	crashpoint.Here("directory.cleared")
-	e.Next.Store(h.FreeEntry)
-	crashpoint.Here("directory.listing")
-	e.State.Store(e.State.Load() &^ StateMask)
-	crashpoint.Here("directory.entryfree")
-	h.FreeEntry = i + 1
-}
+// Cut keeps all later looks at the heap within what was looked at before, which ends at the offset
+// that it returns.
+func (d *Directory) Cut() uint64 { return d.reach.cut() }

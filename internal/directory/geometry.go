@@ -9,8 +9,10 @@ import (
 )
 
 const (
+	// PageBytes is what regions are aligned to.
 	PageBytes = 4096
-	LineBytes = 64 // objects and blocks are aligned to it
+	// LineBytes is what objects and blocks are aligned to.
+	LineBytes = 64
 
 	// DefaultSize is the capacity of a segment in bytes unless another is asked for.
 	DefaultSize = 64 << 20
@@ -20,9 +22,12 @@ const (
 	// bytesPerObject gives the default number of objects of a segment.
 	bytesPerObject = 4096
 
-	MaxSize    = 1 << 46
+	// MaxSize bounds the bytes of a segment.
+	MaxSize = 1 << 46
+	// MaxObjects bounds the objects of a segment.
 	MaxObjects = 1 << 24
-	minHeap    = PageBytes
+
+	minHeap = PageBytes
 )
 
 // Geometry says where the regions of a segment are. It is what the immutable
@@ -39,6 +44,7 @@ type Geometry struct {
 	Heap       uint64
 }
 
+// RoundUp is the next multiple of to.
 func RoundUp(n, to uint64) uint64 { return (n + to - 1) / to * to }
 
 // Plan lays out a segment for at least what is asked; zeros mean the defaults.

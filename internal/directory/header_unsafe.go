@@ -10,48 +10,51 @@ import (
 )
 
 const (
-	HeaderBytes    = 4096
+	// HeaderBytes is the size of the header.
+	HeaderBytes = 4096
+	// BinCount is how many lists of free blocks there are.
+	BinCount = 64
+
 	immutableBytes = 96 // the checksum covers what lies before it
-	BinCount       = 64
 	lockOffset     = 192
 )
 
 // A Header is the first page of a segment.
 //
 //	off  size  field         written by             read by    invariant
-//	  0     8  Magic         creator                opener     magic
-//	  8     4  Version       creator                opener     version
-//	 12     4  Word          creator                opener     bytes of a pointer; byte order in bits 8..15
-//	 16     4  Slots         creator                opener     1..proctab.MaxSlots
-//	 20     4  MaxObjects    creator                opener     power of two
-//	 24     8  Size          creator                opener     bytes of the file
-//	 32    16  Identity      creator                opener     random
-//	 48     8  Table         creator                opener     offset of the process table
-//	 56     8  Board         creator                opener     offset of the table of waits
-//	 64     8  Buckets       creator                opener     offset of the hash table
-//	 72     8  Entries       creator                opener     offset of the entries
-//	 80     8  Heap          creator                opener     offset of the heap, which ends with the file
-//	 88     4  EntryBytes    creator                opener     multiple of 64
-//	 92     4  Checksum      creator                opener     CRC-32C of bytes 0..91
-//	128    16  Boot          creator, first opener after a boot (under a byte lock); zeros: unknown
-//	192    16  Lock          package lock
-//	256     8  Changes       lock holder            lookups    odd: chains are being taken apart
-//	264     8  Serial        lock holder            -          of the newest object
-//	272     4  Used          lock holder            all        entries [0, used) have been used
-//	276     4  FreeEntry     lock holder            -          1 + first entry of the free list, or 0; derived
-//	280     4  Live          lock holder            people     objects; derived
-//	284     4  Retired       lock holder            all        objects in the ring of retired ones; derived
-//	288     8  EntriesReal   lock holder            all        bytes of the entries region that are reserved
-//	296     4  LastRetired   lock holder            -          1 + last entry of that ring, or 0; derived
-//	300     4  Removals      removers               all        futex: how many removals were announced
-//	304     4  Asked         where room lacks       all        futex: requests to give back
-//	308     4  Listening     all                    removers   not 0: a process may sleep on removals
-//	320     8  Brk           lock holder            all        end of the last block
-//	328     8  High          lock holder            -          beyond it the heap was never used: zeros
-//	336     8  HeapReal      lock holder            all        bytes of the heap that are reserved, from its start
-//	344     8  Last          lock holder            -          bytes of the last block; derived
-//	352     8  FreeBytes     lock holder            -          bytes in the free lists; derived
-//	384   512  Bins          lock holder            -          heads of the free lists; derived
+//	  0     8  magic         creator                opener     magic
+//	  8     4  version       creator                opener     version
+//	 12     4  word          creator                opener     bytes of a pointer; byte order in bits 8..15
+//	 16     4  slots         creator                opener     1..proctab.MaxSlots
+//	 20     4  maxObjects    creator                opener     power of two
+//	 24     8  size          creator                opener     bytes of the file
+//	 32    16  identity      creator                opener     random
+//	 48     8  table         creator                opener     offset of the process table
+//	 56     8  board         creator                opener     offset of the table of waits
+//	 64     8  buckets       creator                opener     offset of the hash table
+//	 72     8  entries       creator                opener     offset of the entries
+//	 80     8  heap          creator                opener     offset of the heap, which ends with the file
+//	 88     4  entryBytes    creator                opener     multiple of 64
+//	 92     4  checksum      creator                opener     CRC-32C of bytes 0..91
+//	128    16  boot          creator, first opener after a boot (under a byte lock); zeros: unknown
+//	192    16  lock          package lock
+//	256     8  changes       lock holder            lookups    odd: chains are being taken apart
+//	264     8  serial        lock holder            -          of the newest object
+//	272     4  used          lock holder            all        entries [0, used) have been used
+//	276     4  freeEntry     lock holder            -          1 + first entry of the free list, or 0; derived
+//	280     4  live          lock holder            people     objects; derived
+//	284     4  retired       lock holder            all        objects in the ring of retired ones; derived
+//	288     8  entriesReal   lock holder            all        bytes of the entries region that are reserved
+//	296     4  lastRetired   lock holder            -          1 + last entry of that ring, or 0; derived
+//	300     4  removals      removers               all        futex: how many removals were announced
+//	304     4  asked         where room lacks       all        futex: requests to give back
+//	308     4  listening     all                    removers   not 0: a process may sleep on removals
+//	320     8  brk           lock holder            all        end of the last block
+//	328     8  high          lock holder            -          beyond it the heap was never used: zeros
+//	336     8  heapReal      lock holder            all        bytes of the heap that are reserved, from its start
+//	344     8  last          lock holder            -          bytes of the last block; derived
+//	352     8  freeBytes     lock holder            -          bytes in the free lists; derived
+//	384   512  bins          lock holder            -          heads of the free lists; derived
 //	896  2112  incidents     package proctab        people     deaths and their consequences
 type Header struct {
 	_           structs.HostLayout

@@ -10,8 +10,11 @@ import (
 )
 
 const (
-	InUse    = 1 // bit of a block's word
+	// InUse is the bit of a block's word that tells that it is not free.
+	InUse = 1
+	// SizeMask are the bits of a block's word that are its size in bytes.
 	SizeMask = (1<<63 - 1) &^ (LineBytes - 1)
+
 	ownerTag = 1 << 32 // in a tag: the low half is an owner id, not an entry
 	// in a tag with an owner id: where the mark is with which the block was given
 	markShift = 33

@@ -10,17 +10,17 @@ import (
 // table.
 //
 //	off  size  field        written by    read by   invariant
-//	  0     8  State        lock holder   all       bits 0..1 see directory.go; bits 2..63 serial
-//	  8     4  Next         lock holder   lookups   1 + next of the chain or free list, or 0
-//	 12     4  Hash         creator       all       of the name
-//	 16     4  Kind         creator       all
-//	 20     4  NameBytes    creator       all       0: it has no name
-//	 24     8  Block        creator       all       offset of the object's block
-//	 32     8  Size         creator       all       bytes of the payload
-//	 40     4  TypeBytes    creator       all
-//	 44     4  Payload      creator       all       where the payload begins, from the block
-//	 48     4  NextRetired  lock holder   -         1 + next entry of the ring; derived
-//	 52     4  Layout       creator       all       version of the kind's payload
+//	  0     8  state        lock holder   all       bits 0..1 see names.go; bits 2..63 serial
+//	  8     4  next         lock holder   lookups   1 + next of the chain or free list, or 0
+//	 12     4  hash         creator       all       of the name
+//	 16     4  kind         creator       all
+//	 20     4  nameBytes    creator       all       0: it has no name
+//	 24     8  block        creator       all       offset of the object's block
+//	 32     8  size         creator       all       bytes of the payload
+//	 40     4  typeBytes    creator       all
+//	 44     4  payload      creator       all       where the payload begins, from the block
+//	 48     4  nextRetired  lock holder   -         1 + next entry of the ring; derived
+//	 52     4  layout       creator       all       version of the kind's payload
 //	 56     8  -                                    zeros
 //
 // The creator writes everything before the state says that there is an object.
@@ -43,11 +43,11 @@ type Entry struct {
 // A Block starts every piece of the heap.
 //
 //	off  size  field  written by    invariant
-//	  0     8  Word   lock holder   bits 6..62 bytes of the block with its header, bit 0 in use
-//	  8     8  Before lock holder   bytes of the block before this one, 0 for the first; derived
-//	 16     8  Tag    allocator     what it belongs to: 1 + entry; ownerTag with an owner id and a mark; or a part, see parts.go
-//	 24     8  Next   lock holder   free: next block of the free list, an offset; derived
-//	 32     8  Prev   lock holder   free: the one before it, or 0; derived. In use: payload
+//	  0     8  word   lock holder   bits 6..62 bytes of the block with its header, bit 0 in use
+//	  8     8  before lock holder   bytes of the block before this one, 0 for the first; derived
+//	 16     8  tag    allocator     what it belongs to: 1 + entry; ownerTag with an owner id and a mark; or a part, see parts.go
+//	 24     8  next   lock holder   free: next block of the free list, an offset; derived
+//	 32     8  prev   lock holder   free: the one before it, or 0; derived. In use: payload
 type Block struct {
 	_      structs.HostLayout
 	Word   atomic.Uint64
@@ -59,9 +59,12 @@ type Block struct {
 }
 
 const (
-	EntryBytes       = 64
+	// EntryBytes is the size of an entry without its users.
+	EntryBytes = 64
+	// BlockHeaderBytes is what an allocated block keeps: prev and what follows are the user's.
+	BlockHeaderBytes = 32
+
 	blockStructBytes = 64
-	BlockHeaderBytes = 32 // what an allocated block keeps: prev and what follows are the user's
 )
 
 // The layout is ABI between processes: each line stops compiling if it moves.

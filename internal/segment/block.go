@@ -120,7 +120,8 @@ func (s *Segment) Reclaim() error { return s.locked(s.dir.RebuildHeap) }
 
 // Give makes a block of this process the property of another, as a result is handed to the caller
 // that asked for it. Whichever dies in between, one of the two owns the block. The mark, up to
-// [directory.MaxMark], says what it was given for: only a process that names it, too, can free the block.
+// [directory.MaxMark], says what it was given for: only a process that names it, too, can free the
+// block.
 //
 // Errors: [ErrCorrupt] when there is no such block.
 func (s *Segment) Give(off uint64, to proctab.Owner, mark uint32) error {

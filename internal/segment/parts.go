@@ -15,13 +15,10 @@ func mayHaveParts(kind uint32) bool {
 	return !k.isKnown() || k == KindDict || k == KindVar || k == KindList
 }
 
-// MaxPart is the largest number of a part.
-const MaxPart = directory.MaxPart
-
 // Adopt makes a block of this process a part of the object. The change is one store.
 //
-// Preconditions: off is what Alloc returned; number is at most [MaxPart]; a word of the object
-// leads to the block, so that a process which repairs the object after a death finds it.
+// Preconditions: off is what Alloc returned; number is at most [directory.MaxPart]; a word of the
+// object leads to the block, so that a process which repairs the object after a death finds it.
 //
 // Errors: [ErrCorrupt] when there is no such block.
 func (o *Object) Adopt(off uint64, number uint32) error {

@@ -49,7 +49,7 @@ func TestPartsBelongToTheirObject(t *testing.T) {
 	defer s.Close()
 	a, b := newParted(t, s, "a"), newParted(t, s, "b")
 	first := addPart(t, a, 100, 0)
-	addPart(t, a, 5000, MaxPart)
+	addPart(t, a, 5000, directory.MaxPart)
 	addPart(t, b, 300, 7)
 	if n, m := partsOf(t, a), partsOf(t, b); n != 2 || m != 1 {
 		t.Fatalf("%d and %d parts, want 2 and 1", n, m)
