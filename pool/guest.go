@@ -20,7 +20,7 @@ func runCall(ctx context.Context, p *Pool, call engine.Call, done func(engine.Re
 		return nil, fmt.Errorf("pool: task %q yields values: it runs in the pool of its caller alone: %w", call.Task, errors.ErrUnsupported)
 	case h.Signature() != call.Signature:
 		return nil, &engine.UnknownError{Task: call.Task, Signature: call.Signature, Differs: true}
-	case call.Count < 1 || call.Count > maxCount || call.SoftDeadline < 0 || call.HardDeadline < 0 || call.Deaf < 0:
+	case call.Count < 1 || call.Count > maxCount || call.Kills < 0 || call.SoftDeadline < 0 || call.HardDeadline < 0 || call.Deaf < 0:
 		return nil, fmt.Errorf("pool: task %q: a call of %d arguments, deadlines %v and %v", call.Task, call.Count, call.SoftDeadline, call.HardDeadline)
 	}
 	if call.Count > 1 {
@@ -34,7 +34,7 @@ func runCall(ctx context.Context, p *Pool, call engine.Call, done func(engine.Re
 		Task: &parent.Task{ID: h.ID, Name: h.Name, Options: parent.TaskOptions{
 			SoftDeadline: call.SoftDeadline, HardDeadline: call.HardDeadline, Deaf: call.Deaf, Attempts: call.Attempts,
 		}},
-		Waiter: to, Count: call.Count, Future: f, Timed: true, Carry: carried(&call),
+		Waiter: to, Count: call.Count, Kills: call.Kills, Future: f, Timed: true, Carry: carried(&call),
 	})
 	if err != nil {
 		p.core.Futures.Finished(1)

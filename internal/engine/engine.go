@@ -69,6 +69,7 @@ type Call struct {
 	SoftDeadline, HardDeadline time.Duration // 0: none
 	Deaf                       time.Duration // as pool.TaskOptions.Deaf
 	Attempts                   int           // workers that may die of it, as pool.Options.Attempts
+	Kills                      int           // workers that have died of it already, in a chunk
 	Carry                      [32]byte      // what the caller's pool.Options.Carry has said
 
 	Arg []byte // the arguments, encoded; valid until Submit returns
@@ -87,7 +88,8 @@ type Result struct {
 	Err error
 
 	// Split says that the worker of a chunk died while it ran argument At, the first is 0: the
-	// arguments are to run one by one. Kills is how many workers have died of that argument.
+	// arguments are to run one by one. Kills is how many workers have died of that argument, those
+	// of Call.Kills included.
 	Split     bool
 	At, Kills int
 

@@ -152,7 +152,7 @@ func (b *bridge) callOf(i uint32, id uint64) engine.Call {
 	return engine.Call{
 		ID: id, Task: c.task, Signature: signature, Count: c.Count,
 		SoftDeadline: c.Options.SoftDeadline, HardDeadline: c.Options.HardDeadline, Deaf: c.Options.Deaf, Attempts: c.Options.Attempts,
-		Carry: carry, Arg: b.arg,
+		Kills: c.Kills, Carry: carry, Arg: b.arg,
 	}
 }
 
@@ -250,7 +250,7 @@ func (b *bridge) complete(i, serial uint32, r *engine.Result, at Block) bool {
 	c := &p.calls[i]
 	c.Err, c.Began = r.Err, Began(r.Began)
 	if r.Split && c.Count > 1 {
-		c.Split, c.Kills, c.Got.At = true, c.Kills+r.Kills, max(0, min(r.At, c.Count-1))
+		c.Split, c.Kills, c.Got.At = true, r.Kills, max(0, min(r.At, c.Count-1))
 		if p.retried += c.Got.At; r.Err == nil {
 			p.retried++
 		}
