@@ -104,7 +104,7 @@ func (c *clock) position(pos token.Pos) token.Position {
 // read collects what a file says of time.
 func (c *clock) read(file *ast.File, info *types.Info) {
 	at := c.position(file.Package)
-	isTest := strings.HasSuffix(at.Filename, "_test.go") || strings.HasPrefix(at.Filename, "internal/proctest/")
+	isTest := strings.HasSuffix(at.Filename, "_test.go") || strings.HasPrefix(at.Filename, "internal/proctest/") || strings.HasPrefix(at.Filename, "internal/pooltest/")
 	c.readComments(file, at.Filename)
 	for n := range ast.Preorder(file) {
 		if id, ok := n.(*ast.Ident); ok && isFunc(info.Uses[id], "time", "Sleep") {

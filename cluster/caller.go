@@ -38,7 +38,8 @@ type caller struct {
 	mu       sync.Mutex
 	changed  sync.Cond // of mu: entries or hosts have changed
 	entries  map[uint64]*entry
-	unacked  int // entries that are published and not acknowledged
+	unacked  int  // entries that are published and not acknowledged
+	dropped  bool // no host begins a task any more
 	hosts    map[string]*hostState
 	classes  map[string]bool   // classes that have a consumer; classAny is not among them
 	created  time.Time         // when the stream was made
@@ -185,8 +186,7 @@ const maxUnacked = 1 << 12
 func (c *caller) Submit(call engine.Call) error {
 	t := wire.Task{
 		Client: c.id, ID: call.ID, Name: call.Task, Signature: call.Signature, Count: call.Count, Soft: call.SoftDeadline, Hard: call.HardDeadline,
-		Deaf:     call.Deaf,
-		Attempts: call.Attempts, Carry: call.Carry, Size: len(call.Arg), Arg: call.Arg,
+		Deaf: call.Deaf, Attempts: call.Attempts, Kills: call.Kills, Carry: call.Carry, Size: len(call.Arg), Arg: call.Arg,
 	}
 	e := &entry{task: t}
 	e.message = wire.AppendTask(make([]byte, 0, min(len(call.Arg), wire.Inline)+len(t.Name)+128), &t)
@@ -343,18 +343,6 @@ func (c *caller) Cancel(id uint64) {
 	c.order(to, &wire.Cancel{Client: c.id, IDs: []uint64{id}})
 	if e.holder == "" && e.acked { // it lies in the queue, or is on its way to a host
 		c.finish(e, context.Canceled)
-	}
-}
-
-// Drop implements [engine.Dropper].
-func (c *caller) Drop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.order("all", &wire.Cancel{Client: c.id, All: true, Drop: true})
-	for _, e := range c.entries {
-		if e.holder == "" && e.acked {
-			c.finish(e, pool.ErrClosed)
-		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 
 // fedMost is how many tasks the pool has at once: what it does not have is given back when the host
 // leaves. h.mu is held.
-func (h *host) fedMost() int { return h.workers * (1 + (h.readAhead()+1)/2) }
+func (h *host) fedMost() int { return h.room((h.readAhead() + 1) / 2) }
 
 // feed puts tasks into the pool, one after the other, so that they begin in their order.
 func (h *host) feed() {
@@ -31,7 +31,7 @@ func (h *host) feed() {
 			h.mu.Unlock()
 			continue
 		}
-		t.begun = true
+		t.begun = time.Now()
 		h.fed++
 		h.mu.Unlock()
 		h.start(t)
@@ -42,13 +42,18 @@ func (h *host) feed() {
 func (h *host) start(t *held) {
 	call := engine.Call{
 		ID: t.key.id, Task: t.task.Name, Signature: t.task.Signature, Count: t.task.Count, SoftDeadline: t.task.Soft, HardDeadline: t.task.Hard, Deaf: t.task.Deaf,
-		Attempts: t.task.Attempts, Carry: t.task.Carry, Arg: t.task.Arg,
+		Attempts: t.task.Attempts, Kills: t.task.Kills, Carry: t.task.Carry, Arg: t.task.Arg,
 	}
 	h.o.hooks.point("starting", t.key.id)
 	begun := time.Now()
-	if err := h.run(t.ctx, call, func(r engine.Result) { h.finished(t, &r, time.Since(begun)) }); err != nil {
+	watch, err := h.run(t.ctx, call, func(r engine.Result) { h.finished(t, &r, time.Since(begun)) })
+	if err != nil {
 		h.finished(t, &engine.Result{ID: t.key.id, Err: err}, 0)
+		return
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t.watch = watch
 }
 
 // finished takes a result of the pool. It is called by a goroutine of the pool.
@@ -69,7 +74,13 @@ func (h *host) finished(t *held, r *engine.Result, took time.Duration) {
 		took = r.Ran
 	}
 	if r.Err == nil {
-		h.each += (took - h.each) / 8
+		if h.each == 0 {
+			h.each = took
+		}
+		h.each = max(h.each+(took-h.each)/8, 1)
+	}
+	if errors.Is(context.Cause(t.ctx), errTakenBack) && !t.dropped {
+		h.giveBack([]*held{t})
 	}
 	if t.dropped {
 		h.mu.Unlock()
@@ -104,6 +115,8 @@ func troubleOf(err error, host string) *wire.Trouble {
 		return &wire.Trouble{Late: &wire.Late{Limit: late.Limit, Stack: late.Stack}}
 	case errors.As(err, &unknown):
 		return &wire.Trouble{Unknown: true}
+	case errors.Is(err, errDropped):
+		return &wire.Trouble{Dropped: true}
 	case errors.Is(err, context.Canceled):
 		return &wire.Trouble{Cancelled: true}
 	}

@@ -19,6 +19,7 @@ type Task struct {
 	Hard      time.Duration
 	Deaf      time.Duration
 	Attempts  int              // -1: without end
+	Kills     int              // workers that have died of it already
 	Carry     [CarryBytes]byte // what the caller's pool has said
 	Size      int              // bytes of the argument
 	Digest    uint64           // of the argument, if it is not in the message
@@ -31,7 +32,7 @@ func AppendTask(b []byte, t *Task) []byte {
 	b = binary.AppendUvarint(b, t.ID)
 	b = appendText(b, t.Name)
 	b = binary.AppendUvarint(b, t.Signature)
-	for _, v := range [...]uint64{uint64(t.Count), uint64(t.Soft), uint64(t.Hard), uint64(t.Deaf), uint64(max(t.Attempts, -1) + 1), uint64(t.Size)} {
+	for _, v := range [...]uint64{uint64(t.Count), uint64(t.Soft), uint64(t.Hard), uint64(t.Deaf), uint64(max(t.Attempts, -1) + 1), uint64(t.Kills), uint64(t.Size)} {
 		b = binary.AppendUvarint(b, v)
 	}
 	if t.Carry == [CarryBytes]byte{} {
@@ -51,7 +52,7 @@ func ReadTask(b []byte) (t Task, err error) {
 	t.Client, t.ID, t.Name, t.Signature = r.text(), r.uint(anyNumber), r.text(), r.uint(anyNumber)
 	t.Count = int(r.uint(maxCount))
 	t.Soft, t.Hard, t.Deaf = r.duration(), r.duration(), r.duration()
-	t.Attempts, t.Size = int(r.uint(1<<31))-1, int(r.uint(maxSize))
+	t.Attempts, t.Kills, t.Size = int(r.uint(1<<31))-1, int(r.uint(1<<31-1)), int(r.uint(maxSize))
 	if carry := r.bytes(CarryBytes); len(carry) == CarryBytes {
 		t.Carry = [CarryBytes]byte(carry)
 	} else if len(carry) > 0 {

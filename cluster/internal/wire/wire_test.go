@@ -9,7 +9,7 @@ import (
 
 func samples() (t Task, large Task, r Result, h Held, l Life, c Cancel, p Piece) {
 	t = Task{Client: "c1", ID: 1<<63 + 7, Name: "square", Signature: 9, Count: 3, Soft: time.Second, Hard: time.Minute, Deaf: 3,
-		Attempts: 4, Carry: [CarryBytes]byte{1, 2}, Size: 5, Arg: []byte("hello")}
+		Attempts: 4, Kills: 2, Carry: [CarryBytes]byte{1, 2}, Size: 5, Arg: []byte("hello")}
 	large = t
 	large.Attempts = -1
 	large.Size, large.Arg, large.Digest = Inline+1, nil, 77
