@@ -37,6 +37,7 @@ func (h *host) beat() {
 		}
 		h.mu.Lock()
 		h.extend(now)
+		h.unstick(now)
 		h.resend(now)
 		for _, p := range h.pulls {
 			p.expire(now)
@@ -115,7 +116,7 @@ func (h *host) compareWith(id string, items []wire.HeldItem) {
 // unwanted ends a task that its caller does not wait for. h.mu is held.
 func (h *host) unwanted(t *held) {
 	t.cancel(context.Canceled)
-	if !t.begun {
+	if t.begun.IsZero() {
 		h.answer(t, "+ACK")
 	}
 }
@@ -185,13 +186,13 @@ func (h *host) ordered(m *nats.Msg) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if c.All && c.Drop {
+		h.dropFor(c.Client, m)
+		return
+	}
 	for k, t := range h.held {
-		switch {
-		case !c.All || k.client != c.Client:
-		case !c.Drop:
+		if c.All && k.client == c.Client {
 			h.unwanted(t)
-		case !t.begun:
-			h.refuse(t, &wire.Trouble{Dropped: true})
 		}
 	}
 	for _, id := range c.IDs {
@@ -204,7 +205,7 @@ func (h *host) ordered(m *nats.Msg) {
 // cancelOne ends the context of a task. Its caller still waits for a result. h.mu is held.
 func (h *host) cancelOne(t *held) {
 	t.cancel(context.Canceled)
-	if t.begun {
+	if !t.begun.IsZero() {
 		return
 	}
 	h.refuse(t, &wire.Trouble{Cancelled: true})
@@ -212,7 +213,7 @@ func (h *host) cancelOne(t *held) {
 
 // refuse ends a task that has not begun. Its caller still waits for a result. h.mu is held.
 func (h *host) refuse(t *held, why *wire.Trouble) {
-	t.begun, t.done = true, true
+	t.begun, t.done = time.Now(), true
 	t.result = wire.Result{ID: t.key.id, Trouble: why}
 	h.resultsMu.Lock()
 	h.results = append(h.results, t)

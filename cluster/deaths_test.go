@@ -64,7 +64,7 @@ func TestTasksThatWaitAtDeadHostRunOnAnother(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	// so the lease is not what gives them back
 	c := startCaller(t, s.Addr(), Options{Lease: time.Hour})
-	victim := startHost(t, hostArgs{Server: s.Addr(), Name: "victim"})
+	victim := startHost(t, hostArgs{Server: s.Addr(), Name: "victim", Ahead: 1})
 	held := c.submit(1, "hold")
 	ids := c.submit(1, "echo") // behind the one that runs
 	c.holder(held[0])
@@ -104,6 +104,27 @@ func TestHostThatIsStoppedForLongerThanItsLeaseRunsTaskTwice(t *testing.T) {
 	heir.Kill()
 }
 
+// A host that has read ahead lets others have what waits for a long task, and is not blamed for it.
+func TestTasksDoNotWaitForLongOneWhereOthersHaveRoom(t *testing.T) {
+	s := startServer(t, ServerOptions{})
+	c := startCaller(t, s.Addr(), Options{Lease: time.Hour, HostAttempts: 1})
+	first := startHost(t, hostArgs{Server: s.Addr(), Name: "first"})
+	c.checks(c.submit(100, "echo")) // so it reads ahead
+	held := c.submit(1, "hold")
+	ids := c.submit(60, "echo")
+	c.holder(held[0])
+	other := startHost(t, hostArgs{Server: s.Addr(), Name: "other"})
+	c.checks(ids)
+	if name := c.holder(held[0]); name != "first" {
+		t.Errorf("host %s has the long task", name)
+	}
+	first.Send("go")
+	c.checks(held)
+	c.isEmpty()
+	first.Kill()
+	other.Kill()
+}
+
 func TestTaskThatKillsItsHostsIsQuarantined(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	c := startCaller(t, s.Addr(), Options{Lease: short, HostAttempts: 2})
@@ -136,7 +157,7 @@ func TestTaskThatKillsItsHostsIsQuarantined(t *testing.T) {
 func TestHostFinishesAndGivesBackAtSIGTERM(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	c := startCaller(t, s.Addr(), Options{Lease: time.Hour})
-	leaver := startHost(t, hostArgs{Server: s.Addr(), Name: "leaver", Tell: "draining"})
+	leaver := startHost(t, hostArgs{Server: s.Addr(), Name: "leaver", Tell: "draining", Ahead: 2})
 	held := c.submit(1, "hold")
 	ids := c.submit(3, "echo")
 	c.holder(held[0])
@@ -163,7 +184,7 @@ func TestCancelReachesTaskWhereverItIs(t *testing.T) {
 		t.Errorf("in the queue: %v", err)
 	}
 	c.isEmpty()
-	h := startHost(t, hostArgs{Server: s.Addr(), Name: "host"})
+	h := startHost(t, hostArgs{Server: s.Addr(), Name: "host", Ahead: 1})
 	runs, waits := c.submit(1, "hold")[0], c.submit(1, "echo")[0]
 	c.holder(runs)
 	c.holder(waits)

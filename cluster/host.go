@@ -16,8 +16,8 @@ import (
 	"github.com/shmkit/shmkit/internal/engine"
 )
 
-// A runner puts a task into the pool of a host: [engine.Run] with its pool.
-type runner func(ctx context.Context, c engine.Call, done func(engine.Result)) error
+// A runner puts a task into the pool of a host: [engine.RunWatched] with its pool.
+type runner func(ctx context.Context, c engine.Call, done func(engine.Result)) (engine.Watch, error)
 
 // A host takes tasks of a queue and has a runner run them.
 type host struct {
@@ -47,7 +47,8 @@ type host struct {
 	pulls   []*puller
 	batches map[uint64]*batch // results that are not confirmed
 	batchNo uint64
-	each    time.Duration // how long a task takes
+	each    time.Duration // how long a task takes; 0: none has ended yet
+	stuck   int           // workers that run long tasks, as of the last beat
 	trip    time.Duration // how long a message to a caller and back takes
 	leaving bool
 	telling bool // a timer is set, after which callers are told of tasks
@@ -73,7 +74,8 @@ type held struct {
 	since     time.Time
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
-	begun     bool // the pool has it
+	begun     time.Time    // since then the pool has it; zero: it does not
+	watch     engine.Watch // tells whether a worker has begun it; nil: the pool does not have it yet
 	result    wire.Result
 	bytes     []byte // of a large result
 	done      bool
@@ -86,13 +88,15 @@ type clientState struct {
 	missing time.Time // since then the server says that it is not there; zero: it does not
 	silent  time.Time // since then it has not answered; zero: it has
 	asking  bool
-	tell    []*held // that it is to be told of
+	// no task of it begins any more
+	dropping bool
+	tell     []*held // that it is to be told of
 }
 
 // newHost makes a host on a connection, which stays the maker's, and starts it.
 func newHost(o *ServeOptions, nc *nats.Conn, workers int, tasks []wire.Signature, run runner, stats func() engine.Stats) (*host, error) {
 	h := &host{o: o, id: nuid.Next(), nc: nc, run: run, workers: max(workers, 1), tasks: tasks, stats: stats, acks: nats.NewInbox(),
-		held: map[key]*held{}, clients: map[string]*clientState{}, batches: map[uint64]*batch{}, ready: make(chan struct{}, 1), each: time.Millisecond, trip: time.Millisecond}
+		held: map[key]*held{}, clients: map[string]*clientState{}, batches: map[uint64]*batch{}, ready: make(chan struct{}, 1), trip: time.Millisecond}
 	h.changed.L = &h.mu
 	h.base, h.abort = context.WithCancelCause(context.Background())
 	h.alive, h.end = context.WithCancel(context.Background())
@@ -184,18 +188,11 @@ func (h *host) drain(ctx context.Context) {
 	h.leaving = true
 	var back []*held
 	for _, t := range h.held {
-		if !t.begun && !t.done {
+		if t.begun.IsZero() && !t.done {
 			back = append(back, t)
 		}
 	}
-	h.todo = nil
-	for _, t := range back {
-		for _, reply := range t.replies {
-			h.nc.Publish(reply, []byte("-NAK"))
-		}
-		h.drop(t)
-	}
-	h.changed.Broadcast()
+	h.giveBack(back)
 	h.mu.Unlock()
 	h.tellLife()
 	h.o.hooks.point("draining", 0)
@@ -212,6 +209,16 @@ func (h *host) drain(ctx context.Context) {
 	h.nc.FlushTimeout(requestTimeout)
 }
 
+// giveBack lets other hosts have tasks that have not begun, and says so to their callers. h.mu is
+// held.
+func (h *host) giveBack(all []*held) {
+	for _, t := range all {
+		back := wire.Held{Host: h.id, Items: []wire.HeldItem{{ID: t.key.id, Delivered: t.delivered}}}
+		h.nc.Publish(wire.Prefix+"k."+t.key.client, wire.AppendHeld(nil, &back))
+		h.answer(t, "-NAK")
+	}
+}
+
 // drop forgets a task. h.mu is held.
 func (h *host) drop(t *held) {
 	if t.dropped {
@@ -225,7 +232,7 @@ func (h *host) drop(t *held) {
 	h.changed.Broadcast()
 }
 
-// answer acknowledges all deliveries of a task, and forgets it. h.mu is held.
+// answer says what becomes of all deliveries of a task, and forgets it. h.mu is held.
 func (h *host) answer(t *held, how string) {
 	for _, reply := range t.replies {
 		h.nc.Publish(reply, []byte(how))

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -35,6 +36,7 @@ type hostArgs struct {
 	Tags    []string
 	Tasks   []string
 	Workers int
+	Ahead   int           // ServeOptions.ReadAhead
 	Kill    string        // the point at which it kills itself; empty: none
 	Tell    string        // the point that it tells of
 	Life    time.Duration // between signs of life
@@ -68,7 +70,7 @@ func hostProcess(args []string) {
 		}
 		proctest.Say("at %s", point)
 	}
-	o := &ServeOptions{Name: a.Name, Queue: "main", Tags: a.Tags, hooks: hooks{at: hook, life: a.Life, silence: a.Silence}}
+	o := &ServeOptions{Name: a.Name, Queue: "main", Tags: a.Tags, ReadAhead: a.Ahead, hooks: hooks{at: hook, life: a.Life, silence: a.Silence}}
 	access := access{servers: []string{a.Server}, role: roleHost, name: a.Name, secret: a.Secret}
 	var err error
 	nc, err = access.connect(context.Background())
@@ -115,9 +117,9 @@ func newGoRunner(a *hostArgs) *goRunner {
 	return r
 }
 
-func (r *goRunner) run(ctx context.Context, c engine.Call, done func(engine.Result)) error {
+func (r *goRunner) run(ctx context.Context, c engine.Call, done func(engine.Result)) (engine.Watch, error) {
 	if !slices.Contains(r.a.Tasks, c.Task) {
-		return &engine.UnknownError{Task: c.Task}
+		return nil, &engine.UnknownError{Task: c.Task}
 	}
 	arg := append([]byte(nil), c.Arg...)
 	var once sync.Once
@@ -127,8 +129,10 @@ func (r *goRunner) run(ctx context.Context, c engine.Call, done func(engine.Resu
 			done(engine.Result{ID: c.ID, Err: context.Cause(ctx)})
 		})
 	})
+	var began atomic.Pointer[engine.Began]
 	r.todo <- func() {
 		if ctx.Err() == nil {
+			began.Store(&engine.Began{At: time.Now()})
 			r.task(ctx, c.Task)
 		}
 		if ctx.Err() != nil { // the other function says so
@@ -139,7 +143,13 @@ func (r *goRunner) run(ctx context.Context, c engine.Call, done func(engine.Resu
 			done(engine.Result{ID: c.ID, Kind: 1, Bytes: arg, Ran: time.Millisecond})
 		})
 	}
-	return nil
+	return func() (engine.Began, bool) {
+		b := began.Load()
+		if b == nil {
+			return engine.Began{}, false
+		}
+		return *b, true
+	}, nil
 }
 
 func (r *goRunner) task(ctx context.Context, name string) {

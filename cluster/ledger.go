@@ -11,6 +11,7 @@ import (
 
 	"github.com/shmkit/shmkit/cluster/internal/wire"
 	"github.com/shmkit/shmkit/internal/engine"
+	"github.com/shmkit/shmkit/pool"
 )
 
 // lastToken is what follows the last dot of a subject.
@@ -46,8 +47,12 @@ func (c *caller) acknowledged(m *nats.Msg) {
 	if c.unacked--; c.unacked == maxUnacked-1 {
 		c.changed.Broadcast()
 	}
-	if e.cancelled && e.holder == "" {
+	switch {
+	case e.holder != "":
+	case e.cancelled:
 		c.finish(e, context.Canceled)
+	case c.dropped:
+		c.finish(e, pool.ErrClosed)
 	}
 }
 
@@ -156,6 +161,10 @@ func (c *caller) heldBy(m *nats.Msg) {
 			unwanted = append(unwanted, i.ID)
 			continue
 		}
+		if i.Reply == "" {
+			c.givenBackBy(e, h.Host)
+			continue
+		}
 		if e.holder != h.Host && e.holder != "" {
 			// a host that was taken for lost speaks of an earlier delivery
 			if i.Delivered <= e.delivered {
@@ -172,8 +181,23 @@ func (c *caller) heldBy(m *nats.Msg) {
 		}
 	}
 	c.mu.Unlock()
-	if m.Reply != "" {
+	switch {
+	case m.Reply != "":
 		m.Respond(wire.AppendIDs(nil, unwanted...))
+	case len(unwanted) > 0: // they were cancelled on their way to the host
+		c.order(h.Host, &wire.Cancel{Client: c.id, IDs: unwanted})
+	}
+}
+
+// givenBackBy notes that a host does not have a task any more, which lies in the stream again. c.mu
+// is held.
+func (c *caller) givenBackBy(e *entry, host string) {
+	if e.holder != host {
+		return
+	}
+	e.holder, e.known = "", time.Now()
+	if e.cancelled {
+		c.finish(e, context.Canceled)
 	}
 }
 

@@ -41,13 +41,24 @@ func newPuller(h *host, class string) *puller {
 	return &puller{h: h, class: class, inbox: nats.NewInbox(), out: map[uint64]*pull{}}
 }
 
-// readAhead is how many tasks the host takes beyond those that run, for each worker. h.mu is held.
+// readAhead is how many tasks the host takes beyond those that run, for each worker: none where the
+// way of the next one is nothing beside the time of a task, or that is not known. h.mu is held.
 func (h *host) readAhead() int {
-	if h.o.ReadAhead > 0 {
+	switch {
+	case h.o.ReadAhead > 0:
 		return h.o.ReadAhead
+	case h.each == 0 || h.each > longTrips*h.trip:
+		return 0
 	}
-	return min(max(int((2*h.trip+h.each-1)/max(h.each, 1)), 1), 32)
+	return min(int((2*h.trip+h.each-1)/h.each), 32)
 }
+
+// longTrips is how many trips to a caller a task lasts that is long.
+const longTrips = 100
+
+// room is how many tasks there may be with so many behind the one that each worker runs. Behind a
+// long one there are none: other hosts may have workers for them. h.mu is held.
+func (h *host) room(behind int) int { return h.workers + (h.workers-h.stuck)*behind }
 
 // pull asks for more tasks.
 func (h *host) pull() {
@@ -61,7 +72,7 @@ func (h *host) pull() {
 // more asks for as many tasks as there is room for. host.mu is held.
 func (p *puller) more() {
 	h := p.h
-	all := h.workers * (1 + h.readAhead())
+	all := h.room(h.readAhead())
 	room := all - len(h.held) - p.asked
 	if h.leaving || h.alive.Err() != nil || room < max(1, all/4) {
 		return
@@ -171,6 +182,10 @@ func (h *host) take(t *wire.Task, reply string, delivered int) {
 	n.ctx, n.cancel = context.WithCancelCause(h.base)
 	h.held[k] = n
 	h.o.hooks.point("received", k.id)
+	if c := h.clients[t.Client]; c != nil && c.dropping {
+		h.refuse(n, &wire.Trouble{Dropped: true})
+		return
+	}
 	if delivered > 1 || t.Size > wire.Inline {
 		h.spawn(func() { h.prepare(n) })
 		return

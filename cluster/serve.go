@@ -49,8 +49,8 @@ func Serve(ctx context.Context, o ServeOptions) error {
 		return err
 	}
 	defer closeConn(nc)
-	run := func(ctx context.Context, c engine.Call, done func(engine.Result)) error {
-		return engine.Run(ctx, p, c, done)
+	run := func(ctx context.Context, c engine.Call, done func(engine.Result)) (engine.Watch, error) {
+		return engine.RunWatched(ctx, p, c, done)
 	}
 	h, err := newHost(&o, nc, len(p.Stats().Workers), known(), run, func() engine.Stats { return statsOf(p) })
 	if err != nil {

@@ -11,7 +11,7 @@
 //	t.<q>.on.<s>.<c> a Task for the hosts with the set s of tasks, tags  stream, work queue
 //	r.<c>            up to 64 [Result]s; an answer confirms all          request
 //	k.<c>            [Held]: what a host holds; the answer is unwanted   message or request
-//	x.<q>.<h>        ids of tasks that must end; "all" for h      message
+//	x.<q>.<h>        [Cancel]: tasks that must end; "all" for h          message, request to drop
 //	g.<c>, g.<h>     a [Piece] of a large argument, or of a result       request
 //	a.<q>.<h>        a [Life] of a host                                  message, every 500 ms
 //	c.<q>.<c>        a caller is alive                                   message, every 500 ms
@@ -26,7 +26,7 @@
 //	#  state      holder  the entry                                  next
 //	1  sent       -       is published, and not acknowledged         acknowledged -> 2, 5 s -> 1
 //	2  queued     -       lies in the stream                         a host tells that it holds it -> 3
-//	3  held       h       a host has it                              result -> 5, h is lost -> 2, too often -> 5
+//	3  held       h       a host has it                              result -> 5, h is lost -> 2, too often -> 5, h gives it back -> 2
 //	4  cancelled  - or h  has no caller any more                     a result, or no host holds it -> 5
 //	5  done       -       was delivered, and has left the table      a late copy finds no entry
 //

@@ -15,8 +15,10 @@ type Held struct {
 // A HeldItem is one delivery.
 type HeldItem struct {
 	ID        uint64
-	Delivered int    // how often the server has delivered this message
-	Reply     string // subject that takes the acknowledgement of the delivery
+	Delivered int // how often the server has delivered this message
+	// Reply is the subject that takes the acknowledgement of the delivery. Empty means that the host
+	// does not have the task any more, and lets another one have it.
+	Reply string
 }
 
 // AppendHeld appends h to b.
