@@ -25,8 +25,8 @@ var roleConforming = proctest.Register("conforming host", func(args []string) {
 	proctest.ExitOn(cluster.Serve(context.Background(), cluster.ServeOptions{Servers: h.Servers, Queue: h.Queue, Name: h.Name, Pool: h.Pool.Pool()}))
 })
 
-// onHosts is the kind of pool that runs its tasks on so many hosts. Without options.Servers it has a
-// server of its own.
+// onHosts is the kind of pool that runs its tasks on so many hosts. Without options.Servers it has
+// a server of its own.
 func onHosts(hosts int, options cluster.Options) pooltest.Kind {
 	queues := 0
 	return pooltest.Kind{Elsewhere: true, NoRestart: true, New: func(t *testing.T, o pooltest.Options) *pool.Pool {

@@ -74,12 +74,13 @@ type held struct {
 	since     time.Time
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
-	begun     time.Time    // since then the pool has it; zero: it does not
-	watch     engine.Watch // tells whether a worker has begun it; nil: the pool does not have it yet
-	result    wire.Result
-	bytes     []byte // of a large result
-	done      bool
-	dropped   bool
+	begun     time.Time // since then the pool has it; zero: it does not
+	// tells whether a worker has begun it; nil: the pool does not have it yet
+	watch   engine.Watch
+	result  wire.Result
+	bytes   []byte // of a large result
+	done    bool
+	dropped bool
 }
 
 // A clientState is what a host knows of a caller. Guarded by host.mu.

@@ -16,8 +16,8 @@ type Held struct {
 type HeldItem struct {
 	ID        uint64
 	Delivered int // how often the server has delivered this message
-	// Reply is the subject that takes the acknowledgement of the delivery. Empty means that the host
-	// does not have the task any more, and lets another one have it.
+	// Reply is the subject that takes the acknowledgement of the delivery. Empty means that the
+	// host does not have the task any more, and lets another one have it.
 	Reply string
 }
 
