@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"runtime"
 	"time"
@@ -81,31 +80,32 @@ func Stream[A, R any](ctx context.Context, p *Pool, t *StreamTask[A, R], arg A) 
 		defer s.leave()
 		for {
 			r, err := next(ctx, s, t)
-			if err == io.EOF || !yield(r, err) || err != nil {
+			if err == yields.ErrEnd || !yield(r, err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-// next is the next value, or the error that ends the iteration: io.EOF without one.
+// next is the next value, or the error that ends the iteration: yields.ErrEnd without one.
 func next[A, R any](ctx context.Context, s *streaming, t *StreamTask[A, R]) (r R, err error) {
-	if ctx.Err() != nil {
-		return r, context.Cause(ctx)
-	}
-	b, err := s.reader.Next(ctx)
-	if err == nil {
+	var b []byte
+	if err = ctx.Err(); err != nil {
+		err = context.Cause(ctx)
+	} else if b, err = s.reader.Next(ctx); err == nil {
 		if r, err = t.rets.Receive(b); err != nil {
 			err = fmt.Errorf("pool: task %q: decode a value that it yields: %w", t.Name(), err)
 		}
 		return r, err
 	}
 	switch {
-	case err == io.EOF && s.err != nil:
+	case err == yields.ErrEnd && s.err != nil:
 		err = s.err
-	case err == io.EOF:
-	case ctx.Err() != nil:
+	case err == yields.ErrEnd:
+	case ctx.Err() != nil && !s.reader.Over():
 		err = s.p.core.Unanswered(ctx, t.Name(), s.slot, err)
+	case ctx.Err() != nil:
+		err = fmt.Errorf("pool: task %q: %w", t.Name(), err)
 	default:
 		err = fmt.Errorf("pool: task %q: take a value that it yields: %w", t.Name(), err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"reflect"
 	"strings"
@@ -166,22 +167,28 @@ func TestStreamLeft(t *testing.T) {
 func TestStreamContextEnds(t *testing.T) {
 	eachOwnKind(t, func(t *testing.T, newPool makePool) {
 		p := newPool(pool.Options{Workers: 1})
-		ctx, cancel := context.WithCancelCause(t.Context())
-		defer cancel(nil)
-		why, seen, got := errors.New("enough"), newTally(t, 4), 0
-		for _, err := range pool.Stream(ctx, p, pace, paced{seen, 1, 8, "wait"}) {
-			if got++; got == 1 && err == nil {
-				cancel(why)
-				proctest.Eventually(t, proctest.Hang, func() bool { return times(seen, 3) == 1 }, "the task's context has ended")
-			} else if got != 2 || !errors.Is(err, why) {
-				t.Fatalf("value %d: %v", got, err)
-			}
+		for _, why := range []error{errors.New("enough"), io.EOF} {
+			testStreamContextEnds(t, p, why)
 		}
-		if got != 2 {
-			t.Errorf("%d values and errors", got)
-		}
-		wantNothingLeft(t, p)
 	})
+}
+
+func testStreamContextEnds(t *testing.T, p *pool.Pool, why error) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	seen, got := newTally(t, 4), 0
+	for _, err := range pool.Stream(ctx, p, pace, paced{seen, 1, 8, "wait"}) {
+		if got++; got == 1 && err == nil {
+			cancel(why)
+			proctest.Eventually(t, proctest.Hang, func() bool { return times(seen, 3) == 1 }, "the task's context has ended")
+		} else if got != 2 || !errors.Is(err, why) {
+			t.Fatalf("value %d: %v", got, err)
+		}
+	}
+	if got != 2 {
+		t.Errorf("%d values and errors", got)
+	}
+	wantNothingLeft(t, p)
 }
 
 // The loop ends with its context while it waits for a value, and so does one with a task that waits

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -70,7 +69,7 @@ func (r *Reader) Begun() bool { return r.words.Written() != 0 }
 
 // Next is the next value, valid until the following call. It waits for one until ctx ends.
 //
-// Errors: [io.EOF] after the last value of a task that has ended; the cause of the end of ctx;
+// Errors: [ErrEnd] after the last value of a task that has ended; the cause of the end of ctx;
 // [segment.ErrCorrupt].
 func (r *Reader) Next(ctx context.Context) ([]byte, error) {
 	for {
@@ -125,7 +124,7 @@ func (r *Reader) fill(ctx context.Context, want int) error {
 		r.rest = nil
 	default:
 		r.leave()
-		return io.EOF
+		return ErrEnd
 	}
 	return nil
 }
@@ -172,6 +171,9 @@ func (r *Reader) data() error {
 	r.s.GiveBack() // the worker may wait for what was read
 	return errWait
 }
+
+// Over reports whether the task has ended. Its slot may be another's then.
+func (r *Reader) Over() bool { return r.over.Load() }
 
 // Finish is the end of the task. It takes what is left in the ring, so that the slot can be freed.
 func (r *Reader) Finish() {

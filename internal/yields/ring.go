@@ -25,6 +25,10 @@ func ringFor(memory int) int {
 	return min(max(1<<(bits.Len(uint(memory/64))-1), minRing), maxRing)
 }
 
+// ErrEnd says that the task has ended, and that all its values were taken. No context has it as its
+// cause.
+var ErrEnd = errors.New("yields: no more values")
+
 // errWait says that a look has found nothing.
 var errWait = errors.New("yields: not yet")
 

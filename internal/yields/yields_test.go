@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"io"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -78,7 +77,7 @@ func TestValues(t *testing.T) {
 		n := 0
 		for {
 			b, err := x.r.Next(t.Context())
-			if err == io.EOF {
+			if err == ErrEnd {
 				break
 			}
 			if err != nil || len(b) != size(n) || bytes.Count(b, []byte{byte(n)}) != len(b) {
@@ -89,7 +88,7 @@ func TestValues(t *testing.T) {
 		if err := <-failed; err != nil || n != values {
 			t.Errorf("%d values, %v", n, err)
 		}
-		if _, err := x.r.Next(t.Context()); err != io.EOF {
+		if _, err := x.r.Next(t.Context()); err != ErrEnd {
 			t.Errorf("after the end: %v", err)
 		}
 	}
@@ -113,7 +112,7 @@ func TestFinish(t *testing.T) {
 			t.Fatalf("value %d: %v, %v", i, b, err)
 		}
 	}
-	if _, err := x.r.Next(t.Context()); err != io.EOF {
+	if _, err := x.r.Next(t.Context()); err != ErrEnd {
 		t.Error(err)
 	}
 	if bytes.Count(x.block, []byte{0}) != len(x.block) {
@@ -132,7 +131,7 @@ func TestCutOff(t *testing.T) {
 	if b, err := x.r.Next(t.Context()); err != nil || string(b) != "whole" {
 		t.Errorf("%q, %v", b, err)
 	}
-	if b, err := x.r.Next(t.Context()); err != io.EOF {
+	if b, err := x.r.Next(t.Context()); err != ErrEnd {
 		t.Errorf("%q, %v", b, err)
 	}
 }
@@ -202,7 +201,7 @@ func TestScribbled(t *testing.T) {
 			}
 			if errors.Is(err, segment.ErrCorrupt) {
 				corrupt++
-			} else if err != io.EOF {
+			} else if err != ErrEnd {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 			break
