@@ -89,23 +89,20 @@ func Stream[A, R any](ctx context.Context, p *Pool, t *StreamTask[A, R], arg A) 
 
 // next is the next value, or the error that ends the iteration: yields.ErrEnd without one.
 func next[A, R any](ctx context.Context, s *streaming, t *StreamTask[A, R]) (r R, err error) {
-	var b []byte
-	if err = ctx.Err(); err != nil {
-		err = context.Cause(ctx)
-	} else if b, err = s.reader.Next(ctx); err == nil {
+	if ctx.Err() != nil {
+		return r, s.left(ctx)
+	}
+	b, err := s.reader.Next(ctx)
+	switch {
+	case err == nil:
 		if r, err = t.rets.Receive(b); err != nil {
 			err = fmt.Errorf("pool: task %q: decode a value that it yields: %w", t.Name(), err)
 		}
-		return r, err
-	}
-	switch {
-	case err == yields.ErrEnd && s.err != nil:
-		err = s.err
-	case err == yields.ErrEnd:
-	case ctx.Err() != nil && !s.reader.Over():
-		err = s.p.core.Unanswered(ctx, t.Name(), s.slot, err)
+	case err == yields.ErrEnd && s.err == nil:
 	case ctx.Err() != nil:
-		err = fmt.Errorf("pool: task %q: %w", t.Name(), err)
+		err = s.left(ctx)
+	case err == yields.ErrEnd:
+		err = s.err
 	default:
 		err = fmt.Errorf("pool: task %q: take a value that it yields: %w", t.Name(), err)
 	}
@@ -164,6 +161,16 @@ func (s *streaming) options(o parent.TaskOptions) parent.TaskOptions {
 		}
 	}
 	return o
+}
+
+// left is the error of a loop that ends because ctx has ended. The task may have failed for that,
+// too, in the meantime.
+func (s *streaming) left(ctx context.Context) error {
+	err := context.Cause(ctx)
+	if s.reader.Over() { // the slot may be another task's
+		return fmt.Errorf("pool: task %q: %w", s.end.Name(), err)
+	}
+	return s.p.core.Unanswered(ctx, s.end.Name(), s.slot, err)
 }
 
 // leave is the end of the loop.
