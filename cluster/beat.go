@@ -214,6 +214,7 @@ func (h *host) cancelOne(t *held) {
 // refuse ends a task that has not begun. Its caller still waits for a result. h.mu is held.
 func (h *host) refuse(t *held, why *wire.Trouble) {
 	t.begun, t.done = time.Now(), true
+	h.sent++
 	t.result = wire.Result{ID: t.key.id, Trouble: why}
 	h.resultsMu.Lock()
 	h.results = append(h.results, t)

@@ -87,6 +87,7 @@ func (h *host) finished(t *held, r *engine.Result, took time.Duration) {
 		return
 	}
 	t.done = true
+	h.sent++
 	t.task.Arg = nil
 	if res.Size > wire.Inline {
 		t.bytes = b

@@ -43,6 +43,7 @@ type host struct {
 	held    map[key]*held
 	todo    []*held // that wait for a worker, in their order
 	fed     int     // that the pool has
+	sent    int     // held tasks that are done
 	clients map[string]*clientState
 	pulls   []*puller
 	batches map[uint64]*batch // results that are not confirmed
@@ -207,7 +208,9 @@ func (h *host) drain(ctx context.Context) {
 		h.changed.Wait()
 	}
 	h.mu.Unlock()
-	h.nc.FlushTimeout(requestTimeout)
+	if h.nc.IsConnected() { // otherwise the server may be gone for good
+		h.nc.FlushTimeout(requestTimeout)
+	}
 }
 
 // giveBack lets other hosts have tasks that have not begun, and says so to their callers. h.mu is
@@ -227,6 +230,9 @@ func (h *host) drop(t *held) {
 	}
 	t.dropped = true
 	t.cancel(nil)
+	if t.done {
+		h.sent--
+	}
 	if h.held[t.key] == t {
 		delete(h.held, t.key)
 	}

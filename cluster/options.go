@@ -86,8 +86,9 @@ type ServeOptions struct {
 	// have finished.
 	Grace time.Duration
 
-	// ReadAhead is how many tasks beyond those that run this host takes, for each worker; 0 means
-	// that it is measured: few when they are long.
+	// ReadAhead is how many tasks beyond those that run this host takes, for each worker. They wait
+	// here even while other hosts have room. 0 means that it is measured, none when tasks are long,
+	// and that tasks are given back which wait behind long ones.
 	ReadAhead int
 
 	hooks hooks

@@ -2,7 +2,7 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -50,8 +50,11 @@ func (h *host) readAhead() int {
 	case h.each == 0 || h.each > longTrips*h.trip:
 		return 0
 	}
-	return min(int((2*h.trip+h.each-1)/h.each), 32)
+	return min(int((2*h.trip+h.each-1)/h.each), maxAhead)
 }
+
+// maxAhead is how many tasks at most wait for each worker.
+const maxAhead = 128
 
 // longTrips is how many trips to a caller a task lasts that is long.
 const longTrips = 100
@@ -69,18 +72,22 @@ func (h *host) pull() {
 	}
 }
 
+// maxSent is how many tasks the host has, beyond those that there is room for, of which the results
+// are not confirmed.
+const maxSent = 1 << 10
+
 // more asks for as many tasks as there is room for. host.mu is held.
 func (p *puller) more() {
 	h := p.h
 	all := h.room(h.readAhead())
-	room := all - len(h.held) - p.asked
+	room := all - (len(h.held) - min(h.sent, maxSent)) - p.asked
 	if h.leaving || h.alive.Err() != nil || room < max(1, all/4) {
 		return
 	}
 	p.no++
 	p.out[p.no] = &pull{room, time.Now()}
 	p.asked += room
-	request, _ := json.Marshal(map[string]int64{"batch": int64(room), "expires": pullExpires.Nanoseconds()})
+	request := fmt.Appendf(nil, `{"batch":%d,"expires":%d}`, room, pullExpires.Nanoseconds())
 	p.h.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+streamOf(h.o.Queue)+"."+consumerOf(p.class), p.inbox+"."+strconv.FormatUint(p.no, 10), request)
 }
 

@@ -39,6 +39,7 @@ func (h *host) send() {
 		case <-h.ready:
 		}
 		h.sendTold()
+		h.gather()
 		h.resultsMu.Lock()
 		done := h.results
 		h.results = nil
@@ -48,6 +49,30 @@ func (h *host) send() {
 		}
 	}
 }
+
+// gather waits a moment for more results where more are about to come, so that one message has many
+// of them: each costs the server and the caller more than what is in it.
+func (h *host) gather() {
+	h.mu.Lock()
+	soon := len(h.held) - h.sent
+	each := h.each
+	h.mu.Unlock()
+	h.resultsMu.Lock()
+	n := len(h.results)
+	h.resultsMu.Unlock()
+	if n >= batchTasks/2 || soon < gatherFrom || each == 0 || each > gatherTime/gatherFrom {
+		return
+	}
+	select {
+	case <-h.alive.Done():
+	case <-time.After(gatherTime):
+	}
+}
+
+const (
+	gatherTime = 300 * time.Microsecond
+	gatherFrom = 8 // tasks that are to end soon
+)
 
 // wakeTell has send tell callers of tasks.
 func (h *host) wakeTell() {
