@@ -213,6 +213,40 @@ func TestPoisonIsQuarantinedAndItsChunkSplit(t *testing.T) {
 	}
 }
 
+// killHost logs, and kills its host when the file is there.
+var killHost = pool.Define("kill host", func(ctx context.Context, file string) (int, error) {
+	pool.Logger(ctx).Info("these are the host's last words")
+	for {
+		if _, err := os.Stat(file); err == nil {
+			syscall.Kill(os.Getppid(), syscall.SIGKILL)
+			select {}
+		}
+		proctest.Stagger(time.Millisecond)
+	}
+})
+
+func TestErrorOfLostHostsHasLastRecord(t *testing.T) {
+	c, hosts := withHosts(t, cluster.Options{HostAttempts: 1}, 1, 1)
+	file := filepath.Join(t.TempDir(), "go")
+	f, err := pool.ApplyAsync(t.Context(), c.Pool, killHost, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proctest.Eventually(t, proctest.Hang, func() bool {
+		return slices.Contains(cluster.LastLines(c), "these are the host's last words") && c.Hosts()[0].Held == 1
+	}, "the task tells nothing")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var lost *cluster.HostLostError
+	if _, err := f.Get(t.Context()); !errors.As(err, &lost) || lost.Last != "these are the host's last words" || !slices.Equal(lost.Hosts, []string{"a"}) || !strings.Contains(err.Error(), lost.Last) {
+		t.Errorf("the error is %#v", err)
+	}
+	if state := hosts[0].Wait(); state.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Errorf("the host has ended otherwise: %v", state)
+	}
+}
+
 func TestMapSurvivesDeathsOfHosts(t *testing.T) {
 	//clock: the lease looks after what a host has not told of before its death
 	c, hosts := withHosts(t, cluster.Options{Lease: time.Second}, 2, 2)
