@@ -57,14 +57,15 @@ func TestAPI(t *testing.T) {
 	}
 }
 
-// publicPackages are the packages of layers that programs may import.
+// publicPackages are the packages of layers that programs may import, and those of modules that are
+// kept apart.
 func publicPackages() (dirs []string) {
 	for _, dir := range slices.Concat(layers...) {
 		if info, err := os.Stat(dir); err == nil && info.IsDir() && !strings.Contains("/"+dir, "/internal/") {
 			dirs = append(dirs, dir)
 		}
 	}
-	return dirs
+	return append(dirs, "cluster")
 }
 
 // changes returns the differences between two lists of names, one line each.
