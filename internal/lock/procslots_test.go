@@ -80,7 +80,7 @@ func TestProcSlotsClaims(t *testing.T) {
 	}
 	children[1].Kill()
 	var lost []uint64
-	s := r.Claim(3, func(n uint64) { lost = append(lost, n) })
+	s := r.Claim(3, func(w uint64) { lost = append(lost, w&CellMask) })
 	if s != r.Cell(1) || s.Load() != uint64(room.party.Member.ID())<<CellOwnerShift|3 || !slices.Equal(lost, []uint64{7}) {
 		t.Errorf("cell %d holds %#x, lost %v", indexOf(r, s), s.Load(), lost)
 	}
