@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/shmkit/shmkit/internal/frame"
+	"github.com/shmkit/shmkit/internal/wait"
 )
 
 // Call runs the method on the object of ref, in the manager, and waits for what it returns. There
@@ -153,10 +154,11 @@ func (f *Future[R]) Ready() bool {
 // Errors: those of [Call.Call]; the cause of the end of ctx, after which the call goes on.
 func (f *Future[R]) Get(ctx context.Context) (r R, err error) {
 	if !f.Ready() {
+		began := wait.Start(ctx)
 		select {
 		case <-f.done:
 		case <-ctx.Done():
-			return r, context.Cause(ctx)
+			return r, fmt.Errorf("manager: waited for a call's result: %w", wait.Late(ctx, context.Cause(ctx), began))
 		}
 	}
 	return f.value, f.err

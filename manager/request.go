@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/internal/frame"
+	"github.com/shmkit/shmkit/internal/wait"
 )
 
 // smallInFlight is how many bytes may be under way to a server that may not have read them, in
@@ -28,10 +29,12 @@ func (l *link) begin(ctx context.Context, it *items) (*request, error) {
 		}
 		room := l.room
 		l.mu.Unlock()
+		began := wait.Start(ctx)
 		select {
 		case <-room:
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, fmt.Errorf("%d calls of this process to %s are under way: %w", l.server.Concurrent, l.address,
+				wait.Late(ctx, context.Cause(ctx), began))
 		}
 		l.mu.Lock()
 	}
@@ -137,11 +140,12 @@ func (l *link) await(ctx context.Context, q *request) error {
 		if vacant {
 			l.kickReader()
 		}
+		began := wait.Start(ctx)
 		select {
 		case <-q.done:
 		case <-ctx.Done():
 			if l.abandon(q) {
-				return context.Cause(ctx)
+				return fmt.Errorf("no answer from %s: %w", l.address, wait.Late(ctx, context.Cause(ctx), began))
 			}
 			<-q.done
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/parent"
 	"github.com/shmkit/shmkit/internal/task"
+	"github.com/shmkit/shmkit/internal/wait"
 )
 
 // waiters are those of calls of Apply that are over.
@@ -21,6 +22,7 @@ var waiters = sync.Pool{New: func() any { return parent.NewWaiter() }}
 // [*DeadlineError]; what cannot travel; the cause of the end of ctx, with how far the task had
 // come; [ErrClosed].
 func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, err error) {
+	began := wait.Start(ctx)
 	w := waiters.Get().(*parent.Waiter)
 	i, err := send(ctx, p, t, w, w, &arg, nil)
 	settling := false
@@ -31,7 +33,7 @@ func Apply[A, R any](ctx context.Context, p *Pool, t *Task[A, R], arg A) (r R, e
 	}()
 	for err == nil {
 		if err = p.core.Await(ctx, w); err != nil {
-			err = p.core.Unanswered(ctx, t.core.Name, i, err)
+			err = p.core.Unanswered(ctx, t.core.Name, i, wait.Late(ctx, err, began))
 			p.core.Cancel(i)
 			break
 		}

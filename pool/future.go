@@ -2,10 +2,12 @@ package pool
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/shmkit/shmkit/internal/guard"
 	"github.com/shmkit/shmkit/internal/parent"
+	"github.com/shmkit/shmkit/internal/wait"
 )
 
 // A Future is a result that is still to come, of [ApplyAsync] or [MapAsync].
@@ -47,11 +49,12 @@ func (f *Future[R]) Get(ctx context.Context) (r R, err error) {
 		return f.value, f.err
 	default:
 	}
+	began := wait.Start(ctx)
 	select {
 	case <-f.done:
 		return f.value, f.err
 	case <-ctx.Done():
-		return r, context.Cause(ctx)
+		return r, fmt.Errorf("pool: waited for a future: %w", wait.Late(ctx, context.Cause(ctx), began))
 	}
 }
 

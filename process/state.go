@@ -2,9 +2,11 @@ package process
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/child"
+	"github.com/shmkit/shmkit/internal/wait"
 )
 
 // Name is the name of the process.
@@ -33,11 +35,12 @@ func (p *Process) Alive() bool {
 //
 // Errors: the cause of the end of ctx.
 func (p *Process) Join(ctx context.Context) error {
+	began := wait.Start(ctx)
 	select {
 	case <-p.ended:
 	case <-ctx.Done():
 		if p.Alive() {
-			return context.Cause(ctx)
+			return fmt.Errorf("process: %v: waited for its end: %w", p, wait.Late(ctx, context.Cause(ctx), began))
 		}
 	}
 	return nil

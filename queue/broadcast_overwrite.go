@@ -9,6 +9,7 @@ import (
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/ring/seqlock"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -64,8 +65,9 @@ func (r *overwrittenReader[T]) wait(ctx context.Context) (v T, err error) {
 	policy, over := b.Readers.SpinThen(r.b.policy, &b.Writer, r.look)
 	if !over {
 		b.Shared.Counters.Waits.Add(1)
+		began := wait.Start(ctx)
 		if err := b.Readers.Event.AwaitEach(ctx, policy, r.look, nil); err != nil {
-			return v, r.b.lateForMessage(ctx, err, b.Owner(), "is the writer")
+			return v, r.b.lateForMessage(ctx, wait.Late(ctx, err, began), b.Owner(), "is the writer")
 		}
 	}
 	b.Readers.Adapt(b.Holds(r.next))

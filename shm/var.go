@@ -2,6 +2,7 @@ package shm
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"sync/atomic"
 
@@ -173,7 +174,7 @@ func (v *Var[T]) Update(ctx context.Context, f func(old T) (T, error)) error {
 func (v *Var[T]) Wait(ctx context.Context, after Revision) (T, Revision, error) {
 	for v.c.Revision() < uint64(after) {
 		if err := v.c.Wait(ctx, v.c.Revision()); err != nil {
-			return *new(T), 0, v.failed(err)
+			return *new(T), 0, v.failed(fmt.Errorf("wait for a change: %w", err))
 		}
 	}
 	d, err := v.load()

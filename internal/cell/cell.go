@@ -253,10 +253,10 @@ func (c *Cell) makeRoom(ctx context.Context, idle *place, n int) error {
 //
 // Errors: [lock.ErrClosed], the context's error.
 func (c *Cell) Wait(ctx context.Context, revision uint64) error {
-	closer := c.o.Party().Closer
+	closer, began := c.o.Party().Closer, wait.Start(ctx)
 	for c.head.revision.Load() == revision {
 		if err := wait.Over(ctx, closer); err != nil {
-			return err
+			return wait.Late(ctx, err, began)
 		}
 		wait.Park(ctx, closer, wait.BackstopOf(ctx), c.head.sleepOn(revision))
 	}

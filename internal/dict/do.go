@@ -2,6 +2,7 @@ package dict
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
@@ -139,9 +140,17 @@ func (m *Map) awaitClaim(ctx context.Context, c claimed) error {
 	}
 	defer l.dropFiller(c.owner)
 	table := m.s.Table()
-	return l.bell.Await(ctx, wait.Adaptive, func() bool {
+	began := wait.Start(ctx)
+	err := l.bell.Await(ctx, wait.Adaptive, func() bool {
 		return s.turn.Load() != c.turn || l.anyDead(table)
 	}, l.watchFillers)
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	if filler, ok := table.Info(c.owner); ok {
+		return fmt.Errorf("the key is being filled by %v: %w", filler, wait.Late(ctx, err, began))
+	}
+	return wait.Late(ctx, err, began)
 }
 
 func (l *localStripe) addFiller(o proctab.Owner) (first bool) {

@@ -203,6 +203,7 @@ func (s *Select) wait(ctx context.Context) (i int, err error) {
 	if s.policy != wait.Parking {
 		i = s.spin()
 	}
+	began := wait.Start(ctx)
 	for {
 		switch {
 		case s.isClosed():
@@ -210,7 +211,7 @@ func (s *Select) wait(ctx context.Context) (i int, err error) {
 		case i != none:
 			return i, nil
 		case ctx.Err() != nil:
-			return none, context.Cause(ctx)
+			return none, wait.Late(ctx, context.Cause(ctx), began)
 		case s.policy == wait.Spinning:
 			s.list()
 			runtime.Gosched() // a goroutine of this process may have to make a source ready

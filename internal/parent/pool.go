@@ -14,6 +14,7 @@ import (
 	"github.com/shmkit/shmkit/internal/linemux"
 	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/internal/worker"
 	"github.com/shmkit/shmkit/shmlog"
 )
@@ -283,11 +284,12 @@ func (p *Pool) terminate(cause error, grace time.Duration) error {
 //
 // Errors: the cause of the end of ctx; of closing the shared memory.
 func (p *Pool) Join(ctx context.Context) error {
+	began := wait.Start(ctx)
 	select {
 	case <-p.finished:
 		return p.closeErr
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return fmt.Errorf("pool: waited for its end: %w", wait.Late(ctx, context.Cause(ctx), began))
 	}
 }
 

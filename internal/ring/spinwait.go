@@ -69,14 +69,15 @@ func (w *SpinWait) SpinThen(policy wait.Policy, other *SpinWait, ready func() bo
 // Await waits until ready reports true: it spins, and then it sleeps, which it counts. Extra adds
 // what else ends the sleep; nil adds nothing.
 //
-// Errors: the context's error, [lock.ErrClosed].
+// Errors: the context's error, as a [*wait.LateError]; [lock.ErrClosed].
 func (w *SpinWait) Await(ctx context.Context, policy wait.Policy, other *SpinWait, ready func() bool, extra func(*lock.Watch), c *Counters) error {
 	policy, over := w.SpinThen(policy, other, ready)
 	if over {
 		return nil
 	}
 	c.Waits.Add(1)
-	return w.Event.Await(ctx, policy, ready, extra)
+	began := wait.Start(ctx)
+	return wait.Late(ctx, w.Event.Await(ctx, policy, ready, extra), began)
 }
 
 // firstPause is the pause before the first look of a spin.

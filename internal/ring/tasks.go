@@ -140,8 +140,9 @@ func (k *Tasks) Join(ctx context.Context, joined func() (over bool, held proctab
 			w.Process(o)
 		}
 	}
+	began := wait.Start(ctx)
 	if e := k.joiners.Await(ctx, wait.Parking, ready, watch); e != nil {
-		err = e
+		err = wait.Late(ctx, e, began)
 	}
 	return err
 }

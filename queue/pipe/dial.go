@@ -164,6 +164,7 @@ func (r *dialer) connect(ctx context.Context, o DialOptions) error {
 
 // put waits for room in the backlog.
 func (r *dialer) put(ctx context.Context) error {
+	began := wait.Start(ctx)
 	err := r.reg.room.Await(ctx, wait.Adaptive, func() bool {
 		r.err = r.backlog.TryPut(r.of)
 		if errors.Is(r.err, queue.ErrClosed) || r.refused() && r.err != nil {
@@ -171,6 +172,7 @@ func (r *dialer) put(ctx context.Context) error {
 		}
 		return r.err != queue.ErrFull
 	}, r.watch)
+	err = r.late(ctx, err, "room in the backlog", began)
 	if err == nil {
 		err = r.err
 	}
@@ -182,16 +184,28 @@ func (r *dialer) put(ctx context.Context) error {
 
 // awaitAccept waits until the pipe's other end is the listener's.
 func (r *dialer) awaitAccept(ctx context.Context) error {
+	began := wait.Start(ctx)
 	err := r.c.in.Get.Event.Await(ctx, wait.Adaptive, func() bool {
 		return r.c.peer().Load() != 0 || r.refused()
 	}, r.watch)
 	if err != nil {
-		return err
+		return r.late(ctx, err, "the listener to accept", began)
 	}
 	if ownerOfEnd(r.c.peer().Load()) == 0 {
 		return errno.ConnectionRefused
 	}
 	return nil
+}
+
+// late says in the error of ctx what the wait was for, and which process listens.
+func (r *dialer) late(ctx context.Context, err error, what string, began time.Time) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	if listener, ok := r.reg.table.Info(ownerOfEnd(r.owner)); ok {
+		what += fmt.Sprintf(", %v", listener)
+	}
+	return fmt.Errorf("waited for %s: %w", what, wait.Late(ctx, err, began))
 }
 
 // watch ends a sleep with the death of the listener.

@@ -14,6 +14,7 @@ import (
 	"github.com/shmkit/shmkit/internal/handshake"
 	"github.com/shmkit/shmkit/internal/message"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -155,8 +156,9 @@ func (c *TypedConn[S, R]) greet(ctx context.Context, key []byte) error {
 // the cause of the end of ctx: then the message arrives whole or not at all, and the connection
 // goes on; [net.ErrClosed]; those of the connection.
 func (c *TypedConn[S, R]) Send(ctx context.Context, v S) error {
+	began := wait.Start(ctx)
 	if err := c.sendBytes(ctx, &v); err != nil {
-		return fmt.Errorf("pipe: send to %v: %w", c.conn.RemoteAddr(), err)
+		return fmt.Errorf("pipe: send to %v: %w", c.conn.RemoteAddr(), wait.Late(ctx, err, began))
 	}
 	return nil
 }
@@ -216,12 +218,13 @@ func (c *TypedConn[S, R]) nextHead() (frame.Head, error) {
 // closed its end; [io.ErrUnexpectedEOF] when its process is dead; [shm.ErrMismatch] when it sends
 // another type; [ErrKey], [ErrTooLarge]; [net.ErrClosed]; those of the connection.
 func (c *TypedConn[S, R]) Recv(ctx context.Context) (v R, err error) {
+	began := wait.Start(ctx)
 	b, err := c.in.take(ctx)
 	if err == nil {
 		v, err = c.recv.Decode(b)
 	}
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		err = fmt.Errorf("pipe: receive from %v: %w", c.conn.RemoteAddr(), err)
+		err = fmt.Errorf("pipe: receive from %v: %w", c.conn.RemoteAddr(), wait.Late(ctx, err, began))
 	}
 	return v, err
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/shmkit/shmkit/internal/socket"
+	"github.com/shmkit/shmkit/internal/wait"
 )
 
 // ErrInsecure says that an address can be reached from other machines, and that a key or TLS is
@@ -103,13 +104,14 @@ func (t *TypedListener[S, R]) Accept(ctx context.Context) (*TypedConn[S, R], err
 	if t.ctx.Err() != nil {
 		return nil, fmt.Errorf("pipe: accept at %v: %w", t.l.Addr(), net.ErrClosed)
 	}
+	began := wait.Start(ctx)
 	select {
 	case a := <-t.accepted:
 		return a.c, a.err
 	case <-t.ctx.Done():
 		return nil, fmt.Errorf("pipe: accept at %v: %w", t.l.Addr(), net.ErrClosed)
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, fmt.Errorf("pipe: accept at %v: no process has connected: %w", t.l.Addr(), wait.Late(ctx, context.Cause(ctx), began))
 	}
 }
 

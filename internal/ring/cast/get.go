@@ -120,8 +120,9 @@ func (c *Reader) Await(ctx context.Context) error {
 	policy, over := s.SpinThen(c.policy, &c.r.Room, c.look)
 	if !over {
 		c.r.Shared.Counters.Waits.Add(1)
+		began := wait.Start(ctx)
 		if err := s.Event.AwaitEach(ctx, policy, c.look, c.Watch); err != nil {
-			return err
+			return wait.Late(ctx, err, began)
 		}
 	}
 	if c.err == nil {

@@ -177,6 +177,7 @@ func (c *Reader) Close() {
 //
 // Errors: the context's error, [lock.ErrClosed].
 func (r *Ring) AwaitReaders(ctx context.Context, policy wait.Policy, n int) error {
+	began := wait.Start(ctx)
 	for {
 		have := r.subscribed()
 		if have >= n {
@@ -185,7 +186,7 @@ func (r *Ring) AwaitReaders(ctx context.Context, policy wait.Policy, n int) erro
 		// The leader among the goroutines of the process leaves at each change, so that each looks
 		// for its own number.
 		if err := r.joins.Await(ctx, policy, func() bool { return r.subscribed() != have }, nil); err != nil {
-			return err
+			return wait.Late(ctx, err, began)
 		}
 	}
 }

@@ -74,8 +74,9 @@ func (r *Ring) AwaitRoom(ctx context.Context, policy wait.Policy, full ring.When
 		return p.err
 	}
 	r.Shared.Counters.Waits.Add(1)
+	began := wait.Start(ctx)
 	if err := r.Put.Event.Await(ctx, policy, p.lookExactly, nil); err != nil {
-		return err
+		return wait.Late(ctx, err, began)
 	}
 	return p.err
 }
@@ -254,8 +255,9 @@ func (r *Ring) AwaitMessage(ctx context.Context, policy wait.Policy) error {
 		}
 	}
 	r.Shared.Counters.Waits.Add(1)
+	began := wait.Start(ctx)
 	if err := r.Get.Event.Await(ctx, policy, c.look, r.WatchProducer); err != nil {
-		return err
+		return wait.Late(ctx, err, began)
 	}
 	return r.waited()
 }
