@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/proctest"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
@@ -49,14 +50,16 @@ func TestSemaphoreGiveUpTurn(t *testing.T) {
 		s := newSemaphore(t, seg, "s", 3, shmsync.SemaphoreOptions{Undo: undo})
 		wantErr(t, "acquire", s.Acquire(background, 2), nil)
 		other := startSemaphoreAgent(t, seg, "s")
-		//clock: a waiter that gives up is the subject
-		ctx, cancel := context.WithTimeout(background, 50*time.Millisecond)
+		ctx, cancel := context.WithCancel(background)
 		defer cancel()
 		got := make(chan error)
 		go func() { got <- s.Acquire(ctx, 3) }()
 		asleepOn(t, seg, "s", 1)
+		// that it has the turn by now shows nowhere; if it has not, the others are not kept out
+		proctest.Stagger(20 * time.Millisecond)
 		other.Send("timed 1")
-		wantErr(t, "the one that has the turn", <-got, context.DeadlineExceeded)
+		cancel()
+		wantErr(t, "the one that has the turn", <-got, context.Canceled)
 		other.Expect("ok")
 		other.Kill()
 		wantErr(t, "release", s.Release(2), nil)
