@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/elem"
@@ -23,6 +24,7 @@ import (
 type Array[T any] struct {
 	object
 	m        *lock.Mutex
+	calling  *atomic.Bool // see guarded
 	head     *arrayHead
 	elements []T         // in the segment
 	undo     []T         // in the segment
@@ -89,7 +91,8 @@ func (a *Array[T]) bind(o *segment.Object) error {
 	if n > area/uint64(t.Size) || roundToLine(n*uint64(t.Size)) != area {
 		return damaged(o)
 	}
-	a.o, a.m, a.head, a.bools = o, guardOf(o).m, head, t.Bools
+	g := guardOf(o)
+	a.o, a.m, a.calling, a.head, a.bools = o, g.m, &g.calling, head, t.Bools
 	a.elements = sliceAt[T](o.Payload[arrayHeadBytes:], int(n))
 	a.undo = sliceAt[T](o.Payload[arrayHeadBytes+int(area):], int(n))
 	return nil
@@ -177,7 +180,10 @@ func (a *Array[T]) UpdateRange(ctx context.Context, low, high int, f func([]T) e
 		}
 	}()
 	elem.MendAll(a.bools, a.elements[low:high])
-	if err := f(a.elements[low:high:high]); err != nil {
+	a.calling.Store(true)
+	err = f(a.elements[low:high:high])
+	a.calling.Store(false)
+	if err != nil {
 		return err
 	}
 	done = true
@@ -196,7 +202,9 @@ func (a *Array[T]) Read(ctx context.Context, f func([]T) error) (err error) {
 	}
 	defer a.unlock(a.m, &err)
 	elem.MendAll(a.bools, a.elements)
+	a.calling.Store(true)
 	err = f(a.elements)
+	a.calling.Store(false)
 	runtime.KeepAlive(a)
 	return err
 }

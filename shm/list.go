@@ -151,7 +151,10 @@ func (l *List[T]) Update(ctx context.Context, i int, f func(*T) error) (err erro
 	if l.bools != nil {
 		t = elem.Mended(l.bools, t)
 	}
-	if own = f(&t); own != nil {
+	l.l.Calling.Store(true)
+	own = f(&t)
+	l.l.Calling.Store(false)
+	if own != nil {
 		return own
 	}
 	ok, err = l.l.Replace(uint64(i), bytesAt(&t, formFixed))

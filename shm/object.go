@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/lock"
@@ -163,22 +164,18 @@ func (h *object) closed() error {
 // unlock ends a change under the object's lock. It sets err, if that is nil, when others may not
 // see the change: when the lock was overwritten, or Close has not waited for the change.
 func (h *object) unlock(m *lock.Mutex, err *error) {
-	if h.o.Closed() {
-		h.unlockClosing(m, err)
-	} else if !m.TryUnlock() {
-		h.blame(errOverwritten, err)
+	// Asked before the lock is given up: Close waits for its holder, unless it has given up.
+	left := h.o.Closed() && h.o.Seg.Detached()
+	if !m.TryUnlock() || left {
+		h.notUnlocked(err)
 	}
 }
 
-// unlockClosing is unlock while this process closes the segment.
-func (h *object) unlockClosing(m *lock.Mutex, err *error) {
-	// Close waits for the holders of locks. If it has gone on while this goroutine holds one, it
-	// has given up.
-	left := h.o.Seg.Detached()
-	held := m.TryUnlock()
-	if left {
+// notUnlocked says why others may not see a change.
+func (h *object) notUnlocked(err *error) {
+	if h.o.Closed() {
 		h.blame(ErrClosed, err)
-	} else if !held {
+	} else {
 		h.blame(errOverwritten, err)
 	}
 }
@@ -212,6 +209,8 @@ func orderOf(o *segment.Object) *race.Shadow {
 type guarded struct {
 	m     *lock.Mutex
 	order race.Shadow // of what readers see without the lock
+	// the holder runs code of a user, for which a close of the segment does not wait long
+	calling atomic.Bool
 }
 
 // guardOf is the lock at the start of an object's payload.
@@ -219,6 +218,6 @@ func guardOf(o *segment.Object) *guarded {
 	return o.Local(func() (any, func() bool) {
 		g := &guarded{m: lock.NewMutex(o.Party(), o.Payload, wait.Adaptive)}
 		g.m.Target = o.Target(lock.RoleLock)
-		return g, g.m.Held
+		return g, func() bool { return o.Seg.StillHeld(g.m.Held, &g.calling) }
 	}).(*guarded)
 }

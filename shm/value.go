@@ -84,7 +84,7 @@ func (v *Value[T]) bind(o *segment.Object) error {
 	}
 	v.o = o
 	g := guardOf(o)
-	v.m, v.order = g.m, &g.order
+	v.m, v.order, v.calling = g.m, &g.order, &g.calling
 	v.sequence = &at[valueHead](o.Payload).sequence
 	v.bools = t.Bools
 	v.copies = [2]*T{at[T](o.Payload[valueHeadBytes:]), at[T](o.Payload[valueHeadBytes+step:])}
@@ -215,7 +215,10 @@ func (v *Value[T]) Update(ctx context.Context, f func(*T) error) (err error) {
 	*idle = *v.copies[s&1]
 	elem.MendAt(v.bools, idle)
 	v.copied()
-	if err := f(idle); err != nil {
+	v.calling.Store(true)
+	err = f(idle)
+	v.calling.Store(false)
+	if err != nil {
 		return err
 	}
 	v.flip(s)
@@ -230,6 +233,7 @@ type flipper struct {
 	object
 	m        *lock.Mutex
 	order    *race.Shadow
+	calling  *atomic.Bool // see guarded
 	sequence *atomic.Uint64
 }
 

@@ -62,7 +62,7 @@ func Of(o *segment.Object) (*Cell, error) {
 		c := &Cell{o: o, closer: o.Party().Closer, head: headIn(o.Payload), m: lock.NewMutex(o.Party(), o.Payload, wait.Adaptive)}
 		c.m.Target = o.Target(lock.RoleLock)
 		c.first = o.Payload[headBytes:]
-		return c, c.m.Held
+		return c, func() bool { return o.Seg.StillHeld(c.m.Held, nil) }
 	}).(*Cell)
 	if c == nil {
 		return nil, o.Damaged("its size is impossible")

@@ -141,7 +141,7 @@ func Of(o *segment.Object) (*Map, error) {
 		if m == nil {
 			return m, nil
 		}
-		return m, m.held
+		return m, func() bool { return o.Seg.StillHeld(m.held, nil) }
 	}).(*Map)
 	if m == nil {
 		return nil, o.Damaged("its size is impossible")

@@ -39,6 +39,10 @@ type List struct {
 	// The chunk to which this process has appended last, guarded by the lock.
 	tail               []byte
 	tailFirst, tailLen uint64 // number of its first element, and of its elements
+
+	// Calling says that the holder of the lock runs code of a user, for which a close of the
+	// segment does not wait long.
+	Calling atomic.Bool
 }
 
 // Spec is what the directory has to know to make a List of elements of that size.
@@ -63,7 +67,7 @@ func Of(o *segment.Object, size int) (*List, error) {
 		if l == nil {
 			return l, nil
 		}
-		return l, l.m.Held
+		return l, func() bool { return o.Seg.StillHeld(l.m.Held, &l.Calling) }
 	}).(*List)
 	if l == nil || l.size != uint64(size) {
 		return nil, o.Damaged("its size is impossible")

@@ -38,13 +38,12 @@ func Lock(ctx context.Context, o *segment.Object, mu *lock.Mutex, repair func() 
 // Unlock ends a change. It sets err, if that is nil, when other processes may not see the change:
 // when the lock was overwritten, or Close has not waited for the change.
 func Unlock(o *segment.Object, mu *lock.Mutex, err *error) {
-	closing := o.Closed()
-	// Close waits for a holder of a lock, unless it has given up
-	left := closing && o.Seg.Detached()
+	// Asked before the lock is given up: Close waits for its holder, unless it has given up.
+	left := o.Closed() && o.Seg.Detached()
 	held := mu.TryUnlock()
 	switch {
 	case *err != nil:
-	case left:
+	case left || !held && o.Closed():
 		*err = lock.ErrClosed
 	case !held:
 		*err = errOverwritten

@@ -2,7 +2,6 @@ package ring
 
 import (
 	"math/bits"
-	"time"
 
 	"github.com/shmkit/shmkit/internal/segment"
 )
@@ -28,18 +27,4 @@ func SlotsFor(name string, n int, stride uintptr) (uint64, error) {
 		return 0, segment.Invalid("queue: %q: capacity %d: must be from 1 to %d messages", name, n, most)
 	}
 	return slots, nil
-}
-
-// WaitQuiescent waits for about a second until quiescent reports true. It counts looks, as time
-// passes for a stopped process, too.
-func WaitQuiescent(quiescent func() bool) bool {
-	pause := 50 * time.Microsecond
-	for range 110 {
-		if quiescent() {
-			return true
-		}
-		time.Sleep(pause) // nothing tells when it is
-		pause = min(2*pause, 10*time.Millisecond)
-	}
-	return false
 }

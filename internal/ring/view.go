@@ -65,6 +65,12 @@ func (v *View) GaveUp(dead proctab.Owner, as lock.Role) {
 // Detached reports whether the segment has let go of this process.
 func (v *View) Detached() bool { return v.o.Seg.Detached() }
 
+// QuietSoon and QuietSurely wait until no operation is under way; see [segment.Segment.QuietSoon].
+func (v *View) QuietSoon(quiet func() bool) bool { return v.o.Seg.QuietSoon(quiet) }
+
+// QuietSurely is for words in this process's own memory; see [segment.Segment.QuietSurely].
+func (v *View) QuietSurely(quiet func() bool) bool { return v.o.Seg.QuietSurely(quiet) }
+
 // A Layout is where the places of a ring lie in an object's payload: behind a head that begins
 // with the capacity, a power of two. Where tasks are counted, a count for each process follows
 // the places.

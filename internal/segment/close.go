@@ -190,6 +190,7 @@ func (s *Segment) Detached() bool { return s.detached.Load() }
 // the objects that are still locked after that. The directory's lock is not given up so soon: no
 // code of a user runs under it, and others would see the directory half-changed.
 func (s *Segment) awaitHeld() []string {
+	s.grantLooks()
 	began := time.Now()
 	for ; ; time.Sleep(100 * time.Microsecond) { // operations do not tell of their end
 		waited := time.Since(began)

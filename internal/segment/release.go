@@ -45,6 +45,7 @@ func (o *Object) Release() (idle bool, err error) {
 	s.objects.hide(o.place) // a handle that is made from here on gets a view of its own
 	o.party.Closer.Close()
 	s.mu.Unlock()
+	s.grantLooks()
 	if !o.awaitIdle(s.grace) {
 		go func() {
 			o.awaitIdle(math.MaxInt64)

@@ -49,6 +49,7 @@ type Segment struct {
 	listening sync.Once     // see listen
 	left      atomic.Uint64 // how often this process has cleared its user bit of an entry
 	detached  atomic.Bool   // others no longer see what this process writes into objects
+	looks     looks         // that Close has left
 
 	mu      sync.Mutex // guards objects, and the moment of closing
 	objects registry

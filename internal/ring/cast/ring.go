@@ -169,7 +169,7 @@ func (r *Ring) toEnd(p uint64) uint64 { return r.Capacity() - p&r.mask }
 // none, either: what they copy is thrown away when the segment is closed meanwhile.
 func (r *Ring) Busy() bool {
 	ring.Barrier()
-	return !ring.WaitQuiescent(func() bool { return r.putting.Load() == 0 })
+	return !r.QuietSurely(func() bool { return r.putting.Load() == 0 })
 }
 
 // Close says that nothing will be put any more.

@@ -98,9 +98,9 @@ func (r *Ring) tries() uint64 { return 2*r.Capacity() + ring.Retries }
 
 // Busy reports whether goroutines of this process have claimed slots, other than to write or read
 // there without a copy. Such a claim lasts as long as it takes to copy a message, so Busy waits for
-// them to end. It gives up on words that other processes have overwritten, after a second.
+// them to end. It gives up on words that other processes have overwritten, after some seconds.
 func (r *Ring) Busy() bool {
-	return !ring.WaitQuiescent(func() bool { return r.claims(r.Me) <= max(r.open.Load(), 0) })
+	return !r.QuietSoon(func() bool { return r.claims(r.Me) <= max(r.open.Load(), 0) })
 }
 
 // claims counts the slots that a process has claimed.

@@ -111,7 +111,7 @@ func (r *Ring) toEnd(p uint64) uint64 { return r.Capacity() - p&(r.Capacity()-1)
 // being closed.
 func (r *Ring) Busy() bool {
 	ring.Barrier()
-	return !ring.WaitQuiescent(func() bool { return r.putting.Load() == 0 && r.getting.Load() == 0 })
+	return !r.QuietSurely(func() bool { return r.putting.Load() == 0 && r.getting.Load() == 0 })
 }
 
 // Len is how many messages there are, which is garbage when the words are.
