@@ -178,7 +178,8 @@ func (b *Bytes) claimRoom(ctx context.Context, n int) (record.Claim, error) {
 //   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
 //
 // No message has been taken then. The exception is a Get of a process that closes the segment in
-// the same instant: a message that it had claimed is lost, and counts as abandoned.
+// the same instant: a message that it had claimed when the segment let go of it is lost, and counts
+// as abandoned.
 func (b *Bytes) Get(ctx context.Context) ([]byte, error) { return b.AppendGet(ctx, nil) }
 
 // AppendGet is Get that appends the message to dst, as the built-in append does, and returns the

@@ -31,6 +31,7 @@ func (b *Bytes) Reserve(ctx context.Context, n int) (BytesReservation, error) {
 	if err != nil {
 		return BytesReservation{}, ring.FullIfDropped(err)
 	}
+	b.r.Keep()
 	return BytesReservation{Value: b.r.Content(c), c: c, b: b}, nil
 }
 
@@ -41,7 +42,7 @@ func (r *BytesReservation) Commit() error {
 	if r.b == nil {
 		return ErrNotHeld
 	}
-	return r.end(r.b.r.Publish(r.c))
+	return r.end(r.b.r.Commit(r.c))
 }
 
 // Abort gives the place back without a message.
@@ -81,6 +82,7 @@ func (b *Bytes) Peek(ctx context.Context) (PeekedBytes, error) {
 	if err != nil {
 		return PeekedBytes{}, err
 	}
+	b.r.Keep()
 	return PeekedBytes{Value: b.r.Content(c), c: c, b: b}, nil
 }
 
@@ -92,6 +94,7 @@ func (b *Bytes) TryPeek() (PeekedBytes, error) {
 	if err != nil {
 		return PeekedBytes{}, err
 	}
+	b.r.Keep()
 	return PeekedBytes{Value: b.r.Content(c), c: c, b: b}, nil
 }
 
@@ -102,7 +105,7 @@ func (p *PeekedBytes) Release() error {
 	if p.b == nil {
 		return ErrNotHeld
 	}
-	err := p.b.r.Release(p.c)
+	err := p.b.r.EndPeek(p.c)
 	runtime.KeepAlive(p.b)
 	*p = PeekedBytes{}
 	return err

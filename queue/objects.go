@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"sync"
 
 	"github.com/shmkit/shmkit/internal/codec"
 	"github.com/shmkit/shmkit/internal/ring"
+	"github.com/shmkit/shmkit/internal/ring/record"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -115,32 +117,34 @@ func (q *Objects[T]) encoded(v T, put func([]byte) error) error {
 // Errors: a [*DecodeError] when it does not fit into T, it has been taken all the same; otherwise
 // those of [Bytes.Get].
 func (q *Objects[T]) Get(ctx context.Context) (v T, err error) {
-	p, err := q.b.Peek(ctx)
+	c, err := q.b.claimMessage(ctx)
 	if err != nil {
 		return v, err
 	}
-	return q.decoded(&p)
+	return q.decoded(c)
 }
 
 // TryGet is Get without waiting.
 //
 // Errors: [ErrEmpty]; otherwise those of [Objects.Get].
 func (q *Objects[T]) TryGet() (v T, err error) {
-	p, err := q.b.TryPeek()
+	c, err := q.b.tryClaim()
 	if err != nil {
 		return v, err
 	}
-	return q.decoded(&p)
+	return q.decoded(c)
 }
 
-// decoded makes a value of a message, from a private copy: what lies in shared memory may change
-// while it is read.
-func (q *Objects[T]) decoded(p *PeekedBytes) (v T, err error) {
+// decoded makes a value of a claimed message, from a private copy: what lies in shared memory may
+// change while it is read.
+func (q *Objects[T]) decoded(c record.Claim) (v T, err error) {
 	b := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(b)
 	b.Reset()
-	b.Write(p.Value)
-	if err := p.Release(); err != nil {
+	b.Write(q.b.r.Content(c))
+	err = q.b.r.Release(c)
+	runtime.KeepAlive(q)
+	if err != nil {
 		return v, err
 	}
 	if err := codec.Decode(b.Bytes(), &v); err != nil {

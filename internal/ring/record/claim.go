@@ -120,35 +120,24 @@ func (r *Ring) countHigh() {
 }
 
 // Publish makes the message in a record visible.
+//
+// Errors: [lock.ErrClosed], the message is not in the queue then.
 func (r *Ring) Publish(c Claim) error {
 	crashpoint.Here("bytes.written")
-	if r.Closer.Closed() {
-		return lock.ErrClosed // the record counts as a dead process's
-	}
 	r.filled.ReleaseMerge()
-	// SYNC: full: the bytes are written before the word says so. A store
-	// suffices: no other process changes it while its owner lives.
-	ring.StoreRelease(&c.rec.state, recWord(recFull, ring.Nobody, c.size)) // #1 -> #2
+	if r.Closer.Closed() {
+		if err := r.endClosed(c, recWriting, recFull); err != nil {
+			return err
+		}
+	} else {
+		// SYNC: full: the bytes are written before the word says so. A store
+		// suffices: no other process changes it while its owner lives.
+		ring.StoreRelease(&c.rec.state, recWord(recFull, ring.Nobody, c.size)) // #1 -> #2
+	}
 	crashpoint.Here("bytes.published")
 	if !r.Consumers.Event.Quiet() {
 		r.Consumers.Event.Notify()
 	}
-	return nil
-}
-
-// Abort gives a record back without a message.
-func (r *Ring) Abort(c Claim) error {
-	if r.Closer.Closed() {
-		return lock.ErrClosed
-	}
-	ring.StoreRelease(&c.rec.state, recWord(recAborted, ring.Nobody, c.size)) // #1 -> #4
-	crashpoint.Here("bytes.aborted")
-	// ErrBusy: others sweep, too
-	if err := r.locked(r.GetLock, r.sweep); err != nil && err != ErrBusy {
-		return err
-	}
-	r.Consumers.Event.NotifyAll()
-	r.Producers.Event.NotifyAll()
 	return nil
 }
 
@@ -312,14 +301,19 @@ func (r *Ring) sweep() error {
 }
 
 // Release gives back a record that was read.
+//
+// Errors: [lock.ErrClosed], what was read may be nothing then.
 func (r *Ring) Release(c Claim) error {
 	crashpoint.Here("bytes.copied")
-	if r.Closer.Closed() {
-		return lock.ErrClosed // the record counts as a dead process's
-	}
 	r.freed.ReleaseMerge()
-	// SYNC: done: the bytes are read before the word says so. A store suffices, as in Publish.
-	ring.StoreRelease(&c.rec.state, recWord(recDone, ring.Nobody, c.size)) // #3 -> #5
+	if r.Closer.Closed() {
+		if err := r.endClosed(c, recReading, recDone); err != nil {
+			return err
+		}
+	} else {
+		// SYNC: done: the bytes are read before the word says so. A store suffices, as in Publish.
+		ring.StoreRelease(&c.rec.state, recWord(recDone, ring.Nobody, c.size)) // #3 -> #5
+	}
 	crashpoint.Here("bytes.released")
 	if r.Producers.Event.Awaited() { // a producer that does not sleep yet sweeps itself
 		if err := r.locked(r.GetLock, r.sweep); err == ErrBusy {

@@ -56,6 +56,9 @@ type Ring struct {
 	Producers ring.SpinWait // wait for room
 	Consumers ring.SpinWait // wait for messages
 
+	// how many claims of this process are reservations, or messages that a caller looks at
+	open atomic.Int32
+
 	// For the race detector, which does not see mapped memory.
 	filled race.Shadow
 	freed  race.Shadow
@@ -142,23 +145,35 @@ func (r *Ring) Counts() (put, got, bytes uint64) {
 	return max(r.head.puts.Load(), got), got, r.head.bytes.Load()
 }
 
-// Busy reports whether this process has something in its hands, for Close of its segment.
+// Busy reports whether this process has something in its hands, for Close of its segment. It waits
+// for what is under way to end: a lock of the ring is held for nanoseconds, and a claim for as long
+// as it takes to copy a message. It does not wait for claims that a caller keeps.
 func (r *Ring) Busy() bool {
-	if r.PutLock.Held() || r.GetLock.Held() {
-		return true
-	}
+	claims := int32(0)
+	quiet := r.QuietSoon(func() bool {
+		if r.PutLock.Held() || r.GetLock.Held() {
+			return false
+		}
+		claims = r.claims()
+		return claims <= max(r.open.Load(), 0)
+	})
+	return !quiet || claims > 0
+}
+
+// claims counts the records that this process has claimed.
+func (r *Ring) claims() (n int32) {
 	p, tail := r.head.free.Load(), r.head.tail.Load()
 	for tail-p <= r.Capacity() && p != tail {
 		_, w, ok := r.at(p, tail)
 		if !ok {
-			return false
+			break
 		}
 		if kind := w & recKinds; (kind == recWriting || kind == recReading) && recOwner(w) == r.Me {
-			return true
+			n++
 		}
 		p += w & recSizeMask
 	}
-	return false
+	return n
 }
 
 // Close closes the queue under putLock, so that a process that sees that it is closed sees all
