@@ -142,7 +142,7 @@ func (b *Broadcast[T]) bind(o *segment.Object) error {
 		return err
 	}
 	if o.Kind == segment.KindBroadcast {
-		b.old, err = ring.ViewOf(o, func() (*seqlock.Ring, error) { return seqlock.View(o, t.Size) }, nil)
+		b.old, err = ring.ViewOf(o, func() (*seqlock.Ring, error) { return seqlock.View(o, t.Size) }, (*seqlock.Ring).Busy)
 		b.o = o
 	} else {
 		err = b.view(o, t.Size)

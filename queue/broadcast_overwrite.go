@@ -75,11 +75,11 @@ func (r *overwrittenReader[T]) wait(ctx context.Context) (v T, err error) {
 }
 
 func (r *overwrittenReader[T]) tryGet() (v T, err error) {
-	if r.b.old.Closer.Closed() {
-		return v, shm.ErrClosed
-	}
 	seen, ok := r.read(&v)
-	if !ok {
+	switch {
+	case r.b.old.Closer.Closed(): // asked after the copy, which may be one of private memory
+		v, err = *new(T), shm.ErrClosed
+	case !ok:
 		v, err = *new(T), r.behind(seen)
 	}
 	runtime.KeepAlive(r)
@@ -113,7 +113,7 @@ func (r *overwrittenReader[T]) behind(seen uint64) error {
 // getRest reads messages behind the first of a batch.
 func (r *overwrittenReader[T]) getRest(vs []T) (n int) {
 	for n = range vs {
-		if _, ok := r.read(&vs[n]); !ok {
+		if _, ok := r.read(&vs[n]); !ok || r.b.old.Closer.Closed() {
 			vs[n] = *new(T) // it may be torn
 			return n
 		}
@@ -145,7 +145,7 @@ func (b *Broadcast[T]) latestOverwritten(v *T) error {
 		}
 		// else it was overwritten: there is a newer one
 		if _, ok := seqlock.Read(r, next-1, v); ok {
-			return nil
+			return r.Concluded(nil)
 		}
 	}
 	return r.Corrupt()

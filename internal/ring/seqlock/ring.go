@@ -4,6 +4,8 @@
 package seqlock
 
 import (
+	"sync/atomic"
+
 	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/lock"
@@ -31,6 +33,8 @@ type Ring struct {
 	Readers  ring.SpinWait // wait for messages
 
 	filled race.Shadow // a put comes before the get of its message
+
+	putting atomic.Uint64 // 1: a message is being put, and a close of the segment waits for it
 }
 
 // Layout is that of a Broadcast of values of that size.
@@ -101,22 +105,15 @@ func (r *Ring) Owner() proctab.Owner {
 	return proctab.Owner(r.head.writer.Load() & proctab.OwnerMask)
 }
 
-// Begin says that the slot of the next message is about to change, and returns it.
+// Begin says that the slot of the next message is about to change, and returns it. A close of the
+// segment waits until the message is stored, or the place kept.
 //
 // Errors: [ring.ErrClosed], [ring.ErrRoleTaken], [ring.ErrReserved], [lock.ErrClosed].
 func (r *Ring) Begin() (*Slot, error) {
-	switch {
-	case r.Closer.Closed():
-		return nil, lock.ErrClosed
-	case r.Closed():
-		return nil, r.ErrClosed()
-	case r.reserved:
-		return nil, ring.ErrReserved
-	}
-	if !r.owned {
-		if err := r.takeRole(); err != nil {
-			return nil, err
-		}
+	ring.Announce(&r.putting, 1)
+	if err := r.begin(); err != nil {
+		ring.StoreRelease(&r.putting, 0)
+		return nil, err
 	}
 	s := r.slot(r.next)
 	// SYNC: sequence: a reader that is copying the old message sees afterwards that it has changed.
@@ -124,6 +121,29 @@ func (r *Ring) Begin() (*Slot, error) {
 	cpu.StoreFence()
 	crashpoint.Here("broadcast.begun")
 	return s, nil
+}
+
+// begin makes this process the writer, unless nothing can be put.
+func (r *Ring) begin() error {
+	switch {
+	case r.Closer.Closed():
+		return lock.ErrClosed
+	case r.Closed():
+		return r.Concluded(r.ErrClosed())
+	case r.reserved:
+		return ring.ErrReserved
+	case !r.owned:
+		return r.takeRole()
+	}
+	return nil
+}
+
+// Busy reports whether a goroutine of this process is putting just now, and does not come to an
+// end. A place that is reserved is no reason to wait: its user may be waiting, too.
+func (r *Ring) Busy() bool {
+	// a goroutine that has not announced itself sees that the segment is being closed
+	ring.Barrier()
+	return !r.QuietSurely(func() bool { return r.putting.Load() == 0 })
 }
 
 // Publish makes the message in the slot visible, and wakes the readers.
@@ -142,6 +162,7 @@ func (r *Ring) Store(s *Slot) {
 	r.next++
 	ring.StoreRelease(&r.head.next, r.next)
 	crashpoint.Here("broadcast.published")
+	ring.StoreRelease(&r.putting, 0)
 }
 
 // Notify wakes readers that sleep.
@@ -158,6 +179,8 @@ func (r *Ring) NotifyDue() bool { return r.next&(r.mask>>1) == 0 }
 // returns the position.
 func (r *Ring) Reserve() uint64 {
 	r.reserved = true
+	// it is no reason to wait: the caller that has reserved it may be waiting, too
+	ring.StoreRelease(&r.putting, 0)
 	return r.next
 }
 
@@ -165,7 +188,9 @@ func (r *Ring) Reserve() uint64 {
 //
 // Errors: [ring.ErrNotHeld], [lock.ErrClosed].
 func (r *Ring) Commit(position uint64) error {
+	ring.Announce(&r.putting, 1)
 	if err := r.Abort(position); err != nil {
+		ring.StoreRelease(&r.putting, 0)
 		return err
 	}
 	r.Publish(r.slot(position))
