@@ -22,9 +22,18 @@ type pipe struct {
 	head    *head
 	streams [2]stream.Stream
 
+	moving [4]moving // see direction; two for each end
+
 	mu       sync.Mutex
 	ends     int  // of this process that are not closed; guarded by mu
 	released bool // the memory may be another object's; guarded by mu
+}
+
+// moving is 1 while bytes are read, or written, at an end, and a close of the segment waits for
+// that.
+type moving struct {
+	atomic.Uint64
+	_ [120]byte // the ends may be at work on several processors
 }
 
 // errReleased says that the process has let go of an object that it is about to use.
@@ -58,7 +67,22 @@ func view(o *segment.Object) (*pipe, error) {
 
 // pipeOf is this process's view of a pipe.
 func pipeOf(o *segment.Object) (*pipe, error) {
-	return ring.ViewOf(o, func() (*pipe, error) { return view(o) }, nil)
+	return ring.ViewOf(o, func() (*pipe, error) { return view(o) }, (*pipe).busy)
+}
+
+// busy reports whether a goroutine of this process is moving bytes just now, and does not come to
+// an end. The close of the segment has ended its waits.
+func (p *pipe) busy() bool {
+	// a goroutine that has not announced itself sees that the segment is being closed
+	ring.Barrier()
+	return !p.QuietSurely(func() bool {
+		for i := range p.moving {
+			if p.moving[i].Load() != 0 {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // takeEnd gives c an end of the pipe that find finds.
@@ -124,6 +148,7 @@ func (p *pipe) refuse(end int) bool {
 func (c *Conn) bind(p *pipe, end int) {
 	c.p, c.end, c.in, c.out = p, end, &p.streams[1-end], &p.streams[end]
 	c.local, c.remote = p.addr(end), p.addr(1-end)
+	c.rd.moving, c.wr.moving = &p.moving[2*end].Uint64, &p.moving[2*end+1].Uint64
 	c.in.StartReader()
 	c.out.StartWriter()
 	c.users.Store(3)

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/shmkit/shmkit/internal/errno"
+	"github.com/shmkit/shmkit/internal/ring"
 )
 
 // Read reads what is there, at most len(b) bytes, and returns the number of bytes. It waits for the
@@ -22,7 +23,7 @@ import (
 //
 // No byte was read then.
 func (c *Conn) Read(b []byte) (int, error) {
-	c.rd.mu.Lock()
+	c.enter(&c.rd)
 	n, err := c.read(b)
 	c.leave(&c.rd)
 	if err != nil {
@@ -63,7 +64,7 @@ func (c *Conn) read(b []byte) (n int, err error) {
 //
 // The first n bytes were written then. The other end may never read them, as with every connection.
 func (c *Conn) Write(b []byte) (int, error) {
-	c.wr.mu.Lock()
+	c.enter(&c.wr)
 	n, err := c.write(b)
 	c.leave(&c.wr)
 	if err != nil {
@@ -110,8 +111,16 @@ func (c *Conn) awaitRoom(n int) error {
 	return c.await(&c.wr, &c.out.Put.SpinWait, &c.out.Get.SpinWait)
 }
 
+// enter begins a read or write. Either a close of the segment waits for its end, or it sees the
+// close.
+func (c *Conn) enter(d *direction) {
+	d.mu.Lock()
+	ring.Announce(d.moving, 1)
+}
+
 // leave ends a read or write.
 func (c *Conn) leave(d *direction) {
+	ring.StoreRelease(d.moving, 0)
 	d.mu.Unlock()
 	if d.stopped.Load()&stoppedByClose != 0 {
 		c.retire(d)
@@ -168,7 +177,7 @@ func (c *Conn) WriteTo(w io.Writer) (total int64, err error) {
 
 // writeAvailable writes to w what is published, up to the end of the ring.
 func (c *Conn) writeAvailable(w io.Writer) (n int, err error) {
-	c.rd.mu.Lock()
+	c.enter(&c.rd)
 	defer runtime.KeepAlive(c)
 	defer c.leave(&c.rd)
 	err = c.stopError(&c.rd)
@@ -179,9 +188,14 @@ func (c *Conn) writeAvailable(w io.Writer) (n int, err error) {
 		return 0, c.opError("read", err)
 	}
 	b := c.in.Peek()
+	ring.StoreRelease(c.rd.moving, 0) // no close of the segment waits for w
 	n, err = w.Write(b)
-	if n < 0 || n > len(b) {
+	ring.Announce(c.rd.moving, 1)
+	switch {
+	case n < 0 || n > len(b):
 		return 0, errWriter
+	case c.p.Closer.Closed(): // what w has got may have been nothing
+		return 0, c.opError("read", errOwnSegment)
 	}
 	c.in.Finish(uint64(n))
 	if n < len(b) && err == nil {

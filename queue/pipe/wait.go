@@ -21,6 +21,7 @@ type direction struct {
 	mu      sync.Mutex    // its holder reads, or writes
 	stopped atomic.Uint32 // why reads, or writes, must end: the bits stopped…
 	retired bool          // it does not touch the shared memory any more; guarded by mu
+	moving  *atomic.Uint64
 
 	timer *time.Timer // applies the deadline; guarded by Conn.ctl
 	// counts the settings of the deadline: an earlier one's timer is void; guarded by Conn.ctl
