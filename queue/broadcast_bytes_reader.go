@@ -63,12 +63,12 @@ func (r *BytesReader) there() error {
 
 // appendNext appends the next message, which is there.
 func (r *BytesReader) appendNext(dst []byte) ([]byte, error) {
-	message, at, err := r.c.LookAtMessage()
+	message, err := r.c.Message()
 	if err != nil {
 		return dst, r.b.ended(noWait, r.c, err)
 	}
 	all := append(dst, message...)
-	if err := r.c.EndPeek(at); err != nil { // the copy may be torn
+	if err := r.c.Copied(); err != nil {
 		return dst, r.b.ended(noWait, r.c, err)
 	}
 	runtime.KeepAlive(r)

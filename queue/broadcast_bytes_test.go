@@ -294,3 +294,33 @@ func TestBroadcastBytesWaitsForRoom(t *testing.T) {
 		proctest.Ends(t, put, "the put goes on when two messages are read")
 	})
 }
+
+// A reader that has found several messages does not ask the writer's cache line again before it has
+// got them, whether it copies them or looks at them.
+func TestBroadcastBytesAsksOnce(t *testing.T) {
+	b := newBroadcastBytes(t, 1024, Options{})
+	r := b.mustSubscribe(FromNewest)
+	for i := range 4 {
+		wantErr(t, b.TryPut(castPattern(i, 64)), nil)
+	}
+	for i := range 4 {
+		var m []byte
+		var err error
+		if i%2 == 0 {
+			m, err = r.Get(background)
+		} else {
+			look, e := r.Peek(background)
+			wantErr(t, e, nil)
+			m = slices.Clone(look.Value)
+			err = look.Release()
+		}
+		if err != nil || !bytes.Equal(m, castPattern(i, 64)) {
+			t.Fatal(i, m, err)
+		}
+		if left := r.c.Until - r.c.Next; left != uint64(3-i)*128 {
+			t.Errorf("after message %d the reader knows of %d bytes", i, left)
+		}
+	}
+	_, err := r.TryGet()
+	wantErr(t, err, ErrEmpty)
+}

@@ -113,11 +113,16 @@ func (c *Reader) Policy() wait.Policy { return c.policy }
 //
 // Errors: those of Messages, but [ring.ErrEmpty]; the context's error.
 func (c *Reader) Await(ctx context.Context) error {
+	if c.gather > 0 {
+		cpu.Pause(c.gather)
+	}
 	if c.look() {
+		c.adapt()
 		return c.err
 	}
+	c.gather = 0
 	s := &c.r.News
-	policy, over := s.SpinThen(c.policy, &c.r.Room, c.look)
+	policy, over := s.SpinThen(c.policy, &c.r.Room, c.lookInTurn)
 	if !over {
 		c.r.Shared.Counters.Waits.Add(1)
 		began := wait.Start(ctx)
@@ -131,10 +136,43 @@ func (c *Reader) Await(ctx context.Context) error {
 	return c.err
 }
 
+// mostGather is how long a reader of a stream lets messages gather before it looks, in units of
+// cpu.Pause.
+const mostGather = 32
+
+// adapt sets how long messages gather before the next look, after a look that has found some. Each
+// look takes the cache line of the tail from the writer. Several messages, but few, are a stream
+// whose reader keeps up with the writer: a look at each would hold both up. A single one may be of
+// a conversation, and many say that the writer waits for the reader.
+func (c *Reader) adapt() {
+	switch n := c.Until - c.Next; {
+	case n <= c.size:
+		c.gather = 0
+	case n < c.r.Capacity()/64:
+		c.gather = min(2*max(c.gather, 1), mostGather)
+	case n > c.r.Capacity()/8:
+		c.gather /= 2
+	}
+}
+
+// lookInTurn is look for a reader that spins. While a writer waits for another reader no message
+// comes, and that reader may need this processor.
+func (c *Reader) lookInTurn() bool {
+	if c.look() {
+		return true
+	}
+	if a := c.r.head.awaited.Load() & awaitedCell; a == 0 || a == uint64(c.cell+1) {
+		return false
+	}
+	wait.YieldProcessor()
+	return c.look()
+}
+
 // Finish says that what lies before end has been read, and wakes a writer that waits for that.
 func (c *Reader) Finish(end uint64) {
 	crashpoint.Here("cast.copied")
 	c.r.freed.ReleaseMerge()
+	c.size = end - c.Next
 	c.Next = end
 	// SYNC: cursor: the messages have been copied before it says so.
 	ring.StoreRelease(&c.r.cells[c.cell].cursor, end)
@@ -159,9 +197,14 @@ func (c *Reader) wakeWriter() {
 // Look gives the message of fixed size that comes next to the caller, to look at it in place until
 // EndPeek. The next get ends a look that was forgotten.
 func (c *Reader) Look() (position uint64) {
-	c.open, c.end = true, c.Next+1
-	c.Until = c.Next // the next get asks first, and ends the look
+	c.begin(c.Next + 1)
 	return c.Next
+}
+
+// begin notes that a message is looked at which ends there.
+func (c *Reader) begin(end uint64) {
+	c.open, c.end, c.there = true, end, c.Until
+	c.Until = c.Next // the next get asks first, and ends the look
 }
 
 // LookAtMessage is Look for a message of any length.
@@ -176,8 +219,36 @@ func (c *Reader) LookAtMessage() (message []byte, position uint64, err error) {
 		return nil, 0, c.r.Corrupt()
 	}
 	c.seen = number + 1
-	c.open, c.end, c.Until = true, end, c.Next
+	c.begin(end)
 	return message, c.Next, nil
+}
+
+// Message gives the message of any length that comes next to the caller, to copy it. Copied
+// follows.
+//
+// Errors: those of Lost, [segment.ErrCorrupt].
+func (c *Reader) Message() ([]byte, error) {
+	number, message, end, ok := c.r.messageAt(c.Next, c.Until-c.Next)
+	switch {
+	case ok:
+		c.number, c.end = number, end
+		return message, nil
+	case !c.live():
+		return nil, c.Lost()
+	}
+	return nil, c.r.Corrupt()
+}
+
+// Copied says that the message has been copied.
+//
+// Errors: those of Lost: the copy may be torn.
+func (c *Reader) Copied() error {
+	if !c.live() {
+		return c.Lost()
+	}
+	c.seen = c.number + 1
+	c.Finish(c.end)
+	return nil
 }
 
 // Valid reports whether what is looked at, at a position, is still the message.
@@ -195,7 +266,7 @@ func (c *Reader) EndPeek(position uint64) error {
 		return c.Lost()
 	}
 	c.Finish(c.end)
-	c.Until = c.Next
+	c.Until = c.there
 	return nil
 }
 

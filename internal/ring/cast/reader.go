@@ -16,11 +16,15 @@ type Reader struct {
 	cell  int
 	state uint64 // of the cell while the reader is live
 
-	Next  uint64 // position of the next message
-	Until uint64 // earlier positions are published; Next while a message is looked at
-	end   uint64 // of the message that is looked at, if open
-	seen  uint64 // how many messages were put before the next one
-	open  bool   // a message is looked at
+	Next   uint64 // position of the next message
+	Until  uint64 // earlier positions are published; Next while a message is looked at
+	there  uint64 // what Until is otherwise, if open
+	end    uint64 // of the message that is looked at, or copied
+	number uint64 // of the message that is copied
+	seen   uint64 // how many messages were put before the next one
+	open   bool   // a message is looked at
+	size   uint64 // of the last message, or messages, that were read
+	gather uint32 // how long messages gather before the next look
 
 	policy  wait.Policy
 	dies    bool   // the death of the one writer is an end
