@@ -47,10 +47,17 @@
 //     ring of processes that never sleep. With bytes those of one side have a spin lock, if there
 //     are two. It survives no death and checks nothing.
 //
-// The writer of a Broadcast waits for no reader, so readers may lose messages: ns/op is the time
+// The writer of a Broadcast with DropOldest, which is kind=broadcast, waits for no reader, so
+// readers may lose messages: ns/op is the time
 // until all readers have seen the last one, and lost-% is what they lost. A reader that keeps up
 // takes cache lines from the writer, so that a reader that loses more may well take less time: look
 // at both.
+//
+// BenchmarkBroadcast has the streams of broadcasts that wait for their readers, and beside them
+// those through other queues, to one consumer. All readers have one core, all writers another:
+// readers=2 is two readers that share one. shmkit-many has writers that take turns. Messages of 1
+// MiB are copied into their places, in a ring of 4 MiB, and all readers look at their first and
+// last word there; copy is the same copy in one process, to no reader.
 //
 // These rows are measured for a fraction of a second each, whatever -benchtime says; 1x makes them
 // shorter.
@@ -104,6 +111,7 @@
 //   - rate=1k and rest=10ms have a pause before each operation, which does not count: the other
 //     side sleeps by then. p50-ns, p99-ns, its-p50-ns and its-p99-ns are of single operations,
 //     p50-ratio and p99-ratio the medians of the turns' ratios.
+//   - broadcast/what=… compares the rows of BenchmarkBroadcast; what is their impl.
 //   - lock/procs=2 compares a lock that two processes contend for with the robust mutex of glibc.
 //   - apply/rest=10ms compares a task with a message there and back between two processes in C,
 //     which sleep: two wake-ups. The caller's thread and the worker have the CPUs that the two

@@ -16,7 +16,7 @@ import (
 func BenchmarkVersus(b *testing.B) {
 	ps := newPeers(b)
 	for _, rows := range [][]versus{
-		spinningVersus(b, ps), sleepingVersus(b, ps), lockVersus(b, ps), objectVersus(b, ps), restedVersus(b, ps), streamVersus(b, ps),
+		spinningVersus(b, ps), sleepingVersus(b, ps), lockVersus(b, ps), objectVersus(b, ps), restedVersus(b, ps), streamVersus(b, ps), castVersus(b),
 	} {
 		for _, v := range rows {
 			v.run(b)
