@@ -40,6 +40,10 @@
 // two ends of a queue of one producer and one consumer, how it is closed, and how a role is taken
 // over.
 //
+// broadcast.pml is a broadcast that waits for its readers: the limit up to which a writer writes,
+// the looks at the readers, subscribing, leaving and expelling, whom each bell wakes, and how a
+// writer adopts what the last one has left.
+//
 // barrier.pml is the barrier: arriving, tripping, the action, giving up, breaking and resetting, by
 // parties and by a process that is not a party.
 //
@@ -61,6 +65,8 @@
 //   - A waiter is told that all parties have arrived at a barrier only if they have, and all
 //     waiters of a generation are told the same. No waiter waits for a dead party that had a seat
 //     when the waiter arrived.
+//   - Each reader of a broadcast gets the messages that were committed since it subscribed, one by
+//     one and whole. No writer sleeps for a reader that is dead or has left.
 //   - No execution is endless: the checks named "ends" search for cycles.
 //   - The kernel never marks a living process dead, and never leaves the slot of a dead process
 //     alive, even when thread ids are equal, as they are in several PID namespaces.
