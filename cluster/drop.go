@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -10,9 +9,6 @@ import (
 	"github.com/shmkit/shmkit/cluster/internal/wire"
 	"github.com/shmkit/shmkit/pool"
 )
-
-// errDropped ends the context of a task that waits in the pool of a host when its caller drops it.
-var errDropped = errors.New("cluster: the task is dropped")
 
 // Drop implements [engine.Dropper]. What a host has begun goes on.
 func (c *caller) Drop() {
@@ -60,19 +56,16 @@ func (c *caller) dropAt(host string) {
 	c.heldBy(m)
 }
 
-// dropFor begins no task of a caller any more, and answers which have begun. h.mu is held.
+// dropFor begins no task of a caller any more, and answers which have begun. What the pool has
+// counts as begun: whether a worker has it this very moment cannot be known. h.mu is held.
 func (h *host) dropFor(client string, m *nats.Msg) {
 	h.client(client).dropping = true
 	has := wire.Held{Host: h.id}
 	for k, t := range h.held {
-		_, runs := t.runs()
 		switch {
 		case k.client != client || t.done:
 		case t.begun.IsZero():
 			h.refuse(t, &wire.Trouble{Dropped: true})
-		case t.watch != nil && !runs: // it waits in the pool
-			t.cancel(errDropped)
-			fallthrough
 		default:
 			has.Items = append(has.Items, t.item())
 		}

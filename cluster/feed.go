@@ -116,8 +116,6 @@ func troubleOf(err error, host string) *wire.Trouble {
 		return &wire.Trouble{Late: &wire.Late{Limit: late.Limit, Stack: late.Stack}}
 	case errors.As(err, &unknown):
 		return &wire.Trouble{Unknown: true}
-	case errors.Is(err, errDropped):
-		return &wire.Trouble{Dropped: true}
 	case errors.Is(err, context.Canceled):
 		return &wire.Trouble{Cancelled: true}
 	}

@@ -22,7 +22,7 @@ func (h *host) unstick(now time.Time) {
 		case t.done:
 		case runs && now.Sub(since) > extendInterval:
 			long++
-		case t.watch != nil && !runs:
+		case t.watch != nil && !runs && now.Sub(t.begun) > extendInterval:
 			inPool = append(inPool, t)
 		}
 	}
