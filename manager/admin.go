@@ -33,7 +33,10 @@ func (c *serverCall) admin() {
 		c.result([]byte{removed}, nil)
 		return
 	case kindPin:
-		if o = c.e.use(&c.h); o == nil {
+		c.e.mu.Lock()
+		o = c.e.use(&c.h)
+		c.e.mu.Unlock()
+		if o == nil {
 			err = fmt.Errorf("%w: object %d", ErrGone, c.h.Object)
 			break
 		}

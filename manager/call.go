@@ -51,13 +51,14 @@ func (c *Call[T, A, R]) callBytes(ctx context.Context, ref *Ref[T], b []byte) (r
 //
 // Errors: errDead: nothing was sent; those of Call.
 func (c *Call[T, A, R]) callOn(ctx context.Context, l *link, ref *Ref[T], serial uint64, b []byte) (r R, err error) {
-	h, payload, err := c.head(ctx, l, serial, b)
+	var h frame.Head
+	payload, err := c.head(ctx, l, serial, b, &h)
 	if err != nil {
 		return r, named(err, c.m.name)
 	}
-	q, err := l.begin(ctx, nil)
+	q, err := l.begin(ctx, nil, len(payload))
 	if err == nil {
-		if err = l.send(ctx, q, h, payload); err == nil {
+		if err = l.send(ctx, q, &h, payload); err == nil {
 			err = l.await(ctx, q)
 		}
 	}
@@ -69,21 +70,21 @@ func (c *Call[T, A, R]) callOn(ctx context.Context, l *link, ref *Ref[T], serial
 	return r, err
 }
 
-// head is the head of a call, and its payload.
-func (c *Call[T, A, R]) head(ctx context.Context, l *link, serial uint64, b []byte) (h frame.Head, payload []byte, err error) {
+// head makes the head of a call, and its payload.
+func (c *Call[T, A, R]) head(ctx context.Context, l *link, serial uint64, b []byte, h *frame.Head) (payload []byte, err error) {
 	n, err := l.number(c.m)
 	if err != nil {
-		return h, nil, err
+		return nil, err
 	}
-	h = frame.Head{Kind: kindCall, Method: n, Object: serial}
+	h.Kind, h.Method, h.Object = kindCall, n, serial
 	if chain := chainOf(ctx); len(chain) > 0 {
 		h.Flags |= flagChain
 		b = prependChain(chain, b)
 	}
 	if len(b) > l.max {
-		return h, nil, fmt.Errorf("%w: an argument of %d bytes, at most %d are possible", ErrTooLarge, len(b), l.max)
+		return nil, fmt.Errorf("%w: an argument of %d bytes, at most %d are possible", ErrTooLarge, len(b), l.max)
 	}
-	return h, b, nil
+	return b, nil
 }
 
 // answer makes the result of what has come.
@@ -99,7 +100,7 @@ func (c *Call[T, A, R]) answer(l *link, ref *Ref[T], q *request) (r R, err error
 		}
 		serial := q.object
 		l.keep(q)
-		return c.made(&held{c: ref.h.c, l: l, serial: serial}), nil
+		return c.made(ref.h.c.hold(l, serial, nil)), nil
 	}
 	if c.rets.IsWire() {
 		l.keep(q) // methods of R may make calls

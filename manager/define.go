@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/shmkit/shmkit/internal/guard"
 	"github.com/shmkit/shmkit/internal/message"
@@ -39,7 +40,8 @@ var registry = struct {
 	sync.RWMutex
 	types   map[string]*typeInfo
 	methods map[string]*methodInfo
-	order   []*methodInfo // by the number in this process
+	order   []*methodInfo                 // by the number in this process
+	numbers atomic.Pointer[[]*methodInfo] // order, to be read without the lock
 }{types: map[string]*typeInfo{}, methods: map[string]*methodInfo{}}
 
 func register(what string, t *typeInfo) {

@@ -21,7 +21,7 @@ type items struct {
 }
 
 // item adds a value. The caller holds l.mu.
-func (l *link) item(q *request, h frame.Head, payload []byte) (err error) {
+func (l *link) item(q *request, h *frame.Head, payload []byte) (err error) {
 	if h.Flags&frame.Chunked != 0 {
 		if payload, err = q.part.Last(payload, l.max); err != nil {
 			return err
@@ -132,7 +132,7 @@ func (c *Call[T, A, R]) Each(ctx context.Context, ref *Ref[T], a A) iter.Seq2[R,
 				return
 			}
 			if consumed += frame.HeadSize + len(b); consumed >= window/2 {
-				l.w.Send(ctx, frame.Control, frame.Head{Kind: kindMore, Call: q.call, Object: uint64(consumed)}, nil)
+				l.w.Send(ctx, frame.Control, &frame.Head{Kind: kindMore, Call: q.call, Object: uint64(consumed)}, nil)
 				consumed = 0
 			}
 		}
@@ -150,17 +150,18 @@ func (c *Call[T, A, R]) start(ctx context.Context, ref *Ref[T], a A, it *items) 
 		if err != nil {
 			return nil, nil, err
 		}
-		h, payload, err := c.head(ctx, l, serial, b)
+		var h frame.Head
+		payload, err := c.head(ctx, l, serial, b, &h)
 		if err != nil {
 			return nil, nil, err
 		}
 		h.Flags |= flagIterate
-		q, err := l.begin(ctx, it)
+		q, err := l.begin(ctx, it, len(payload))
 		if err == errDead {
 			continue
 		}
 		if err == nil {
-			err = l.send(ctx, q, h, payload)
+			err = l.send(ctx, q, &h, payload)
 		}
 		if err != nil {
 			return nil, nil, err

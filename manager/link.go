@@ -46,6 +46,7 @@ type link struct {
 	room     chan struct{} // closed when there may be room for a request; nil: not awaited
 	leading  bool          // a goroutine has the lead
 	turns    uint64        // counts its changes
+	spare    *request      // that of the last leader, for the next request
 	sent     uint64        // position in the stream: all frames so far
 	read     uint64        // what the server has read at least
 }
@@ -56,6 +57,7 @@ type request struct {
 	index     uint32
 	leads     bool          // its goroutine has the lead
 	quickly   bool          // nothing cancels it
+	aside     bool          // it is written by another goroutine
 	done      chan struct{} // gets a value at the end, unless its goroutine leads
 	over      bool          // guarded by link.mu
 	abandoned bool          // no goroutine waits any more; guarded by link.mu
@@ -234,7 +236,7 @@ func (l *link) isOver() bool {
 }
 
 // next reads the next frame, and notes for keepAlive since when.
-func (l *link) next() (h frame.Head, payload []byte, err error) {
+func (l *link) next() (h *frame.Head, payload []byte, err error) {
 	if !l.remote {
 		return l.r.Next()
 	}
@@ -262,27 +264,40 @@ func (l *link) readForOthers() {
 	}
 }
 
-// readFor reads until the request q, which has the lead, has its answer. It keeps the lead.
-func (l *link) readFor(q *request) {
+// readFor reads until the request q, which has the lead, has its answer, and keeps the lead. It
+// reports true when the answer is in q, valid until passLead, which notes it.
+func (l *link) readFor(q *request) bool {
 	for {
 		h, payload, err := l.next()
+		if err == nil && h.Call == q.call && h.Flags&frame.Chunked == 0 && (h.Kind == kindResult || h.Kind == kindError) {
+			q.kind, q.flags, q.object, q.payload = h.Kind, h.Flags, h.Object, payload
+			return true
+		}
 		mine := false
 		if err == nil {
 			mine, err = l.dispatch(h, payload, q)
 		}
 		if err != nil {
 			l.fail(err)
-			return
+			return false
 		}
 		if mine {
-			return
+			return q.err == nil
 		}
 	}
 }
 
-// passLead gives the lead back.
-func (l *link) passLead() {
+// passLead gives the lead of q back, which has its answer, and keeps q for the next request if it
+// is spare.
+func (l *link) passLead(q *request, spare bool) {
 	l.mu.Lock()
+	if !q.over {
+		l.read = max(l.read, q.end)
+		l.complete(q)
+	}
+	if spare && cap(q.buf) <= maxKept {
+		l.spare = q
+	}
 	l.leading = false
 	others := l.inFlight > 0
 	l.mu.Unlock()
@@ -302,7 +317,7 @@ func (l *link) kickReader() {
 // dispatch hands a frame to the request that it is for. ends reports that it is the end of own,
 // with a payload that is valid until the next read; or, without own, that the lead has been given
 // away.
-func (l *link) dispatch(h frame.Head, payload []byte, own *request) (ends bool, err error) {
+func (l *link) dispatch(h *frame.Head, payload []byte, own *request) (ends bool, err error) {
 	switch h.Kind {
 	case kindPing:
 		return false, nil
@@ -336,8 +351,9 @@ func (l *link) dispatch(h frame.Head, payload []byte, own *request) (ends bool, 
 		payload = q.buf
 	}
 	q.kind, q.flags, q.object, q.payload = h.Kind, h.Flags, h.Object, payload
-	l.complete(q)
-	if own == nil && q.quickly && l.inFlight == 0 {
+	quickly := q.quickly
+	l.complete(q) // now it may be another request already
+	if own == nil && quickly && l.inFlight == 0 {
 		l.leading = false // the next request reads itself
 		return true, nil
 	}
@@ -368,7 +384,7 @@ func (l *link) complete(q *request) {
 
 // releaseRef gives a reference back. It does not wait.
 func (l *link) releaseRef(serial uint64) {
-	l.w.Send(context.Background(), frame.Control, frame.Head{Kind: kindRelease, Call: 1, Object: serial, Incarnation: l.incarnation}, nil)
+	l.w.Send(context.Background(), frame.Control, &frame.Head{Kind: kindRelease, Call: 1, Object: serial, Incarnation: l.incarnation}, nil)
 }
 
 func (l *link) tellRoom() {

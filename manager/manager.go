@@ -121,7 +121,7 @@ func (m *Manager) ask(ctx context.Context, what string, kind frame.Kind, payload
 		if err != nil {
 			return nil, err
 		}
-		b, _, err := l.ask(ctx, what, frame.Head{Kind: kind}, payload)
+		b, _, err := l.ask(ctx, what, &frame.Head{Kind: kind}, payload)
 		if err != errDead {
 			return b, err
 		}

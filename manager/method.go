@@ -41,7 +41,18 @@ func define(what string, m *methodInfo) *methodInfo {
 	m.number = len(registry.order)
 	registry.methods[m.name] = m
 	registry.order = append(registry.order, m)
+	order := registry.order
+	registry.numbers.Store(&order)
 	return m
+}
+
+// methodOf is the method of that number in this process, or nil.
+func methodOf(number uint16) *methodInfo {
+	order := registry.numbers.Load()
+	if order == nil || int(number) >= len(*order) {
+		return nil
+	}
+	return (*order)[number]
 }
 
 // codecs chooses how the values of a method travel.

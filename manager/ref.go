@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/shmkit/shmkit/internal/frame"
@@ -29,13 +29,22 @@ type Ref[T any] struct {
 
 // A held is what a Ref has.
 type held struct {
-	c *client
+	c    *client
+	name *naming                  // nil: the object has none
+	at   atomic.Pointer[location] // nil: it is closed
+}
 
-	mu     sync.Mutex
+// A location is where an object is.
+type location struct {
 	l      *link
 	serial uint64
-	closed bool
-	name   *naming // nil: the object has none
+}
+
+// hold makes a held of a reference that has come.
+func (c *client) hold(l *link, serial uint64, name *naming) *held {
+	h := &held{c: c, name: name}
+	h.at.Store(&location{l, serial})
+	return h
 }
 
 // A naming is how the object of a name is found again.
@@ -64,14 +73,12 @@ func (r *Ref[T]) set(h *held) {
 
 // close gives the reference back.
 func (h *held) close() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
+	at := h.at.Swap(nil)
+	if at == nil {
 		return
 	}
-	h.closed = true
-	if h.l != nil && !h.l.isOver() {
-		h.l.releaseRef(h.serial)
+	if !at.l.isOver() {
+		at.l.releaseRef(at.serial)
 	}
 	h.c.leave()
 }
@@ -100,9 +107,11 @@ func (r *Ref[T]) String() string {
 	if r.h == nil {
 		return "manager.Ref of nothing"
 	}
-	r.h.mu.Lock()
-	defer r.h.mu.Unlock()
-	return fmt.Sprintf("manager.Ref to object %d of %s", r.h.serial, r.h.c.address)
+	at := r.h.at.Load()
+	if at == nil {
+		return "manager.Ref to an object of " + r.h.c.address + ", closed"
+	}
+	return fmt.Sprintf("manager.Ref to object %d of %s", at.serial, r.h.c.address)
 }
 
 // resolve returns the connection and number of the object. That of a name is found, or opened,
@@ -114,35 +123,34 @@ func (r *Ref[T]) resolve(ctx context.Context) (*link, uint64, error) {
 	if h == nil {
 		return nil, 0, errors.New("the Ref refers to nothing: it comes from New, Named or a message")
 	}
-	h.mu.Lock()
-	if !h.closed && !h.l.dead.Load() {
-		l, serial := h.l, h.serial
-		h.mu.Unlock()
-		return l, serial, nil
+	at := h.at.Load()
+	if at != nil && !at.l.dead.Load() {
+		return at.l, at.serial, nil
 	}
-	closed, name, lost := h.closed, h.name, h.l
-	h.mu.Unlock()
+	return h.again(ctx, at)
+}
+
+// again finds the object again of which the location is lost.
+func (h *held) again(ctx context.Context, lost *location) (*link, uint64, error) {
 	switch {
-	case closed:
+	case lost == nil:
 		return nil, 0, fmt.Errorf("%w: this reference", ErrClosed)
-	case name == nil:
+	case h.name == nil:
 		return nil, 0, fmt.Errorf("%w: the connection to manager %s that held the reference has ended", ErrGone, h.c.address)
 	}
-	l, serial, err := h.c.openNamed(ctx, name)
+	l, serial, err := h.c.openNamed(ctx, h.name)
 	if err != nil {
 		return nil, 0, err
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed || h.l != lost { // another goroutine was faster
-		l.releaseRef(serial)
-		if h.closed {
-			return nil, 0, fmt.Errorf("%w: this reference", ErrClosed)
-		}
-		return h.l, h.serial, nil
+	if h.at.CompareAndSwap(lost, &location{l, serial}) {
+		return l, serial, nil
 	}
-	h.l, h.serial = l, serial
-	return l, serial, nil
+	l.releaseRef(serial) // another goroutine was faster, or has closed it
+	now := h.at.Load()
+	if now == nil {
+		return nil, 0, fmt.Errorf("%w: this reference", ErrClosed)
+	}
+	return now.l, now.serial, nil
 }
 
 // get opens an object, or finds that of a name.
@@ -159,11 +167,10 @@ func (t *Type[T, A]) get(ctx context.Context, m *Manager, kind frame.Kind, name 
 	if err != nil {
 		return nil, err
 	}
-	h := &held{c: m.c, l: l, serial: serial}
-	if kind == kindNamed {
-		h.name = n
+	if kind != kindNamed {
+		n = nil
 	}
-	return newRef[T](h), nil
+	return newRef[T](m.c.hold(l, serial, n)), nil
 }
 
 func (c *client) openNamed(ctx context.Context, n *naming) (*link, uint64, error) {
@@ -192,7 +199,7 @@ func (c *client) open(ctx context.Context, kind frame.Kind, n *naming, form stri
 		if len(b) > l.max {
 			return nil, 0, fmt.Errorf("manager %s: %s: %w: an argument of %d bytes", l.address, n.typ, ErrTooLarge, len(b))
 		}
-		_, serial, err := l.ask(ctx, n.typ, frame.Head{Kind: kind}, b)
+		_, serial, err := l.ask(ctx, n.typ, &frame.Head{Kind: kind}, b)
 		if err == errDead && ctx.Err() == nil {
 			continue
 		}
@@ -217,7 +224,7 @@ func (r *Ref[T]) MarshalBinary() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("manager: marshal a Ref: %w", err)
 	}
-	token, _, err := l.ask(ctx, "marshal a Ref", frame.Head{Kind: kindPin, Object: serial}, nil)
+	token, _, err := l.ask(ctx, "marshal a Ref", &frame.Head{Kind: kindPin, Object: serial}, nil)
 	if err == errDead {
 		err = fmt.Errorf("manager: marshal a Ref: %w", ErrGone)
 	}
@@ -256,13 +263,13 @@ func (r *Ref[T]) UnmarshalBinary(b []byte) error {
 	if l.incarnation != incarnation {
 		return fmt.Errorf("manager: unmarshal a Ref: %w: manager %s has been started again", ErrGone, c.address)
 	}
-	_, serial, err := l.ask(ctx, "unmarshal a Ref", frame.Head{Kind: kindRedeem}, b[9:refHead])
+	_, serial, err := l.ask(ctx, "unmarshal a Ref", &frame.Head{Kind: kindRedeem}, b[9:refHead])
 	if err == errDead {
 		err = fmt.Errorf("manager: unmarshal a Ref: %w", ErrGone)
 	}
 	if err != nil {
 		return err
 	}
-	r.set(&held{c: c, l: l, serial: serial})
+	r.set(c.hold(l, serial, nil))
 	return nil
 }

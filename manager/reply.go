@@ -44,13 +44,13 @@ func (c *serverCall) fail(f failure) {
 func (c *serverCall) send(kind frame.Kind, flags uint8, object uint64, b []byte) {
 	c.done = true
 	e := c.e
-	h := frame.Head{Kind: kind, Flags: flags, Call: c.h.Call, Object: object, Incarnation: e.s.incarnation}
+	h := &frame.Head{Kind: kind, Flags: flags, Call: c.h.Call, Object: object, Incarnation: e.s.incarnation}
 	c.write(h, b)
 }
 
 // write writes one payload. Large ones come one after the other. The end of the connection ends
 // the wait.
-func (c *serverCall) write(h frame.Head, b []byte) error {
+func (c *serverCall) write(h *frame.Head, b []byte) error {
 	e := c.e
 	mode := c.mode
 	if len(b) > frame.MaxPayload {
@@ -85,7 +85,7 @@ func (c *serverCall) item(ctx context.Context, b []byte, err error) error {
 		}
 		c.e.mu.Unlock()
 		if there {
-			return c.write(frame.Head{Kind: kindItem, Call: c.h.Call}, b)
+			return c.write(&frame.Head{Kind: kindItem, Call: c.h.Call}, b)
 		}
 		select {
 		case <-c.credit:

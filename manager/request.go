@@ -17,11 +17,10 @@ const smallInFlight = 16 << 10
 // errDead says that a link takes no more requests: the request was not sent.
 var errDead = errors.New("the connection takes no more requests")
 
-// begin makes room for a request. items is not nil for an iteration.
+// begin makes room for a request with a payload of size bytes. items is not nil for an iteration.
 //
 // Errors: errDead; the cause of the end of ctx. Nothing was sent then.
-func (l *link) begin(ctx context.Context, it *items) (*request, error) {
-	q := requestPool.Get().(*request)
+func (l *link) begin(ctx context.Context, it *items, size int) (*request, error) {
 	l.mu.Lock()
 	for l.inFlight >= l.server.Concurrent && l.cause == nil {
 		if l.room == nil {
@@ -50,8 +49,17 @@ func (l *link) begin(ctx context.Context, it *items) (*request, error) {
 		l.requests = append(l.requests, nil)
 	}
 	l.serials++
-	*q = request{call: uint64(l.serials)<<32 | uint64(index), index: index, done: q.done, buf: q.buf, items: it}
+	l.sent += uint64(frame.HeadSize + size)
+	q := l.spare
+	if l.spare = nil; q == nil {
+		q = requestPool.Get().(*request)
+	}
+	done, buf := q.done, q.buf
+	*q = request{}
+	q.call, q.index, q.end = uint64(l.serials)<<32|uint64(index), index, l.sent
+	q.done, q.buf, q.items = done, buf, it
 	q.quickly = ctx.Done() == nil && it == nil
+	q.aside = !q.quickly && l.sent-l.read > smallInFlight
 	l.requests[index] = q
 	l.inFlight++
 	if q.quickly && !l.leading && l.inFlight == 1 {
@@ -72,7 +80,7 @@ func (q *request) recycle() {
 // send sends a request. h says kind, flags, method, object.
 //
 // Errors: the cause of the end of ctx; a [*LostError]. The request has ended then.
-func (l *link) send(ctx context.Context, q *request, h frame.Head, payload []byte) error {
+func (l *link) send(ctx context.Context, q *request, h *frame.Head, payload []byte) error {
 	h.Call, h.Incarnation = q.call, l.incarnation
 	if q.quickly {
 		h.Flags |= flagDetach
@@ -90,13 +98,9 @@ func (l *link) send(ctx context.Context, q *request, h frame.Head, payload []byt
 		}
 	}
 	mode := frame.Inline
-	l.mu.Lock()
-	l.sent += uint64(frame.HeadSize + len(payload))
-	q.end = l.sent
-	if !q.quickly && l.sent-l.read > smallInFlight {
+	if q.aside {
 		mode = frame.Aside
 	}
-	l.mu.Unlock()
 	end, err := l.w.Send(ctx, mode, h, payload)
 	if err == nil {
 		return nil
@@ -123,7 +127,7 @@ func (l *link) forget(q *request, begun bool) {
 }
 
 func (l *link) cancelRequest(q *request) {
-	l.w.Send(context.Background(), frame.Control, frame.Head{Kind: kindCancel, Call: q.call}, nil)
+	l.w.Send(context.Background(), frame.Control, &frame.Head{Kind: kindCancel, Call: q.call}, nil)
 }
 
 // await waits for the answer. After a nil error the answer is in q, and the caller calls finish;
@@ -132,7 +136,9 @@ func (l *link) cancelRequest(q *request) {
 // Errors: the cause of the end of ctx; a [*LostError].
 func (l *link) await(ctx context.Context, q *request) error {
 	if q.leads {
-		l.readFor(q)
+		if l.readFor(q) {
+			return nil
+		}
 	} else {
 		l.mu.Lock()
 		vacant := !l.leading && !q.over
@@ -174,7 +180,8 @@ func (l *link) abandon(q *request) bool {
 // finish ends the use of an answer.
 func (l *link) finish(q *request) {
 	if q.leads {
-		l.passLead()
+		l.passLead(q, true)
+		return
 	}
 	q.recycle()
 }
@@ -185,15 +192,15 @@ func (l *link) keep(q *request) {
 	if q.leads {
 		q.buf = append(q.buf[:0], q.payload...)
 		q.payload = q.buf
+		l.passLead(q, false)
 		q.leads = false
-		l.passLead()
 	}
 }
 
 // ask sends a request, and returns a copy of the answer's payload, and the serial number of the
 // reference that came, or 0.
-func (l *link) ask(ctx context.Context, what string, h frame.Head, payload []byte) (b []byte, serial uint64, err error) {
-	q, err := l.begin(ctx, nil)
+func (l *link) ask(ctx context.Context, what string, h *frame.Head, payload []byte) (b []byte, serial uint64, err error) {
+	q, err := l.begin(ctx, nil, len(payload))
 	if err != nil {
 		return nil, 0, err
 	}

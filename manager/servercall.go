@@ -36,15 +36,20 @@ var serverCalls = sync.Pool{New: func() any { return new(serverCall) }}
 const maxKept = 64 << 10
 
 // request begins a request. It reports false when another goroutine goes on reading.
-func (e *session) request(h frame.Head, payload []byte) (reads bool) {
-	c := serverCalls.Get().(*serverCall)
-	*c = serverCall{e: e, h: h, arg: payload, mode: frame.Inline, ctx: e.ctx, buf: c.buf[:0]}
+func (e *session) request(h *frame.Head, payload []byte) (reads bool) {
+	c := e.spare
+	if e.spare = nil; c == nil {
+		c = serverCalls.Get().(*serverCall)
+	}
+	buf := c.buf[:0]
+	*c = serverCall{}
+	c.e, c.h, c.arg, c.mode, c.ctx, c.buf = e, *h, payload, frame.Inline, e.ctx, buf
 	if err := c.begin(); err != nil {
 		c.fail(serverFailure(classOf(err), err))
 		c.end()
 		return true
 	}
-	if h.Kind == kindCall {
+	if c.m != nil {
 		is, measure := c.m.speed.isQuick()
 		if is && c.m.raw && c.cancel == nil && c.o.turn == nil && len(payload) <= maxInline {
 			c.copyArg() // another goroutine may go on reading before the method has begun
@@ -74,7 +79,13 @@ func (c *serverCall) copyArg() {
 // runInline runs a quick method on the goroutine that reads.
 func (c *serverCall) runInline(measure bool) (reads bool) {
 	e, m := c.e, c.m
-	defer c.end()
+	returned := false
+	defer func() {
+		if !returned { // the method has ended this goroutine
+			e.w.Flush()
+			c.end()
+		}
+	}()
 	c.mode = frame.Later
 	n := e.turn.Load() + 1
 	e.turn.Store(n)
@@ -86,11 +97,16 @@ func (c *serverCall) runInline(measure bool) (reads bool) {
 	} else {
 		c.call()
 	}
+	returned = true
 	if !e.turn.CompareAndSwap(n, n+1) {
 		m.speed.block()
 		e.w.Flush()
+		c.end()
 		return false
 	}
+	e.s.drop(c.o, 1)
+	e.answered++ // see flush
+	c.o, e.spare = nil, c
 	return true
 }
 
@@ -110,19 +126,8 @@ func (c *serverCall) runAside() {
 func (c *serverCall) begin() error {
 	e := c.e
 	if c.h.Kind == kindCall {
-		registry.RLock()
-		if n := int(c.h.Method); n < len(registry.order) {
-			c.m = registry.order[n]
-		}
-		registry.RUnlock()
-		if c.m == nil {
+		if c.m = methodOf(c.h.Method); c.m == nil {
 			return fmt.Errorf("%w: it has no method %d", errNoMethod, c.h.Method)
-		}
-		if c.o = e.use(&c.h); c.o == nil {
-			return fmt.Errorf("%w: object %d", ErrGone, c.h.Object)
-		}
-		if c.m.t != c.o.t {
-			return fmt.Errorf("%w: object %d is of type %q", errNoMethod, c.h.Object, c.o.t.name)
 		}
 	}
 	if c.h.Flags&flagChain != 0 {
@@ -141,8 +146,23 @@ func (c *serverCall) begin() error {
 	if c.h.Flags&flagIterate != 0 {
 		c.credit, c.room = make(chan struct{}, 1), window
 	}
+	return c.note()
+}
+
+// note adds the request to those of the session, and finds the object of a call, of which the call
+// has one reference.
+func (c *serverCall) note() error {
+	e := c.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if c.m != nil {
+		if c.o = e.use(&c.h); c.o == nil {
+			return fmt.Errorf("%w: object %d", ErrGone, c.h.Object)
+		}
+		if c.m.t != c.o.t {
+			return fmt.Errorf("%w: object %d is of type %q", errNoMethod, c.h.Object, c.o.t.name)
+		}
+	}
 	if e.ended || e.farewell {
 		return fmt.Errorf("%w: the manager takes no more calls", ErrClosed)
 	}
@@ -171,10 +191,7 @@ func (c *serverCall) end() {
 		delete(e.calls, c.h.Call)
 	}
 	if c.noted {
-		if e.running--; e.running == 0 && e.idle != nil {
-			close(e.idle)
-			e.idle = nil
-		}
+		e.finish(1)
 	}
 	e.mu.Unlock()
 	buf := c.buf
@@ -186,6 +203,14 @@ func (c *serverCall) end() {
 		c.buf = buf
 	}
 	serverCalls.Put(c)
+}
+
+// finish notes that n requests have been answered. The caller holds mu.
+func (e *session) finish(n int) {
+	if e.running -= n; e.running == 0 && e.idle != nil {
+		close(e.idle)
+		e.idle = nil
+	}
 }
 
 // cancelCall ends the context of a request.

@@ -30,8 +30,10 @@ type session struct {
 	large  chan struct{} // has a value while a large result is being sent
 
 	// of the goroutine that reads
-	part   frame.Assembly // of the one large argument that is under way
-	partOf uint64
+	part     frame.Assembly // of the one large argument that is under way
+	partOf   uint64
+	spare    *serverCall // for the next request
+	answered int         // requests in running with answers that flush sends
 
 	turn     atomic.Uint64 // odd while the goroutine that reads runs a method, see watch
 	watching atomic.Bool
@@ -41,6 +43,7 @@ type session struct {
 
 	mu       sync.Mutex
 	held     map[uint64]*holding    // by serial
+	last     *holding               // that of the last call; nil before the first
 	calls    map[uint64]*serverCall // those that can be cancelled, or take flow control
 	running  int                    // requests that have not been answered
 	idle     chan struct{}          // closed when running is 0; nil: not awaited
@@ -69,7 +72,7 @@ func (e *session) begin() {
 		panic(fmt.Sprintf("manager: encode a welcome: %v", err)) // it has only texts and numbers
 	}
 	e.s.work.Go(func() {
-		e.w.Send(e.ctx, frame.Inline, frame.Head{Kind: kindHello}, b)
+		e.w.Send(e.ctx, frame.Inline, &frame.Head{Kind: kindHello}, b)
 		e.serve()
 	})
 	e.s.work.Go(e.watch)
@@ -100,11 +103,11 @@ func (e *session) serve() {
 			return
 		}
 		// a method has ended this goroutine
-		e.w.Flush()
 		if n := e.turn.Load(); n%2 == 1 && e.turn.CompareAndSwap(n, n+1) {
 			e.s.work.Go(e.serve) // it read
 		}
 	}()
+	e.flush() // what another goroutine has left
 	for reads := true; reads; {
 		h, payload, err := e.next()
 		if err == nil {
@@ -115,14 +118,27 @@ func (e *session) serve() {
 			break
 		}
 		if reads && !e.r.Buffered() {
-			e.w.Flush()
+			e.flush()
 		}
 	}
 	finished = true
 }
 
+// flush sends the answers of requests that the reader has run itself. They count in running until
+// then, lest Close overtakes them.
+func (e *session) flush() {
+	if e.answered == 0 {
+		return
+	}
+	e.w.Flush()
+	e.mu.Lock()
+	e.finish(e.answered)
+	e.mu.Unlock()
+	e.answered = 0
+}
+
 // next reads the next frame, and notes for keepAlive since when.
-func (e *session) next() (h frame.Head, payload []byte, err error) {
+func (e *session) next() (h *frame.Head, payload []byte, err error) {
 	if !e.remote {
 		return e.r.Next()
 	}
@@ -136,7 +152,7 @@ func (e *session) next() (h frame.Head, payload []byte, err error) {
 var errProtocol = errors.New("the client breaks the protocol")
 
 // handle does what a frame says. reads is false when another goroutine goes on reading.
-func (e *session) handle(h frame.Head, payload []byte) (reads bool, err error) {
+func (e *session) handle(h *frame.Head, payload []byte) (reads bool, err error) {
 	switch h.Kind {
 	case frame.Chunk:
 		if e.part.Len() > 0 && h.Call != e.partOf {
@@ -190,16 +206,17 @@ func (e *session) hold(o *object) bool {
 }
 
 // use returns the object of that number with one more reference, for a call, or nil when the
-// connection has none.
+// connection has none. The caller holds mu.
 func (e *session) use(h *frame.Head) *object {
 	if h.Incarnation != e.s.incarnation {
 		return nil
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	held := e.held[h.Object]
-	if held == nil {
-		return nil
+	held := e.last
+	if held == nil || held.n == 0 || held.o.serial != h.Object {
+		if held = e.held[h.Object]; held == nil {
+			return nil
+		}
+		e.last = held
 	}
 	held.o.refs.Add(1)
 	return held.o
@@ -230,7 +247,7 @@ func (e *session) end(error) {
 	}
 	e.ended = true
 	held := e.held
-	e.held = nil
+	e.held, e.last = nil, nil
 	e.mu.Unlock()
 	e.w.Fail(net.ErrClosed)
 	e.conn.Close()
@@ -248,7 +265,7 @@ func (e *session) goodbye() {
 	e.mu.Lock()
 	e.farewell = true
 	e.mu.Unlock()
-	e.w.Send(e.ctx, frame.Control, frame.Head{Kind: kindBye}, nil)
+	e.w.Send(e.ctx, frame.Control, &frame.Head{Kind: kindBye}, nil)
 }
 
 // awaitIdle waits until all requests have been answered.

@@ -48,6 +48,6 @@ func keepAlive(ctx context.Context, w *frame.Writer, silence time.Duration, hear
 			end(errSilent)
 			return
 		}
-		w.Send(ctx, frame.Control, frame.Head{Kind: kindPing}, nil)
+		w.Send(ctx, frame.Control, &frame.Head{Kind: kindPing}, nil)
 	}
 }

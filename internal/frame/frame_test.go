@@ -20,7 +20,7 @@ func TestReaderGoesOnAfterAnInterruption(t *testing.T) {
 	sizes := []int{0, 1, 100, MaxPayload, 5, 9000}
 	for i, n := range sizes {
 		h := Head{Kind: Kind(i + 2), Flags: uint8(i), Method: uint16(i * 300), Call: uint64(i) << 40, Object: 7, Incarnation: 1 << 63, Left: -int64(i)}
-		if _, err := w.Send(background, Inline, h, bytes.Repeat([]byte{byte(i)}, n)); err != nil {
+		if _, err := w.Send(background, Inline, &h, bytes.Repeat([]byte{byte(i)}, n)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,7 +36,7 @@ func TestReaderGoesOnAfterAnInterruption(t *testing.T) {
 			}
 			want := Head{Length: uint32(n), Kind: Kind(i + 2), Flags: uint8(i), Method: uint16(i * 300), Call: uint64(i) << 40,
 				Object: 7, Incarnation: 1 << 63, Left: -int64(i)}
-			if err != nil || h != want || bytes.Count(payload, []byte{byte(i)}) != n {
+			if err != nil || *h != want || bytes.Count(payload, []byte{byte(i)}) != n {
 				t.Fatalf("%s: frame %d: %+v with %d bytes, error %v", name, i, h, len(payload), err)
 			}
 		}
@@ -89,12 +89,12 @@ func TestLargePayloadLetsOthersThrough(t *testing.T) {
 	here, there := net.Pipe()
 	w := NewWriter(here, nil)
 	var sending sync.WaitGroup
-	sending.Go(func() { w.Send(background, Inline, Head{Kind: 2, Call: 1}, make([]byte, 64*MaxPayload)) })
+	sending.Go(func() { w.Send(background, Inline, &Head{Kind: 2, Call: 1}, make([]byte, 64*MaxPayload)) })
 	r := NewReader(there)
 	if h, _, err := r.Next(); err != nil || h.Kind != Chunk { // now the large one is under way
 		t.Fatal(h, err)
 	}
-	sending.Go(func() { w.Send(background, Inline, Head{Kind: 3, Call: 2}, nil) })
+	sending.Go(func() { w.Send(background, Inline, &Head{Kind: 3, Call: 2}, nil) })
 	pieces, small := 1, false
 	for whole := false; !whole || !small; {
 		h, _, err := r.Next()
@@ -129,7 +129,7 @@ func TestSendEndsWithContext(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		end, err = w.Send(ctx, Aside, Head{Kind: 2}, make([]byte, 64*MaxPayload))
+		end, err = w.Send(ctx, Aside, &Head{Kind: 2}, make([]byte, 64*MaxPayload))
 	}()
 	cancel(own)
 	<-done
@@ -145,7 +145,7 @@ func TestWriterTellsTheErrorOnce(t *testing.T) {
 	told := make(chan error, 2)
 	w := NewWriter(here, func(err error) { told <- err })
 	for range 3 {
-		if end, err := w.Send(background, Inline, Head{Kind: 2}, nil); err == nil {
+		if end, err := w.Send(background, Inline, &Head{Kind: 2}, nil); err == nil {
 			if err := w.AwaitWritten(background, end); err == nil {
 				t.Error("a closed connection takes bytes")
 			}
@@ -159,7 +159,7 @@ func TestWriterTellsTheErrorOnce(t *testing.T) {
 func FuzzReader(f *testing.F) {
 	var b bytes.Buffer
 	w := NewWriter(&b, nil)
-	w.Send(background, Inline, Head{Kind: 2}, []byte("payload"))
+	w.Send(background, Inline, &Head{Kind: 2}, []byte("payload"))
 	f.Add(b.Bytes())
 	f.Add(bytes.Repeat([]byte{0xff}, 100))
 	f.Fuzz(func(t *testing.T, in []byte) {

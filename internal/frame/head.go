@@ -1,6 +1,9 @@
 package frame
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // HeadSize is the size of a head in bytes.
 const HeadSize = 40
@@ -29,27 +32,26 @@ type Head struct {
 	Left        int64 // nanoseconds; 0: no deadline
 }
 
-// append appends the bytes of h.
-func (h *Head) append(b []byte) []byte {
-	b = binary.LittleEndian.AppendUint32(b, h.Length)
-	b = append(b, byte(h.Kind), h.Flags)
-	b = binary.LittleEndian.AppendUint16(b, h.Method)
-	b = binary.LittleEndian.AppendUint64(b, h.Call)
-	b = binary.LittleEndian.AppendUint64(b, h.Object)
-	b = binary.LittleEndian.AppendUint64(b, h.Incarnation)
-	return binary.LittleEndian.AppendUint64(b, uint64(h.Left))
+// append appends the bytes of h, and the payload.
+func (h *Head) append(b, payload []byte) []byte {
+	n := len(b)
+	b = slices.Grow(b, HeadSize+len(payload))[:n+HeadSize]
+	to := b[n:][:HeadSize]
+	binary.LittleEndian.PutUint64(to, uint64(h.Length)|uint64(h.Kind)<<32|uint64(h.Flags)<<40|uint64(h.Method)<<48)
+	binary.LittleEndian.PutUint64(to[8:], h.Call)
+	binary.LittleEndian.PutUint64(to[16:], h.Object)
+	binary.LittleEndian.PutUint64(to[24:], h.Incarnation)
+	binary.LittleEndian.PutUint64(to[32:], uint64(h.Left))
+	return append(b, payload...)
 }
 
-// parse reads a head from the first HeadSize bytes of b.
-func parse(b []byte) Head {
+// parse reads h from the first HeadSize bytes of b.
+func (h *Head) parse(b []byte) {
 	_ = b[HeadSize-1]
-	return Head{
-		Length: binary.LittleEndian.Uint32(b),
-		Kind:   Kind(b[4]), Flags: b[5],
-		Method:      binary.LittleEndian.Uint16(b[6:]),
-		Call:        binary.LittleEndian.Uint64(b[8:]),
-		Object:      binary.LittleEndian.Uint64(b[16:]),
-		Incarnation: binary.LittleEndian.Uint64(b[24:]),
-		Left:        int64(binary.LittleEndian.Uint64(b[32:])),
-	}
+	first := binary.LittleEndian.Uint64(b)
+	h.Length, h.Kind, h.Flags, h.Method = uint32(first), Kind(first>>32), uint8(first>>40), uint16(first>>48)
+	h.Call = binary.LittleEndian.Uint64(b[8:])
+	h.Object = binary.LittleEndian.Uint64(b[16:])
+	h.Incarnation = binary.LittleEndian.Uint64(b[24:])
+	h.Left = int64(binary.LittleEndian.Uint64(b[32:]))
 }

@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ const firstBuffer = 8 << 10
 // A Reader takes frames from a connection. It is used by one goroutine at a time.
 type Reader struct {
 	from       io.Reader
+	head       Head // that Next has returned
 	buf        []byte
 	begin, end int // of what was read and not returned
 }
@@ -23,28 +25,28 @@ type Reader struct {
 // NewReader returns a Reader of the frames of a connection.
 func NewReader(from io.Reader) *Reader { return &Reader{from: from, buf: make([]byte, firstBuffer)} }
 
-// Next returns the next frame. The payload is valid until the next call. After an error of the
+// Next returns the next frame. The head and the payload are valid until the next call. After an error of the
 // connection, such as a deadline, the next call goes on with what was read of the frame so far.
 //
 // Errors: [io.EOF] between two frames, [io.ErrUnexpectedEOF] within one, [ErrGarbage], those of the
 // connection.
-func (r *Reader) Next() (h Head, payload []byte, err error) {
+func (r *Reader) Next() (h *Head, payload []byte, err error) {
 	for {
-		whole, err := r.whole()
+		size, err := r.size()
 		if err != nil {
-			return Head{}, nil, err
+			return nil, nil, err
 		}
-		if whole {
+		if r.end-r.begin >= size {
 			break
 		}
-		if err := r.fill(); err != nil {
-			return Head{}, nil, err
+		if err := r.read(size); err != nil {
+			return nil, nil, err
 		}
 	}
-	h = parse(r.buf[r.begin:])
+	r.head.parse(r.buf[r.begin:])
 	from := r.begin + HeadSize
-	r.begin = from + int(h.Length)
-	return h, r.buf[from:r.begin:r.begin], nil
+	r.begin = from + int(r.head.Length)
+	return &r.head, r.buf[from:r.begin:r.begin], nil
 }
 
 // Peek waits until the next n bytes, which need not be a frame, have been read, and returns them.
@@ -65,30 +67,22 @@ func (r *Reader) Discard(n int) { r.begin += n }
 
 // Buffered reports whether Next would return without a read.
 func (r *Reader) Buffered() bool {
-	whole, err := r.whole()
-	return whole || err != nil
+	size, err := r.size()
+	return err != nil || r.end-r.begin >= size
 }
 
-// whole reports whether the buffer begins with a whole frame, and makes room for it where not.
-func (r *Reader) whole() (bool, error) {
-	n := r.end - r.begin
-	if n < HeadSize {
-		return false, nil
+// size is the size of the next frame, or of its head while that is not there.
+//
+// Errors: [ErrGarbage].
+func (r *Reader) size() (int, error) {
+	if r.end-r.begin < HeadSize {
+		return HeadSize, nil
 	}
-	length := parse(r.buf[r.begin:]).Length
+	length := binary.LittleEndian.Uint32(r.buf[r.begin:])
 	if length > MaxPayload {
-		return false, fmt.Errorf("%w: a payload of %d bytes, at most %d are possible", ErrGarbage, length, MaxPayload)
+		return 0, fmt.Errorf("%w: a payload of %d bytes, at most %d are possible", ErrGarbage, length, MaxPayload)
 	}
-	return n >= HeadSize+int(length), nil
-}
-
-// fill reads once, for the next frame.
-func (r *Reader) fill() error {
-	need := HeadSize
-	if r.end-r.begin >= HeadSize {
-		need += int(parse(r.buf[r.begin:]).Length) // that whole has checked
-	}
-	return r.read(need)
+	return HeadSize + int(length), nil
 }
 
 // read reads once, with room for so many bytes from begin on.

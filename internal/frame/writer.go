@@ -46,13 +46,13 @@ const (
 )
 
 // Send sends one payload, in pieces if it is large. Pieces of other senders go between them. h says
-// all but the length.
+// all but the length, and is changed.
 //
 // It returns the position of the end of what was sent, for [Writer.AwaitWritten].
 //
 // Errors: the cause of the end of ctx; the error of the connection. Then the position is 0 when
 // none of the payload was sent, and not 0 when some whole pieces of it were.
-func (w *Writer) Send(ctx context.Context, mode Mode, h Head, payload []byte) (end uint64, err error) {
+func (w *Writer) Send(ctx context.Context, mode Mode, h *Head, payload []byte) (end uint64, err error) {
 	if len(payload) > MaxPayload {
 		piece := Head{Kind: Chunk, Call: h.Call, Object: h.Object}
 		for len(payload) > MaxPayload {
@@ -65,7 +65,7 @@ func (w *Writer) Send(ctx context.Context, mode Mode, h Head, payload []byte) (e
 		}
 		h.Flags |= Chunked
 	}
-	at, err := w.send(ctx, mode, &h, payload)
+	at, err := w.send(ctx, mode, h, payload)
 	if err != nil {
 		return end, err
 	}
@@ -86,7 +86,7 @@ func (w *Writer) send(ctx context.Context, mode Mode, h *Head, payload []byte) (
 		return 0, w.err
 	}
 	h.Length = uint32(len(payload))
-	w.pending = append(h.append(w.pending), payload...)
+	w.pending = h.append(w.pending, payload)
 	w.queued += uint64(HeadSize + len(payload))
 	end = w.queued
 	if mode == Later && len(w.pending) > mostPending {
@@ -136,21 +136,25 @@ func (w *Writer) flush(mode Mode) {
 	w.writing = true
 	if mode == Aside || mode == Control {
 		w.mu.Unlock()
-		go w.write(-1)
+		go w.writeAll()
 		return
 	}
-	w.mu.Unlock()
 	w.write(mostRounds)
 }
 
-// write writes what waits until there is nothing, or for so many rounds. The caller has set
-// writing.
-func (w *Writer) write(rounds int) {
+// writeAll writes what waits until there is nothing. The caller has set writing.
+func (w *Writer) writeAll() {
 	w.mu.Lock()
+	w.write(-1)
+}
+
+// write writes what waits until there is nothing, or for so many rounds, and leaves the rest to
+// another goroutine. The caller has set writing and holds mu, which it unlocks.
+func (w *Writer) write(rounds int) {
 	for len(w.pending) > 0 && w.err == nil {
 		if rounds == 0 {
 			w.mu.Unlock()
-			go w.write(-1)
+			go w.writeAll()
 			return
 		}
 		rounds--
@@ -216,7 +220,7 @@ func (w *Writer) awaitRoom(ctx context.Context) error {
 func (w *Writer) await(ctx context.Context) error {
 	if !w.writing { // only Later has left bytes there
 		w.writing = true
-		go w.write(-1)
+		go w.writeAll()
 	}
 	if w.room == nil {
 		w.room = make(chan struct{})

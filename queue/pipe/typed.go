@@ -145,7 +145,7 @@ func (c *TypedConn[S, R]) greet(ctx context.Context, key []byte) error {
 		c.in.hello = hello
 		c.w.Raw(hello.Greeting())
 	}
-	_, err := c.w.Send(ctx, frame.Aside, frame.Head{Kind: kindTypes}, []byte(c.send.Signature()))
+	_, err := c.w.Send(ctx, frame.Aside, &frame.Head{Kind: kindTypes}, []byte(c.send.Signature()))
 	return err
 }
 
@@ -193,7 +193,7 @@ func (c *TypedConn[S, R]) sendBytes(ctx context.Context, v *S) error {
 	end, err := c.w.Send(ctx, mode, h, b)
 	if err != nil {
 		if end > 0 {
-			c.w.Send(ctx, frame.Control, frame.Head{Kind: kindAbandon, Call: h.Call}, nil)
+			c.w.Send(ctx, frame.Control, &frame.Head{Kind: kindAbandon, Call: h.Call}, nil)
 		}
 		return err
 	}
@@ -201,14 +201,14 @@ func (c *TypedConn[S, R]) sendBytes(ctx context.Context, v *S) error {
 }
 
 // nextHead is the head of the next message.
-func (c *TypedConn[S, R]) nextHead() (frame.Head, error) {
+func (c *TypedConn[S, R]) nextHead() (*frame.Head, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return frame.Head{}, net.ErrClosed
+		return nil, net.ErrClosed
 	}
 	c.number++
-	return frame.Head{Kind: kindMessage, Call: c.number}, nil
+	return &frame.Head{Kind: kindMessage, Call: c.number}, nil
 }
 
 // Recv waits for the next message.
@@ -244,7 +244,7 @@ func (c *TypedConn[S, R]) Close() error {
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
-	if end, err := c.w.Send(ctx, frame.Aside, frame.Head{Kind: kindBye}, nil); err == nil {
+	if end, err := c.w.Send(ctx, frame.Aside, &frame.Head{Kind: kindBye}, nil); err == nil {
 		c.w.AwaitWritten(ctx, end)
 	}
 	c.w.Fail(net.ErrClosed)

@@ -166,7 +166,7 @@ func (in *inbox) addPart(call uint64, piece []byte) error {
 }
 
 // complete makes a message of its last piece.
-func (in *inbox) complete(h frame.Head, payload []byte) error {
+func (in *inbox) complete(h *frame.Head, payload []byte) error {
 	if h.Flags&frame.Chunked == 0 {
 		in.next = append([]byte(nil), payload...)
 		in.has = true
