@@ -8,5 +8,6 @@ import "syscall"
 const (
 	BrokenPipe        = syscall.EPIPE
 	AddressInUse      = syscall.EADDRINUSE
+	ConnectionReset   = syscall.ECONNRESET
 	ConnectionRefused = syscall.ECONNREFUSED
 )

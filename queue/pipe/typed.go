@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/errno"
 	"github.com/shmkit/shmkit/internal/frame"
 	"github.com/shmkit/shmkit/internal/handshake"
 	"github.com/shmkit/shmkit/internal/message"
@@ -248,7 +249,11 @@ func (c *TypedConn[S, R]) Close() error {
 		c.w.AwaitWritten(ctx, end)
 	}
 	c.w.Fail(net.ErrClosed)
-	return c.conn.Close()
+	err := c.conn.Close()
+	if errors.Is(err, errno.BrokenPipe) || errors.Is(err, errno.ConnectionReset) {
+		return nil // TLS says goodbye, too, and the other side has gone
+	}
+	return err
 }
 
 // farewell is how long Close waits for room where the other side does not read.
