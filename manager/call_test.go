@@ -432,10 +432,35 @@ func TestExclusive(t *testing.T) {
 	if err := proctest.Ends(t, done, "the call of itself ends"); !errors.Is(err, ErrExclusive) {
 		t.Errorf("error %v", err)
 	}
+	// so would one through an object of another manager
+	d := newDesk(t, start(t, Options{}))
+	go func() {
+		_, err := Around.Call(background, s, refs{s, d})
+		done <- err
+	}()
+	if err := proctest.Ends(t, done, "the call of itself through another process ends"); !errors.Is(err, ErrExclusive) {
+		t.Errorf("error %v", err)
+	}
 	if n, err := Enter.Call(background, s, 0); err != nil || n != 1 {
 		t.Errorf("%d, error %v", n, err)
 	}
 }
+
+// refs are an exclusive object and one that calls it.
+type refs struct {
+	Me *Ref[*slow]
+	By *Ref[*desk]
+}
+
+// Around calls itself through a desk, and Through is what it calls there.
+var (
+	Around = Method(Slow, "around", func(_ *slow, ctx context.Context, r refs) (int64, error) {
+		return Through.Call(ctx, r.By, r.Me)
+	})
+	Through = Method(Desk, "through", func(_ *desk, ctx context.Context, me *Ref[*slow]) (int64, error) {
+		return Enter.Call(ctx, me, 0)
+	})
+)
 
 func TestMakerAndNames(t *testing.T) {
 	m := start(t, Options{})

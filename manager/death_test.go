@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -308,7 +309,9 @@ func TestInsecureAddressesAreRefused(t *testing.T) {
 		o       Options
 	}{
 		{"tcp://127.0.0.1:0", Options{}}, {"tcp://127.0.0.1:0", Options{Key: []byte("key")}},
-		{"tcp://0.0.0.0:0", Options{Key: []byte("key"), Insecure: true}},
+		{"tcp://0.0.0.0:0", Options{Key: []byte("key"), Insecure: true}}, {"tcp://[::]:0", Options{Insecure: true}},
+		{"tcp://0.0.0.0:0", Options{TLS: &tls.Config{}}}, {"tcp://192.0.2.1:1", Options{TLS: &tls.Config{}, Insecure: true}},
+		{"tcp://example.com:1", Options{Key: []byte("key"), Insecure: true}},
 	} {
 		if _, err := Listen(c.address, c.o); !errors.Is(err, ErrInsecure) {
 			t.Errorf("listen at %s: error %v", c.address, err)

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,44 +27,74 @@ func many(n, few int) int {
 	return few
 }
 
-// roleGoroutines calls the manager args[0] from 1,000 goroutines, and says what that takes.
+// roleGoroutines calls the manager args[0] from 1,000 goroutines, and says how many descriptors and
+// threads more than one goroutine that takes.
 var roleGoroutines = proctest.Register("goroutines", func(args []string) {
 	m, err := Dial(background, args[0], Options{})
 	proctest.ExitOn(err)
 	d, err := Desk.New(background, m, nil)
 	proctest.ExitOn(err)
-	_, err = Add.Call(background, d, 1)
-	proctest.ExitOn(err)
-	files := func() int {
-		entries, err := os.ReadDir("/proc/self/fd")
-		proctest.ExitOn(err)
-		return len(entries)
-	}
-	before := files()
 	ctx, cancel := context.WithCancel(background)
 	var calls sync.WaitGroup
-	for range 1000 {
-		calls.Go(func() { Block.Call(ctx, d, 2) })
-	}
-	for { // until all of them run
-		list, err := m.Objects(background)
-		proctest.ExitOn(err)
-		if list[0].References == 1001 {
-			break
+	call := func(n int) {
+		for range n {
+			calls.Go(func() { Block.Call(ctx, d, 2) })
 		}
 	}
-	proctest.Say("%d", files()-before)
+	running := func(n int) { // waits until so many calls run
+		for {
+			list, err := m.Objects(background)
+			proctest.ExitOn(err)
+			if list[0].References == n+1 {
+				return
+			}
+		}
+	}
+	call(1)
+	running(1)
+	busy() // the runtime has the threads of its processors and of its collector
+	files, threads := entries("/proc/self/fd"), entries("/proc/self/task")
+	call(999)
+	running(1000)
+	proctest.Say("%d %d", entries("/proc/self/fd")-files, entries("/proc/self/task")-threads)
 	cancel()
 	calls.Wait()
 })
 
-// The goroutines of a process share one connection: none takes a descriptor.
+// entries is how many entries a directory has.
+func entries(dir string) int {
+	all, err := os.ReadDir(dir)
+	proctest.ExitOn(err)
+	return len(all)
+}
+
+// busy has all processors run goroutines and the collector.
+func busy() {
+	var all sync.WaitGroup
+	var running atomic.Int64
+	for range runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			running.Add(1)
+			for running.Load() < int64(runtime.GOMAXPROCS(0)) { // each keeps a processor
+			}
+			runtime.GC()
+		})
+	}
+	all.Wait()
+}
+
+// The goroutines of a process share one connection: none takes a descriptor or a thread.
 func TestThousandGoroutinesTakeNoDescriptor(t *testing.T) {
 	dir := proctest.Dir(t)
 	for _, name := range []string{"", "unix://" + dir + "/socket"} {
 		m := start(t, Options{Name: name, Concurrent: 2000})
 		child := proctest.Start(t, roleGoroutines, m.Address())
-		child.Expect("0")
+		var files, threads int
+		if line := child.Line(); line == "" {
+			t.Error("no line")
+		} else if n, err := fmt.Sscan(line, &files, &threads); n != 2 || err != nil || files != 0 || threads > 3 {
+			t.Errorf("%q: %d descriptors and %d threads more, error %v", name, files, threads, err)
+		}
 		child.WaitOK()
 	}
 }

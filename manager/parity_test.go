@@ -10,6 +10,7 @@ import (
 
 	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/process"
+	"github.com/shmkit/shmkit/queue"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
@@ -97,6 +98,108 @@ func TestListOfLists(t *testing.T) {
 	if n, err := again.Len(background); n != 2 || err != nil {
 		t.Errorf("%d, error %v", n, err)
 	}
+}
+
+var (
+	shelvesByName = DictOf[string, *Ref[*list[string]]]("test.shelvesByName")
+	dictsInList   = ListOf[*Ref[*dict[string, []int]]]("test.dictsInList")
+	queuesInList  = ListOf[*queue.Queue[int64]]("test.queuesInList")
+)
+
+// A dict has lists, a list has dicts, and a list has queues; each is shared by all that get it.
+func TestNested(t *testing.T) {
+	m := start(t, Options{})
+	list, noList := words.New(background, m, []string{"one"})
+	byName, noDict := shelvesByName.New(background, m, map[string]*Ref[*shelf]{"a": list.Ref})
+	dict, noInner := inventory.New(background, m, nil)
+	dicts, noDicts := dictsInList.New(background, m, []*Ref[*stock]{dict.Ref})
+	q, noQueue := numbers.Named(background, m, "q", 8)
+	queues, noQueues := queuesInList.New(background, m, []*queue.Queue[int64]{q})
+	if err := errors.Join(noList, noDict, noInner, noDicts, noQueue, noQueues); err != nil {
+		t.Fatal(err)
+	}
+	ref, ok, err := byName.Get(background, "a")
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if _, err := words.Of(ref).Append(background, "two"); err != nil {
+		t.Error(err)
+	}
+	if n, err := list.Len(background); n != 2 || err != nil {
+		t.Errorf("%d, error %v", n, err)
+	}
+	inner, err := dicts.Get(background, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := inventory.Of(inner).Set(background, "x", []int{1}); err != nil {
+		t.Error(err)
+	}
+	if v, ok, err := dict.Get(background, "x"); !ok || err != nil || len(v) != 1 {
+		t.Errorf("%v, %v, error %v", v, ok, err)
+	}
+	same, err := queues.Get(background, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := same.Put(background, 7); err != nil {
+		t.Error(err)
+	}
+	if n, err := q.Get(background); n != 7 || err != nil {
+		t.Errorf("%d, error %v", n, err)
+	}
+}
+
+type (
+	shelf = list[string]
+	stock = dict[string, []int]
+)
+
+// tasks is a pool that a manager keeps for all its clients.
+var (
+	tasks = Define("test.pool", func(ctx context.Context, workers int) (*pool.Pool, error) {
+		return pool.New(context.WithoutCancel(ctx), pool.Options{Workers: workers})
+	})
+	squares = Method(tasks, "squares", func(p *pool.Pool, ctx context.Context, ns []int64) ([]int64, error) {
+		return pool.Map(ctx, p, square, ns)
+	})
+	square = pool.Define("manager_test.square", func(_ context.Context, n int64) (int64, error) { return n * n, nil })
+)
+
+// A pool in a manager runs the tasks of its clients.
+func TestPoolInAManager(t *testing.T) {
+	p, err := tasks.New(background, start(t, Options{}), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if got, err := squares.Call(background, p, []int64{1, 2, 3}); err != nil || !slices.Equal(got, []int64{1, 4, 9}) {
+		t.Errorf("%v, error %v", got, err)
+	}
+}
+
+// A Namespace without a name is shared by those that get its reference.
+func TestNewNamespace(t *testing.T) {
+	m := start(t, Options{})
+	ns, err := NewNamespace(background, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := NewNamespace(background, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ns.Set(background, "x", "own"); err != nil {
+		t.Error(err)
+	}
+	if v, ok, err := ns.Get(background, "x"); v != "own" || !ok || err != nil {
+		t.Errorf("%v, %v, error %v", v, ok, err)
+	}
+	if _, ok, err := other.Get(background, "x"); ok || err != nil {
+		t.Errorf("another namespace has it, too: error %v", err)
+	}
+	ns.Close()
+	objects(t, m, 1)
 }
 
 func TestNamespace(t *testing.T) {
