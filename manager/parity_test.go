@@ -200,6 +200,7 @@ func TestNewNamespace(t *testing.T) {
 	}
 	ns.Close()
 	objects(t, m, 1)
+	other.Close() // until then it is reachable
 }
 
 func TestNamespace(t *testing.T) {
