@@ -188,6 +188,11 @@ func TestRestart(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer named.Close()
+				for range 500 { // the connection looks less often whether it has ended then
+					if n, err := Add.Call(background, named, 1); err != nil || n != 2 {
+						t.Fatal(n, err)
+					}
+				}
 				if kill {
 					first.Kill()
 					<-first.Process().Sentinel()

@@ -157,11 +157,11 @@ func (c *Call[T, A, R]) start(ctx context.Context, ref *Ref[T], a A, it *items) 
 		}
 		h.Flags |= flagIterate
 		q, err := l.begin(ctx, it, len(payload))
-		if err == errDead {
-			continue
-		}
 		if err == nil {
 			err = l.send(ctx, q, &h, payload)
+		}
+		if err == errDead && ctx.Err() == nil {
+			continue
 		}
 		if err != nil {
 			return nil, nil, err

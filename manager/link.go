@@ -192,15 +192,20 @@ func (l *link) fail(err error) {
 	l.tellRoom()
 }
 
-// idleTurn is after which time without a request the link's own goroutine takes the lead.
-const idleTurn = time.Millisecond
+// After a time without a request from firstTurn to lastTurn the link's own goroutine takes the lead,
+// and sees the end of the connection. It doubles while there are requests: each look costs a
+// process that waits for answers some microseconds, and often its place on a processor.
+const (
+	firstTurn = time.Millisecond
+	lastTurn  = 32 * time.Millisecond
+)
 
 // run is the link's own goroutine. It has the lead while requests wait that do not read themselves,
 // and when there are none, so that it notices the end of the connection.
 func (l *link) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	quiet := true
+	quiet, period := true, firstTurn
 	for !l.isOver() {
 		l.mu.Lock()
 		if !l.leading && (quiet || l.inFlight > 0) {
@@ -208,12 +213,12 @@ func (l *link) run() {
 			l.turns++
 			l.mu.Unlock()
 			l.readForOthers()
-			quiet = false
+			quiet, period = false, firstTurn
 			continue
 		}
 		turns := l.turns
 		l.mu.Unlock()
-		timer.Reset(idleTurn)
+		timer.Reset(period)
 		select {
 		case <-l.kick:
 			quiet = false
@@ -221,6 +226,7 @@ func (l *link) run() {
 			l.mu.Lock()
 			quiet = l.turns == turns && !l.leading
 			l.mu.Unlock()
+			period = min(2*period, lastTurn)
 		case <-l.ended:
 		}
 	}

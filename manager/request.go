@@ -79,7 +79,8 @@ func (q *request) recycle() {
 
 // send sends a request. h says kind, flags, method, object.
 //
-// Errors: the cause of the end of ctx; a [*LostError]. The request has ended then.
+// Errors: the cause of the end of ctx; errDead: nothing was sent; a [*LostError]. The request has
+// ended then.
 func (l *link) send(ctx context.Context, q *request, h *frame.Head, payload []byte) error {
 	h.Call, h.Incarnation = q.call, l.incarnation
 	if q.quickly {
@@ -110,6 +111,9 @@ func (l *link) send(ctx context.Context, q *request, h *frame.Head, payload []by
 		return context.Cause(ctx)
 	}
 	l.fail(err)
+	if end == 0 {
+		return errDead
+	}
 	return l.await(ctx, q)
 }
 

@@ -290,11 +290,16 @@ func (e *session) awaitIdle(ctx context.Context) error {
 	}
 }
 
-// watchPeriod is how long a method may hold up the goroutine that reads.
-const watchPeriod = time.Millisecond
+// A method may hold up the goroutine that reads for firstWatch, or for lastWatch where it has been
+// quick all the time: the time between two looks doubles meanwhile. A look costs a process some
+// microseconds, and often its place on a processor.
+const (
+	firstWatch = time.Millisecond
+	lastWatch  = 32 * time.Millisecond
+)
 
-// watchIdle is after how many periods without a quick call the watch sleeps.
-const watchIdle = 20
+// watchIdle is after how many looks without a quick call the watch sleeps.
+const watchIdle = 4
 
 // watch has another goroutine go on reading when the one that reads runs a method that blocks.
 // turn is even while that goroutine reads; it adds one when it begins a method, and one by
@@ -309,8 +314,9 @@ func (e *session) watch() {
 			return
 		case <-e.wake:
 		}
+		period := firstWatch
 		for last, idle := e.turn.Load(), 0; idle < watchIdle; {
-			tick.Reset(watchPeriod)
+			tick.Reset(period)
 			select {
 			case <-e.ctx.Done():
 				return
@@ -323,6 +329,9 @@ func (e *session) watch() {
 			}
 			if idle++; n != last {
 				idle = 0
+			}
+			if period = min(2*period, lastWatch); n%2 == 1 && n != last {
+				period = firstWatch // whether that method ends soon
 			}
 			last = n
 		}

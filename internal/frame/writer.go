@@ -87,12 +87,15 @@ func (w *Writer) send(ctx context.Context, mode Mode, h *Head, payload []byte) (
 	}
 	h.Length = uint32(len(payload))
 	w.pending = h.append(w.pending, payload)
+	begin := w.queued
 	w.queued += uint64(HeadSize + len(payload))
 	end = w.queued
 	if mode == Later && len(w.pending) > mostPending {
 		mode = Inline
 	}
-	w.flush(mode)
+	if taken, err := w.flush(mode); err != nil && taken <= begin {
+		return 0, err
+	}
 	return end, nil
 }
 
@@ -127,19 +130,22 @@ func (w *Writer) Flush() {
 	w.flush(Inline)
 }
 
-// flush writes what waits, unless another goroutine does. It unlocks mu.
-func (w *Writer) flush(mode Mode) {
+// flush writes what waits, unless another goroutine does. It unlocks mu. When it has written it
+// returns how many bytes the connection has ever taken.
+//
+// Errors: that of the connection.
+func (w *Writer) flush(mode Mode) (taken uint64, err error) {
 	if w.writing || mode == Later || len(w.pending) == 0 || w.err != nil {
 		w.mu.Unlock()
-		return
+		return 0, nil
 	}
 	w.writing = true
 	if mode == Aside || mode == Control {
 		w.mu.Unlock()
 		go w.writeAll()
-		return
+		return 0, nil
 	}
-	w.write(mostRounds)
+	return w.write(mostRounds)
 }
 
 // writeAll writes what waits until there is nothing. The caller has set writing.
@@ -149,13 +155,14 @@ func (w *Writer) writeAll() {
 }
 
 // write writes what waits until there is nothing, or for so many rounds, and leaves the rest to
-// another goroutine. The caller has set writing and holds mu, which it unlocks.
-func (w *Writer) write(rounds int) {
+// another goroutine. The caller has set writing and holds mu, which it unlocks. It returns what
+// flush does.
+func (w *Writer) write(rounds int) (taken uint64, err error) {
 	for len(w.pending) > 0 && w.err == nil {
 		if rounds == 0 {
 			w.mu.Unlock()
 			go w.writeAll()
-			return
+			return 0, nil
 		}
 		rounds--
 		b := w.pending
@@ -173,7 +180,9 @@ func (w *Writer) write(rounds int) {
 		}
 	}
 	w.writing = false
+	taken, err = w.written, w.err
 	w.mu.Unlock()
+	return taken, err
 }
 
 // fail notes the error of the connection. The caller holds mu.
