@@ -118,7 +118,8 @@ func TestLargeCallsDoNotHoldUpSmallOnes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, start(t, o))
 			large := bytes.Repeat([]byte{7}, 16<<20)
-			proctest.Eventually(t, proctest.Hang, func() bool { // one that is held up never has so many
+			// where they are held up there are never so many
+			proctest.Eventually(t, proctest.Hang, func() bool {
 				var ended atomic.Bool
 				done := make(chan error, 1)
 				go func() {

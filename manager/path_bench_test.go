@@ -66,7 +66,7 @@ func BenchmarkPathOfServer(b *testing.B) {
 		calls: b.N, over: make(chan struct{})}
 	e := newSession(s, c)
 	e.hold(s.add(Desk.t, &desk{}))
-	Add.m.speed.add(100)
+	Add.m.speed.nanoseconds.Store(100)
 	b.ReportAllocs()
 	s.work.Go(e.watch)
 	e.serve()

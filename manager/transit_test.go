@@ -58,7 +58,8 @@ func TestRefOutlivesItsSender(t *testing.T) {
 var roleShortPin = proctest.Register("short-pin", func(args []string) {
 	l, err := Listen(args[0], Options{})
 	proctest.ExitOn(err)
-	_, err = Serve(background, l, Options{Pin: time.Millisecond}) //clock: the end of the pin is the subject
+	//clock: the end of the pin is the subject
+	_, err = Serve(background, l, Options{Pin: time.Millisecond})
 	proctest.ExitOn(err)
 	proctest.Say("serves")
 	proctest.Hear()

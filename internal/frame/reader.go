@@ -25,8 +25,9 @@ type Reader struct {
 // NewReader returns a Reader of the frames of a connection.
 func NewReader(from io.Reader) *Reader { return &Reader{from: from, buf: make([]byte, firstBuffer)} }
 
-// Next returns the next frame. The head and the payload are valid until the next call. After an error of the
-// connection, such as a deadline, the next call goes on with what was read of the frame so far.
+// Next returns the next frame. The head and the payload are valid until the next call. After an
+// error of the connection, such as a deadline, the next call goes on with what was read of the
+// frame so far.
 //
 // Errors: [io.EOF] between two frames, [io.ErrUnexpectedEOF] within one, [ErrGarbage], those of the
 // connection.
