@@ -45,8 +45,9 @@ type DictOptions struct {
 	Capacity int
 
 	// MaxBytes bounds the memory of keys, values and their bookkeeping, in bytes; at least 64 KiB.
-	// When it is reached, keys that were not read for longest give way, approximately, and Set does
-	// not fail for lack of space. 0 means no bound but that of the segment, and then Set fails with
+	// When it is reached, the memory of replaced and deleted ones is used again, and where that is
+	// little, keys that were not read for longest give way, approximately: Set does not fail for
+	// lack of space. 0 means no bound but that of the segment, and then Set fails with
 	// a [*NoSpaceError].
 	MaxBytes int64
 

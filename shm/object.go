@@ -42,6 +42,9 @@ func (h *object) Segment() *Segment {
 // cannot return an error works for this process alone, beginning with zeros. Slices of it must not
 // be used any more. Detach may be called again.
 //
+// No other goroutine may use this handle meanwhile: Detach writes to it. Goroutines that end their
+// use at different times have a handle each, which share all else.
+//
 // Errors: a [*HeldError] when this process holds the object's lock: then it goes on holding the
 // object.
 func (h *object) Detach() error {

@@ -20,7 +20,7 @@ func (h *handle) base() *handle { return h }
 
 // Detach ends the use of the object by this handle, as that of a [shm.Value] does: with the last
 // handle this process lets go of the object. The handle is closed then: its methods return
-// [shm.ErrClosed]. It may be called again.
+// [shm.ErrClosed]. It may be called again. No other goroutine may use this handle meanwhile.
 //
 // Errors: a [*shm.HeldError] when this process holds a lock of the object, or is at work in it: it
 // goes on holding the object.

@@ -87,6 +87,44 @@ func TestSizesShift(t *testing.T) {
 	wantIntact(t, m)
 }
 
+// Garbage gives way before keys do: none is evicted while most of the bytes are of records that
+// were replaced or deleted, whether the keys were read or not.
+func TestGarbageIsReclaimedBeforeKeysAreEvicted(t *testing.T) {
+	for name, size := range map[string]int{"small": 100, "medium": 3000, "large": 20_000} {
+		t.Run(name, func(t *testing.T) {
+			const most = 4 << 20
+			m := newMapIn(t, 16<<20, Options{MaxBytes: most})
+			keys := 1 << 20 / size
+			if size > largeBytes {
+				keys /= 4 // then all of them have room under one lock
+			}
+			for i := range keys {
+				must(m.Set(background, fmt.Append(nil, "stays", i), make([]byte, size), DefaultLife))
+			}
+			for i := range 4 * most / size {
+				hot := fmt.Append(nil, "replaced", i%7)
+				must(m.Set(background, hot, make([]byte, size), DefaultLife))
+				if i%3 == 0 {
+					_, err := m.Delete(background, hot)
+					must(err)
+				}
+			}
+			left := 0
+			for i := range keys {
+				if _, ok, err := m.Get(nil, fmt.Append(nil, "stays", i)); err != nil {
+					t.Fatal(err)
+				} else if ok {
+					left++
+				}
+			}
+			if s := m.Stats(); left != keys || s.Evicted != 0 || s.Bytes > most {
+				t.Errorf("%d of %d keys are left, %+v", left, keys, s)
+			}
+			wantIntact(t, m)
+		})
+	}
+}
+
 // What expires in another boot of the machine is gone in this one, and the rest stays.
 func TestExpiryAfterBoot(t *testing.T) {
 	m := newMapIn(t, 4<<20, Options{})

@@ -3,7 +3,6 @@ package dict
 import (
 	"context"
 	"math"
-	"math/bits"
 
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/mapping"
@@ -11,9 +10,26 @@ import (
 
 // The oldest page of a stripe is drained: what is in use is moved to the current page, and the page
 // is used again. Without a bound that happens when a third of the pages' bytes is garbage, a little
-// with each change. With a bound it happens when that is reached, and only records that were read
-// since they were written, or moved last, are moved, up to half of each page; the others are
-// evicted.
+// with each change. With a bound it happens when that is reached. While as much is garbage all
+// records are moved then, too. Otherwise only those that were read since they were written, or
+// moved last, are moved, up to half of each page; the others are evicted.
+
+// What of a page stays that is drained.
+type mercy uint8
+
+const (
+	keepNone mercy = iota
+	keepRead       // what was read lately, up to half of the page
+	keepAll        // what has not expired
+)
+
+// usualMercy is keepRead where a bound is reached by records, and not by garbage.
+func (h hold) usualMercy() mercy {
+	if h.m.maxBytes == 0 || h.wasteful() {
+		return keepAll
+	}
+	return keepRead
+}
 
 // tidyBytes is how much a Delete drains, which makes garbage and needs no room.
 const tidyBytes = 1 << 10
@@ -23,13 +39,13 @@ func (h hold) tidy(ctx context.Context, budget uint64) error {
 	err := error(nil)
 	for budget > 0 && h.untidy() && err == nil {
 		n := uint64(0)
-		n, err = h.drain(ctx, budget, false)
+		n, err = h.drain(ctx, budget, h.usualMercy())
 		budget -= min(n+recordBytes, budget)
 	}
 	if err == nil && h.spare == 0 && h.cursor != 0 && h.m.maxBytes == 0 {
 		// What is left of the page has room in the one that was the spare. A record that is written
 		// now would take that.
-		_, err = h.drain(ctx, math.MaxUint64, false)
+		_, err = h.drain(ctx, math.MaxUint64, keepAll)
 	}
 	if lacksRoom(err) {
 		return nil // then the change has to find room by itself
@@ -42,11 +58,13 @@ func (h hold) untidy() bool {
 		return false
 	}
 	if h.m.maxBytes > 0 {
-		return h.spare == 0 && h.over(h.pageFor(0))
+		return h.spare == 0 && h.tight(h.pageFor(0))
 	}
-	page := min(max(uint64(1)<<bits.Len64(h.live/16), minPage), maxPage)
-	return h.bytes > h.live+h.bytes/3+2*page
+	return h.wasteful()
 }
+
+// wasteful reports whether a third of the bytes of the pages, and two pages, are garbage.
+func (h hold) wasteful() bool { return h.bytes > h.live+h.bytes/3+2*h.pageShare() }
 
 // reclaim drains pages until there is room.
 //
@@ -60,9 +78,13 @@ func (h hold) reclaim(ctx context.Context, room func() (bool, error)) error {
 		if h.m.maxBytes == 0 && h.bytes < h.live+minPage {
 			break
 		}
-		_, err := h.drain(ctx, math.MaxUint64, false)
+		keep := keepAll
+		if h.m.maxBytes > 0 {
+			keep = keepRead
+		}
+		_, err := h.drain(ctx, math.MaxUint64, keep)
 		if lacksRoom(err) && h.m.maxBytes > 0 {
-			_, err = h.drain(ctx, math.MaxUint64, true)
+			_, err = h.drain(ctx, math.MaxUint64, keepNone)
 		}
 		if err != nil {
 			return err
@@ -82,9 +104,29 @@ func (h hold) reclaim(ctx context.Context, room func() (bool, error)) error {
 	return h.full(minPage)
 }
 
+// gather drains pages whose records all stay, until garbage is rare, or a block with that payload
+// leaves room to do so again. It goes round the pages once at most.
+func (h hold) gather(ctx context.Context, payload uint64) error {
+	left := min(h.bytes, uint64(len(h.m.mem)))
+	for left > 0 && h.first != h.current && h.wasteful() && h.tight(payload) {
+		_, size, _, err := h.page(h.first)
+		if err == nil {
+			_, err = h.drain(ctx, math.MaxUint64, keepAll)
+		}
+		if lacksRoom(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		left -= min(left, size)
+	}
+	return nil
+}
+
 // drain looks at records of the oldest page, which is not the current one, of about that many
-// bytes. With evict it moves none. At the end of the page it gives it back.
-func (h hold) drain(ctx context.Context, budget uint64, evict bool) (done uint64, err error) {
+// bytes. At the end of the page it gives it back.
+func (h hold) drain(ctx context.Context, budget uint64, keep mercy) (done uint64, err error) {
 	pg := h.first
 	p, size, used, err := h.page(pg)
 	if err != nil {
@@ -108,10 +150,10 @@ func (h hold) drain(ctx context.Context, budget uint64, evict bool) (done uint64
 			return done, err
 		}
 		if at.slot != nil {
-			if c.size > largeBytes && !evict && h.keeps(at, c, size) {
+			if c.size > largeBytes && h.keeps(at, c, size, keep) {
 				return done + c.size, h.rotate(p, size)
 			}
-			if err := h.sift(ctx, at, c, size, evict); err != nil {
+			if err := h.sift(ctx, at, c, size, keep); err != nil {
 				return done, err
 			}
 		}
@@ -126,8 +168,8 @@ func (h hold) drain(ctx context.Context, budget uint64, evict bool) (done uint64
 }
 
 // sift moves a record of the page that is drained, or removes it.
-func (h hold) sift(ctx context.Context, at seat, c content, size uint64, evict bool) error {
-	if !evict && h.keeps(at, c, size) {
+func (h hold) sift(ctx context.Context, at seat, c content, size uint64, keep mercy) error {
+	if h.keeps(at, c, size, keep) {
 		return h.move(ctx, at, c)
 	}
 	if c.expiry != 0 && h.m.expired(h.stripe, c.expiry) {
@@ -139,12 +181,14 @@ func (h hold) sift(ctx context.Context, at seat, c content, size uint64, evict b
 }
 
 // keeps reports whether a record of the page that is drained, of which size is the size, stays.
-func (h hold) keeps(at seat, c content, size uint64) bool {
+func (h hold) keeps(at seat, c content, size uint64, keep mercy) bool {
 	switch {
 	case c.expiry != 0 && h.m.expired(h.stripe, c.expiry):
 		return false
-	case h.m.maxBytes == 0:
+	case keep == keepAll:
 		return true
+	case keep == keepNone:
+		return false
 	case !h.m.takeTouch(view[record](h.m, at.off).hash) || h.kept+c.size > size/2:
 		return false
 	}
@@ -185,6 +229,13 @@ func (h hold) move(ctx context.Context, at seat, c content) error {
 // spare is for when there is no memory.
 func (h hold) roomToMove(ctx context.Context, size uint64) error {
 	want := h.pageFor(size)
+	if h.over(want) { // what the page that is drained gives back is enough
+		_, old, _, err := h.page(h.first)
+		if err != nil {
+			return err
+		}
+		want = min(want, max(old, size+pageBytes))
+	}
 	err := h.full(want)
 	if !h.over(want) {
 		err = h.addSmaller(ctx, want, size)

@@ -85,15 +85,18 @@ func (h hold) append(off, size uint64) error {
 	return nil
 }
 
-// pageFor is the size of a new page for a record of that size: the more the stripe holds, the
-// larger.
-func (h hold) pageFor(size uint64) uint64 {
+// pageShare is the size of a page with its block: the more the stripe holds, the larger.
+func (h hold) pageShare() uint64 {
 	most := uint64(maxPage)
 	if h.m.maxBytes > 0 {
-		most = min(most, 1<<(bits.Len64(h.m.maxBytes/16)-1))
+		most = min(most, 1<<(bits.Len64(h.m.maxBytes/32)-1))
 	}
-	want := min(max(uint64(1)<<bits.Len64(h.live/16), minPage), most)
-	return max(want-blockPad, size+pageBytes)
+	return min(max(uint64(1)<<bits.Len64(h.live/16), minPage), most)
+}
+
+// pageFor is the size of a new page for a record of that size.
+func (h hold) pageFor(size uint64) uint64 {
+	return max(h.pageShare()-blockPad, size+pageBytes)
 }
 
 // over reports whether one more block with that payload is more than the bound allows.
@@ -107,6 +110,10 @@ func (h hold) over(payload uint64) bool {
 	}
 	return have > h.m.maxBytes
 }
+
+// tight is over for a block that new records go to. It leaves two of the largest pages, so that the
+// records of an old one can be moved before that is given back, wherever they end in a new one.
+func (h hold) tight(payload uint64) bool { return h.over(payload + h.m.maxBytes/16) }
 
 // spareSize is the size of the spare page; 0: there is none.
 func (h hold) spareSize() uint64 {
@@ -153,7 +160,7 @@ func (h hold) nextBounded(ctx context.Context, size, want uint64) error {
 		if off, err := h.fits(size); off != 0 || err != nil {
 			return off != 0, err
 		}
-		if !h.over(want) {
+		if !h.tight(want) {
 			if ok, err := tried(h.addSmaller(ctx, want, size)); ok || err != nil {
 				return ok, err
 			}
@@ -166,6 +173,9 @@ func (h hold) nextBounded(ctx context.Context, size, want uint64) error {
 			return off != 0, err
 		}
 		return false, nil
+	}
+	if err := h.gather(ctx, want); err != nil {
+		return err
 	}
 	if ok, err := room(); ok || err != nil {
 		return err

@@ -15,11 +15,15 @@ func (h hold) ownPage(ctx context.Context, size uint64) (uint64, error) {
 	}
 	pg, need := uint64(0), size+pageBytes
 	room := func() (ok bool, err error) {
-		if h.over(need) {
+		if h.tight(need) {
 			return false, nil
 		}
 		pg, err = h.newPage(ctx, need, false)
 		return tried(err)
+	}
+	err := h.gather(ctx, need)
+	if err != nil {
+		return 0, err
 	}
 	ok, err := room()
 	if err == nil && !ok {
@@ -71,7 +75,8 @@ func (h hold) unlinkPage(pg uint64) error {
 		h.before = before
 	}
 	h.bytes -= size + blockPad
-	if h.spare == 0 && size <= maxPage && h.live > 0 {
+	small := h.m.maxBytes > 0 && size+blockPad < h.pageShare() // its memory serves better elsewhere
+	if h.spare == 0 && size <= maxPage && h.live > 0 && !small {
 		p.used = pageBytes
 		h.spare = pg
 		crashpoint.Here("dict.page.spared")
