@@ -117,6 +117,21 @@ var scenes = []scene{
 			panic("nothing was evicted")
 		}
 	}, old: "-", now: "-", least: 100},
+	{name: "gather under a bound", options: Options{MaxBytes: 64 << 10}, prepare: func(m *Map) {
+		others(40, 100)(m)
+		for i := range 445 {
+			m.mustSet("junk", otherValue(i, 60))
+			m.mustDelete("junk")
+		}
+	}, act: func(m *Map) {
+		for i := range 20 {
+			m.mustSet("junk", otherValue(i, 60))
+			m.mustDelete("junk")
+		}
+		if s := m.Stats(); s.Evicted != 0 || s.Moved < 5 {
+			panic(fmt.Sprintf("%+v", s))
+		}
+	}, old: "-", now: "-", others: 40, least: 100},
 	{name: "fill", prepare: others(3, 0), act: func(m *Map) {
 		_, err := m.Do(background, nil, []byte("target"), func(context.Context) ([]byte, error) { return []byte("new"), nil })
 		must(err)
