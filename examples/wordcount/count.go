@@ -4,25 +4,9 @@ import (
 	"bytes"
 	"io"
 	"os"
+
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 )
-
-// Totals counts what wc does, in the C locale, over any number of files.
-type Totals struct {
-	Files      int64 `json:"files"`
-	Lines      int64 `json:"lines"` // newline bytes
-	Words      int64 `json:"words"`
-	Bytes      int64 `json:"bytes"`
-	Unreadable int64 `json:"unreadable"` // files and directories
-}
-
-// Add adds o to t.
-func (t *Totals) Add(o Totals) {
-	t.Files += o.Files
-	t.Lines += o.Lines
-	t.Words += o.Words
-	t.Bytes += o.Bytes
-	t.Unreadable += o.Unreadable
-}
 
 // A run is a longest possible sequence of bytes that are not separators. It is a word if one of its
 // bytes is printable. Other bytes (control characters, and in the C locale all above 127) belong to
@@ -66,7 +50,7 @@ func newCounter(words *table) *counter {
 
 // file counts one piece and adds it to t. A word belongs to the piece that its run starts in, so
 // that the pieces of a file add up to the whole. After an error t holds what was read before it.
-func (c *counter) file(p piece, t *Totals) error {
+func (c *counter) file(p piece, t *command.Totals) error {
 	f, err := os.Open(p.Path)
 	if err != nil {
 		return err
@@ -78,7 +62,7 @@ func (c *counter) file(p piece, t *Totals) error {
 	return c.piece(f, p, t)
 }
 
-func (c *counter) piece(r io.ReaderAt, p piece, t *Totals) error {
+func (c *counter) piece(r io.ReaderAt, p piece, t *command.Totals) error {
 	c.run, c.runKind = c.run[:0], 0
 	inside, err := startsInside(r, p.Offset)
 	if err != nil {
@@ -123,7 +107,7 @@ func startsInside(r io.ReaderAt, offset int64) (bool, error) {
 }
 
 // finish reads on from at, the end of a piece, to the end of the run that the piece ends in.
-func (c *counter) finish(r io.ReaderAt, at int64, t *Totals) error {
+func (c *counter) finish(r io.ReaderAt, at int64, t *command.Totals) error {
 	for len(c.run) > 0 {
 		n, err := r.ReadAt(c.buffer[:min(512, len(c.buffer))], at)
 		at += int64(n)

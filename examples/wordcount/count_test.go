@@ -13,12 +13,14 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 )
 
 // countBytes counts data as one piece.
-func countBytes(t require, data []byte) (Totals, map[string]int64) {
+func countBytes(t require, data []byte) (command.Totals, map[string]int64) {
 	words := new(table)
-	var totals Totals
+	var totals command.Totals
 	c := newCounter(words)
 	if err := c.piece(bytes.NewReader(data), piece{Length: -1}, &totals); err != nil {
 		t.Fatalf("%v", err)
@@ -43,8 +45,8 @@ func (t *table) asMap() map[string]int64 {
 }
 
 // plainly counts data the obvious way.
-func plainly(data []byte) (Totals, map[string]int64) {
-	totals := Totals{Bytes: int64(len(data)), Lines: int64(bytes.Count(data, []byte("\n")))}
+func plainly(data []byte) (command.Totals, map[string]int64) {
+	totals := command.Totals{Bytes: int64(len(data)), Lines: int64(bytes.Count(data, []byte("\n")))}
 	words := make(map[string]int64)
 	isSeparator := func(b byte) bool { return strings.IndexByte(" \t\n\v\f\r", b) >= 0 }
 	for start := 0; start < len(data); {
@@ -81,7 +83,7 @@ func TestCount(t *testing.T) {
 		{long + "y " + long, 0, 2, map[string]int64{long[:255]: 2}},
 	} {
 		totals, table := countBytes(t, []byte(c.data))
-		want := Totals{Lines: c.lines, Words: c.words, Bytes: int64(len(c.data))}
+		want := command.Totals{Lines: c.lines, Words: c.words, Bytes: int64(len(c.data))}
 		if totals != want || !maps.Equal(table, c.table) {
 			t.Errorf("%q: %+v %v, want %+v %v", c.data, totals, table, want, c.table)
 		}
@@ -106,7 +108,7 @@ func TestPiecesAddUp(t *testing.T) {
 		words := new(table)
 		c := newCounter(words)
 		c.buffer = make([]byte, rapid.IntRange(1, 20).Draw(t, "buffer"))
-		var totals Totals
+		var totals command.Totals
 		add := func(p piece) {
 			if err := c.piece(bytes.NewReader(data), p, &totals); err != nil {
 				t.Fatalf("%v", err)
@@ -135,7 +137,7 @@ func TestPiecesAddUp(t *testing.T) {
 }
 
 // wc runs the real wc in the C locale over files.
-func wc(t *testing.T, files ...string) []Totals {
+func wc(t *testing.T, files ...string) []command.Totals {
 	t.Helper()
 	cmd := exec.Command("wc", append([]string{"-l", "-w", "-c", "--"}, files...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
@@ -143,7 +145,7 @@ func wc(t *testing.T, files ...string) []Totals {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	list := make([]Totals, len(files))
+	list := make([]command.Totals, len(files))
 	for i, line := range strings.SplitN(string(out), "\n", len(files)+1)[:len(files)] {
 		list[i] = parseWC(t, line)
 	}
@@ -151,7 +153,7 @@ func wc(t *testing.T, files ...string) []Totals {
 }
 
 // parseWC reads a line that wc printed.
-func parseWC(t *testing.T, line string) (totals Totals) {
+func parseWC(t *testing.T, line string) (totals command.Totals) {
 	t.Helper()
 	if _, err := fmt.Sscan(line, &totals.Lines, &totals.Words, &totals.Bytes); err != nil {
 		t.Fatalf("wc printed %q: %v", line, err)
@@ -229,7 +231,7 @@ func TestFailuresAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Totals{Files: 2, Lines: 1, Words: 2, Bytes: 4}); r.Totals != want || files != 2 {
+	if want := (command.Totals{Files: 2, Lines: 1, Words: 2, Bytes: 4}); r.Totals != want || files != 2 {
 		t.Errorf("got %+v, %d files, want %+v", r.Totals, files, want)
 	}
 	if len(r.Failed) != 2 || r.Failed[0].Path != gone || r.Failed[1].Path != dir {
@@ -259,7 +261,7 @@ func BenchmarkCount(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
 			for b.Loop() {
-				var t Totals
+				var t command.Totals
 				if err := c.piece(bytes.NewReader(data), piece{Length: -1}, &t); err != nil {
 					b.Fatal(err)
 				}

@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"iter"
+
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 )
 
 // stages run the tasks of a job. Each takes tasks and gives their results as they come, in any
 // order. After an error there are no more results.
 type stages struct {
 	count func(iter.Seq[countTask]) iter.Seq2[counted, error]
-	top   func(iter.Seq[topTask]) iter.Seq2[[]WordCount, error]
+	top   func(iter.Seq[topTask]) iter.Seq2[[]command.WordCount, error]
 }
 
 // job counts the files of a tree in two stages. First the workers count the files in batches. The
@@ -24,7 +26,7 @@ type job struct {
 	tree   *tree
 	limit  int // how many of the most frequent words are wanted
 	stages stages
-	totals Totals
+	totals command.Totals
 	parts  [partitions][]part // of the tables that the workers have made
 }
 
@@ -33,7 +35,7 @@ func newJob(t *tree, limit int, s stages) *job {
 }
 
 // run counts everything. It returns early when ctx is done, with its cause.
-func (j *job) run(ctx context.Context) (Totals, []WordCount, error) {
+func (j *job) run(ctx context.Context) (command.Totals, []command.WordCount, error) {
 	if err := j.count(ctx); err != nil {
 		return j.totals, nil, err
 	}
@@ -114,7 +116,7 @@ func (j *job) add(r counted) error {
 }
 
 // best runs the second stage.
-func (j *job) best() ([]WordCount, error) {
+func (j *job) best() ([]command.WordCount, error) {
 	tasks := func(yield func(topTask) bool) {
 		for _, parts := range j.parts {
 			if len(parts) > 0 && !yield(topTask{Parts: parts, Limit: j.limit}) {
@@ -122,7 +124,7 @@ func (j *job) best() ([]WordCount, error) {
 			}
 		}
 	}
-	var lists [][]WordCount
+	var lists [][]command.WordCount
 	for list, err := range j.stages.top(tasks) {
 		if err != nil {
 			return nil, err

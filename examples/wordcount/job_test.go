@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 	"github.com/shmkit/shmkit/shm"
 	"go.uber.org/goleak"
 )
@@ -32,8 +33,8 @@ func inProcess(t *testing.T, ctx context.Context) stages {
 				return countPieces(ctx, t, words, seg, func(int64) {})
 			})
 		},
-		top: func(tasks iter.Seq[topTask]) iter.Seq2[[]WordCount, error] {
-			return each(ctx, tasks, func(_ context.Context, t topTask) ([]WordCount, error) { return topWords(t, words) })
+		top: func(tasks iter.Seq[topTask]) iter.Seq2[[]command.WordCount, error] {
+			return each(ctx, tasks, func(_ context.Context, t topTask) ([]command.WordCount, error) { return topWords(t, words) })
 		},
 	}
 }
@@ -58,7 +59,7 @@ func newTestJob(t *testing.T, ctx context.Context, root string, limit int) *job 
 }
 
 // expected counts a tree with find, wc and a map.
-func expected(t *testing.T, root string, limit int) (Totals, []WordCount) {
+func expected(t *testing.T, root string, limit int) (command.Totals, []command.WordCount) {
 	t.Helper()
 	needGNU(t)
 	list := find(t, root)
@@ -84,11 +85,11 @@ func expected(t *testing.T, root string, limit int) (Totals, []WordCount) {
 			words[word] += n
 		}
 	}
-	var all []WordCount
+	var all []command.WordCount
 	for word, n := range maps.All(words) {
-		all = append(all, WordCount{word, n})
+		all = append(all, command.WordCount{Word: word, Count: n})
 	}
-	slices.SortFunc(all, byRank)
+	slices.SortFunc(all, command.ByRank)
 	return want, all[:min(limit, len(all))]
 }
 
@@ -134,7 +135,7 @@ func TestJobWithoutTopList(t *testing.T) {
 
 func TestJobOfEmptyTree(t *testing.T) {
 	j := newTestJob(t, t.Context(), t.TempDir(), 10)
-	if totals, top, err := j.run(t.Context()); totals != (Totals{}) || len(top) != 0 || err != nil {
+	if totals, top, err := j.run(t.Context()); totals != (command.Totals{}) || len(top) != 0 || err != nil {
 		t.Errorf("got %+v, %v, %v", totals, top, err)
 	}
 }
@@ -159,7 +160,7 @@ func TestJobReportsUnreadable(t *testing.T) {
 		})
 	}
 	totals, _, err := newJob(tr, 1, s).run(t.Context())
-	if want := (Totals{Files: 1, Lines: 1, Words: 1, Bytes: 6, Unreadable: 1}); totals != want || err != nil {
+	if want := (command.Totals{Files: 1, Lines: 1, Words: 1, Bytes: 6, Unreadable: 1}); totals != want || err != nil {
 		t.Errorf("got %+v, %v, want %+v", totals, err, want)
 	}
 	if !strings.Contains(log.String(), "wordcount: open "+filepath.Join(tr.root, "a")+": ") {
@@ -177,7 +178,7 @@ func TestJobEnds(t *testing.T) {
 
 	for name, fail := range map[string]func(*stages){
 		"count": func(s *stages) { s.count = failing[countTask, counted](broken) },
-		"top":   func(s *stages) { s.top = failing[topTask, []WordCount](broken) },
+		"top":   func(s *stages) { s.top = failing[topTask, []command.WordCount](broken) },
 	} {
 		path := root
 		if name == "top" {

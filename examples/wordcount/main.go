@@ -9,129 +9,67 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"time"
 
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 	"github.com/shmkit/shmkit/pool"
-)
-
-// Exit codes.
-const (
-	exitOK          = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitInterrupted = 130 // 128 + SIGINT, as shells say it
 )
 
 // gcPercent lets the garbage collector run seldom, because the processes keep little memory for
 // long, and all processors are needed for counting.
 const gcPercent = 800
 
+// tenthOfSecond is how often the progress is drawn, and how often chaos strikes.
+const tenthOfSecond = 100 * time.Millisecond
+
 func main() {
 	debug.SetGCPercent(gcPercent)
 	pool.Main() // in a worker it runs the tasks and never returns
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
-
-// config is the command line.
-type config struct {
-	root, suffixes string
-	workers, top   int
-	json, chaos    bool
+	os.Exit(run(command.Interruptible(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // run is the program. It returns the exit code.
 func run(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) int {
 	cfg, err := parseFlags(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case err != nil:
-		return exitUsage
+	if err != nil {
+		return command.Exit(ctx, err, stderr)
 	}
 	r, err := count(ctx, cfg, stderr)
-	if ctx.Err() != nil {
-		fmt.Fprintln(stderr, "wordcount: interrupted")
-		return exitInterrupted
-	}
-	if err == nil && cfg.json {
-		err = r.writeJSON(stdout)
-	} else if err == nil {
+	switch {
+	case err != nil || ctx.Err() != nil:
+	case cfg.JSON:
+		err = command.WriteJSON(stdout, r)
+	default:
 		err = r.writeText(stdout)
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "wordcount: %v\n", err)
-		return exitFailed
-	}
-	return exitOK
+	return command.Exit(ctx, err, stderr)
 }
 
-// parseFlags reads the command line. It has reported its error on stderr.
-func parseFlags(args []string, stderr io.Writer) (config, error) {
-	var cfg config
-	flags := flag.NewFlagSet("wordcount", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: wordcount [flags] [directory]")
-		flags.PrintDefaults()
-	}
-	flags.IntVar(&cfg.workers, "workers", runtime.NumCPU(), "number of worker processes")
-	flags.IntVar(&cfg.top, "top", 10, "how many of the most frequent words to print")
-	flags.StringVar(&cfg.suffixes, "suffix", "", "count only files with one of these `suffixes`, such as .go,.h")
-	flags.BoolVar(&cfg.json, "json", false, "print one JSON object")
-	flags.BoolVar(&cfg.chaos, "chaos", false, "kill a random worker every 100 ms")
-	if err := flags.Parse(args); err != nil {
-		return cfg, err
-	}
-	cfg.root = flags.Arg(0)
-	switch {
-	case flags.NArg() > 1:
-		return cfg, usageError(flags, "more than one directory")
-	case cfg.workers < 1:
-		return cfg, usageError(flags, "-workers must be at least 1")
-	case cfg.top < 0:
-		return cfg, usageError(flags, "-top must not be negative")
-	}
-	return cfg, nil
-}
-
-func usageError(flags *flag.FlagSet, text string) error {
-	fmt.Fprintf(flags.Output(), "wordcount: %s\n", text)
-	flags.Usage()
-	return errors.New(text)
+func parseFlags(args []string, stderr io.Writer) (cfg command.Flags, err error) {
+	flags := cfg.Set(stderr, runtime.NumCPU(), "number of worker processes", "kill a random worker every 100 ms")
+	return cfg, cfg.Parse(flags, args)
 }
 
 // count counts as cfg says.
-func count(ctx context.Context, cfg config, stderr *os.File) (report, error) {
-	if cfg.root == "" {
-		out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
-		if err != nil {
-			return report{}, fmt.Errorf("no directory given, and go env GOROOT: %w", err)
-		}
-		cfg.root = strings.TrimSpace(string(out))
+func count(ctx context.Context, cfg command.Flags, stderr *os.File) (report, error) {
+	if err := cfg.FindRoot(ctx); err != nil {
+		return report{}, err
 	}
-	tree, err := openTree(cfg.root, cfg.suffixes, newTrouble(stderr))
+	tree, err := openTree(cfg.Root, cfg.Suffixes, newTrouble(stderr))
 	if err != nil {
 		return report{}, err
 	}
 	start := time.Now()
-	ws, err := startWorkers(ctx, cfg.workers)
+	ws, err := startWorkers(ctx, cfg.Workers)
 	if err != nil {
 		return report{}, err
 	}
-	unwatch := watch(ws, cfg.chaos, stderr)
-	totals, top, err := newJob(tree, cfg.top, ws.stages(ctx)).run(ctx)
+	unwatch := watch(ws, cfg.Chaos, stderr)
+	totals, top, err := newJob(tree, cfg.Top, ws.stages(ctx)).run(ctx)
 	unwatch()
 	elapsed := time.Since(start)
 	stats := ws.pool.Stats()
@@ -149,7 +87,7 @@ func watch(ws *workers, chaos bool, stderr *os.File) (unwatch func()) {
 		stopProgress = showProgress(stderr, ws.progress)
 	}
 	if chaos {
-		stopChaos = every(tenthOfSecond, ws.killOne)
+		stopChaos = command.Every(tenthOfSecond, ws.killOne)
 	}
 	return func() {
 		stopChaos()

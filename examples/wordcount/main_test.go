@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 )
@@ -85,13 +86,13 @@ func TestExitCodes(t *testing.T) {
 		code int
 		text string
 	}{
-		{[]string{"-workers", "2", dir}, exitOK, ""},
-		{[]string{"-h"}, exitOK, "usage: wordcount"},
-		{[]string{filepath.Join(dir, "none")}, exitFailed, "no such file"},
-		{[]string{"-workers", "0", dir}, exitUsage, "-workers must be at least 1"},
-		{[]string{"-top", "-1", dir}, exitUsage, "-top must not be negative"},
-		{[]string{"-none"}, exitUsage, "usage: wordcount"},
-		{[]string{dir, dir}, exitUsage, "more than one directory"},
+		{[]string{"-workers", "2", dir}, command.ExitOK, ""},
+		{[]string{"-h"}, command.ExitOK, "usage: wordcount"},
+		{[]string{filepath.Join(dir, "none")}, command.ExitFailed, "no such file"},
+		{[]string{"-workers", "0", dir}, command.ExitUsage, "-workers must be at least 1"},
+		{[]string{"-top", "-1", dir}, command.ExitUsage, "-top must not be negative"},
+		{[]string{"-none"}, command.ExitUsage, "usage: wordcount"},
+		{[]string{dir, dir}, command.ExitUsage, "more than one directory"},
 	} {
 		child := start(t, c.args...)
 		if code := child.Wait().ExitCode(); code != c.code || !strings.Contains(child.Stderr(), c.text) {
@@ -113,7 +114,7 @@ func TestInterrupt(t *testing.T) {
 			if err := syscall.Kill(target(c.PID()), syscall.SIGINT); err != nil {
 				t.Fatal(err)
 			}
-			if code := c.Wait().ExitCode(); code != exitInterrupted {
+			if code := c.Wait().ExitCode(); code != command.ExitInterrupted {
 				t.Errorf("exit code %d; it said %s", code, c.Stderr())
 			}
 			for _, w := range workers {

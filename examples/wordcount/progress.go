@@ -7,6 +7,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 )
 
 // isTerminal reports whether f is a terminal.
@@ -27,7 +29,7 @@ func showProgress(w io.Writer, read func() (files, lines, bytes int64)) (stop fu
 		files, lines, bytes := read()
 		bar.Describe(fmt.Sprintf("%d files, %d lines, %d MB", files, lines, bytes/1e6))
 	}
-	stopDrawing := every(tenthOfSecond, draw)
+	stopDrawing := command.Every(tenthOfSecond, draw)
 	return func() {
 		stopDrawing()
 		bar.Finish()

@@ -1,25 +1,23 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 	"github.com/shmkit/shmkit/pool"
 )
 
 // report is the output of the program. Its JSON form is one object; the totals are fields of it.
 type report struct {
-	Totals
-	Seconds float64        `json:"seconds"`
-	Killed  int            `json:"killed"`  // workers that died and were replaced
-	Workers []workerReport `json:"workers"` // as they were at the end
-	Task    taskReport     `json:"task"`
-	Top     []WordCount    `json:"top"`
+	command.Totals
+	Seconds float64             `json:"seconds"`
+	Killed  int                 `json:"killed"`  // workers that died and were replaced
+	Workers []workerReport      `json:"workers"` // as they were at the end
+	Task    taskReport          `json:"task"`
+	Top     []command.WordCount `json:"top"`
 }
 
 // A workerReport says what one worker has done, together with the workers that it has replaced.
@@ -38,9 +36,9 @@ type taskReport struct {
 	P99Seconds float64 `json:"p99Seconds"`
 }
 
-func newReport(t Totals, top []WordCount, elapsed time.Duration, s pool.Stats) report {
+func newReport(t command.Totals, top []command.WordCount, elapsed time.Duration, s pool.Stats) report {
 	if top == nil {
-		top = []WordCount{} // in JSON a list, not null
+		top = []command.WordCount{} // in JSON a list, not null
 	}
 	r := report{Totals: t, Seconds: elapsed.Seconds(), Killed: s.Killed, Top: top}
 	for _, w := range s.Workers {
@@ -50,34 +48,15 @@ func newReport(t Totals, top []WordCount, elapsed time.Duration, s pool.Stats) r
 	return r
 }
 
-// writeJSON writes r in one line. Bytes of words that are not UTF-8 are replaced.
-func (r report) writeJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(r)
-}
-
 // writeText writes r for people.
 func (r report) writeText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d files, %d lines, %d words, %d bytes\n", r.Files, r.Lines, r.Words, r.Bytes)
-	fmt.Fprintf(&b, "%.2f s with %d workers", r.Seconds, len(r.Workers))
+	what := fmt.Sprintf("%.2f s with %d workers", r.Seconds, len(r.Workers))
 	if r.Seconds > 0 {
-		fmt.Fprintf(&b, ", %.0f MB/s", float64(r.Bytes)/1e6/r.Seconds)
+		what += fmt.Sprintf(", %.0f MB/s", float64(r.Bytes)/1e6/r.Seconds)
 	}
-	b.WriteByte('\n')
-	if r.Unreadable > 0 {
-		fmt.Fprintf(&b, "%d files or directories could not be read\n", r.Unreadable)
-	}
-	if r.Killed > 0 {
-		fmt.Fprintf(&b, "%d workers were killed; their work was done again\n", r.Killed)
-	}
-	if len(r.Top) > 0 {
-		b.WriteByte('\n')
-	}
-	for _, t := range r.Top {
-		fmt.Fprintf(&b, "%12d  %s\n", t.Count, printableWord(t.Word))
-	}
+	command.WriteTotals(&b, r.Totals, what, r.Killed, "workers")
+	command.WriteTop(&b, r.Top)
 	r.writeWorkers(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -92,14 +71,4 @@ func (r report) writeWorkers(b *strings.Builder) {
 	if t := r.Task; t.Samples > 0 {
 		fmt.Fprintf(b, "half of the tasks took less than %.1f ms, 99 %% less than %.1f ms\n", 1e3*t.P50Seconds, 1e3*t.P99Seconds)
 	}
-}
-
-// printableWord returns the word, quoted if it has bytes that control a terminal.
-func printableWord(word string) string {
-	for _, r := range word {
-		if !strconv.IsPrint(r) || r == utf8.RuneError {
-			return strconv.Quote(word)
-		}
-	}
-	return word
 }

@@ -11,13 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 	"github.com/shmkit/shmkit/pool"
 	"go.uber.org/goleak"
 )
 
 var sample = newReport(
-	Totals{Files: 3, Lines: 20, Words: 100, Bytes: 5_000_000, Unreadable: 1},
-	[]WordCount{{"the", 7}, {"<&\"", 3}, {"a\x1b[2J", 2}, {"\xff", 1}, {"für", 1}},
+	command.Totals{Files: 3, Lines: 20, Words: 100, Bytes: 5_000_000, Unreadable: 1},
+	[]command.WordCount{{Word: "the", Count: 7}, {Word: "<&\"", Count: 3}, {Word: "a\x1b[2J", Count: 2}, {Word: "\xff", Count: 1}, {Word: "für", Count: 1}},
 	2*time.Second, pool.Stats{ //clock: a figure to print
 		Workers: []pool.WorkerStats{
 			//clock: a figure to print
@@ -57,7 +58,7 @@ half of the tasks took less than 1.5 ms, 99 % less than 12.0 ms
 		t.Errorf("got\n%s\nwant\n%s", &b, want)
 	}
 	b.Reset()
-	if err := newReport(Totals{Files: 1}, nil, 0, oneWorker).writeText(&b); err != nil {
+	if err := newReport(command.Totals{Files: 1}, nil, 0, oneWorker).writeText(&b); err != nil {
 		t.Fatal(err)
 	}
 	want = `1 files, 0 lines, 0 words, 0 bytes
@@ -73,7 +74,7 @@ Worker-1        0   0.00 s     0 MB         0
 
 func TestReportJSON(t *testing.T) {
 	var b bytes.Buffer
-	if err := sample.writeJSON(&b); err != nil {
+	if err := command.WriteJSON(&b, sample); err != nil {
 		t.Fatal(err)
 	}
 	want := `{"files":3,"lines":20,"words":100,"bytes":5000000,"unreadable":1,"seconds":2,"killed":5,` +
@@ -90,7 +91,7 @@ func TestReportJSON(t *testing.T) {
 		t.Errorf("read back as %+v, %v", back, err)
 	}
 	b.Reset()
-	if err := newReport(Totals{}, nil, 0, oneWorker).writeJSON(&b); err != nil || !strings.Contains(b.String(), `"top":[]`) {
+	if err := command.WriteJSON(&b, newReport(command.Totals{}, nil, 0, oneWorker)); err != nil || !strings.Contains(b.String(), `"top":[]`) {
 		t.Errorf("got %s, %v", &b, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -14,7 +15,7 @@ import (
 // The tasks of the workers.
 var (
 	countStage = pool.Define("count", countLive)
-	topStage   = pool.Define("top", func(ctx context.Context, t topTask) ([]WordCount, error) {
+	topStage   = pool.Define("top", func(ctx context.Context, t topTask) ([]command.WordCount, error) {
 		return topWords(t, ownTable.Get(ctx))
 	})
 )
@@ -94,7 +95,7 @@ func (w *workers) stages(ctx context.Context) stages {
 				}
 			})
 		},
-		top: func(tasks iter.Seq[topTask]) iter.Seq2[[]WordCount, error] {
+		top: func(tasks iter.Seq[topTask]) iter.Seq2[[]command.WordCount, error] {
 			return pool.IMapUnordered(ctx, w.pool, topStage, tasks)
 		},
 	}

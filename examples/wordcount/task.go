@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -21,7 +22,7 @@ type (
 
 	// counted is its result.
 	counted struct {
-		Totals Totals
+		Totals command.Totals
 		Failed []failure
 		Table  *sharedTable // nil if not wanted, or without words
 	}
@@ -92,7 +93,7 @@ func share(words *table, seg *shm.Segment, name string) (*sharedTable, error) {
 }
 
 // topWords runs a topTask, with a table that it may use meanwhile.
-func topWords(t topTask, words *table) ([]WordCount, error) {
+func topWords(t topTask, words *table) ([]command.WordCount, error) {
 	words.reset()
 	for _, p := range t.Parts {
 		bytes := p.Bytes.Slice()

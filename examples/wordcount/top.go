@@ -1,26 +1,16 @@
 package main
 
 import (
-	"cmp"
 	"slices"
+
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 )
-
-// WordCount is how often a word occurs.
-type WordCount struct {
-	Word  string `json:"word"`
-	Count int64  `json:"count"`
-}
-
-// byRank orders the most frequent words first, and equally frequent ones alphabetically.
-func byRank(a, b WordCount) int {
-	return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Word, b.Word))
-}
 
 // ranking keeps the limit most frequent words of those that are added.
 type ranking struct {
 	limit int
-	list  []WordCount // up to 2*limit, so that most words are added without sorting
-	floor int64       // words below it are surely not among the limit most frequent
+	list  []command.WordCount // up to 2*limit, so that most words are added without sorting
+	floor int64               // words below it are surely not among the limit most frequent
 }
 
 // add offers a word that has not been offered before.
@@ -28,7 +18,7 @@ func (r *ranking) add(word []byte, count int64) {
 	if count < r.floor {
 		return
 	}
-	r.list = append(r.list, WordCount{Word: string(word), Count: count})
+	r.list = append(r.list, command.WordCount{Word: string(word), Count: count})
 	if len(r.list) >= 2*r.limit {
 		r.cut()
 	}
@@ -43,14 +33,14 @@ func (r *ranking) cut() {
 }
 
 // best gives the n most frequent words of several lists, which have no word in common.
-func best(n int, lists ...[]WordCount) []WordCount {
+func best(n int, lists ...[]command.WordCount) []command.WordCount {
 	all := slices.Concat(lists...)
-	slices.SortFunc(all, byRank)
+	slices.SortFunc(all, command.ByRank)
 	return all[:min(len(all), n)]
 }
 
 // top gives the n most frequent words of t, in order.
-func (t *table) top(n int) []WordCount {
+func (t *table) top(n int) []command.WordCount {
 	r := ranking{limit: n}
 	for i := range t.slots {
 		if s := &t.slots[i]; s.count != 0 {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 )
 
 // Whatever order the words come in, the top list is the beginning of the sorted list of all.
@@ -14,13 +16,13 @@ func TestTopIsThatOfAllWords(t *testing.T) {
 		counts := rapid.SliceOfN(rapid.Int64Range(1, 6), 0, 60).Draw(t, "counts")
 		limit := rapid.IntRange(0, 20).Draw(t, "limit")
 		words := new(table)
-		var all []WordCount
+		var all []command.WordCount
 		for i, n := range counts {
-			w := WordCount{Word: fmt.Sprintf("w%d", i), Count: n}
+			w := command.WordCount{Word: fmt.Sprintf("w%d", i), Count: n}
 			words.add([]byte(w.Word), n)
 			all = append(all, w)
 		}
-		slices.SortFunc(all, byRank)
+		slices.SortFunc(all, command.ByRank)
 		want := all[:min(len(all), limit)]
 		if got := words.top(limit); !slices.Equal(got, want) {
 			t.Fatalf("top %d of %v is %v, want %v", limit, counts, got, want)
@@ -30,10 +32,10 @@ func TestTopIsThatOfAllWords(t *testing.T) {
 
 func TestTiesAreAlphabetical(t *testing.T) {
 	got := best(3,
-		[]WordCount{{"pear", 2}, {"fig", 1}},
-		[]WordCount{{"apple", 2}, {"Apple", 2}, {"most", 9}},
+		[]command.WordCount{{Word: "pear", Count: 2}, {Word: "fig", Count: 1}},
+		[]command.WordCount{{Word: "apple", Count: 2}, {Word: "Apple", Count: 2}, {Word: "most", Count: 9}},
 	)
-	want := []WordCount{{"most", 9}, {"Apple", 2}, {"apple", 2}}
+	want := []command.WordCount{{Word: "most", Count: 9}, {Word: "Apple", Count: 2}, {Word: "apple", Count: 2}}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

@@ -7,20 +7,12 @@ import (
 	"os"
 	"slices"
 
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 	"github.com/shmkit/shmkit/pool"
 )
 
 // countFiles is the task of the workers.
 var countFiles = pool.Define("wordcount", countBatch)
-
-// Totals counts what wc does, in the C locale, over any number of files.
-type Totals struct {
-	Files      int64 `json:"files"`
-	Lines      int64 `json:"lines"` // newline bytes
-	Words      int64 `json:"words"`
-	Bytes      int64 `json:"bytes"`
-	Unreadable int64 `json:"unreadable"` // files and directories
-}
 
 // A piece is a part of a file, or a whole one.
 type piece struct {
@@ -37,7 +29,7 @@ type batch struct {
 
 // counted is its result.
 type counted struct {
-	Totals Totals
+	Totals command.Totals
 	Failed []failure
 	Words  map[string]int64
 }

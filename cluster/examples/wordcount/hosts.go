@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/shmkit/shmkit/cluster"
 )
@@ -49,7 +48,7 @@ func (h *hosts) start() (*hostProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, "-serve", h.cluster.Addr(), "-workers", strconv.Itoa(h.cfg.workers))
+	cmd := exec.Command(program, "-serve", h.cluster.Addr(), "-workers", strconv.Itoa(h.cfg.Workers))
 	cmd.Stderr = h.stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -105,26 +104,4 @@ func (h *hosts) close() (err error) {
 	}
 	h.all = nil
 	return err
-}
-
-// every calls f once in each period, in a goroutine, until the function that it returns is called.
-func every(interval time.Duration, f func()) (stop func()) {
-	end, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(interval)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				f()
-			case <-end:
-				return
-			}
-		}
-	}()
-	return func() {
-		close(end)
-		<-ended
-	}
 }

@@ -11,101 +11,53 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/shmkit/shmkit/cluster"
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 	"github.com/shmkit/shmkit/pool"
-)
-
-// Exit codes.
-const (
-	exitOK          = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitInterrupted = 130 // 128 + SIGINT, as shells say it
 )
 
 func main() {
 	debug.SetGCPercent(400)
 	pool.Main() // in a worker it runs the tasks and never returns
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(command.Interruptible(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // config is the command line.
 type config struct {
-	root, suffixes, serve string
-	hosts, workers, top   int
-	json, chaos           bool
+	command.Flags
+	serve string
+	hosts int
 }
 
 // run is the program. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cfg, err := parseFlags(args, stderr)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
 	case err != nil:
-		return exitUsage
 	case cfg.serve != "":
 		err = serve(ctx, cfg)
 	default:
 		err = count(ctx, cfg, stdout, stderr)
 	}
-	if ctx.Err() != nil {
-		fmt.Fprintln(stderr, "wordcount: interrupted")
-		return exitInterrupted
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "wordcount: %v\n", err)
-		return exitFailed
-	}
-	return exitOK
+	return command.Exit(ctx, err, stderr)
 }
 
-// parseFlags reads the command line. It has reported its error on stderr.
-func parseFlags(args []string, stderr io.Writer) (config, error) {
-	var cfg config
-	flags := flag.NewFlagSet("wordcount", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: wordcount [flags] [directory]")
-		flags.PrintDefaults()
-	}
+func parseFlags(args []string, stderr io.Writer) (cfg config, err error) {
+	flags := cfg.Set(stderr, max(runtime.NumCPU()/2, 1), "number of worker processes of each host", "kill a random host every second, when all serve")
 	flags.IntVar(&cfg.hosts, "hosts", 2, "number of host processes")
-	flags.IntVar(&cfg.workers, "workers", max(runtime.NumCPU()/2, 1), "number of worker processes of each host")
-	flags.IntVar(&cfg.top, "top", 10, "how many of the most frequent words to print")
-	flags.StringVar(&cfg.suffixes, "suffix", "", "count only files with one of these `suffixes`, such as .go,.h")
-	flags.BoolVar(&cfg.json, "json", false, "print one JSON object")
-	flags.BoolVar(&cfg.chaos, "chaos", false, "kill a random host every second, when all serve")
 	flags.StringVar(&cfg.serve, "serve", "", "be a host of the server at this `address`")
-	if err := flags.Parse(args); err != nil {
+	if err := cfg.Parse(flags, args); err != nil {
 		return cfg, err
 	}
-	cfg.root = flags.Arg(0)
-	wrong := ""
-	switch {
-	case flags.NArg() > 1:
-		wrong = "more than one directory"
-	case cfg.hosts < 1 || cfg.workers < 1:
-		wrong = "-hosts and -workers must be at least 1"
-	case cfg.top < 0:
-		wrong = "-top must not be negative"
-	}
-	if wrong != "" {
-		fmt.Fprintf(stderr, "wordcount: %s\n", wrong)
-		flags.Usage()
-		return cfg, errors.New(wrong)
+	if cfg.hosts < 1 {
+		return cfg, command.Misused(flags, "-hosts must be at least 1")
 	}
 	return cfg, nil
 }
@@ -120,7 +72,7 @@ func serve(ctx context.Context, cfg config) error {
 		end()
 	}()
 	return cluster.Serve(ctx, cluster.ServeOptions{
-		Servers: []string{cfg.serve}, Name: fmt.Sprintf("host[%d]", os.Getpid()), Pool: pool.Options{Workers: cfg.workers, Attempts: -1},
+		Servers: []string{cfg.serve}, Name: fmt.Sprintf("host[%d]", os.Getpid()), Pool: pool.Options{Workers: cfg.Workers, Attempts: -1},
 	})
 }
 
@@ -129,14 +81,10 @@ const attempts = 1 << 20
 
 // count starts a server and hosts, counts, and prints the result.
 func count(ctx context.Context, cfg config, stdout, stderr io.Writer) (err error) {
-	if cfg.root == "" {
-		out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
-		if err != nil {
-			return fmt.Errorf("no directory given, and go env GOROOT: %w", err)
-		}
-		cfg.root = strings.TrimSpace(string(out))
+	if err := cfg.FindRoot(ctx); err != nil {
+		return err
 	}
-	tree, err := openTree(cfg.root, cfg.suffixes, stderr)
+	tree, err := openTree(cfg.Root, cfg.Suffixes, stderr)
 	if err != nil {
 		return err
 	}
@@ -153,14 +101,14 @@ func count(ctx context.Context, cfg config, stdout, stderr io.Writer) (err error
 	if err := c.WaitHosts(ctx, cfg.hosts); err != nil {
 		return err
 	}
-	if cfg.chaos {
-		defer every(time.Second, hosts.killOne)()
+	if cfg.Chaos {
+		defer command.Every(time.Second, hosts.killOne)()
 	}
 	start := time.Now()
-	r, err := tree.count(ctx, c.Pool, cfg.top)
+	r, err := tree.count(ctx, c.Pool, cfg.Top)
 	if err != nil {
 		return err
 	}
 	r.Seconds, r.Hosts, r.Killed = time.Since(start).Seconds(), cfg.hosts, hosts.killed()
-	return r.write(stdout, cfg.json)
+	return r.write(stdout, cfg.JSON)
 }

@@ -1,18 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/shmkit/shmkit/examples/wordcount/command"
 	"github.com/shmkit/shmkit/pool"
 )
 
@@ -101,17 +98,11 @@ func (t *tree) list(words bool) (all []batch) {
 
 // A report is the output of the program.
 type report struct {
-	Totals
-	Seconds float64     `json:"seconds"`
-	Hosts   int         `json:"hosts"`
-	Killed  int         `json:"killed"` // hosts that were killed and replaced
-	Top     []WordCount `json:"top"`
-}
-
-// WordCount is how often a word occurs.
-type WordCount struct {
-	Word  string `json:"word"`
-	Count int64  `json:"count"`
+	command.Totals
+	Seconds float64             `json:"seconds"`
+	Hosts   int                 `json:"hosts"`
+	Killed  int                 `json:"killed"` // hosts that were killed and replaced
+	Top     []command.WordCount `json:"top"`
 }
 
 // count counts the tree on the hosts of a pool.
@@ -121,10 +112,7 @@ func (t *tree) count(ctx context.Context, p *pool.Pool, top int) (r report, err 
 		if err != nil {
 			return r, err
 		}
-		r.Files += c.Totals.Files
-		r.Lines += c.Totals.Lines
-		r.Words += c.Totals.Words
-		r.Bytes += c.Totals.Bytes
+		r.Add(c.Totals)
 		for _, f := range c.Failed {
 			t.note(f.Path, f.Reason)
 		}
@@ -133,13 +121,11 @@ func (t *tree) count(ctx context.Context, p *pool.Pool, top int) (r report, err 
 		}
 	}
 	r.Unreadable = int64(len(t.failed))
-	r.Top = []WordCount{}
+	r.Top = []command.WordCount{}
 	for w, n := range words {
-		r.Top = append(r.Top, WordCount{w, n})
+		r.Top = append(r.Top, command.WordCount{Word: w, Count: n})
 	}
-	slices.SortFunc(r.Top, func(a, b WordCount) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Word, b.Word))
-	})
+	slices.SortFunc(r.Top, command.ByRank)
 	r.Top = r.Top[:min(top, len(r.Top))]
 	return r, nil
 }
@@ -147,35 +133,11 @@ func (t *tree) count(ctx context.Context, p *pool.Pool, top int) (r report, err 
 // write writes r for people, or as one JSON object.
 func (r report) write(w io.Writer, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetEscapeHTML(false)
-		return enc.Encode(r)
+		return command.WriteJSON(w, r)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d files, %d lines, %d words, %d bytes\n", r.Files, r.Lines, r.Words, r.Bytes)
-	fmt.Fprintf(&b, "%.2f s on %d hosts\n", r.Seconds, r.Hosts)
-	if r.Unreadable > 0 {
-		fmt.Fprintf(&b, "%d files or directories could not be read\n", r.Unreadable)
-	}
-	if r.Killed > 0 {
-		fmt.Fprintf(&b, "%d hosts were killed; their work was done again\n", r.Killed)
-	}
-	if len(r.Top) > 0 {
-		b.WriteByte('\n')
-	}
-	for _, t := range r.Top {
-		fmt.Fprintf(&b, "%12d  %s\n", t.Count, printable(t.Word))
-	}
+	command.WriteTotals(&b, r.Totals, fmt.Sprintf("%.2f s on %d hosts", r.Seconds, r.Hosts), r.Killed, "hosts")
+	command.WriteTop(&b, r.Top)
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// printable returns the word, quoted if it has bytes that control a terminal.
-func printable(word string) string {
-	for _, r := range word {
-		if !strconv.IsPrint(r) || r == utf8.RuneError {
-			return strconv.Quote(word)
-		}
-	}
-	return word
 }

@@ -1,13 +1,10 @@
-package main
+package command
 
 import "time"
 
-// tenthOfSecond is how often the progress is drawn, and how often chaos strikes.
-const tenthOfSecond = 100 * time.Millisecond
-
-// every calls f once in each period, in a goroutine, until the function that it returns is called.
+// Every calls f once in each period, in a goroutine, until the function that it returns is called.
 // When that function has returned, f is not called any more.
-func every(interval time.Duration, f func()) (stop func()) {
+func Every(interval time.Duration, f func()) (stop func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)

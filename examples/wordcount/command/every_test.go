@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 func TestEvery(t *testing.T) {
 	calls := 0 // only f uses it until stop has returned
 	third := make(chan struct{})
-	stop := every(time.Millisecond, func() { //clock: the period is the subject
+	stop := Every(time.Millisecond, func() { //clock: the period is the subject
 		if calls++; calls == 3 {
 			close(third)
 		}
