@@ -14,25 +14,38 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shmkit/shmkit/pool"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
-// asProgram, in the environment, makes the test binary the program itself.
-const asProgram = "RPC_AS_PROGRAM"
+// role, in the environment, makes the test binary another program: the example itself, or the
+// server of its benchmarks.
+const (
+	role   = "RPC_ROLE"
+	asRPC  = "program"
+	asPeer = "peer"
+)
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
+	pool.Main()
+	switch os.Getenv(role) {
+	case asRPC:
 		main()
-		return
+	case asPeer:
+		if err := servePeer(os.Args[1], os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	default:
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
 }
 
-func program(t *testing.T, args ...string) *exec.Cmd {
+func program(t testing.TB, as string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.Env = append(os.Environ(), role+"="+as)
 	cmd.Stderr = os.Stderr
 	return cmd
 }
@@ -41,7 +54,14 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 func startServer(t *testing.T) (name string, server *exec.Cmd, stop func()) {
 	t.Helper()
 	name = t.TempDir() + "/words"
-	server = program(t, "serve", name)
+	server, stop = startProgram(t, asRPC, "serve", name)
+	return name, server, stop
+}
+
+// startProgram starts a server, which ends with stop.
+func startProgram(t testing.TB, as string, args ...string) (server *exec.Cmd, stop func()) {
+	t.Helper()
+	server = program(t, as, args...)
 	in, err := server.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -56,13 +76,13 @@ func startServer(t *testing.T) (name string, server *exec.Cmd, stop func()) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "serving\n" {
 		t.Fatalf("the server says %q, %v", line, err)
 	}
-	return name, server, func() { in.Close() }
+	return server, func() { in.Close() }
 }
 
 // Server and client are processes of their own.
 func TestTwoProcesses(t *testing.T) {
 	name, server, stop := startServer(t)
-	out, err := program(t, "ask", name, "one two", "three").Output()
+	out, err := program(t, asRPC, "ask", name, "one two", "three").Output()
 	if want := "HTTP: 3 words\ngRPC: 3 words: \"one\" \"two\" \"three\"\n"; err != nil || string(out) != want {
 		t.Errorf("%v: %q", err, out)
 	}
