@@ -15,8 +15,8 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// The rows of this file are those of BenchmarkManagerCall in package bench, with gRPC as the peer: a
-// call with 8 bytes, which returns 8 bytes, by the same transport, the server in a process of its
+// The rows of this file are those of BenchmarkManagerCall in package bench, with gRPC as the peer:
+// a call with 8 bytes, which returns 8 bytes, by the same transport, the server in a process of its
 // own.
 
 type counter struct{}
