@@ -113,6 +113,10 @@ type View struct {
 	start  uint64 // of the payload in the segment
 	budget int    // bytes that may yet be read
 	used   int    // bytes that were read
+
+	together bool   // see Together
+	window   []byte // bytes of the segment from windowAt on, read at once
+	windowAt uint64
 }
 
 // MaxRead is how many bytes are read of one object at most. A small read counts as one of readCost
@@ -157,6 +161,43 @@ func (v *View) At(off, n uint64) ([]byte, error) {
 	}
 	v.budget -= max(int(n), readCost)
 	v.used += max(int(n), readCost)
+	if v.together && n <= windowBytes {
+		return v.fromWindow(off, n)
+	}
+	return v.read(off, n)
+}
+
+// windowBytes is how many bytes are read at once where many are needed that lie together.
+const windowBytes = 4096
+
+// Together calls read, which makes many small reads of the payload that lie close together. Some of
+// them may show the object as it was at an earlier one.
+func (v *View) Together(read func() error) error {
+	v.together = true
+	defer func() { v.together, v.window = false, nil }()
+	return read()
+}
+
+// fromWindow is At for what may have been read already.
+func (v *View) fromWindow(off, n uint64) ([]byte, error) {
+	if off < v.windowAt || off-v.windowAt > uint64(len(v.window)) || n > uint64(len(v.window))-(off-v.windowAt) {
+		end := v.start + v.Size
+		if off < v.start || off > end || n > end-off {
+			return v.read(off, n)
+		}
+		b, err := v.read(off, min(windowBytes, end-off))
+		if err != nil { // the file may end within the window
+			return v.read(off, n)
+		}
+		v.window, v.windowAt = b, off
+	}
+	b := make([]byte, (n+7)&^7)
+	copy(b, v.window[off-v.windowAt:][:n])
+	return b[:n:n], nil
+}
+
+// read reads from the source.
+func (v *View) read(off, n uint64) ([]byte, error) {
 	b := make([]byte, (n+7)&^7) // the allocator aligns multiples of 8 to 8
 	if off > 1<<62 {
 		return nil, ErrDamaged

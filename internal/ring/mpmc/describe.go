@@ -107,15 +107,23 @@ func (c copied) claims(got, put uint64) error {
 		}
 		return err
 	}
-	for n := range min(c.capacity, mostClaims) {
-		if err := look(got + n); err != nil { // also behind the oldest: what is being read
-			return err
-		}
-		if p := put - 1 - n; n < put && p >= got+mostClaims {
-			if err := look(p); err != nil {
+	err := c.v.Together(func() error {
+		for n := range min(c.capacity, mostClaims) {
+			if err := look(got + n); err != nil { // also behind the oldest: what is being read
 				return err
 			}
 		}
+		for n := range min(c.capacity, mostClaims, put) {
+			if p := put - 1 - n; p >= got+mostClaims {
+				if err := look(p); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if len(writers) > 0 {
 		c.v.SetProcesses("writing", writers)
