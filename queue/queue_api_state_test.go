@@ -116,6 +116,11 @@ func TestFaceWaits(t *testing.T) {
 			var putErr, getErr error
 			put := proctest.MustBlock(t, func() { putErr = full.put(background, 3) })
 			get := proctest.MustBlock(t, func() { _, getErr = empty.get(background) })
+			if policy != shmsync.Spin { // a spinning waiter does not sleep
+				proctest.Eventually(t, proctest.Hang, func() bool {
+					return full.stats().Waits > 0 && empty.stats().Waits > 0
+				}, "both have slept")
+			}
 			if closes {
 				wantErr(t, full.close(), nil)
 				wantErr(t, empty.close(), nil)
@@ -128,10 +133,6 @@ func TestFaceWaits(t *testing.T) {
 			<-get
 			wantErr(t, putErr, want)
 			wantErr(t, getErr, want)
-			// a spinning waiter does not sleep
-			if policy != shmsync.Spin && (full.stats().Waits == 0 || empty.stats().Waits == 0) {
-				t.Error("nobody has slept")
-			}
 		}
 	})
 }
