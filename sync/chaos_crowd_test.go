@@ -86,12 +86,24 @@ var blockers = []func(seg *shm.Segment, name string, frees bool) blocker{
 		must(err)
 		m, err := shmsync.NewMutex(seg, name+" lock", shmsync.MutexOptions{})
 		must(err)
+		freed, err := shm.NewBool(seg, name+" freed", false)
+		must(err)
 		wait := func(ctx context.Context) error {
 			must(m.Lock(background))
 			defer m.Unlock()
-			return c.Wait(ctx, m)
+			for !freed.Load() { // a waiter may come after the broadcast
+				if err := c.Wait(ctx, m); err != nil {
+					return err
+				}
+			}
+			return nil
 		}
-		return blocker{wait, c.Broadcast}
+		return blocker{wait, func() {
+			must(m.Lock(background))
+			freed.Store(true)
+			m.Unlock()
+			c.Broadcast()
+		}}
 	},
 	func(seg *shm.Segment, name string, _ bool) blocker {
 		e, err := shmsync.NewEvent(seg, name, shmsync.EventOptions{})
