@@ -122,7 +122,7 @@ func (c *Reader) Await(ctx context.Context) error {
 	}
 	c.gather = 0
 	s := &c.r.News
-	policy, over := s.SpinThen(c.policy, &c.r.Room, c.lookInTurn)
+	policy, over := s.SpinThen(c.policy, &c.r.Room, c.look)
 	if !over {
 		c.r.Shared.Counters.Waits.Add(1)
 		began := wait.Start(ctx)
@@ -153,19 +153,6 @@ func (c *Reader) adapt() {
 	case n > c.r.Capacity()/8:
 		c.gather /= 2
 	}
-}
-
-// lookInTurn is look for a reader that spins. While a writer waits for another reader no message
-// comes, and that reader may need this processor.
-func (c *Reader) lookInTurn() bool {
-	if c.look() {
-		return true
-	}
-	if a := c.r.head.awaited.Load() & awaitedCell; a == 0 || a == uint64(c.cell+1) {
-		return false
-	}
-	wait.YieldProcessor()
-	return c.look()
 }
 
 // Finish says that what lies before end has been read, and wakes a writer that waits for that.
