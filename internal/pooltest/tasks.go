@@ -104,6 +104,9 @@ func (j *job) passGate(ctx context.Context) error {
 		if ctx.Err() != nil && j.How != deaf {
 			return context.Cause(ctx)
 		}
+		if _, err := os.Stat(filepath.Dir(j.Gate)); err != nil { // the test is over
+			return err
+		}
 		proctest.Stagger(gatePatience)
 	}
 	return nil
