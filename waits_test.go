@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"os"
 	"path/filepath"
@@ -368,6 +369,10 @@ var stay = pool.Define("stay", func(ctx context.Context, _ int) (int, error) {
 	return 0, ctx.Err()
 })
 
+var silent = pool.DefineStream("silent", func(ctx context.Context, _ int) iter.Seq2[int, error] {
+	return func(func(int, error) bool) { <-ctx.Done() }
+})
+
 func (w *waitList) processes() {
 	p := must(process.Start(background, stay, 0, process.Options{Name: "teller"}))
 	w.add("process (*Process) Join", "teller", fmt.Sprintf("(pid %d)", p.PID()), p.Join)
@@ -376,6 +381,11 @@ func (w *waitList) processes() {
 	workers := must(pool.NewLocal(background, pool.Options{Workers: 1}))
 	defer workers.Terminate(0)
 	w.add("pool Apply", `task "stay"`, "Worker-1", func(ctx context.Context) error { return discard(pool.Apply(ctx, workers, stay, 0)) })
+	w.add("pool Stream", `task "silent"`, none, func(ctx context.Context) (err error) {
+		for _, err = range pool.Stream(ctx, workers, silent, 0) {
+		}
+		return err
+	})
 	f := must(pool.ApplyAsync(background, workers, stay, 0))
 	w.add("pool (*Future[R]) Get", "future", none, func(ctx context.Context) error { return discard(f.Get(ctx)) })
 	w.add("pool (*Pool) Join", "pool", none, workers.Join)

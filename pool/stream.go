@@ -11,6 +11,7 @@ import (
 	"github.com/shmkit/shmkit/internal/guard"
 	"github.com/shmkit/shmkit/internal/parent"
 	"github.com/shmkit/shmkit/internal/task"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/internal/yields"
 )
 
@@ -116,7 +117,8 @@ type streaming struct {
 	end    *Task[struct{}, struct{}]
 	reader *yields.Reader
 	slot   uint32
-	err    error // of the task; immutable once the reader has come to its end
+	began  time.Time // with a context that can end
+	err    error     // of the task; immutable once the reader has come to its end
 }
 
 // startStream submits the task.
@@ -128,7 +130,7 @@ func startStream[A, R any](ctx context.Context, p *Pool, t *StreamTask[A, R], ar
 	if err != nil {
 		return nil, parent.Unsent(t.Name(), err)
 	}
-	s := &streaming{p: p, end: &t.end, reader: p.core.NewReader(t.rets.Fixed())}
+	s := &streaming{p: p, end: &t.end, reader: p.core.NewReader(t.rets.Fixed()), began: wait.Start(ctx)}
 	core := t.end.core
 	core.Options = s.options(core.Options)
 	s.slot, err = p.core.Send(ctx, parent.NewWaiter(), task.Content{
@@ -166,7 +168,7 @@ func (s *streaming) options(o parent.TaskOptions) parent.TaskOptions {
 // left is the error of a loop that ends because ctx has ended. The task may have failed for that,
 // too, in the meantime.
 func (s *streaming) left(ctx context.Context) error {
-	err := context.Cause(ctx)
+	err := wait.Late(ctx, context.Cause(ctx), s.began)
 	if s.reader.Over() { // the slot may be another task's
 		return fmt.Errorf("pool: task %q: %w", s.end.Name(), err)
 	}
