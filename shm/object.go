@@ -151,7 +151,7 @@ func (h *object) notLocked(ctx context.Context, m *lock.Mutex, err error) error 
 		return h.failed(fmt.Errorf("change it: %w", err))
 	}
 	who, _ := h.o.Seg.Table().Info(holder)
-	return h.failed(fmt.Errorf("change it: locked by %v since %s or earlier: %w", who, since.Format("15:04:05.000"), err))
+	return h.failed(fmt.Errorf("change it: locked by %v since %s or earlier: %w", who, since.Format(wait.Clock), err))
 }
 
 var errOverwritten = fmt.Errorf("%w: its lock was overwritten: remove it and make it anew", ErrCorrupt)

@@ -8,6 +8,7 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 	"github.com/shmkit/shmkit/shm"
 )
 
@@ -24,7 +25,7 @@ type OwnerDiedError struct {
 // Error names the lock, the dead process, and what to do.
 func (e *OwnerDiedError) Error() string {
 	return fmt.Sprintf("%s: %v: %v, noticed at %s: repair what it guards with LockRepair",
-		e.Lock, ErrOwnerDied, proctab.Info{PID: e.PID, Program: e.Program}, e.Noticed.Format(clock))
+		e.Lock, ErrOwnerDied, proctab.Info{PID: e.PID, Program: e.Program}, e.Noticed.Format(wait.Clock))
 }
 
 // Unwrap makes [errors.Is] find [ErrOwnerDied].

@@ -209,7 +209,7 @@ func (m *RWMutex) waitedToWrite(ctx context.Context, err error) error {
 	if holder, _ := m.l.Holding(); holder == 0 && isOver(ctx, err) {
 		if readers := m.names(m.o.Seg.Holders(m.o, m.o.Target(lock.RoleDrain))); readers != "" {
 			return fmt.Errorf("%s: %v: read-locked by %s since %s or earlier: %w",
-				m.title(), lock.RoleLock, readers, m.l.DrainedSince().Format(clock), err)
+				m.title(), lock.RoleLock, readers, m.l.DrainedSince().Format(wait.Clock), err)
 		}
 	}
 	return m.waitedFor(ctx, err, lock.RoleLock, m.l)

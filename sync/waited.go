@@ -11,10 +11,8 @@ import (
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 )
-
-// clock is how errors show a time of day.
-const clock = "15:04:05.000"
 
 // kinds are what errors call objects of this package.
 var kinds = map[segment.Kind]string{
@@ -58,7 +56,7 @@ func (h *handle) waited(ctx context.Context, err error, role lock.Role, wanted s
 	if len(owners) > 0 {
 		text += " " + h.names(owners)
 	}
-	return fmt.Errorf("%s, waited since %s: %w", text, began.Format(clock), err)
+	return fmt.Errorf("%s, waited since %s: %w", text, began.Format(wait.Clock), err)
 }
 
 // isOver reports whether err says that ctx has ended.
@@ -97,7 +95,7 @@ func (h *handle) heldBy(l holding) string {
 	case since.IsZero():
 		return fmt.Sprintf("held by %v", processOf(h.o.Seg, holder))
 	}
-	return fmt.Sprintf("held by %v since %s or earlier", processOf(h.o.Seg, holder), since.Format(clock))
+	return fmt.Sprintf("held by %v since %s or earlier", processOf(h.o.Seg, holder), since.Format(wait.Clock))
 }
 
 // A lockedError is an [ErrLocked] that names the lock and the process that held it.

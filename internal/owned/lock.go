@@ -8,6 +8,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/segment"
+	"github.com/shmkit/shmkit/internal/wait"
 )
 
 var errOverwritten = fmt.Errorf("%w: its lock was overwritten: remove it and make it anew", segment.ErrCorrupt)
@@ -32,7 +33,7 @@ func Lock(ctx context.Context, o *segment.Object, mu *lock.Mutex, repair func() 
 		return fmt.Errorf("change it: %w", err)
 	}
 	info, _ := o.Seg.Table().Info(holder)
-	return fmt.Errorf("change it: locked by %v since %s or earlier: %w", info, since.Format("15:04:05.000"), err)
+	return fmt.Errorf("change it: locked by %v since %s or earlier: %w", info, since.Format(wait.Clock), err)
 }
 
 // Unlock ends a change. It sets err, if that is nil, when other processes may not see the change:

@@ -198,15 +198,15 @@ func (c *Reader) begin(end uint64) {
 //
 // Errors: those of Lost, [segment.ErrCorrupt].
 func (c *Reader) LookAtMessage() (message []byte, position uint64, err error) {
-	number, message, end, ok := c.r.messageAt(c.Next, c.Until-c.Next)
+	message, err = c.Message()
 	switch {
+	case err != nil:
+		return nil, 0, err
 	case !c.live():
 		return nil, 0, c.Lost()
-	case !ok:
-		return nil, 0, c.r.Corrupt()
 	}
-	c.seen = number + 1
-	c.begin(end)
+	c.seen = c.number + 1
+	c.begin(c.end)
 	return message, c.Next, nil
 }
 
