@@ -21,7 +21,7 @@ func mallocs() uint64 {
 // rounds of calls in which next to nothing is allocated. A method that lost its processor for once
 // counts as slow, and the next calls of it run in goroutines of their own.
 func TestCallsAllocateNothing(t *testing.T) {
-	const calls, few = 2000, 100
+	const calls, few = 500, 50
 	for name, o := range addresses(t) {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, start(t, o))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/shmkit/shmkit/internal/frame"
 )
@@ -40,9 +41,13 @@ func (c *serverCall) fail(f failure) {
 	}
 }
 
-// send sends what ends the request.
+// send sends what ends the request. What a method takes does not include the connection, where a
+// write may take as long as it likes.
 func (c *serverCall) send(kind frame.Kind, flags uint8, object uint64, b []byte) {
 	c.done = true
+	if !c.begun.IsZero() {
+		c.m.speed.add(time.Since(c.begun))
+	}
 	e := c.e
 	h := &frame.Head{Kind: kind, Flags: flags, Call: c.h.Call, Object: object, Incarnation: e.s.incarnation}
 	c.write(h, b)

@@ -24,6 +24,7 @@ type serverCall struct {
 	cancel context.CancelFunc // nil: nothing cancels it
 	noted  bool               // it counts in session.running
 	done   bool               // the result, or an error, was sent
+	begun  time.Time          // when the method began, where send tells its speed; else zero
 
 	credit chan struct{} // of an iteration: has a value when there may be room
 	room   int64         // bytes that may be sent; guarded by session.mu
@@ -91,12 +92,9 @@ func (c *serverCall) runInline(measure bool) (reads bool) {
 	e.turn.Store(n)
 	e.callWatch()
 	if measure {
-		begun := time.Now()
-		c.call()
-		m.speed.add(time.Since(begun))
-	} else {
-		c.call()
+		c.begun = time.Now()
 	}
+	c.call()
 	returned = true
 	if !e.turn.CompareAndSwap(n, n+1) {
 		m.speed.block()
@@ -117,9 +115,8 @@ func (c *serverCall) runAside() {
 		c.admin()
 		return
 	}
-	begun := time.Now()
+	c.begun = time.Now()
 	c.call()
-	c.m.speed.add(time.Since(begun))
 }
 
 // begin finds what a request is about, and notes it.
