@@ -29,6 +29,7 @@ type serverCall struct {
 	credit chan struct{} // of an iteration: has a value when there may be room
 	room   int64         // bytes that may be sent; guarded by session.mu
 	buf    []byte        // that arg is copied to
+	aside  func()        // runs it in a goroutine of its own; kept for later requests
 }
 
 var serverCalls = sync.Pool{New: func() any { return new(serverCall) }}
@@ -42,9 +43,10 @@ func (e *session) request(h *frame.Head, payload []byte) (reads bool) {
 	if e.spare = nil; c == nil {
 		c = serverCalls.Get().(*serverCall)
 	}
-	buf := c.buf[:0]
-	*c = serverCall{}
-	c.e, c.h, c.arg, c.mode, c.ctx, c.buf = e, *h, payload, frame.Inline, e.ctx, buf
+	if c.aside == nil {
+		c.aside = c.runAside
+	}
+	*c = serverCall{e: e, h: *h, arg: payload, mode: frame.Inline, ctx: e.ctx, buf: c.buf[:0], aside: c.aside}
 	if err := c.begin(); err != nil {
 		c.fail(serverFailure(classOf(err), err))
 		c.end()
@@ -60,7 +62,8 @@ func (e *session) request(h *frame.Head, payload []byte) (reads bool) {
 	c.copyArg()
 	select {
 	case e.slots <- struct{}{}: // one of those that run ends
-		e.s.work.Go(c.runAside)
+		e.s.work.Add(1)
+		go c.aside() // WaitGroup.Go, and a method value, would allocate
 	case <-e.ctx.Done():
 		c.end()
 	}
@@ -110,7 +113,8 @@ func (c *serverCall) runInline(measure bool) (reads bool) {
 
 // runAside runs a request in a goroutine of its own.
 func (c *serverCall) runAside() {
-	defer func() { <-c.e.slots; c.end() }()
+	e := c.e
+	defer func() { <-e.slots; c.end(); e.s.work.Done() }()
 	if c.h.Kind != kindCall {
 		c.admin()
 		return
@@ -191,13 +195,12 @@ func (c *serverCall) end() {
 		e.finish(1)
 	}
 	e.mu.Unlock()
-	buf := c.buf
 	if c.cancel != nil { // a cancel or a credit may still lead here
 		return
 	}
-	*c = serverCall{}
-	if cap(buf) <= maxKept {
-		c.buf = buf
+	*c = serverCall{buf: c.buf, aside: c.aside}
+	if cap(c.buf) > maxKept {
+		c.buf = nil
 	}
 	serverCalls.Put(c)
 }
