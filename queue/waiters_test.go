@@ -28,7 +28,7 @@ func TestManyWaitersFewThreads(t *testing.T) {
 	asleep.Await(t, q.o.Seg, 1)
 	// that the others, which follow the one that sleeps, take no threads shows only then
 	time.Sleep(50 * time.Millisecond)
-	if after := threads(t); after > before+20 {
+	if after := threads(t); after > before+proctest.FewThreads {
 		t.Errorf("%d threads with all waiting, %d before", after, before)
 	}
 	for range waiters {

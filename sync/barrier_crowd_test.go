@@ -54,7 +54,7 @@ func TestBarrierCrowd(t *testing.T) {
 	for round := range 6 {
 		c.Send("go")
 		var n int
-		if fmt.Sscan(c.Line(), &n); n < 1 || n > 16 {
+		if fmt.Sscan(c.Line(), &n); n < 1 || n > proctest.FewThreads {
 			t.Errorf("while all wait the process has %d threads", n)
 		}
 		var indices sync.Map

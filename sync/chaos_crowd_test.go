@@ -17,10 +17,7 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-const (
-	manyObjects = 1000
-	manyThreads = 64
-)
+const manyObjects = 1000
 
 // A blocker is an object at which goroutines of another process wait until this one lets them go.
 type blocker struct {
@@ -213,7 +210,7 @@ func checkMany(t *testing.T, when, line string, freed int) {
 		t.Fatalf("%s: %q", when, line)
 	}
 	t.Logf("%s: %s", when, line)
-	if n > manyThreads && !race.Enabled {
+	if n > proctest.FewThreads && !race.Enabled {
 		t.Errorf("%s the process has %d threads", when, n)
 	}
 	if m != freed {

@@ -92,7 +92,7 @@ func TestCondCrowd(t *testing.T) {
 	asleepOn(t, seg, "c", 1)
 	other.Send("threads")
 	var n int
-	if fmt.Sscan(other.Line(), &n); n < 1 || n > 16 {
+	if fmt.Sscan(other.Line(), &n); n < 1 || n > proctest.FewThreads {
 		t.Errorf("the process has %d threads", n)
 	}
 	c.Notify(crowd / 2)

@@ -87,7 +87,7 @@ func checkCrowd(t *testing.T, c *proctest.Child, free func()) {
 func checkThreads(t *testing.T, c *proctest.Child, when string) {
 	t.Helper()
 	var n int
-	if fmt.Sscan(c.Line(), &n); n < 1 || n > 16 {
+	if fmt.Sscan(c.Line(), &n); n < 1 || n > proctest.FewThreads {
 		t.Errorf("%s the process has %d threads", when, n)
 	}
 }

@@ -44,7 +44,7 @@ func TestEventCrowd(t *testing.T) {
 	c := startEventAgent(t, seg, shmsync.Adaptive)
 	c.Send(fmt.Sprint("crowd ", crowd))
 	var n int
-	if fmt.Sscanf(c.Line(), "waiting with %d threads", &n); n < 1 || n > 16 {
+	if fmt.Sscanf(c.Line(), "waiting with %d threads", &n); n < 1 || n > proctest.FewThreads {
 		t.Errorf("the process has %d threads", n)
 	}
 	began := time.Now()

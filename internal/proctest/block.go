@@ -10,6 +10,11 @@ import (
 // anything takes on a machine that is slow and busy. It is the bound of all waits of this package.
 const Hang = 2 * time.Minute
 
+// FewThreads is how many threads a process may have in which thousands of goroutines wait without
+// one of their own. The runtime starts one whenever a system call takes long, which is a matter of
+// the machine and of its load.
+const FewThreads = 100
+
 // blockTime is how long a call must last to count as blocked. It is a minimum: a slow machine
 // cannot break a test by it, only hide for once that a call does not block.
 const blockTime = 30 * time.Millisecond

@@ -19,9 +19,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// moreThreads is what any number of parked goroutines may cost.
-const moreThreads = 32
-
 // crowd is a process of its own, so that threads which earlier tests have left are not counted in
 // its favour.
 var roleCrowd = proctest.Register("crowd", func(args []string) {
@@ -76,7 +73,7 @@ func crowd(n, words int) error {
 			return fmt.Errorf("%d of %d are parked", parked(), n)
 		}
 	}
-	if more := threads() - before; more > moreThreads {
+	if more := threads() - before; more > proctest.FewThreads {
 		return fmt.Errorf("%d parked goroutines on %d words each cost %d threads", n, words, more)
 	}
 	for _, i := range rand.Perm(n) {
@@ -107,16 +104,18 @@ func TestManyParkOnFewThreads(t *testing.T) {
 	}
 }
 
-// cpuTime is what this process has used so far.
-func cpuTime(t *testing.T) time.Duration {
+// usage is what this process has used so far: processor time, and how often a thread of it slept.
+func usage(t *testing.T) (used time.Duration, sleeps int64) {
 	t.Helper()
-	var usage unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
 		t.Fatal(err)
 	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), u.Nvcsw
 }
 
+// What parked goroutines use is counted in sleeps: a look takes a microsecond on one machine and a
+// hundred on another. The bound of processor time finds a loop without sleeps.
 func TestParkedUsesNoCPU(t *testing.T) {
 	if !futex.HasWaitAny() {
 		t.Skip("the kernel has no futex_waitv")
@@ -144,12 +143,18 @@ func TestParkedUsesNoCPU(t *testing.T) {
 	}
 	proctest.Eventually(t, patience, func() bool { return parked() == goroutines }, "all are parked")
 	time.Sleep(50 * time.Millisecond) // what the start has caused
-	before := cpuTime(t)
+	began := time.Now()
+	usedBefore, sleepsBefore := usage(t)
 	time.Sleep(during) // what they use meanwhile is the subject
-	used := cpuTime(t) - before
-	t.Logf("%d parked goroutines used %v in %v", goroutines, used, during)
-	if used > during/100 { //clock: processor time
-		t.Errorf("parked goroutines used %v of CPU time in %v", used, during)
+	used, sleeps := usage(t)
+	used, sleeps = used-usedBefore, sleeps-sleepsBefore
+	passed := time.Since(began)
+	t.Logf("%d parked goroutines used %v in %v, and slept %d times", goroutines, used, passed, sleeps)
+	if used > passed/4 { //clock: processor time
+		t.Errorf("parked goroutines used %v of CPU time in %v", used, passed)
+	}
+	if most := 200 + int64(200*passed.Seconds()); sleeps > most {
+		t.Errorf("parked goroutines slept %d times in %v, more than %d", sleeps, passed, most)
 	}
 	c.Close()
 	all.Wait()
