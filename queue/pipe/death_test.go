@@ -226,7 +226,8 @@ var roleIdle = proctest.Register("idle", func(args []string) {
 })
 
 // idleBound is what 1,000 connections may use of a processor while nothing comes, in percent. Each
-// is looked after about once a second, which takes a microsecond on one machine and many on another.
+// is looked after about once a second, which takes a microsecond on one machine and many on
+// another.
 const idleBound = 10
 
 // idleShare is the percentage of a processor that this process uses for two seconds.
