@@ -106,6 +106,12 @@ func settle[A, R any](p *Pool, t *Task[A, R], i uint32, scratch *[]byte) (r R, a
 // open makes a value of a result, or the error that it is. The bytes are in memory of this process,
 // unless the value is copied.
 func (t *Task[A, R]) open(kind uint32, b []byte) (v R, err error) {
+	switch {
+	case kind == task.KindNil:
+		kind, b = task.KindValue, nil
+	case kind == task.KindValue && b == nil: // empty memory
+		b = []byte{}
+	}
 	if kind != task.KindValue {
 		f, err := task.Codec[task.Failure]{}.Receive(b)
 		if err != nil {

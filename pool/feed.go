@@ -39,6 +39,7 @@ type feeder[A any] struct {
 
 // A fed is one argument.
 type fed struct {
+	isNil    bool   // it is a nil slice
 	from, to int    // place in the copies
 	lent     []byte // or it lies here
 	err      error  // why the argument cannot be sent
@@ -108,6 +109,8 @@ func (f *feeder[A]) put(a *A) bool {
 	item := fed{err: err}
 	switch {
 	case err != nil:
+	case b == nil:
+		item.isNil = true
 	case len(b) < lentFrom:
 		item.from = len(f.copied)
 		f.copied = append(f.copied, b...)
@@ -153,8 +156,13 @@ func (f *feeder[A]) next(patience time.Duration, needsInput bool) (b []byte, the
 	}
 	item := f.taken[f.at]
 	f.at++
-	if item.lent != nil {
+	switch {
+	case item.lent != nil:
 		return item.lent, true, nil, nil
+	case item.isNil:
+		return nil, true, nil, nil
+	case item.from == item.to: // not nil, although there may be no memory
+		return []byte{}, true, nil, item.err
 	}
 	return f.memory[item.from:item.to:item.to], true, nil, item.err
 }

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -75,7 +76,7 @@ func (r *Resource[A, T]) Name() string {
 // What of arg cannot travel is an error of [New].
 func (r *Resource[A, T]) With(arg A) AnyResource {
 	b, err := r.args.Encode(&arg)
-	return &resourceWith{worker.BoundResource{Of: r.untyped, Arg: append([]byte{}, b...)}, err}
+	return &resourceWith{worker.BoundResource{Of: r.untyped, Arg: bytes.Clone(b)}, err}
 }
 
 func (r *Resource[A, T]) bind() (*worker.Resource, []byte, error) { return r.With(*new(A)).bind() }

@@ -42,9 +42,12 @@ func TestSlices(t *testing.T) {
 			if err != nil || len(got) != n+1 || n > 0 && got[n-1] != 2*f[n-1] || got[n] != 1 || !slices.Equal(f, want) {
 				t.Errorf("%d floats doubled: %d, %v", n, len(got), err)
 			}
-			if yes, err := pool.Apply(t.Context(), p, isNil, b); err != nil || yes != (n == 0) {
+			if yes, err := pool.Apply(t.Context(), p, isNil, b); err != nil || yes {
 				t.Errorf("%d bytes are nil: %v, %v", n, yes, err)
 			}
+		}
+		if yes, err := pool.Apply(t.Context(), p, isNil, nil); err != nil || !yes {
+			t.Errorf("nil is not nil: %v", err)
 		}
 		wantNothingLeft(t, p)
 	})

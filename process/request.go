@@ -21,6 +21,7 @@ type spawnRequest struct {
 	Task   string   // name of the task
 	ID     uint64   // of the task
 	Files  []string // names of the files that follow child.OrderFD
+	Nil    bool     // the argument is a nil slice
 }
 
 const (
@@ -33,6 +34,7 @@ const (
 
 // send writes the letter and the argument.
 func (l *spawnRequest) send(w io.Writer, argument []byte) error {
+	l.Nil = argument == nil
 	b, err := wire.Encode(l)
 	if err != nil {
 		return err
@@ -60,7 +62,9 @@ func receiveRequest(r io.Reader) (l spawnRequest, argument []byte, err error) {
 	if err := wire.Decode(b, &l); err != nil {
 		return l, nil, err
 	}
-	argument, err = receiveFrame(r)
+	if argument, err = receiveFrame(r); l.Nil {
+		argument = nil
+	}
 	return l, argument, err
 }
 

@@ -149,10 +149,17 @@ func (b *bridge) callOf(i uint32, id uint64) engine.Call {
 	if c.carries {
 		carry = b.p.table.Slots[i].Carry
 	}
+	arg := b.arg
+	switch {
+	case c.nilArg:
+		arg = nil
+	case arg == nil:
+		arg = []byte{}
+	}
 	return engine.Call{
 		ID: id, Task: c.task, Signature: signature, Count: c.Count,
 		SoftDeadline: c.Options.SoftDeadline, HardDeadline: c.Options.HardDeadline, Deaf: c.Options.Deaf, Attempts: c.Options.Attempts,
-		Kills: c.Kills, Carry: carry, Arg: b.arg,
+		Kills: c.Kills, Carry: carry, Arg: arg,
 	}
 }
 

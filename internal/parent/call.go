@@ -37,6 +37,7 @@ type Call struct {
 	spent func() bool
 	Began Began // what the future tells of the start
 
+	nilArg  bool      // the argument is a nil slice
 	carries bool      // the slot has what the caller's Carry has said
 	timed   bool      // its waiter wants to know how long it takes
 	since   time.Time // time of the submission, if it is timed

@@ -74,6 +74,7 @@ func (p *Pool) Place(w *Waiter, i uint32, c task.Content) (placed bool, err erro
 	sl := &p.table.Slots[i]
 	if c.Size <= len(sl.Args) {
 		c.CopyTo(sl.Args[:])
+		p.calls[i].nilArg = c.IsNil()
 		sl.Arg, sl.ArgLen, p.calls[i].Arg = 0, uint32(c.Size), Block{0, c.Size}
 		return true, nil
 	}

@@ -170,6 +170,9 @@ func (p *Pool) enqueue(i uint32) {
 	if c.carries {
 		sl.Timed |= tasktable.HasCarry
 	}
+	if c.nilArg {
+		sl.Timed |= tasktable.NilArg
+	}
 	if c.future != nil {
 		sl.Timed |= tasktable.TellBegan
 		sl.Began.Store(0)

@@ -11,8 +11,8 @@ import (
 // travel:
 //
 //	as they are    one after the other
-//	slices         their lengths in bytes, as a table of uint32, then their elements; both begin at multiples of 8, so
-//	               that a worker views them where they are
+//	slices         their lengths in bytes, as a table of uint32, or nilLength, then their elements; both begin at
+//	               multiples of 8, so that a worker views them where they are
 //	all others     each a frame: its length as a uvarint, then its bytes
 //
 // Results that are copied as they are come back one after the other, if none has failed. All others
@@ -23,6 +23,9 @@ type chunkForm struct {
 	way  way
 	size int // of an argument that is copied as it is
 }
+
+// nilLength stands for the length of a nil slice. No other has it: all of a chunk has less.
+const nilLength = 1<<32 - 1
 
 // wordBytes is what the parts of a chunk of slices are aligned to.
 const wordBytes = 8
@@ -39,6 +42,7 @@ type Content struct {
 	Size  int              // in bytes
 }
 
+// ContentOf is what the bytes are. Nil stands for a nil slice.
 func ContentOf(b []byte) Content { return Content{Bytes: b, Size: len(b)} }
 
 // ContentOfParts is a chunk of slices.
@@ -49,6 +53,9 @@ func ContentOfParts(parts [][]byte) Content {
 	}
 	return c
 }
+
+// IsNil says that it is a nil slice.
+func (c *Content) IsNil() bool { return c.Bytes == nil && c.Parts == nil && c.Make == nil }
 
 // CopyTo puts it into memory of its size.
 func (c *Content) CopyTo(mem []byte) {
@@ -62,7 +69,11 @@ func (c *Content) CopyTo(mem []byte) {
 	}
 	at := roundUp(4 * len(c.Parts))
 	for i, p := range c.Parts {
-		binary.NativeEndian.PutUint32(mem[4*i:], uint32(len(p)))
+		length := uint32(len(p))
+		if p == nil {
+			length = nilLength
+		}
+		binary.NativeEndian.PutUint32(mem[4*i:], length)
 		copy(mem[at:], p)
 		at += roundUp(len(p))
 	}
@@ -97,7 +108,12 @@ func (a *Arguments) Next() (item []byte, err error) {
 		}
 		item, a.rest = a.rest[:a.form.size], a.rest[a.form.size:]
 	case WaySlice:
-		n := int(binary.NativeEndian.Uint32(a.lengths))
+		length := binary.NativeEndian.Uint32(a.lengths)
+		if length == nilLength {
+			a.lengths = a.lengths[4:]
+			return nil, nil
+		}
+		n := int(length)
 		if roundUp(n) > len(a.rest) {
 			return nil, ErrChunk
 		}

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 
@@ -46,7 +47,8 @@ func CodecFor[T any]() (Codec[T], error) {
 	return Codec[T]{}, refused
 }
 
-// Encode returns the bytes of v; those of a raw type or slice are v's own, not a copy.
+// Encode returns the bytes of v; those of a raw type or slice are v's own, not a copy. They are nil
+// for a nil slice alone.
 func (c Codec[T]) Encode(v *T) (b []byte, err error) {
 	switch c.Way {
 	case WayRaw:
@@ -84,7 +86,7 @@ func (c Codec[T]) Decode(b []byte) (v T, err error) {
 		if len(b)%c.Size != 0 {
 			return v, c.torn(b)
 		}
-		b = append([]byte(nil), b...)
+		b = bytes.Clone(b)
 		c.Bools.Mend(b)
 		setSlice(&v, b, c.Size)
 		return v, nil

@@ -56,6 +56,9 @@ func (h *Handler) Attempt(ctx context.Context, item []byte, out *Reply) error {
 
 // put takes the result of one argument.
 func (out *Reply) put(kind uint32, b []byte) error {
+	if kind == KindValue && b == nil {
+		kind = KindNil
+	}
 	if out.Many {
 		out.chunk = appendResult(out.chunk, kind, b)
 		return nil

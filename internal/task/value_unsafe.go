@@ -57,11 +57,17 @@ func alignedBytes(b []byte, n int) []byte {
 // each.
 func storeAt(at *atomic.Uint32, i uint32) { cpu.StoreRelease32((*uint32)(unsafe.Pointer(at)), i) }
 
+// nothing is what empty slices view.
+var nothing [wordBytes]byte
+
 // setSlice makes v, which is a slice of elements of that size without pointers, a view of b, which
-// is aligned for them; nil if b is empty.
+// is aligned for them; nil if b is.
 func setSlice[T any](v *T, b []byte, size int) {
-	if len(b) == 0 {
+	if b == nil {
 		return
+	}
+	if len(b) == 0 {
+		b = nothing[:0] // not an address in shared memory
 	}
 	*(*sliceHeader)(unsafe.Pointer(v)) = sliceHeader{data: unsafe.Pointer(unsafe.SliceData(b)), len: len(b) / size, cap: len(b) / size}
 }

@@ -72,7 +72,7 @@ const (
 //	 28     4  Count      parent               worker           arguments in it, from 1
 //	 32     8  Soft       parent               worker           soft deadline in ns, 0: none
 //	 40     4  Cancel     parent               worker           serial of the attempt that must end its context
-//	 44     4  Timed      parent               worker           bit 0: fill in Ran, bit 1: fill in Began, bit 2: Carry is there
+//	 44     4  Timed      parent               worker           bit 0: fill in Ran, bit 1: fill in Began, bit 2: Carry is there, bit 3: the argument is nil
 //	 48   144  Args
 //	192     8  Result     worker               parent           block of the result, 0: in Results
 //	200     4  ResultLen  worker               parent           bytes

@@ -74,4 +74,5 @@ const (
 	TellRan   = 1
 	TellBegan = 2
 	HasCarry  = 4
+	NilArg    = 8
 )

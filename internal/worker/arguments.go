@@ -20,7 +20,7 @@ func ArgumentBytes(rs []BoundResource) (n int64) {
 func PlaceArguments(in *segment.Segment, rs []BoundResource) ([]ResourceConfig, error) {
 	var configs []ResourceConfig
 	for _, r := range rs {
-		c := ResourceConfig{Name: r.Of.Name, Size: len(r.Arg)}
+		c := ResourceConfig{Name: r.Of.Name, Size: len(r.Arg), Empty: r.Arg != nil && len(r.Arg) == 0}
 		if c.Size > 0 {
 			block, mem, err := in.AllocDirty(c.Size)
 			if err != nil {

@@ -63,6 +63,7 @@ type ResourceConfig struct {
 	Name  string
 	Block uint64 `json:",omitempty"` // of the argument, in the segment of the pool
 	Size  int    `json:",omitempty"` // of it, in bytes
+	Empty bool   `json:",omitempty"` // it has none, and is not nil
 }
 
 // ResourcesOf finds the resources of a worker, with their arguments, in the same order.
@@ -76,6 +77,9 @@ func (w *Worker) ResourcesOf(configs []ResourceConfig) ([]BoundResource, error) 
 		r := BoundResource{Of: resources[c.Name]}
 		if r.Of == nil {
 			return nil, fmt.Errorf("pool: the worker does not know resource %q: define it before pool.Main is called", c.Name)
+		}
+		if c.Empty {
+			r.Arg = []byte{}
 		}
 		if c.Size > 0 {
 			b, err := w.Mem.Bytes(c.Block, c.Size)

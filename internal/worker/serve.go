@@ -82,6 +82,9 @@ func (w *Worker) prepare(sl *tasktable.Slot) {
 		w.known = task.ByID(sl.Task)
 	}
 	in, err := w.Bytes(sl.Arg, int(sl.ArgLen), sl.Args[:])
+	if sl.Timed&tasktable.NilArg != 0 {
+		in = nil
+	}
 	switch {
 	case w.known == nil:
 		w.out.FailWhole(task.KindFailed, task.Failure{Text: "the worker does not know it: define it before pool.Main is called"})

@@ -12,14 +12,16 @@ import (
 //
 //	off  size  field   written by           read by  initial
 //	  0     8  size    parent, at first     worker   bytes of the ring, a power of two
-//	  8    56  -
+//	  8     8  isNil   parent, at first     worker   1: the argument is a nil slice
+//	 16    48  -
 //	 64    32  events  package lock                  0
 //	 96    32  -
 //	128   384  words   package ring/stream           0
 type head struct {
 	_      structs.HostLayout
 	size   uint64
-	_      [56]byte
+	isNil  uint64
+	_      [48]byte
 	events stream.Events
 	_      [32]byte
 	words  stream.Words

@@ -52,7 +52,9 @@ func (r *Reader) Place(block, arg []byte) {
 	n := ringFor(r.limit)
 	clear(block[:headBytes])
 	h := headIn(block)
-	h.size = uint64(n)
+	if h.size = uint64(n); arg == nil {
+		h.isNil = 1
+	}
 	copy(block[headBytes+n:], arg)
 	r.words = &h.words
 	r.s = bind(r.o, h, block[headBytes:headBytes+n:headBytes+n])
@@ -92,6 +94,10 @@ func (r *Reader) cut() (b []byte, want int, err error) {
 			return nil, lengthBytes - len(b), nil
 		}
 		length := int64(binary.NativeEndian.Uint32(b))
+		if length == nilLength {
+			r.at += lengthBytes
+			return nil, 0, nil
+		}
 		if length > int64(r.limit) {
 			return nil, 0, fmt.Errorf("%w: a value of %d bytes in a pool with %d", segment.ErrCorrupt, length, r.limit)
 		}

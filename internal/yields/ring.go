@@ -16,8 +16,12 @@ const (
 	maxRing = 64 << 10
 )
 
-// lengthBytes are the bytes before a value that is not of fixed size.
-const lengthBytes = 4
+// lengthBytes are the bytes before a value that is not of fixed size, and nilLength is what they
+// say of a nil slice.
+const (
+	lengthBytes = 4
+	nilLength   = 1<<32 - 1
+)
 
 // ringFor is the size of the ring of a task of a pool with so much memory: a 64th of it, within
 // bounds.
@@ -50,7 +54,10 @@ func split(block []byte) (h *head, ring, arg []byte, err error) {
 	if n < minRing || n > maxRing || n&(n-1) != 0 || n > uint64(len(block)-headBytes) {
 		return nil, nil, nil, fmt.Errorf("%w: a ring of values of %d bytes in an argument of %d", segment.ErrCorrupt, n, len(block))
 	}
-	return h, block[headBytes : headBytes+n : headBytes+n], block[headBytes+n:], nil
+	if arg = block[headBytes+n:]; h.isNil != 0 {
+		arg = nil
+	}
+	return h, block[headBytes : headBytes+n : headBytes+n], arg, nil
 }
 
 // bind views the ring in a block of the segment of o.

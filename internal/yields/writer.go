@@ -57,10 +57,14 @@ func (w *Writer) Put(ctx context.Context, b []byte, fixed bool) error {
 	if fixed {
 		return w.write(ctx, b)
 	}
-	if len(b) > w.limit || int64(len(b)) > 1<<32-1 {
+	if len(b) > w.limit || int64(len(b)) >= nilLength {
 		return fmt.Errorf("a value of %d bytes is larger than the %d bytes of Options.Memory: make that larger, or yield a handle of an Array", len(b), w.limit)
 	}
-	w.one = binary.NativeEndian.AppendUint32(w.one[:0], uint32(len(b)))
+	length := uint32(len(b))
+	if b == nil {
+		length = nilLength
+	}
+	w.one = binary.NativeEndian.AppendUint32(w.one[:0], length)
 	if len(b) <= smallValue {
 		w.one = append(w.one, b...)
 		return w.write(ctx, w.one)
