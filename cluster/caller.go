@@ -186,7 +186,7 @@ const maxUnacked = 1 << 12
 func (c *caller) Submit(call engine.Call) error {
 	t := wire.Task{
 		Client: c.id, ID: call.ID, Name: call.Task, Signature: call.Signature, Count: call.Count, Soft: call.SoftDeadline, Hard: call.HardDeadline,
-		Deaf: call.Deaf, Attempts: call.Attempts, Kills: call.Kills, Carry: call.Carry, Size: len(call.Arg), Arg: call.Arg,
+		Deaf: call.Deaf, Attempts: call.Attempts, Kills: call.Kills, Carry: call.Carry, Size: len(call.Arg), Nil: call.Arg == nil, Arg: call.Arg,
 	}
 	e := &entry{task: t}
 	e.message = wire.AppendTask(make([]byte, 0, min(len(call.Arg), wire.Inline)+len(t.Name)+128), &t)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ var calls = []behaviour{
 	{name: "MapAsyncDoesNotWait", check: mapAsync},
 	{name: "ChunksOfAnySize", check: chunks},
 	{name: "LargeArgumentsAndResults", check: large},
+	{name: "EmptyIsNotNil", check: emptyIsNotNil},
 	{name: "TooLargeArgumentIsRefused", options: Options{Memory: 1 << 20}, check: tooLarge},
 	{name: "FullBacklogMakesCallersWait", options: Options{Backlog: 16}, check: backlog},
 }
@@ -64,6 +66,29 @@ func applyAsync(t *testing.T, _ *Kind, p *pool.Pool) {
 		}
 	}
 	wantIdle(t, p)
+}
+
+func emptyIsNotNil(t *testing.T, _ *Kind, p *pool.Pool) {
+	wantSame(t, p, sameBytes, []byte{}, nil, []byte{0}, nil, []byte{}, bytes.Repeat([]byte{1}, 100_000))
+	wantSame(t, p, sameWords, nil, []int64{}, []int64{0}, []int64{}, nil, make([]int64, 20_000))
+	wantSame(t, p, sameTexts, nil, []string{}, []string{""})
+	wantIdle(t, p)
+}
+
+// wantSame sends values to a task that returns them, one by one and in chunks.
+func wantSame[T any](t *testing.T, p *pool.Pool, same *pool.Task[T, T], all ...T) {
+	t.Helper()
+	for _, in := range all {
+		if got, err := pool.Apply(t.Context(), p, same, in); err != nil || !reflect.DeepEqual(got, in) {
+			t.Errorf("%.20v (nil: %v) arrives as %.20v (nil: %v), %v", in, reflect.ValueOf(in).IsNil(), got, reflect.ValueOf(got).IsNil(), err)
+		}
+	}
+	for _, chunk := range []int{1, 2, 100} {
+		got, err := pool.Map(t.Context(), p, same.With(pool.TaskOptions{Chunk: chunk}), all)
+		if err != nil || !reflect.DeepEqual(got, all) {
+			t.Errorf("by %d: other values arrive: %.200v, %v", chunk, got, err)
+		}
+	}
 }
 
 func callbacks(t *testing.T, _ *Kind, p *pool.Pool) {

@@ -131,6 +131,13 @@ var odd = pool.Define("pooltest odd", func(_ context.Context, n int64) (int64, e
 // echo returns its argument with another byte.
 var echo = pool.Define("pooltest echo", func(_ context.Context, b []byte) ([]byte, error) { return append(b[:len(b):len(b)], 7), nil })
 
+// These return their argument as it is.
+var (
+	sameBytes = pool.Define("pooltest same bytes", func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
+	sameWords = pool.Define("pooltest same words", func(_ context.Context, w []int64) ([]int64, error) { return w, nil })
+	sameTexts = pool.Define("pooltest same texts", func(_ context.Context, s []string) ([]string, error) { return s, nil })
+)
+
 // word is a resource that is its argument.
 var word = pool.DefineResource("pooltest word", func(_ context.Context, arg string) (string, func() error, error) {
 	return arg, func() error { return nil }, nil

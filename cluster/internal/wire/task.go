@@ -23,8 +23,12 @@ type Task struct {
 	Carry     [CarryBytes]byte // what the caller's pool has said
 	Size      int              // bytes of the argument
 	Digest    uint64           // of the argument, if it is not in the message
-	Arg       []byte           // nil when Size is above Inline
+	Nil       bool             // the argument is a nil slice
+	Arg       []byte           // nil when Size is above Inline, and when Nil is set
 }
+
+// isNil is what lies behind a task with a nil slice, which has a Size of 0.
+const isNil = 1
 
 // AppendTask appends t to b.
 func AppendTask(b []byte, t *Task) []byte {
@@ -43,6 +47,9 @@ func AppendTask(b []byte, t *Task) []byte {
 	if t.Size > Inline {
 		return binary.AppendUvarint(b, t.Digest)
 	}
+	if t.Nil {
+		return append(b, isNil)
+	}
 	return append(b, t.Arg...)
 }
 
@@ -58,9 +65,14 @@ func ReadTask(b []byte) (t Task, err error) {
 	} else if len(carry) > 0 {
 		r.fail()
 	}
-	if t.Size > Inline {
+	switch {
+	case t.Size > Inline:
 		t.Digest = r.uint(anyNumber)
-	} else {
+	case t.Size == 0 && len(r.rest) > 0:
+		if t.Nil = r.uint(isNil) == isNil; !t.Nil {
+			r.fail()
+		}
+	default:
 		t.Arg, r.rest = r.rest, nil
 	}
 	if r.err(true) != nil || t.Count == 0 || t.Size <= Inline && len(t.Arg) != t.Size || !Name(t.Client) {

@@ -30,7 +30,10 @@ func TestMessagesArriveAsTheyWereSent(t *testing.T) {
 			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 		}
 	}
-	for _, want := range []Task{task, large} {
+	none, empty := task, task
+	none.Size, none.Nil, none.Arg = 0, true, nil
+	empty.Size, empty.Arg = 0, []byte{}
+	for _, want := range []Task{task, large, none, empty} {
 		got, err := ReadTask(AppendTask(nil, &want))
 		equal(got, want, err)
 	}
@@ -93,7 +96,7 @@ func TestSetIsThatOfTasksAndTags(t *testing.T) {
 // FuzzRead has every decoder read the bytes. What one takes must come out again as it went in.
 func FuzzRead(f *testing.F) {
 	task, large, result, held, life, cancel, piece := samples()
-	for _, b := range [][]byte{nil, AppendTask(nil, &task), AppendTask(nil, &large), AppendResult(nil, &result), AppendHeld(nil, &held),
+	for _, b := range [][]byte{nil, AppendTask(nil, &task), AppendTask(nil, &large), append(AppendTask(nil, &Task{Client: "c1", Count: 1}), 1), append(AppendTask(nil, &Task{Client: "c1", Count: 1}), 0), AppendResult(nil, &result), AppendHeld(nil, &held),
 		AppendLife(nil, &life), AppendCancel(nil, &cancel), AppendPiece(nil, &piece)} {
 		f.Add(b)
 	}
