@@ -84,6 +84,10 @@ func (c *EventCount) Fence() {
 func (c *EventCount) notify() { c.wake(1) }
 
 // NotifyAll wakes all sleepers, if there are any.
+//
+// A change for which only one waiter can sleep calls it, too: before that waiter in the line of the
+// kernel may be a thread of one that was killed. The kernel announces the death of a process before
+// it has ended all threads, and a thread that it has not ended takes a wake-up like any other.
 func (c *EventCount) NotifyAll() { c.wake(AllSleepers) }
 
 func (c *EventCount) wake(n int) {

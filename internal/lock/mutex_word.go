@@ -151,7 +151,7 @@ func (m *Mutex) handOver(w uint32) bool {
 		crashpoint.Here("lock.revoked")
 	}
 	m.r.bell.ring(wokenByUnlock) // they see to it that the lock does not get lost with g
-	futex.Wake(address(&m.r.starving), 1)
+	futex.Wake(address(&m.r.starving), AllSleepers)
 	return true
 }
 

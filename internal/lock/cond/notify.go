@@ -68,7 +68,7 @@ func (c *Var) notify(n int, most uint64) bool {
 		}
 	}
 	if b := c.bell(n); b.Armed() {
-		b.Ring(1) // its leader
+		b.Ring(lock.AllSleepers) // its leader: see lock.EventCount.NotifyAll
 	}
 	return true
 }

@@ -67,7 +67,7 @@ func (l *Lock) cancelTurn() {
 	if l.cell.Load()&cellWaits != 0 {
 		l.cell.And(^uint64(cellWaits))
 		crashpoint.Here("rwmutex.forgone")
-		l.drained.Notify() // a writer may let it pass just now
+		l.drained.NotifyAll() // a writer may let it pass just now
 	}
 }
 

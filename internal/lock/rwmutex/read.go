@@ -120,7 +120,7 @@ func (l *Lock) undoArrival() {
 // tellDrained tells a waiting writer that the cell, which is w now, counts no reader any more.
 func (l *Lock) tellDrained(w uint64) {
 	if w&cellBlocked != 0 && !hasReaders(w) {
-		l.drained.Notify()
+		l.drained.NotifyAll()
 	}
 }
 
@@ -163,7 +163,7 @@ func (l *Lock) enter(n int) bool {
 			// SYNC: turn: the writer that lets it pass sees these readers counted, and waits for
 			// them alone.
 			if hasTurn(w) {
-				l.drained.Notify()
+				l.drained.NotifyAll()
 			}
 			return true
 		}

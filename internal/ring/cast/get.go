@@ -177,7 +177,7 @@ func (c *Reader) wakeWriter() {
 	a := r.head.awaited.Load()
 	mine := a&awaitedCell == uint64(c.cell+1)
 	if a == 0 || mine && int64(c.Next<<awaitedShift-a&^uint64(awaitedCell)) >= 0 {
-		r.Room.Event.Notify()
+		r.Room.Event.NotifyAll() // one writer: see lock.EventCount.NotifyAll
 	}
 }
 

@@ -172,7 +172,7 @@ func (c *Reader) Close() {
 		}
 		crashpoint.Here("cast.closed.reader")
 		if a := r.head.awaited.Load(); a == 0 || a&awaitedCell == uint64(c.cell+1) {
-			r.Room.Event.Notify()
+			r.Room.Event.NotifyAll()
 		}
 	}
 }

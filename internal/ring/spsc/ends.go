@@ -112,7 +112,7 @@ func (r *Ring) withdraw() {
 	ring.StoreRelease(&r.head.begun, r.Put.Next)
 	crashpoint.Here("spsc.aborted")
 	ring.StoreRelease(&r.putting, 0)
-	r.Get.Event.Notify() // a consumer that finds the queue closed may wait for this
+	r.Get.Event.NotifyAll() // a consumer that finds the queue closed may wait for this
 }
 
 // Publish makes the messages before end visible, which have been begun, and wakes the consumer.
@@ -122,7 +122,7 @@ func (r *Ring) Publish(end uint64) {
 	crashpoint.Here("spsc.published")
 	ring.StoreRelease(&r.putting, 0)
 	if !r.Get.Event.Quiet() {
-		r.Get.Event.Notify()
+		r.Get.Event.NotifyAll()
 	}
 }
 
@@ -311,7 +311,7 @@ func (r *Ring) Release(end uint64) error {
 		r.giveBack()
 	}
 	if !r.Put.Event.Quiet() { // a producer that sleeps looks at read itself
-		r.Put.Event.Notify()
+		r.Put.Event.NotifyAll()
 	}
 	return err
 }

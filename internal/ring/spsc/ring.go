@@ -149,7 +149,7 @@ func (r *Ring) takePut() error {
 		ring.StoreRelease(&r.head.begun, tail)
 		crashpoint.Here("spsc.forgotten")
 		r.Shared.Abandoned.Add(lost)
-		r.Get.Event.Notify() // a consumer that found the queue closed may wait for them
+		r.Get.Event.NotifyAll() // a consumer that found the queue closed may wait for them
 	}
 	r.Put.Next, r.Put.Until, r.put.owned = tail, tail, true
 	return nil

@@ -58,7 +58,7 @@ func (s *Stream) Write(b []byte) int {
 	s.Publish(p.Next + k)
 	crashpoint.Here("pipe.published")
 	if !s.Get.Event.Quiet() {
-		s.Get.Event.Notify()
+		s.Get.Event.NotifyAll()
 	}
 	return int(k)
 }
@@ -113,7 +113,7 @@ func (s *Stream) Finish(k uint64) {
 func (s *Stream) tellWriter() {
 	s.Put.Event.Fence()
 	if int64(s.Get.Next-s.words.wanted.Load()) >= 0 {
-		s.Put.Event.Notify()
+		s.Put.Event.NotifyAll()
 	}
 }
 
