@@ -25,8 +25,9 @@
 //	await   awaited = {cell, position}; sleep                  one wake-up that no sleeper needs
 //	claim   begun = end of the message; closed? take it back   count it as abandoned; a reader that waits at a close is woken by the death
 //	fill    in place, or a copy                                never see it, and write over it
-//	commit  tail = end                                         see it; readers of one writer sleep on its life, too; with many they look within a second
-//	tell    wake readers that sleep                            -
+//	commit  tail = end                                         see it; readers of one writer sleep on its life, too; with many the next writer wakes them
+//	tell    wake readers that sleep                            the same
+//	leave   with many: unlock                                  -
 //
 // A batch commits once. A message of any length that does not fit before the end of the ring is
 // committed together with the gap before it.

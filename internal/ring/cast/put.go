@@ -66,8 +66,8 @@ func (r *Ring) withdraw() {
 	ring.StoreRelease(&r.head.begun, r.put.next)
 	crashpoint.Here("cast.aborted")
 	ring.StoreRelease(&r.putting, 0)
-	r.leave()
 	r.News.Event.NotifyAll() // readers that find the broadcast closed may wait for this
+	r.leave()
 }
 
 // Publish makes what lies before end visible, which is begun, and wakes the readers. The store of
@@ -80,11 +80,13 @@ func (r *Ring) Publish(end uint64) {
 	ring.StoreRelease(&r.head.tail, end)
 	crashpoint.Here("cast.published")
 	ring.StoreRelease(&r.putting, 0)
-	if r.turns != nil {
-		r.leave()
-	}
+	// Before the lock is given back: when the process is killed in between, the next writer is told
+	// of the death, and wakes the readers. Else it could wait for one that sleeps.
 	if !r.News.Event.Quiet() {
 		r.News.Event.NotifyAll()
+	}
+	if r.turns != nil {
+		r.leave()
 	}
 }
 
@@ -211,7 +213,7 @@ const tryPause = 8
 //	a limit that is too high             the next writer does not go by it
 //	a message that is begun              it counts as abandoned, and is written over
 //	a message that is published, which   readers of one writer sleep on its life, too, and are woken by
-//	no reader was woken for              its death; with many they look within a second
+//	no reader was woken for              its death; with many the next writer wakes them
 //	the word of a writer without room    readers wake a sleeper that is not there, once
 func (r *Ring) adopt(died bool) {
 	p := &r.put
