@@ -26,7 +26,7 @@ func runsAgain(t *testing.T, _ *Kind, p *pool.Pool) {
 	if n, err := pool.Apply(t.Context(), p, do, job{N: 5, How: diesOnce, Trace: trace}); err != nil || n != 5 || runs(t, trace) != 2 {
 		t.Errorf("%d, %v; it has run %d times", n, err, runs(t, trace))
 	}
-	if s := p.Stats(); s.Killed != 1 || s.Retried != 1 {
+	if s := fullStats(t, p); s.Killed != 1 || s.Retried != 1 {
 		t.Errorf("%d workers have died, %d attempts after the first", s.Killed, s.Retried)
 	}
 	wantIdle(t, p)

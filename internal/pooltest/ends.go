@@ -94,7 +94,7 @@ func softDeadline(t *testing.T, _ *Kind, p *pool.Pool) {
 	if d := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || d < 20*time.Millisecond {
 		t.Errorf("after %v: %v", d, err)
 	}
-	if s := p.Stats(); s.Killed != 0 {
+	if s := fullStats(t, p); s.Killed != 0 {
 		t.Errorf("%d workers were killed", s.Killed)
 	}
 	wantIdle(t, p)
@@ -115,7 +115,7 @@ func hardDeadline(t *testing.T, _ *Kind, p *pool.Pool) {
 		t.Errorf("after %v", d)
 	}
 	proctest.Eventually(t, proctest.Hang, func() bool { return p.Stats().Killed == 1 }, "its worker counts as killed")
-	if s := p.Stats(); s.Retried != 0 {
+	if s := fullStats(t, p); s.Retried != 0 {
 		t.Errorf("%d tasks were tried again", s.Retried)
 	}
 	wantIdle(t, p)

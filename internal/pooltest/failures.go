@@ -42,7 +42,7 @@ func panicIsAnError(t *testing.T, _ *Kind, p *pool.Pool) {
 			t.Errorf("%s: %#v", how, err)
 		}
 	}
-	if s := p.Stats(); s.Killed != 0 {
+	if s := fullStats(t, p); s.Killed != 0 {
 		t.Errorf("%d workers have died", s.Killed)
 	}
 	wantIdle(t, p)
@@ -60,7 +60,7 @@ func retry(t *testing.T, _ *Kind, p *pool.Pool) {
 	if !errors.As(err, &failed) || runs(t, trace) != 4 || !slices.Equal(asked, []int{1, 2, 3, 4}) {
 		t.Errorf("%v; it has run %d times, asked %v", err, runs(t, trace), asked)
 	}
-	if s := p.Stats(); s.Retried != 3 {
+	if s := fullStats(t, p); s.Retried != 3 {
 		t.Errorf("%d attempts after the first ones", s.Retried)
 	}
 	wantIdle(t, p)

@@ -193,17 +193,16 @@ func open(t *testing.T, gate string) {
 }
 
 // occupy has every worker run a task that waits at the gate. It returns the futures of these tasks,
-// and of those behind them that a host has taken meanwhile.
+// and of those behind them: a host takes some while its worker runs another one.
 func occupy(t *testing.T, p *pool.Pool, gate string) (all []*pool.Future[int64]) {
 	t.Helper()
-	looks := 0
+	trace, looks := newTrace(t), 0
 	proctest.Eventually(t, proctest.Hang, func() bool {
-		s := p.Stats()
-		if s.Pending-s.Queued >= workers {
+		if runs(t, trace) >= workers {
 			return true
 		}
 		if looks++; len(all) < workers || looks%20 == 0 {
-			f, err := pool.ApplyAsync(t.Context(), p, do, job{Gate: gate})
+			f, err := pool.ApplyAsync(t.Context(), p, do, job{Gate: gate, Trace: trace})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -212,6 +211,13 @@ func occupy(t *testing.T, p *pool.Pool, gate string) (all []*pool.Future[int64])
 		return false
 	}, "all workers are at work")
 	return all
+}
+
+// fullStats waits for statistics in which no host is missing: one may be slow to answer.
+func fullStats(t *testing.T, p *pool.Pool) (s pool.Stats) {
+	t.Helper()
+	proctest.Eventually(t, proctest.Hang, func() bool { s = p.Stats(); return len(s.Missing) == 0 }, "all hosts answer")
+	return s
 }
 
 // wantSquare checks a result of square.
