@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	wire "github.com/shmkit/shmkit/internal/codec"
+	"github.com/shmkit/shmkit/internal/frame"
 )
 
 // admin does what a request other than a call asks for.
@@ -79,6 +80,7 @@ func (c *serverCall) openObject() (*object, error) {
 	if t == nil || t.open == nil {
 		return nil, fmt.Errorf("%w: type %q", errNoMethod, texts[1])
 	}
+	b = frame.Value(c.h.Flags, b)
 	s := c.e.s
 	if c.h.Kind == kindNamed {
 		return s.named(c.ctx, t, texts[0], b)

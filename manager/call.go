@@ -77,6 +77,7 @@ func (c *Call[T, A, R]) head(ctx context.Context, l *link, serial uint64, b []by
 		return nil, err
 	}
 	h.Kind, h.Method, h.Object = kindCall, n, serial
+	h.Mark(b)
 	if chain := chainOf(ctx); len(chain) > 0 {
 		h.Flags |= flagChain
 		b = prependChain(chain, b)
@@ -105,7 +106,7 @@ func (c *Call[T, A, R]) answer(l *link, ref *Ref[T], q *request) (r R, err error
 	if c.rets.IsWire() {
 		l.keep(q) // methods of R may make calls
 	}
-	r, err = c.rets.Decode(q.payload)
+	r, err = c.rets.Decode(frame.Value(q.flags, q.payload))
 	if err != nil {
 		err = fmt.Errorf("manager %s: %s: result: %w", l.address, c.m.name, err)
 	}

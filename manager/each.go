@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -27,7 +28,7 @@ func (l *link) item(q *request, h *frame.Head, payload []byte) (err error) {
 			return err
 		}
 	} else {
-		payload = append([]byte(nil), payload...)
+		payload = bytes.Clone(frame.Value(h.Flags, payload))
 	}
 	if q.abandoned {
 		return nil

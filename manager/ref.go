@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -159,7 +160,7 @@ func (t *Type[T, A]) get(ctx context.Context, m *Manager, kind frame.Kind, name 
 	if err != nil {
 		return nil, fmt.Errorf("manager: %s: argument: %w", t.t.name, err)
 	}
-	n := &naming{name: name, typ: t.t.name, arg: append([]byte(nil), b...)}
+	n := &naming{name: name, typ: t.t.name, arg: bytes.Clone(b)}
 	if err := m.check(); err != nil {
 		return nil, err
 	}
@@ -199,7 +200,9 @@ func (c *client) open(ctx context.Context, kind frame.Kind, n *naming, form stri
 		if len(b) > l.max {
 			return nil, 0, fmt.Errorf("manager %s: %s: %w: an argument of %d bytes", l.address, n.typ, ErrTooLarge, len(b))
 		}
-		_, serial, err := l.ask(ctx, n.typ, &frame.Head{Kind: kind}, b)
+		h := &frame.Head{Kind: kind}
+		h.Mark(n.arg)
+		_, serial, err := l.ask(ctx, n.typ, h, b)
 		if err == errDead && ctx.Err() == nil {
 			continue
 		}

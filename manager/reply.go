@@ -50,6 +50,7 @@ func (c *serverCall) send(kind frame.Kind, flags uint8, object uint64, b []byte)
 	}
 	e := c.e
 	h := &frame.Head{Kind: kind, Flags: flags, Call: c.h.Call, Object: object, Incarnation: e.s.incarnation}
+	h.Mark(b)
 	c.write(h, b)
 }
 
@@ -90,7 +91,9 @@ func (c *serverCall) item(ctx context.Context, b []byte, err error) error {
 		}
 		c.e.mu.Unlock()
 		if there {
-			return c.write(&frame.Head{Kind: kindItem, Call: c.h.Call}, b)
+			h := &frame.Head{Kind: kindItem, Call: c.h.Call}
+			h.Mark(b)
+			return c.write(h, b)
 		}
 		select {
 		case <-c.credit:

@@ -254,7 +254,7 @@ func (c *serverCall) call() {
 			c.fail(failure{Class: failedPanic, Text: p.Value, Stack: p.Stack})
 		}
 	}()
-	err := c.m.run(c.ctx, c.o.value, c.arg, c)
+	err := c.m.run(c.ctx, c.o.value, frame.Value(c.h.Flags, c.arg), c)
 	returned = true
 	switch {
 	case err == nil:

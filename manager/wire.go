@@ -32,7 +32,7 @@ const (
 	kindBye     // S: no more requests; C: the connection ends
 )
 
-// Flags of frames, beside frame.Chunked.
+// Flags of frames, beside frame.Chunked and frame.Nil, which is that of the value.
 const (
 	flagRef    = 1 << iota // S: Object is a reference that the client has got
 	flagDetach             // C: the caller waits without a context: nothing cancels the request

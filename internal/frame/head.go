@@ -20,6 +20,9 @@ const Chunk Kind = 1
 // Chunked is the flag of the last piece of a payload that has others.
 const Chunked uint8 = 1 << 7
 
+// Nil is the flag of a payload that is a nil slice. See [Head.Mark] and [Value].
+const Nil uint8 = 1 << 6
+
 // A Head is the head of a frame.
 type Head struct {
 	Length      uint32
@@ -30,6 +33,24 @@ type Head struct {
 	Object      uint64
 	Incarnation uint64
 	Left        int64 // nanoseconds; 0: no deadline
+}
+
+// Mark sets [Nil] if a value is nil, which as bytes is not told from an empty one.
+func (h *Head) Mark(value []byte) {
+	if value == nil {
+		h.Flags |= Nil
+	}
+}
+
+// Value is the value that a sender has marked: nil if the flag is set, else never nil.
+func Value(flags uint8, b []byte) []byte {
+	switch {
+	case flags&Nil != 0:
+		return nil
+	case b == nil:
+		return []byte{}
+	}
+	return b
 }
 
 // append appends the bytes of h, and the payload.

@@ -57,7 +57,8 @@ func (c Codec[T]) Signature() string {
 // IsWire says that values go through CBOR, which may call methods of theirs.
 func (c Codec[T]) IsWire() bool { return c.form == formWire }
 
-// Encode returns the bytes of v; those of a raw type or slice are v's own, not a copy.
+// Encode returns the bytes of v; those of a raw type or slice are v's own, not a copy. They are nil
+// for a nil slice alone.
 //
 // Errors: what of v cannot be encoded; a panic of a method of v.
 func (c Codec[T]) Encode(v *T) (b []byte, err error) {
@@ -82,7 +83,7 @@ func encodeWire[T any](v *T) (b []byte, err error) {
 	return wire.Encode(*v)
 }
 
-// Decode makes a value from bytes, which it does not keep.
+// Decode makes a value from bytes, which it does not keep. Nil makes a nil slice.
 //
 // Errors: what does not fit; a panic of a method of T.
 func (c Codec[T]) Decode(b []byte) (v T, err error) {
@@ -97,6 +98,9 @@ func (c Codec[T]) Decode(b []byte) (v T, err error) {
 	case formSlice:
 		if len(b)%c.size != 0 {
 			return v, fmt.Errorf("%d bytes for a %v of elements of %d", len(b), reflect.TypeFor[T](), c.size)
+		}
+		if b == nil {
+			return v, nil
 		}
 		v = makeSlice[T](len(b) / c.size)
 		copy(bytesOfSlice(&v, c.size), b)
@@ -118,11 +122,9 @@ func decodeWire[T any](b []byte) (v T, err error) {
 	return v, err
 }
 
-// makeSlice makes a slice of n elements. One without elements arrives as nil.
+// makeSlice makes a slice of n elements, which is not nil.
 func makeSlice[T any](n int) (v T) {
-	if n > 0 {
-		s := reflect.ValueOf(&v).Elem()
-		s.Set(reflect.MakeSlice(s.Type(), n, n))
-	}
+	s := reflect.ValueOf(&v).Elem()
+	s.Set(reflect.MakeSlice(s.Type(), n, n))
 	return v
 }

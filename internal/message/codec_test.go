@@ -42,6 +42,11 @@ func TestValuesTravel(t *testing.T) {
 	travel(t, point{1, 2, true}, "")
 	travel(t, []point{{1, 2, true}, {3, 4, false}}, "")
 	travel(t, []float32(nil), "")
+	travel(t, []float32{}, "")
+	travel(t, []byte(nil), "")
+	travel(t, []byte{}, "")
+	travel(t, []string(nil), "cbor")
+	travel(t, []string{}, "cbor")
 	travel(t, 7, "cbor") // an int has another size elsewhere
 	travel(t, map[string][]int{"a": {1}}, "cbor")
 	travel(t, struct{}{}, "cbor")

@@ -187,6 +187,7 @@ func (c *TypedConn[S, R]) sendBytes(ctx context.Context, v *S) error {
 	if err != nil {
 		return err
 	}
+	h.Mark(b)
 	mode := frame.Inline
 	if ctx.Done() != nil {
 		mode = frame.Aside

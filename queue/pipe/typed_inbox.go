@@ -1,6 +1,7 @@
 package pipe
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -168,7 +169,7 @@ func (in *inbox) addPart(call uint64, piece []byte) error {
 // complete makes a message of its last piece.
 func (in *inbox) complete(h *frame.Head, payload []byte) error {
 	if h.Flags&frame.Chunked == 0 {
-		in.next = append([]byte(nil), payload...)
+		in.next = bytes.Clone(frame.Value(h.Flags, payload))
 		in.has = true
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -114,6 +115,45 @@ func TestTypedKeepsBorders(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// A slice that is empty arrives empty, and one that is nil arrives nil.
+func TestTypedEmptyIsNotNil(t *testing.T) {
+	for name, connect := range connections {
+		t.Run(name, func(t *testing.T) {
+			typedSame(t, connect, []byte{}, nil, []byte{1}, []byte{}, bytes.Repeat([]byte{1}, 200_000), nil)
+			typedSame(t, connect, nil, []float64{}, []float64{1}, nil, []float64{})
+			typedSame(t, connect, nil, []string{}, []string{""}, nil)
+		})
+	}
+}
+
+// typedSame wants messages to arrive as they are.
+func typedSame[T any](t *testing.T, connect func(*testing.T) (net.Conn, net.Conn), all ...T) {
+	t.Helper()
+	ca, cb := connect(t)
+	a, b, errA, errB := both[T, T](ca, cb, TypedOptions{}, TypedOptions{})
+	if err := errors.Join(errA, errB); err != nil {
+		t.Fatal(err)
+	}
+	// without a farewell, for which each would wait
+	defer func() { ca.Close(); cb.Close(); a.Close(); b.Close() }()
+	go func() {
+		for _, v := range all {
+			if err := a.Send(background, v); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for _, v := range all {
+		got, err := b.Recv(background)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, v) {
+			t.Errorf("%.50v (nil: %v) arrives as %.50v (nil: %v)", v, reflect.ValueOf(v).IsNil(), got, reflect.ValueOf(got).IsNil())
 		}
 	}
 }
