@@ -16,13 +16,13 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 )
 
-// addresses are those of all transports.
+// addresses are those of all transports, none of which another process may take meanwhile.
 func addresses(t testing.TB) map[string]Options {
 	dir := proctest.Dir(t)
 	return map[string]Options{
 		"shm":  {},
 		"unix": {Name: "unix://" + dir + "/socket"},
-		"tcp":  {Name: "tcp://127.0.0.1:0", Insecure: true, Key: []byte("key")},
+		"tcp":  {Name: "tcp://" + proctest.Loopback() + ":0", Insecure: true, Key: []byte("key")},
 	}
 }
 

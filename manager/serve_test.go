@@ -45,6 +45,21 @@ func only(t *testing.T, s *Server) *desk {
 	return nil
 }
 
+// takesNone reports whether no session of a server takes new requests.
+func takesNone(s *Server) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for e := range s.sessions {
+		e.mu.Lock()
+		farewell := e.farewell
+		e.mu.Unlock()
+		if !farewell {
+			return false
+		}
+	}
+	return true
+}
+
 // Close lets calls finish, takes no new ones, and closes the objects, the youngest first.
 func TestServerClose(t *testing.T) {
 	closedMu.Lock()
@@ -73,6 +88,7 @@ func TestServerClose(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	proctest.Eventually(t, proctest.Hang, func() bool { return takesNone(s) }, "Close has begun")
 	if _, err := Desk.New(background, m, nil); err == nil {
 		t.Error("the server has taken a new object")
 	}
