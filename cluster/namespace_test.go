@@ -27,9 +27,13 @@ func newNamespace(t *testing.T) *namespace {
 	if os.Geteuid() != 0 {
 		t.Skip("skipped without root: it makes a network namespace")
 	}
-	id := os.Getpid() % 60000
-	n := &namespace{name: fmt.Sprint("shmkit-", os.Getpid()), link: fmt.Sprint("shm", id), below: fmt.Sprintf("10.231.%d.%d", id>>8, id&252|1)}
-	n.inside = strings.TrimSuffix(n.below, fmt.Sprint(id&252|1)) + fmt.Sprint(id&252|2)
+	id := os.Getpid()
+	n := &namespace{name: fmt.Sprint("shmkit-", id), link: fmt.Sprint("shm", id)}
+	address := func(host int) string { // of the four that are this process's, of networks for tests
+		at := id<<2 | host
+		return fmt.Sprintf("198.%d.%d.%d", 18|at>>16&1, at>>8&255, at&255)
+	}
+	n.below, n.inside = address(1), address(2)
 	if out, err := exec.Command("ip", "netns", "add", n.name).CombinedOutput(); err != nil {
 		t.Skipf("skipped: a network namespace cannot be made: %v %s", err, out)
 	}

@@ -39,10 +39,10 @@ func startServerProcess(t testing.TB, o ServerOptions) *proctest.Child {
 	return proctest.Start(t, roleServer, string(b))
 }
 
-// freeAddr is an address that no program listens on.
+// freeAddr is an address that no program listens on, and no other process takes.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", proctest.Loopback()+":0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,7 +106,7 @@ func TestCounterAddsEachOnce(t *testing.T) {
 var roleHolder = proctest.Register("holder", func(args []string) {
 	c, err := openCaller(args[0], Options{})
 	proctest.ExitOn(err)
-	l, err := NewLease(context.Background(), &Cluster{o: *c.o, nc: c.nc, caller: c.caller}, "night", short)
+	l, err := NewLease(context.Background(), &Cluster{o: *c.o, nc: c.nc, caller: c.caller}, "night", 3*short)
 	proctest.ExitOn(err)
 	h, err := l.Acquire(context.Background())
 	proctest.ExitOn(err)
