@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
+	"github.com/shmkit/shmkit/cluster/internal/wire"
 	"github.com/shmkit/shmkit/internal/engine"
 	"github.com/shmkit/shmkit/internal/proctest"
 )
@@ -178,6 +181,33 @@ func TestHostFinishesAndGivesBackAtSIGTERM(t *testing.T) {
 		t.Errorf("%d hosts count as lost", n)
 	}
 	heir.Kill()
+}
+
+// What a host has finished when its caller drops the rest keeps its result, which may be on its
+// way.
+func TestDropKeepsResultsThatAreOnTheirWay(t *testing.T) {
+	s := startServer(t, ServerOptions{})
+	c := startCaller(t, s.Addr(), Options{Lease: time.Hour})
+	results := slices.IndexFunc(c.subs, func(s *nats.Subscription) bool { return s.Subject == wire.Prefix+"r."+c.id })
+	if err := c.subs[results].Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	h := startHost(t, hostArgs{Server: s.Addr(), Name: "host", Tell: "sent"})
+	c.hears("host")
+	ids := c.submit(1, "echo")
+	h.Expect("at sent")
+	proctest.Eventually(t, proctest.Hang, func() bool {
+		c.caller.mu.Lock()
+		defer c.caller.mu.Unlock()
+		return c.entries[ids[0]].acked
+	}, "the server has the task")
+	c.drop()
+	var err error
+	if c.subs[results], err = c.nc.Subscribe(wire.Prefix+"r."+c.id, c.caller.results); err != nil {
+		t.Fatal(err)
+	}
+	c.checks(ids) // the host sends it again
+	h.Kill()
 }
 
 func TestCancelReachesTaskWhereverItIs(t *testing.T) {

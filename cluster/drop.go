@@ -57,13 +57,14 @@ func (c *caller) dropAt(host string) {
 }
 
 // dropFor begins no task of a caller any more, and answers which have begun. What the pool has
-// counts as begun: whether a worker has it this very moment cannot be known. h.mu is held.
+// counts as begun: whether a worker has it this very moment cannot be known. So does what has
+// ended, as long as the caller has not confirmed the result. h.mu is held.
 func (h *host) dropFor(client string, m *nats.Msg) {
 	h.client(client).dropping = true
 	has := wire.Held{Host: h.id}
 	for k, t := range h.held {
 		switch {
-		case k.client != client || t.done:
+		case k.client != client:
 		case t.begun.IsZero():
 			h.refuse(t, &wire.Trouble{Dropped: true})
 		default:
