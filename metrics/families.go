@@ -20,6 +20,11 @@ func counter(name, help string, labels ...string) *family {
 	return newFamily(name, help, prometheus.CounterValue, labels)
 }
 
+// histogram returns a family for what [emitter.histogram] passes on.
+func histogram(name, help string, labels ...string) *family {
+	return newFamily(name, help, prometheus.UntypedValue, labels)
+}
+
 func newFamily(name, help string, kind prometheus.ValueType, labels []string) *family {
 	f := &family{name, prometheus.NewDesc(name, help, labels, nil), kind}
 	families = append(families, f)
@@ -89,12 +94,13 @@ var (
 	poolWorkers     = gauge("shmkit_pool_workers", "Workers that have a process.", "pool")
 	poolPending     = gauge("shmkit_pool_tasks_pending", "Tasks that are queued, run, or have a result that is being taken.", "pool")
 	poolQueued      = gauge("shmkit_pool_tasks_queued", "Tasks that no worker has begun.", "pool")
-	poolDone        = counter("shmkit_pool_tasks_total", "Tasks that the workers of now have finished.", "pool")
-	poolRetries     = counter("shmkit_pool_retries_total", "Attempts after the first.", "pool")
-	poolExits       = counter("shmkit_pool_worker_exits_total", "Workers that were replaced.", "pool", "reason")
+	poolSubmitted   = counter("shmkit_pool_tasks_submitted_total", "Arguments of tasks that were submitted.", "pool", "task")
+	poolTasks       = counter("shmkit_pool_tasks_total", "Arguments of tasks that have ended, by how.", "pool", "task", "outcome")
+	poolRetries     = counter("shmkit_pool_retries_total", "Attempts after the first.", "pool", "task")
+	poolExits       = counter("shmkit_pool_worker_exits_total", "Workers that have ended before their pool.", "pool", "reason")
 	poolLogDropped  = counter("shmkit_pool_log_dropped_total", "Log records that were dropped, because the log was full.", "pool")
-	poolRunSeconds  = gauge("shmkit_pool_run_seconds", "How long tasks run, of a sample: the percentiles 50, 99 and 100.", "pool", "percentile")
-	poolWaitSeconds = gauge("shmkit_pool_total_seconds", "From the submission of tasks to their results, of a sample: the percentiles 50, 99 and 100.", "pool", "percentile")
+	poolRunSeconds  = histogram("shmkit_pool_run_seconds", "How long an argument runs, of a sample.", "pool", "task")
+	poolWaitSeconds = histogram("shmkit_pool_total_seconds", "From the submission of a task, or a chunk, to its result, of a sample.", "pool", "task")
 	poolCPU         = counter("shmkit_pool_cpu_seconds_total", "Processor time of the workers of now.", "pool", "worker")
 	poolMemory      = gauge("shmkit_pool_resident_bytes", "Memory of the workers, shared memory not counted.", "pool", "worker")
 )

@@ -221,6 +221,16 @@ func TestPools(t *testing.T) {
 		if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "shmkit_pool_workers"); err != nil {
 			t.Error(err)
 		}
+		want = "# HELP shmkit_pool_tasks_total Arguments of tasks that have ended, by how.\n# TYPE shmkit_pool_tasks_total counter\n"
+		for outcome, n := range map[string]int{"ok": 3, "error": 0, "panic": 0, "deadline": 0, "died": 0, "canceled": 0, "failed": 0} {
+			want += fmt.Sprintf("shmkit_pool_tasks_total{outcome=%q,pool=\"squares\",task=\"square\"} %d\n", outcome, n)
+		}
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "shmkit_pool_tasks_total"); err != nil {
+			t.Error(err)
+		}
+		if n, err := testutil.GatherAndCount(registry, "shmkit_pool_run_seconds", "shmkit_pool_total_seconds"); err != nil || n != 2 {
+			t.Errorf("%d histograms, %v", n, err)
+		}
 		n, err := testutil.GatherAndCount(registry, "shmkit_pool_cpu_seconds_total")
 		if wantSeries := map[bool]int{false: 1, true: 2}[perWorker]; err != nil || n != wantSeries {
 			t.Errorf("%d series of processor time, want %d; %v", n, wantSeries, err)

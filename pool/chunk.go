@@ -13,6 +13,7 @@ type chunk struct {
 	index, count int
 	content      task.Content
 	kills        int   // workers that died of it
+	again        bool  // it was part of a chunk before
 	err          error // why the argument cannot be sent
 }
 
@@ -49,7 +50,7 @@ func (r *run[A, R]) fill() (more bool, err error) {
 		return true, nil
 	}
 	r.p.core.Fill(i, &parent.Order{
-		Task: &r.t.core, Waiter: r.w, Index: n.index, Count: n.count, Kills: n.kills, Timed: r.sizing.unknown(),
+		Task: &r.t.core, Waiter: r.w, Index: n.index, Count: n.count, Kills: n.kills, Again: n.again, Timed: r.sizing.unknown(),
 		Carry: r.carry,
 	})
 	r.bytes += n.content.Size

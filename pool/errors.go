@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/shmkit/shmkit/internal/parent"
 	"github.com/shmkit/shmkit/internal/public"
 	"github.com/shmkit/shmkit/internal/task"
+	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
 var (
@@ -172,6 +174,21 @@ func workerDied(task string, attempts int, last parent.WorkerExit) error {
 // pastDeadline is the error of a task that ran past its hard deadline.
 func pastDeadline(task string, limit time.Duration, stack string) error {
 	return &DeadlineError{Task: task, Limit: limit, Stack: stack}
+}
+
+// endOf is how a task has ended that has that error instead of a result.
+func endOf(err error) tasktable.End {
+	var died *WorkerDiedError
+	var late *DeadlineError
+	switch {
+	case errors.As(err, &died):
+		return tasktable.EndDied
+	case errors.As(err, &late):
+		return tasktable.EndLate
+	case errors.Is(err, ErrClosed), errors.Is(err, context.Canceled):
+		return tasktable.EndCanceled
+	}
+	return tasktable.EndFailed
 }
 
 // refusal is why a worker could not open its resources.

@@ -247,7 +247,7 @@ func (o *Options) core() parent.Options {
 		RecycleMemory: o.RecycleMemory, MaxFailedStarts: o.MaxFailedStarts, IdleTimeout: o.IdleTimeout,
 		Log: o.Log, LogOptions: o.LogOptions, Env: o.Env, Dir: o.Dir, Files: o.Files,
 		Surroundings: o.surroundings, Stdout: outputFor(o.Stdout), Stderr: o.Stderr, Carry: o.Carry,
-		Errors: parent.Errors{Died: workerDied, Late: pastDeadline, Refused: refusal},
+		Errors: parent.Errors{Died: workerDied, Late: pastDeadline, End: endOf, Refused: refusal},
 	}
 	if f := o.OnWorkerStart; f != nil {
 		core.OnWorkerStart = func(s parent.WorkerStart) { f(WorkerStart(s)) }

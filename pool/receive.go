@@ -153,7 +153,7 @@ func (r *run[A, R]) split(i uint32) error {
 		return err
 	}
 	for k := range c.Count {
-		l := chunk{index: c.Index + k, count: 1}
+		l := chunk{index: c.Index + k, count: 1, again: true}
 		item, err := args.Next()
 		if err != nil {
 			return err

@@ -40,6 +40,12 @@ func (s *Stats) add(t *ring.Counters, value reflect.Type) {
 	s.Dropped, s.Waits, s.HighWater = t.Dropped.Load(), t.Waits.Load(), t.HighWater.Load()
 }
 
+func init() {
+	ring.CountersOf = func(q any) *ring.Counters { return q.(interface{ counters() *ring.Counters }).counters() }
+}
+
+func (q *Queue[T]) counters() *ring.Counters { return &q.r.Shared.Counters }
+
 // Stats returns the counts. They cost the queue nothing: they are the positions of its ends.
 func (q *Queue[T]) Stats() Stats {
 	put, got := q.r.Counts()

@@ -18,12 +18,16 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-func TestMain(m *testing.M) { proctest.Main(m) }
+func TestMain(m *testing.M) {
+	pool.Main()
+	proctest.Main(m)
+}
 
 var update = flag.Bool("update", false, "write the golden files")
 

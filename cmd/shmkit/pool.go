@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +39,7 @@ func (t *tool) poolText(all []shown) string {
 	text := ""
 	for _, s := range all {
 		tasks := &s.Objects[0]
-		text += fmt.Sprintf("%s: %s\n", quoted(s.Name), list(tasks.Facts, func(f describe.Fact) string { return f.Name + " " + plain(f.Value) }))
+		text += poolLine(s.Name, tasks.Facts) + "\n"
 		w := newTable()
 		workers, _ := tasks.RawValue.([]any)
 		for _, one := range workers {
@@ -51,12 +51,48 @@ func (t *tool) poolText(all []shown) string {
 				}
 				return plain(v)
 			}
-			w.row(" ", cell("process"), cell("stage"), cell("task"), cell("since"), cell("finished")+" finished")
+			since := cell("since")
+			if after := cell("notBefore"); after != "-" {
+				since = "after " + after
+			}
+			w.row(" ", cell("process"), cell("stage"), cell("task"), since, cell("finished")+" finished")
 		}
-		text += w.String()
+		text += w.String() + taskText(tasks.Facts)
 	}
 	if text == "" {
 		return "no pool is at work\n"
 	}
 	return text
+}
+
+// poolLine is a pool in one line, without its workers and tasks.
+func poolLine(name string, facts describe.Facts) string {
+	some := slices.DeleteFunc(slices.Clone(facts), func(f describe.Fact) bool { return f.Name == "tasks" || f.Name == "exits" })
+	text := quoted(name) + ": " + list(some, func(f describe.Fact) string { return f.Name + " " + plain(f.Value) })
+	exits, _ := facts.Get("exits")
+	if ended := nonZero(exits); ended != "" {
+		text += "; workers ended: " + ended
+	}
+	return text
+}
+
+// taskText has a line for each task of a pool.
+func taskText(facts describe.Facts) string {
+	tasks, _ := facts.Get("tasks")
+	all, _ := tasks.([]any)
+	w := newTable()
+	for _, one := range all {
+		task, _ := one.(describe.Facts)
+		name, _ := task.Get("name")
+		counts := slices.DeleteFunc(slices.Clone(task), func(f describe.Fact) bool { return f.Name == "name" })
+		w.row(" ", "task "+plain(name), nonZero(counts))
+	}
+	return w.String()
+}
+
+// nonZero are the numbers of facts that are not 0.
+func nonZero(facts any) string {
+	all, _ := facts.(describe.Facts)
+	some := slices.DeleteFunc(slices.Clone(all), func(f describe.Fact) bool { return f.Value == uint64(0) })
+	return list(some, func(f describe.Fact) string { return f.Name + " " + plain(f.Value) })
 }

@@ -260,7 +260,7 @@ func bar(q queueRow) string {
 func (p *page) poolText() string {
 	var b strings.Builder
 	for _, pool := range p.Pools {
-		fmt.Fprintf(&b, "  %s: %s\n", quoted(pool.Segment), list(pool.State, func(f describe.Fact) string { return f.Name + " " + plain(f.Value) }))
+		fmt.Fprintf(&b, "  %s\n", poolLine(pool.Segment, pool.State))
 		for _, w := range pool.workers {
 			fmt.Fprintf(&b, "    %s\n", value(w))
 		}

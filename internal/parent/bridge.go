@@ -179,7 +179,11 @@ func (b *bridge) deliver(r engine.Result) bool {
 			r.Err = fmt.Errorf("pool: task %q: the result: %w", b.p.calls[i].task, err)
 		}
 	}
-	if !b.complete(i, serial, &r, at) {
+	var f task.Failures
+	if r.Err == nil && r.Kind == task.KindChunk {
+		f = task.FailuresIn(r.Bytes)
+	}
+	if !b.complete(i, serial, &r, at, f) {
 		if at.Off != 0 {
 			b.p.table.FreeBlock(at.Off, 0)
 		}
@@ -246,7 +250,7 @@ func (b *bridge) place(i, serial uint32, result []byte) (at Block, err error) {
 
 // complete makes a result that was placed the one of the attempt. It reports false when the pool
 // has ended the attempt meanwhile.
-func (b *bridge) complete(i, serial uint32, r *engine.Result, at Block) bool {
+func (b *bridge) complete(i, serial uint32, r *engine.Result, at Block, f task.Failures) bool {
 	p, sl := b.p, &b.p.table.Slots[i]
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -258,11 +262,12 @@ func (b *bridge) complete(i, serial uint32, r *engine.Result, at Block) bool {
 	c.Err, c.Began = r.Err, Began(r.Began)
 	if r.Split && c.Count > 1 {
 		c.Split, c.Kills, c.Got.At = true, r.Kills, max(0, min(r.At, c.Count-1))
-		if p.retried += c.Got.At; r.Err == nil {
-			p.retried++
+		if p.retry(c, c.Got.At); r.Err == nil {
+			p.retry(c, 1)
 		}
 	}
 	sl.Kind, sl.Result, sl.ResultLen, sl.Ran = r.Kind, at.Off, uint32(at.Size), int64(r.Ran)
+	sl.Failures, sl.Panics, sl.Unsent = f.All, f.Panics, f.Unsent
 	b.record.Done.Add(uint64(c.Count))
 	sl.State.Store(tasktable.StateOf(tasktable.PhaseDone, b.me, serial)) // #3 -> #4
 	return true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/task"
 	"github.com/shmkit/shmkit/internal/tasktable"
 )
 
@@ -38,6 +39,8 @@ type Call struct {
 	Began Began // what the future tells of the start
 
 	nilArg  bool      // the argument is a nil slice
+	again   bool      // its arguments were submitted before, in a chunk
+	tally   *tally    // that its arguments are counted in, from the submission on
 	carries bool      // the slot has what the caller's Carry has said
 	timed   bool      // its waiter wants to know how long it takes
 	since   time.Time // time of the submission, if it is timed
@@ -57,6 +60,7 @@ type Order struct {
 	Count  int     // of arguments, from 1
 	Kills  int     // workers that have died of it already
 	Future Settler // nil: there is none
+	Again  bool    // the arguments were submitted before, in a chunk
 	Kept   bool    // Close waits until the waiter has read the result
 	Timed  bool    // the waiter wants to know how long it takes
 	Carry  *Carry  // nil: it carries nothing beside its argument
@@ -83,7 +87,7 @@ func (p *Pool) Fill(i uint32, o *Order) {
 	sl.Task, sl.Count = o.Task.ID, uint32(o.Count)
 	c := &p.calls[i] // as release has left it; not as a whole, since others look whether it is out
 	c.waiter, c.Index, c.Count, c.task, c.Options = o.Waiter, o.Index, o.Count, o.Task.Name, p.Defaults(o.Task.Options)
-	c.Kills, c.kept, c.timed, c.spent = o.Kills, o.Kept, o.Timed, o.Spent
+	c.Kills, c.again, c.kept, c.timed, c.spent = o.Kills, o.Again, o.Kept, o.Timed, o.Spent
 	if o.Carry != nil {
 		sl.Carry, c.carries = *o.Carry, true
 	}
@@ -118,6 +122,10 @@ type Outcome struct {
 	Ran   time.Duration // 0: not known
 	At    int           // which argument of a chunk ran last
 	moved []byte        // the result, when it had to make room: see room.go
+
+	// of a chunk: arguments without a value, and of those the ones that panicked, and the ones that
+	// the pool could not run
+	failures, panics, unsent int
 }
 
 // IsLarge says that the result is not in the slot, or was not.
@@ -125,10 +133,17 @@ func (o *Outcome) IsLarge() bool { return o.Block.Off != 0 || o.moved != nil }
 
 // outcomeIn reads what the worker has left in a slot that has count arguments.
 func outcomeIn(sl *tasktable.Slot, count int) Outcome {
-	return Outcome{
+	o := Outcome{
 		Kind: sl.Kind, Block: Block{sl.Result, int(sl.ResultLen)},
 		Ran: max(time.Duration(sl.Ran), 0), At: min(int(sl.At.Load()), count-1),
 	}
+	if o.Kind == task.KindChunk {
+		if o.failures = int(min(sl.Failures, uint32(count))); o.failures > 0 {
+			o.panics = int(min(sl.Panics, uint32(o.failures)))
+			o.unsent = int(min(sl.Unsent, uint32(o.failures-o.panics)))
+		}
+	}
+	return o
 }
 
 // nextSerial is the number of the attempt after that. 0 is none's.
@@ -164,10 +179,10 @@ func (p *Pool) deliver(i uint32) (gone bool) {
 		c.Got = outcomeIn(&p.table.Slots[i], c.Count)
 	}
 	if c.owed = c.Options.Retry != nil || c.kept; !c.owed {
-		p.settled()
+		p.settled(c)
 	}
 	if !c.since.IsZero() && c.Err == nil {
-		p.latency.add(time.Since(c.since), c.Got.Ran, c.Count)
+		p.latency.add(c.tally, time.Since(c.since), c.Got.Ran, c.Count)
 	}
 	if c.waiter == nil {
 		return true
@@ -178,8 +193,9 @@ func (p *Pool) deliver(i uint32) (gone bool) {
 	return false
 }
 
-// settled counts one task less, under mu.
-func (p *Pool) settled() {
+// settled counts one task less, and how it has ended, under mu.
+func (p *Pool) settled(c *Call) {
+	p.countEnd(c)
 	if p.pending--; p.closing && p.settledAll() {
 		close(p.empty)
 	}

@@ -19,8 +19,8 @@ func (p *Pool) withdraw(i, serial uint32) bool {
 		if !c.delayed {
 			p.work--
 		}
-		c.live, c.delayed = false, false
-		p.settled()
+		c.live, c.delayed, c.Err = false, false, task.ErrClosed
+		p.settled(c)
 	}
 	p.mu.Unlock()
 	if ok {

@@ -31,7 +31,7 @@ func (p *Pool) handleDeath(worker proctab.Owner, d WorkerExit, clean bool) {
 			}
 		case mine && tasktable.PhaseOf(s) == tasktable.PhaseRunning:
 			c.begunBy(d, &p.table.Slots[i])
-			if p.retry(uint32(i), d) {
+			if p.rerun(uint32(i), d) {
 				clean = false
 			} else if p.deliver(uint32(i)) {
 				gone = append(gone, uint32(i))
@@ -105,9 +105,9 @@ func (p *Pool) quarantined(c *Call, d WorkerExit) error {
 	return p.options.Errors.Died(c.task, c.Kills, d)
 }
 
-// retry queues a task again that ran when its worker died. It reports false when the task will not
+// rerun queues a task again that ran when its worker died. It reports false when the task will not
 // run again in this slot: it has failed, or its arguments must run one by one. p.mu is held.
-func (p *Pool) retry(i uint32, d WorkerExit) bool {
+func (p *Pool) rerun(i uint32, d WorkerExit) bool {
 	c, sl := &p.calls[i], &p.table.Slots[i]
 	if p.local {
 		c.stuck = p.bridge == nil
@@ -127,11 +127,11 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 		c.Err = task.ErrClosed
 	case c.Count > 1:
 		p.event(slog.LevelWarn, "tasks of a chunk run again one by one: their worker died", slog.String("task", c.task), slog.Int("count", c.Count))
-		p.retried += c.Got.At // the tasks of the chunk before the one that ran
+		p.retry(c, c.Got.At) // the tasks of the chunk before the one that ran
 		if c.Split = true; enough {
 			c.Err = p.quarantined(c, d)
 		} else {
-			p.retried++
+			p.retry(c, 1)
 		}
 	case enough:
 		c.Err = p.quarantined(c, d)
@@ -139,7 +139,7 @@ func (p *Pool) retry(i uint32, d WorkerExit) bool {
 		c.Err = p.options.Errors.Died(c.task, c.Kills, d)
 	default:
 		p.event(slog.LevelWarn, "task runs again: its worker died", slog.String("task", c.task), slog.Int("kills", c.Kills))
-		p.retried++
+		p.retry(c, 1)
 		p.requeue(i) // #3 -> #2
 		return true
 	}

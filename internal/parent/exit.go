@@ -33,7 +33,7 @@ type WorkerExit struct {
 func (c *supervisor) ended(d WorkerExit) (again bool) {
 	worker := proctab.Owner(c.record.Owner.Load())
 	st := tasktable.Stage(c.record.Stage.Load())
-	d.Reason = c.noteEnd(st)
+	d.Reason = c.noteEnd(st).String()
 	c.p.handleDeath(worker, d, st >= tasktable.StageWorn && d.ExitCode == 0)
 	c.p.collectReady() // a task without a caller is no work to start a worker for
 	c.p.showEnd(d, st)
@@ -65,10 +65,17 @@ func (c *supervisor) ended(d WorkerExit) (again bool) {
 func asked(d WorkerExit) bool { return d.ExitCode == child.Terminated.Code }
 
 // noteEnd notes that the worker has ended, and says why.
-func (c *supervisor) noteEnd(st tasktable.Stage) (reason string) {
+func (c *supervisor) noteEnd(st tasktable.Stage) tasktable.Exit {
+	c.p.mu.Lock()
+	defer c.p.mu.Unlock()
+	e := c.noteExit(st)
+	c.p.counts.exit(e)
+	return e
+}
+
+// noteExit notes, under mu, what becomes of the worker's place.
+func (c *supervisor) noteExit(st tasktable.Stage) tasktable.Exit {
 	p := c.p
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	pid := c.host.PID()
 	c.host, c.before = nil, 0
 	switch {
@@ -76,26 +83,26 @@ func (c *supervisor) noteEnd(st tasktable.Stage) (reason string) {
 		c.restarts++
 		c.before = pid
 		p.recycled++
-		return "recycled"
+		return tasktable.ExitRecycled
 	case st == tasktable.StageRetired && !c.retire && c.renewed != nil:
 		c.restarts++
 		c.before = pid
 		p.recycled++
-		return "recycled"
+		return tasktable.ExitRecycled
 	case st == tasktable.StageRetired || c.retire:
-		return "retired"
+		return tasktable.ExitRetired
 	case p.over() || st == tasktable.StageFailed:
-		return "closed"
+		return tasktable.ExitClosed
 	case st == tasktable.StageIdle:
 		c.endRenewal()
 		c.asleep = true
 		p.workers.asleep++
-		return "idle"
+		return tasktable.ExitIdle
 	}
 	c.restarts++
 	c.before = pid
 	p.killed++
-	return "died"
+	return tasktable.ExitDied
 }
 
 // falseStart says why the last of so many workers, which had come so far, did not get to take

@@ -76,7 +76,7 @@ func (p *Pool) withoutStuck(slots []uint32) (ours []uint32) {
 			c.left = true
 			if c.owed {
 				c.owed = false
-				p.settled()
+				p.settled(c)
 			}
 			c.forget() // its waiter has seen the result, and must not be told of another one
 		} else {

@@ -20,10 +20,13 @@ func newLatency() latency {
 	return latency{total: hdrhistogram.New(10, int64(time.Hour), 2), run: hdrhistogram.New(10, int64(time.Hour), 2)}
 }
 
-func (l *latency) add(total, run time.Duration, count int) {
+func (l *latency) add(t *tally, total, run time.Duration, count int) {
 	l.total.RecordValue(min(int64(total), int64(time.Hour)))
+	t.total.add(total)
 	if run > 0 {
-		l.run.RecordValue(min(int64(run)/int64(max(count, 1)), int64(time.Hour)))
+		run /= time.Duration(max(count, 1))
+		l.run.RecordValue(min(int64(run), int64(time.Hour)))
+		t.run.add(run)
 	}
 }
 

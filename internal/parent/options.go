@@ -10,6 +10,7 @@ import (
 
 	"github.com/shmkit/shmkit/internal/child"
 	"github.com/shmkit/shmkit/internal/task"
+	"github.com/shmkit/shmkit/internal/tasktable"
 	"github.com/shmkit/shmkit/internal/worker"
 	"github.com/shmkit/shmkit/shmlog"
 )
@@ -52,6 +53,10 @@ type Errors struct {
 
 	// Late is the error of a task that ran past its hard deadline.
 	Late func(task string, limit time.Duration, stack string) error
+
+	// End is how a task has ended that has one of the errors of Died and Late, or another one, and
+	// no result.
+	End func(error) tasktable.End
 
 	// Refused is why a worker could not open its resources.
 	Refused func(f task.Failure) error

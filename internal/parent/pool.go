@@ -48,6 +48,7 @@ type Pool struct {
 	admitted  int // calls that may submit more of them although the pool is closing
 	workers   workers
 	latency   latency
+	counts    counts
 	room      room
 	closing   bool          // no more tasks
 	grace     time.Duration // how long workers may outlive the pool; Terminate changes it
@@ -106,6 +107,7 @@ func New(ctx context.Context, o Options, kind Kind) (*Pool, error) {
 		p.free = append(p.free, uint32(o.Backlog-1-i))
 	}
 	p.room.limit = int(o.Memory)
+	p.counts.begin(p.table, o.Label)
 	p.Futures.p, p.workers.p, p.grace = p, p, closeGrace
 	p.Futures.idle.L = &p.Futures.mu
 	if err := kind.begin(ctx, p); err != nil {

@@ -71,7 +71,7 @@ func (p *Pool) Release(slots ...uint32) {
 		c := &p.calls[i]
 		p.table.Slots[i].State.Store(tasktable.StateOf(tasktable.PhaseFree, 0, c.serial))
 		if c.owed {
-			p.settled()
+			p.settled(c)
 		}
 		*c = Call{serial: c.serial}
 		p.free = append(p.free, i)

@@ -10,7 +10,9 @@ import (
 // Stats is what a pool has done so far, as pool.Stats has it.
 type Stats struct {
 	Workers                   []WorkerStats
+	Tasks                     []TaskStats
 	Killed, Recycled, Retried int
+	Idle, Retired             int
 	Pending, Queued           int
 	LogDropped                uint64
 	Total, Run                Latency
@@ -35,6 +37,8 @@ func (p *Pool) Stats() Stats {
 		Killed: p.killed, Recycled: p.recycled, Retried: p.retried, Pending: p.pending, Queued: p.queued(),
 		Total: latencyOf(p.latency.total), Run: latencyOf(p.latency.run),
 	}
+	s.Tasks = p.counts.tasks()
+	s.Idle, s.Retired = int(p.counts.exits[tasktable.ExitIdle]), int(p.counts.exits[tasktable.ExitRetired])
 	s.LogDropped = p.logDropped
 	if p.log != nil && p.logDropped == 0 && p.alive.Err() == nil {
 		s.LogDropped = p.log.Dropped()

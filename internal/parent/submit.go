@@ -111,6 +111,7 @@ func (p *Pool) Submit(ctx context.Context, slots []uint32, admitted bool) error 
 	messages := room[:0]
 	for _, i := range slots {
 		p.calls[i].out = true
+		p.counts.submit(&p.calls[i])
 		p.enqueue(i)
 		messages = append(messages, tasktable.MessageOf(i, p.calls[i].serial))
 	}
@@ -191,7 +192,7 @@ func (p *Pool) Again(i uint32, after time.Duration, err error) {
 	p.mu.Lock()
 	c := &p.calls[i]
 	c.Tries++
-	p.retried++
+	p.retry(c, 1)
 	c.live, c.delayed, c.owed = true, true, false
 	serial := c.serial
 	// From here on a message of the attempt that has failed, sent twice because of a death, means

@@ -56,7 +56,7 @@ var kinds = [...]struct {
 	KindCounter:        {"Counter", 1},
 	KindMutex:          {"Mutex", 1},
 	KindQueue:          {"Queue", 1},
-	KindTasks:          {"task table", 1},
+	KindTasks:          {"task table", 2},
 	KindRWMutex:        {"RWMutex", 1},
 	KindSemaphore:      {"Semaphore", 1},
 	KindCond:           {"Cond", 1},

@@ -39,11 +39,44 @@ type Reply struct {
 	Arg    []byte // the argument, which a result may lie in
 	chunk  []byte // results of a chunk so far, in frames
 	Vector vector // the chunk, if it has no frames
+	Failed Failures
+}
+
+// Failures counts the arguments of a chunk that have no value.
+type Failures struct {
+	All    uint32
+	Panics uint32 // of them, those that panicked
+	Unsent uint32 // and those that the pool could not run, or whose results it could not send
+}
+
+func (f *Failures) add(kind uint32) {
+	f.All++
+	switch kind {
+	case KindPanic:
+		f.Panics++
+	case KindFailed:
+		f.Unsent++
+	}
+}
+
+// FailuresIn counts the failures among results in frames, as far as they are complete.
+func FailuresIn(chunk []byte) (f Failures) {
+	for len(chunk) > 0 {
+		kind, _, rest, err := CutResult(chunk)
+		if err != nil {
+			break
+		}
+		if chunk = rest; kind != KindValue && kind != KindNil {
+			f.add(kind)
+		}
+	}
+	return f
 }
 
 // Begin prepares for the next task. Many says that it has several arguments.
 func (out *Reply) Begin(many bool) {
 	out.Many, out.Arg, out.chunk, out.Vector.On = many, nil, out.chunk[:0], false
+	out.Failed = Failures{}
 }
 
 // Attempt runs the task with one argument, or with the rest of the vector.
@@ -88,6 +121,7 @@ func (out *Reply) Fail(kind uint32, f Failure) {
 		out.FailWhole(kind, f)
 		return
 	}
+	out.Failed.add(kind)
 	if v := &out.Vector; v.On {
 		out.chunk = v.flush(out.chunk, v.Next-1)
 		v.sent = v.Next

@@ -32,7 +32,7 @@ type running struct {
 
 // describeTasks notes how many tasks are in the slots, and makes the workers the value.
 func describeTasks(v *describe.View) error {
-	slots := (int64(v.Size) - MaxWorkers*RecordBytes - roomBytes) / slotBytes
+	slots := (int64(v.Size) - MaxWorkers*RecordBytes - roomBytes - countsBytes) / slotBytes
 	if slots < 0 || slots > MaxSlots {
 		return fmt.Errorf("%w: %d bytes", describe.ErrDamaged, v.Size)
 	}
@@ -40,11 +40,15 @@ func describeTasks(v *describe.View) error {
 	if err != nil {
 		return err
 	}
+	names, err := describeCounts(v)
+	if err != nil {
+		return err
+	}
 	v.Set("slots", slots)
 	v.Set("queued", counts[PhaseQueued>>phaseShift])
 	v.Set("running", counts[PhaseRunning>>phaseShift])
 	v.Set("done", counts[PhaseDone>>phaseShift])
-	workers, finished, err := readRecords(v, at)
+	workers, finished, err := readRecords(v, at, names)
 	v.Set("finished", finished)
 	v.Set("workers", len(workers))
 	v.Value = workers
@@ -78,8 +82,62 @@ func readSlots(v *describe.View, slots int) (at map[proctab.Owner]running, count
 	return at, counts, nil
 }
 
+func nameOf(names map[uint64]string, task uint64) string {
+	if name, ok := names[task]; ok {
+		return name
+	}
+	return fmt.Sprintf("%016x", task)
+}
+
+// since is the time at which the worker began what it is at, if that is known, or one that was
+// before.
+func since(r *Record, run running) describe.Facts {
+	ns := r.Since.Load()
+	switch {
+	case !run.began.IsZero():
+		return describe.Facts{{Name: "since", Value: run.began}}
+	case ns <= 0:
+		return nil
+	case r.SinceOf.Load() == uint32(r.Done.Load()):
+		return describe.Facts{{Name: "since", Value: time.Unix(0, ns)}}
+	}
+	return describe.Facts{{Name: "notBefore", Value: time.Unix(0, ns)}}
+}
+
+// describeCounts notes the name of the pool, how its workers have ended, and what it has done by
+// task, and returns the names of the tasks by their ids.
+func describeCounts(v *describe.View) (names map[uint64]string, err error) {
+	mem, err := v.Bytes(v.Size-countsBytes, countsBytes)
+	if err != nil {
+		return nil, err
+	}
+	c := countsIn(mem)
+	if label := c.Label[:min(c.LabelLen, labelBytes)]; len(label) > 0 {
+		v.Set("label", string(label))
+	}
+	exits, tasks := describe.Facts{}, []any{}
+	for e, n := range c.Exits {
+		exits = append(exits, describe.Fact{Name: Exit(e).String(), Value: n})
+	}
+	v.Set("exits", exits)
+	names = map[uint64]string{}
+	known := min(int(c.Tasks.Load()), maxTallies)
+	for i := range c.Tallies[:known] {
+		t := &c.Tallies[i]
+		name := string(t.Name[:min(t.NameLen, nameBytes)])
+		names[t.ID] = name
+		facts := describe.Facts{{Name: "name", Value: name}, {Name: "submitted", Value: t.Submitted}, {Name: "retried", Value: t.Retried}}
+		for e, n := range t.Ends {
+			facts = append(facts, describe.Fact{Name: End(e).String(), Value: n})
+		}
+		tasks = append(tasks, facts)
+	}
+	v.Set("tasks", tasks)
+	return names, nil
+}
+
 // readRecords describes the workers that live, and counts the tasks that all have finished.
-func readRecords(v *describe.View, at map[proctab.Owner]running) (workers []any, finished uint64, err error) {
+func readRecords(v *describe.View, at map[proctab.Owner]running, names map[uint64]string) (workers []any, finished uint64, err error) {
 	mem, err := v.Bytes(0, MaxWorkers*RecordBytes)
 	if err != nil {
 		return nil, 0, err
@@ -101,10 +159,8 @@ func readRecords(v *describe.View, at map[proctab.Owner]running) (workers []any,
 		}
 		facts = append(facts, describe.Fact{Name: "stage", Value: stage}, done)
 		if busy {
-			facts = append(facts, describe.Fact{Name: "task", Value: fmt.Sprintf("%016x", run.task)}, describe.Fact{Name: "arguments", Value: run.count})
-		}
-		if !run.began.IsZero() {
-			facts = append(facts, describe.Fact{Name: "since", Value: run.began})
+			facts = append(facts, describe.Fact{Name: "task", Value: nameOf(names, run.task)}, describe.Fact{Name: "arguments", Value: run.count})
+			facts = append(facts, since(r, run)...)
 		}
 		workers = append(workers, facts)
 	}

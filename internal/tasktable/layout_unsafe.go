@@ -33,7 +33,8 @@ const (
 //	 40     4  ReportLen  worker               parent    bytes of the report
 //	 44     4  Asked      parent               worker    serial of the attempt that a stack is wanted of
 //	 48     4  Answered   worker               parent    the last of those that it has seen
-//	 52    12  -
+//	 52     4  SinceOf    worker               readers   the last bits of Done when it began the task of Since
+//	 56     8  Since      worker               readers   ns since 1970 at which it has begun a task, of those that it times
 //	 64   448  Failure  worker, once         parent    encoded: why a resource did not open
 type Record struct {
 	_      structs.HostLayout
@@ -48,7 +49,8 @@ type Record struct {
 	ReportLen atomic.Uint32
 	Asked     atomic.Uint32
 	Answered  atomic.Uint32
-	_         [12]byte
+	SinceOf   atomic.Uint32
+	Since     atomic.Int64
 
 	Failure [FailureBytes]byte
 }
@@ -79,11 +81,13 @@ const (
 //	204     4  Kind       worker               parent           what the result is
 //	208     8  Ran        worker               parent           ns that the task ran, if timed
 //	216     4  At         worker               parent           which of count runs
-//	220     4  -
+//	220     4  Failures   worker               parent           arguments of a chunk without a value
 //	224     8  Began      worker               parent           ns since 1970 at which it has begun the task, if asked
 //	232   152  Results
 //	384    32  Carry      parent               worker           what the caller's Options.Carry has said, if bit 2 of Timed is set
-//	416    32  -
+//	416     4  Panics     worker               parent           of Failures, those that panicked; if there are Failures
+//	420     4  Unsent     worker               parent           of Failures, those that the pool could not run or send; the same
+//	424    24  -
 type Slot struct {
 	_         structs.HostLayout
 	State     atomic.Uint64
@@ -100,11 +104,13 @@ type Slot struct {
 	Kind      uint32
 	Ran       int64
 	At        atomic.Uint32
-	_         [4]byte
+	Failures  uint32
 	Began     atomic.Int64
 	Results   [ResultBytes]byte
 	Carry     [CarryBytes]byte
-	_         [32]byte
+	Panics    uint32
+	Unsent    uint32
+	_         [24]byte
 }
 
 // CarryBytes is the size of what a task carries beside its argument.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
@@ -22,6 +23,8 @@ type Table struct {
 	Records []Record         // by number of worker
 	Slots   []Slot
 	Scarce  *atomic.Uint32       // see roomWord
+	Counts  *Counts              // of the parent
+	Sleeps  *atomic.Uint64       // how often a worker has gone to sleep for want of tasks
 	Todo    *queue.Queue[uint64] // to the workers: MessageOf(slot, serial)
 	Done    *queue.Queue[uint64] // to the parent: the same, or one that names no slot
 	unfreed unfreed              // of the parent
@@ -39,7 +42,7 @@ const MaxSlots = 1 << 20
 // bytes fit into it at once, beside the table, and hardly more.
 func New(slots int, memory int64) (*Table, error) {
 	rings := ringBytes(2*slots) + ringBytes(2*slots+MaxWorkers)
-	rest := fixedBytes + MaxWorkers*RecordBytes + int64(slots)*slotBytes + rings
+	rest := fixedBytes + MaxWorkers*RecordBytes + int64(slots)*slotBytes + countsBytes + rings
 	memory += memory/64 + 64<<10 // for the headers of blocks
 	t, err := tableOf(slots, rest+memory)
 	if err != nil {
@@ -90,20 +93,23 @@ func Open(seg *shm.Segment, slots int) (*Table, error) {
 
 type openQueue func(seg *shm.Segment, name string, capacity int, o queue.Options) (*queue.Queue[uint64], error)
 
-func (t *Table) open(slots int, object func(segment.Spec) (*segment.Object, error), ring openQueue) (err error) {
-	size := MaxWorkers*RecordBytes + slots*slotBytes + roomBytes
+func (t *Table) open(slots int, object func(segment.Spec) (*segment.Object, error), open openQueue) (err error) {
+	room := MaxWorkers*RecordBytes + slots*slotBytes
+	size := room + roomBytes + countsBytes
 	t.Object, err = object(segment.Spec{Name: "tasks", Kind: segment.KindTasks, Type: tableType, Size: int64(size)})
 	if err != nil {
 		return err
 	}
 	t.Records = recordsIn(t.Object.Payload, MaxWorkers)
 	t.Slots = slotsIn(t.Object.Payload[MaxWorkers*RecordBytes:], slots)
-	t.Scarce = &roomIn(t.Object.Payload[MaxWorkers*RecordBytes+slots*slotBytes:]).scarce
+	t.Scarce = &roomIn(t.Object.Payload[room:]).scarce
+	t.Counts = countsIn(t.Object.Payload[room+roomBytes:])
 	// A slot is in a queue once, and once more for each worker that died since.
-	if t.Todo, err = ring(t.Seg, "todo", 2*slots, queue.Options{}); err != nil {
+	if t.Todo, err = open(t.Seg, "todo", 2*slots, queue.Options{}); err != nil {
 		return err
 	}
-	t.Done, err = ring(t.Seg, "done", 2*slots+MaxWorkers, queue.Options{})
+	t.Sleeps = &ring.CountersOf(t.Todo).Waits
+	t.Done, err = open(t.Seg, "done", 2*slots+MaxWorkers, queue.Options{})
 	return err
 }
 

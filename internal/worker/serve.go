@@ -21,9 +21,13 @@ type job struct {
 	handler *task.Handler
 	arg     []byte // all arguments
 	rest    task.Arguments
-	left    int // how many have not run
-	began   time.Time
+	left    int       // how many have not run
+	began   time.Time // zero: not known
 }
+
+// slowTask is how long a task runs beside which a look at the clock costs nothing: after one of
+// those the worker times the next one, too.
+const slowTask = 100 * time.Microsecond
 
 // serve runs the task that a message names, unless the message is out of date.
 func (w *Worker) serve(message uint64) error {
@@ -41,14 +45,25 @@ func (w *Worker) serve(message uint64) error {
 	w.out.Begin(sl.Count > 1)
 	w.enter()
 	w.current.setCarry(sl.Carried())
-	if timed := sl.Timed; timed != 0 {
+	if timed := sl.Timed & (tasktable.TellRan | tasktable.TellBegan); timed != 0 || w.slow || w.slept() {
 		w.job.began = time.Now()
+		ns := w.job.began.UnixNano()
+		w.record.Since.Store(ns)
+		w.record.SinceOf.Store(uint32(w.record.Done.Load()))
 		if timed&tasktable.TellBegan != 0 {
-			sl.Began.Store(w.job.began.UnixNano())
+			sl.Began.Store(ns)
 		}
 	}
 	w.prepare(sl)
 	return w.resume()
+}
+
+// slept reports whether this worker, or another one, has slept for want of tasks since it was
+// called last. The look costs little: only sleepers write there.
+func (w *Worker) slept() bool {
+	before := w.sleeps
+	w.sleeps = w.Sleeps.Load()
+	return w.sleeps != before
 }
 
 // enter notes what runs now, so that its context can be ended.
@@ -157,8 +172,16 @@ func (w *Worker) attempt(sl *tasktable.Slot, item []byte) {
 func (w *Worker) commit() error {
 	t := &w.job
 	sl := &w.Slots[t.slot]
-	if sl.Timed&tasktable.TellRan != 0 {
-		sl.Ran = int64(time.Since(t.began))
+	if !t.began.IsZero() {
+		ran := time.Since(t.began)
+		if w.slow = ran >= slowTask; sl.Timed&tasktable.TellRan != 0 {
+			sl.Ran = int64(ran)
+		}
+	}
+	if f := &w.out.Failed; sl.Count > 1 {
+		if sl.Failures = f.All; f.All > 0 {
+			sl.Panics, sl.Unsent = f.Panics, f.Unsent
+		}
 	}
 	w.leaveSegments()
 	w.leave()

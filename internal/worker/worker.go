@@ -49,6 +49,9 @@ type Worker struct {
 	known  *task.Handler // handler of the last task
 	block  uint64        // block of the result that is placed; 0: the result is in the slot
 	tasks  int
+	// how often a worker has gone to sleep for want of tasks, when this one looked last
+	sleeps uint64
+	slow   bool      // the last task that was timed has run for long
 	sized  time.Time // when memory was last looked at
 
 	mu      sync.Mutex
@@ -91,6 +94,7 @@ func NewLocal(t *tasktable.Table, config Config, me proctab.Owner) *Worker {
 // What a death leaves behind: a slot that is queued, of which the message is lost; running by the
 // dead; or done by the dead, of which the message may be lost. The parent finds each by a walk.
 func (w *Worker) Work() error {
+	w.record.Since.Store(0)
 	w.record.Owner.Store(uint32(w.me))
 	w.record.Stage.Store(uint32(tasktable.StageEntered))
 	rs, err := w.ResourcesOf(w.config.Resources)

@@ -1,0 +1,4 @@
+package ring
+
+// CountersOf returns the counters of a Queue of package queue, which sets it.
+var CountersOf func(public any) *Counters
