@@ -140,13 +140,14 @@ func typedSame[T any](t *testing.T, connect func(*testing.T) (net.Conn, net.Conn
 	}
 	// without a farewell, for which each would wait
 	defer func() { ca.Close(); cb.Close(); a.Close(); b.Close() }()
-	go func() {
+	var sender sync.WaitGroup
+	sender.Go(func() {
 		for _, v := range all {
 			if err := a.Send(background, v); err != nil {
 				t.Error(err)
 			}
 		}
-	}()
+	})
 	for _, v := range all {
 		got, err := b.Recv(background)
 		if err != nil {
@@ -156,6 +157,7 @@ func typedSame[T any](t *testing.T, connect func(*testing.T) (net.Conn, net.Conn
 			t.Errorf("%.50v (nil: %v) arrives as %.50v (nil: %v)", v, reflect.ValueOf(v).IsNil(), got, reflect.ValueOf(got).IsNil())
 		}
 	}
+	sender.Wait()
 }
 
 // Messages of several goroutines, large and small ones, arrive whole, and those of each in order.
