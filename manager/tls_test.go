@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"slices"
 	"strings"
@@ -78,6 +79,15 @@ func TestTLS(t *testing.T) {
 	defer d.mu.Unlock()
 	if !slices.Equal(d.notes, []string{"ü", "ü"}) {
 		t.Errorf("notes %q", d.notes)
+	}
+}
+
+// Start has no way to pass the keys of TLS on to a process: it says what does, and starts none.
+func TestStartWithTLS(t *testing.T) {
+	name := "tcp://" + proctest.Loopback() + ":0"
+	_, err := Start(background, Options{Name: name, Key: []byte("key"), TLS: proctest.NewCertificate(t).Server()})
+	if !errors.Is(err, fs.ErrInvalid) || !strings.Contains(err.Error(), "Serve") {
+		t.Errorf("error %v", err)
 	}
 }
 

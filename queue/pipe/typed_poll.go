@@ -27,10 +27,20 @@ func (c *TypedConn[S, R]) Poll(d time.Duration) bool {
 		ctx, cancel = context.WithTimeout(ctx, d)
 		defer cancel()
 	}
+	return c.poll(ctx)
+}
+
+// poll waits for a message or the end until ctx ends. What is there already is found also after the
+// end of ctx, which comes before anything else where this goroutine does not get its processor.
+func (c *TypedConn[S, R]) poll(ctx context.Context) bool {
 	select {
 	case <-c.in.turn:
-	case <-ctx.Done():
-		return false
+	default:
+		select {
+		case <-c.in.turn:
+		case <-ctx.Done():
+			return false
+		}
 	}
 	defer func() { c.in.turn <- struct{}{} }()
 	c.in.await(ctx)

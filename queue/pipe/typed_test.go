@@ -403,6 +403,42 @@ func TestTypedPoll(t *testing.T) {
 	}
 }
 
+// A message that has been read is there, however late the look at it comes.
+func TestTypedPollThatIsLate(t *testing.T) {
+	over, cancel := context.WithCancel(background)
+	cancel()
+	for name, connect := range connections {
+		p := newTypedPair(t, connect, TypedOptions{})
+		go p.a.Send(background, note{Text: "there"})
+		if !p.b.Poll(-1) {
+			t.Fatalf("%s: no message", name)
+		}
+		for range 100 {
+			if !p.b.poll(over) {
+				t.Fatalf("%s: the message has gone", name)
+			}
+		}
+	}
+}
+
+// Recvs of a connection that is not in shared memory says so at once.
+func TestTypedRecvsOfSockets(t *testing.T) {
+	for name, connect := range connections {
+		if name == "pipe" {
+			continue
+		}
+		p := newTypedPair(t, connect, TypedOptions{})
+		func() {
+			defer func() {
+				if said := fmt.Sprint(recover()); !strings.Contains(said, "not in shared memory") {
+					t.Errorf("%s: %s", name, said)
+				}
+			}()
+			p.b.Recvs()
+		}()
+	}
+}
+
 // Select is ready with a whole message, not with its first piece.
 func TestTypedSelect(t *testing.T) {
 	pairs := []typedPair{
