@@ -159,9 +159,8 @@ func (q *Queue[T]) tryPut(v *T) (held proctab.Owner, err error) {
 //   - [ErrClosed]: a process has closed the queue, and all messages have been taken.
 //   - the context's error, [shm.ErrClosed], [shm.ErrCorrupt].
 //
-// No message has been taken then. The exception is a Get of a process that closes the segment in
-// the same instant: a message that it had claimed when the segment let go of it is lost, and counts
-// as abandoned.
+// No message has been taken then. A message that was taken in the instant in which the segment lets
+// go of the process counts as abandoned, too.
 func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
 	_, err = q.tryGet(&v)
 	if err != ErrEmpty && err != ring.ErrHeld {
@@ -199,11 +198,23 @@ func (q *Queue[T]) tryGet(v *T) (held proctab.Owner, err error) {
 		*v = *mpmc.Value[T](s)
 		elem.MendAt(q.bools, v)
 		if err = q.r.Release(s, p); err != nil {
-			*v = *new(T)
+			err = q.landed(v, p, err)
 		}
 	}
 	runtime.KeepAlive(q)
 	return held, err
+}
+
+// landed sets *v to the message at a position that was not released because of err, if this process
+// has it for certain. Otherwise it is zero.
+func (q *Queue[T]) landed(v *T, p uint64, err error) error {
+	*v = *new(T)
+	if own := q.r.Landed(p); own != nil {
+		*v = *mpmc.Value[T](own)
+		elem.MendAt(q.bools, v)
+		err = nil
+	}
+	return err
 }
 
 // All takes messages until the queue is closed and empty. It waits for them until ctx ends.

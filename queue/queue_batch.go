@@ -70,8 +70,7 @@ func (q *Queue[T]) getMore(vs []T) (n int) {
 		}
 		vs[n] = *mpmc.Value[T](s)
 		elem.MendAt(q.bools, &vs[n])
-		if q.r.Free(s, p) != nil {
-			vs[n] = *new(T)
+		if err := q.r.Free(s, p); err != nil && q.landed(&vs[n], p, err) != nil {
 			break
 		}
 		n++

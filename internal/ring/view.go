@@ -65,6 +65,10 @@ func (v *View) GaveUp(dead proctab.Owner, as lock.Role) {
 // Detached reports whether the segment has let go of this process.
 func (v *View) Detached() bool { return v.o.Seg.Detached() }
 
+// AwaitLeft waits until a close of the segment has looked at what this process has left; see
+// [segment.Object.WhenLeft].
+func (v *View) AwaitLeft() { v.o.AwaitLeft() }
+
 // QuietSoon and QuietSurely wait until no operation is under way; see [segment.Segment.QuietSoon].
 func (v *View) QuietSoon(quiet func() bool) bool { return v.o.Seg.QuietSoon(quiet) }
 

@@ -85,9 +85,12 @@ func (s *Segment) Close() error {
 	// process is about to lock, or into memory that is about to be reused. From here on no other
 	// process sees that.
 	if err := s.blankHeap(); err != nil {
+		close(s.told)
 		return s.stayAttached(held, err)
 	}
 	crashpoint.Here("segment.blank")
+	s.tellLeft()
+	crashpoint.Here("segment.told")
 	s.leaveObjects()
 	crashpoint.Here("segment.left")
 	s.party.Waits.Close()

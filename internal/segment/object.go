@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"runtime"
 
@@ -27,6 +28,7 @@ type Object struct {
 	party   *lock.Party // the process's, with a Closer of the object's own; keeps the memory mapped
 	blank   bool        // see Blank
 	local   localState
+	left    func(payload io.ReaderAt) // see WhenLeft; guarded by Seg.mu
 
 	handles int // handles made and not yet released; guarded by Seg.mu
 }

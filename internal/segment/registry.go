@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"io"
 	"runtime"
 	"sync"
 	"weak"
@@ -104,23 +105,53 @@ func (s *Segment) keeps(kind func(p place, state uint64) bool) bool {
 	return false
 }
 
-// held returns the names of the objects that this process has locked. It asks
-// them without s.mu, as some wait a moment before they answer.
-func (s *Segment) held() (names []string) {
+// inUse returns the objects that this process has open.
+func (s *Segment) inUse() (open []*Object) {
 	s.mu.Lock()
-	var open []*Object
+	defer s.mu.Unlock()
 	for _, w := range s.objects.open {
 		if o := w.Value(); o != nil {
 			open = append(open, o)
 		}
 	}
-	s.mu.Unlock()
-	for _, o := range open {
+	return open
+}
+
+// held returns the names of the objects that this process has locked. It asks
+// them without s.mu, as some wait a moment before they answer.
+func (s *Segment) held() (names []string) {
+	for _, o := range s.inUse() {
 		if o.local.held() {
 			names = append(names, o.Name)
 		}
 	}
 	return names
+}
+
+// WhenLeft has a close of the segment call f when this process does not reach the object any more,
+// and is not yet taken for dead: what it has claimed there has not changed hands. payload reads
+// what the others see.
+func (o *Object) WhenLeft(f func(payload io.ReaderAt)) {
+	o.Seg.mu.Lock()
+	defer o.Seg.mu.Unlock()
+	o.left = f
+}
+
+// AwaitLeft waits until a close of the segment, which has detached this process, has called the
+// functions of WhenLeft.
+func (o *Object) AwaitLeft() { <-o.Seg.told }
+
+// tellLeft calls the functions of WhenLeft.
+func (s *Segment) tellLeft() {
+	defer close(s.told)
+	for _, o := range s.inUse() {
+		s.mu.Lock()
+		f := o.left
+		s.mu.Unlock()
+		if f != nil {
+			f(io.NewSectionReader(s.file, int64(o.start), int64(len(o.Payload))))
+		}
+	}
 }
 
 // leaveObjects clears this process's bit in everything that it has open.

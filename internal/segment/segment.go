@@ -49,6 +49,7 @@ type Segment struct {
 	listening sync.Once     // see listen
 	left      atomic.Uint64 // how often this process has cleared its user bit of an entry
 	detached  atomic.Bool   // others no longer see what this process writes into objects
+	told      chan struct{} // closed when the functions of Object.WhenLeft have run
 	looks     looks         // that Close has left
 
 	mu      sync.Mutex // guards objects, and the moment of closing
@@ -73,7 +74,7 @@ func attach(ctx context.Context, f *os.File, path string, named bool, g director
 	if err != nil {
 		return nil, err
 	}
-	s := &Segment{path: path, named: named, file: f, fd: f.Fd(), mem: memory.Bytes(), memory: memory, geo: g, id: id}
+	s := &Segment{path: path, named: named, file: f, fd: f.Fd(), mem: memory.Bytes(), memory: memory, geo: g, id: id, told: make(chan struct{})}
 	s.SetPatience(lockPatience, closePatience)
 	s.objects.init()
 	s.table = proctab.New(g.TableIn(s.mem), f, int64(g.Table), memory)

@@ -140,6 +140,12 @@ func (r *Ring) claimGet() (s *Slot, p uint64, held proctab.Owner, err error) {
 	if r.Closer.Closed() {
 		return nil, 0, ring.Nobody, lock.ErrClosed
 	}
+	return r.claimFront()
+}
+
+// claimFront is claimGet after its look whether this process closes the segment. A claim that it
+// makes when a close has looked for claims is found by lookBack.
+func (r *Ring) claimFront() (s *Slot, p uint64, held proctab.Owner, err error) {
 	for range r.tries() {
 		p, held, err = r.Front()
 		if err != nil {
@@ -241,7 +247,7 @@ func (r *Ring) ClaimGet() (s *Slot, p uint64, held proctab.Owner, err error) {
 }
 
 // Release frees the slot of a message that this process has taken and copied, and wakes a producer.
-// It returns an error when another process may have the message.
+// It returns an error when another process may have the message: [Ring.Landed] knows then.
 func (r *Ring) Release(s *Slot, p uint64) error {
 	err := r.Free(s, p)
 	r.Producers.Event.Notify()

@@ -21,18 +21,7 @@ func newRing(t *testing.T, capacity uint64) *Ring {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { seg.Close() })
-	o, _, err := segment.Of(seg).New(segment.Spec{
-		Name: "q", Kind: segment.KindQueue, Size: Layout(8).Size(capacity, 0),
-		Init: func(mem []byte) { Init(mem, 8, capacity, false, 0) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := View(o, 8)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return ringIn(t, seg, capacity)
 }
 
 // put and get are a whole put, and a whole get.

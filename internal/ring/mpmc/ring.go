@@ -35,6 +35,7 @@ type Ring struct {
 
 	// how many claims of this process are reservations, or messages that a caller looks at
 	open   atomic.Int32
+	left   departure
 	sample uint64 // the high-water mark is looked at where position&sample is 0
 
 	// For the race detector, which does not see mapped memory.
@@ -75,6 +76,7 @@ func View(o *segment.Object, size int) (*Ring, error) {
 	}
 	r.Producers.Bind(o, head.NotFull[:], lock.RolePut)
 	r.Consumers.Bind(o, head.NotEmpty[:], lock.RoleGet)
+	o.WhenLeft(r.lookBack)
 	return r, nil
 }
 

@@ -65,6 +65,9 @@ func (r *Ring) slot(p uint64) *Slot {
 	return (*Slot)(unsafe.Add(unsafe.Pointer(r.first), uintptr(p&r.mask)*r.stride))
 }
 
+// slotIn views a slot in memory of this process's own.
+func slotIn(mem []uint64) *Slot { return (*Slot)(unsafe.Pointer(unsafe.SliceData(mem))) }
+
 // lap says which time round the ring a position is.
 func (r *Ring) lap(p uint64) uint32 { return uint32(p >> r.shift) }
 
