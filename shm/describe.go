@@ -34,6 +34,9 @@ func describeValue(v *describe.View) error {
 		return sequence, err
 	}
 	err = v.Steady(mark, func() (err error) {
+		if v.Want.Bare {
+			return nil
+		}
 		copied, err = v.Bytes(valueHeadBytes+at[valueHead](head).sequence.Load()&1*step, uint64(t.Size))
 		return err
 	})
@@ -42,14 +45,16 @@ func describeValue(v *describe.View) error {
 	}
 	v.Set("stores", at[valueHead](head).sequence.Load())
 	v.SetLock(head)
-	v.Value, err = t.Value(copied)
+	if !v.Want.Bare {
+		v.Value, err = t.Value(copied)
+	}
 	return err
 }
 
 // describeRaw is for what is nothing but its bytes.
 func describeRaw(v *describe.View) error {
 	t, err := v.Element()
-	if err != nil {
+	if err != nil || v.Want.Bare {
 		return err
 	}
 	mem, err := v.Bytes(0, uint64(t.Size))
@@ -60,7 +65,7 @@ func describeRaw(v *describe.View) error {
 }
 
 func describeBool(v *describe.View) error {
-	if err := describeRaw(v); err != nil {
+	if err := describeRaw(v); err != nil || v.Want.Bare {
 		return err
 	}
 	n, isWord := v.Value.(uint64)
@@ -71,6 +76,9 @@ func describeBool(v *describe.View) error {
 }
 
 func describeCounter(v *describe.View) error {
+	if v.Want.Bare {
+		return nil
+	}
 	mem, err := v.Bytes(0, v.Size)
 	if err != nil {
 		return err

@@ -16,8 +16,9 @@ func (t *tool) dumpCommand() *cobra.Command {
 		Use:   "dump SEGMENT FILE",
 		Short: "Copy a segment to a file that show can read, for a report of a fault",
 		Long: `Dump copies what takes memory, as it is at this moment: a copy of a segment that is in use may be torn,
-and no program should open it. With -scrub it leaves out what objects hold: bookkeeping, names, types
-and locks remain.`,
+and no program should open it. With -scrub it leaves out what objects hold, keys of a Dict and
+arguments of tasks included: bookkeeping, names, types and locks remain. Of an object that cannot be
+described only its name remains.`,
 		Example:           "  shmkit dump visits visits.seg -scrub",
 		Args:              needs(2, 2, "dump needs the name of a segment, and that of a file"),
 		ValidArgsFunction: t.complete,
@@ -78,7 +79,8 @@ func dump(s *inspect.Segment, f *os.File, scrub bool) error {
 	return err
 }
 
-// dumpKept writes of the heap what holds no values: names, types, and the objects that are locks.
+// dumpKept writes of the heap what holds no values: names, types, what is known of objects without
+// what they hold, and the objects that are locks.
 func dumpKept(s *inspect.Segment, f *os.File) error {
 	write := func(off, end uint64) error {
 		b := make([]byte, end-off)
@@ -88,20 +90,27 @@ func dumpKept(s *inspect.Segment, f *os.File) error {
 		_, err := f.WriteAt(b, int64(off))
 		return err
 	}
-	for o, err := range s.All(describe.Want{}) {
+	type part struct{ off, end uint64 }
+	var parts []part
+	want := describe.Want{Bare: true, Told: func(off, n uint64) { parts = append(parts, part{off, off + n}) }}
+	for o, err := range s.All(want) {
 		if err != nil {
 			return err
 		}
-		if o.Error != "" || o.Block == 0 {
+		if o.Error != "" || o.Block == 0 { // what was read may be anything
+			parts = parts[:0]
 			continue
 		}
 		end := o.Offset
 		if keeps[o.Kind] {
 			end += o.Bytes
 		}
-		if err := write(o.Block, end); err != nil {
-			return err
+		for _, p := range append(parts, part{o.Block, end}) {
+			if err := write(p.off, p.end); err != nil {
+				return err
+			}
 		}
+		parts = parts[:0]
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -244,24 +245,90 @@ var roleCross = proctest.Register("tool: cross", func(args []string) {
 	proctest.Forever()
 })
 
-// A dump is read like the segment; without values it holds none of them.
+// hoard makes a segment with an object of each kind that holds values, the secret in each.
+func hoard(t *testing.T, secret string) *shm.Segment {
+	t.Helper()
+	type box struct{ Text [16]byte }
+	var b box
+	copy(b.Text[:], secret)
+	seg := must(shm.Create(filepath.Join(proctest.Dir(t), "hoard"), shm.Options{Size: 8 << 20, Processes: 8}))
+	t.Cleanup(func() { seg.Close() })
+	must(0, must(shm.NewValue(seg, "value", b)).Store(background, b))
+	must(shm.NewRawValue(seg, "raw value", b))
+	must(shm.NewCounter(seg, "counter")).Add(5)
+	must(0, must(shm.NewArray[box](seg, "array", 4)).Set(background, 1, b))
+	must(shm.NewRawArray[box](seg, "raw array", 4)).Set(1, b)
+	must(must(shm.NewList[box](seg, "list")).Append(background, b))
+	must(shm.NewVar(seg, "short var", secret))
+	must(0, must(shm.NewVar(seg, "long var", "")).Store(background, strings.Repeat(secret, 200)))
+	must(0, must(shm.NewDict[string, box](seg, "records", shm.DictOptions{})).Set(background, secret, b))
+	must(0, must(shm.NewDict[[8]byte, [8]byte](seg, "words", shm.DictOptions{})).Set(background, [8]byte(b.Text[:8]), [8]byte(b.Text[:8])))
+	q := must(queue.NewQueue[box](seg, "queue", 4, queue.Options{Joinable: true}))
+	for range 3 {
+		must(0, q.Put(background, b))
+	}
+	must(q.Get(background))
+	must(0, must(queue.NewSPSC[box](seg, "spsc", 4, queue.Options{})).Put(background, b))
+	must(0, must(queue.NewBytes(seg, "bytes", 200, queue.Options{})).Put(background, b.Text[:]))
+	must(0, must(queue.NewObjects[string](seg, "objects", 200, queue.Options{})).Put(background, secret))
+	must(0, must(queue.NewBroadcast[box](seg, "cast", 4, queue.Options{})).Put(background, b))
+	must(0, must(queue.NewBroadcast[box](seg, "old cast", 4, queue.Options{WhenFull: queue.DropOldest})).Put(background, b))
+	must(0, must(queue.NewBroadcastBytes(seg, "byte cast", 4096, queue.Options{})).Put(background, b.Text[:]))
+	must(shmsync.NewMutex(seg, "mutex", shmsync.MutexOptions{}))
+	must(shmsync.NewSemaphore(seg, "semaphore", 3, shmsync.SemaphoreOptions{Undo: true}))
+	return seg
+}
+
+// statesOf are the facts of all objects of a segment or a copy, by name.
+func statesOf(t *testing.T, path string) map[string]string {
+	t.Helper()
+	out, stderr, code := call("show", path, "-json")
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	var a struct {
+		Segments []struct {
+			ObjectList []struct {
+				Name, Error string
+				State       json.RawMessage
+			}
+		}
+	}
+	must(0, json.Unmarshal([]byte(out), &a))
+	states := map[string]string{}
+	for _, o := range a.Segments[0].ObjectList {
+		states[o.Name] = string(o.State) + o.Error
+	}
+	return states
+}
+
+// A dump is read like the segment: as much is known of each object. A scrubbed one holds none of
+// the values.
 func TestDump(t *testing.T) {
-	seg, dir := scene(t)
-	secret := []byte("tea\x00\x00\x00")
+	const secret = "s3cretss"
+	seg := hoard(t, secret)
+	want := statesOf(t, seg.Path())
+	if len(want) != 19 {
+		t.Errorf("%d objects", len(want))
+	}
 	for _, scrub := range []bool{false, true} {
 		path := filepath.Join(t.TempDir(), "copy")
 		if _, stderr, code := call("dump", seg.Path(), path, fmt.Sprintf("-scrub=%v", scrub)); code != 0 {
 			t.Fatal(stderr)
 		}
-		if holds := bytes.Contains(must(os.ReadFile(path)), secret); holds == scrub {
+		if holds := bytes.Contains(must(os.ReadFile(path)), []byte(secret)); holds == scrub {
 			t.Errorf("scrub %v: the copy holds the values: %v", scrub, holds)
 		}
-		out, _, code := call("show", path, "desks")
-		if code != 0 || !strings.Contains(out, "units 3") {
+		got := statesOf(t, path)
+		for name, state := range want {
+			if got[name] != state {
+				t.Errorf("scrub %v: %s is %s, was %s", scrub, name, got[name], state)
+			}
+		}
+		if out, _, code := call("show", path, "semaphore"); code != 0 || !strings.Contains(out, "units 3") {
 			t.Errorf("scrub %v: %d %s", scrub, code, out)
 		}
 	}
-	_ = dir
 }
 
 // The compiler agrees with what header writes.

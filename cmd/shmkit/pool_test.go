@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -103,6 +104,16 @@ func TestPoolIsNamed(t *testing.T) {
 		if text, _, _ := call(command...); !strings.Contains(text, "label thumbnails") || !strings.Contains(text, "develop") {
 			t.Errorf("%v: %s", command, text)
 		}
+	}
+	path := t.TempDir() + "/copy"
+	if _, stderr, code := call("dump", fmt.Sprint("@", os.Getpid()), path, "-scrub"); code != 0 {
+		t.Error(stderr)
+	}
+	if b := must(os.ReadFile(path)); bytes.Contains(b, []byte(gate)) || !bytes.Contains(b, []byte("develop")) {
+		t.Error("a scrubbed copy holds an argument of a task, or not its name")
+	}
+	if text, _, code := call("show", path, "tasks"); code != 0 || !strings.Contains(text, "label thumbnails") || !strings.Contains(text, "running 1") {
+		t.Errorf("a scrubbed copy: %s", text)
 	}
 	must(0, os.WriteFile(gate, nil, 0o600))
 	must(0, <-done)

@@ -27,6 +27,7 @@ func describeVar(v *describe.View) error {
 		switch {
 		case p.length > MaxValue:
 			return fmt.Errorf("%w: a value of %d bytes", describe.ErrDamaged, p.length)
+		case v.Want.Bare:
 		case p.block == 0:
 			value, err = v.Bytes(headBytes, p.length)
 		default:
@@ -39,8 +40,10 @@ func describeVar(v *describe.View) error {
 	}
 	h := headIn(mem)
 	v.Set("revision", h.revision.Load())
-	v.Set("valueBytes", uint64(len(value)))
+	v.Set("valueBytes", h.places[h.revision.Load()&1].length)
 	v.SetLock(mem)
-	v.Value, err = form.Value(value)
+	if !v.Want.Bare {
+		v.Value, err = form.Value(value)
+	}
 	return err
 }

@@ -70,6 +70,13 @@ type Want struct {
 	From     int64 // the first element of an Array or a List
 	Elements int   // how many elements, or entries of a Dict
 	Messages int   // how many messages of a queue, the oldest first
+
+	// Bare asks for what is known of the object without anything that it holds: nothing of that is
+	// read.
+	Bare bool
+	// Told is told of each part of the segment that is read, by its offset and length; nil: it is
+	// not.
+	Told func(off, n uint64)
 }
 
 // A Fact is one thing that is known of an object. The value is a bool, an integer, a string, a
@@ -161,6 +168,9 @@ func (v *View) At(off, n uint64) ([]byte, error) {
 	}
 	v.budget -= max(int(n), readCost)
 	v.used += max(int(n), readCost)
+	if v.Want.Told != nil {
+		v.Want.Told(off, n)
+	}
 	if v.together && n <= windowBytes {
 		return v.fromWindow(off, n)
 	}

@@ -47,7 +47,7 @@ func describeDict(v *describe.View) error {
 	if len(held) > 0 {
 		v.SetProcesses("owners", held)
 	}
-	return r.describeEntries()
+	return r.describeEntries(sum.count.Load())
 }
 
 // A reader reads a Dict to which this process is not attached.
@@ -91,9 +91,14 @@ func (r *reader) stripe(i uint64) (*stripe, error) {
 	return copyIn[stripe](mem), nil
 }
 
-// describeEntries makes as many entries the value as are wanted, in the order of the buckets.
-func (r *reader) describeEntries() error {
+// describeEntries makes as many entries the value as are wanted, in the order of the buckets, of
+// about so many keys.
+func (r *reader) describeEntries(keys uint64) error {
 	r.entries = []any{}
+	if r.v.Want.Elements <= 0 { // a bucket may hold keys and values
+		r.v.Cut, r.v.Value = keys > 0, r.entries
+		return nil
+	}
 	for i := range r.stripes {
 		err := r.v.Steady(func() (uint64, error) {
 			s, err := r.stripe(i)

@@ -55,12 +55,29 @@ func describeTasks(v *describe.View) error {
 	return err
 }
 
+// heads are n parts of size bytes each, from an offset on; where nothing is wanted of what the
+// tasks hold, only the first bytes of each, and zeros.
+func heads(v *describe.View, off, n, size, head int) ([]byte, error) {
+	if !v.Want.Bare {
+		return v.Bytes(uint64(off), uint64(n*size))
+	}
+	mem := make([]byte, n*size)
+	for i := range n {
+		part, err := v.Bytes(uint64(off+i*size), uint64(head))
+		if err != nil {
+			return nil, err
+		}
+		copy(mem[i*size:], part)
+	}
+	return mem, nil
+}
+
 // readSlots counts the slots by their phases, and says what each worker runs.
 func readSlots(v *describe.View, slots int) (at map[proctab.Owner]running, counts [4]uint64, err error) {
 	at = map[proctab.Owner]running{}
 	const some = 64 // slots, to be read at once
 	for n := 0; n < slots; n += some {
-		mem, err := v.Bytes(uint64(MaxWorkers*RecordBytes+n*slotBytes), uint64(min(some, slots-n)*slotBytes))
+		mem, err := heads(v, MaxWorkers*RecordBytes+n*slotBytes, min(some, slots-n), slotBytes, argsAt)
 		if err != nil {
 			return nil, counts, err
 		}
@@ -138,7 +155,7 @@ func describeCounts(v *describe.View) (names map[uint64]string, err error) {
 
 // readRecords describes the workers that live, and counts the tasks that all have finished.
 func readRecords(v *describe.View, at map[proctab.Owner]running, names map[uint64]string) (workers []any, finished uint64, err error) {
-	mem, err := v.Bytes(0, MaxWorkers*RecordBytes)
+	mem, err := heads(v, 0, MaxWorkers, RecordBytes, failureAt)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -17,7 +17,9 @@ const (
 	roomBytes    = 64
 	RecordBytes  = 512
 	slotBytes    = 448
-	FailureBytes = RecordBytes - 64
+	failureAt    = 64
+	FailureBytes = RecordBytes - failureAt
+	argsAt       = 48
 )
 
 // Record is what a worker and its parent say to each other.
@@ -141,8 +143,8 @@ var (
 	_ = [1]struct{}{}[unsafe.Sizeof(Record{})-RecordBytes]
 	_ = [1]struct{}{}[unsafe.Sizeof(roomWord{})-roomBytes]
 	_ = [1]struct{}{}[unsafe.Offsetof(Record{}.Room)-24]
-	_ = [1]struct{}{}[unsafe.Offsetof(Record{}.Failure)-64]
-	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.Args)-48]
+	_ = [1]struct{}{}[unsafe.Offsetof(Record{}.Failure)-failureAt]
+	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.Args)-argsAt]
 	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.Result)-192]
 	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.Results)-232]
 	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.Carry)-384]
