@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -22,4 +24,20 @@ func LastLines(c *Cluster) []string {
 	c.caller.mu.Lock()
 	defer c.caller.mu.Unlock()
 	return slices.Collect(maps.Values(c.caller.logLines))
+}
+
+// StartStoringServer starts a server in a process of its own, at an address that no other process
+// takes. It stores queues in a directory, of which lose removes what is stored.
+func StartStoringServer(t *testing.T) (address string, start func() *proctest.Child, lose func()) {
+	o := ServerOptions{Listen: freeAddr(t), Dir: t.TempDir()}
+	start = func() *proctest.Child {
+		s := startServerProcess(t, o)
+		s.Expect("ready")
+		return s
+	}
+	return o.Listen, start, func() {
+		if err := os.RemoveAll(filepath.Join(o.Dir, "jetstream")); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
