@@ -41,3 +41,6 @@ func StartStoringServer(t *testing.T) (address string, start func() *proctest.Ch
 		}
 	}
 }
+
+// FreeAddr is an address that no program listens on, and no other process takes.
+func FreeAddr(t testing.TB) string { return freeAddr(t) }
