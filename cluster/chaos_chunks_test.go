@@ -14,7 +14,7 @@ import (
 	"github.com/shmkit/shmkit/pool"
 )
 
-// A marked is an argument whose task leaves a byte in a file when it runs.
+// A marked is an argument. Its task leaves a byte in a file when it runs.
 type marked struct {
 	N    int64
 	File string

@@ -85,7 +85,7 @@ func (a *authority) server(verify bool) *tls.Config {
 	return c
 }
 
-// client is the TLS of a caller or a host, whose certificate has that name.
+// client is the TLS of a caller or a host with a certificate of that name.
 func (a *authority) client(name string) *tls.Config {
 	a.t.Helper()
 	a.sign(name, &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
