@@ -163,7 +163,7 @@ func TestSegmentClosedInTheMiddle(t *testing.T) {
 func leaveInTheMiddle(t *testing.T, path string, open func(*testing.T, *shm.Segment, *room) []func() error, others []func() error, r *room) error {
 	leaving, err := shm.Open(path)
 	wantErr(t, "open", err, nil)
-	var left, over atomic.Bool // the process that leaves has left; and so have the readers and waiters
+	var left, over atomic.Bool // the process has left; so have the others but the first
 	var all, rest, first sync.WaitGroup
 	for _, visit := range open(t, leaving, r) {
 		for range 2 {
