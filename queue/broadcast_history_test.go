@@ -162,6 +162,9 @@ func TestBroadcastHistories(t *testing.T) {
 		eachWriters(t, func(t *testing.T, o Options) {
 			for _, kills := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/kills=%t", kind, kills), func(t *testing.T) {
+					if kills && !long {
+						t.Skip("skipped without SHMKIT_LONG=1: a death in the middle of a wake-up holds the others up until the backstop, an hour here")
+					}
 					for round := range rounds {
 						playCast(t, kind, o, kills, round)
 					}

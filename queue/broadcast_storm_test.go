@@ -75,10 +75,10 @@ var roleStormReader = proctest.Register("storm-reader", func(args []string) {
 // Readers and writers are killed and stopped anywhere, and others take their places: no reader
 // misses a message, what was put arrives, and all go on.
 func TestBroadcastKillStorm(t *testing.T) {
-	kills := 50
-	if long {
-		kills = 25_000
+	if !long {
+		t.Skip("skipped without SHMKIT_LONG=1: a death in the middle of a wake-up holds the others up until the backstop, an hour here")
 	}
+	const kills = 25_000
 	eachCast(t, Options{Keep: 1}, func(t *testing.T, kind, path string, b castAPI, _ Options) {
 		acked, err := shm.NewRawArray[int64](reopen(t, path), "acked", kills+2)
 		wantErr(t, err, nil)
