@@ -90,13 +90,14 @@ func TestTypedKeepsBorders(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/key=%t", name, key != nil), func(t *testing.T) {
 				p := newTypedPair(t, connect, TypedOptions{Key: key})
 				var sizes = []int{0, 1, 1000, 64 << 10, 64<<10 + 1, 1 << 20, 3}
-				go func() {
+				var sending sync.WaitGroup
+				sending.Go(func() {
 					for i, n := range sizes {
 						if err := p.a.Send(background, note{Text: fmt.Sprint(i), Body: bytes.Repeat([]byte{byte(i)}, n)}); err != nil {
 							t.Error(err)
 						}
 					}
-				}()
+				})
 				for i, n := range sizes {
 					m, err := p.b.Recv(background)
 					if err != nil {
@@ -105,15 +106,16 @@ func TestTypedKeepsBorders(t *testing.T) {
 					if m.Text != fmt.Sprint(i) || len(m.Body) != n || bytes.Count(m.Body, []byte{byte(i)}) != n {
 						t.Fatalf("message %d has the text %q and %d bytes, want %d", i, m.Text, len(m.Body), n)
 					}
-					go func() { // the other way
+					sending.Go(func() { // the other way
 						if err := p.b.Send(background, note{Any: int64(i)}); err != nil {
 							t.Error(err)
 						}
-					}()
+					})
 					if back, err := p.a.Recv(background); err != nil || back.Any != int64(i) {
 						t.Fatalf("the answer is %v, error %v", back, err)
 					}
 				}
+				sending.Wait() // a message has come before its Send returns
 			})
 		}
 	}
