@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"go.uber.org/goleak"
@@ -18,6 +19,7 @@ const settleRounds = 200
 // checks is what Main looks at after the tests.
 type checks struct {
 	descriptors map[string]string // those open before the tests: number to what it is
+	directories []string          // those of a process that had the same id, and was killed
 	goroutines  bool
 	ignore      []goleak.Option
 }
@@ -28,7 +30,7 @@ func newChecks(options []Option) *checks {
 		option(c)
 	}
 	openPoller()
-	c.descriptors = descriptors()
+	c.descriptors, c.directories = descriptors(), directories()
 	return c
 }
 
@@ -44,10 +46,10 @@ func openPoller() {
 func (c *checks) leftovers() []string {
 	left := leftChildren()
 	left = append(left, c.leftDescriptors()...)
-	// the pattern is well-formed
-	dirs, _ := filepath.Glob(filepath.Join(memoryDir, dirPrefix()+"*"))
-	for _, dir := range dirs {
-		left = append(left, "the directory "+dir)
+	for _, dir := range directories() {
+		if !slices.Contains(c.directories, dir) {
+			left = append(left, "the directory "+dir)
+		}
 	}
 	if c.goroutines {
 		ignore := append([]goleak.Option{goleak.IgnoreAnyFunction(startsFunction)}, c.ignore...)
@@ -56,6 +58,13 @@ func (c *checks) leftovers() []string {
 		}
 	}
 	return left
+}
+
+// directories are those that [Dir] gives to a process with this id.
+func directories() []string {
+	// the pattern is well-formed
+	dirs, _ := filepath.Glob(filepath.Join(memoryDir, dirPrefix()+"*"))
+	return dirs
 }
 
 // startsFunction is the goroutine which stays on purpose.
