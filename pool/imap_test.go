@@ -206,17 +206,8 @@ func TestIMapBodyPanics(t *testing.T) {
 // result is known a moment before its slot is given back.
 func wantNothingLeft(t testing.TB, p *pool.Pool) {
 	t.Helper()
+	// a worker that is being killed, or that begins in place of one, may have a block yet
 	proctest.Eventually(t, proctest.Hang, func() bool {
-		// a worker that is being killed may have a block yet
 		return p.Stats().Pending == 0 && pool.LostSlots(p) == nil && pool.Leftovers(p) == nil
 	}, "nothing is left")
-	if s := p.Stats(); s.Pending != 0 || s.Queued != 0 {
-		t.Errorf("%d tasks are pending, %d queued", s.Pending, s.Queued)
-	}
-	if err := pool.LostSlots(p); err != nil {
-		t.Error(err)
-	}
-	if err := pool.Leftovers(p); err != nil {
-		t.Error(err)
-	}
 }
