@@ -53,7 +53,22 @@ func (t *tool) psCommand() *cobra.Command {
 }
 
 func membersOf(s *inspect.Segment, dead bool) (members []member, err error) {
-	bySlot := map[int]*member{}
+	members, bySlot := processesOf(s, dead)
+	for o, err := range s.All(describe.Want{Bare: true}) {
+		if err != nil {
+			return members, err
+		}
+		bySlot.add(&o)
+	}
+	return members, nil
+}
+
+// membersBySlot are the members of a segment by their slots.
+type membersBySlot map[int]*member
+
+// processesOf are the members of a segment, and what they wait for.
+func processesOf(s *inspect.Segment, dead bool) (members []member, bySlot membersBySlot) {
+	bySlot = membersBySlot{}
 	for _, p := range s.Processes() {
 		if p.Living || dead {
 			members = append(members, member{Process: p, Holds: []string{}, WaitsFor: []string{}, Open: []string{}})
@@ -67,25 +82,24 @@ func membersOf(s *inspect.Segment, dead bool) (members []member, err error) {
 			m.WaitsFor = append(m.WaitsFor, fmt.Sprintf("%s %q", w.Kind, w.Object))
 		}
 	}
-	for o, err := range s.All(describe.Want{}) {
-		if err != nil {
-			return members, err
+	return members, bySlot
+}
+
+// add notes which members have an object open, and which of them hold it.
+func (bySlot membersBySlot) add(o *inspect.Object) {
+	for _, slot := range o.OpenBy {
+		if m := bySlot[slot]; m != nil {
+			m.Open = append(m.Open, o.Name)
 		}
-		for _, slot := range o.OpenBy {
-			if m := bySlot[slot]; m != nil {
-				m.Open = append(m.Open, o.Name)
-			}
-		}
-		for _, name := range holderFacts {
-			held, _ := o.Facts.Get(name)
-			for _, p := range processesIn(held) {
-				if m := bySlot[p.Slot]; m != nil && p.Living {
-					m.Holds = append(m.Holds, fmt.Sprintf("%s %q", o.Kind, o.Name))
-				}
+	}
+	for _, name := range holderFacts {
+		held, _ := o.Facts.Get(name)
+		for _, p := range processesIn(held) {
+			if m := bySlot[p.Slot]; m != nil && p.Living {
+				m.Holds = append(m.Holds, fmt.Sprintf("%s %q", o.Kind, o.Name))
 			}
 		}
 	}
-	return members, nil
 }
 
 // holderFacts are the facts that name processes which hold an object, so that others wait.

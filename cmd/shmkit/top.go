@@ -107,13 +107,14 @@ func (t *tool) collect(ctx context.Context, names []string) page {
 		for _, trouble := range s.Trouble {
 			p.Trouble = append(p.Trouble, quoted(s.Name)+": "+trouble)
 		}
-		for o, err := range s.All(describe.Want{}) {
+		members, bySlot := processesOf(s, false)
+		for o, err := range s.All(describe.Want{Bare: true}) {
 			if err != nil {
 				break
 			}
 			p.add(s, &o)
+			bySlot.add(&o)
 		}
-		members, _ := membersOf(s, false)
 		for _, m := range members {
 			p.Members = append(p.Members, memberRow{s.Name, m})
 		}

@@ -71,11 +71,10 @@ type Want struct {
 	Elements int   // how many elements, or entries of a Dict
 	Messages int   // how many messages of a queue, the oldest first
 
-	// Bare asks for what is known of the object without anything that it holds: nothing of that is
-	// read.
+	// Bare asks for what is known of the object without anything that it holds.
 	Bare bool
-	// Told is told of each part of the segment that is read, by its offset and length; nil: it is
-	// not.
+	// Told is told of each part of the segment that is looked at, by its offset and length, which
+	// is nothing that the object holds if Bare is set; nil: it is not.
 	Told func(off, n uint64)
 }
 
@@ -183,6 +182,9 @@ const windowBytes = 4096
 // Together calls read, which makes many small reads of the payload that lie close together. Some of
 // them may show the object as it was at an earlier one.
 func (v *View) Together(read func() error) error {
+	if v.together {
+		return read()
+	}
 	v.together = true
 	defer func() { v.together, v.window = false, nil }()
 	return read()
@@ -285,11 +287,13 @@ func (v *View) Steady(mark func() (uint64, error), read func() error) error {
 	var failed error
 	for range steadyTries {
 		v.budget = budget
+		v.window = nil // a mark is not one of an earlier read
 		before, err := mark()
 		if err != nil {
 			return err
 		}
 		failed = read()
+		v.window = nil
 		after, err := mark()
 		if err != nil {
 			return err

@@ -62,14 +62,16 @@ func heads(v *describe.View, off, n, size, head int) ([]byte, error) {
 		return v.Bytes(uint64(off), uint64(n*size))
 	}
 	mem := make([]byte, n*size)
-	for i := range n {
-		part, err := v.Bytes(uint64(off+i*size), uint64(head))
-		if err != nil {
-			return nil, err
+	return mem, v.Together(func() error {
+		for i := range n {
+			part, err := v.Bytes(uint64(off+i*size), uint64(head))
+			if err != nil {
+				return err
+			}
+			copy(mem[i*size:], part)
 		}
-		copy(mem[i*size:], part)
-	}
-	return mem, nil
+		return nil
+	})
 }
 
 // readSlots counts the slots by their phases, and says what each worker runs.

@@ -39,38 +39,18 @@ func (c copied) next(p uint64, passed stage) (uint64, error) {
 	return p, nil
 }
 
-// describeQueue finds the ends of the queue by its slots, as the hints may be behind.
 func describeQueue(v *describe.View) error {
 	element, err := v.Element()
 	if err != nil {
 		return err
 	}
-	var h *head
-	var put, got uint64
-	c := copied{v: v, layout: Layout(int(element.Size))}
-	err = v.Steady(func() (uint64, error) { return v.Word(0) }, func() error {
-		mem, err := v.Bytes(0, headBytes)
-		if err != nil {
-			return err
-		}
-		h = headIn(mem)
-		if c.capacity, _, err = c.layout.CheckCapacity(v, &h.Head); err != nil {
-			return err
-		}
-		if got, err = c.next(h.get.Load(), isReading); err != nil {
-			return err
-		}
-		put, err = c.next(max(h.put.Load(), got), isWriting)
+	c := &copied{v: v, layout: Layout(int(element.Size))}
+	var got, put uint64
+	err = v.Together(func() (err error) {
+		got, put, err = c.describe(uint64(element.Size))
 		return err
 	})
 	if err != nil {
-		return err
-	}
-	put = min(put, got+c.capacity)
-	if err := h.Describe(v, c.layout, "Messages", ring.Flow{Put: put, Got: got, Value: uint64(element.Size)}); err != nil {
-		return err
-	}
-	if err := c.claims(got, put); err != nil {
 		return err
 	}
 	return v.Peek(got, put, func(p uint64) (any, bool, error) {
@@ -90,6 +70,36 @@ func describeQueue(v *describe.View) error {
 	})
 }
 
+// describe notes all but the messages, of that size, and finds the ends of the queue by its slots,
+// as the hints may be behind.
+func (c *copied) describe(size uint64) (got, put uint64, err error) {
+	v := c.v
+	var h *head
+	err = v.Steady(func() (uint64, error) { return v.Word(0) }, func() error {
+		mem, err := v.Bytes(0, headBytes)
+		if err != nil {
+			return err
+		}
+		h = headIn(mem)
+		if c.capacity, _, err = c.layout.CheckCapacity(v, &h.Head); err != nil {
+			return err
+		}
+		if got, err = c.next(h.get.Load(), isReading); err != nil {
+			return err
+		}
+		put, err = c.next(max(h.put.Load(), got), isWriting)
+		return err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	put = min(put, got+c.capacity)
+	if err := h.Describe(v, c.layout, "Messages", ring.Flow{Put: put, Got: got, Value: size}); err != nil {
+		return 0, 0, err
+	}
+	return got, put, c.claims(got, put)
+}
+
 // mostClaims is in how many slots at each end claims are looked for.
 const mostClaims = 64
 
@@ -107,23 +117,17 @@ func (c copied) claims(got, put uint64) error {
 		}
 		return err
 	}
-	err := c.v.Together(func() error {
-		for n := range min(c.capacity, mostClaims) {
-			if err := look(got + n); err != nil { // also behind the oldest: what is being read
+	for n := range min(c.capacity, mostClaims) {
+		if err := look(got + n); err != nil { // also behind the oldest: what is being read
+			return err
+		}
+	}
+	for n := range min(c.capacity, mostClaims, put) {
+		if p := put - 1 - n; p >= got+mostClaims {
+			if err := look(p); err != nil {
 				return err
 			}
 		}
-		for n := range min(c.capacity, mostClaims, put) {
-			if p := put - 1 - n; p >= got+mostClaims {
-				if err := look(p); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	if len(writers) > 0 {
 		c.v.SetProcesses("writing", writers)
