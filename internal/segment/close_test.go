@@ -172,12 +172,21 @@ func TestCloseNamesHeldLocks(t *testing.T) {
 	// reachable to the end, as those of a user's handles are: Close asks no others
 	var objects []*Object
 	defer func() { runtime.KeepAlive(objects) }()
-	lockOf := func(s *Segment, name string) *lock.Mutex {
-		o := made(t, s, name, 64)
+	looks := 0 // of Close at the lock "free", which is in an operation that ends after the first
+	lockOf := func(seg *Segment, name string) *lock.Mutex {
+		o := made(t, seg, name, 64)
 		objects = append(objects, o)
 		return o.Local(func() (any, func() bool) {
-			m := lock.NewMutex(s.Party(), o.Payload, 0)
-			return m, m.Held
+			m := lock.NewMutex(seg.Party(), o.Payload, 0)
+			if seg != s || name != "free" {
+				return m, m.Held
+			}
+			return m, func() bool {
+				if looks++; looks == 2 {
+					m.Unlock()
+				}
+				return m.Held()
+			}
 		}).(*lock.Mutex)
 	}
 	held, free := lockOf(s, "held"), lockOf(s, "free")
@@ -186,8 +195,6 @@ func TestCloseNamesHeldLocks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	//clock: an operation in flight, whenever it ends
-	time.AfterFunc(5*time.Millisecond, free.Unlock)
 	began := time.Now()
 	err := s.Close()
 	var h *HeldError
