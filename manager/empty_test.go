@@ -17,7 +17,11 @@ var (
 	SameInts   = Method(Tray, "same ints", func(_ *tray, _ context.Context, s []int64) ([]int64, error) { return s, nil })
 	SameTexts  = Method(Tray, "same texts", func(_ *tray, _ context.Context, s []string) ([]string, error) { return s, nil })
 	TwiceBytes = Yields(Tray, "twice bytes", func(_ *tray, _ context.Context, b []byte) iter.Seq2[[]byte, error] {
-		return func(yield func([]byte, error) bool) { _ = yield(b, nil) && yield(b, nil) }
+		return func(yield func([]byte, error) bool) {
+			if yield(b, nil) {
+				yield(b, nil)
+			}
+		}
 	})
 )
 

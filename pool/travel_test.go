@@ -179,7 +179,11 @@ func testEmpty[T any](t *testing.T, p *pool.Pool, echo *pool.Task[T, T], stream 
 func echoes[T any](name string) (*pool.Task[T, T], *pool.StreamTask[T, T]) {
 	return pool.Define("echo empty "+name, func(_ context.Context, v T) (T, error) { return v, nil }),
 		pool.DefineStream("yield empty "+name, func(_ context.Context, v T) iter.Seq2[T, error] {
-			return func(yield func(T, error) bool) { _ = yield(v, nil) && yield(v, nil) }
+			return func(yield func(T, error) bool) {
+				if yield(v, nil) {
+					yield(v, nil)
+				}
+			}
 		})
 }
 
