@@ -195,7 +195,7 @@ func TestListAllocations(t *testing.T) {
 		"At":     func() { need(l.At(5)) },
 		"Set":    func() { must(l.Set(background, 5, 6)) },
 	} {
-		if n := testing.AllocsPerRun(20, f); n != 0 {
+		if n := testing.AllocsPerRun(200, f); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
