@@ -43,14 +43,14 @@ func (m *Map) getSlow(h uint64, dst, key []byte) (value []byte, ok bool, err err
 				m.order.Acquire()
 				err = m.closedError()
 				runtime.KeepAlive(m)
-				return value, state == hit, err
+				return value, state == hit && err == nil, err
 			}
 		}
 		// Writers are faster than this reader can look. It keeps them out for once; when it does
 		// not get the lock soon, one of them holds it and does nothing, so that the next look
 		// succeeds.
 		if value, ok, err = m.getLocked(i, h, dst, key, round); !errors.Is(err, context.DeadlineExceeded) {
-			return value, ok, err
+			return value, ok && err == nil, err // the unlock may say that the object was left
 		}
 	}
 	return dst, false, m.corrupt()

@@ -57,7 +57,7 @@ func (m *Map) getWordSlow(h, key uint64) (value uint64, ok bool, err error) {
 		err = lock.ErrClosed
 	}
 	runtime.KeepAlive(m)
-	return value, state == hit, err
+	return value, state == hit && err == nil, err
 }
 
 // keyOf is the key of a word.
