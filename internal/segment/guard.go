@@ -78,11 +78,16 @@ func (s *Segment) enter(ctx context.Context) error {
 	}
 }
 
+// collections is how often a process that lacks room runs its garbage collector for what it keeps
+// itself: an object that a goroutine looks up meanwhile, or whose handle a cleanup asks for, stays
+// until the next time.
+const collections = 4
+
 // withRoom runs f under the lock. When f fails because something is full it makes
 // room, of what no process uses any more, which all are asked for, and runs f again.
 func (s *Segment) withRoom(ctx context.Context, f func() error) error {
 	h := s.dir.Header()
-	for again := false; ; again = true {
+	for tries := 0; ; tries++ {
 		retired, left := h.Retired.Load(), s.left.Load()
 		err := s.lockedUnder(ctx, func() error {
 			if err := s.dir.Reclaim(directory.ReclaimFew); err != nil {
@@ -100,7 +105,7 @@ func (s *Segment) withRoom(ctx context.Context, f func() error) error {
 			}
 			return f()
 		})
-		if again || !directory.LacksRoom(err) {
+		if !directory.LacksRoom(err) || tries == collections || tries > 0 && !s.keeps(place.isRetired) {
 			return err
 		}
 		s.dropUnreachable()
