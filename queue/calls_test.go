@@ -5,10 +5,10 @@ package queue
 import (
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/asleep"
 	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
@@ -57,44 +57,19 @@ func twoOf[T any](first bool, open func(name string) T) (out, in T) {
 	return b, a
 }
 
-// trips is over how many trips calls are counted, after warmUp in which both processes become known
-// to the kernel, and the bells fenced.
-const trips, warmUp = 2000, 100
-
-// quietRounds is of how many conversations one must do with 0.01 membarriers a trip. After 64
-// changes in a row that find no sleeper the next sleeper pays for a membarrier. On a busy machine a
-// process that is off its processor may cause such a row.
-const quietRounds = 8
-
-// counted makes all trips of one side, and returns the calls of those that count.
-func (e exchange) counted(first bool) futex.Calls {
-	var before futex.Calls
-	for i := range warmUp + trips {
-		if i == warmUp {
-			before = futex.Counted()
-		}
-		if first {
-			proctest.ExitOn(e.put())
-		}
-		proctest.ExitOn(e.get())
-		if !first {
-			proctest.ExitOn(e.put())
-		}
+// trip is a message there and one back, for either side.
+func (e exchange) trip(first bool) func() {
+	if first {
+		return func() { proctest.ExitOn(e.put()); proctest.ExitOn(e.get()) }
 	}
-	return futex.Counted().Since(before)
+	return func() { proctest.ExitOn(e.get()); proctest.ExitOn(e.put()) }
 }
 
-// roleAnswers is the other side of a conversation of kind args[1] in the segment args[0], as often
-// as it is told, and says which calls that took.
+// roleAnswers is the other side of a conversation of kind args[1] in the segment args[0].
 var roleAnswers = proctest.Register("answers", func(args []string) {
 	seg, err := shm.Open(args[0])
 	proctest.ExitOn(err)
-	t := talks[args[1]](seg, false)
-	proctest.Say("ready")
-	for proctest.Hear() == "talk" {
-		c := t.counted(false)
-		proctest.Say("%d %d %d", c.Waits, c.Wakes, c.Membarriers)
-	}
+	asleep.Answer(talks[args[1]](seg, false).trip(false))
 })
 
 // A trip there and back of two processes that sleep for each other costs at most a wait and a wake
@@ -109,26 +84,7 @@ func TestCallsOfAConversation(t *testing.T) {
 			seg := mustOpen(shm.Create(path, shm.Options{}))
 			defer seg.Close()
 			first := talks[kind](seg, true)
-			c := proctest.Start(t, roleAnswers, path, kind)
-			c.Expect("ready")
-			each := func(a, b uint64) float64 { return float64(a+b) / trips }
-			barriers := math.Inf(1)
-			for round := 0; round < quietRounds && barriers > 0.01; round++ {
-				c.Send("talk")
-				calls := first.counted(true)
-				var other futex.Calls
-				fmt.Sscan(c.Line(), &other.Waits, &other.Wakes, &other.Membarriers)
-				waits, wakes := each(calls.Waits, other.Waits), each(calls.Wakes, other.Wakes)
-				barriers = each(calls.Membarriers, other.Membarriers)
-				t.Logf("a trip takes %.3f waits, %.3f wakes, %.4f membarriers", waits, wakes, barriers)
-				if most := 2 + 10.0/trips; waits > most || wakes > most {
-					t.Error("at most 2 waits and 2 wakes")
-				}
-			}
-			if c.Send("end"); barriers > 0.01 {
-				t.Error("at most 0.01 membarriers, in one of the conversations")
-			}
-			c.WaitOK()
+			asleep.Converse(t, proctest.Start(t, roleAnswers, path, kind), first.trip(true))
 		})
 	}
 }

@@ -4,10 +4,10 @@ package shmsync_test
 
 import (
 	"fmt"
-	"math"
 	"path/filepath"
 	"testing"
 
+	"github.com/shmkit/shmkit/internal/asleep"
 	"github.com/shmkit/shmkit/internal/futex"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/internal/wait"
@@ -72,39 +72,10 @@ func inTurn(first bool, say, hear func()) func() {
 	return func() { hear(); say() }
 }
 
-const (
-	// callTrips is over how many trips calls are counted, after warmTrips in which bells become
-	// fenced.
-	callTrips, warmTrips = 2000, 100
-)
-
-// countedTrips makes all trips, and returns the calls of those that count.
-func countedTrips(trip func()) futex.Calls {
-	for range warmTrips {
-		trip()
-	}
-	before := futex.Counted()
-	for range callTrips {
-		trip()
-	}
-	return futex.Counted().Since(before)
-}
-
-// tripAgent is the other end of a conversation of kind args[1] in the segment args[0], as often as
-// it is told, and says which calls it took.
+// tripAgent is the other end of a conversation of kind args[1] in the segment args[0].
 var tripAgent = proctest.Register("trip-agent", func(args []string) {
-	trip := trips[args[1]](must2(shm.Open(args[0])), false)
-	proctest.Say("ready")
-	for proctest.Hear() == "talk" {
-		c := countedTrips(trip)
-		proctest.Say("%d %d %d", c.Waits, c.Wakes, c.Membarriers)
-	}
+	asleep.Answer(trips[args[1]](must2(shm.Open(args[0])), false))
 })
-
-// quietRounds is of how many conversations one must do with 0.01 membarriers a trip. After 64
-// changes in a row that find no sleeper the next sleeper pays for a membarrier. On a busy machine a
-// process that is off its processor may cause such a row.
-const quietRounds = 8
 
 // A trip there and back of two processes that sleep for each other costs at most a wait and a wake
 // for each message, and as good as no membarrier.
@@ -118,26 +89,7 @@ func TestCallsOfAConversation(t *testing.T) {
 			seg := must2(shm.Create(path, shm.Options{}))
 			defer seg.Close()
 			trip := open(seg, true)
-			c := proctest.Start(t, tripAgent, path, kind)
-			c.Expect("ready")
-			each := func(a, b uint64) float64 { return float64(a+b) / callTrips }
-			barriers := math.Inf(1)
-			for round := 0; round < quietRounds && barriers > 0.01; round++ {
-				c.Send("talk")
-				calls := countedTrips(trip)
-				var other futex.Calls
-				fmt.Sscan(c.Line(), &other.Waits, &other.Wakes, &other.Membarriers)
-				waits, wakes := each(calls.Waits, other.Waits), each(calls.Wakes, other.Wakes)
-				barriers = each(calls.Membarriers, other.Membarriers)
-				t.Logf("a trip takes %.3f waits, %.3f wakes, %.4f membarriers", waits, wakes, barriers)
-				if most := 2 + 10.0/callTrips; waits > most || wakes > most {
-					t.Error("at most 2 waits and 2 wakes")
-				}
-			}
-			if c.Send("end"); barriers > 0.01 {
-				t.Error("at most 0.01 membarriers, in one of the conversations")
-			}
-			c.WaitOK()
+			asleep.Converse(t, proctest.Start(t, tripAgent, path, kind), trip)
 		})
 	}
 }

@@ -127,9 +127,9 @@ func waiting(t testing.TB, c *shmsync.Cond, n int) {
 	proctest.Eventually(t, hangs, func() bool { return c.Waiting() == n }, fmt.Sprintf("%d goroutines wait", n))
 }
 
-// asleep is waiting for waiters that have also given up the lock "m". Waiters are counted while
-// they still hold it, and a kill or a stop between the two would hit a holder.
-func asleep(t testing.TB, seg *shm.Segment, c *shmsync.Cond, n int) {
+// waitingUnlocked is waiting for waiters that have also given up the lock "m". Waiters are counted
+// while they still hold it, and a kill or a stop between the two would hit a holder.
+func waitingUnlocked(t testing.TB, seg *shm.Segment, c *shmsync.Cond, n int) {
 	t.Helper()
 	waiting(t, c, n)
 	m := newMutex(t, seg, "m")

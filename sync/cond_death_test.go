@@ -26,7 +26,7 @@ func TestCondWaiterDies(t *testing.T) {
 				for _, a := range append(survivors, victim) {
 					a.Send("wait 1")
 				}
-				asleep(t, seg, c, 3)
+				waitingUnlocked(t, seg, c, 3)
 				victim.Kill()
 				waiting(t, c, 2)
 				c.Notify(2)
@@ -48,7 +48,7 @@ func stopWaiting(t *testing.T, seg *shm.Segment, c *shmsync.Cond, n int) *procte
 	victim := startCondAgent(t, seg, shmsync.Park)
 	before := c.Waiting()
 	victim.Send(fmt.Sprint("wait ", n))
-	asleep(t, seg, c, before+n)
+	waitingUnlocked(t, seg, c, before+n)
 	victim.Signal(syscall.SIGSTOP)
 	victim.WaitStopped()
 	return victim
@@ -224,7 +224,7 @@ func TestCondWaiterDiesHolding(t *testing.T) {
 			for _, others := range []int{0, 1} {
 				if others == 1 {
 					other.Send("wait 1")
-					asleep(t, seg, c, 1)
+					waitingUnlocked(t, seg, c, 1)
 				}
 				victim := proctest.Start(t, condHalfWaiter, seg.Path())
 				victim.Expect("counted")
@@ -288,7 +288,7 @@ func TestCondSeatsAreReused(t *testing.T) {
 	for range 40 {
 		victim := startCondAgent(t, seg, shmsync.Park)
 		victim.Send("wait 1")
-		asleep(t, seg, c, 1)
+		waitingUnlocked(t, seg, c, 1)
 		victim.Kill()
 		waiting(t, c, 0)
 	}

@@ -209,7 +209,7 @@ func TestFiveCondWaitersDieInTurn(t *testing.T) {
 		w.Expect("waiting")
 		waiters = append(waiters, w)
 	}
-	asleep(t, seg, c, 5)
+	waitingUnlocked(t, seg, c, 5)
 	dieHolding(t, seg, "m")
 	lines := make(chan int)
 	var all sync.WaitGroup

@@ -1,5 +1,6 @@
 // Package asleep lets a test wait until other goroutines or processes sleep, so that it does not
-// have to guess how long that takes.
+// have to guess how long that takes, and counts what it costs two processes to sleep for each
+// other.
 package asleep
 
 import (

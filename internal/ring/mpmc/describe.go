@@ -39,6 +39,7 @@ func (c copied) next(p uint64, passed stage) (uint64, error) {
 	return p, nil
 }
 
+// describeQueue notes what is known of a queue, and shows its oldest messages.
 func describeQueue(v *describe.View) error {
 	element, err := v.Element()
 	if err != nil {
