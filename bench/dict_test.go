@@ -44,10 +44,13 @@ func (c dictCase) String() string {
 }
 
 // dictCases are the rows of every implementation: those that are asked about first, or all with
-// SHMKIT_BENCH=full.
+// SHMKIT_BENCH=full. With -short the maps are small, for a run that only shows that each row works.
 func dictCases() (all []dictCase) {
 	if os.Getenv("SHMKIT_BENCH") != "full" {
 		base := dictCase{keys: 1_000_000, reads: 95, procs: 1}
+		if testing.Short() {
+			base.keys = 10_000
+		}
 		for _, change := range []func(c *dictCase){
 			func(*dictCase) {}, func(c *dictCase) { c.procs = 2 },
 			func(c *dictCase) { c.long = true }, func(c *dictCase) { c.long, c.procs = true, 2 },
