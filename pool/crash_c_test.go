@@ -21,8 +21,8 @@ func TestCrashInC(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	// The runtime writes the stacks of goroutines that still run, with SIGSEGV blocked. Now and then
-	// it faults meanwhile, and ends by that signal in place of exit code 2.
+	// The runtime writes the stacks of goroutines that still run, with SIGSEGV blocked. Now and
+	// then it faults meanwhile, and ends by that signal in place of exit code 2.
 	ends := []string{"exit code 2): ", "signal: segmentation fault): "}
 	cases := []struct {
 		how, want string
