@@ -66,10 +66,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 func exitCode(ctx context.Context, err error) int {
 	var usage usageError
 	switch {
+	case ctx.Err() != nil:
+		return exitSignal // also of commands that a signal ends as intended
 	case err == nil:
 		return exitOK
-	case ctx.Err() != nil:
-		return exitSignal
 	case errors.Is(err, errBad):
 		return exitBad
 	case errors.As(err, &usage):

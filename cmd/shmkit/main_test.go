@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -203,6 +204,28 @@ func TestExitCodes(t *testing.T) {
 	}
 	if out, _, _ := call("gc", "-delete", "-older", "0s", "-dir", dir); !strings.Contains(out, "removed: "+other) {
 		t.Errorf("gc -delete: %s", out)
+	}
+}
+
+// What goes on until a signal comes tells by its exit code that one came.
+func TestSignalsHaveAnExitCode(t *testing.T) {
+	_, dir := scene(t)
+	for _, c := range []struct {
+		shows string
+		args  []string
+	}{
+		{`Queue "orders"`, []string{"watch", "scene", "orders"}},
+		{"scene", []string{"top", "-b"}}, {"top", []string{"top", "-json"}}, {"no process waits", []string{"locks", "-watch", "1m"}},
+	} {
+		for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+			child := proctest.Start(t, roleTool, append(c.args, "-dir", dir)...)
+			for !strings.Contains(child.Line(), c.shows) {
+			}
+			child.Signal(signal)
+			if code := child.Wait().ExitCode(); code != exitSignal {
+				t.Errorf("%v, %v: exit code %d", c.args, signal, code)
+			}
+		}
 	}
 }
 

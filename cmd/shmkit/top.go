@@ -34,18 +34,23 @@ func (t *tool) topCommand() *cobra.Command {
 			if batch || t.json || !isTerminal(t.out) {
 				return t.batch(c.Context(), collect, interval, count)
 			}
-			m := newTop(collect, interval)
-			_, err := tea.NewProgram(m, tea.WithContext(c.Context()), tea.WithFPS(20)).Run()
-			if c.Context().Err() != nil {
-				return nil // a signal has ended it; the exit code says so
-			}
-			return err
+			return onTerminal(c.Context(), newTop(collect, interval))
 		},
 	}
 	c.Flags().DurationVarP(&interval, "interval", "d", interval, "how often to look")
 	c.Flags().BoolVarP(&batch, "batch", "b", false, "write one page after the other")
 	c.Flags().IntVarP(&count, "count", "n", 0, "end after so many pages; 0: never")
 	return c
+}
+
+// onTerminal shows the screen until the user or a signal ends it. The terminal is as before when it
+// returns, after a panic, too.
+func onTerminal(ctx context.Context, m *top) error {
+	_, err := tea.NewProgram(m, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithFPS(20)).Run()
+	if ctx.Err() != nil {
+		return nil // a signal has ended it; the exit code says so
+	}
+	return cmp.Or(m.failed, err)
 }
 
 func isTerminal(out any) bool {

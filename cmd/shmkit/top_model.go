@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type top struct {
 	reverse       bool
 	width, height int
 	message       string
+	failed        error // why the screen ends by itself
 }
 
 var tabs = []string{"trouble", "segments", "queues", "pools", "processes"}
@@ -34,11 +36,21 @@ func newTop(collect func() page, interval time.Duration) *top {
 }
 
 type (
-	seen page      // a look has ended
-	due  time.Time // it is time for the next
+	seen   page      // a look has ended
+	due    time.Time // it is time for the next
+	failed error     // a look has panicked
 )
 
-func (m *top) look() tea.Msg { return seen(m.collect()) }
+// look takes a look. A panic is told when the terminal is as before: bubbletea, which recovers
+// from it, too, may end before it has written the stack of another goroutine.
+func (m *top) look() (msg tea.Msg) {
+	defer func() {
+		if r := recover(); r != nil {
+			msg = failed(fmt.Errorf("panic: %v\n\n%s", r, debug.Stack()))
+		}
+	}()
+	return seen(m.collect())
+}
 
 // Init takes the first look.
 func (m *top) Init() tea.Cmd { return m.look }
@@ -53,6 +65,9 @@ func (m *top) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.page = page(msg)
 		m.memory.remember(&m.page)
 		cmd = tea.Tick(m.interval, func(t time.Time) tea.Msg { return due(t) })
+	case failed:
+		m.failed = msg
+		return m, tea.Quit
 	case due:
 		cmd = m.look
 		if m.held {

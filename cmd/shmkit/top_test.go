@@ -137,46 +137,120 @@ func TestLag(t *testing.T) {
 	}
 }
 
-// Top runs on a terminal of 80 by 24, and leaves it as it was when it is ended by a signal.
-func TestTopOnATerminal(t *testing.T) {
-	tmux, err := exec.LookPath("tmux")
-	if err != nil {
-		t.Skip("tmux is not installed")
+// roleTopPanics shows top, which panics at its second look, or when it shows what it saw then.
+var roleTopPanics = proctest.Register("tool: top panics", func(args []string) {
+	next, looks := pages(), 0
+	collect := func() page {
+		p := next()
+		if looks++; looks > 1 {
+			if args[0] == "look" {
+				panic("a fault of the look")
+			}
+			p.Segments[0] = nil
+		}
+		return p
 	}
-	_, dir := scene(t)
-	socket := filepath.Join(t.TempDir(), "tmux")
-	run := func(args ...string) (string, error) {
-		out, err := exec.Command(tmux, append([]string{"-S", socket, "-f", "/dev/null"}, args...)...).CombinedOutput()
-		return string(out), err
+	err := onTerminal(background, newTop(collect, 100*time.Millisecond))
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(exitCode(background, err))
+})
+
+// A terminal is one of 80 by 24 on which a shell runs one command.
+type terminal struct {
+	t      *testing.T
+	socket string
+	pid    int
+}
+
+// onTmux runs a role of this program with arguments on a terminal of its own.
+func onTmux(t *testing.T, role, args string) *terminal {
+	t.Helper()
+	term := &terminal{t: t, socket: filepath.Join(t.TempDir(), "tmux")}
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	env := ""
+	for _, v := range proctest.Exec(role).Env {
+		if strings.HasPrefix(v, "PROCTEST") || strings.Contains(v, role) {
+			env += " '" + v + "'"
+		}
 	}
-	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		pidFile := filepath.Join(t.TempDir(), "pid")
-		env := ""
-		for _, v := range proctest.Exec(roleTool).Env {
-			if strings.HasPrefix(v, "PROCTEST") || strings.Contains(v, roleTool) {
-				env += " '" + v + "'"
+	script := fmt.Sprintf("echo before; env%s sh -c 'echo $$ >%s; exec %s %s'; echo after $?; stty -a | grep -o ' echo '; read x",
+		env, pidFile, must(os.Executable()), args)
+	if out, err := term.run("new-session", "-d", "-s", "top", "-x", "80", "-y", "24", script); err != nil {
+		t.Skipf("tmux does not work here: %v %s", err, out)
+	}
+	t.Cleanup(func() {
+		term.run("kill-server")
+		proctest.Eventually(t, proctest.Hang, func() bool { _, err := term.run("list-sessions"); return err != nil }, "tmux does not end")
+	})
+	proctest.Eventually(t, proctest.Hang, func() bool {
+		text, err := os.ReadFile(pidFile)
+		n, _ := fmt.Sscanln(string(text), &term.pid)
+		return err == nil && n == 1
+	}, "the shell does not start")
+	return term
+}
+
+func (term *terminal) run(args ...string) (string, error) {
+	out, err := exec.Command("tmux", append([]string{"-S", term.socket, "-f", "/dev/null"}, args...)...).CombinedOutput()
+	return string(out), err
+}
+
+// screen is what is seen now.
+func (term *terminal) screen() string {
+	out, _ := term.run("capture-pane", "-p", "-t", "top")
+	return out
+}
+
+// left waits until the shell goes on after that exit code, and the terminal is as before: it
+// echoes, shows its cursor, and what was written before, and holds these texts.
+func (term *terminal) left(code int, texts ...string) {
+	term.t.Helper()
+	texts = append(texts, "before", fmt.Sprint("after ", code), "\n echo\n", "alternate 0, cursor 1")
+	shown, missing := "", ""
+	defer func() {
+		if missing != "" {
+			term.t.Logf("%q is missing in\n%s", missing, shown)
+		}
+	}()
+	proctest.Eventually(term.t, proctest.Hang, func() bool {
+		all, _ := term.run("capture-pane", "-p", "-S", "-", "-t", "top")
+		state, _ := term.run("display-message", "-p", "-t", "top", "alternate #{alternate_on}, cursor #{cursor_flag}")
+		shown, missing = all+state, ""
+		for _, text := range texts {
+			if !strings.Contains(shown, text) {
+				missing = text
 			}
 		}
-		script := fmt.Sprintf("echo before; env%s sh -c 'echo $$ >%s; exec %s top -dir %s'; echo after; stty -a | grep -o ' echo '; read x",
-			env, pidFile, must(os.Executable()), dir)
-		if out, err := run("new-session", "-d", "-s", "top", "-x", "80", "-y", "24", script); err != nil {
-			t.Skipf("tmux does not work here: %v %s", err, out)
-		}
-		screen := func() string { out, _ := run("capture-pane", "-p", "-t", "top"); return out }
-		proctest.Eventually(t, proctest.Hang, func() bool { return strings.Contains(screen(), "scene") }, "top shows nothing")
-		for _, line := range strings.Split(screen(), "\n") {
+		return missing == ""
+	}, "the terminal is not as it was")
+}
+
+func needTmux(t *testing.T) {
+	if _, err := exec.LookPath("tmux"); err != nil {
+		t.Skip("tmux is not installed")
+	}
+}
+
+// Top runs on a terminal of 80 by 24, and leaves it as it was when it is ended by a signal.
+func TestTopOnATerminal(t *testing.T) {
+	needTmux(t)
+	_, dir := scene(t)
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		term := onTmux(t, roleTool, "top -dir "+dir)
+		proctest.Eventually(t, proctest.Hang, func() bool { return strings.Contains(term.screen(), "scene") }, "top shows nothing")
+		for _, line := range strings.Split(term.screen(), "\n") {
 			if lipgloss.Width(line) > 80 {
 				t.Errorf("a line is too wide: %q", line)
 			}
 		}
-		var pid int
-		fmt.Sscan(string(must(os.ReadFile(pidFile))), &pid)
-		must(0, syscall.Kill(pid, signal))
-		proctest.Eventually(t, proctest.Hang, func() bool {
-			text := screen()
-			return strings.Contains(text, "after") && strings.Contains(text, "before") && !strings.Contains(text, "[2 segments]") && strings.Contains(text, "echo")
-		}, "the terminal is not as it was")
-		run("kill-server")
-		proctest.Eventually(t, proctest.Hang, func() bool { _, err := run("list-sessions"); return err != nil }, "tmux does not end")
+		must(0, syscall.Kill(term.pid, signal))
+		term.left(exitSignal)
 	}
+}
+
+// A panic leaves the terminal as it was, too, with the panic's text and stack on it.
+func TestTopPanicsOnATerminal(t *testing.T) {
+	needTmux(t)
+	onTmux(t, roleTopPanics, "look").left(exitOther, "panic: a fault of the look", "top_model.go")
+	onTmux(t, roleTopPanics, "show").left(exitOther, "nil pointer dereference", "ls.go")
 }
