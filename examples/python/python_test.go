@@ -4,6 +4,7 @@
 package python
 
 import (
+	"bufio"
 	"compress/gzip"
 	"context"
 	"io"
@@ -96,6 +97,84 @@ func TestReadsALiveSegment(t *testing.T) {
 	if got := reader(t); got != path {
 		t.Errorf("the segments are %q", got)
 	}
+}
+
+// withNumPy returns an interpreter that has NumPy.
+func withNumPy(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"python3", "/usr/bin/python3"} {
+		if exec.Command(name, "-c", "import numpy").Run() == nil {
+			return name
+		}
+	}
+	t.Skip("NumPy is not installed")
+	return ""
+}
+
+// What NumPy gets is a copy of the elements, and of raw ones the memory itself, which shows what is
+// written later, cannot be written to, and takes no memory for what was never touched.
+func TestNumPy(t *testing.T) {
+	python := withNumPy(t)
+	ctx := context.Background()
+	path := filepath.Join(proctest.Dir(t), "numbers")
+	seg := must(shm.Create(path, shm.Options{Size: 4 << 20}))
+	defer seg.Close()
+	must(0, must(shm.NewArray[float32](seg, "array", 3)).Set(ctx, 1, 0.5))
+	raw := must(shm.NewRawArray[int32](seg, "raw", 2000))
+	raw.Set(1999, -7)
+	must(shm.NewRawArray[complex64](seg, "complex", 2)).Set(1, 1+2i)
+	must(shm.NewRawArray[bool](seg, "flags", 2)).Set(1, true)
+	orders := must(shm.NewArray[order](seg, "orders", 2))
+	must(0, orders.Set(ctx, 1, order{-1, 2, 0.5, [4]byte{'t', 'e', 'a', 0}, [2][2]int16{{1, 2}, {3, 4}}}))
+	list := must(shm.NewList[uint16](seg, "list"))
+	for i := range uint16(6) {
+		must(list.Append(ctx, i*100))
+	}
+	must(shm.NewRawValue(seg, "value", order{ID: 12}))
+	must(shm.NewCounter(seg, "counter"))
+	cmd := exec.Command(python, "-B", "-c", `
+import os, sys
+import numpy, shmkit
+seg = shmkit.open(sys.argv[1])
+def blocks(): return os.stat(sys.argv[1]).st_blocks
+for name in "array", "complex", "flags", "list":
+    print(name, seg.numpy(name).dtype, seg.numpy(name).tolist())
+orders = seg.numpy("orders")
+print(orders.dtype.names, orders["ID"].tolist(), orders["Pairs"][1].tolist(), bytes(orders["Item"][1]))
+before = blocks()
+view = seg.view("raw")
+print(view.dtype, view.shape, view[1999], view.sum(), view.flags.writeable, blocks() == before)
+print(seg.view("value")["ID"].tolist())
+for name in "counter", "array":
+    try: seg.view(name)
+    except shmkit.FormatError as e: print(str(e).split(": ", 1)[1])
+try: seg.numpy("counter")
+except shmkit.FormatError as e: print(str(e).split(": ", 1)[1])
+seg.close()
+print("go on", flush=True)
+sys.stdin.readline()
+print(view[0], view[1999])
+`, path)
+	cmd.Stderr = os.Stderr
+	in, out := must(cmd.StdinPipe()), bufio.NewScanner(must(cmd.StdoutPipe()))
+	must(0, cmd.Start())
+	for _, want := range []string{
+		"array float32 [0.0, 0.5, 0.0]", "complex complex64 [0j, (1+2j)]", "flags bool [False, True]", "list uint16 [0, 100, 200, 300, 400, 500]",
+		"('ID', 'Small', 'Price', 'Item', 'Pairs') [0, -1] [[1, 2], [3, 4]] b'tea\\x00'",
+		"int32 (2000,) -7 -7 False True", "[12]",
+		"counter: is a Counter, not one of RawArray, RawValue", "array: is a Array, not one of RawArray, RawValue",
+		"counter: is a Counter, not one of Array, RawArray, List", "go on", "42 -8",
+	} {
+		if want == "42 -8" {
+			raw.Set(0, 42)
+			raw.Set(1999, -8)
+			in.Close()
+		}
+		if !out.Scan() || out.Text() != want {
+			t.Errorf("NumPy has %q (%v), want %q", out.Text(), out.Err(), want)
+		}
+	}
+	must(0, cmd.Wait())
 }
 
 // The reader reads what earlier builds have left, and refuses what has another version.

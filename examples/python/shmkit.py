@@ -8,7 +8,8 @@
     with shmkit.open("visits") as seg:
         print(seg["visits"])
 
-It needs Python 3.8 and nothing else. With NumPy, Segment.numpy is an array of what an Array holds.
+It needs Python 3.8 and nothing else. With NumPy, Segment.numpy is an array of what an Array holds,
+and Segment.view one over the memory of a RawArray itself.
 docs/format.md says what the bytes mean.
 """
 
@@ -224,9 +225,12 @@ class Segment:
         method = getattr(self, "_" + o.kind.lower().replace(" ", "_"), None)
         if method is None:
             raise FormatError("%s: %s: this program cannot read a %s" % (self.path, name, o.kind))
-        if o.layout not in LAYOUTS.get(o.kind, ()):
-            raise FormatError("%s: %s: has layout %d, which this program does not know" % (self.path, name, o.layout))
+        self._check_layout(o)
         return method(o)
+
+    def _check_layout(self, o):
+        if o.layout not in LAYOUTS.get(o.kind, ()):
+            raise FormatError("%s: %s: has layout %d, which this program does not know" % (self.path, o.name, o.layout))
 
     def _steady(self, mark, read):
         """What read returns while the word at mark does not change."""
@@ -288,11 +292,32 @@ class Segment:
 
     _rawarray = _list = _array
 
-    def numpy(self, name):
-        """A copy of the elements of an object as an array of NumPy."""
-        import numpy
+    def _of_kind(self, name, *kinds):
         o = self.object(name)
+        if o.kind not in kinds:
+            raise FormatError("%s: %s: is a %s, not one of %s" % (self.path, name, o.kind, ", ".join(kinds)))
+        self._check_layout(o)
+        return o
+
+    def numpy(self, name):
+        """A copy of the elements of an Array, a RawArray or a List as an array of NumPy."""
+        import numpy
+        o = self._of_kind(name, "Array", "RawArray", "List")
         return numpy.frombuffer(self.elements(o), dtype=numpy.dtype(Type(o.type).dtype()))
+
+    def view(self, name):
+        """An array of NumPy over the memory of a RawArray or a RawValue, for reading only.
+
+        It shows what others write later, and may be torn. It outlives the Segment.
+        """
+        import mmap
+        import numpy
+        o = self._of_kind(name, "RawArray", "RawValue")
+        self.read(o.start + max(o.size, 1) - 1, 1)  # a mapping beyond the end of the file would fault
+        begin = o.start - o.start % mmap.ALLOCATIONGRANULARITY
+        memory = mmap.mmap(self.fd, o.start + o.size - begin, prot=mmap.PROT_READ, flags=mmap.MAP_SHARED, offset=begin)
+        size = Type(o.type).size
+        return numpy.frombuffer(memory, dtype=numpy.dtype(Type(o.type).dtype()), count=o.size // size, offset=o.start - begin)
 
     @staticmethod
     def _form(description, data):
