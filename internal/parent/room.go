@@ -16,10 +16,8 @@ import (
 //     worker, for the block of a result, after the task has returned. No other step of the pool
 //     waits for room.
 //   - Giving room: the parent alone frees blocks. A caller frees the argument and the result of its
-//     task when it has taken
-// the result. A caller that is busy otherwise, as in the body of a loop over IMap, does not; that
-// is
-//     the backpressure.
+//     task when it has taken the result. A caller that is busy otherwise, as in the body of a loop
+//     over IMap, does not; that is the backpressure.
 //   - Order: workers come before callers, because a result that is complete frees an argument, too.
 //     Each of the two waits in a line. As long as workers wait, the parent allocates for them, in
 //     their order, and no other worker takes a block.
