@@ -50,8 +50,7 @@ type BarrierOptions struct {
 }
 
 // NewBarrier finds the Barrier of that name in the segment, or makes it, for that many parties, at
-// least 1 and at most
-// 65535. It makes this process one of them.
+// least 1 and at most 65535. It makes this process one of them.
 //
 // Errors: [shm.ErrMismatch] when the name belongs to another kind of object or a barrier for
 // another number of parties, [io/fs.ErrInvalid] for an impossible one; [shm.NoSpaceError],
