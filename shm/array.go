@@ -8,9 +8,11 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/crashpoint"
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
@@ -20,11 +22,12 @@ import (
 // takes twice the memory of its elements; a [RawArray] does not.
 //
 // T is restricted as for [Value]. Goroutines and processes may use an Array at once.
-// It must not be copied. A change synchronizes before the next locked access, in any process.
+// It must not be copied. A change synchronizes before each access that sees it, in any process.
 type Array[T any] struct {
 	object
 	m        *lock.Mutex
 	calling  *atomic.Bool // see guarded
+	order    *race.Shadow // of what readers see without the lock
 	head     *arrayHead
 	elements []T         // in the segment
 	undo     []T         // in the segment
@@ -92,7 +95,7 @@ func (a *Array[T]) bind(o *segment.Object) error {
 		return damaged(o)
 	}
 	g := guardOf(o)
-	a.o, a.m, a.calling, a.head, a.bools = o, g.m, &g.calling, head, t.Bools
+	a.o, a.m, a.calling, a.order, a.head, a.bools = o, g.m, &g.calling, &g.order, head, t.Bools
 	a.elements = sliceAt[T](o.Payload[arrayHeadBytes:], int(n))
 	a.undo = sliceAt[T](o.Payload[arrayHeadBytes+int(area):], int(n))
 	return nil
@@ -116,26 +119,6 @@ func arrayBytes(name string, n, size int) (int64, error) {
 
 // Len is the number of elements.
 func (a *Array[T]) Len() int { return len(a.elements) }
-
-// At returns the i-th element, from 0. It waits for the lock until ctx ends.
-//
-// Errors: an [fs.ErrInvalid] when there is no such element, [ErrClosed], [ErrCorrupt], the
-// context's error.
-func (a *Array[T]) At(ctx context.Context, i int) (t T, err error) {
-	if err := a.has(i); err != nil {
-		return t, err
-	}
-	if err := a.lock(ctx); err != nil {
-		return t, err
-	}
-	t = a.elements[i]
-	a.unlock(a.m, &err)
-	if a.bools != nil {
-		t = elem.Mended(a.bools, t)
-	}
-	runtime.KeepAlive(a)
-	return t, err
-}
 
 // Set changes the i-th element, from 0. It waits for the lock until ctx ends.
 //
@@ -192,11 +175,14 @@ func (a *Array[T]) UpdateRange(ctx context.Context, low, high int, f func([]T) e
 	return nil
 }
 
-// Read lets f read the elements while no process changes them under the lock. The
-// slice is valid until f returns, and must not be written.
+// Read lets f read the elements while no process changes them under the lock. The slice is valid
+// until f returns, and must not be written. Where the process only reads, it is a copy.
 //
 // Errors: that of f, [ErrClosed], [ErrCorrupt], the context's error.
 func (a *Array[T]) Read(ctx context.Context, f func([]T) error) (err error) {
+	if a.o.ReadOnly() {
+		return a.readCopy(ctx, f)
+	}
 	if err := a.lock(ctx); err != nil {
 		return err
 	}
@@ -211,19 +197,28 @@ func (a *Array[T]) Read(ctx context.Context, f func([]T) error) (err error) {
 
 // Slice is the elements as they are in shared memory, past the lock: others may be changing them,
 // and a change that is taken back is visible for a while. It is valid as long as a is reachable;
-// what is written there after the segment is closed is not seen by others.
+// what is written there after the segment is closed is not seen by others. Where the process only
+// reads a write ends the program with SIGSEGV, unless T has a bool: then it is a copy.
 func (a *Array[T]) Slice() []T {
+	if a.bools != nil && a.o.ReadOnly() {
+		return mendedCopy(a.bools, a.elements)
+	}
 	elem.MendAll(a.bools, a.elements)
 	return a.elements
 }
 
 // All iterates over the elements past the lock, as a loop over [Array.Slice] does.
-func (a *Array[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements, a.bools) }
+// Where the process only reads it ends when the Array is removed.
+func (a *Array[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements, a.bools, a.o.Watched()) }
 
-// allOf iterates over elements while it keeps their handle reachable.
-func allOf[T any](handle any, elements []T, bools *elem.Bools) iter.Seq2[int, T] {
+// allOf iterates over elements while it keeps their handle reachable, and as long as what watched
+// tells of, if that is not nil, is there.
+func allOf[T any](handle any, elements []T, bools *elem.Bools, watched *segment.Watch) iter.Seq2[int, T] {
 	return func(yield func(int, T) bool) {
 		for i, e := range elements {
+			if watched != nil && watched.Vanished() {
+				break
+			}
 			if bools != nil {
 				e = elem.Mended(bools, e)
 			}
@@ -256,35 +251,39 @@ func (a *Array[T]) lock(ctx context.Context) error {
 
 // arm copies aside what is about to change.
 //
-// What a death leaves behind: before the array is armed, untouched elements; after it, a copy for
-// rollBack.
+// What a death leaves behind: before the sequence is odd, untouched elements; after it, a copy for
+// rollBack, and for those that read.
 func (a *Array[T]) arm(low, high int) {
+	// SYNC: array: the sequence of the change before is even before its copies are overwritten.
+	cpu.StoreFence()
 	copy(a.undo[low:high], a.elements[low:high])
 	crashpoint.Here("array.aside")
-	a.head.low, a.head.high = uint64(low), uint64(high)
+	storeRelease(&a.head.low, uint64(low))
+	storeRelease(&a.head.high, uint64(high))
 	crashpoint.Here("array.copied")
-	// SYNC: array: the copies are written before the array is armed, and then f changes the
-	// elements. A process that finds them half-changed has waited for the death of this process,
-	// and so sees all three.
-	storeRelease32(&a.head.armed, 1)
+	// SYNC: array: the copies are written before the sequence is odd, and then f changes the
+	// elements. A process that reads a change sees an odd sequence, or one that has moved.
+	storeRelease(&a.head.sequence, a.head.sequence.Load()|1)
+	cpu.StoreFence()
 	crashpoint.Here("array.armed")
 }
 
 // disarm makes the change final.
 func (a *Array[T]) disarm() {
 	crashpoint.Here("array.changed")
+	a.order.ReleaseMerge()
 	// SYNC: array: the new elements are written before the copies stop to count.
-	storeRelease32(&a.head.armed, 0)
+	storeRelease(&a.head.sequence, (a.head.sequence.Load()|1)+1) // the commit
 	crashpoint.Here("array.disarmed")
 }
 
 // rollBack puts back what an unfinished change had copied aside, under the lock. It may be killed
 // and run again.
 func (a *Array[T]) rollBack() error {
-	if a.head.armed.Load() == 0 {
+	if a.head.sequence.Load()&1 == 0 {
 		return nil
 	}
-	low, high := a.head.low, a.head.high
+	low, high := a.head.low.Load(), a.head.high.Load()
 	if low > high || high > uint64(len(a.elements)) {
 		return fmt.Errorf("%w: what should be undone is not in it: remove it and make it anew", ErrCorrupt)
 	}
@@ -296,6 +295,6 @@ func (a *Array[T]) restore(low, high int) {
 	copy(a.elements[low:high], a.undo[low:high])
 	crashpoint.Here("array.rolledback")
 	// SYNC: array: the old elements are back before the copies stop to count.
-	storeRelease32(&a.head.armed, 0)
+	storeRelease(&a.head.sequence, (a.head.sequence.Load()|1)+1)
 	crashpoint.Here("array.restored")
 }

@@ -4,7 +4,6 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
@@ -14,9 +13,8 @@ const boolFormat = "<I" // as sync/atomic does it: a word that is 0 or not
 // meaning between processes. It must not be copied. After Close its methods still work, but for
 // this process alone.
 type Bool struct {
-	object
-	p     *atomic.Uint32 // in the segment; 0: false
-	order *race.Shadow
+	atomicObject
+	p *atomic.Uint32 // in the segment; 0: false
 }
 
 // NewBool finds the Bool of that name, or makes it with the initial value.
@@ -48,7 +46,8 @@ func (b *Bool) UnmarshalBinary(data []byte) error {
 
 func (b *Bool) bind(o *segment.Object) error {
 	p, err := atomicIn[atomic.Uint32](o)
-	b.o, b.p, b.order = o, p, orderOf(o)
+	b.p = p
+	b.watch(o)
 	return err
 }
 
@@ -62,6 +61,9 @@ func wordOf(b bool) uint32 {
 // Load reads the value.
 func (b *Bool) Load() bool {
 	v := b.p.Load()
+	if b.gone() {
+		v = 0
+	}
 	b.order.Acquire()
 	runtime.KeepAlive(b)
 	return v != 0
@@ -69,14 +71,14 @@ func (b *Bool) Load() bool {
 
 // Store sets the value.
 func (b *Bool) Store(value bool) {
-	b.order.ReleaseMerge()
+	b.beginChange()
 	b.p.Store(wordOf(value))
 	runtime.KeepAlive(b)
 }
 
 // Swap sets the value and returns the one before.
 func (b *Bool) Swap(value bool) bool {
-	b.order.ReleaseMerge()
+	b.beginChange()
 	v := b.p.Swap(wordOf(value))
 	b.order.Acquire()
 	runtime.KeepAlive(b)
@@ -85,7 +87,7 @@ func (b *Bool) Swap(value bool) bool {
 
 // CompareAndSwap sets the value if it is old, and reports whether it was.
 func (b *Bool) CompareAndSwap(old, value bool) bool {
-	b.order.ReleaseMerge()
+	b.beginChange()
 	w := b.p.Load() // any word but 0 is true, also one that a stranger has written
 	ok := (w != 0) == old && b.p.CompareAndSwap(w, wordOf(value))
 	b.order.Acquire()

@@ -91,7 +91,6 @@ func TestCloseWakesWaiters(t *testing.T) {
 		func() error { return v.Store(background, 1) },
 		func() error { return v.Update(background, func(*int64) error { return nil }) },
 		func() error { return a.Set(background, 0, 1) },
-		func() error { _, err := a.At(background, 0); return err },
 		func() error { return a.Read(background, func([]int64) error { return nil }) },
 	}
 	errs := make([]error, len(waits))

@@ -4,7 +4,6 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
@@ -15,9 +14,8 @@ import (
 // Goroutines and processes may use a Counter at once. It must not be copied. After
 // Close its methods still work, but for this process alone.
 type Counter struct {
-	object
-	mine  *counterCell // of this process
-	order *race.Shadow
+	atomicObject
+	mine  *counterCell  // of this process; nil: it only reads
 	cells []counterCell // in the segment, one per slot of the process table
 }
 
@@ -63,14 +61,16 @@ func (c *Counter) bind(o *segment.Object) error {
 	if len(o.Payload) != slots*counterCellBytes {
 		return damaged(o)
 	}
-	cells := sliceAt[counterCell](o.Payload, slots)
-	c.o, c.cells, c.mine, c.order = o, cells, &cells[o.Seg.Me().Slot()], orderOf(o)
+	c.cells = sliceAt[counterCell](o.Payload, slots)
+	if c.watch(o); c.watched == nil {
+		c.mine = &c.cells[o.Seg.Me().Slot()]
+	}
 	return nil
 }
 
 // Add adds n, which may be negative.
 func (c *Counter) Add(n int64) {
-	c.order.ReleaseMerge()
+	c.beginChange()
 	c.mine.sum.Add(n)
 	runtime.KeepAlive(c)
 }
@@ -81,6 +81,9 @@ func (c *Counter) Sum() int64 {
 	sum := int64(0)
 	for i := range c.cells {
 		sum += c.cells[i].sum.Load()
+	}
+	if c.gone() {
+		sum = 0
 	}
 	c.order.Acquire()
 	runtime.KeepAlive(c)

@@ -139,7 +139,7 @@ func arrayMark(v *describe.View) (uint64, error) {
 		return 0, err
 	}
 	h := at[arrayHead](mem)
-	return uint64(h.armed.Load())<<63 ^ h.low<<32 ^ h.high, nil
+	return h.sequence.Load(), nil
 }
 
 // readArray reads n elements from low on, those that are being changed from the undo area.
@@ -153,8 +153,8 @@ func readArray(v *describe.View, count, size, low, n uint64) ([]byte, error) {
 		return nil, err
 	}
 	h := at[arrayHead](mem)
-	from, to := max(h.low, low), min(h.high, low+n, count)
-	if h.armed.Load() == 0 || from >= to {
+	from, to := max(h.low.Load(), low), min(h.high.Load(), low+n, count)
+	if h.sequence.Load()&1 == 0 || from >= to {
 		return elements, nil
 	}
 	before, err := v.Bytes(arrayHeadBytes+roundToLine(count*size)+from*size, (to-from)*size)

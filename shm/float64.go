@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
@@ -14,9 +13,8 @@ const floatFormat = "<d"
 // A Float64 is a float64 in shared memory with methods as those of [sync/atomic.Int64].
 // It must not be copied. After Close its methods still work, but for this process alone.
 type Float64 struct {
-	object
-	p     *atomic.Uint64 // in the segment; the bits
-	order *race.Shadow
+	atomicObject
+	p *atomic.Uint64 // in the segment; the bits
 }
 
 // NewFloat64 finds the Float64 of that name, or makes it with the initial value.
@@ -46,13 +44,17 @@ func (a *Float64) UnmarshalBinary(b []byte) error {
 
 func (a *Float64) bind(o *segment.Object) error {
 	p, err := atomicIn[atomic.Uint64](o)
-	a.o, a.p, a.order = o, p, orderOf(o)
+	a.p = p
+	a.watch(o)
 	return err
 }
 
 // Load reads the value.
 func (a *Float64) Load() float64 {
 	v := a.p.Load()
+	if a.gone() {
+		v = 0
+	}
 	a.order.Acquire()
 	runtime.KeepAlive(a)
 	return math.Float64frombits(v)
@@ -60,14 +62,14 @@ func (a *Float64) Load() float64 {
 
 // Store sets the value.
 func (a *Float64) Store(value float64) {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	a.p.Store(math.Float64bits(value))
 	runtime.KeepAlive(a)
 }
 
 // Swap sets the value and returns the one before.
 func (a *Float64) Swap(value float64) float64 {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	v := a.p.Swap(math.Float64bits(value))
 	a.order.Acquire()
 	runtime.KeepAlive(a)
@@ -77,7 +79,7 @@ func (a *Float64) Swap(value float64) float64 {
 // CompareAndSwap sets the value if it is old, bit for bit, and reports whether it
 // was: a NaN can be swapped, and 0 is not −0.
 func (a *Float64) CompareAndSwap(old, value float64) bool {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	ok := a.p.CompareAndSwap(math.Float64bits(old), math.Float64bits(value))
 	a.order.Acquire()
 	runtime.KeepAlive(a)
@@ -86,7 +88,7 @@ func (a *Float64) CompareAndSwap(old, value float64) bool {
 
 // Add adds delta and returns the sum, by compare-and-swap.
 func (a *Float64) Add(delta float64) float64 {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	for {
 		old := a.p.Load()
 		sum := math.Float64frombits(old) + delta

@@ -21,8 +21,9 @@ import (
 type golden struct {
 	name  string
 	write func(seg *shm.Segment) error
-	read  func(seg *shm.Segment) error // and works with it
-	spare [][2]int                     // bytes of the payload without a meaning
+	read  func(seg *shm.Segment) error        // and works with it
+	open  func(seg *shm.Segment) (any, error) // returns the handle
+	spare [][2]int                            // bytes of the payload without a meaning
 }
 
 // notGolden are kinds that end with the processes which use them.
@@ -56,7 +57,9 @@ func goldenOf[H any](name string, make, open func(*shm.Segment, string) (H, erro
 			return use(h)
 		}
 	}
-	return golden{name: name, write: with(make, fill), read: with(open, read)}
+	return golden{name: name, write: with(make, fill), read: with(open, read), open: func(seg *shm.Segment) (any, error) {
+		return open(seg, name)
+	}}
 }
 
 func (g golden) sparing(spare ...[2]int) golden {

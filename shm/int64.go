@@ -4,7 +4,6 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
@@ -12,9 +11,8 @@ import (
 // same meaning between processes. It must not be copied. After Close its methods still work, but
 // for this process alone.
 type Int64 struct {
-	object
-	p     *atomic.Int64 // in the segment
-	order *race.Shadow
+	atomicObject
+	p *atomic.Int64 // in the segment
 }
 
 // NewInt64 finds the Int64 of that name, or makes it with the initial value.
@@ -42,13 +40,17 @@ func (a *Int64) UnmarshalBinary(b []byte) error {
 
 func (a *Int64) bind(o *segment.Object) error {
 	p, err := atomicIn[atomic.Int64](o)
-	a.o, a.p, a.order = o, p, orderOf(o)
+	a.p = p
+	a.watch(o)
 	return err
 }
 
 // Load reads the value.
 func (a *Int64) Load() int64 {
 	v := a.p.Load()
+	if a.gone() {
+		v = 0
+	}
 	a.order.Acquire()
 	runtime.KeepAlive(a)
 	return v
@@ -56,14 +58,14 @@ func (a *Int64) Load() int64 {
 
 // Store sets the value.
 func (a *Int64) Store(value int64) {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	a.p.Store(value)
 	runtime.KeepAlive(a)
 }
 
 // Swap sets the value and returns the one before.
 func (a *Int64) Swap(value int64) int64 {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	v := a.p.Swap(value)
 	a.order.Acquire()
 	runtime.KeepAlive(a)
@@ -72,7 +74,7 @@ func (a *Int64) Swap(value int64) int64 {
 
 // CompareAndSwap sets the value if it is old, and reports whether it was.
 func (a *Int64) CompareAndSwap(old, value int64) bool {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	ok := a.p.CompareAndSwap(old, value)
 	a.order.Acquire()
 	runtime.KeepAlive(a)
@@ -81,7 +83,7 @@ func (a *Int64) CompareAndSwap(old, value int64) bool {
 
 // Add adds delta and returns the sum.
 func (a *Int64) Add(delta int64) int64 {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	v := a.p.Add(delta)
 	a.order.Acquire()
 	runtime.KeepAlive(a)
@@ -90,7 +92,7 @@ func (a *Int64) Add(delta int64) int64 {
 
 // And keeps the bits of mask and returns the value before.
 func (a *Int64) And(mask int64) int64 {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	v := a.p.And(mask)
 	a.order.Acquire()
 	runtime.KeepAlive(a)
@@ -99,7 +101,7 @@ func (a *Int64) And(mask int64) int64 {
 
 // Or sets the bits of mask and returns the value before.
 func (a *Int64) Or(mask int64) int64 {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	v := a.p.Or(mask)
 	a.order.Acquire()
 	runtime.KeepAlive(a)

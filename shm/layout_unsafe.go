@@ -29,16 +29,16 @@ type valueHead struct {
 //	 16     8  count     creator        opener        elements
 //	 24     8  low       lock holder    next holder   first element that is being changed
 //	 32     8  high      lock holder    next holder   the one after the last
-//	 40     4  armed     lock holder    next holder   1: elements [low, high) have copies in the undo area
-//	 44    20  -
+//	 40     8  sequence  lock holder    readers       grows; bit 0: elements [low, high) have copies in the undo area
+//	 48    16  -
 type arrayHead struct {
-	_     structs.HostLayout
-	lock  [lock.RegionBytes]byte
-	count uint64
-	low   uint64
-	high  uint64
-	armed atomic.Uint32
-	_     [20]byte
+	_        structs.HostLayout
+	lock     [lock.RegionBytes]byte
+	count    uint64
+	low      atomic.Uint64
+	high     atomic.Uint64
+	sequence atomic.Uint64
+	_        [16]byte
 }
 
 const (
@@ -50,7 +50,7 @@ const (
 var (
 	_ = [1]struct{}{}[unsafe.Offsetof(valueHead{}.sequence)-16]
 	_ = [1]struct{}{}[unsafe.Sizeof(valueHead{})-valueHeadBytes]
-	_ = [1]struct{}{}[unsafe.Offsetof(arrayHead{}.armed)-40]
+	_ = [1]struct{}{}[unsafe.Offsetof(arrayHead{}.sequence)-40]
 	_ = [1]struct{}{}[unsafe.Sizeof(arrayHead{})-arrayHeadBytes]
 )
 
@@ -69,8 +69,5 @@ func sliceAt[T any](mem []byte, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(mem))), n)
 }
 
-// storeRelease and storeRelease32 store v after everything that was written before, without a full
-// fence.
+// storeRelease stores v after everything that was written before, without a full fence.
 func storeRelease(a *atomic.Uint64, v uint64) { cpu.StoreRelease64((*uint64)(unsafe.Pointer(a)), v) }
-
-func storeRelease32(a *atomic.Uint32, v uint32) { cpu.StoreRelease32((*uint32)(unsafe.Pointer(a)), v) }

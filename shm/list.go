@@ -214,7 +214,8 @@ func (l *List[T]) All() iter.Seq2[int, T] {
 // Chunks iterates over the elements where they lie in shared memory, in slices of up to a few
 // thousand MiB that follow each other. What is appended later is not in them. They show changes of
 // other processes, halves of them, too, and are meant for a List that is only appended to. A slice
-// is valid as long as l is reachable and not detached, and must not be written.
+// is valid as long as l is reachable and not detached, and must not be written. Where the process
+// only reads and T has a bool, the slices are copies.
 func (l *List[T]) Chunks() iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
 		n := l.l.Len()
@@ -224,6 +225,9 @@ func (l *List[T]) Chunks() iter.Seq[[]T] {
 				break
 			}
 			s := sliceOf[T](b)
+			if l.bools != nil && l.o.ReadOnly() {
+				s = mendedCopy(l.bools, s)
+			}
 			elem.MendAll(l.bools, s)
 			if !yield(s) {
 				break

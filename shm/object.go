@@ -137,6 +137,9 @@ func (h *object) failed(err error) error {
 	if errors.Is(err, lock.ErrNotHeld) {
 		err = errOverwritten // no function of this package unlocks what it repairs
 	}
+	if readOnly := new(segment.ReadOnlyError); errors.As(err, &readOnly) {
+		return fmt.Errorf("shm: %w", readOnly) // it names the object
+	}
 	return fmt.Errorf("shm: %v %q of %s: %w", h.o.Kind, h.o.Name, h.o.Seg.Path(), err)
 }
 
@@ -156,10 +159,22 @@ func (h *object) notLocked(ctx context.Context, m *lock.Mutex, err error) error 
 
 var errOverwritten = fmt.Errorf("%w: its lock was overwritten: remove it and make it anew", ErrCorrupt)
 
-// closed is an error when this process has closed the segment.
+// closed is an error when this process has closed the segment; or, where it only reads, when the
+// object was removed.
 func (h *object) closed() error {
 	if h.o.Closed() {
-		return h.failed(ErrClosed)
+		return h.failed(h.o.Gone())
+	}
+	return nil
+}
+
+// Alive returns nil as long as the object is there. A method that has no error to return, of a
+// process that only reads, returns zeros when the object was removed: Alive tells.
+//
+// Errors: [ErrRemoved] when its name leads to no object or to another one; [ErrClosed].
+func (h *object) Alive() error {
+	if err := h.o.Alive(); err != nil {
+		return fmt.Errorf("shm: %w", err)
 	}
 	return nil
 }
@@ -219,7 +234,7 @@ type guarded struct {
 // guardOf is the lock at the start of an object's payload.
 func guardOf(o *segment.Object) *guarded {
 	return o.Local(func() (any, func() bool) {
-		g := &guarded{m: lock.NewMutex(o.Party(), o.Payload, wait.Adaptive)}
+		g := &guarded{m: lock.NewMutex(o.Party(), o.LockMemory(o.Payload[:lock.RegionBytes]), wait.Adaptive)}
 		g.m.Target = o.Target(lock.RoleLock)
 		return g, func() bool { return o.Seg.StillHeld(g.m.Held, &g.calling) }
 	}).(*guarded)

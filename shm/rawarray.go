@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"slices"
 
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/segment"
@@ -15,8 +16,9 @@ import (
 // A RawArray must not be copied. After Close its methods still work, but for this process alone.
 type RawArray[T any] struct {
 	object
-	elements []T         // in the segment
-	bools    *elem.Bools // of T
+	elements []T            // in the segment
+	bools    *elem.Bools    // of T
+	watched  *segment.Watch // nil: this process may write
 }
 
 // NewRawArray finds the RawArray of that name with n elements, or makes it, all zero.
@@ -66,7 +68,7 @@ func (a *RawArray[T]) bind(o *segment.Object) error {
 	if len(o.Payload)%t.Size != 0 {
 		return damaged(o)
 	}
-	a.o, a.bools = o, t.Bools
+	a.o, a.bools, a.watched = o, t.Bools, o.Watched()
 	a.elements = sliceAt[T](o.Payload, len(o.Payload)/t.Size)
 	return nil
 }
@@ -77,6 +79,9 @@ func (a *RawArray[T]) Len() int { return len(a.elements) }
 // At reads the i-th element, from 0. It panics when there is none, as a slice does.
 func (a *RawArray[T]) At(i int) T {
 	t := a.elements[i]
+	if a.watched != nil && a.watched.Vanished() {
+		t = *new(T)
+	}
 	if a.bools != nil {
 		t = elem.Mended(a.bools, t)
 	}
@@ -86,19 +91,33 @@ func (a *RawArray[T]) At(i int) T {
 
 // Set writes the i-th element, from 0. It panics when there is none, as a slice does.
 func (a *RawArray[T]) Set(i int, value T) {
+	if a.watched != nil {
+		panic(a.watched)
+	}
 	a.elements[i] = value
 	runtime.KeepAlive(a)
 }
 
-// Slice is the elements as they are in shared memory. It is valid as long as a is
-// reachable; what is written there after the segment is closed is not seen by others.
+// Slice is the elements as they are in shared memory. It is valid as long as a is reachable; what
+// is written there after the segment is closed is not seen by others. Where the process only reads
+// a write ends the program with SIGSEGV, unless T has a bool: then it is a copy.
 func (a *RawArray[T]) Slice() []T {
+	if a.watched != nil && a.bools != nil {
+		return mendedCopy(a.bools, a.elements)
+	}
 	elem.MendAll(a.bools, a.elements)
 	return a.elements
 }
 
 // All iterates over the elements.
-func (a *RawArray[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements, a.bools) }
+func (a *RawArray[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements, a.bools, a.watched) }
+
+// mendedCopy is a copy of elements that have bools.
+func mendedCopy[T any](bools *elem.Bools, elements []T) []T {
+	copied := slices.Clone(elements)
+	elem.MendAll(bools, copied)
+	return copied
+}
 
 // exactly turns the result of finding or making an array into an error that counts in elements,
 // unless the array has n of them. Its size alone does not tell: it is rounded up.

@@ -13,8 +13,9 @@ import (
 // its methods still work, but for this process alone.
 type RawValue[T any] struct {
 	object
-	p     *T          // in the segment
-	bools *elem.Bools // of T
+	p       *T             // in the segment
+	bools   *elem.Bools    // of T
+	watched *segment.Watch // nil: this process may write
 }
 
 // NewRawValue finds the RawValue of that name, or makes it with the initial value.
@@ -63,13 +64,16 @@ func (v *RawValue[T]) bind(o *segment.Object) error {
 	if len(o.Payload) != t.Size {
 		return damaged(o)
 	}
-	v.o, v.p, v.bools = o, at[T](o.Payload), t.Bools
+	v.o, v.p, v.bools, v.watched = o, at[T](o.Payload), t.Bools, o.Watched()
 	return nil
 }
 
 // Load reads the value.
 func (v *RawValue[T]) Load() T {
 	t := *v.p
+	if v.watched != nil && v.watched.Vanished() {
+		t = *new(T)
+	}
 	if v.bools != nil {
 		t = elem.Mended(v.bools, t)
 	}
@@ -79,13 +83,21 @@ func (v *RawValue[T]) Load() T {
 
 // Store writes the value.
 func (v *RawValue[T]) Store(value T) {
+	if v.watched != nil {
+		panic(v.watched)
+	}
 	*v.p = value
 	runtime.KeepAlive(v)
 }
 
-// Pointer is where the value is. It is valid as long as v is reachable; what is
-// written there after the segment is closed is not seen by others.
+// Pointer is where the value is. It is valid as long as v is reachable; what is written there after
+// the segment is closed is not seen by others. Where the process only reads a write ends the
+// program with SIGSEGV, unless T has a bool: then it is a copy.
 func (v *RawValue[T]) Pointer() *T {
+	if v.watched != nil && v.bools != nil {
+		t := v.Load()
+		return &t
+	}
 	elem.MendAt(v.bools, v.p)
 	return v.p
 }

@@ -118,6 +118,32 @@ func OpenContext(ctx context.Context, name string) (*Segment, error) {
 	return wrap(segment.OpenContext(ctx, path))
 }
 
+// OpenReadOnly opens the segment of that name for reading. It needs permission to read the file,
+// and no more: also on a file system that is mounted read-only. The process takes no slot and no
+// lock and writes nothing: no other process can notice it. The directory of plain names is not
+// made.
+//
+// Objects are opened by OpenX, or by NewX where they exist. What reads them works, and never waits
+// for a writer that was stopped or killed. What would change them returns an error that is an
+// [fs.ErrPermission], or panics with one where it has no error to return. Locks, and what else
+// cannot be used without a change, cannot be opened.
+//
+// Nothing keeps the memory of an object that is removed: from then on methods return [ErrRemoved],
+// or zeros where they have no error to return, see [Value.Alive]. After Close they return zeros,
+// too.
+//
+// Errors:
+//   - [fs.ErrNotExist]: there is no file of that name.
+//   - [fs.ErrPermission]: this user may not read it.
+//   - [ErrFormat]: as for [Open]; or it has holes, as after a copy, which a read would fill.
+func OpenReadOnly(name string) (*Segment, error) {
+	path, err := resolveIn(name, mapping.UserDirPath)
+	if err != nil {
+		return nil, err
+	}
+	return wrap(segment.OpenReadOnly(path))
+}
+
 // OpenOrCreate attaches to the segment of that name and makes it when there is
 // none. Of several processes that do so at once, one makes it and all get the same.
 //
@@ -158,6 +184,17 @@ func FromFile(f *os.File) (*Segment, error) {
 	return wrap(segment.OpenFile(f))
 }
 
+// FromFileReadOnly is [OpenReadOnly] of the segment that f is open on, whatever f is open for. The
+// caller may close f.
+//
+// Errors: those of [OpenReadOnly]; [fs.ErrInvalid] when f is nil.
+func FromFileReadOnly(f *os.File) (*Segment, error) {
+	if f == nil {
+		return nil, invalid("the file of a segment must not be nil")
+	}
+	return wrap(segment.OpenFileReadOnly(f))
+}
+
 // Remove takes away the name of a segment that need not be open, and may be damaged or of another
 // version. Processes that are attached go on.
 //
@@ -187,7 +224,10 @@ func wrap(s *segment.Segment, err error) (*Segment, error) {
 }
 
 // resolve turns the name of a segment into a path.
-func resolve(name string) (string, error) {
+func resolve(name string) (string, error) { return resolveIn(name, mapping.UserDir) }
+
+// resolveIn is resolve with the directory of plain names.
+func resolveIn(name string, userDir func() (string, error)) (string, error) {
 	switch {
 	case name == "":
 		return "", invalid("the name of a segment must not be empty")
@@ -203,7 +243,7 @@ func resolve(name string) (string, error) {
 	case len(name) > maxFileName:
 		return "", invalid("segment name %.40q…: has %d bytes, at most %d are allowed", name, len(name), maxFileName)
 	}
-	dir, err := mapping.UserDir()
+	dir, err := userDir()
 	if err != nil {
 		return "", fmt.Errorf("shm: %w", err)
 	}
@@ -234,6 +274,9 @@ func (s *Segment) Context() context.Context {
 	}
 	return s.ctx
 }
+
+// ReadOnly reports whether this process has opened the segment for reading only.
+func (s *Segment) ReadOnly() bool { return s.s.ReadOnly() }
 
 // Path is where the segment's file is, or what an anonymous one is called.
 func (s *Segment) Path() string { return s.s.Path() }

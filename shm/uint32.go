@@ -4,7 +4,6 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
@@ -12,9 +11,8 @@ import (
 // same meaning between processes. It must not be copied. After Close its methods still work, but
 // for this process alone.
 type Uint32 struct {
-	object
-	p     *atomic.Uint32 // in the segment
-	order *race.Shadow
+	atomicObject
+	p *atomic.Uint32 // in the segment
 }
 
 // NewUint32 finds the Uint32 of that name, or makes it with the initial value.
@@ -42,13 +40,17 @@ func (a *Uint32) UnmarshalBinary(b []byte) error {
 
 func (a *Uint32) bind(o *segment.Object) error {
 	p, err := atomicIn[atomic.Uint32](o)
-	a.o, a.p, a.order = o, p, orderOf(o)
+	a.p = p
+	a.watch(o)
 	return err
 }
 
 // Load reads the value.
 func (a *Uint32) Load() uint32 {
 	v := a.p.Load()
+	if a.gone() {
+		v = 0
+	}
 	a.order.Acquire()
 	runtime.KeepAlive(a)
 	return v
@@ -56,14 +58,14 @@ func (a *Uint32) Load() uint32 {
 
 // Store sets the value.
 func (a *Uint32) Store(value uint32) {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	a.p.Store(value)
 	runtime.KeepAlive(a)
 }
 
 // Swap sets the value and returns the one before.
 func (a *Uint32) Swap(value uint32) uint32 {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	v := a.p.Swap(value)
 	a.order.Acquire()
 	runtime.KeepAlive(a)
@@ -72,7 +74,7 @@ func (a *Uint32) Swap(value uint32) uint32 {
 
 // CompareAndSwap sets the value if it is old, and reports whether it was.
 func (a *Uint32) CompareAndSwap(old, value uint32) bool {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	ok := a.p.CompareAndSwap(old, value)
 	a.order.Acquire()
 	runtime.KeepAlive(a)
@@ -81,7 +83,7 @@ func (a *Uint32) CompareAndSwap(old, value uint32) bool {
 
 // Add adds delta and returns the sum.
 func (a *Uint32) Add(delta uint32) uint32 {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	v := a.p.Add(delta)
 	a.order.Acquire()
 	runtime.KeepAlive(a)
@@ -90,7 +92,7 @@ func (a *Uint32) Add(delta uint32) uint32 {
 
 // And keeps the bits of mask and returns the value before.
 func (a *Uint32) And(mask uint32) uint32 {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	v := a.p.And(mask)
 	a.order.Acquire()
 	runtime.KeepAlive(a)
@@ -99,7 +101,7 @@ func (a *Uint32) And(mask uint32) uint32 {
 
 // Or sets the bits of mask and returns the value before.
 func (a *Uint32) Or(mask uint32) uint32 {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	v := a.p.Or(mask)
 	a.order.Acquire()
 	runtime.KeepAlive(a)

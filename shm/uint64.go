@@ -4,7 +4,6 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/segment"
 )
 
@@ -12,9 +11,8 @@ import (
 // same meaning between processes. It must not be copied. After Close its methods still work, but
 // for this process alone.
 type Uint64 struct {
-	object
-	p     *atomic.Uint64 // in the segment
-	order *race.Shadow
+	atomicObject
+	p *atomic.Uint64 // in the segment
 }
 
 // NewUint64 finds the Uint64 of that name, or makes it with the initial value.
@@ -42,13 +40,17 @@ func (a *Uint64) UnmarshalBinary(b []byte) error {
 
 func (a *Uint64) bind(o *segment.Object) error {
 	p, err := atomicIn[atomic.Uint64](o)
-	a.o, a.p, a.order = o, p, orderOf(o)
+	a.p = p
+	a.watch(o)
 	return err
 }
 
 // Load reads the value.
 func (a *Uint64) Load() uint64 {
 	v := a.p.Load()
+	if a.gone() {
+		v = 0
+	}
 	a.order.Acquire()
 	runtime.KeepAlive(a)
 	return v
@@ -56,14 +58,14 @@ func (a *Uint64) Load() uint64 {
 
 // Store sets the value.
 func (a *Uint64) Store(value uint64) {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	a.p.Store(value)
 	runtime.KeepAlive(a)
 }
 
 // Swap sets the value and returns the one before.
 func (a *Uint64) Swap(value uint64) uint64 {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	v := a.p.Swap(value)
 	a.order.Acquire()
 	runtime.KeepAlive(a)
@@ -72,7 +74,7 @@ func (a *Uint64) Swap(value uint64) uint64 {
 
 // CompareAndSwap sets the value if it is old, and reports whether it was.
 func (a *Uint64) CompareAndSwap(old, value uint64) bool {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	ok := a.p.CompareAndSwap(old, value)
 	a.order.Acquire()
 	runtime.KeepAlive(a)
@@ -81,7 +83,7 @@ func (a *Uint64) CompareAndSwap(old, value uint64) bool {
 
 // Add adds delta and returns the sum.
 func (a *Uint64) Add(delta uint64) uint64 {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	v := a.p.Add(delta)
 	a.order.Acquire()
 	runtime.KeepAlive(a)
@@ -90,7 +92,7 @@ func (a *Uint64) Add(delta uint64) uint64 {
 
 // And keeps the bits of mask and returns the value before.
 func (a *Uint64) And(mask uint64) uint64 {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	v := a.p.And(mask)
 	a.order.Acquire()
 	runtime.KeepAlive(a)
@@ -99,7 +101,7 @@ func (a *Uint64) And(mask uint64) uint64 {
 
 // Or sets the bits of mask and returns the value before.
 func (a *Uint64) Or(mask uint64) uint64 {
-	a.order.ReleaseMerge()
+	a.beginChange()
 	v := a.p.Or(mask)
 	a.order.Acquire()
 	runtime.KeepAlive(a)

@@ -123,14 +123,13 @@ func TestUpdateRangeBounds(t *testing.T) {
 }
 
 // While another process holds the lock writers wait as long as their context lets them; readers of
-// a Value do not wait.
+// a Value and of elements of an Array do not wait.
 func TestContextsEndWaiting(t *testing.T) {
 	seg := newSegment(t, small)
 	v, a, child := held(t, seg)
 	waits := map[string]func(context.Context) error{
 		"Value.Store":  func(ctx context.Context) error { return v.Store(ctx, 1) },
 		"Value.Update": func(ctx context.Context) error { return v.Update(ctx, func(*int64) error { return errMine }) },
-		"Array.At":     func(ctx context.Context) error { _, err := a.At(ctx, 0); return err },
 		"Array.Set":    func(ctx context.Context) error { return a.Set(ctx, 0, 1) },
 		"Array.Update": func(ctx context.Context) error { return a.Update(ctx, func([]int64) error { return errMine }) },
 		"Array.Read":   func(ctx context.Context) error { return a.Read(ctx, func([]int64) error { return errMine }) },
@@ -156,6 +155,10 @@ func TestContextsEndWaiting(t *testing.T) {
 	}
 	if got := need(v.Load()); got != 7 {
 		t.Errorf("the Value is %d while it is being changed", got)
+	}
+	one := make([]int64, 1)
+	if got, n := need(a.At(background, 0)), need(a.Copy(background, one, 0)); n != 1 || got != one[0] {
+		t.Errorf("%d copied, %d and %d, while the Array is being changed", n, got, one[0])
 	}
 	child.Send("end")
 	child.WaitOK()

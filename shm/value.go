@@ -97,6 +97,7 @@ func stride(size int) int { return (size + 7) &^ 7 }
 // Load returns the value. It never waits for a writer that was stopped or killed.
 //
 // Errors: [ErrClosed]; [ErrCorrupt] when damaged bytes keep it from ever reading a whole value.
+// Where the process only reads also [ErrRemoved], and an error when writers outrun it for long.
 func (v *Value[T]) Load() (T, error) {
 	// SYNC: value: the copy that the sequence names is whole, and a writer
 	// touches it only after the sequence has moved.
@@ -124,6 +125,12 @@ func (v *Value[T]) loadSlow(read func() (T, bool)) (T, error) {
 			if t, ok := read(); ok {
 				return v.loaded(t)
 			}
+		}
+		if v.o.ReadOnly() {
+			if err := v.o.AwaitTurn(context.Background(), round); err != nil {
+				return *new(T), v.failed(err)
+			}
+			continue
 		}
 		// Writers are faster than we can read. Keep them out for once; if that
 		// does not succeed soon one of them holds the lock and does nothing, so that we can read.

@@ -266,9 +266,12 @@ class Segment:
             return self.read(o.start, o.size // size * size)
         if o.kind == "List":
             return self._steady(o.start + 24, lambda sequence: self._chunks(o, size, sequence))
-        count, low, high, armed = struct.unpack("<QQQI", self.read(o.start + 16, 28))
+        return self._steady(o.start + 40, lambda sequence: self._array_bytes(o, size, sequence))
+
+    def _array_bytes(self, o, size, sequence):
+        count, low, high = struct.unpack("<QQQ", self.read(o.start + 16, 24))
         data = bytearray(self.read(o.start + 64, count * size))
-        if armed and low <= high <= count:
+        if sequence & 1 and low <= high <= count:
             undo = o.start + 64 + ((count * size + 63) & ~63)
             data[low * size:high * size] = self.read(undo + low * size, (high - low) * size)
         return bytes(data)

@@ -27,12 +27,12 @@ import (
 
 // A Cell is one process's view of a Var. It may be used by any number of goroutines.
 type Cell struct {
-	o      *segment.Object
-	head   *head
-	closer *wait.Closer
-	m      *lock.Mutex
-	order  race.Shadow
-	first  []byte // the initial value, in shared memory
+	o     *segment.Object
+	there segment.Presence
+	head  *head
+	m     *lock.Mutex
+	order race.Shadow
+	first []byte // the initial value, in shared memory
 }
 
 // MaxValue is how many bytes the longest value has.
@@ -59,7 +59,8 @@ func Of(o *segment.Object) (*Cell, error) {
 		if len(o.Payload) < headBytes {
 			return (*Cell)(nil), nil
 		}
-		c := &Cell{o: o, closer: o.Party().Closer, head: headIn(o.Payload), m: lock.NewMutex(o.Party(), o.Payload, wait.Adaptive)}
+		c := &Cell{o: o, there: o.Presence(), head: headIn(o.Payload)}
+		c.m = lock.NewMutex(o.Party(), o.LockMemory(o.Payload[:lock.RegionBytes]), wait.Adaptive)
 		c.m.Target = o.Target(lock.RoleLock)
 		c.first = o.Payload[headBytes:]
 		return c, func() bool { return o.Seg.StillHeld(c.m.Held, nil) }
@@ -76,10 +77,10 @@ func (c *Cell) Revision() uint64 {
 	return c.head.revision.Load()
 }
 
-// Current reports whether the present value still has that revision, and this process has not
-// closed the Var.
+// Current reports whether the present value still has that revision, and the Var is there for this
+// process.
 func (c *Cell) Current(revision uint64) bool {
-	return c.head.revision.Load() == revision && !c.closer.Closed()
+	return c.head.revision.Load() == revision && !c.there.Over()
 }
 
 const (
@@ -93,16 +94,22 @@ const (
 //
 // Errors: [lock.ErrClosed], [segment.ErrCorrupt].
 func (c *Cell) Read(dst []byte) (value []byte, revision uint64, err error) {
-	for round := range readRounds {
+	for round := range c.o.Rounds(readRounds) {
 		for range readTries {
 			if value, revision, ok := c.read(dst); ok {
 				c.order.Acquire()
 				if c.o.Closed() {
-					err = lock.ErrClosed
+					err = c.o.Gone()
 				}
 				runtime.KeepAlive(c)
 				return value, revision, err
 			}
+		}
+		if c.o.ReadOnly() {
+			if err := c.o.AwaitTurn(context.Background(), round); err != nil {
+				return dst, 0, err
+			}
+			continue
 		}
 		// Writers are faster than this reader. It keeps them out for once; when it does not get the
 		// lock soon, one of them holds it and does nothing, so that the next look succeeds.
@@ -253,8 +260,11 @@ func (c *Cell) makeRoom(ctx context.Context, idle *place, n int) error {
 //
 // Errors: [lock.ErrClosed], the context's error.
 func (c *Cell) Wait(ctx context.Context, revision uint64) error {
-	closer, began := c.o.Party().Closer, wait.Start(ctx)
+	closer, began := c.o.Closer(), wait.Start(ctx)
 	for c.head.revision.Load() == revision {
+		if c.o.Vanished() {
+			return c.o.Gone()
+		}
 		if err := wait.Over(ctx, closer); err != nil {
 			return wait.Late(ctx, err, began)
 		}

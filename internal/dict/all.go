@@ -52,7 +52,7 @@ type walk struct {
 // true at the end of the stripe.
 func (w *walk) step() (last bool, err error) {
 	s := w.m.stripe(w.i)
-	for round := range getRounds {
+	for round := range w.m.o.Rounds(getRounds) {
 		for range getTries {
 			if next, last, ok := w.look(s); ok {
 				w.from = next

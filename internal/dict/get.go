@@ -9,7 +9,6 @@ import (
 
 	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/crashpoint"
-	"github.com/shmkit/shmkit/internal/lock"
 )
 
 const (
@@ -25,7 +24,7 @@ const (
 func (m *Map) Get(dst, key []byte) (value []byte, ok bool, err error) {
 	h := m.hash(key)
 	value, state := m.read(m.stripe(m.stripeOf(h)), h, dst, key)
-	if state == again || m.closer.Closed() {
+	if state == again || m.there.Over() {
 		return m.getSlow(h, dst, key)
 	}
 	m.order.Acquire()
@@ -37,7 +36,7 @@ func (m *Map) Get(dst, key []byte) (value []byte, ok bool, err error) {
 func (m *Map) getSlow(h uint64, dst, key []byte) (value []byte, ok bool, err error) {
 	i := m.stripeOf(h)
 	s := m.stripe(i)
-	for round := range getRounds {
+	for round := range m.o.Rounds(getRounds) {
 		for range getTries {
 			if value, state := m.read(s, h, dst, key); state != again {
 				m.order.Acquire()
@@ -45,6 +44,12 @@ func (m *Map) getSlow(h uint64, dst, key []byte) (value []byte, ok bool, err err
 				runtime.KeepAlive(m)
 				return value, state == hit && err == nil, err
 			}
+		}
+		if m.o.ReadOnly() {
+			if err := m.o.AwaitTurn(background, round); err != nil {
+				return dst, false, err
+			}
+			continue
 		}
 		// Writers are faster than this reader can look. It keeps them out for once; when it does
 		// not get the lock soon, one of them holds it and does nothing, so that the next look
@@ -134,17 +139,21 @@ func (m *Map) expired(s *stripe, expiry uint64) bool {
 	return expiry <= m.ticks() || s.boot.Load() != m.boot
 }
 
-// closedError is an error when this process has closed the Dict.
+// closedError is an error when this process has closed the Dict, or only reads and the Dict was
+// removed.
 func (m *Map) closedError() error {
 	if m.o.Closed() {
-		return lock.ErrClosed
+		return m.o.Gone()
 	}
 	return nil
 }
 
 // quiet waits until no writer is at work in a stripe. It gives up soon: then one holds the lock and
-// does nothing, which is as quiet.
+// does nothing, which is as quiet. A process that only reads lets a moment pass.
 func (m *Map) quiet(i uint64, round int) (err error) {
+	if m.o.ReadOnly() {
+		return m.o.AwaitTurn(background, round)
+	}
 	ctx, cancel := context.WithTimeout(background, getWait<<round)
 	defer cancel()
 	h, err := m.lock(ctx, i)

@@ -27,8 +27,8 @@ func (m *Map) at(i uint64) *localStripe {
 	}
 	s := m.stripe(i)
 	l := &localStripe{
-		mu:      lock.NewMutex(m.o.Party(), s.lock[:], wait.Adaptive),
-		bell:    lock.NewEventCount(m.o.Party(), s.bell[:]),
+		mu:      lock.NewMutex(m.o.Party(), m.o.LockMemory(s.lock[:]), wait.Adaptive),
+		bell:    lock.NewEventCount(m.o.Party(), m.o.LockMemory(s.bell[:])),
 		fillers: map[proctab.Owner]int{},
 	}
 	l.mu.Target = m.o.StripeTarget(lock.RoleStripe, i)

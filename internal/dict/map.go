@@ -14,19 +14,18 @@ import (
 	"github.com/shmkit/shmkit/internal/owned"
 	"github.com/shmkit/shmkit/internal/race"
 	"github.com/shmkit/shmkit/internal/segment"
-	"github.com/shmkit/shmkit/internal/wait"
 )
 
 // A Map is one process's view of a Dict: keys and values are bytes. All handles of the process
 // share it. It may be used by any number of goroutines.
 type Map struct {
-	o      *segment.Object
-	s      *segment.Segment
-	closer *wait.Closer
-	mem    []byte  // the whole mapping
-	base   address // of mem
-	head   *head
-	touch  []byte // the touch map; nil: there is none
+	o     *segment.Object
+	s     *segment.Segment
+	there segment.Presence
+	mem   []byte  // the whole mapping
+	base  address // of mem
+	head  *head
+	touch []byte // the touch map; nil: there is none
 
 	// Copies of what the head says.
 	words      bool
@@ -165,7 +164,7 @@ func newMap(o *segment.Object) *Map {
 		return nil
 	}
 	m := &Map{
-		o: o, s: o.Seg, closer: o.Party().Closer, mem: o.Seg.Memory(), head: h,
+		o: o, s: o.Seg, there: o.Presence(), mem: o.Seg.Memory(), head: h,
 		words: h.layout == layoutWords, keyBytes: int(h.keyBytes), valueBytes: int(h.valueBytes),
 		seed: h.seed, flip8: flip8(h.seed), shift: uint(64 - bits.TrailingZeros64(n)), stripeBits: uint(bits.TrailingZeros64(n)), maxBytes: h.maxBytes, ttl: h.ttl,
 		start: o.Seg.HeapStart(), ticks: ticks, boot: bootWord(),
@@ -179,7 +178,7 @@ func newMap(o *segment.Object) *Map {
 		m.mem, m.start = o.Payload, 1<<62
 		m.base, m.stripes = baseOf(m.mem), headBytes
 	}
-	if touch > 0 {
+	if touch > 0 && !o.ReadOnly() {
 		m.touch, m.touchMask = o.Payload[headBytes+n*stripeBytes:], touch-1
 	}
 	m.end.Store(o.Seg.HeapEnd())
@@ -245,6 +244,9 @@ func (m *Map) Len() (n int) {
 	for i := range m.local {
 		n += int(m.stripe(uint64(i)).count.Load())
 	}
+	if m.o.Vanished() {
+		n = 0
+	}
 	runtime.KeepAlive(m)
 	return n
 }
@@ -274,6 +276,9 @@ func (m *Map) Stats() (t Stats) {
 		t.Expired += int64(s.expired)
 		t.Moved += int64(s.moved)
 		t.Repaired += int64(s.repaired)
+	}
+	if m.o.Vanished() {
+		t = Stats{}
 	}
 	runtime.KeepAlive(m)
 	return t

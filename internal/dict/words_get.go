@@ -5,7 +5,6 @@ import (
 	"runtime"
 
 	"github.com/shmkit/shmkit/internal/cpu"
-	"github.com/shmkit/shmkit/internal/lock"
 )
 
 // GetWord is Get of the layout words: key and value are little-endian, with zeros above their
@@ -36,7 +35,7 @@ func (m *Map) GetWord(key uint64) (value uint64, ok bool, err error) {
 	}
 	value = b.value[place].Load()
 	cpu.LoadFence() // all of the bucket was read before its version is read again
-	if b.version.Load() != version || s.table.Load() != word || m.closer.Closed() {
+	if b.version.Load() != version || s.table.Load() != word || m.there.Over() {
 		return m.getWordSlow(h, key)
 	}
 	m.order.Acquire()
@@ -54,7 +53,7 @@ func (m *Map) getWordSlow(h, key uint64) (value uint64, ok bool, err error) {
 	}
 	m.order.Acquire()
 	if m.o.Closed() {
-		err = lock.ErrClosed
+		err = m.o.Gone()
 	}
 	runtime.KeepAlive(m)
 	return value, state == hit && err == nil, err

@@ -88,7 +88,7 @@ func newList(o *segment.Object) *List {
 		return nil
 	}
 	l := &List{o: o, head: h, undo: o.Payload[headBytes : headBytes+size], size: size, firstLog: log, mem: o.Seg.Memory()}
-	l.m = lock.NewMutex(o.Party(), o.Payload, wait.Adaptive)
+	l.m = lock.NewMutex(o.Party(), o.LockMemory(o.Payload[:lock.RegionBytes]), wait.Adaptive)
 	l.m.Target = o.Target(lock.RoleLock)
 	return l
 }
@@ -96,11 +96,14 @@ func newList(o *segment.Object) *List {
 // Len is the number of elements.
 func (l *List) Len() uint64 {
 	n := l.head.length.Load() // SYNC: length: the elements are complete
+	if l.o.Vanished() {
+		n = 0
+	}
 	runtime.KeepAlive(l)
 	return n
 }
 
-// Closed reports whether this process has closed the List.
+// Closed reports whether the List is not there any more for this process.
 func (l *List) Closed() bool { return l.o.Closed() }
 
 // chunkOf is the chunk of an element, and the element's number in it.
@@ -162,16 +165,22 @@ const (
 //
 // Errors: [lock.ErrClosed], [segment.ErrCorrupt].
 func (l *List) At(i uint64, dst []byte) (ok bool, err error) {
-	for round := range readRounds {
+	for round := range l.o.Rounds(readRounds) {
 		for range readTries {
 			if ok, whole := l.read(i, dst); whole {
 				l.order.Acquire()
 				if l.o.Closed() {
-					err = lock.ErrClosed
+					err = l.o.Gone()
 				}
 				runtime.KeepAlive(l)
 				return ok, err
 			}
+		}
+		if l.o.ReadOnly() {
+			if err := l.o.AwaitTurn(context.Background(), round); err != nil {
+				return false, err
+			}
+			continue
 		}
 		// Writers are faster than this reader: it keeps them out for once. When it does not get the
 		// lock soon, one of them holds it and does nothing, so that the next look succeeds.

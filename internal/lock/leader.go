@@ -53,7 +53,7 @@ func (l *LeaderFollower) Lead(ctx context.Context, closer *wait.Closer, served <
 	case <-ctx.Done():
 		return false, context.Cause(ctx)
 	case <-closer.Done(): // the segment is being closed
-		return false, ErrClosed
+		return false, closer.Err()
 	}
 }
 

@@ -186,7 +186,7 @@ func (m *Mutex) tryLock(t takeover) error {
 			return m.entered(next)
 		}
 	}
-	return ErrClosed
+	return m.closer.Err()
 }
 
 // lifeError is [ErrTakenForDead] when the others have taken this process for dead. When the process
@@ -207,7 +207,7 @@ func (m *Mutex) lifeError() error {
 func (m *Mutex) entered(w uint32) error {
 	if m.closer.Closed() {
 		m.unlockSlow()
-		return ErrClosed
+		return m.closer.Err()
 	}
 	if err := m.lifeError(); err != nil {
 		m.unlockSlow()

@@ -35,6 +35,9 @@ func newSpin(policy wait.Policy, first uint32) wait.Spin {
 
 // compete waits until the caller is this process's leader, then competes.
 func (m *Mutex) compete(ctx context.Context, t takeover) error {
+	if m.closer.Closed() { // a process that only reads does not even look
+		return m.closer.Err()
+	}
 	// the leader's wait is in the table of waits; a follower looks only here
 	if t.deadlock != nil && m.leading.IsLed() {
 		if err := m.closesCycle(t.deadlock); err != nil {
@@ -111,7 +114,7 @@ func (a *attempt) look(checkOwner bool) (w uint32, done bool, err error) {
 func (a *attempt) pauseOrSleep(ctx context.Context) (done bool, err error) {
 	m := a.m
 	if m.closer.Closed() {
-		return true, a.giveUp(ErrClosed, wokenByUnlock)
+		return true, a.giveUp(m.closer.Err(), wokenByUnlock)
 	}
 	a.requestHandoff()
 	spinning := m.policy == wait.Spinning

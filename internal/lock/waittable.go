@@ -44,6 +44,12 @@ func NewWaitTable(p *Party, mem []byte, holder func(Target) proctab.Owner) *Wait
 	return t
 }
 
+// LookAtWaits views mem as the table of a segment that this process only reads. It lists no wait of
+// its own.
+func LookAtWaits(p *Party, mem []byte, holder func(Target) proctab.Owner) *WaitTable {
+	return &WaitTable{rows: rowsIn(mem), party: p, holder: holder, closed: true}
+}
+
 // clear forgets all waits, of a process that has gone or goes.
 func (r *waitRow) clear() {
 	r.owner.Store(0)

@@ -23,11 +23,7 @@ const DirEnv = "SHMKIT_DIR"
 // that belongs to another user or that other users may enter, because they could replace the files
 // in it.
 func UserDir() (string, error) {
-	dir := environ.Get(DirEnv)
-	if dir == "" {
-		dir = filepath.Join("/dev/shm", "shmkit-"+strconv.Itoa(os.Geteuid()))
-	}
-	dir, err := filepath.Abs(dir) // other processes are in other directories
+	dir, err := UserDirPath()
 	if err != nil {
 		return "", err
 	}
@@ -38,6 +34,15 @@ func UserDir() (string, error) {
 		return "", err
 	}
 	return dir, nil
+}
+
+// UserDirPath is where UserDir is, whether it is there or not, and whichever users may enter it.
+func UserDirPath() (string, error) {
+	dir := environ.Get(DirEnv)
+	if dir == "" {
+		dir = filepath.Join("/dev/shm", "shmkit-"+strconv.Itoa(os.Geteuid()))
+	}
+	return filepath.Abs(dir) // other processes are in other directories
 }
 
 func checkPrivate(dir string) error {

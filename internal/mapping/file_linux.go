@@ -33,8 +33,12 @@ func openRegular(path string, access int) (*os.File, error) {
 	case errors.Is(err, unix.EROFS), errors.Is(err, unix.ETXTBSY):
 		return nil, fmt.Errorf("%s: cannot be written, and a segment must be: %w", path, fs.ErrPermission)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("%s: no permission to read and write it: ask its owner for Mode and Group that include you: %w",
-			path, fs.ErrPermission)
+		what := "read and write"
+		if access == os.O_RDONLY {
+			what = "read"
+		}
+		return nil, fmt.Errorf("%s: no permission to %s it: ask its owner for Mode and Group that include you: %w",
+			path, what, fs.ErrPermission)
 	}
 	return nil, err
 }
@@ -139,7 +143,12 @@ func SetAccess(f *os.File, mode fs.FileMode, gid int) error {
 // Reopen opens the file behind f anew, so that locks on the new descriptor are
 // this process's own even when f was inherited. Where there is no procfs it takes the way by the
 // file's name, if that still leads to it.
-func Reopen(f *os.File) (*os.File, error) {
+func Reopen(f *os.File) (*os.File, error) { return reopen(f, os.O_RDWR) }
+
+// ReopenToRead is [Reopen] for reading, whatever f is open for.
+func ReopenToRead(f *os.File) (*os.File, error) { return reopen(f, os.O_RDONLY) }
+
+func reopen(f *os.File, access int) (*os.File, error) {
 	st, err := Stat(f)
 	if err != nil {
 		return nil, err
@@ -149,14 +158,14 @@ func Reopen(f *os.File) (*os.File, error) {
 	}
 	var mine int
 	err = control(f, func(fd int) (err error) {
-		mine, err = unix.Open(descriptorPath(fd), unix.O_RDWR|openCarefully&^unix.O_NOFOLLOW, 0)
+		mine, err = unix.Open(descriptorPath(fd), access|openCarefully&^unix.O_NOFOLLOW, 0)
 		return err
 	})
 	if err == nil {
 		return os.NewFile(uintptr(mine), f.Name()), nil
 	}
 	refused := &fs.PathError{Op: "reopen by /proc/self/fd", Path: f.Name(), Err: err}
-	again, err := OpenExisting(f.Name())
+	again, err := openRegular(f.Name(), access)
 	if err != nil {
 		return nil, refused
 	}
@@ -167,9 +176,22 @@ func Reopen(f *os.File) (*os.File, error) {
 	return again, nil
 }
 
+// HolesCost reports whether a read of a hole through a mapping of f takes memory from its file
+// system, and raises SIGBUS where that is full, as in tmpfs.
+func HolesCost(f *os.File) bool {
+	var st unix.Statfs_t
+	err := control(f, func(fd int) error { return unix.Fstatfs(fd, &st) })
+	return err != nil || st.Type == unix.TMPFS_MAGIC || st.Type == unix.HUGETLBFS_MAGIC
+}
+
 // OpenOther opens anew the regular file that another process of this user has open
 // as descriptor fd.
-func OpenOther(pid, fd int) (*os.File, error) {
+func OpenOther(pid, fd int) (*os.File, error) { return openOther(pid, fd, os.O_RDWR) }
+
+// OpenOtherToRead is [OpenOther] for reading.
+func OpenOtherToRead(pid, fd int) (*os.File, error) { return openOther(pid, fd, os.O_RDONLY) }
+
+func openOther(pid, fd, access int) (*os.File, error) {
 	path := fmt.Sprintf("/proc/%d/fd/%d", pid, fd)
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
@@ -178,7 +200,7 @@ func OpenOther(pid, fd int) (*os.File, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, fmt.Errorf("%s: %w", path, ErrNotFile)
 	}
-	return os.OpenFile(path, os.O_RDWR|openCarefully&^unix.O_NOFOLLOW, 0)
+	return os.OpenFile(path, access|openCarefully&^unix.O_NOFOLLOW, 0)
 }
 
 // descriptorPath leads to the file that this process has open as fd.

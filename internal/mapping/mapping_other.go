@@ -61,11 +61,23 @@ func SetAccess(*os.File, fs.FileMode, int) error { return ErrUnsupported }
 // Map fails here.
 func Map(*os.File, int) (*Memory, error) { return nil, ErrUnsupported }
 
+// MapReadOnly fails here.
+func MapReadOnly(*os.File, int) (*Memory, error) { return nil, ErrUnsupported }
+
 // Anonymous fails here.
 func Anonymous(string, int64) (*os.File, error) { return nil, ErrUnsupported }
 
 // Reopen fails here.
 func Reopen(*os.File) (*os.File, error) { return nil, ErrUnsupported }
+
+// ReopenToRead fails here.
+func ReopenToRead(*os.File) (*os.File, error) { return nil, ErrUnsupported }
+
+// HolesCost finds nothing here.
+func HolesCost(*os.File) bool { return false }
+
+// OpenOtherToRead fails here.
+func OpenOtherToRead(int, int) (*os.File, error) { return nil, ErrUnsupported }
 
 // OpenOther fails here.
 func OpenOther(int, int) (*os.File, error) { return nil, ErrUnsupported }
@@ -96,6 +108,9 @@ func ByteLocked(*os.File, int64) (bool, error) { return false, ErrUnsupported }
 
 // TryLockFile fails on this system.
 func TryLockFile(*os.File) (bool, error) { return false, ErrUnsupported }
+
+// UserDirPath fails here.
+func UserDirPath() (string, error) { return "", ErrUnsupported }
 
 // UserDir fails here.
 func UserDir() (string, error) { return "", ErrUnsupported }

@@ -23,6 +23,15 @@ func Map(f *os.File, size int) (*Memory, error) {
 	return &Memory{m: m, name: f.Name()}, nil
 }
 
+// MapReadOnly is [Map] without the right to write: a store into the memory raises SIGSEGV.
+func MapReadOnly(f *os.File, size int) (*Memory, error) {
+	m, err := mmap.MapRegion(f, size, mmap.RDONLY, 0, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "map", Path: f.Name(), Err: err}
+	}
+	return &Memory{m: m, name: f.Name()}, nil
+}
+
 // Bytes is the mapped memory. It must not be touched after Unmap, nor after [Memory.Shrink] beyond
 // what that keeps.
 func (m *Memory) Bytes() []byte { return m.m }

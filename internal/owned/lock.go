@@ -55,7 +55,7 @@ func Unlock(o *segment.Object, mu *lock.Mutex, err *error) {
 // Corrupt is the error for bytes of an object that make no sense.
 func Corrupt(o *segment.Object) error {
 	if o.Closed() {
-		return lock.ErrClosed
+		return o.Gone()
 	}
 	return fmt.Errorf("%w: its bytes make no sense: remove it and make it anew", segment.ErrCorrupt)
 }

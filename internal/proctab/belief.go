@@ -14,7 +14,12 @@ type Life struct {
 const beliefMask = ownerDied | epochMask<<epochShift
 
 // Life is that of this attachment. It may be asked as long as the table is mapped.
-func (m *Member) Life() Life { return Life{&m.t.slots[m.n].word, uint64(m.id.epoch()) << epochShift} }
+func (m *Member) Life() Life {
+	if m.id == 0 { // an observer
+		return Life{new(atomic.Uint64), 0}
+	}
+	return Life{&m.t.slots[m.n].word, uint64(m.id.epoch()) << epochShift}
+}
 
 // Lost reports whether the process was taken for dead. From then on that stays so. After Detach it
 // means nothing.

@@ -47,6 +47,9 @@ var started = time.Now()
 // kernel does it: a writer of another segment can keep the kernel from that, see the package's
 // documentation.
 func (t *Table) lostLock(n int, w uint64) bool {
+	if !t.attached.Load() { // this process only reads
+		return false
+	}
 	now := int64(time.Since(started))
 	if last := t.checked[n].Load(); w&locked == 0 || now-last < int64(lockPeriod) || !t.checked[n].CompareAndSwap(last, now) {
 		return false

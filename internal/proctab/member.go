@@ -25,7 +25,11 @@ type Member struct {
 	once sync.Once
 }
 
-// ID is the owner id of this attachment.
+// Observer stands for a process that only reads the table: it has no slot, no id, and no life that
+// others could doubt. It is not to be detached.
+func (t *Table) Observer() *Member { return &Member{t: t} }
+
+// ID is the owner id of this attachment; 0 for an observer.
 func (m *Member) ID() Owner { return m.id }
 
 // Table is the table that m belongs to.

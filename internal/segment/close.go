@@ -70,13 +70,16 @@ func (s *Segment) Close() error {
 		s.mu.Unlock()
 		return nil
 	}
-	s.party.Closer.Close()
+	s.dir.Closer.Close()
 	for _, w := range s.objects.open {
 		if o := w.Value(); o != nil {
-			o.party.Closer.Close()
+			o.closer.Close()
 		}
 	}
 	s.mu.Unlock()
+	if s.ReadOnly() {
+		return s.leaveUnnoticed()
+	}
 
 	held := s.awaitHeld()
 	unregister(s)
@@ -112,7 +115,7 @@ func (s *Segment) blankHeap() error {
 	memory := s.memory
 	end := max(s.dir.Cut(), s.geo.Heap)
 	// an operation on the directory, which has outlasted the wait, goes where it likes
-	if !s.lock.Held() {
+	if s.ReadOnly() || !s.lock.Held() {
 		if err := memory.Shrink(int(end)); err != nil {
 			return err
 		}

@@ -222,15 +222,24 @@ func adopt(ctx context.Context, f *os.File, path string, named bool) (*Segment, 
 
 // inspect reads a segment's header, and makes sure that what should be real is.
 func inspect(f *os.File) (g directory.Geometry, id directory.Identity, err error) {
-	if err := mapping.CheckProcessor(); err != nil {
+	page := make([]byte, directory.HeaderBytes)
+	g, id, real, err := inspectPage(f, page)
+	if err != nil {
 		return g, id, err
 	}
-	page := make([]byte, directory.HeaderBytes)
+	return g, id, refill(f, directory.HeaderIn(page), g, real)
+}
+
+// inspectPage reads a segment's header to page, and how many bytes of the file are real.
+func inspectPage(f *os.File, page []byte) (g directory.Geometry, id directory.Identity, real int64, err error) {
+	if err := mapping.CheckProcessor(); err != nil {
+		return g, id, 0, err
+	}
 	n, readErr := f.ReadAt(page, 0)
 	// After the header, which others change: space is there before the header says so.
 	st, err := mapping.Stat(f)
 	if err != nil {
-		return g, id, err
+		return g, id, 0, err
 	}
 	if n < len(page) {
 		switch {
@@ -241,12 +250,10 @@ func inspect(f *os.File) (g directory.Geometry, id directory.Identity, err error
 		default:
 			err = directory.FormatError("is not a shmkit segment (%d bytes): check the path", st.SizeBytes)
 		}
-		return g, id, err
+		return g, id, 0, err
 	}
-	if g, id, err = directory.Decode(page, st.SizeBytes); err != nil {
-		return g, id, err
-	}
-	return g, id, refill(f, directory.HeaderIn(page), g, st.RealBytes)
+	g, id, err = directory.Decode(page, st.SizeBytes)
+	return g, id, st.RealBytes, err
 }
 
 // refillFloor is how much space the opener of a small file may take, in bytes: that of a new

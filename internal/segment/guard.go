@@ -46,6 +46,9 @@ func (s *Segment) enter(ctx context.Context) error {
 	if s.Closed() {
 		return s.dir.ClosedError()
 	}
+	if s.ReadOnly() {
+		return s.refused()
+	}
 	err := s.lock.TryLock()
 	if errors.Is(err, lock.ErrLocked) {
 		patient, cancel := context.WithTimeoutCause(ctx, s.patience, errImpatient)

@@ -24,7 +24,7 @@ import (
 //
 //	off  size  field
 //	  0     1  handleVersion
-//	  1     1  1: the segment has a path; 0: it is anonymous
+//	  1     1  bit 0: the segment has a path, else it is anonymous; bit 1: open it for reading only
 //	  2    16  identity
 //	 18     4  entry, little-endian
 //	 22     8  serial, little-endian
@@ -32,6 +32,9 @@ import (
 const (
 	handleVersion = 1
 	handleBytes   = 30
+
+	handleNamed    = 1 << 0
+	handleReadOnly = 1 << 1
 )
 
 // MarshalHandle is [Object.Marshal] for a handle of that package, the object of which is nil when
@@ -52,7 +55,7 @@ func MarshalHandle(pkg string, o *Object) ([]byte, error) {
 // Errors: [ErrRemoved] when others could not find the segment or the object, [lock.ErrClosed].
 func (o *Object) Marshal() ([]byte, error) {
 	s := o.Seg
-	if o.Closed() {
+	if o.closer.Closed() {
 		return nil, s.dir.ClosedError()
 	}
 	if err := s.CheckNamed(); err != nil {
@@ -66,8 +69,11 @@ func (o *Object) Marshal() ([]byte, error) {
 	copy(b[2:18], s.id[:])
 	binary.LittleEndian.PutUint32(b[18:], o.index)
 	binary.LittleEndian.PutUint64(b[22:], o.serial)
+	if s.ReadOnly() {
+		b[1] |= handleReadOnly
+	}
 	if s.named {
-		b[1] = 1
+		b[1] |= handleNamed
 		return append(b, s.path...), nil
 	}
 	if way := s.origin(); way != nil {
@@ -83,10 +89,10 @@ func (o *Object) Marshal() ([]byte, error) {
 // Errors: [ErrFormat] when b is no handle, [ErrRemoved] when the segment or object
 // is gone, those of [Segment.Open].
 func Unmarshal(b []byte, kind Kind, typ string) (*Object, error) {
-	if len(b) < handleBytes || b[0] != handleVersion || b[1] > 1 {
+	if len(b) < handleBytes || b[0] != handleVersion || b[1] > handleNamed|handleReadOnly {
 		return nil, fmt.Errorf("handle of %d bytes: %w", len(b), directory.FormatError("is not a handle of this version"))
 	}
-	s, err := locate(directory.Identity(b[2:18]), b[1] == 1, b[handleBytes:])
+	s, err := locate(way{directory.Identity(b[2:18]), b[1]&handleNamed != 0, b[1]&handleReadOnly != 0, b[handleBytes:]})
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +101,7 @@ func Unmarshal(b []byte, kind Kind, typ string) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := o.matches(Spec{Name: o.Name, Kind: kind, Type: typ, Size: AnySize}); err != nil {
+	if err := o.usable(Spec{Name: o.Name, Kind: kind, Type: typ, Size: AnySize}); err != nil {
 		o.Release()
 		return nil, err
 	}
@@ -119,7 +125,7 @@ func (o *Object) reachable() error {
 	s := o.Seg
 	state := s.dir.Entry(o.index).State.Load()
 	switch {
-	case o.Closed():
+	case o.closer.Closed() || s.Closed():
 		return s.dir.ClosedError()
 	case o.canOpen(state):
 		return nil
@@ -128,6 +134,12 @@ func (o *Object) reachable() error {
 	}
 	return o.removed()
 }
+
+// Alive is an error when this process has left the object, or its name does not lead to it any
+// more.
+//
+// Errors: [ErrRemoved], [lock.ErrClosed].
+func (o *Object) Alive() error { return o.reachable() }
 
 func (o *Object) removed() error {
 	return o.Seg.dir.Concluded(fmt.Errorf("%s: object %q (number %d) %w: make a new one", o.Seg.path, o.Name, o.serial, ErrRemoved))
@@ -155,19 +167,27 @@ func unregister(s *Segment) {
 // locating makes sure that goroutines which need the same segment attach it once.
 var locating sync.Mutex
 
+// A way is how a handle says to reach its segment.
+type way struct {
+	id       directory.Identity
+	named    bool
+	readOnly bool
+	by       []byte // the path, or the process and descriptor
+}
+
 // locate finds the attachment of the segment with this identity, and makes one when there is none.
-// It is pinned: the caller unpins it.
-func locate(id directory.Identity, named bool, way []byte) (*Segment, error) {
+// One for reading is another than one for writing. It is pinned: the caller unpins it.
+func locate(w way) (*Segment, error) {
 	locating.Lock()
 	defer locating.Unlock()
-	if s := attachedAs(id); s != nil {
+	if s := attachedAs(w.id, w.readOnly); s != nil {
 		return s, nil
 	}
-	s, err := follow(id, named, way)
+	s, err := follow(w)
 	if err != nil {
 		return nil, err
 	}
-	if s.id != id {
+	if s.id != w.id {
 		s.Close()
 		return nil, fmt.Errorf("%s: %w: another segment has its place", s.path, ErrRemoved)
 	}
@@ -175,8 +195,8 @@ func locate(id directory.Identity, named bool, way []byte) (*Segment, error) {
 	defer attachedMu.Unlock()
 	s.pins++
 	s.auto.Store(true)
-	if !named {
-		s.way = bytes.Clone(way)
+	if !w.named {
+		s.way = bytes.Clone(w.by)
 	}
 	return s, nil
 }
@@ -278,11 +298,11 @@ func (s *Segment) unused() bool {
 	return len(s.objects.entries) == 0
 }
 
-func attachedAs(id directory.Identity) *Segment {
+func attachedAs(id directory.Identity, readOnly bool) *Segment {
 	attachedMu.Lock()
 	defer attachedMu.Unlock()
 	for _, s := range attached {
-		if s.id == id && !s.Closed() {
+		if s.id == id && s.ReadOnly() == readOnly && !s.Closed() {
 			s.pins++
 			return s
 		}
@@ -291,12 +311,16 @@ func attachedAs(id directory.Identity) *Segment {
 }
 
 // follow opens what a handle leads to.
-func follow(id directory.Identity, named bool, way []byte) (*Segment, error) {
-	if named {
-		if len(way) > 0 && !filepath.IsAbs(string(way)) || bytes.IndexByte(way, 0) >= 0 {
-			return nil, directory.FormatError("is not a handle: its path is %.100q", way)
+func follow(w way) (*Segment, error) {
+	openPath, openOther, take := Open, mapping.OpenOther, adopt
+	if w.readOnly {
+		openPath, openOther, take = OpenReadOnly, mapping.OpenOtherToRead, adoptReadOnly
+	}
+	if w.named {
+		if len(w.by) > 0 && !filepath.IsAbs(string(w.by)) || bytes.IndexByte(w.by, 0) >= 0 {
+			return nil, directory.FormatError("is not a handle: its path is %.100q", w.by)
 		}
-		s, err := Open(string(way))
+		s, err := openPath(string(w.by))
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
 				err = fmt.Errorf("%w: the segment of the handle %w", err, ErrRemoved)
@@ -305,14 +329,14 @@ func follow(id directory.Identity, named bool, way []byte) (*Segment, error) {
 		}
 		return s, nil
 	}
-	if len(way) != 8 {
+	if len(w.by) != 8 {
 		return nil, directory.FormatError("is not a handle of this version")
 	}
-	pid, fd := binary.LittleEndian.Uint32(way), binary.LittleEndian.Uint32(way[4:])
-	f, err := mapping.OpenOther(int(pid), int(fd))
+	pid, fd := binary.LittleEndian.Uint32(w.by), binary.LittleEndian.Uint32(w.by[4:])
+	f, err := openOther(int(pid), int(fd))
 	if err != nil {
 		return nil, fmt.Errorf("anonymous segment %v: process %d, which wrote the handle, no longer has it, or may not be looked into; "+
-			"pass the segment's file on instead: %w: %w", id, pid, ErrRemoved, err)
+			"pass the segment's file on instead: %w: %w", w.id, pid, ErrRemoved, err)
 	}
-	return adopt(context.Background(), f, f.Name(), false)
+	return take(context.Background(), f, f.Name(), false)
 }

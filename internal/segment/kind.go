@@ -44,40 +44,41 @@ const (
 // others stay usable. Spare bytes of a payload are zeros, so that a later version of the same
 // layout can give them a meaning for which 0 says what holds today.
 var kinds = [...]struct {
-	name   string
-	layout uint32
+	name     string
+	layout   uint32
+	readable bool // a process that may only read has a use for it
 }{
-	KindValue:          {"Value", 1},
-	KindRawValue:       {"RawValue", 1},
-	KindArray:          {"Array", 1},
-	KindRawArray:       {"RawArray", 1},
-	KindAtomic:         {"atomic", 1},
-	KindBool:           {"Bool", 1},
-	KindCounter:        {"Counter", 1},
-	KindMutex:          {"Mutex", 1},
-	KindQueue:          {"Queue", 1},
-	KindTasks:          {"task table", 2},
-	KindRWMutex:        {"RWMutex", 1},
-	KindSemaphore:      {"Semaphore", 1},
-	KindCond:           {"Cond", 1},
-	KindEvent:          {"Event", 1},
-	KindBarrier:        {"Barrier", 1},
-	KindRecursiveMutex: {"RecursiveMutex", 1},
-	KindOnce:           {"Once", 1},
-	KindWaitGroup:      {"WaitGroup", 1},
-	KindSPSC:           {"SPSC", 2},
-	KindBroadcast:      {"overwriting Broadcast", 2},
-	KindBytes:          {"Bytes", 2},
-	KindObjects:        {"Objects", 2},
-	KindPipe:           {"Pipe", 1},
-	KindListener:       {"listener", 1},
-	KindDict:           {"Dict", 2},
-	KindVar:            {"Var", 1},
-	KindList:           {"List", 1},
+	KindValue:          {"Value", 1, true},
+	KindRawValue:       {"RawValue", 1, true},
+	KindArray:          {"Array", 2, true},
+	KindRawArray:       {"RawArray", 1, true},
+	KindAtomic:         {"atomic", 1, true},
+	KindBool:           {"Bool", 1, true},
+	KindCounter:        {"Counter", 1, true},
+	KindMutex:          {"Mutex", 1, false},
+	KindQueue:          {"Queue", 1, false},
+	KindTasks:          {"task table", 2, false},
+	KindRWMutex:        {"RWMutex", 1, false},
+	KindSemaphore:      {"Semaphore", 1, false},
+	KindCond:           {"Cond", 1, false},
+	KindEvent:          {"Event", 1, false},
+	KindBarrier:        {"Barrier", 1, false},
+	KindRecursiveMutex: {"RecursiveMutex", 1, false},
+	KindOnce:           {"Once", 1, false},
+	KindWaitGroup:      {"WaitGroup", 1, false},
+	KindSPSC:           {"SPSC", 2, false},
+	KindBroadcast:      {"overwriting Broadcast", 2, false},
+	KindBytes:          {"Bytes", 2, false},
+	KindObjects:        {"Objects", 2, false},
+	KindPipe:           {"Pipe", 1, false},
+	KindListener:       {"listener", 1, false},
+	KindDict:           {"Dict", 2, true},
+	KindVar:            {"Var", 1, true},
+	KindList:           {"List", 1, true},
 
-	KindWaitingBroadcast: {"Broadcast", 1},
-	KindBroadcastBytes:   {"BroadcastBytes", 1},
-	KindBroadcastObjects: {"BroadcastObjects", 1},
+	KindWaitingBroadcast: {"Broadcast", 1, false},
+	KindBroadcastBytes:   {"BroadcastBytes", 1, false},
+	KindBroadcastObjects: {"BroadcastObjects", 1, false},
 }
 
 func (k Kind) isKnown() bool { return k != 0 && int(k) < len(kinds) }

@@ -45,6 +45,9 @@ func (s *Segment) UnlinkContext(ctx context.Context) error {
 	if s.Closed() {
 		return s.dir.ClosedError()
 	}
+	if s.ReadOnly() {
+		return s.refused()
+	}
 	// A process that removes a segment holds this lock of its file. So the name cannot be taken
 	// away and given to a new file between the look at it and the removal.
 	if err := s.lockByte(ctx, unlinkByte); err != nil {

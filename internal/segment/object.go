@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"runtime"
+	"sync"
 
 	"github.com/shmkit/shmkit/internal/directory"
 	"github.com/shmkit/shmkit/internal/lock"
@@ -23,12 +24,21 @@ type Object struct {
 
 	place
 	unnamed bool
-	layout  uint32      // the version of the payload
-	start   uint64      // offset of the payload in the segment
-	party   *lock.Party // the process's, with a Closer of the object's own; keeps the memory mapped
-	blank   bool        // see Blank
-	local   localState
-	left    func(payload io.ReaderAt) // see WhenLeft; guarded by Seg.mu
+	layout  uint32 // the version of the payload
+	start   uint64 // offset of the payload in the segment
+	// the process's, with a Closer of the object's own, or one that refuses; keeps the memory
+	// mapped
+	party  *lock.Party
+	closer *wait.Closer // closed when this process leaves the object
+	there  Presence
+	blank  bool // see Blank
+	// this process only reads
+	readOnly bool
+	local    localState
+	left     func(payload io.ReaderAt) // see WhenLeft; guarded by Seg.mu
+
+	standIn sync.Once
+	shadow  *Object // see Writable
 
 	handles int // handles made and not yet released; guarded by Seg.mu
 }
@@ -36,14 +46,15 @@ type Object struct {
 // Party is this process's attachment to the object, for its locks.
 func (o *Object) Party() *lock.Party { return o.party }
 
-// Closed reports whether this process has closed the segment or released the object.
-func (o *Object) Closed() bool { return o.party.Closer.Closed() }
+// Closed reports whether this process has closed the segment or released the object; or, where it
+// only reads, whether the object was removed. Gone says which.
+func (o *Object) Closed() bool { return o.there.Over() }
 
 // Damaged is the error for a payload that cannot be what its kind needs. When this process has left
 // the object, what it has seen may have been memory of its own: that says nothing about the object.
 func (o *Object) Damaged(what string) error {
 	if o.Closed() {
-		return o.Seg.dir.ClosedError()
+		return fmt.Errorf("%s: %w", o.Seg.path, o.Gone())
 	}
 	return fmt.Errorf("%v %q of %s: %w: %s: remove it and make it anew", o.Kind, o.Name, o.Seg.Path(), ErrCorrupt, what)
 }
@@ -78,6 +89,9 @@ func (s *Segment) NewContext(ctx context.Context, spec Spec) (o *Object, created
 		o, err = s.OpenContext(ctx, spec)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return o, created, err
+		}
+		if s.ReadOnly() {
+			return nil, false, fmt.Errorf("%w, which a process cannot do that only reads: %w", err, fs.ErrPermission)
 		}
 		if err := s.CheckNamed(); err != nil {
 			return nil, false, err
@@ -135,7 +149,7 @@ func (s *Segment) OpenContext(ctx context.Context, spec Spec) (*Object, error) {
 			continue // removed at this moment
 		}
 		if err == nil {
-			if err = o.matches(spec); err != nil {
+			if err = o.usable(spec); err != nil {
 				o.Release()
 			}
 		}
@@ -155,7 +169,12 @@ func (s *Segment) find(ctx context.Context, name string) (i uint32, state uint64
 	// after. When it is even and has not moved, this walk was not led astray.
 	changes := h.Changes.Load()
 	i, state, err = s.dir.Search(name)
-	if state == 0 && (err != nil || changes%2 != 0 || h.Changes.Load() != changes) {
+	astray := state == 0 && (err != nil || changes%2 != 0 || h.Changes.Load() != changes)
+	switch {
+	case astray && s.ReadOnly():
+		i, state = s.dir.Scan(name)
+		err = nil
+	case astray:
 		err = s.lockedUnder(ctx, func() (err error) {
 			i, state, err = s.dir.Search(name)
 			return err
@@ -180,6 +199,13 @@ func (s *Segment) open(i uint32, state uint64) (*Object, error) {
 		o.handles++
 		return o, nil
 	}
+	if s.ReadOnly() {
+		o, err := s.look(i, state)
+		if o == nil {
+			return nil, err
+		}
+		return s.opened(o), nil
+	}
 	if !s.use(i, state) {
 		return nil, nil
 	}
@@ -190,11 +216,16 @@ func (s *Segment) open(i uint32, state uint64) (*Object, error) {
 		}
 		return nil, err
 	}
+	s.listen()
+	return s.opened(o), nil
+}
+
+// opened enters a view for its first handle. The caller holds s.mu.
+func (s *Segment) opened(o *Object) *Object {
 	o.handles = 1
 	s.objects.put(o)
-	s.listen()
 	runtime.AddCleanup(o, s.dropped, o.place)
-	return o, nil
+	return o
 }
 
 // view reads the entry of an object that this process holds in use.
@@ -207,6 +238,7 @@ func (s *Segment) view(i uint32, serial uint64) (*Object, error) {
 	if called == "" {
 		called = label(serial)
 	}
+	closer := wait.NewCloser()
 	return &Object{
 		Seg:     s,
 		Name:    called,
@@ -217,7 +249,9 @@ func (s *Segment) view(i uint32, serial uint64) (*Object, error) {
 		Payload: s.mem[f.Start:f.End:f.End],
 		place:   place{i, serial},
 		start:   f.Start,
-		party:   &lock.Party{Member: s.party.Member, Closer: wait.NewCloser(), Keep: s.party.Keep, Waits: s.party.Waits},
+		party:   &lock.Party{Member: s.party.Member, Closer: closer, Keep: s.party.Keep, Waits: s.party.Waits},
+		closer:  closer,
+		there:   Presence{word: closer.Gone()},
 	}, nil
 }
 

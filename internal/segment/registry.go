@@ -55,7 +55,9 @@ func (s *Segment) dropped(p place) {
 		return // the bits go, or went, with the close
 	}
 	if s.objects.release(p) {
-		s.leave(p.index)
+		if !s.ReadOnly() {
+			s.leave(p.index)
+		}
 		if s.auto.Load() {
 			go s.closeIdle() // not here: cleanups of others wait
 		}
@@ -190,6 +192,9 @@ func (o *Object) Local(make func() (state any, held func() bool)) any {
 	defer l.mu.Unlock()
 	if !l.made {
 		l.state, l.locks = make()
+		if o.Seg.ReadOnly() {
+			l.locks = nil // there are none
+		}
 		l.made = true
 	}
 	return l.state

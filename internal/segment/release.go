@@ -19,7 +19,7 @@ import (
 func (o *Object) Abandon() {
 	s := o.Seg
 	s.mu.Lock()
-	if !s.Closed() && s.objects.get(o.place) == o && s.objects.giveUp(o.place) {
+	if !s.Closed() && s.objects.get(o.place) == o && s.objects.giveUp(o.place) && !s.ReadOnly() {
 		s.leave(o.index)
 	}
 	s.mu.Unlock()
@@ -43,7 +43,7 @@ func (o *Object) Release() (idle bool, err error) {
 		return !o.local.held(), nil
 	}
 	s.objects.hide(o.place) // a handle that is made from here on gets a view of its own
-	o.party.Closer.Close()
+	o.closer.Close()
 	s.mu.Unlock()
 	s.grantLooks()
 	if !o.awaitIdle(s.grace) {
@@ -72,7 +72,7 @@ func (o *Object) Detach(bind func(*Object) error) error {
 func (o *Object) letGo() {
 	s := o.Seg
 	s.mu.Lock()
-	if !s.Closed() && s.objects.discount(o.index) {
+	if !s.Closed() && s.objects.discount(o.index) && !s.ReadOnly() {
 		s.leave(o.index)
 	}
 	s.mu.Unlock()
@@ -99,9 +99,17 @@ func (o *Object) awaitIdle(limit time.Duration) bool {
 func (o *Object) Blank() *Object {
 	closed := wait.NewCloser()
 	closed.Close()
+	return o.scratched(closed)
+}
+
+// scratched is an object with memory of this process alone, of the size of o, that begins as o
+// does.
+func (o *Object) scratched(closer *wait.Closer) *Object {
 	b := &Object{
-		Seg: o.Seg, Name: o.Name, Kind: o.Kind, Type: o.Type, place: o.place, blank: true,
-		party: &lock.Party{Member: o.party.Member, Closer: closed, Keep: o.party.Keep, Waits: o.party.Waits},
+		Seg: o.Seg, Name: o.Name, Kind: o.Kind, Type: o.Type, place: o.place, unnamed: o.unnamed, blank: true,
+		party:  &lock.Party{Member: o.party.Member, Closer: closer, Keep: o.party.Keep, Waits: o.party.Waits},
+		closer: closer,
+		there:  Presence{word: closer.Gone()},
 	}
 	b.Payload = scratch(b, len(o.Payload))
 	copy(b.Payload, o.Payload[:min(len(o.Payload), directory.PageBytes)])

@@ -42,7 +42,7 @@ type Segment struct {
 
 	table *proctab.Table
 	party *lock.Party
-	lock  *lock.Mutex // guards the directory and the heap
+	lock  *lock.Mutex // guards the directory and the heap; nil: the process only reads
 
 	patience  time.Duration // how long to wait for lock; lockPatience outside of tests
 	grace     time.Duration // how long Close waits; closePatience outside of tests
@@ -142,7 +142,7 @@ func (s *Segment) Table() *proctab.Table {
 	return s.table
 }
 
-// Me is the owner id of this attachment.
+// Me is the owner id of this attachment; 0 when the process only reads.
 func (s *Segment) Me() proctab.Owner { return s.party.Member.ID() }
 
 // Closed reports whether Close was called.

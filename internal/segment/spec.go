@@ -33,6 +33,18 @@ func (s Spec) record() directory.Record {
 	}
 }
 
+// usable is an error when the object is not what is wanted, or nothing of its kind can be done by a
+// process that only reads.
+func (o *Object) usable(spec Spec) error {
+	if err := o.matches(spec); err != nil {
+		return err
+	}
+	if o.Seg.ReadOnly() && !kinds[o.Kind].readable {
+		return o.Refused()
+	}
+	return nil
+}
+
 // matches compares what is there with what is wanted.
 func (o *Object) matches(spec Spec) error {
 	difference := ""

@@ -37,6 +37,9 @@ func (s *Segment) newUnnamed(ctx context.Context, spec Spec) (o *Object, err err
 	if err := s.checkSpec(spec); err != nil {
 		return nil, err
 	}
+	if s.ReadOnly() {
+		return nil, s.refused()
+	}
 	if err := s.CheckNamed(); err != nil {
 		return nil, err
 	}
@@ -77,7 +80,7 @@ func (s *Segment) openPlace(p place) (o *Object, err error) {
 			return o, err
 		}
 	}
-	if state := e.State.Load(); state>>directory.SerialShift != p.serial || state&directory.StateMask == directory.StateFree || e.NameBytes != 0 {
+	if state := e.State.Load(); state>>directory.SerialShift != p.serial || state&directory.StateMask == directory.StateFree || e.NameBytes != 0 || s.ReadOnly() {
 		return nil, nil
 	}
 	err = s.locked(func() (err error) { // a reclaim may be between its looks

@@ -97,7 +97,9 @@ func (s *Segment) absent(owners []proctab.Owner, sub lock.Target) []proctab.Owne
 }
 
 // DirectoryHolders is the process that has the segment's own lock.
-func (s *Segment) DirectoryHolders() []proctab.Owner { return s.living(s.lock.Owner()) }
+func (s *Segment) DirectoryHolders() []proctab.Owner {
+	return s.living(lock.HolderIn(directory.LockIn(s.mem)))
+}
 
 // living are those of the owners that can be, and live. What they were read from may be garbage.
 func (s *Segment) living(owners ...proctab.Owner) []proctab.Owner {

@@ -18,12 +18,34 @@ var ErrClosed = fmt.Errorf("the segment is closed: %w", os.ErrClosed)
 type Closer struct {
 	word uint32 // futex; 1: closed
 
+	gone   atomic.Uint64 // what word is, and never later; see Gone
+	reason error         // of a closer that was made closed; nil: ErrClosed
+
 	mu   sync.Mutex
 	done chan struct{} // nil: Done has not been called
 }
 
 // NewCloser returns an open Closer.
 func NewCloser() *Closer { return new(Closer) }
+
+// NewRefusal returns a closed Closer, the waits of which end with err: that of a process which may
+// only read.
+func NewRefusal(err error) *Closer {
+	c := &Closer{reason: err}
+	c.Close()
+	return c
+}
+
+// Err is why the waits of a closed Closer end: [ErrClosed], unless it was made by NewRefusal.
+func (c *Closer) Err() error {
+	if c.reason != nil {
+		return c.reason
+	}
+	return ErrClosed
+}
+
+// Gone is a word that is 0 until the Closer is closed.
+func (c *Closer) Gone() *atomic.Uint64 { return &c.gone }
 
 // Close ends all waits, now and later. It may be called again.
 func (c *Closer) Close() {
@@ -32,6 +54,7 @@ func (c *Closer) Close() {
 	if c.Closed() {
 		return
 	}
+	c.gone.Store(1)
 	atomic.StoreUint32(&c.word, 1)
 	if c.done != nil {
 		close(c.done)
@@ -55,11 +78,11 @@ func (c *Closer) Done() <-chan struct{} {
 	return c.done
 }
 
-// Over reports why a wait must end without success: [ErrClosed] or the cause of
-// the context's end. It is nil when the wait may go on.
+// Over reports why a wait must end without success: [Closer.Err], or the cause of the context's
+// end. It is nil when the wait may go on.
 func Over(ctx context.Context, c *Closer) error {
 	if c.Closed() {
-		return ErrClosed
+		return c.Err()
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -103,7 +103,7 @@ func (e *Flag) Clear() {
 func (e *Flag) Wait(ctx context.Context) error {
 	began := e.f.word.Load()
 	if e.party.Closer.Closed() {
-		return lock.ErrClosed
+		return e.party.Closer.Err()
 	}
 	var err error
 	if began&isSet == 0 {
