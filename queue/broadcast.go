@@ -39,7 +39,8 @@ import (
 // A Put synchronizes before the return of each Get or Latest that sees its message, in any process.
 type Broadcast[T any] struct {
 	broadcaster
-	old *seqlock.Ring // immutable once bound; nil: the broadcast waits
+	old     *seqlock.Ring // immutable once bound; nil: the broadcast waits
+	oldSeen *seqlock.Ring // for looks; old, unless the process only reads
 }
 
 // NewBroadcast finds the Broadcast of that name in the segment, or makes it, empty. Its capacity,
@@ -142,7 +143,7 @@ func (b *Broadcast[T]) bind(o *segment.Object) error {
 		return err
 	}
 	if o.Kind == segment.KindBroadcast {
-		b.old, err = ring.ViewOf(o, func() (*seqlock.Ring, error) { return seqlock.View(o, t.Size) }, (*seqlock.Ring).Busy)
+		b.old, b.oldSeen, err = viewsOf(o, func(o *segment.Object) (*seqlock.Ring, error) { return seqlock.View(o, t.Size) }, (*seqlock.Ring).Busy)
 		b.o = o
 	} else {
 		err = b.view(o, t.Size)
@@ -288,7 +289,10 @@ func (b *Broadcast[T]) Latest() (v T, err error) {
 	if b.r == nil {
 		err = b.latestOverwritten(&v)
 	} else {
-		err = cast.Latest(b.r, &v)
+		err = cast.Latest(b.seen, &v)
+	}
+	if b.o.Vanished() {
+		err = b.gone()
 	}
 	runtime.KeepAlive(b)
 	if err != nil {
@@ -353,7 +357,7 @@ func (b *Broadcast[T]) Closed() bool {
 	if b.r != nil {
 		return b.closed()
 	}
-	closed := b.old.Closed()
+	closed := b.oldSeen.Closed() && !b.o.Vanished()
 	runtime.KeepAlive(b)
 	return closed
 }

@@ -56,7 +56,7 @@ func broadcastObjectsOf[T any](o Options, open func() (*BroadcastBytes, error)) 
 	}
 	q := new(BroadcastObjects[T])
 	q.b.self = &q.b
-	q.b.o, q.b.r, q.b.policy, q.b.endDead = b.o, b.r, b.policy, b.endDead
+	q.b.o, q.b.r, q.b.seen, q.b.policy, q.b.endDead = b.o, b.r, b.seen, b.policy, b.endDead
 	return q, nil
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/ring/seqlock"
 	"github.com/shmkit/shmkit/internal/wait"
-	"github.com/shmkit/shmkit/shm"
 )
 
 // ErrLapped says that a reader was too slow. It comes as a [*LappedError] from a Broadcast with
@@ -30,8 +29,8 @@ func (e *LappedError) Error() string { return fmt.Sprintf("%v: %d are lost", Err
 // Unwrap makes [errors.Is] find [ErrLapped].
 func (e *LappedError) Unwrap() error { return ErrLapped }
 
-// An overwrittenReader reads a Broadcast that overwrites its oldest message, from a position of its
-// own.
+// An overwrittenReader reads a Broadcast that overwrites its oldest message, or that the process may
+// not write, from a position of its own: no put waits for it.
 type overwrittenReader[T any] struct {
 	b    *Broadcast[T]
 	next uint64
@@ -41,9 +40,14 @@ type overwrittenReader[T any] struct {
 }
 
 func (b *Broadcast[T]) overwrittenReader(from Start) *overwrittenReader[T] {
-	r := &overwrittenReader[T]{b: b, next: b.old.Next()}
+	r := &overwrittenReader[T]{b: b}
+	if b.r != nil {
+		r.next = b.seen.Tail()
+	} else {
+		r.next = b.oldSeen.Next()
+	}
 	if from == FromOldest {
-		r.next = b.old.Oldest(r.next)
+		r.next = r.oldest(r.next)
 	}
 	r.look = func() bool {
 		r.v, r.err = r.tryGet()
@@ -61,6 +65,14 @@ func (r *overwrittenReader[T]) get(ctx context.Context) (v T, err error) {
 }
 
 func (r *overwrittenReader[T]) wait(ctx context.Context) (v T, err error) {
+	if r.b.o.ReadOnly() {
+		if err := r.b.o.Nap(ctx, r.look); err != nil && r.b.o.Closed() {
+			return v, r.b.gone()
+		} else if err != nil {
+			return v, r.b.lateForMessage(ctx, err, r.owner(), "is the writer")
+		}
+		return r.v, r.err
+	}
 	b := r.b.old
 	policy, over := b.Readers.SpinThen(r.b.policy, &b.Writer, r.look)
 	if !over {
@@ -77,8 +89,8 @@ func (r *overwrittenReader[T]) wait(ctx context.Context) (v T, err error) {
 func (r *overwrittenReader[T]) tryGet() (v T, err error) {
 	seen, ok := r.read(&v)
 	switch {
-	case r.b.old.Closer.Closed(): // asked after the copy, which may be one of private memory
-		v, err = *new(T), shm.ErrClosed
+	case r.b.o.Closed(): // asked after the copy, which may be one of private memory
+		v, err = *new(T), r.b.gone()
 	case !ok:
 		v, err = *new(T), r.behind(seen)
 	}
@@ -89,7 +101,10 @@ func (r *overwrittenReader[T]) tryGet() (v T, err error) {
 // read copies the next message to v, if it is there. Otherwise it returns the number of its slot,
 // and v may be torn.
 func (r *overwrittenReader[T]) read(v *T) (seen uint64, ok bool) {
-	if seen, ok = seqlock.Read(r.b.old, r.next, v); !ok {
+	if r.b.r != nil {
+		return 0, r.onlook(v)
+	}
+	if seen, ok = seqlock.Read(r.b.oldSeen, r.next, v); !ok {
 		return seen, false
 	}
 	if r.b.bools != nil {
@@ -101,7 +116,7 @@ func (r *overwrittenReader[T]) read(v *T) (seen uint64, ok bool) {
 
 // behind says why the slot of the next message, in which a number was seen, does not hold it.
 func (r *overwrittenReader[T]) behind(seen uint64) error {
-	kept, err := r.b.old.Miss(r.next, seen)
+	kept, err := r.kept(seen)
 	if err != nil {
 		return err
 	}
@@ -122,7 +137,11 @@ func (r *overwrittenReader[T]) getRest(vs []T) (n int) {
 }
 
 func (r *overwrittenReader[T]) len() int {
-	b := r.b.old
+	if b := r.b.seen; b != nil {
+		tail := b.Tail()
+		return int(min(tail-r.next, tail-b.Kept(tail)))
+	}
+	b := r.b.oldSeen
 	next := b.Next()
 	n := int64(next - r.next)
 	if n > 0 && !b.Holds(r.next) { // lapped
@@ -134,10 +153,10 @@ func (r *overwrittenReader[T]) len() int {
 
 // latestOverwritten is Latest of a Broadcast that overwrites.
 func (b *Broadcast[T]) latestOverwritten(v *T) error {
-	r := b.old
+	r := b.oldSeen
 	for range ring.Retries {
-		if r.Closer.Closed() {
-			return shm.ErrClosed
+		if b.o.Closed() {
+			return b.gone()
 		}
 		next := r.Next()
 		if next == r.First() {
@@ -199,6 +218,9 @@ func (b *Broadcast[T]) reserveOverwriting() (Reservation[T], error) {
 // statsOverwriting are the counts of a Broadcast that overwrites: no reader takes a message from
 // the others, and what a reader has lost only its own [LappedError] says.
 func (b *Broadcast[T]) statsOverwriting() Stats {
-	shared := b.old.Shared
-	return Stats{Put: b.old.Next() - b.old.First(), Abandoned: shared.Abandoned.Load(), Waits: shared.Counters.Waits.Load()}
+	shared := b.oldSeen.Shared
+	if b.o.Vanished() {
+		return Stats{}
+	}
+	return Stats{Put: b.oldSeen.Next() - b.oldSeen.First(), Abandoned: shared.Abandoned.Load(), Waits: shared.Counters.Waits.Load()}
 }

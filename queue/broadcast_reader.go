@@ -16,15 +16,19 @@ import (
 type Reader[T any] struct {
 	b   *Broadcast[T]
 	c   *cast.Reader          // nil: of a Broadcast that overwrites
-	old *overwrittenReader[T] // nil: of one that waits
+	old *overwrittenReader[T] // nil: of one that waits, which the process may write
 }
 
-// Subscribe returns a new reader of b. A Reader that is not reachable any more is closed by the
+// Subscribe returns a new reader of b. That of a process that only reads is one that no put waits
+// for, as with [DropOldest], whatever the Broadcast is: it sees the newer half of the messages there
+// is room for, and looks for new ones from time to time, up to 16 ms late.
+//
+// A Reader that is not reachable any more is closed by the
 // garbage collector, some time later; [Reader.Close] does so at once.
 //
 // Errors: [ErrTooManyReaders]; [io/fs.ErrInvalid] for a bad Start; [shm.ErrClosed].
 func (b *Broadcast[T]) Subscribe(from Start) (*Reader[T], error) {
-	if b.r == nil {
+	if b.r == nil || b.o.ReadOnly() {
 		return &Reader[T]{b: b, old: b.overwrittenReader(from)}, nil
 	}
 	c, err := b.subscribe(from)
@@ -134,6 +138,9 @@ func (r *Reader[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
 // reader.
 func (r *Reader[T]) Peek(ctx context.Context) (Peeked[T], error) {
 	c := r.c
+	if c == nil && r.b.o.ReadOnly() {
+		return Peeked[T]{}, r.b.o.Refused()
+	}
 	if c == nil {
 		return Peeked[T]{}, errOverwritten
 	}

@@ -70,6 +70,7 @@ type ReaderInfo struct {
 type broadcaster struct {
 	object
 	r       *cast.Ring // immutable once bound; nil: the broadcast overwrites
+	seen    *cast.Ring // for looks; r, unless the process only reads
 	policy  wait.Policy
 	endDead bool // Options.EndWithWriter
 
@@ -79,11 +80,12 @@ type broadcaster struct {
 
 // view points the handle at an object with values of that size, or of any length.
 func (b *broadcaster) view(o *segment.Object, size int) error {
-	r, err := ring.ViewOf(o, func() (*cast.Ring, error) { return cast.View(o, size) }, (*cast.Ring).Busy)
+	view := func(o *segment.Object) (*cast.Ring, error) { return cast.View(o, size) }
+	r, seen, err := viewsOf(o, view, (*cast.Ring).Busy)
 	if err != nil {
 		return err
 	}
-	b.o, b.r = o, r
+	b.o, b.r, b.seen = o, r, seen
 	return nil
 }
 
@@ -205,7 +207,7 @@ func (b *broadcaster) ended(ctx context.Context, c *cast.Reader, err error) erro
 	case err == ErrExpelled:
 		return &ExpelledError{Unread: c.Unread()}
 	case err == ErrNotHeld && b.o.Closed():
-		return shm.ErrClosed
+		return b.r.Closer.Err()
 	case ctx.Err() == nil:
 		return err
 	}
@@ -230,7 +232,10 @@ func (b *broadcaster) awaitReaders(ctx context.Context, n int) error {
 
 func (b *broadcaster) infos() iter.Seq[ReaderInfo] {
 	return func(yield func(ReaderInfo) bool) {
-		for s := range b.r.Subscriptions {
+		for s := range b.seen.Subscriptions {
+			if b.o.Vanished() {
+				break
+			}
 			info := ReaderInfo{Lag: s.Lag, Expelled: s.Expelled}
 			if p, ok := b.o.Seg.Table().Info(s.Owner); ok {
 				info.Process = shmsync.Process{PID: p.PID, Program: p.Program, Attached: p.Started}
@@ -256,13 +261,13 @@ func (b *broadcaster) reopen() error {
 }
 
 func (b *broadcaster) closed() bool {
-	closed := b.r.Closed()
+	closed := b.seen.Closed() && !b.o.Vanished()
 	runtime.KeepAlive(b)
 	return closed
 }
 
 func (b *broadcaster) stats() Stats {
-	r := b.r
+	r := b.seen
 	s := Stats{Abandoned: r.Shared.Abandoned.Load(), Expelled: r.Expelled()}
 	s.Dropped, s.Waits = r.Shared.Counters.Dropped.Load(), r.Shared.Counters.Waits.Load()
 	s.Put, s.Bytes = r.Counts()
@@ -270,6 +275,9 @@ func (b *broadcaster) stats() Stats {
 		if !info.Expelled {
 			s.Readers++
 		}
+	}
+	if b.o.Vanished() {
+		s = Stats{}
 	}
 	runtime.KeepAlive(b)
 	return s

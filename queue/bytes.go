@@ -27,6 +27,7 @@ import (
 type Bytes struct {
 	object
 	r      *record.Ring // immutable once bound
+	seen   *record.Ring // for looks; r, unless the process only reads
 	policy wait.Policy
 	full   ring.WhenFull
 
@@ -97,11 +98,11 @@ func (b *Bytes) UnmarshalBinary(data []byte) error {
 }
 
 func (b *Bytes) bind(o *segment.Object) error {
-	r, err := ring.ViewOf(o, func() (*record.Ring, error) { return record.View(o) }, (*record.Ring).Busy)
+	r, seen, err := viewsOf(o, record.View, (*record.Ring).Busy)
 	if err != nil {
 		return err
 	}
-	b.o, b.r = o, r
+	b.o, b.r, b.seen = o, r, seen
 	return nil
 }
 

@@ -13,7 +13,10 @@ func (b *Bytes) Cap() int { return b.r.Longest() }
 // Len is how many messages are in the queue, those included that are being written.
 // While other processes are at work it is out of date when it is returned.
 func (b *Bytes) Len() int {
-	put, got, _ := b.r.Counts()
+	put, got, _ := b.seen.Counts()
+	if b.o.Vanished() {
+		return 0
+	}
 	runtime.KeepAlive(b)
 	return int(put - got)
 }
@@ -22,7 +25,10 @@ func (b *Bytes) Len() int {
 // piece: a message that is nearly as long may find no room. While other processes are at work it is
 // out of date when it is returned.
 func (b *Bytes) Room() int {
-	room := b.r.Room()
+	room := b.seen.Room()
+	if b.o.Vanished() {
+		return 0
+	}
 	runtime.KeepAlive(b)
 	return int(room)
 }
@@ -31,9 +37,12 @@ func (b *Bytes) Room() int {
 // within the nanoseconds in which it claims a place, or a message, may leave a count that lacks
 // one.
 func (b *Bytes) Stats() Stats {
-	s, c := Stats{Abandoned: b.r.Shared.Abandoned.Load()}, &b.r.Shared.Counters
-	s.Put, s.Got, s.Bytes = b.r.Counts()
+	s, c := Stats{Abandoned: b.seen.Shared.Abandoned.Load()}, &b.seen.Shared.Counters
+	s.Put, s.Got, s.Bytes = b.seen.Counts()
 	s.Dropped, s.Waits, s.HighWater = c.Dropped.Load(), c.Waits.Load(), c.HighWater.Load()
+	if b.o.Vanished() {
+		s = Stats{}
+	}
 	runtime.KeepAlive(b)
 	return s
 }
@@ -61,7 +70,7 @@ func (b *Bytes) Reopen() error {
 
 // Closed reports whether a process has closed the queue. There may still be messages in it.
 func (b *Bytes) Closed() bool {
-	closed := b.r.Closed()
+	closed := b.seen.Closed() && !b.o.Vanished()
 	runtime.KeepAlive(b)
 	return closed
 }

@@ -73,7 +73,7 @@ func useOthers(t *testing.T, ctx context.Context, q *Queue[uint64]) {
 		errs = append(errs, p.Release())
 	}
 	for _, full := range []WhenFull{DropNewest, DropOldest} {
-		dropping := &Queue[uint64]{object: object{o: q.o}, r: q.r, full: ring.WhenFull(full)}
+		dropping := &Queue[uint64]{object: object{o: q.o}, r: q.r, seen: q.seen, full: ring.WhenFull(full)}
 		for range 3 {
 			errs = append(errs, dropping.Put(ctx, 1))
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/shmkit/shmkit/internal/elem"
+	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -42,6 +43,38 @@ type noCopy struct{}
 
 func (*noCopy) Lock()   {}
 func (*noCopy) Unlock() {}
+
+// Alive returns nil as long as the object is there. A method that has no error to return, of a
+// process that only reads, returns zeros when the object was removed: Alive tells.
+//
+// Errors: [shm.ErrRemoved] when its name leads to no object or to another one; [shm.ErrClosed].
+func (h *object) Alive() error {
+	if err := h.o.Alive(); err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	return nil
+}
+
+// gone is why the object is not there any more for this process.
+func (h *object) gone() error {
+	if err := h.o.Gone(); err != shm.ErrClosed {
+		return fmt.Errorf("queue: %v: %w", h.o, err)
+	}
+	return shm.ErrClosed
+}
+
+// viewsOf returns this process's views of a ring: one for what changes it, and one for what only
+// looks. They differ where the process only reads: then the first is of memory of its own, and
+// refuses. A close of the segment waits while busy reports true; a nil busy never does.
+func viewsOf[V any](o *segment.Object, view func(*segment.Object) (V, error), busy func(V) bool) (r, seen V, err error) {
+	seen, err = ring.ViewOf(o, func() (V, error) { return view(o) }, busy)
+	w := o.Writable()
+	if err != nil || w == o {
+		return seen, seen, err
+	}
+	r, err = ring.ViewOf(w, func() (V, error) { return view(w) }, nil)
+	return r, seen, err
+}
 
 // String names the queue, its kind and its segment: for people, and for logs.
 func (h *object) String() string { return h.o.String() }

@@ -58,7 +58,7 @@ func objectsOf[T any](open func() (*Bytes, error)) (*Objects[T], error) {
 	}
 	q := new(Objects[T])
 	q.b.self = &q.b
-	q.b.object.o, q.b.r, q.b.policy, q.b.full = b.o, b.r, b.policy, b.full
+	q.b.object.o, q.b.r, q.b.seen, q.b.policy, q.b.full = b.o, b.r, b.seen, b.policy, b.full
 	return q, nil
 }
 

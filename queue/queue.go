@@ -30,6 +30,7 @@ import (
 type Queue[T any] struct {
 	object
 	r       *mpmc.Ring // immutable once bound
+	seen    *mpmc.Ring // for looks; r, unless the process only reads
 	policy  wait.Policy
 	full    ring.WhenFull
 	waiters sync.Pool // of *waiter[T]
@@ -97,11 +98,12 @@ func (q *Queue[T]) bind(obj *segment.Object) error {
 	if err != nil {
 		return err
 	}
-	r, err := ring.ViewOf(obj, func() (*mpmc.Ring, error) { return mpmc.View(obj, t.Size) }, (*mpmc.Ring).Busy)
+	view := func(o *segment.Object) (*mpmc.Ring, error) { return mpmc.View(o, t.Size) }
+	r, seen, err := viewsOf(obj, view, (*mpmc.Ring).Busy)
 	if err != nil {
 		return err
 	}
-	q.o, q.r, q.bools = obj, r, t.Bools
+	q.o, q.r, q.seen, q.bools = obj, r, seen, t.Bools
 	return nil
 }
 
@@ -233,7 +235,10 @@ func (q *Queue[T]) All(ctx context.Context) iter.Seq2[T, error] {
 // Len is how many messages are in the queue, those included that are being written.
 // While other processes are at work it is out of date when it is returned.
 func (q *Queue[T]) Len() int {
-	put, got := q.r.Counts()
+	put, got := q.seen.Counts()
+	if q.o.Vanished() {
+		return 0
+	}
 	runtime.KeepAlive(q)
 	return int(put - got)
 }
@@ -267,7 +272,7 @@ func (q *Queue[T]) Reopen() error {
 
 // Closed reports whether a process has closed the queue. There may still be messages in it.
 func (q *Queue[T]) Closed() bool {
-	closed := q.r.Closed()
+	closed := q.seen.Closed() && !q.o.Vanished()
 	runtime.KeepAlive(q)
 	return closed
 }

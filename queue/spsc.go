@@ -33,6 +33,7 @@ import (
 type SPSC[T any] struct {
 	object
 	r      *spsc.Ring // immutable once bound
+	seen   *spsc.Ring // for looks; r, unless the process only reads
 	policy wait.Policy
 	full   ring.WhenFull
 }
@@ -96,11 +97,12 @@ func (q *SPSC[T]) bind(o *segment.Object) error {
 	if err != nil {
 		return err
 	}
-	r, err := ring.ViewOf(o, func() (*spsc.Ring, error) { return spsc.View(o, t.Size) }, (*spsc.Ring).Busy)
+	view := func(o *segment.Object) (*spsc.Ring, error) { return spsc.View(o, t.Size) }
+	r, seen, err := viewsOf(o, view, (*spsc.Ring).Busy)
 	if err != nil {
 		return err
 	}
-	q.o, q.r, q.bools = o, r, t.Bools
+	q.o, q.r, q.seen, q.bools = o, r, seen, t.Bools
 	return nil
 }
 
@@ -189,7 +191,7 @@ func (q *SPSC[T]) Get(ctx context.Context) (v T, err error) {
 	}
 	at := r.Get.Next
 	if !r.BeginGet() {
-		return v, shm.ErrClosed
+		return v, r.Closer.Err()
 	}
 	v = *ring.Value[T](&r.Cursor, at)
 	if q.bools != nil {
@@ -214,7 +216,7 @@ func (q *SPSC[T]) TryGet() (v T, err error) {
 	}
 	at := r.Get.Next
 	if !r.BeginGet() {
-		return v, shm.ErrClosed
+		return v, r.Closer.Err()
 	}
 	v = *ring.Value[T](&r.Cursor, at)
 	if q.bools != nil {
@@ -243,7 +245,10 @@ func (q *SPSC[T]) All(ctx context.Context) iter.Seq2[T, error] {
 // Len is how many messages are in the queue. While the other process is at work it is out of date
 // when it is returned.
 func (q *SPSC[T]) Len() int {
-	n := q.r.Len()
+	n := q.seen.Len()
+	if q.o.Vanished() {
+		return 0
+	}
 	runtime.KeepAlive(q)
 	return int(n)
 }
@@ -275,7 +280,7 @@ func (q *SPSC[T]) Reopen() error {
 
 // Closed reports whether a process has closed the queue. There may still be messages in it.
 func (q *SPSC[T]) Closed() bool {
-	closed := q.r.Closed()
+	closed := q.seen.Closed() && !q.o.Vanished()
 	runtime.KeepAlive(q)
 	return closed
 }
@@ -283,13 +288,18 @@ func (q *SPSC[T]) Closed() bool {
 // Stats returns the counts. They cost the queue next to nothing: most are the positions of its
 // ends.
 func (q *SPSC[T]) Stats() Stats {
-	c := &q.r.Shared.Counters
-	abandoned := q.r.Shared.Abandoned.Load()
-	n := q.r.Len()
-	c.ObserveDepth(n)
-	got := q.r.Read() + abandoned
+	c := &q.seen.Shared.Counters
+	abandoned := q.seen.Shared.Abandoned.Load()
+	n := q.seen.Len()
+	if !q.o.ReadOnly() {
+		c.ObserveDepth(n)
+	}
+	got := q.seen.Read() + abandoned
 	s := Stats{Put: got + n, Got: got, Abandoned: abandoned}
 	s.add(c, reflect.TypeFor[T]())
+	if q.o.Vanished() {
+		s = Stats{}
+	}
 	runtime.KeepAlive(q)
 	return s
 }

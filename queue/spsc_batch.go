@@ -7,7 +7,6 @@ import (
 	"github.com/shmkit/shmkit/internal/elem"
 	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/ring/spsc"
-	"github.com/shmkit/shmkit/shm"
 )
 
 // PutBatch appends all messages of vs, in this order, and returns how many it has appended. It
@@ -67,7 +66,7 @@ func (q *SPSC[T]) GetBatch(ctx context.Context, vs []T) (n int, err error) {
 	}
 	at := r.Get.Next
 	if !r.BeginGet() {
-		return 0, shm.ErrClosed
+		return 0, r.Closer.Err()
 	}
 	k := min(r.Get.Until-at, uint64(len(vs)))
 	for n < int(k) {

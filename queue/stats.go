@@ -48,11 +48,16 @@ func (q *Queue[T]) counters() *ring.Counters { return &q.r.Shared.Counters }
 
 // Stats returns the counts. They cost the queue nothing: they are the positions of its ends.
 func (q *Queue[T]) Stats() Stats {
-	put, got := q.r.Counts()
-	c := &q.r.Shared.Counters
-	c.ObserveDepth(put - got)
-	s := Stats{Put: put, Got: got, Abandoned: q.r.Shared.Abandoned.Load()}
+	put, got := q.seen.Counts()
+	c := &q.seen.Shared.Counters
+	if !q.o.ReadOnly() {
+		c.ObserveDepth(put - got)
+	}
+	s := Stats{Put: put, Got: got, Abandoned: q.seen.Shared.Abandoned.Load()}
 	s.add(c, reflect.TypeFor[T]())
+	if q.o.Vanished() {
+		s = Stats{}
+	}
 	runtime.KeepAlive(q)
 	return s
 }

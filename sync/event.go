@@ -19,8 +19,10 @@ import (
 // true because of it, in any process.
 type Event struct {
 	handle
-	e      *event.Flag
-	policy WaitPolicy
+	e       *event.Flag
+	seen    *event.Flag    // for looks; e, unless the process only reads
+	watched *segment.Watch // nil: this process may set it
+	policy  WaitPolicy
 }
 
 // EventOptions belong to one handle, not to the event: processes may use different ones.
@@ -58,36 +60,63 @@ func (e *Event) bind(o *segment.Object) error {
 	if err := sized(o, event.Bytes); err != nil {
 		return err
 	}
-	e.o = o
-	e.e = o.Local(func() (any, func() bool) {
+	e.o, e.watched = o, o.Watched()
+	e.e, e.seen = e.flagOf(o.Writable()), e.flagOf(o)
+	return nil
+}
+
+func (e *Event) flagOf(o *segment.Object) *event.Flag {
+	return o.Local(func() (any, func() bool) {
 		l := event.New(o.Party(), o.Payload, wait.Policy(e.policy))
 		l.SetTarget(o.Target(lock.RoleEvent))
 		l.Keep = o
 		return l, nil
 	}).(*event.Flag)
-	return nil
 }
 
 // Set sets e and wakes all waiters. It does nothing when e is set already. It does not wait. After
 // its segment was closed it does nothing.
-func (e *Event) Set() { e.e.Set() }
+func (e *Event) Set() {
+	if e.watched != nil {
+		panic(e.watched)
+	}
+	e.e.Set()
+}
 
 // Clear makes e an event that is not set. A waiter that waited when e was set returns all the same.
 // Clear does not wait. After its segment was closed it does nothing.
-func (e *Event) Clear() { e.e.Clear() }
+func (e *Event) Clear() {
+	if e.watched != nil {
+		panic(e.watched)
+	}
+	e.e.Clear()
+}
 
 // IsSet reports whether e is set; after its segment was closed, whether it was at some time about
 // then.
-func (e *Event) IsSet() bool { return e.e.IsSet() }
+func (e *Event) IsSet() bool { return e.seen.IsSet() && !e.o.Vanished() }
 
 // Wait waits until e is set, or ctx ends. It returns nil when e is set, even when ctx has ended,
 // and when e was set at any time since the call began, even if it was cleared again.
 //
-// Errors: the context's, [ErrClosed].
+// A process that only reads looks from time to time, up to 16 ms late: put a [shm.Var] beside the
+// Event to be woken.
+//
+// Errors: the context's, [ErrClosed]; where the process only reads, [shm.ErrRemoved].
 func (e *Event) Wait(ctx context.Context) error {
 	began := startOf(ctx)
-	if err := e.e.Wait(ctx); err != nil {
+	wait := e.e.Wait
+	if e.watched != nil {
+		wait = e.nap
+	}
+	if err := wait(ctx); err != nil {
 		return e.waited(ctx, err, lock.RoleEvent, "wait: not set", began)
 	}
 	return nil
+}
+
+// nap is Wait of a process that only reads.
+func (e *Event) nap(ctx context.Context) error {
+	sets := e.seen.Sets()
+	return e.o.Nap(ctx, func() bool { return e.seen.IsSet() || e.seen.Sets() != sets })
 }

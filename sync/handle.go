@@ -36,6 +36,16 @@ func (h *handle) Detach() error {
 	return nil
 }
 
+// Alive returns nil as long as the object is there.
+//
+// Errors: [shm.ErrRemoved] when its name leads to no object or to another one; [ErrClosed].
+func (h *handle) Alive() error {
+	if err := h.o.Alive(); err != nil {
+		return fmt.Errorf("shmsync: %w", err)
+	}
+	return nil
+}
+
 // noCopy makes go vet complain about copies.
 type noCopy struct{}
 

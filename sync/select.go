@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/shmkit/shmkit/internal/lock"
+	"github.com/shmkit/shmkit/internal/segment"
 )
 
 // A Source is an operation that may have to wait, such as the Get of a queue. The handle of the
@@ -90,6 +91,9 @@ func (s *Select) Wait(ctx context.Context) (int, error) {
 func selectError(err error) error {
 	if errors.Is(err, lock.ErrClosed) {
 		return fmt.Errorf("shmsync: select: the segment or the handle of a source, or the Select, was closed: %w", ErrClosed)
+	}
+	if readOnly := new(segment.ReadOnlyError); errors.As(err, &readOnly) {
+		return fmt.Errorf("shmsync: select: %w", readOnly)
 	}
 	return fmt.Errorf("shmsync: select: no source is ready: %w", err)
 }

@@ -187,8 +187,8 @@ func (s *Select) Wait(ctx context.Context) (int, error) {
 	}
 	s.begin()
 	i, err := none, error(nil)
-	if s.isClosed() {
-		err = ErrClosed
+	if err = s.over(); err != nil {
+		// it does not even look
 	} else if i = s.look(); i == none {
 		i, err = s.wait(ctx)
 	}
@@ -206,8 +206,8 @@ func (s *Select) wait(ctx context.Context) (i int, err error) {
 	began := wait.Start(ctx)
 	for {
 		switch {
-		case s.isClosed():
-			return none, ErrClosed
+		case s.over() != nil:
+			return none, s.over()
 		case i != none:
 			return i, nil
 		case ctx.Err() != nil:
@@ -222,14 +222,15 @@ func (s *Select) wait(ctx context.Context) (i int, err error) {
 	}
 }
 
-// isClosed reports whether this process has closed the segment or the object of a source.
-func (s *Select) isClosed() bool {
+// over is an error when this process has closed the segment or the object of a source, or may only
+// read it.
+func (s *Select) over() error {
 	for _, c := range s.closers {
 		if c.Closed() {
-			return true
+			return c.Err()
 		}
 	}
-	return false
+	return nil
 }
 
 // look returns a source that is ready, or none.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/segment"
 )
@@ -67,7 +66,7 @@ func (q *Queue) Closings() uint32 { return q.Shared.closings.Load() }
 func (q *Queue) Reopen(left int) error {
 	switch {
 	case q.Closer.Closed():
-		return lock.ErrClosed
+		return q.Closer.Err()
 	case !q.Closed():
 		return q.Concluded(nil)
 	case left > 0:

@@ -112,10 +112,10 @@ func (k *Tasks) Done() error {
 	case k == nil:
 		return errNotJoinable
 	case k.closer.Closed():
-		return lock.ErrClosed
+		return k.closer.Err()
 	case !k.Drop():
 		if k.closer.Closed() { // it has found memory of this process alone
-			return lock.ErrClosed
+			return k.closer.Err()
 		}
 		return errNoTask
 	}

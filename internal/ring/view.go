@@ -23,9 +23,16 @@ type View struct {
 }
 
 // NewView is the view of an object, for the package of that name.
+//
+// That of an object which this process only reads is for looks alone: what would change the ring
+// views [segment.Object.Writable].
 func NewView(o *segment.Object, pkg string) View {
+	closer := o.Party().Closer
+	if o.ReadOnly() {
+		closer = o.Closer()
+	}
 	return View{
-		Me: o.Seg.Me(), Table: o.Seg.Table(), Closer: o.Party().Closer, o: o,
+		Me: o.Seg.Me(), Table: o.Seg.Table(), Closer: closer, o: o,
 		corrupt: fmt.Errorf("%s: %v %q of %s: %w: its words contradict each other: remove it and make it anew",
 			pkg, o.Kind, o.Name, o.Seg.Path(), segment.ErrCorrupt),
 	}
@@ -43,7 +50,7 @@ func (v *View) Corrupt() error { return v.Concluded(v.corrupt) }
 // empty.
 func (v *View) Concluded(err error) error {
 	if v.Closer.Closed() {
-		return lock.ErrClosed
+		return v.Closer.Err()
 	}
 	return err
 }
@@ -52,7 +59,7 @@ func (v *View) Concluded(err error) error {
 // and [lock.ErrClosed] when it may not have.
 func (v *View) Reached() error {
 	if v.Detached() {
-		return lock.ErrClosed
+		return v.Closer.Err()
 	}
 	return nil
 }

@@ -233,6 +233,33 @@ func (o *Object) Writable() *Object {
 	return o.shadow
 }
 
+// Nap waits until ready reports true. It looks from time to time: a process that only reads can ask
+// no other to wake it, and may not sleep where it would take what was meant to wake another.
+//
+// Errors: those of Gone, the context's error.
+func (o *Object) Nap(ctx context.Context, ready func() bool) error {
+	for pause := firstNap; ; pause = min(2*pause, longestNap) {
+		switch {
+		case o.Closed():
+			return o.Gone()
+		case ready():
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+		select {
+		case <-ctx.Done():
+		case <-o.closer.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+const (
+	firstNap   = 500 * time.Microsecond
+	longestNap = 16 * time.Millisecond
+)
+
 // outrunRounds is how often a reader that writers outrun tries, each time as often as it would try
 // before it takes the lock. If it may write.
 const outrunRounds = 1024

@@ -49,6 +49,13 @@ func New(p *lock.Party, mem []byte, policy wait.Policy) *Flag {
 	return &Flag{f: regionIn(mem), party: p, count: lock.NewSwappedCount(p, mem[countOffset:]), policy: policy}
 }
 
+// Sets is a number that changes with each Set that sets the event.
+func (e *Flag) Sets() uint32 {
+	sets := e.f.word.Load()
+	runtime.KeepAlive(e)
+	return sets
+}
+
 // SetTarget says what waiters are reported to wait for; before the first use.
 func (e *Flag) SetTarget(subject lock.Target) { e.count.Target = subject }
 

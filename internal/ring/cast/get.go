@@ -264,7 +264,7 @@ func Latest[T any](r *Ring, v *T) error {
 	for range ring.Retries {
 		tail := r.head.tail.Load()
 		if r.Closer.Closed() {
-			return lock.ErrClosed
+			return r.Closer.Err()
 		}
 		if tail == r.head.first {
 			return r.Concluded(ring.ErrEmpty)

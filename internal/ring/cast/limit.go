@@ -165,7 +165,7 @@ func (r *Ring) room(need uint64, waits bool) error {
 	p := &r.put
 	for range ring.Retries {
 		if r.Closer.Closed() {
-			return lock.ErrClosed
+			return r.Closer.Err()
 		}
 		if r.hasRoom(need) {
 			return nil

@@ -55,7 +55,7 @@ func (r *Ring) Begin(end uint64) bool {
 func (r *Ring) Refuse() error {
 	err := r.ErrClosed()
 	if r.Closer.Closed() {
-		err = lock.ErrClosed
+		err = r.Closer.Err()
 	}
 	r.withdraw()
 	return err
@@ -156,7 +156,7 @@ func (r *Ring) enter(ctx context.Context, try bool) error {
 	p := &r.put
 	switch {
 	case r.Closer.Closed():
-		return lock.ErrClosed
+		return r.Closer.Err()
 	case r.Closed():
 		return r.Concluded(r.ErrClosed())
 	case r.turns != nil:
@@ -184,7 +184,7 @@ func (r *Ring) enterTurn(ctx context.Context, try bool) error {
 	}
 	r.adopt(died)
 	if died && !r.turns.TryMarkConsistent() {
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	return nil
 }
@@ -291,7 +291,7 @@ func (r *Ring) endReservation(position uint64) error {
 	ring.Announce(&r.putting, 1)
 	if r.Closer.Closed() {
 		ring.StoreRelease(&r.putting, 0) // the place dies with the attachment
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	p.open, p.limit = false, p.room
 	return nil

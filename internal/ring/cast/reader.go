@@ -5,7 +5,6 @@ import (
 
 	"github.com/shmkit/shmkit/internal/cpu"
 	"github.com/shmkit/shmkit/internal/crashpoint"
-	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/ring"
 	"github.com/shmkit/shmkit/internal/wait"
 )
@@ -51,7 +50,7 @@ func (r *Ring) Subscribe(j Join) (*Reader, error) {
 	for _, ofDead := range []bool{false, true} {
 		for i := range r.states {
 			if r.Closer.Closed() {
-				return nil, lock.ErrClosed
+				return nil, r.Closer.Err()
 			}
 			state := r.states[i].Load()
 			if state&phaseMask != free && !(ofDead && r.OwnerDead(ownerOf(state))) {
@@ -133,7 +132,7 @@ func (c *Reader) Lost() error {
 	c.Until = c.Next // the next get asks first
 	switch {
 	case c.r.Closer.Closed():
-		return lock.ErrClosed
+		return c.r.Closer.Err()
 	case c.r.states[c.cell].Load() == c.state&^phaseMask|expelled:
 		return ErrExpelled
 	}

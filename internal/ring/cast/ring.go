@@ -177,7 +177,7 @@ func (r *Ring) Busy() bool {
 // Errors: [lock.ErrClosed].
 func (r *Ring) Close() error {
 	if r.Closer.Closed() {
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	// SYNC: closed: a process that sees the flag sees after a barrier the puts that have not seen
 	// it; see Begin.

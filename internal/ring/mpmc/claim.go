@@ -65,7 +65,7 @@ func (r *Ring) closedForPut() bool { return r.Closer.Closed() || r.Shared.Closed
 // whyClosed returns the error of a put that finds the queue, or the segment, closed.
 func (r *Ring) whyClosed() error {
 	if r.Closer.Closed() {
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	return r.ErrClosed()
 }
@@ -138,7 +138,7 @@ func (r *Ring) withdraw(s *Slot, lap uint32) {
 // [ring.ErrClosed], [lock.ErrClosed], [segment.ErrCorrupt]; nothing is claimed.
 func (r *Ring) claimGet() (s *Slot, p uint64, held proctab.Owner, err error) {
 	if r.Closer.Closed() {
-		return nil, 0, ring.Nobody, lock.ErrClosed
+		return nil, 0, ring.Nobody, r.Closer.Err()
 	}
 	return r.claimFront()
 }
@@ -273,7 +273,7 @@ func (r *Ring) Free(s *Slot, p uint64) error {
 // or before the end of the copy, so that other processes took it for dead and freed the slot.
 func (r *Ring) freeClosed(s *Slot, lap uint32) error {
 	if r.Detached() {
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	s.state.CompareAndSwap(wordOf(reading, r.Me, lap), wordOf(empty, ring.Nobody, lap+1))
 	r.Producers.Event.NotifyAll()

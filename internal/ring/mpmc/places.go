@@ -2,7 +2,6 @@ package mpmc
 
 import (
 	"github.com/shmkit/shmkit/internal/crashpoint"
-	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/proctab"
 	"github.com/shmkit/shmkit/internal/ring"
 )
@@ -57,7 +56,7 @@ func (r *Ring) dropOldest() error {
 func (r *Ring) Joined() (over bool, held proctab.Owner, err error) {
 	for range r.tries() {
 		if r.Closer.Closed() {
-			return true, ring.Nobody, lock.ErrClosed
+			return true, ring.Nobody, r.Closer.Err()
 		}
 		p, held, err := r.Front()
 		switch {
@@ -124,7 +123,7 @@ func (r *Ring) endClaim(p uint64, phase uint64) error {
 	r.open.Add(-1)
 	if r.Closer.Closed() {
 		r.open.Add(1) // no process has to wait for it: it dies with the attachment
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	return nil
 }

@@ -121,7 +121,7 @@ func (r *Ring) claims(o proctab.Owner) (n int32) {
 // Errors: [lock.ErrClosed].
 func (r *Ring) Close() error {
 	if r.Closer.Closed() {
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	// SYNC: closed: a process that sees the flag sees the claims of all puts that did not.
 	r.SetClosed()

@@ -57,7 +57,7 @@ func (r *Ring) place(n uint64) (c Claim, err error) {
 	h := r.head
 	switch {
 	case r.Closer.Closed():
-		return c, lock.ErrClosed
+		return c, r.Closer.Err()
 	case r.Closed():
 		return c, r.Concluded(r.ErrClosed())
 	}
@@ -162,7 +162,7 @@ func (r *Ring) ClaimNext() (c Claim, held proctab.Owner, err error) {
 func (r *Ring) claimFront(alone bool) (c Claim, held proctab.Owner, err error) {
 	err = r.locked(r.GetLock, func() error {
 		if r.Closer.Closed() {
-			return lock.ErrClosed
+			return r.Closer.Err()
 		}
 		for range ring.Retries {
 			if err := r.sweep(); err != nil {
@@ -367,7 +367,7 @@ func (r *Ring) entered(m *lock.Mutex, err error) error {
 	case err == nil, errors.Is(err, lock.ErrOwnerDied) && m.TryMarkConsistent():
 		return nil
 	case errors.Is(err, lock.ErrClosed):
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	return r.Corrupt()
 }

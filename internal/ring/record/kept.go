@@ -2,7 +2,6 @@ package record
 
 import (
 	"github.com/shmkit/shmkit/internal/crashpoint"
-	"github.com/shmkit/shmkit/internal/lock"
 	"github.com/shmkit/shmkit/internal/ring"
 )
 
@@ -10,7 +9,7 @@ import (
 // for that. When it has given up, the claim is a dead process's, and is counted as abandoned.
 func (r *Ring) endClosed(c Claim, from, to uint64) error {
 	if r.Detached() || !c.rec.state.CompareAndSwap(recWord(from, r.Me, c.size), recWord(to, ring.Nobody, c.size)) {
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	return r.Reached()
 }
@@ -25,7 +24,7 @@ func (r *Ring) endKept() error {
 	r.open.Add(-1)
 	if r.Closer.Closed() {
 		r.open.Add(1) // it dies with the attachment
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	return nil
 }

@@ -180,7 +180,7 @@ func (r *Ring) claims() (n int32) {
 // messages that came before.
 func (r *Ring) Close() error {
 	if r.Closer.Closed() {
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	flag := func() error {
 		// SYNC: closed: the tail is the last.
@@ -289,7 +289,7 @@ func (r *Ring) Joined() (over bool, held proctab.Owner, err error) {
 	case err != nil: // ErrBusy, too
 		return true, ring.Nobody, err
 	case r.Closer.Closed():
-		return true, ring.Nobody, lock.ErrClosed
+		return true, ring.Nobody, r.Closer.Err()
 	case !over:
 		return false, held, nil
 	}

@@ -127,7 +127,7 @@ func (r *Ring) Begin() (*Slot, error) {
 func (r *Ring) begin() error {
 	switch {
 	case r.Closer.Closed():
-		return lock.ErrClosed
+		return r.Closer.Err()
 	case r.Closed():
 		return r.Concluded(r.ErrClosed())
 	case r.reserved:
@@ -203,7 +203,7 @@ func (r *Ring) Commit(position uint64) error {
 func (r *Ring) Abort(position uint64) error {
 	switch {
 	case r.Closer.Closed():
-		return lock.ErrClosed
+		return r.Closer.Err()
 	case !r.reserved || position != r.next:
 		return ring.ErrNotHeld
 	}
@@ -216,7 +216,7 @@ func (r *Ring) Abort(position uint64) error {
 // Errors: [lock.ErrClosed].
 func (r *Ring) Close() error {
 	if r.Closer.Closed() {
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	// SYNC: closed: readers that find nothing more to read look at it.
 	r.SetClosed()

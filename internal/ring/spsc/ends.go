@@ -28,7 +28,7 @@ func (r *Ring) Room() error { return r.room(true) }
 func (r *Ring) room(exact bool) error {
 	p := &r.put
 	if r.Closer.Closed() {
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	if p.open {
 		return ring.ErrReserved
@@ -102,7 +102,7 @@ func (r *Ring) Refuse() error {
 	r.withdraw()
 	r.Put.Until = r.Put.Next // the next put asks first
 	if r.Closer.Closed() {
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	return r.ErrClosed()
 }
@@ -168,7 +168,7 @@ func (r *Ring) endReservation(position uint64) error {
 	ring.Announce(&r.putting, 1)
 	if r.Closer.Closed() {
 		ring.StoreRelease(&r.putting, 0) // the place dies with the attachment
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	p.open, r.Put.Until = false, p.limit
 	return nil
@@ -187,7 +187,7 @@ func (r *Ring) Messages() error {
 func (r *Ring) messages() error {
 	c := &r.get
 	if r.Closer.Closed() {
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	if !c.owned {
 		if err := r.takeGet(); err != nil {
@@ -331,7 +331,7 @@ func (r *Ring) EndPeek(position uint64) error {
 		return ring.ErrNotHeld
 	}
 	if !r.BeginGet() {
-		return lock.ErrClosed
+		return r.Closer.Err()
 	}
 	return r.Release(position + 1)
 }
