@@ -29,8 +29,8 @@ func (e *LappedError) Error() string { return fmt.Sprintf("%v: %d are lost", Err
 // Unwrap makes [errors.Is] find [ErrLapped].
 func (e *LappedError) Unwrap() error { return ErrLapped }
 
-// An overwrittenReader reads a Broadcast that overwrites its oldest message, or that the process may
-// not write, from a position of its own: no put waits for it.
+// An overwrittenReader reads a Broadcast that overwrites its oldest message, or that the process
+// may not write, from a position of its own: no put waits for it.
 type overwrittenReader[T any] struct {
 	b    *Broadcast[T]
 	next uint64

@@ -20,8 +20,8 @@ type Reader[T any] struct {
 }
 
 // Subscribe returns a new reader of b. That of a process that only reads is one that no put waits
-// for, as with [DropOldest], whatever the Broadcast is: it sees the newer half of the messages there
-// is room for, and looks for new ones from time to time, up to 16 ms late.
+// for, as with [DropOldest], whatever the Broadcast is: it sees the newer half of the messages
+// there is room for, and looks for new ones from time to time, up to 16 ms late.
 //
 // A Reader that is not reachable any more is closed by the
 // garbage collector, some time later; [Reader.Close] does so at once.

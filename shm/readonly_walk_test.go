@@ -46,7 +46,7 @@ var readingMethods = map[string][]string{
 	"Bytes":    {"Cap", "Closed", "Gets", "Len", "Puts", "Room", "Stats"},
 	"Objects":  {"Cap", "Closed", "Gets", "Len", "Puts", "Stats"},
 
-	"Broadcast":        {"AwaitReaders", "Cap", "Closed", "Latest", "Readers", "Stats", "Subscribe"}, // of 0 readers
+	"Broadcast":        {"AwaitReaders", "Cap", "Closed", "Latest", "Readers", "Stats", "Subscribe"},
 	"BroadcastBytes":   {"AwaitReaders", "Cap", "Closed", "Readers", "Stats"},
 	"BroadcastObjects": {"AwaitReaders", "Cap", "Closed", "Readers", "Stats"},
 	"Reader":           {"All", "Close", "Get", "GetBatch", "Gets", "Len", "TryGet"},
