@@ -29,9 +29,10 @@ type Array[T any] struct {
 	calling  *atomic.Bool // see guarded
 	order    *race.Shadow // of what readers see without the lock
 	head     *arrayHead
-	elements []T         // in the segment
-	undo     []T         // in the segment
-	bools    *elem.Bools // of T
+	elements []T            // in the segment
+	undo     []T            // in the segment
+	bools    *elem.Bools    // of T
+	watched  *segment.Watch // nil: this process may write
 }
 
 // NewArray finds the Array of that name with n elements, or makes it, all zero.
@@ -96,6 +97,7 @@ func (a *Array[T]) bind(o *segment.Object) error {
 	}
 	g := guardOf(o)
 	a.o, a.m, a.calling, a.order, a.head, a.bools = o, g.m, &g.calling, &g.order, head, t.Bools
+	a.watched = o.Watched()
 	a.elements = sliceAt[T](o.Payload[arrayHeadBytes:], int(n))
 	a.undo = sliceAt[T](o.Payload[arrayHeadBytes+int(area):], int(n))
 	return nil
@@ -209,7 +211,7 @@ func (a *Array[T]) Slice() []T {
 
 // All iterates over the elements past the lock, as a loop over [Array.Slice] does.
 // Where the process only reads it ends when the Array is removed.
-func (a *Array[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements, a.bools, a.o.Watched()) }
+func (a *Array[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements, a.bools, a.watched) }
 
 // allOf iterates over elements while it keeps their handle reachable, and as long as what watched
 // tells of, if that is not nil, is there.
