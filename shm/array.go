@@ -217,12 +217,12 @@ func (a *Array[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements, a.bools
 // tells of, if that is not nil, is there.
 func allOf[T any](handle any, elements []T, bools *elem.Bools, watched *segment.Watch) iter.Seq2[int, T] {
 	return func(yield func(int, T) bool) {
+		special := bools != nil || watched != nil
 		for i, e := range elements {
-			if watched != nil && watched.Vanished() {
-				break
-			}
-			if bools != nil {
-				e = elem.Mended(bools, e)
+			if special {
+				if e = lookedAt(e, bools, watched); watched != nil && watched.Vanished() {
+					break
+				}
 			}
 			if !yield(i, e) {
 				break

@@ -163,10 +163,13 @@ var errOverwritten = fmt.Errorf("%w: its lock was overwritten: remove it and mak
 // object was removed.
 func (h *object) closed() error {
 	if h.o.Closed() {
-		return h.failed(h.o.Gone())
+		return h.gone()
 	}
 	return nil
 }
+
+// gone is why the object is not there any more for this process.
+func (h *object) gone() error { return h.failed(h.o.Gone()) }
 
 // Alive returns nil as long as the object is there. A method that has no error to return, of a
 // process that only reads, returns zeros when the object was removed: Alive tells.

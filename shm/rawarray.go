@@ -19,6 +19,7 @@ type RawArray[T any] struct {
 	elements []T            // in the segment
 	bools    *elem.Bools    // of T
 	watched  *segment.Watch // nil: this process may write
+	special  bool           // bools or watched is not nil
 }
 
 // NewRawArray finds the RawArray of that name with n elements, or makes it, all zero.
@@ -69,6 +70,7 @@ func (a *RawArray[T]) bind(o *segment.Object) error {
 		return damaged(o)
 	}
 	a.o, a.bools, a.watched = o, t.Bools, o.Watched()
+	a.special = a.bools != nil || a.watched != nil
 	a.elements = sliceAt[T](o.Payload, len(o.Payload)/t.Size)
 	return nil
 }
@@ -79,11 +81,8 @@ func (a *RawArray[T]) Len() int { return len(a.elements) }
 // At reads the i-th element, from 0. It panics when there is none, as a slice does.
 func (a *RawArray[T]) At(i int) T {
 	t := a.elements[i]
-	if a.watched != nil && a.watched.Vanished() {
-		t = *new(T)
-	}
-	if a.bools != nil {
-		t = elem.Mended(a.bools, t)
+	if a.special {
+		t = lookedAt(t, a.bools, a.watched)
 	}
 	runtime.KeepAlive(a)
 	return t
@@ -111,6 +110,18 @@ func (a *RawArray[T]) Slice() []T {
 
 // All iterates over the elements.
 func (a *RawArray[T]) All() iter.Seq2[int, T] { return allOf(a, a.elements, a.bools, a.watched) }
+
+// lookedAt is what was read of a raw object: zero when the process only reads and the object was
+// removed.
+func lookedAt[T any](t T, bools *elem.Bools, watched *segment.Watch) T {
+	if watched != nil && watched.Vanished() {
+		t = *new(T)
+	}
+	if bools != nil {
+		t = elem.Mended(bools, t)
+	}
+	return t
+}
 
 // mendedCopy is a copy of elements that have bools.
 func mendedCopy[T any](bools *elem.Bools, elements []T) []T {

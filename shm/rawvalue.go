@@ -16,6 +16,7 @@ type RawValue[T any] struct {
 	p       *T             // in the segment
 	bools   *elem.Bools    // of T
 	watched *segment.Watch // nil: this process may write
+	special bool           // bools or watched is not nil
 }
 
 // NewRawValue finds the RawValue of that name, or makes it with the initial value.
@@ -65,17 +66,15 @@ func (v *RawValue[T]) bind(o *segment.Object) error {
 		return damaged(o)
 	}
 	v.o, v.p, v.bools, v.watched = o, at[T](o.Payload), t.Bools, o.Watched()
+	v.special = v.bools != nil || v.watched != nil
 	return nil
 }
 
 // Load reads the value.
 func (v *RawValue[T]) Load() T {
 	t := *v.p
-	if v.watched != nil && v.watched.Vanished() {
-		t = *new(T)
-	}
-	if v.bools != nil {
-		t = elem.Mended(v.bools, t)
+	if v.special {
+		t = lookedAt(t, v.bools, v.watched)
 	}
 	runtime.KeepAlive(v)
 	return t

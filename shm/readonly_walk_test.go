@@ -195,10 +195,7 @@ func TestReadOnlyWalk(t *testing.T) {
 	before, blocks := stateOf(t, path)
 	c := proctest.Command(t, roleWalker, path)
 	if os.Getuid() == 0 {
-		for dir := filepath.Dir(path); dir != "/"; dir = filepath.Dir(dir) {
-			info := need(os.Stat(dir))
-			wantOK(t, os.Chmod(dir, info.Mode().Perm()|0o055|info.Mode()&fs.ModeSticky))
-		}
+		wantOK(t, os.Chmod(filepath.Dir(path), 0o755))
 		c.Cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}
 	c.Start()

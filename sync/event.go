@@ -105,11 +105,13 @@ func (e *Event) IsSet() bool { return e.seen.IsSet() && !e.o.Vanished() }
 // Errors: the context's, [ErrClosed]; where the process only reads, [shm.ErrRemoved].
 func (e *Event) Wait(ctx context.Context) error {
 	began := startOf(ctx)
-	wait := e.e.Wait
-	if e.watched != nil {
-		wait = e.nap
+	err := error(nil)
+	if e.watched == nil {
+		err = e.e.Wait(ctx)
+	} else {
+		err = e.nap(ctx)
 	}
-	if err := wait(ctx); err != nil {
+	if err != nil {
 		return e.waited(ctx, err, lock.RoleEvent, "wait: not set", began)
 	}
 	return nil

@@ -48,7 +48,7 @@ func (o *Object) Party() *lock.Party { return o.party }
 
 // Closed reports whether this process has closed the segment or released the object; or, where it
 // only reads, whether the object was removed. Gone says which.
-func (o *Object) Closed() bool { return o.there.Over() }
+func (o *Object) Closed() bool { return o.there.word.Load() != o.there.want }
 
 // Damaged is the error for a payload that cannot be what its kind needs. When this process has left
 // the object, what it has seen may have been memory of its own: that says nothing about the object.

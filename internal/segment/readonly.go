@@ -206,8 +206,11 @@ func (o *Object) Watched() *Watch {
 // Vanished reports, after loads of a process that only reads, that the object was removed: what was
 // loaded may be another's.
 func (o *Object) Vanished() bool {
+	if !o.readOnly {
+		return false
+	}
 	cpu.LoadFence()
-	return o.readOnly && o.there.Over()
+	return o.there.Over()
 }
 
 // Closer is closed when this process leaves the object. That of the party is closed from the
