@@ -88,7 +88,8 @@ func attachReadOnly(f *os.File, path string, named bool, g directory.Geometry, i
 	if err != nil {
 		return nil, err
 	}
-	s := &Segment{path: path, named: named, file: f, fd: f.Fd(), mem: memory.Bytes(), memory: memory, geo: g, id: id}
+	s := &Segment{path: path, named: named, file: f, fd: f.Fd(), mem: memory.Bytes(), memory: memory, geo: g, id: id, told: make(chan struct{})}
+	close(s.told) // it claims nothing
 	s.SetPatience(lockPatience, closePatience)
 	s.objects.init()
 	s.table = proctab.New(g.TableIn(s.mem), f, int64(g.Table), memory)
