@@ -255,7 +255,6 @@ func (w *waitList) values(seg *shm.Segment) {
 	nothing := func([]int64) error { return nil }
 	inside(func(inner func()) error { return array.Update(background, func([]int64) error { inner(); return nil }) }, func() {
 		w.add("shm (*Array[T]) Set", `"array"`, holders, func(ctx context.Context) error { return array.Set(ctx, 0, 1) })
-		w.add("shm (*Array[T]) At", `"array"`, holders, func(ctx context.Context) error { return discard(array.At(ctx, 0)) })
 		w.add("shm (*Array[T]) Update", `"array"`, holders, func(ctx context.Context) error { return array.Update(ctx, nothing) })
 		w.add("shm (*Array[T]) UpdateRange", `"array"`, holders, func(ctx context.Context) error { return array.UpdateRange(ctx, 0, 1, nothing) })
 		w.add("shm (*Array[T]) Read", `"array"`, holders, func(ctx context.Context) error { return array.Read(ctx, nothing) })
@@ -423,7 +422,8 @@ var elsewhere = map[string]string{
 	`^pool (ApplyAsync|MapAsync|IMap\w*|AsCompleted)$`: "waits as Apply and Future.Get do",
 	`^(pool|process|manager) (Carried|Define\w*|Finalize|Keep|Logger|Initialize|Shared|Maker|Method|Yields)`: "does not wait",
 	`^pool (New|NewLocal|\(\*Pool\) Restart)$|^process (Start|Shutdown)$`:                                    "waits for processes that begin or end",
-	`^pool \(\*Resource`: "does not wait for others",
+	`^pool \(\*Resource`:               "does not wait for others",
+	`^shm \(\*Array\[T\]\) (At|Copy)$`: "takes no lock",
 	`^manager (Dial|Start|Serve|\(\*Server\) Close|\(\*Manager\) Shutdown)$`:        "waits for a process that begins or ends",
 	`^manager .*(Dict|List|Type|Namespace|\(\*Call\[T, A, R\]\) Go|Objects|Remove)`: "calls",
 }
