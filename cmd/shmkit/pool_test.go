@@ -105,6 +105,12 @@ func TestPoolIsNamed(t *testing.T) {
 			t.Errorf("%v: %s", command, text)
 		}
 	}
+	for _, command := range [][]string{{"pool"}, {"top", "-n", "1"}} {
+		text, _, _ := call(append(command, "-json", fmt.Sprint("@", os.Getpid()))...)
+		if err := validate(strictSchema(t), text); err != nil {
+			t.Errorf("%s: %v in %s", command, err, text)
+		}
+	}
 	path := t.TempDir() + "/copy"
 	if _, stderr, code := call("dump", fmt.Sprint("@", os.Getpid()), path, "-scrub"); code != 0 {
 		t.Error(stderr)

@@ -14,7 +14,8 @@ import (
 
 // An Object is what was read of an object. Its fields are those of the tool's JSON.
 type Object struct {
-	Name string `json:"name"`
+	Name    string `json:"name"`
+	NameHex string `json:"nameHex,omitempty"` // its bytes, if they are no UTF-8
 	// the name is made up: handles alone lead to it
 	Unnamed  bool           `json:"unnamed,omitempty"`
 	Removed  bool           `json:"removed,omitempty"` // its name is free again
@@ -129,6 +130,7 @@ func (s *Segment) object(e *segment.Entry, want describe.Want) Object {
 	slices.Sort(o.OpenBy)
 	name, typ, err := s.text(e)
 	o.Name, o.Type = e.Name(name), typ
+	o.NameHex = hexOf(o.Name)
 	if err == nil {
 		o.Block = e.Block
 	}

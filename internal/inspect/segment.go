@@ -1,12 +1,14 @@
 package inspect
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/shmkit/shmkit/internal/describe"
 	"github.com/shmkit/shmkit/internal/directory"
@@ -29,6 +31,7 @@ const (
 // A Segment is what was read of a segment. Its fields are those of the tool's JSON.
 type Segment struct {
 	Name          string `json:"name"`
+	NameHex       string `json:"nameHex,omitempty"` // its bytes, if they are no UTF-8
 	Path          string `json:"path"`
 	Kind          string `json:"kind"`
 	Identity      string `json:"identity"`
@@ -89,7 +92,7 @@ func Read(f *File) (*Segment, error) {
 		return nil, fmt.Errorf("%s: %w", f.Path, err)
 	}
 	s := &Segment{
-		Path: f.Path, Name: nameOf(f), Kind: kindOf(f), Identity: h.Identity.String(), Format: h.Version, SizeBytes: h.Size,
+		Path: f.Path, Name: nameOf(f), NameHex: hexOf(nameOf(f)), Kind: kindOf(f), Identity: h.Identity.String(), Format: h.Version, SizeBytes: h.Size,
 		ReservedBytes: f.Stat.Real, FreeBytes: h.Free + h.Size - h.Top, MaxObjects: h.MaxObjects, MaxProcesses: int(h.Slots),
 		Objects: int(h.Live), Removed: int(h.Retired), Modified: f.Stat.Modified, Trouble: []string{},
 		file: f, header: h, budget: maxDescribed,
@@ -144,6 +147,14 @@ func nameOf(f *File) string {
 		return name
 	}
 	return filepath.Base(f.Path)
+}
+
+// hexOf are the bytes of a name that is no UTF-8, of which JSON would lose some.
+func hexOf(name string) string {
+	if utf8.ValidString(name) {
+		return ""
+	}
+	return hex.EncodeToString([]byte(name))
 }
 
 func kindOf(f *File) string {
