@@ -26,7 +26,7 @@ KINDS = {
     25: "Dict", 26: "Var", 27: "List",
 }
 # The layouts of payloads that this program knows.
-LAYOUTS = {"Value": (1,), "RawValue": (1,), "Array": (1,), "RawArray": (1,), "atomic": (1,), "Bool": (1,), "Counter": (1,),
+LAYOUTS = {"Value": (1,), "RawValue": (1,), "Array": (2,), "RawArray": (1,), "atomic": (1,), "Bool": (1,), "Counter": (1,),
            "Queue": (1,), "SPSC": (2,), "Broadcast": (2,), "Bytes": (2,), "Objects": (2,), "Dict": (1, 2), "Var": (1,),
            "List": (1,)}
 MOST = 64 << 20  # bytes that are read at once
