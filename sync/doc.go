@@ -231,8 +231,10 @@
 // migration) is dead for all others from that end on. When it goes on, each lock of a [Mutex] fails
 // with [ErrTakenForDead], also one that is free, so that it is never inside together with others.
 // What it held when it was written down was taken over meanwhile: until its Unlock, which does
-// nothing then, it may be inside together with the next holder. Readers of an [RWMutex], and what
-// needs no Mutex, do not notice it. It closes its segments after a restore and opens them anew.
+// nothing then, it may be inside together with the next holder. What it had of a [Semaphore] or a
+// [WaitGroup] with Undo is given back, and its calls that change one fail in the same way. Readers
+// of an [RWMutex], and what needs no Mutex, do not notice it. It closes its segments after a
+// restore and opens them anew.
 //
 // Two goroutines of one process that both unlock, at the same instant, what was locked once may
 // both succeed, and let others in two at a time. At any other time the second Unlock panics.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package shmsync_test
 
 import (
@@ -16,7 +18,7 @@ import (
 	shmsync "github.com/shmkit/shmkit/sync"
 )
 
-// restoredAgent uses a mutex as it is told, and says what came of it.
+// restoredAgent uses locks as it is told, and says what came of it.
 var restoredAgent = proctest.Register("restored agent", func(args []string) {
 	seg, err := shm.Open(args[0])
 	if err != nil {
@@ -26,9 +28,31 @@ var restoredAgent = proctest.Register("restored agent", func(args []string) {
 	if err != nil {
 		panic(err)
 	}
+	c, err := shmsync.NewCond(seg, "c", shmsync.CondOptions{})
+	if err != nil {
+		panic(err)
+	}
+	units, err := shmsync.NewSemaphore(seg, "units", 2, shmsync.SemaphoreOptions{Undo: true})
+	if err != nil {
+		panic(err)
+	}
+	count, err := shmsync.NewWaitGroup(seg, "count", shmsync.WaitGroupOptions{Undo: true})
+	if err != nil {
+		panic(err)
+	}
 	proctest.Say("ready")
 	for {
 		switch proctest.Hear() {
+		case "acquire":
+			proctest.Say("%s", saying(units.Acquire(context.Background(), 1)))
+		case "release":
+			proctest.Say("%s", saying(units.Release(1)))
+		case "add":
+			proctest.Say("%s", saying(count.Add(1)))
+		case "done":
+			proctest.Say("%s", saying(count.Done()))
+		case "wait": // with the lock
+			proctest.Say("%s", saying(c.Wait(context.Background(), m)))
 		case "lock":
 			proctest.Say("%s", saying(m.Lock(context.Background())))
 		case "try":
@@ -150,4 +174,46 @@ func TestTakenForDead(t *testing.T) {
 		a.Expect("<nil>")
 		a.WaitOK()
 	}
+}
+
+// The same for what a process has taken of a Semaphore and a WaitGroup with Undo, and for one that
+// waits at a Cond: the others get back what it had, and it gets nothing more.
+func TestOthersTakenForDead(t *testing.T) {
+	path := filepath.Join(proctest.Dir(t), "scene")
+	seg, err := shm.Create(path, shm.Options{Processes: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seg.Close()
+	m := newMutex(t, seg, "m")
+	c := newCond(t, seg, "c")
+	units, err := shmsync.NewSemaphore(seg, "units", 2, shmsync.SemaphoreOptions{Undo: true})
+	wantErr(t, "make", err, nil)
+	count, err := shmsync.NewWaitGroup(seg, "count", shmsync.WaitGroupOptions{Undo: true})
+	wantErr(t, "make", err, nil)
+	a := proctest.Start(t, restoredAgent, path)
+	a.Expect("ready")
+	for _, order := range []string{"acquire", "add", "lock"} {
+		a.Send(order)
+		a.Expect("locked")
+	}
+	a.Send("wait")
+	proctest.Eventually(t, proctest.Hang, func() bool { return c.Waiting() == 1 }, "the process does not wait")
+	markDead(t, path, a.PID())
+	wantErr(t, "acquire all", units.Acquire(t.Context(), 2), nil)
+	wantErr(t, "wait for what it had added", count.Wait(t.Context()), nil)
+	c.Broadcast()
+	a.Expect("taken for dead")
+	for _, order := range []string{"acquire", "release", "add", "done", "lock"} {
+		a.Send(order)
+		a.Expect("taken for dead")
+	}
+	wantErr(t, "release all", units.Release(2), nil)
+	a.Send("acquire") // of what is free
+	a.Expect("taken for dead")
+	wantErr(t, "lock", m.Lock(t.Context()), nil)
+	m.Unlock()
+	a.Send("close")
+	a.Expect("<nil>")
+	a.WaitOK()
 }

@@ -86,6 +86,10 @@ func (t *UndoCounts) Lock(ctx context.Context) error {
 	return err
 }
 
+// LifeError is [ErrTakenForDead] when the others have taken this process for dead: what it counts
+// does not count for them.
+func (t *UndoCounts) LifeError() error { return t.mu.lifeError() }
+
 // lockSoon is TryLock that waits as long as a living process may take that is not stopped.
 func (t *UndoCounts) lockSoon() error {
 	spin := newSpin(wait.Adaptive, firstPause)

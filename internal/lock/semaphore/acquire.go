@@ -177,7 +177,7 @@ func (s *Weighted) releaseSlow(n int64) error {
 func (s *Weighted) tryAcquireOwned(ctx context.Context, n int64, leader bool) (ok bool, err error) {
 	t := s.owned
 	if free := s.r.free.Load(); (free < n || s.turn.isElsewhere(free, leader)) && !t.IsStale() {
-		return false, nil
+		return false, t.LifeError()
 	}
 	if err := t.Lock(ctx); err != nil {
 		return false, err
