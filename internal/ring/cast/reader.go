@@ -62,6 +62,7 @@ func (r *Ring) Subscribe(j Join) (*Reader, error) {
 			}
 			crashpoint.Here("cast.joining")
 			c := &Reader{r: r, cell: i, state: stateOf(r.Me, live, turn), policy: j.Policy, dies: j.EndDead && r.turns == nil}
+			c.size = r.Capacity() // the first look is none of a stream
 			c.look = func() bool {
 				c.err = c.Messages()
 				return c.err != ring.ErrEmpty
