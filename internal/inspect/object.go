@@ -134,7 +134,7 @@ func (s *Segment) object(e *segment.Entry, want describe.Want) Object {
 	if err == nil {
 		o.Block = e.Block
 	}
-	o.GoType = goType(typ)
+	o.GoType = s.goType(typ)
 	switch {
 	case err != nil:
 		o.Error = err.Error()
@@ -156,6 +156,25 @@ func (s *Segment) describe(o *Object, e *segment.Entry, want describe.Want) {
 	s.budget -= v.Used()
 	o.Facts, o.Cut, o.Moved, o.RawValue = v.Facts, v.Cut, v.Moved, v.Value
 	o.Value = describe.JSON(v.Value)
+}
+
+// mostTypes bounds how many types a Segment remembers.
+const mostTypes = 256
+
+// goType is [goType], remembered: many objects have the same type.
+func (s *Segment) goType(description string) string {
+	name, known := s.goTypes[description]
+	if known {
+		return name
+	}
+	name = goType(description)
+	if s.goTypes == nil {
+		s.goTypes = map[string]string{}
+	}
+	if len(s.goTypes) < mostTypes {
+		s.goTypes[description] = name
+	}
+	return name
 }
 
 // goType is the description of an element type as Go writes it.

@@ -69,6 +69,7 @@ type Segment struct {
 	waits     []Wait
 	cycles    [][]Wait
 	budget    int // bytes that may yet be read to describe objects
+	goTypes   map[string]string
 }
 
 // maxDescribed is how many bytes are read to describe all objects of a segment together.
