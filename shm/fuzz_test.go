@@ -33,11 +33,18 @@ type victim struct {
 
 // newVictim makes the file. No process is attached to it when newVictim returns.
 func newVictim(f testing.TB) *victim {
+	return newVictimOf(f, func(seg *shm.Segment) {
+		for _, k := range handleKinds {
+			need(k.make(seg, k.name))
+		}
+	})
+}
+
+// newVictimOf is newVictim with other objects.
+func newVictimOf(f testing.TB, fill func(seg *shm.Segment)) *victim {
 	v := &victim{path: newPath(f)}
 	seg := need(shm.Create(v.path, shm.Options{Size: victimBytes, Objects: 64, Processes: 4}))
-	for _, k := range handleKinds {
-		need(k.make(seg, k.name))
-	}
+	fill(seg)
 	must(seg.Check())
 	must(seg.Close())
 	v.f = need(os.OpenFile(v.path, os.O_RDWR, 0))

@@ -20,10 +20,14 @@ import (
 func makeLooks(t *testing.T, path string) {
 	t.Helper()
 	seg := need(shm.Create(path, small))
+	fillLooks(seg)
+	wantOK(t, seg.Close())
+}
+
+func fillLooks(seg *shm.Segment) {
 	for i, k := range lookKinds {
 		k.make(seg, k.name, int64(i+1))
 	}
-	wantOK(t, seg.Close())
 }
 
 // wantLooks wants that a segment which is open for reading only has what makeLooks makes.
