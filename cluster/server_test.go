@@ -146,12 +146,10 @@ func TestTasksOfDeadCallerEnd(t *testing.T) {
 	s := startServer(t, ServerOptions{})
 	dead := proctest.Start(t, roleCallerThatDies, s.Addr())
 	dead.Expect("submitted")
+	c := startCaller(t, s.Addr(), Options{})
+	proctest.Eventually(t, proctest.Hang, func() bool { return c.queued() == 51 }, "all tasks wait")
 	h := startHost(t, hostArgs{Server: s.Addr(), Name: "host", Silence: short, Say: true, Doomed: true})
 	said(h, "runs hold")
-	c := startCaller(t, s.Addr(), Options{})
-	if c.queued() == 0 {
-		t.Error("nothing waits")
-	}
 	dead.Kill()
 	ended := map[string]bool{}
 	for !ended["context ended"] || !ended["at client gone"] {
