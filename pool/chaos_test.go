@@ -112,9 +112,7 @@ func TestChaos(t *testing.T) {
 			took := time.Since(start)
 			kills := stop()
 			inShm(t, p)
-			if err := pool.Leftovers(p); err != nil {
-				t.Error(err)
-			}
+			wantNothingLeft(t, p)
 			if s := p.Stats(); s.Pending != 0 || s.Queued != 0 {
 				t.Errorf("%d tasks are left", s.Pending)
 			}

@@ -91,7 +91,5 @@ func testDeathInChunk(t *testing.T, how string, attempts int) {
 	if s := p.Stats(); s.Killed != died || s.Retried != retried || s.Pending != 0 {
 		t.Errorf("%d workers died, not %d; %d retries, not %d; %d tasks are left", s.Killed, died, s.Retried, retried, s.Pending)
 	}
-	if err := pool.Leftovers(p); err != nil {
-		t.Error(err)
-	}
+	wantNothingLeft(t, p)
 }

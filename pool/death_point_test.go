@@ -91,9 +91,7 @@ func TestDeathInTransit(t *testing.T) {
 				if s := p.Stats(); s.Killed != 1 || s.Retried != test.retried || s.Pending != 0 {
 					t.Errorf("%d workers died, %d retries, %d tasks are left", s.Killed, s.Retried, s.Pending)
 				}
-				if err := pool.Leftovers(p); err != nil {
-					t.Error(err)
-				}
+				wantNothingLeft(t, p)
 			})
 		}
 	}

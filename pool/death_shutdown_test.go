@@ -142,9 +142,7 @@ func TestResizeWhileTasksCrash(t *testing.T) {
 	over.Store(true)
 	all.Wait()
 	kills := stop()
-	if err := pool.Leftovers(p); err != nil {
-		t.Error(err)
-	}
+	wantNothingLeft(t, p)
 	if err := p.Close(); err != nil {
 		t.Error(err)
 	}

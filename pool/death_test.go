@@ -190,9 +190,6 @@ func testDeath(t *testing.T, p *pool.Pool, g failingArg, attempts int) {
 	if retried := after.Retried - before.Retried; retried != max(kills-1, 0) {
 		t.Errorf("%d retries, not %d", retried, max(kills-1, 0))
 	}
-	if err := pool.Leftovers(p); err != nil {
-		t.Error(err)
-	}
 }
 
 // A49 in the parent, where only what does not end the program can be survived: argument and result.
@@ -250,8 +247,5 @@ func testDeathInParent(t *testing.T, p *pool.Pool, run func(failingArg) error, g
 	wantNothingLeft(t, p) // the other arguments of Map may have been running when it returned
 	if s := p.Stats(); s.Killed != 0 {
 		t.Errorf("%+v", s)
-	}
-	if err := pool.Leftovers(p); err != nil {
-		t.Error(err)
 	}
 }

@@ -67,7 +67,5 @@ func TestStoppedInTheDirectory(t *testing.T) {
 		t.Errorf("after it has gone on: %v", err)
 	}
 	child.Kill()
-	if err := pool.Leftovers(p); err != nil {
-		t.Error(err)
-	}
+	wantNothingLeft(t, p)
 }
