@@ -106,7 +106,7 @@ func TestLeavesNothing(t *testing.T) {
 			if len(left) > 0 {
 				t.Errorf("after %s: %q", end, left)
 			}
-			if err := goleak.Find(goroutines, goleak.IgnoreTopFunction("testing.(*T).Run")); err != nil {
+			if err := proctest.LeftGoroutines(goroutines, goleak.IgnoreTopFunction("testing.(*T).Run")); err != nil {
 				t.Errorf("after %s: %v", end, err)
 			}
 		}

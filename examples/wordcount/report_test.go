@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/shmkit/shmkit/examples/wordcount/command"
+	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 	"go.uber.org/goleak"
 )
@@ -126,7 +127,12 @@ func (s *screen) written() string {
 }
 
 func TestProgress(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	before := goleak.IgnoreCurrent()
+	defer func() {
+		if err := proctest.LeftGoroutines(before); err != nil {
+			t.Error(err)
+		}
+	}()
 	var s screen
 	drawn := make(chan struct{}, 1000)
 	stop := showProgress(&s, func() (files, lines, bytes int64) {

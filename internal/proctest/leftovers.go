@@ -53,11 +53,26 @@ func (c *checks) leftovers() []string {
 	}
 	if c.goroutines {
 		ignore := append([]goleak.Option{goleak.IgnoreAnyFunction(startsFunction)}, c.ignore...)
-		if err := goleak.Find(ignore...); err != nil {
+		if err := LeftGoroutines(ignore...); err != nil {
 			left = append(left, err.Error())
 		}
 	}
 	return left
+}
+
+// leakRounds is how often goroutines are looked for, for half a second each time.
+const leakRounds = 10
+
+// LeftGoroutines returns an error with the stacks of the goroutines that are left, but for those
+// which ignore names. It waits for some seconds until none is: goleak gives up after half a second,
+// within which goroutines of a slow and busy machine need not have ended.
+func LeftGoroutines(ignore ...goleak.Option) (err error) {
+	for range leakRounds {
+		if err = goleak.Find(ignore...); err == nil {
+			break
+		}
+	}
+	return err
 }
 
 // directories are those that [Dir] gives to a process with this id.

@@ -47,6 +47,8 @@ func TestLeavesBehind(t *testing.T) {
 		t.Log("made", dir)
 	case "goroutine":
 		go func() { select {} }()
+	case "slow goroutine":
+		go time.Sleep(time.Second) //clock: longer than one look for goroutines
 	}
 }
 
@@ -54,6 +56,7 @@ func TestMainReportsLeftovers(t *testing.T) {
 	for leave, want := range map[string]string{
 		"":                      "",
 		"cleaned up descriptor": "",
+		"slow goroutine":        "",
 		"running child":         "left a running child",
 		"dead child":            "which ended",
 		"descriptor":            "/dev/null",
