@@ -68,6 +68,15 @@
 // a change of an Array are never seen by others; what a Counter counted stays counted; locks of the
 // dead are taken over; memory that the dead was just allocating is found again.
 //
+// # Reading only
+//
+// [OpenReadOnly] is for sidecars, monitors and sandboxed code: it needs permission to read the file
+// and no more, and no other process can notice it. There are the same types and the same OpenX.
+// What would change the segment fails with an [fs.ErrPermission]; a method without an error panics
+// with one. A write to the mapped memory itself, as through the slice of [Array.Slice], ends the
+// program with SIGSEGV. An object that is removed is [ErrRemoved] at the next read, or zeros where
+// there is no error to return; see [Value.Alive].
+//
 // # What the kernel may refuse
 //
 // Where it refuses a facility, as in some sandboxes, or is too old, everything works, slower:
@@ -86,7 +95,8 @@
 // word size. Do not put segments on network file systems. Whoever may write to the file can write
 // anything into it: then values are wrong or calls fail with [ErrCorrupt], or with
 // [ErrTakenForDead] when it was the process table, but nothing panics. Only truncating a file that
-// is in use crashes its users; anonymous segments cannot be truncated.
+// is in use crashes its users, unless they call runtime/debug.SetPanicOnFault and recover;
+// anonymous segments cannot be truncated.
 //
 // [pool.LogTo]: https://pkg.go.dev/github.com/shmkit/shmkit/pool#LogTo
 package shm
