@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,39 +102,83 @@ func (t *tool) locksText(all []blocked) string {
 	return b.String()
 }
 
-// rootBlockers shows the processes that wait for nothing, with those that wait for them, and then
-// the waits that no process ends by itself.
+// A forest shows waits behind the processes that they are for.
+type forest struct {
+	t      *tool
+	b      *strings.Builder
+	behind map[int][]inspect.Wait // by the slot of the process that is waited for
+	shown  map[wait]bool
+}
+
+// A wait tells one wait from others.
+type wait struct {
+	slot         int
+	object, role string
+	since        time.Time
+}
+
+func waitOf(w inspect.Wait) wait { return wait{w.Process.Slot, w.Object, w.Role, w.Since} }
+
+// rootBlockers shows each process that is waited for, with all that waits behind it: first those
+// that wait for nothing themselves, then those that wait for no process, such as for a message,
+// then those that wait for themselves or behind a cycle. After them come the waits that no process
+// ends by itself. So each wait is shown, those of the cycles above included.
 func (t *tool) rootBlockers(b *strings.Builder, s blocked) {
-	waiting, behind := map[int]bool{}, map[int][]inspect.Wait{}
-	var others []inspect.Wait
+	f := &forest{t: t, b: b, behind: map[int][]inspect.Wait{}, shown: map[wait]bool{}}
+	for _, cycle := range s.Cycles {
+		for _, w := range cycle {
+			f.shown[waitOf(w)] = true
+		}
+	}
+	ranks := map[int]int{}
 	for _, w := range s.Waits {
-		waiting[w.Process.Slot] = true
-		if len(w.Holders) == 0 {
-			others = append(others, w)
-		}
+		rank := 1
 		for _, h := range w.Holders {
-			behind[h.Slot] = append(behind[h.Slot], w)
+			f.behind[h.Slot] = append(f.behind[h.Slot], w)
+			rank = 2
+		}
+		ranks[w.Process.Slot] = max(ranks[w.Process.Slot], rank)
+	}
+	for rank := range 3 {
+		for _, p := range s.Processes() {
+			if ranks[p.Slot] == rank && (rank == 0 && len(f.behind[p.Slot]) > 0 || f.hides(p.Slot)) {
+				f.root(s.Name, p, rank > 0)
+			}
 		}
 	}
-	for _, p := range s.Processes() {
-		if len(behind[p.Slot]) == 0 || waiting[p.Slot] {
-			continue
+	for _, w := range s.Waits {
+		if !f.shown[waitOf(w)] {
+			fmt.Fprintf(b, "  %s: %s\n", quoted(s.Name), t.waitText(w))
 		}
-		fmt.Fprintf(b, "%s %s: %s, %s, keeps %d waiting\n", t.trouble(p.State == "stopped"), quoted(s.Name), p.Process, p.State, len(behind[p.Slot]))
-		t.waitTree(b, behind, p.Slot, 1, map[int]bool{p.Slot: true})
-	}
-	for _, w := range others {
-		fmt.Fprintf(b, "  %s: %s\n", quoted(s.Name), t.waitText(w))
 	}
 }
 
-// waitTree shows the waits for a process, and those for the processes that wait.
-func (t *tool) waitTree(b *strings.Builder, behind map[int][]inspect.Wait, slot, depth int, seen map[int]bool) {
-	for _, w := range behind[slot] {
-		fmt.Fprintf(b, "  %s%s\n", strings.Repeat("  ", depth), t.waitText(w))
+// hides reports whether a wait for the process of that slot is not shown yet.
+func (f *forest) hides(slot int) bool {
+	return slices.ContainsFunc(f.behind[slot], func(w inspect.Wait) bool { return !f.shown[waitOf(w)] })
+}
+
+// root shows a process with all that waits for it.
+func (f *forest) root(segment string, p inspect.Process, waits bool) {
+	waiters := f.behind[p.Slot]
+	remark := ""
+	if slices.ContainsFunc(waiters, func(w inspect.Wait) bool { return w.Process.Slot == p.Slot }) {
+		remark = ", itself among them: another of its goroutines unlocks, or an Unlock is missing"
+	} else if waits {
+		remark = ", and waits itself"
+	}
+	fmt.Fprintf(f.b, "%s %s: %s, %s, keeps %d waiting%s\n", f.t.trouble(p.State == "stopped"), quoted(segment), p.Process, p.State, len(waiters), remark)
+	f.tree(p.Slot, 1, map[int]bool{p.Slot: true})
+}
+
+// tree shows the waits for a process, and those for the processes that wait.
+func (f *forest) tree(slot, depth int, seen map[int]bool) {
+	for _, w := range f.behind[slot] {
+		f.shown[waitOf(w)] = true
+		fmt.Fprintf(f.b, "  %s%s\n", strings.Repeat("  ", depth), f.t.waitText(w))
 		if !seen[w.Process.Slot] {
 			seen[w.Process.Slot] = true
-			t.waitTree(b, behind, w.Process.Slot, depth+1, seen)
+			f.tree(w.Process.Slot, depth+1, seen)
 		}
 	}
 }
