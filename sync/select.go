@@ -11,8 +11,8 @@ import (
 
 // A Source is an operation that may have to wait, such as the Get of a queue. The handle of the
 // object makes it: [Event.Sets], the methods Gets and Puts of the queues in package queue, Reads
-// and Writes of a connection of package pipe, pipe.Accepts of a listener. [Done] makes one of a
-// channel. One Source may be given to several Selects.
+// and Writes of a connection of package pipe, Recvs of a typed one, pipe.Accepts of a listener.
+// [Done] makes one of a channel. One Source may be given to several Selects.
 //
 // The zero Source is never ready, as a nil channel never is.
 type Source struct{ open func() lock.Source }

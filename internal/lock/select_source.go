@@ -21,7 +21,8 @@ type Source struct {
 	Unpin  func()      // ends what a Pin that reported true has begun
 	Policy wait.Policy // of the handle
 
-	Done <-chan struct{} // that makes the source ready when it is closed; nil: none
+	// that makes the source ready when it is closed; a value says that it may be ready; nil: none
+	Done <-chan struct{}
 }
 
 // DoneSource is ready when the channel is closed.

@@ -36,7 +36,7 @@
 // borders: it arrives whole or not at all. What cannot be encoded, or decoded, is an error of that
 // message alone, and the connection goes on. With TypedOptions.Key both sides prove that they have
 // the same key before anything else is looked at. What arrives is decoded into the declared type:
-// it never names code.
+// it never names code. [TypedConn.Recvs] has one Select wait for several of them, of any kind.
 //
 // # Deaths
 //

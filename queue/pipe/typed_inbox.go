@@ -29,10 +29,12 @@ type inbox struct {
 	next  []byte         // a whole message, which no Recv has taken
 	has   bool           // next is one
 	end   error          // no more messages come
+
+	others *readAhead // guards itself
 }
 
 func newInbox(conn net.Conn, most int, types string) inbox {
-	in := inbox{conn: conn, most: most, types: types, turn: make(chan struct{}, 1), r: frame.NewReader(conn)}
+	in := inbox{conn: conn, most: most, types: types, turn: make(chan struct{}, 1), r: frame.NewReader(conn), others: new(readAhead)}
 	in.turn <- struct{}{}
 	return in
 }

@@ -2,12 +2,8 @@ package pipe
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"time"
-
-	"github.com/shmkit/shmkit/internal/lock"
-	shmsync "github.com/shmkit/shmkit/sync"
 )
 
 // shortest is how long a look at a socket lasts: one under a deadline that has passed sees nothing.
@@ -47,24 +43,8 @@ func (c *TypedConn[S, R]) poll(ctx context.Context) bool {
 	return c.in.has || c.in.end != nil
 }
 
-// Recvs is a source for [shmsync.NewSelect] that is ready when Recv would return at once: with a
-// whole message, or with an error. It panics when the connection below is no [*Conn]: others have
-// Poll.
-func (c *TypedConn[S, R]) Recvs() shmsync.Source {
-	conn, ok := c.conn.(*Conn)
-	if !ok {
-		panic(fmt.Sprintf("pipe: Recvs of a typed connection over a %T, which is not in shared memory", c.conn))
-	}
-	return source(func() lock.Source {
-		return lock.Source{
-			Event: conn.in.Get.Event, Policy: conn.policy, Ready: c.in.look,
-			Watch: conn.watch, Pin: conn.pin, Unpin: conn.release,
-		}
-	})
-}
-
-// look reads what has come by shared memory, without waiting, and reports whether a message or the
-// end is there. It does not look while another goroutine reads, which gets the message.
+// look reports whether a message or the end is there, without waiting. What has come by shared
+// memory it reads. It does not look while another goroutine reads, which gets the message.
 func (in *inbox) look() bool {
 	select {
 	case <-in.turn:
@@ -72,8 +52,8 @@ func (in *inbox) look() bool {
 		return false
 	}
 	defer func() { in.turn <- struct{}{} }()
-	conn := in.conn.(*Conn)
-	for !in.has && in.end == nil && (in.hello == nil && in.r.Buffered() || conn.readable()) {
+	conn, ok := in.conn.(*Conn)
+	for ok && !in.has && in.end == nil && (in.hello == nil && in.r.Buffered() || conn.readable()) {
 		in.note(in.step())
 	}
 	runtime.KeepAlive(conn)

@@ -16,7 +16,6 @@ import (
 	"github.com/shmkit/shmkit/internal/handshake"
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/shm"
-	shmsync "github.com/shmkit/shmkit/sync"
 )
 
 // A note is a message without a fixed size.
@@ -420,54 +419,6 @@ func TestTypedPollThatIsLate(t *testing.T) {
 				t.Fatalf("%s: the message has gone", name)
 			}
 		}
-	}
-}
-
-// Recvs of a connection that is not in shared memory says so at once.
-func TestTypedRecvsOfSockets(t *testing.T) {
-	for name, connect := range connections {
-		if name == "pipe" {
-			continue
-		}
-		p := newTypedPair(t, connect, TypedOptions{})
-		func() {
-			defer func() {
-				if said := fmt.Sprint(recover()); !strings.Contains(said, "not in shared memory") {
-					t.Errorf("%s: %s", name, said)
-				}
-			}()
-			p.b.Recvs()
-		}()
-	}
-}
-
-// Select is ready with a whole message, not with its first piece.
-func TestTypedSelect(t *testing.T) {
-	pairs := []typedPair{
-		newTypedPair(t, connections["pipe"], TypedOptions{}), newTypedPair(t, connections["pipe"], TypedOptions{}),
-		newTypedPair(t, connections["pipe"], TypedOptions{}),
-	}
-	sel := shmsync.NewSelect(pairs[0].b.Recvs(), pairs[1].b.Recvs(), pairs[2].b.Recvs())
-	defer sel.Close()
-	for i := range 30 {
-		from := i % len(pairs)
-		n := 10
-		if i%4 == 0 {
-			n = 300 << 10
-		}
-		go pairs[from].a.Send(background, note{Any: int64(i), Body: make([]byte, n)})
-		got, err := sel.Wait(background)
-		if err != nil || got != from {
-			t.Fatalf("round %d: source %d, error %v, want %d", i, got, err, from)
-		}
-		m, err := pairs[got].b.Recv(background)
-		if err != nil || m.Any != int64(i) || len(m.Body) != n {
-			t.Fatalf("round %d: message %v with %d bytes, error %v", i, m.Any, len(m.Body), err)
-		}
-	}
-	go pairs[1].a.Close()
-	if got, err := sel.Wait(background); err != nil || got != 1 {
-		t.Fatalf("source %d, error %v, want that of the closed end", got, err)
 	}
 }
 
