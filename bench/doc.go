@@ -53,6 +53,9 @@
 // takes cache lines from the writer, so that a reader that loses more may well take less time: look
 // at both.
 //
+// BenchmarkReadOnly has the reads of a process that may only read, impl=ro, beside those of one
+// that may write, impl=rw.
+//
 // BenchmarkBroadcast has the streams of broadcasts that wait for their readers, and beside them
 // those through other queues, to one consumer. All readers have one core, all writers another:
 // readers=2 is two readers that share one. shmkit-many has writers that take turns. Messages of 1
