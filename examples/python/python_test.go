@@ -7,14 +7,17 @@ import (
 	"bufio"
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/shmkit/shmkit/internal/proctest"
+	"github.com/shmkit/shmkit/internal/segment"
 	"github.com/shmkit/shmkit/queue"
 	"github.com/shmkit/shmkit/shm"
 )
@@ -96,6 +99,34 @@ func TestReadsALiveSegment(t *testing.T) {
 	t.Setenv("SHMKIT_DIR", filepath.Dir(path))
 	if got := reader(t); got != path {
 		t.Errorf("the segments are %q", got)
+	}
+}
+
+// The reader has the names of all kinds, and knows the present layout of those that it reads.
+func TestKnowsTheKinds(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("python3 is not installed")
+	}
+	const list = `
+import shmkit
+for n, name in shmkit.KINDS.items(): print(n, max(shmkit.LAYOUTS.get(name, [0])), name)
+for name in shmkit.LAYOUTS: assert name in shmkit.KINDS.values(), name
+`
+	out := must(exec.Command(python, "-B", "-c", list).Output())
+	known := map[int]string{}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.SplitN(strings.TrimSpace(line), " ", 3)
+		n, layout := must(strconv.Atoi(fields[0])), must(strconv.Atoi(fields[1]))
+		known[n] = fields[2]
+		if want := int(segment.Kind(n).Layout()); layout != 0 && layout != want {
+			t.Errorf("it knows layout %d of a %s, which has layout %d", layout, fields[2], want)
+		}
+	}
+	for n := 1; segment.Kind(n).String() != fmt.Sprintf("unknown kind %d", n); n++ {
+		if known[n] != segment.Kind(n).String() {
+			t.Errorf("kind %d is a %s; the reader calls it %q", n, segment.Kind(n), known[n])
+		}
 	}
 }
 

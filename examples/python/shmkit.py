@@ -22,12 +22,12 @@ LIVE = 1
 KINDS = {
     1: "Value", 2: "RawValue", 3: "Array", 4: "RawArray", 5: "atomic", 6: "Bool", 7: "Counter", 8: "Mutex", 9: "Queue",
     10: "task table", 11: "RWMutex", 12: "Semaphore", 13: "Cond", 14: "Event", 15: "Barrier", 16: "RecursiveMutex",
-    17: "Once", 18: "WaitGroup", 19: "SPSC", 20: "Broadcast", 21: "Bytes", 22: "Objects", 23: "Pipe", 24: "listener",
-    25: "Dict", 26: "Var", 27: "List",
+    17: "Once", 18: "WaitGroup", 19: "SPSC", 20: "overwriting Broadcast", 21: "Bytes", 22: "Objects", 23: "Pipe", 24: "listener",
+    25: "Dict", 26: "Var", 27: "List", 28: "Broadcast", 29: "BroadcastBytes", 30: "BroadcastObjects",
 }
 # The layouts of payloads that this program knows.
 LAYOUTS = {"Value": (1,), "RawValue": (1,), "Array": (2,), "RawArray": (1,), "atomic": (1,), "Bool": (1,), "Counter": (1,),
-           "Queue": (1,), "SPSC": (2,), "Broadcast": (2,), "Bytes": (2,), "Objects": (2,), "Dict": (1, 2), "Var": (1,),
+           "Queue": (1,), "SPSC": (2,), "overwriting Broadcast": (2,), "Bytes": (2,), "Objects": (2,), "Dict": (1, 2), "Var": (1,),
            "List": (1,)}
 MOST = 64 << 20  # bytes that are read at once
 
@@ -388,7 +388,7 @@ class Segment:
     def _spsc(self, o):
         return self.word(o.start + 128) - self.word(o.start + 512)
 
-    def _broadcast(self, o):
+    def _overwriting_broadcast(self, o):
         return min(self.word(o.start + 128) - self.word(o.start + 112), self.word(o.start))
 
     def _bytes(self, o):
