@@ -16,6 +16,7 @@ import (
 	"github.com/shmkit/shmkit/internal/proctest"
 	"github.com/shmkit/shmkit/pool"
 	"github.com/shmkit/shmkit/process"
+	"github.com/shmkit/shmkit/shm"
 )
 
 // roleClient dials args[0] with the key args[1], and does what args[2] says.
@@ -225,8 +226,25 @@ func TestDialToNone(t *testing.T) {
 	}
 }
 
+// A manager that is shut down ends with exit code 0 and leaves nothing under its name.
 func TestShutdownEndsWithCodeZero(t *testing.T) {
+	dir := proctest.Dir(t)
+	for _, name := range []string{dir + "/manager", "unix://" + dir + "/socket"} {
+		shutDown(t, start(t, Options{Name: name}))
+		if left, err := os.ReadDir(dir); len(left) > 0 || err != nil {
+			t.Errorf("%s leaves %v, error %v", name, left, err)
+		}
+	}
 	m := start(t, Options{})
+	shutDown(t, m)
+	if _, err := shm.Open(m.Address()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a manager without a name leaves a segment: error %v", err)
+	}
+}
+
+// shutDown shuts a manager down that has an object.
+func shutDown(t *testing.T, m *Manager) {
+	t.Helper()
 	newDesk(t, m)
 	if err := m.Shutdown(background); err != nil {
 		t.Error(err)

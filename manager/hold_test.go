@@ -95,6 +95,7 @@ func TestThousandGoroutinesTakeNoDescriptor(t *testing.T) {
 		} else if n, err := fmt.Sscan(line, &files, &threads); n != 2 || err != nil || files != 0 || threads > proctest.FewThreads {
 			t.Errorf("%q: %d descriptors and %d threads more, error %v", name, files, threads, err)
 		}
+		t.Logf("%q: %d descriptors and %d threads more", name, files, threads)
 		child.WaitOK()
 	}
 }
