@@ -199,6 +199,8 @@ func TestOthersTakenForDead(t *testing.T) {
 	}
 	a.Send("wait")
 	proctest.Eventually(t, proctest.Hang, func() bool { return c.Waiting() == 1 }, "the process does not wait")
+	wantErr(t, "lock after it has unlocked", m.Lock(t.Context()), nil)
+	m.Unlock()
 	markDead(t, path, a.PID())
 	wantErr(t, "acquire all", units.Acquire(t.Context(), 2), nil)
 	wantErr(t, "wait for what it had added", count.Wait(t.Context()), nil)
