@@ -36,10 +36,14 @@ func processorTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// reads is how many system calls that read this process has made.
+// reads is how many system calls that read this process has made. Some systems do not count them.
 func reads(t testing.TB) (n int) {
 	t.Helper()
-	for line := range strings.Lines(string(must(os.ReadFile("/proc/self/io")))) {
+	counts, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		t.Skip("this system does not count what a process reads: ", err)
+	}
+	for line := range strings.Lines(string(counts)) {
 		if text, ok := strings.CutPrefix(line, "syscr: "); ok {
 			must(fmt.Sscan(text, &n))
 		}
@@ -95,6 +99,7 @@ func TestTopReadsAnObjectAFewTimes(t *testing.T) {
 		return reads(t) - before
 	}
 	few, many := look(50), look(250)
+	t.Logf("%d reads for 100 objects, %d for 500", few, many)
 	if each := float64(many-few) / 400; each > 3 {
 		t.Errorf("%d reads for 100 objects and %d for 500: %.1f for each more", few, many, each)
 	}
