@@ -110,8 +110,10 @@ var deadly = map[string]func(e *pool.WorkerDiedError) bool{
 	},
 	"memory": func(e *pool.WorkerDiedError) bool {
 		// Where a thread that the runtime starts reaches the limit first, libc says it.
+		// The runtime may fault while it writes the stacks; see TestCrashInC.
 		said := strings.Contains(e.Stderr, "memory") || strings.Contains(e.Stderr, "pthread_create failed")
-		return e.ExitCode == 2 && len(e.Stderr) <= 4096 && strings.Contains(e.Error(), "exit code 2): ") && said
+		ended := e.ExitCode == 2 && strings.Contains(e.Error(), "exit code 2): ") || e.Signal == "segmentation fault"
+		return ended && len(e.Stderr) <= 4096 && said
 	},
 }
 
