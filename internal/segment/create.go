@@ -159,15 +159,21 @@ func open(ctx context.Context, path string, check func(mapping.Status) error) (*
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, noSegment(path)
-	case errors.Is(err, mapping.ErrNotFile):
-		return nil, directory.Described(err.Error(), ErrFormat)
-	case err != nil:
-		return nil, fmt.Errorf("open segment: %w", err)
+	if err != nil {
+		return nil, unopened(err, path)
 	}
 	return adopt(ctx, f, path, true)
+}
+
+// unopened is the error of the open of the file at path, which has failed with err.
+func unopened(err error, path string) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return noSegment(path)
+	case errors.Is(err, mapping.ErrNotFile):
+		return directory.Described(err.Error(), ErrFormat)
+	}
+	return fmt.Errorf("open segment: %w", err)
 }
 
 // inspected is what check says of f, which it closes if that is an error.
@@ -186,15 +192,21 @@ func inspected(f *os.File, check func(mapping.Status) error) error {
 // stays the caller's.
 func OpenFile(f *os.File) (*Segment, error) {
 	mine, err := mapping.Reopen(f)
-	switch {
-	case errors.Is(err, mapping.ErrNotFile):
-		return nil, directory.Described(err.Error(), ErrFormat)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("%s: no permission to read and write it: %w", f.Name(), fs.ErrPermission)
-	case err != nil:
-		return nil, fmt.Errorf("open segment: %w", err)
+	if err != nil {
+		return nil, unreopened(err, f, "read and write")
 	}
 	return adopt(context.Background(), mine, f.Name(), false)
+}
+
+// unreopened is the error of the open of what f is open on, to do that, which has failed with err.
+func unreopened(err error, f *os.File, do string) error {
+	switch {
+	case errors.Is(err, mapping.ErrNotFile):
+		return directory.Described(err.Error(), ErrFormat)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: no permission to %s it: %w", f.Name(), do, fs.ErrPermission)
+	}
+	return fmt.Errorf("open segment: %w", err)
 }
 
 // adopt attaches to the segment in f and takes f over.

@@ -35,13 +35,8 @@ import (
 // Errors: [fs.ErrNotExist], [fs.ErrPermission], [ErrFormat].
 func OpenReadOnly(path string) (*Segment, error) {
 	f, err := mapping.OpenToRead(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, noSegment(path)
-	case errors.Is(err, mapping.ErrNotFile):
-		return nil, directory.Described(err.Error(), ErrFormat)
-	case err != nil:
-		return nil, fmt.Errorf("open segment: %w", err)
+	if err != nil {
+		return nil, unopened(err, path)
 	}
 	return adoptReadOnly(context.Background(), f, path, true)
 }
@@ -50,18 +45,13 @@ func OpenReadOnly(path string) (*Segment, error) {
 // stays the caller's.
 func OpenFileReadOnly(f *os.File) (*Segment, error) {
 	mine, err := mapping.ReopenToRead(f)
-	switch {
-	case errors.Is(err, mapping.ErrNotFile):
-		return nil, directory.Described(err.Error(), ErrFormat)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("%s: no permission to read it: %w", f.Name(), fs.ErrPermission)
-	case err != nil:
-		return nil, fmt.Errorf("open segment: %w", err)
+	if err != nil {
+		return nil, unreopened(err, f, "read")
 	}
 	return adoptReadOnly(context.Background(), mine, f.Name(), false)
 }
 
-// adoptReadOnly maps the segment in f for reading, and takes f over.
+// adoptReadOnly is [adopt] for reading.
 func adoptReadOnly(_ context.Context, f *os.File, path string, named bool) (*Segment, error) {
 	page := make([]byte, directory.HeaderBytes)
 	g, id, real, err := inspectPage(f, page)
@@ -164,6 +154,13 @@ type Presence struct {
 // Over reports whether the object is not there any more.
 func (p *Presence) Over() bool { return p.word.Load() != p.want }
 
+// Vanished reports, after loads of a process that only reads, that the object was removed: what was
+// loaded may be another's.
+func (p *Presence) Vanished() bool {
+	cpu.LoadFence() // the object was read before it is asked whether it is still there
+	return p.Over()
+}
+
 // Presence tells whether the object is there for this process.
 func (o *Object) Presence() Presence { return o.there }
 
@@ -189,12 +186,6 @@ type Watch struct {
 	ReadOnlyError
 }
 
-// Vanished reports, after loads, that the object was removed: what was loaded may be another's.
-func (w *Watch) Vanished() bool {
-	cpu.LoadFence() // the object was read before it is asked whether it is still there
-	return w.Over()
-}
-
 // Watched is for an object that this process only reads, and else nil: what others remove stays as
 // it is as long as this process has it open.
 func (o *Object) Watched() *Watch {
@@ -204,15 +195,8 @@ func (o *Object) Watched() *Watch {
 	return nil
 }
 
-// Vanished reports, after loads of a process that only reads, that the object was removed: what was
-// loaded may be another's.
-func (o *Object) Vanished() bool {
-	if !o.readOnly {
-		return false
-	}
-	cpu.LoadFence()
-	return o.there.Over()
-}
+// Vanished is that of the object's presence for a process that only reads, and else false.
+func (o *Object) Vanished() bool { return o.readOnly && o.there.Vanished() }
 
 // Closer is closed when this process leaves the object. That of the party is closed from the
 // beginning where the process only reads.
@@ -264,8 +248,8 @@ const (
 	longestNap = 16 * time.Millisecond
 )
 
-// outrunRounds is how often a reader that writers outrun tries, each time as often as it would try
-// before it takes the lock. If it may write.
+// outrunRounds is how often a reader that writers outrun tries, each time as often as a reader that
+// may write would try before it takes the lock.
 const outrunRounds = 1024
 
 // Rounds is how often a reader that writers outrun tries, and lets them get on: n times if it may
