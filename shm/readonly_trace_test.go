@@ -4,8 +4,6 @@ package shm_test
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -29,25 +27,10 @@ var (
 // segment that another process could notice: it opens the file to read, maps it to read, takes no
 // lock, and wakes no sleeper of the segment's words.
 func TestReadOnlyLeavesNoTrace(t *testing.T) {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("strace is not installed")
-	}
 	path := newPath(t)
 	wantOK(t, os.WriteFile(path, writeGolden(t), 0o600))
-	log := filepath.Join(t.TempDir(), "log")
-	c := proctest.Command(t, roleWalker, path)
-	c.Cmd.Args = append([]string{"strace", "-f", "-y", "-o", log, need(os.Executable())}, c.Cmd.Args[1:]...)
-	c.Cmd.Path = strace
-	c.Start()
-	if state := c.Wait(); !state.Success() {
-		if text := c.Stderr(); strings.Contains(text, "ptrace") || strings.Contains(text, "not permitted") {
-			t.Skipf("processes cannot be traced here: %s", text)
-		}
-		t.Fatalf("%v: %s", state, c.Stderr())
-	}
+	calls := proctest.Command(t, roleWalker, path).Trace()
 	var low, high uint64
-	calls := proctest.Calls(string(need(os.ReadFile(log))))
 	for _, call := range calls {
 		if m := mapped.FindStringSubmatch(call); m != nil && strings.Contains(call, path) {
 			low = need(strconv.ParseUint(m[2], 0, 64))
