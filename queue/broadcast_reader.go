@@ -23,8 +23,8 @@ type Reader[T any] struct {
 // for, as with [DropOldest], whatever the Broadcast is: it sees the newer half of the messages
 // there is room for, and looks for new ones from time to time, up to 16 ms late.
 //
-// A Reader that is not reachable any more is closed by the
-// garbage collector, some time later; [Reader.Close] does so at once.
+// A Reader that is not reachable any more is closed by the garbage collector, some time later;
+// [Reader.Close] does so at once.
 //
 // Errors: [ErrTooManyReaders]; [io/fs.ErrInvalid] for a bad Start; [shm.ErrClosed].
 func (b *Broadcast[T]) Subscribe(from Start) (*Reader[T], error) {

@@ -297,8 +297,8 @@ func hoard(t *testing.T, secret string) *shm.Segment {
 	return seg
 }
 
-// statesOf are the facts of all objects of a segment or a copy, by name.
-func statesOf(t *testing.T, path string) map[string]string {
+// show reads the answer of show -json, which must have the strict schema, to answer.
+func show(t *testing.T, path string, answer any) {
 	t.Helper()
 	out, stderr, code := call("show", path, "-json")
 	if code != 0 {
@@ -307,6 +307,12 @@ func statesOf(t *testing.T, path string) map[string]string {
 	if err := validate(strictSchema(t), out); err != nil {
 		t.Error(err)
 	}
+	must(0, json.Unmarshal([]byte(out), answer))
+}
+
+// statesOf are the facts of all objects of a segment or a copy, by name.
+func statesOf(t *testing.T, path string) map[string]string {
+	t.Helper()
 	var a struct {
 		Segments []struct {
 			ObjectList []struct {
@@ -315,7 +321,7 @@ func statesOf(t *testing.T, path string) map[string]string {
 			}
 		}
 	}
-	must(0, json.Unmarshal([]byte(out), &a))
+	show(t, path, &a)
 	states := map[string]string{}
 	for _, o := range a.Segments[0].ObjectList {
 		states[o.Name] = string(o.State) + o.Error
