@@ -107,21 +107,30 @@ func (s *Segment) leaveUnnoticed() error {
 
 // A ReadOnlyError is an [fs.ErrPermission]: a process would change what it has open for reading
 // only.
-type ReadOnlyError struct{ text string }
+type ReadOnlyError struct {
+	kind    Kind // 0: it is about the segment
+	name    string
+	segment string
+}
 
-func (e *ReadOnlyError) Error() string { return e.text }
+func (e *ReadOnlyError) Error() string {
+	if e.kind == 0 {
+		return e.segment + ": is open for reading only: to change it, open it with shm.Open"
+	}
+	return fmt.Sprintf("%v %q of %s: is open for reading only: to change it, open the segment with shm.Open", e.kind, e.name, e.segment)
+}
 
 // Unwrap makes [errors.Is] find [fs.ErrPermission].
 func (e *ReadOnlyError) Unwrap() error { return fs.ErrPermission }
 
 // refused is the error of all that would write to the segment.
 func (s *Segment) refused() error {
-	return &ReadOnlyError{s.path + ": is open for reading only: to change it, open it with shm.Open"}
+	return &ReadOnlyError{segment: s.path}
 }
 
 // Refused is the error of all that would write to the object.
-func (o *Object) Refused() error {
-	return &ReadOnlyError{fmt.Sprintf("%v %q of %s: is open for reading only: to change it, open the segment with shm.Open", o.Kind, o.Name, o.Seg.path)}
+func (o *Object) Refused() *ReadOnlyError {
+	return &ReadOnlyError{o.Kind, o.Name, o.Seg.path}
 }
 
 // look is the view of the object at entry i for a process that only reads; nil when the object is
@@ -190,7 +199,7 @@ type Watch struct {
 // it is as long as this process has it open.
 func (o *Object) Watched() *Watch {
 	if o.ReadOnly() {
-		return &Watch{o.there, *o.Refused().(*ReadOnlyError)}
+		return &Watch{o.there, *o.Refused()}
 	}
 	return nil
 }

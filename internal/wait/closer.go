@@ -31,8 +31,8 @@ func NewCloser() *Closer { return new(Closer) }
 // NewRefusal returns a closed Closer, the waits of which end with err: that of a process which may
 // only read.
 func NewRefusal(err error) *Closer {
-	c := &Closer{reason: err}
-	c.Close()
+	c := &Closer{reason: err, word: 1} // no process waits for it yet
+	c.gone.Store(1)
 	return c
 }
 
