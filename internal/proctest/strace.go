@@ -8,8 +8,8 @@ import (
 )
 
 // Trace starts a child that has not started under strace -f -y, waits for its end, which is a
-// success, and returns its system calls, each as one line. Where processes cannot be traced it skips
-// the test.
+// success, and returns its system calls, each as one line. Where processes cannot be traced it
+// skips the test.
 func (c *Child) Trace() []string {
 	c.t.Helper()
 	strace, err := exec.LookPath("strace")
